@@ -84,7 +84,9 @@ impl Episodes {
         stop: &Stop,
         progress: &mut Progress<'_>,
     ) -> Result<Outcome> {
-        let length = left.map_or(Length::Once, |left| Length::of(left.min(self.length)));
+        // What grows or breaks up slowly does so in a process that lives on.
+        let longest = if run.workload.long_lived() { Duration::MAX } else { self.length };
+        let length = left.map_or(Length::Once, |left| Length::of(left.min(longest)));
         let spec = Spec { seed, length, ..run.clone() };
         store.clear().context("the file for the log")?;
         let kept = self.findings.is_some();

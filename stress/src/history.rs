@@ -136,15 +136,7 @@ mod tests {
             entry(0, 5_000, malloc(16), Some(name(0, 1)), Some(0x1050)),
             entry(1, 6_000, free(name(1, 1)), Some(name(1, 1)), None),
         ];
-        let spec = Spec {
-            subject: "list".to_owned(),
-            library: None,
-            workload: Workload::Mixed,
-            threads: 2,
-            seed: Seed(7),
-            length: Length::Once,
-            trace: None,
-        };
+        let spec = Spec::new("list", Workload::Mixed, 2, Seed(7), Length::Once);
         let mut finding =
             Finding::of_run(&spec, Duration::ZERO, Kind::Identity, "its own", "another".to_owned());
         finding.thread = Some(1);

@@ -116,6 +116,8 @@ pub enum Call {
         alignment: usize,
         size: usize,
     },
+    /// The worker's thread begins; the one before it has exited.
+    Begin,
     /// Everything is freed, and the heap was looked over.
     Rest,
     /// The run is over: the heap gave back what it could.
@@ -201,6 +203,7 @@ impl std::fmt::Display for Call {
             Call::RefusedAligned { alignment, size } => {
                 write!(f, "aligned_alloc({alignment}, {size})")
             }
+            Call::Begin => write!(f, "a new thread"),
             Call::Rest => write!(f, "all is freed, the heap is looked over"),
             Call::End => write!(f, "the end: the heap gives back what it can"),
             Call::GiveUp { block } => write!(f, "block {block} is freed past the checker"),
@@ -384,6 +387,7 @@ fn encode(bytes: &mut [u8], call: Call, since: u64, next: Name) -> usize {
         Call::Rest => (12, None, [None, None]),
         Call::End => (13, None, [None, None]),
         Call::GiveUp { block } => (14, Some(block), [None, None]),
+        Call::Begin => (15, None, [None, None]),
     };
     bytes[0] = kind;
     let mut at = 1;
@@ -472,6 +476,7 @@ impl<'a> Entries<'a> {
             12 => Call::Rest,
             13 => Call::End,
             14 => Call::GiveUp { block: self.name()? },
+            15 => Call::Begin,
             _ => return None,
         })
     }
@@ -703,6 +708,7 @@ mod tests {
             (size(), size()).prop_map(|(count, size)| Call::RefusedCalloc { count, size }),
             (size(), size()).prop_map(|(alignment, size)| Call::RefusedAligned { alignment, size }),
             Just(Call::Rest),
+            Just(Call::Begin),
             Just(Call::End),
             name().prop_map(|block| Call::GiveUp { block }),
         ]

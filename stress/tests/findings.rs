@@ -170,3 +170,48 @@ fn an_episode_is_a_process_from_a_seed_of_its_own() {
     assert!(run["counts"]["episodes"].as_u64() >= Some(3), "{run}");
     assert!(!findings.exists(), "nothing is kept of episodes that found nothing");
 }
+
+#[test]
+fn a_finding_is_shrunk_to_what_it_needs() {
+    // Every block of more than 64 KiB is off: one call is enough.
+    let (_place, folder) = found("-DLARGE_MISALIGN", "3");
+    let shrunk = json(&run(&["shrink", folder.to_str().unwrap(), "--format", "json"]), 0);
+    assert_eq!(shrunk["finished"], true, "{shrunk}");
+    assert_eq!(shrunk["after"]["threads"], 1, "{shrunk}");
+    assert_eq!(shrunk["after"]["calls"], 1, "{shrunk}");
+    assert_eq!(shrunk["after"]["bytes_asked_for"], 65_537, "{shrunk}");
+    assert!(shrunk["before"]["calls"].as_u64() > Some(1), "{shrunk}");
+    // The result is a finding like any other.
+    let small = folder.join("shrunk");
+    assert_eq!(read(&small, "calls.txt"), "thread 0  malloc(65537) = block 0.0\n");
+    let replayed = json(&run(&["replay", small.to_str().unwrap(), "--format", "json"]), 1);
+    assert_eq!(replayed["attempts"][0]["again"], 5, "{replayed}");
+    // It is not overwritten.
+    let again = run(&["shrink", folder.to_str().unwrap()]);
+    assert_eq!(again.status.code(), Some(2));
+    assert!(text(&again.stderr).contains("is there already"), "{}", text(&again.stderr));
+}
+
+#[test]
+fn what_does_not_come_again_is_not_shrunk() {
+    let (place, folder) = found("-DMISALIGN", "2");
+    faulty(place.path(), "-DMENDED");
+    let output = run(&["shrink", folder.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("it came again 0 of 5 times"));
+    assert!(!folder.join("shrunk").exists());
+}
+
+#[test]
+fn time_that_runs_out_leaves_the_smallest_so_far() {
+    // One call in 5,000 goes wrong, so that thousands must stay, and all of them are tried.
+    let (_place, folder) = found("-DMISALIGN", "1");
+    let folder = folder.to_str().unwrap();
+    let output = run(&["shrink", folder, "--for", "6s", "--format", "json"]);
+    let shrunk = json(&output, 0);
+    assert_eq!(shrunk["finished"], false, "{shrunk}");
+    assert!(shrunk["after"]["calls"].as_u64() < shrunk["before"]["calls"].as_u64(), "{shrunk}");
+    let small = shrunk["folder"].as_str().unwrap();
+    let replayed = json(&run(&["replay", small, "--format", "json", "--logged", "2"]), 1);
+    assert_eq!(replayed["attempts"][0]["again"], 2, "{replayed}");
+}

@@ -125,6 +125,9 @@ impl<'a> Checked<'a> {
     pub fn new(target: &'a Target, overlap: &'a Overlap, board: &'a Board, worker: usize) -> Self {
         alarm::this_is_worker(worker);
         let (row, log) = (board.row(worker), log::part(worker));
+        if let Some(log) = log {
+            log.call(Call::Begin);
+        }
         Self { target, overlap, board, row, worker, sequence: 0, log }
     }
 

@@ -7,6 +7,7 @@
 //! | pass | takes away |
 //! |---|---|
 //! | lately used | all blocks but those of the last calls |
+//! | kinds | all calls of a kind that makes no block |
 //! | threads | all calls of a thread; or the thread, whose calls another makes |
 //! | blocks | a block with all calls on it |
 //! | calls | single calls |
@@ -81,12 +82,16 @@ impl Shrinker<'_, '_> {
 
     fn passes(&mut self) -> Halting<()> {
         self.lately_used()?;
+        self.kinds()?;
+        // First roughly: what is tried after is tried the faster.
+        self.sizes(self.best.steps.len())?;
         loop {
             let before = self.best.clone();
             self.threads()?;
             self.blocks()?;
             self.calls()?;
-            self.sizes()?;
+            self.sizes(1)?;
+            self.sizes_to_the_byte()?;
             if self.best == before {
                 return Ok(());
             }
@@ -104,6 +109,19 @@ impl Shrinker<'_, '_> {
                 return Ok(());
             }
             calls *= 8;
+        }
+        Ok(())
+    }
+
+    fn kinds(&mut self) -> Halting<()> {
+        let kinds: [fn(&Call) -> bool; 3] = [
+            |call| matches!(call, Call::Verify { .. }),
+            |call| !call.issues() && call.block().is_none(),
+            |call| matches!(call, Call::RefusedResize { .. } | Call::Free { .. }),
+        ];
+        for kind in kinds {
+            let steps = self.best.steps.iter().filter(|step| !kind(&step.call)).copied().collect();
+            self.try_steps(steps)?;
         }
         Ok(())
     }
@@ -186,14 +204,14 @@ impl Shrinker<'_, '_> {
         Ok(())
     }
 
-    /// All calls at once first, then in ever smaller groups.
-    fn sizes(&mut self) -> Halting<()> {
+    /// All calls at once first, then in ever smaller groups, down to `smallest` calls.
+    fn sizes(&mut self, smallest: usize) -> Halting<()> {
         for simpler in SIMPLER {
             let mut chunk = self.best.steps.len();
-            while chunk > 0 {
+            while chunk >= smallest.max(1) {
                 for from in (0..self.best.steps.len()).step_by(chunk) {
                     let end = (from + chunk).min(self.best.steps.len());
-                    // As long as it helps: halving does so more than once.
+                    // As long as it helps: to halve does so more than once.
                     loop {
                         let mut steps = self.best.steps.clone();
                         for step in &mut steps[from..end] {
@@ -209,24 +227,52 @@ impl Shrinker<'_, '_> {
         }
         Ok(())
     }
+
+    /// Each call's size by bisection: what is wrong with a size is mostly wrong with all above it.
+    fn sizes_to_the_byte(&mut self) -> Halting<()> {
+        if self.best.steps.len() > FEW {
+            return Ok(());
+        }
+        for index in 0..self.best.steps.len() {
+            let (mut least, Some(mut most)) = (0, self.best.steps[index].call.size()) else {
+                continue;
+            };
+            while least < most {
+                let middle = least.midpoint(most);
+                let mut steps = self.best.steps.clone();
+                steps[index].call = with_size(steps[index].call, |_| middle);
+                match self.try_steps(steps)? {
+                    true => most = middle,
+                    false => least = middle + 1,
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A call that asks for less, or the same if there is none.
 type Simpler = fn(Call) -> Call;
 
-const SIMPLER: [Simpler; 5] = [
+const SIMPLER: [Simpler; 4] = [
+    |call| match call {
+        Call::Calloc { count, size } => Call::Malloc { size: count.saturating_mul(size) },
+        // As many bytes as the checker asks for.
+        Call::AlignedAlloc { alignment, size } => {
+            Call::Malloc { size: size.next_multiple_of(alignment).max(alignment) }
+        }
+        Call::ReallocNull { size } => Call::Malloc { size },
+        other => other,
+    },
     |call| with_size(call, |size| size.min(1)),
     |call| with_size(call, |size| size.min(64)),
     |call| with_size(call, |size| size / 2),
-    |call| with_size(call, |size| size.saturating_sub(1)),
-    |call| match call {
-        Call::Calloc { count, size } => Call::Malloc { size: count.saturating_mul(size) },
-        Call::AlignedAlloc { size, .. } | Call::ReallocNull { size } => Call::Malloc { size },
-        other => other,
-    },
 ];
 
-fn with_size(call: Call, less: fn(usize) -> usize) -> Call {
+/// In a script of more calls sizes are not brought down to the byte.
+const FEW: usize = 64;
+
+fn with_size(call: Call, less: impl Fn(usize) -> usize) -> Call {
     match call {
         Call::Malloc { size } => Call::Malloc { size: less(size) },
         Call::Calloc { count, size } => {
@@ -263,12 +309,12 @@ mod tests {
     }
 
     fn malloc(worker: usize, sequence: u64, size: usize) -> Step {
-        Step { worker, call: Call::Malloc { size }, block: Some(name(sequence)) }
+        Step { worker, call: Call::Malloc { size }, block: Some(name(sequence)), generation: 0 }
     }
 
     fn free(worker: usize, sequence: u64) -> Step {
         let block = name(sequence);
-        Step { worker, call: Call::Free { block }, block: Some(block) }
+        Step { worker, call: Call::Free { block }, block: Some(block), generation: 0 }
     }
 
     /// Blocks made and freed by three workers, `count` of each.
@@ -290,7 +336,8 @@ mod tests {
             let made = script.steps.iter().position(|step| {
                 step.block == Some(name(40)) && step.call.size().is_some_and(|size| size > 512)
             });
-            let freed = script.steps.iter().position(|step| *step.call_is_free_of() == Some(name(77)));
+            let freed =
+                script.steps.iter().position(|step| step.call == Call::Free { block: name(77) });
             made.zip(freed).is_some_and(|(made, freed)| made < freed)
         };
         let mut tries = 0;
@@ -304,19 +351,6 @@ mod tests {
         assert_eq!(shrunk.script.steps[0], malloc(0, 40, 513));
         assert_eq!(shrunk.script.steps[1], free(0, 77));
         assert!(tries < 300, "{tries} tries");
-    }
-
-    trait Freed {
-        fn call_is_free_of(&self) -> Box<Option<Name>>;
-    }
-
-    impl Freed for Step {
-        fn call_is_free_of(&self) -> Box<Option<Name>> {
-            Box::new(match self.call {
-                Call::Free { block } => Some(block),
-                _ => None,
-            })
-        }
     }
 
     #[test]

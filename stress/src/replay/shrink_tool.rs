@@ -1,5 +1,6 @@
 //! `cargo stress shrink` from its arguments to its exit code.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs;
@@ -23,7 +24,7 @@ use crate::exit;
 use crate::finding::Finding;
 use crate::findings::{self, Record};
 use crate::human;
-use crate::log::Log;
+use crate::log::{Call, Entry, Log};
 use crate::script::Script;
 use crate::spec::Spec;
 use crate::stop::{self, Stop};
@@ -159,7 +160,8 @@ impl<'a> Hunt<'a> {
                 return Ok(None);
             }
             self.tries += 1;
-            let record = Record { spec: spec(&self.record.spec, script), ..self.record.clone() };
+            let mut record = self.record.clone();
+            record.spec = spec(&record.spec, script);
             let log = script.to_log();
             let made = attempt(self.supervisor, &record, Some(&log), 1, &STOP, &mut |_| {})?;
             if made.again > 0 {
@@ -195,8 +197,11 @@ fn write(output: &Path, record: &Record, finding: Finding, script: &Script) -> R
 /// The calls, a line each.
 fn listing(script: &Script, most: usize) -> String {
     let mut text = String::new();
+    let mut begun = HashSet::new();
+    // That each thread begins somewhere goes without saying; new ones after that do not.
+    let told = |entry: &&Entry| entry.call != Call::Begin || !begun.insert(entry.worker);
     // As a log names the blocks, so that both read the same.
-    for entry in script.to_log().entries().iter().take(most) {
+    for entry in script.to_log().entries().iter().filter(told).take(most) {
         _ = write!(text, "thread {}  {}", entry.worker, entry.call);
         if let (true, Some(block)) = (entry.call.issues(), entry.block) {
             _ = write!(text, " = block {block}");
