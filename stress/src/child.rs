@@ -5,7 +5,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use drystone_workloads::trace::Trace;
-use rayon::ThreadPool;
 
 use crate::alarm;
 use crate::checker::checked::Checked;
@@ -22,6 +21,7 @@ use crate::subject::{self, Own, Subject, Target};
 use crate::tally::{Board, Count};
 use crate::workers::duel::{self, Arena};
 use crate::workers::foreign_duel::{self, Pulse};
+use crate::workers::gate::Gate;
 use crate::workers::mixed::Episode;
 use crate::workers::replay::{Parts, Pass};
 
@@ -100,15 +100,10 @@ impl Run {
         STOP.at(deadline);
         stop::at_end_of_input(&STOP);
         tell_from_a_thread(self.board, deadline);
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(self.spec.threads)
-            .thread_name(|worker| format!("worker {worker}"))
-            .build()
-            .map_err(|error| format!("{} threads: {error}", self.spec.threads))?;
         match (self.spec.workload, self.target.own, &parts) {
-            (Workload::Duel, Some(own), _) => self.duel(&pool, own),
-            (Workload::Trace, _, Some(parts)) => self.replay(&pool, parts),
-            _ => self.mixed(&pool),
+            (Workload::Duel, Some(own), _) => self.duel(own),
+            (Workload::Trace, _, Some(parts)) => self.replay(parts),
+            _ => self.mixed(),
         }
         Ok(())
     }
@@ -139,14 +134,13 @@ impl Run {
     }
 
     /// Episodes of `work` on all workers, each from rest to rest, until it is time to stop.
-    fn episodes(&self, pool: &ThreadPool, mut work: impl FnMut(Seed, &mut Together<'_>)) {
+    fn episodes(&self, mut work: impl FnMut(Seed, &mut Together<'_>)) {
         let overlap = Overlap::default();
         let mut sequences = vec![0; self.spec.threads];
         let mut seed = self.spec.seed;
         loop {
             alarm::episode(seed);
-            let mut together =
-                Together { run: self, pool, overlap: &overlap, sequences: &mut sequences };
+            let mut together = Together { run: self, overlap: &overlap, sequences: &mut sequences };
             work(seed, &mut together);
             assert_eq!(overlap.pieces(), 0, "an episode ends with nothing live");
             self.judge_rest();
@@ -158,23 +152,23 @@ impl Run {
         }
     }
 
-    fn mixed(&self, pool: &ThreadPool) {
-        self.episodes(pool, |seed, together| {
+    fn mixed(&self) {
+        self.episodes(|seed, together| {
             let episode = Episode::new(seed.0, self.spec.threads);
             together.each(|checked| episode.work(checked, &STOP));
         });
     }
 
-    fn duel(&self, pool: &ThreadPool, own: Own) {
-        self.episodes(pool, |seed, together| {
+    fn duel(&self, own: Own) {
+        self.episodes(|seed, together| {
             let arena = Arena::new(&self.target, own, seed.0, self.spec.threads);
             together.each(|checked| arena.work(checked, self.board, &STOP));
         });
-        duel::judge_classes(self.board, self.spec.threads);
+        duel::judge_classes(&self.board.tally(), own, self.spec.threads);
     }
 
-    fn replay(&self, pool: &ThreadPool, parts: &Parts) {
-        self.episodes(pool, |_, together| {
+    fn replay(&self, parts: &Parts) {
+        self.episodes(|_, together| {
             let pass = Pass::new(parts, self.spec.threads);
             together.each(|checked| pass.work(checked, &STOP));
         });
@@ -186,10 +180,23 @@ impl Run {
         foreign_duel::work(&self.target, self.board, seed, threads, || pulse.ended());
     }
 
-    /// Everything is freed: nothing may be live, and the heap must be sound.
+    /// In each worker, when all have come to rest: what is its alone must be sound.
+    fn judge_worker(&self, gate: &Gate) {
+        let Some(own) = self.target.own else { return };
+        // Blocks that others freed are the owner's to take back.
+        (own.sweep)();
+        gate.pass();
+        if let Err(broken) = (own.check)() {
+            alarm::raise(Kind::BrokenHeap, "every invariant to hold at rest", broken);
+        }
+    }
+
+    /// Everything is freed, and the workers have exited: nothing may be live, and the heap must be sound.
     fn judge_rest(&self) {
         let Some(own) = self.target.own else { return };
-        let late = (own.sweep)();
+        (own.sweep)();
+        // The duels' own are counted; elsewhere there are none.
+        let late = (own.late)() - self.board.tally()[Count::Late];
         if late != 0 {
             let seen = format!("{late} misuses found late");
             alarm::raise(Kind::FalseAlarm, "no misuse in a correct program", seen);
@@ -233,26 +240,47 @@ fn open(spec: &Spec, subjects: &[Subject]) -> Result<Target, String> {
 /// All workers of a run.
 struct Together<'a> {
     run: &'a Run,
-    pool: &'a ThreadPool,
     overlap: &'a Overlap,
     /// How many blocks each worker has made so far.
     sequences: &'a mut Vec<u64>,
 }
 
 impl Together<'_> {
-    /// Calls `work` once on each worker, at once.
+    /// Calls `work` once on each worker, at once, each a new thread that has exited when this returns: so
+    /// every episode is a generation, which leaves to the next what an allocator keeps for a thread.
     fn each(&mut self, work: impl Fn(&mut Checked<'_>) + Sync) {
-        let Self { run, overlap, sequences, .. } = self;
-        // `broadcast` runs exactly one task on each thread, so all can meet at a gate.
-        let made = self.pool.broadcast(|context| {
-            let worker = context.index();
-            let mut checked = Checked::new(&run.target, overlap, run.board, worker)
-                .counting_from(sequences[worker]);
+        let Self { run, overlap, sequences } = self;
+        let gate = Gate::new(sequences.len());
+        let work_and_judge = |worker: usize, sequence: u64| {
+            let mut checked =
+                Checked::new(&run.target, overlap, run.board, worker).counting_from(sequence);
             work(&mut checked);
+            gate.pass();
+            run.judge_worker(&gate);
             checked.sequence()
+        };
+        thread::scope(|scope| {
+            let start = |(worker, &sequence): (usize, &u64)| {
+                let work_and_judge = &work_and_judge;
+                thread::Builder::new()
+                    .name(format!("worker {worker}"))
+                    .spawn_scoped(scope, move || work_and_judge(worker, sequence))
+                    .unwrap_or_else(|error| no_thread(worker, &error))
+            };
+            let workers: Vec<_> = sequences.iter().enumerate().map(start).collect();
+            // A join waits for the thread's destructors too; the scope's end alone would not.
+            for (worker, sequence) in workers.into_iter().zip(sequences.iter_mut()) {
+                *sequence = worker.join().expect("a panic ends the process");
+            }
         });
-        **sequences = made;
     }
+}
+
+/// The machine, not the subject, has no thread to give.
+fn no_thread(worker: usize, error: &std::io::Error) -> ! {
+    let why = format!("worker thread {worker} can't be started: {error}; use fewer --threads");
+    protocol::send(&Message::Refused { why });
+    exit::now(exit::FAILED)
 }
 
 fn tell(board: &Board) {

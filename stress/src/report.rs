@@ -131,7 +131,9 @@ fn short(outcome: &Outcome) -> String {
 fn where_found(tally: &Tally) -> Vec<String> {
     let places = [
         (Count::AtCall, "at the call"),
-        (Count::Late, "late"),
+        (Count::AtHandOut, "at a hand-out"),
+        (Count::AtSweep, "at a sweep"),
+        (Count::AtExit, "at an exit"),
         (Count::Stale, "legal by then"),
         (Count::OwnReport, "died by own report"),
         (Count::Crashed, "crashed"),
