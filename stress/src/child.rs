@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use drystone_workloads::trace::Trace;
 
 use crate::alarm;
-use crate::checker::checked::Checked;
 use crate::checker::identity::MOST_OWNERS;
 use crate::checker::overlap::Overlap;
 use crate::exit;
@@ -19,10 +18,10 @@ use crate::spec::{Length, Spec, Workload};
 use crate::stop::{self, Stop};
 use crate::subject::{self, Own, Subject, Target};
 use crate::tally::{Board, Count};
+use crate::workers::crew::Crew;
 use crate::workers::duel::{self, Arena};
 use crate::workers::foreign_duel::{self, Pulse};
-use crate::workers::gate::Gate;
-use crate::workers::mixed::Episode;
+use crate::workers::mixed;
 use crate::workers::replay::{Parts, Pass};
 
 /// How often the supervisor hears of the work.
@@ -100,10 +99,15 @@ impl Run {
         STOP.at(deadline);
         stop::at_end_of_input(&STOP);
         tell_from_a_thread(self.board, deadline);
+        let settings = &self.spec.settings;
         match (self.spec.workload, self.target.own, &parts) {
             (Workload::Duel, Some(own), _) => self.duel(own),
+            (Workload::Duel, None, _) => unreachable!("fought above"),
             (Workload::Trace, _, Some(parts)) => self.replay(parts),
-            _ => self.mixed(),
+            (Workload::Trace, _, None) => return Err("workload trace needs a trace".to_owned()),
+            (Workload::Mixed, ..) => {
+                self.episodes(|seed, crew| mixed::episode(crew, seed, settings));
+            }
         }
         Ok(())
     }
@@ -134,14 +138,13 @@ impl Run {
     }
 
     /// Episodes of `work` on all workers, each from rest to rest, until it is time to stop.
-    fn episodes(&self, mut work: impl FnMut(Seed, &mut Together<'_>)) {
+    fn episodes(&self, mut work: impl FnMut(Seed, &mut Crew<'_>)) {
         let overlap = Overlap::default();
-        let mut sequences = vec![0; self.spec.threads];
+        let mut crew = Crew::new(&self.target, self.board, &STOP, &overlap, self.spec.threads);
         let mut seed = self.spec.seed;
         loop {
             alarm::episode(seed);
-            let mut together = Together { run: self, overlap: &overlap, sequences: &mut sequences };
-            work(seed, &mut together);
+            work(seed, &mut crew);
             assert_eq!(overlap.pieces(), 0, "an episode ends with nothing live");
             self.judge_rest();
             self.board.row(0).add(Count::Episodes, 1);
@@ -152,25 +155,18 @@ impl Run {
         }
     }
 
-    fn mixed(&self) {
-        self.episodes(|seed, together| {
-            let episode = Episode::new(seed.0, self.spec.threads);
-            together.each(|checked| episode.work(checked, &STOP));
-        });
-    }
-
     fn duel(&self, own: Own) {
-        self.episodes(|seed, together| {
+        self.episodes(|seed, crew| {
             let arena = Arena::new(&self.target, own, seed.0, self.spec.threads);
-            together.each(|checked| arena.work(checked, self.board, &STOP));
+            crew.each(|checked| arena.work(checked, self.board, &STOP));
         });
         duel::judge_classes(&self.board.tally(), own, self.spec.threads);
     }
 
     fn replay(&self, parts: &Parts) {
-        self.episodes(|_, together| {
+        self.episodes(|_, crew| {
             let pass = Pass::new(parts, self.spec.threads);
-            together.each(|checked| pass.work(checked, &STOP));
+            crew.each(|checked| pass.work(checked, &STOP));
         });
     }
 
@@ -178,17 +174,6 @@ impl Run {
         let mut pulse = Pulse::new(deadline, TICK, || tell(self.board));
         let (seed, threads) = (self.spec.seed.0, self.spec.threads);
         foreign_duel::work(&self.target, self.board, seed, threads, || pulse.ended());
-    }
-
-    /// In each worker, when all have come to rest: what is its alone must be sound.
-    fn judge_worker(&self, gate: &Gate) {
-        let Some(own) = self.target.own else { return };
-        // Blocks that others freed are the owner's to take back.
-        (own.sweep)();
-        gate.pass();
-        if let Err(broken) = (own.check)() {
-            alarm::raise(Kind::BrokenHeap, "every invariant to hold at rest", broken);
-        }
     }
 
     /// Everything is freed, and the workers have exited: nothing may be live, and the heap must be sound.
@@ -235,52 +220,6 @@ fn open(spec: &Spec, subjects: &[Subject]) -> Result<Target, String> {
     }
     let subject = subjects.iter().find(|subject| subject.name == spec.subject);
     (subject.ok_or_else(|| format!("there is no subject {}", spec.subject))?.open)()
-}
-
-/// All workers of a run.
-struct Together<'a> {
-    run: &'a Run,
-    overlap: &'a Overlap,
-    /// How many blocks each worker has made so far.
-    sequences: &'a mut Vec<u64>,
-}
-
-impl Together<'_> {
-    /// Calls `work` once on each worker, at once, each a new thread that has exited when this returns: so
-    /// every episode is a generation, which leaves to the next what an allocator keeps for a thread.
-    fn each(&mut self, work: impl Fn(&mut Checked<'_>) + Sync) {
-        let Self { run, overlap, sequences } = self;
-        let gate = Gate::new(sequences.len());
-        let work_and_judge = |worker: usize, sequence: u64| {
-            let mut checked =
-                Checked::new(&run.target, overlap, run.board, worker).counting_from(sequence);
-            work(&mut checked);
-            gate.pass();
-            run.judge_worker(&gate);
-            checked.sequence()
-        };
-        thread::scope(|scope| {
-            let start = |(worker, &sequence): (usize, &u64)| {
-                let work_and_judge = &work_and_judge;
-                thread::Builder::new()
-                    .name(format!("worker {worker}"))
-                    .spawn_scoped(scope, move || work_and_judge(worker, sequence))
-                    .unwrap_or_else(|error| no_thread(worker, &error))
-            };
-            let workers: Vec<_> = sequences.iter().enumerate().map(start).collect();
-            // A join waits for the thread's destructors too; the scope's end alone would not.
-            for (worker, sequence) in workers.into_iter().zip(sequences.iter_mut()) {
-                *sequence = worker.join().expect("a panic ends the process");
-            }
-        });
-    }
-}
-
-/// The machine, not the subject, has no thread to give.
-fn no_thread(worker: usize, error: &std::io::Error) -> ! {
-    let why = format!("worker thread {worker} can't be started: {error}; use fewer --threads");
-    protocol::send(&Message::Refused { why });
-    exit::now(exit::FAILED)
 }
 
 fn tell(board: &Board) {

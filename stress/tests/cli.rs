@@ -54,11 +54,18 @@ Subjects (or the path of a shared library):
   engine   its engine, watched: a witness in its critical sections, yields between check and store
   system   the C library's own malloc
 Workloads:
-  mixed    a randomized mix of all operations, blocks handed between threads; sizes log-uniform, 0 B to 1 MiB, rarely larger
-  duel     double frees: N threads, one pointer, one barrier
-  trace    a recorded program (--trace FILE)
+  mixed          a randomized mix of all operations, blocks handed between threads; \
+sizes log-uniform, 0 B to 1 MiB, rarely larger
+                 after sizes: Wilson et al., Dynamic Storage Allocation: A Survey and Critical Review, 1995
+                 largest=0  largest common size in bytes, rounded down to a power of two; \
+0: 1 KiB or 1 MiB, by the seed
 ";
-    assert_eq!(text(&output.stdout), expected);
+    let list = text(&output.stdout);
+    assert!(list.starts_with(expected), "{list}");
+    for workload in Workload::ALL {
+        let line = format!("\n  {:<14} {}\n", workload.name(), workload.about());
+        assert!(list.contains(&line), "{workload} in:\n{list}");
+    }
 }
 
 #[test]
@@ -67,6 +74,8 @@ fn what_is_mistyped_is_refused_with_the_nearest() {
     assert!(subject.contains("there is no subject `lits`. Did you mean `list`?"), "{subject}");
     let workload = refused(&["--workload", "mixd"]);
     assert!(workload.contains("there is no workload `mixd`. Did you mean `mixed`?"), "{workload}");
+    let parameter = refused(&["--workload", "mixed:larges=1K"]);
+    assert!(parameter.contains("Did you mean `largest`?"), "{parameter}");
     assert!(refused(&["--for", "soon"]).contains("`soon` is no duration"));
     assert!(refused(&["--seed", "luck"]).contains("`luck` is no seed"));
     assert!(refused(&["--threads", "0"]).contains("--threads"));
@@ -118,6 +127,20 @@ fn every_subject_passes_and_the_report_says_what_was_done() {
     let ended: u64 =
         ends.iter().map(|end| counts[format!("double_frees_{end}")].as_u64().unwrap()).sum();
     assert_eq!(counts["duels"].as_u64().unwrap(), ended);
+}
+
+#[test]
+fn a_workloads_parameters_are_set_and_reported() {
+    let short = ["--subject", "system", "--for", "300ms", "--threads", "2"];
+    let report = report(0, &[&short[..], &["--workload", "mixed:largest=64,live=4K"]].concat());
+    let run = &report["runs"][0];
+    assert_eq!(
+        (&run["parameters"]["largest"], &run["parameters"]["live"]),
+        (&64.into(), &4096.into())
+    );
+    // Of blocks as small as these no more bytes can have been read than this.
+    let count = |name: &str| run["counts"][name].as_u64().unwrap();
+    assert!(count("bytes_verified") < count("operations") * 2_048, "{run}");
 }
 
 #[test]
@@ -233,15 +256,7 @@ fn wait_for_work(tool: u32) {
 
 #[test]
 fn a_run_that_did_no_work_fails() {
-    let spec = Spec {
-        subject: "system".to_owned(),
-        library: None,
-        workload: Workload::Mixed,
-        threads: 2,
-        seed: Seed(1),
-        length: Length::Millis(0),
-        trace: None,
-    };
+    let spec = Spec::new("system", Workload::Mixed, 2, Seed(1), Length::Millis(0));
     let plan = Plan { seed: Seed(1), threads: 2, runs: vec![spec] };
     let program = PathBuf::from(env!("CARGO_BIN_EXE_stress"));
     let supervisor = Supervisor { program, patience: Duration::from_secs(60) };
