@@ -24,6 +24,7 @@ use crate::subject::{self, Subject};
 cargo stress replay FOLDER   makes a finding again
 cargo stress shrink FOLDER   makes a finding smaller
 cargo stress bench           measures allocators
+cargo stress conform         checks what the standards ask of malloc
 Each has a --help of its own.")]
 pub struct Options {
     /// How long in all: 90s, 30m, 8h, 1h30m [default: 60s; with --trace, each trace once]

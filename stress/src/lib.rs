@@ -21,6 +21,7 @@
 //! | [`replay`](mod@replay) | a finding made again |
 //! | [`report`], [`progress`], [`human`] | what is printed |
 //! | [`bench`](mod@bench) | `cargo stress bench`, the benchmark runner |
+//! | [`conform`] | `cargo stress conform`, the conformance suite |
 //! | [`memory`] | the harness's own allocator, installed in every binary that links this |
 #![warn(missing_docs)]
 
@@ -30,6 +31,7 @@ pub mod campaign;
 pub mod checker;
 pub mod child;
 pub mod cli;
+pub mod conform;
 pub mod duration;
 pub mod episode;
 pub mod exit;

@@ -15,6 +15,7 @@ use crate::bench;
 use crate::campaign::{self, Results};
 use crate::child;
 use crate::cli::{Options, Plan};
+use crate::conform;
 use crate::episode::Episodes;
 use crate::exit;
 use crate::progress::Bar;
@@ -32,6 +33,9 @@ pub fn main(subjects: &[Subject]) -> ExitCode {
         return code;
     }
     if let Some(code) = bench::tool::main(&arguments) {
+        return code.into();
+    }
+    if let Some(code) = conform::tool::main(&arguments) {
         return code.into();
     }
     if let Some(code) = on_findings(&arguments) {
