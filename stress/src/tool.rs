@@ -19,6 +19,7 @@ use crate::conform;
 use crate::episode::Episodes;
 use crate::exit;
 use crate::progress::Bar;
+use crate::refuse;
 use crate::replay;
 use crate::report;
 use crate::spec::Workload;
@@ -37,6 +38,9 @@ pub fn main(subjects: &[Subject]) -> ExitCode {
     }
     if let Some(code) = conform::tool::main(&arguments) {
         return code.into();
+    }
+    if arguments.get(1).is_some_and(|first| first == "refuse") {
+        return refuse::tool::main(&arguments[1..], subjects).into();
     }
     if let Some(code) = on_findings(&arguments) {
         return code.into();
