@@ -37,7 +37,10 @@ use core::ptr;
 use crate::misuse::{BlockState, Found, Misuse, MisuseKind};
 use crate::os::{Mmap, Os, PAGE};
 use crate::probe::{NoProbe, Probe};
-use crate::sync::{AtomicBool, AtomicUsize, Cell, FutexLock, Ordering, RawLock, const_unless_loom};
+use crate::sync::fault::{Fault, planted};
+use crate::sync::{
+    AtomicBool, AtomicUsize, Cell, FutexLock, Ordering, RawLock, const_unless_loom, look_again,
+};
 use classes::{CLASSES, LARGEST};
 pub use heap::Heap;
 use heap::{IDLE, Own, PATIENCE, bytes_of, new_heap};
@@ -71,10 +74,15 @@ const fn no_slab() -> *const Slab {
     &raw const NOTHING.0
 }
 
-/// As above. Loom has no statics of its types; one per heap does as well.
+#[cfg(loom)]
+loom::thread_local! {
+    static NOTHING: &'static Slab = Box::leak(Box::new(nothing()));
+}
+
+/// As above. Loom has no statics of its types; one per thread does as well.
 #[cfg(loom)]
 fn no_slab() -> *const Slab {
-    Box::leak(Box::new(nothing()))
+    NOTHING.with(|&nothing| ptr::from_ref(nothing))
 }
 
 /// The allocator, without its front. See the [module](self).
@@ -185,7 +193,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                         // A mark that came after the sweep: either it is seen here, or its thread,
                         // which looks at the owner after its mark, sees that there is none.
                         crate::sync::fence(Ordering::SeqCst);
-                        if (*slab).flagged() {
+                        if (*slab).flagged() && !planted(Fault::ReleaseBlind) {
                             (*slab).sweep(|address| shared.note_late(double_free(address, slab)));
                         }
                         let empty = (*slab).local.with(|local| local.taken()) == 0;
@@ -345,7 +353,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 return unsafe { self.free_own(heap, slab, address) };
             }
             if owner == NOBODY {
-                continue; // retired since the look at the map
+                look_again(); // retired since the look at the map
+                continue;
             }
             if owner == ORPHANED || has_vanished(owner) {
                 // SAFETY: the calling thread owns the heap.
@@ -354,7 +363,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             }
             let flagged = header.flagged();
             match header.mark(address, &self.probe) {
-                Mark::Again => continue,
+                Mark::Again => look_again(),
                 Mark::Refused => return self.refuse(judge_block(slab, address)),
                 Mark::Done => {
                     if !flagged && !cfg!(loom) {
@@ -364,7 +373,9 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                         owner.marked.fetch_add(1, Ordering::Relaxed);
                     }
                     // If the owner exits at this moment: see `release`.
-                    if header.owner.load(Ordering::Relaxed) == ORPHANED {
+                    if header.owner.load(Ordering::Relaxed) == ORPHANED
+                        && !planted(Fault::OwnerUnseen)
+                    {
                         // SAFETY: as above.
                         unsafe { self.take_over(heap, slab) };
                     }
@@ -399,7 +410,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             owner.marked.fetch_add(1, Ordering::Relaxed);
         }
         // If the owner exits at this moment: see `release`.
-        if slab.owner.load(Ordering::Relaxed) == ORPHANED {
+        if slab.owner.load(Ordering::Relaxed) == ORPHANED && !planted(Fault::OwnerUnseen) {
             // SAFETY: the calling thread owns the heap.
             unsafe { self.take_over(heap, slab) };
         }

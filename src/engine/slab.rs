@@ -28,6 +28,7 @@ use super::classes::{self, UNIT};
 use super::ledger::{END, Entry, LIVE, Mark, UNBORN, WAITING};
 use crate::misuse::BlockState;
 use crate::probe::Probe;
+use crate::sync::fault::{Fault, planted};
 use crate::sync::{self, AtomicBool, AtomicUsize, Cell, Ordering, const_unless_loom};
 
 /// The class of a block that has a mapping of its own.
@@ -167,6 +168,7 @@ impl Slab {
     fn entries(class: usize) -> usize {
         match class {
             HUGE => 1,
+            _ if cfg!(loom) => classes::capacity(class) + 1,
             _ => (classes::units(class) * UNIT).div_ceil(classes::size_of(class)),
         }
     }
@@ -374,7 +376,7 @@ impl Slab {
                 let next = usize::from(entry.mine_as_owner());
                 // The hand-out's instant is this look. Acquire costs nothing on x86-64 and is not
                 // needed: a set bit goes the slow way, which looks again.
-                if self.is_returned(usize::from(head)) {
+                if self.is_returned(usize::from(head)) && !planted(Fault::PopBlind) {
                     return None;
                 }
                 entry.set_mine(LIVE);
@@ -424,7 +426,11 @@ impl Slab {
         // SAFETY: as the caller promises.
         let entry = unsafe { self.numbered(number) };
         // SAFETY: the owner's; where there is a quarantine, its frees alone come here.
-        if unsafe { entry.mine_as_owner() != LIVE || self.is_returned(number) } {
+        let is_live = unsafe {
+            entry.mine_as_owner() == LIVE
+                && (!self.is_returned(number) || planted(Fault::FreeBlind))
+        };
+        if !is_live {
             return Err(NotLive);
         }
         probe.pause();
@@ -461,13 +467,22 @@ impl Slab {
             probe.pause();
             // Acquire: pairs with the fence in `start_at`. If *mine* was that of the slab's next life,
             // so is the start.
-            sync::fence(Ordering::Acquire);
-            self.start() == start
+            if !planted(Fault::MarkAsksEarly) {
+                sync::fence(Ordering::Acquire);
+            }
+            self.start() == start || planted(Fault::MarkElsewhere)
         });
         if mark == Mark::Done {
-            sync::fence_after_rmw();
-            if !self.flag.load(Ordering::Relaxed) {
+            if !planted(Fault::MarkUnfenced) {
+                sync::fence_after_rmw();
+            }
+            if !self.flag.load(Ordering::Relaxed) && !planted(Fault::MarkUnflagged) {
                 self.flag.store(true, Ordering::Relaxed);
+                // The caller looks at the owner next. Pairs with the fence in `Engine::release`: that sees the
+                // flag, or the caller sees that there is no owner. A first mark only: the rare case.
+                if !planted(Fault::FlagUnfenced) {
+                    sync::fence(Ordering::SeqCst);
+                }
             }
         }
         mark
@@ -487,7 +502,9 @@ impl Slab {
     pub unsafe fn sweep(&self, mut late: impl FnMut(usize)) -> bool {
         self.flag.store(false, Ordering::Relaxed);
         // Pairs with the fence in `mark`.
-        sync::fence(Ordering::SeqCst);
+        if !planted(Fault::SweepUnfenced) {
+            sync::fence(Ordering::SeqCst);
+        }
         // SAFETY: as the caller promises; blocks below `born` have entries.
         unsafe {
             self.local.with(|local| {
@@ -504,7 +521,7 @@ impl Slab {
                         local.set_head(index as u16 + 1);
                         local.more -= 1;
                         any = true;
-                    } else {
+                    } else if !planted(Fault::SweepSilent) {
                         late(local.base + (index + 1) * local.size);
                     }
                     entry.take_back();
@@ -549,7 +566,9 @@ impl Slab {
         let size = self.size.load(Ordering::Relaxed);
         self.base.store(start - size, Ordering::Relaxed);
         // Pairs with the fence in `mark`: who sees an entry of this life sees this start.
-        sync::fence(Ordering::Release);
+        if !planted(Fault::StartUnfenced) {
+            sync::fence(Ordering::Release);
+        }
         // SAFETY: as the caller promises.
         unsafe {
             self.local.with(|local| {
