@@ -18,7 +18,7 @@
 //!   │
 //!   ├──► harness    how: criterion's settings, threads that outlive an iteration, a conveyor
 //!   ▼
-//! subjects  who: list, system, mimalloc, as tables of opaque function pointers
+//! subjects  who: list, drystone, system, mimalloc, as tables of opaque function pointers
 //! ```
 
 mod groups;

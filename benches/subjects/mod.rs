@@ -1,6 +1,7 @@
 //! Who is measured: allocators as tables of function pointers that the compiler cannot see through, so
 //! that none is inlined, no pair of calls is elided, and all pay the same for being called.
 
+pub mod drystone;
 pub mod list;
 
 use drystone_peers::{mimalloc, system};
@@ -42,6 +43,12 @@ pub fn all() -> Vec<Subject> {
             settle: list::settle,
         },
         Subject {
+            name: drystone::NAME,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            calls: drystone::CALLS,
+            settle: drystone::settle,
+        },
+        Subject {
             name: "system",
             version: format!("glibc {}", system::version()),
             calls: system::CALLS,
@@ -78,8 +85,11 @@ pub fn verify(subjects: &[Subject]) {
         let heap = subject.heap();
         let blocks = heap.one_from_each_function();
         for (function, block) in blocks {
-            let owners =
-                [(list::NAME, list::owns(block)), ("mimalloc", mimalloc::owns(block.addr()))];
+            let owners = [
+                (list::NAME, list::owns(block)),
+                (drystone::NAME, drystone::owns(block)),
+                ("mimalloc", mimalloc::owns(block.addr())),
+            ];
             for (owner, owns) in owners {
                 assert_eq!(
                     owns,

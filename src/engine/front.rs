@@ -6,7 +6,7 @@
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::{self, NonNull};
 
-use super::classes::{SMALL, class_of_small};
+use super::classes::{LARGEST, SMALL, class_of_large, class_of_small};
 pub use super::heap::DIRECT;
 use super::heap::Heap;
 use super::quarantine::Quarantine;
@@ -116,9 +116,12 @@ impl Drystone {
     pub fn malloc_medium(&self, size: usize) -> Option<NonNull<u8>> {
         // SAFETY: the heap is the calling thread's, or the empty one.
         unsafe {
-            match size <= SMALL {
-                true => (*(*thread::fast()).current(class_of_small(size))).pop(),
-                false => None,
+            if size <= SMALL {
+                (*(*thread::fast()).current(class_of_small(size))).pop()
+            } else if size <= LARGEST {
+                (*(*thread::fast()).current(class_of_large(size))).pop()
+            } else {
+                None
             }
         }
     }

@@ -3,7 +3,7 @@
 //! ```text
 //!  current[class] ─► the slab that malloc pops from, or `nothing`
 //!  partial[class] ─► slabs with free blocks first, then those with unborn ones only
-//!  full[class]    ─► slabs whose blocks are all issued, as far as the owner has looked
+//!  full[class]    ─► slabs of whose blocks next to all are issued, as far as the owner has looked
 //!  empties        ─► slabs of any class without a live block, youngest first, at most IDLE bytes
 //! ```
 //!
@@ -14,11 +14,11 @@
 //! 1. what others freed in the current slab, if its flag says so;
 //! 2. a partial slab with free blocks; an empty slab of the class;
 //! 3. unborn blocks of the current slab, then of a partial one;
-//! 4. a full slab whose flag says that others freed there: [`LOOKS`] are looked at, in turn, so that marks
-//!    pile up before they are swept and a slab waits for at most `full / LOOKS` refills;
+//! 4. a full slab with some free blocks, or whose flag says that others freed there: [`LOOKS`] are looked at, in
+//!    turn, so that marks pile up before they are swept and a slab waits for at most `full / LOOKS` refills;
 //! 5. an orphan of the class, then a new slab: [`Shared`](super::shared::Shared)'s.
 
-use core::ptr;
+use core::{mem, ptr};
 
 use super::classes::{self, CLASSES};
 use super::slab::{Place, Slab};
@@ -83,6 +83,26 @@ impl List {
             }
         }
         self.last = slab;
+    }
+
+    /// Makes `slab` the first, and puts those before it behind the others. Null: nothing happens.
+    ///
+    /// # Safety
+    /// `slab`, unless null, is on this list, and the caller may touch the local part of every slab on it.
+    pub unsafe fn rotate_to(&mut self, slab: *const Slab) {
+        if slab.is_null() || slab == self.first {
+            return;
+        }
+        let (first, last) = (self.first, self.last);
+        // SAFETY: as the caller promises; `slab` has one before it.
+        unsafe {
+            let before = (*slab).local.with(|local| mem::replace(&mut local.previous, ptr::null()));
+            (*before).local.with(|local| local.next = ptr::null());
+            (*last).local.with(|local| local.next = first);
+            (*first).local.with(|local| local.previous = last);
+            self.last = before;
+        }
+        self.first = slab;
     }
 
     /// Takes `slab` off.
@@ -223,18 +243,19 @@ impl Own {
         // SAFETY: as the caller promises.
         unsafe {
             let class = (*slab).class();
-            let (taken, has_free, unborn) = (*slab).local.with(|local| {
-                (local.taken(), local.has_free(), local.has_unborn((*slab).capacity()))
+            let (taken, has_free, unborn, sleeps) = (*slab).local.with(|local| {
+                let unborn = local.has_unborn((*slab).capacity());
+                (local.taken(), local.has_free(), unborn, local.sleeps())
             });
             let place = if taken == 0 {
                 self.empties.push_front(slab);
                 self.idle_bytes += bytes_of(class);
                 Place::Empty
-            } else if has_free {
-                self.partial[class].push_front(slab);
-                Place::Partial
-            } else if unborn {
+            } else if unborn && !has_free {
                 self.partial[class].push_back(slab);
+                Place::Partial
+            } else if unborn || !sleeps {
+                self.partial[class].push_front(slab);
                 Place::Partial
             } else {
                 self.full[class].push_back(slab);
@@ -293,7 +314,7 @@ impl Own {
         // SAFETY: the owner's slabs throughout; `nothing` is never flagged and has nothing unborn.
         unsafe {
             let current = self.current[class];
-            if (*current).flagged() && (*current).sweep(&mut late) {
+            if (*current).flagged() && (*current).sweep(&mut late) > 0 {
                 return Some(false);
             }
             let partial = self.partial[class].first;
@@ -318,21 +339,43 @@ impl Own {
                 self.make_current(partial);
                 return ((*partial).extend() > 0).then_some(true);
             }
-            for _ in 0..LOOKS {
-                let full = self.full[class].first;
-                if full.is_null() {
-                    break;
-                }
-                self.unlist(full);
-                let found = (*full).flagged() && (*full).sweep(&mut late);
-                if found {
-                    self.make_current(full);
-                    return Some(false);
-                }
-                self.list(full);
-            }
-            None
+            let found = self.look_at_full(class, &mut late)?;
+            self.unlist(found);
+            self.make_current(found);
+            Some(false)
         }
+    }
+
+    /// The slab with the most free blocks of the first [`LOOKS`] full ones, whose turn comes last from now on.
+    ///
+    /// # Safety
+    /// The calling thread owns the heap.
+    unsafe fn look_at_full(
+        &mut self,
+        class: usize,
+        late: &mut impl FnMut(usize),
+    ) -> Option<*const Slab> {
+        let (mut best, mut most) = (ptr::null(), 0);
+        let mut slab = self.full[class].first;
+        for _ in 0..LOOKS {
+            if slab.is_null() {
+                break;
+            }
+            // SAFETY: the owner's slabs.
+            unsafe {
+                if (*slab).flagged() {
+                    (*slab).sweep(&mut *late);
+                }
+                let (free, next) = (*slab).local.with(|local| (local.free(), local.next));
+                if free > most {
+                    (best, most) = (slab, free);
+                }
+                slab = next;
+            }
+        }
+        // SAFETY: `slab`, if there is one, is on the list and not the first.
+        unsafe { self.full[class].rotate_to(slab) };
+        (most > 0).then_some(best)
     }
 
     /// The youngest empty slab of `class`.

@@ -1,6 +1,7 @@
 //! The production allocator: slabs by thread, spans by best fit, a ledger that no double free escapes.
 //!
 //! ```text
+//!  sized       frees that name the size
 //!  front       malloc, free, calloc, realloc; GlobalAlloc; which heap is this thread's
 //!  quarantine  freed blocks that wait
 //!  engine      the slow ways, and every free (this file)
@@ -27,6 +28,8 @@ mod pages;
 mod quarantine;
 mod resize;
 mod shared;
+#[cfg(not(loom))]
+mod sized;
 pub mod slab;
 mod span;
 #[cfg(not(loom))]
@@ -512,7 +515,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     /// The calling thread owns `slab`.
     unsafe fn sweep(&self, slab: *const Slab) -> bool {
         // SAFETY: as the caller promises.
-        unsafe { (*slab).sweep(|address| self.found_late(address, slab)) }
+        unsafe { (*slab).sweep(|address| self.found_late(address, slab)) > 0 }
     }
 
     /// Gives the oldest empty slabs back until at most `bound` bytes of them are left.
@@ -552,7 +555,9 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         let is_time = now.wrapping_sub(own.looked) >= span::DECAY;
         // SAFETY: the owner's.
         unsafe {
-            self.drop_idle_large(own);
+            if is_time {
+                self.drop_idle_large(own);
+            }
             if is_time || marked >= own.patience {
                 own.looked = now;
                 heap.marked.store(0, Ordering::Relaxed);

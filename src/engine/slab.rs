@@ -18,14 +18,16 @@
 //!   count tells it that it came too late.
 //! - The owner's list, from `head` through *mine*, holds exactly the free blocks below `born`.
 //! - `more` is the number of blocks below `born` that are not on that list, less one; plus one while the
-//!   slab is its heap's current one; less `FULL` while it is on the heap's list of full slabs. So its
+//!   slab is its heap's current one; less `asleep` while it is on the heap's list of full slabs. So its
 //!   sign after a free tells the owner that there is more to do.
+//! - A full slab stays on the list of full ones until [`wake`] of its blocks are free: each move costs more
+//!   than the free that asks for it, and a slab that comes back for one block is soon full again.
 //! - `flag` is set after a mark, and cleared before a sweep: see [`Slab::mark`] and [`Slab::sweep`].
 
 use core::ptr::{self, NonNull};
 
 use super::classes::{self, UNIT};
-use super::ledger::{END, Entry, LIVE, Mark, UNBORN, WAITING};
+use super::ledger::{self, END, Entry, GROUP, LIVE, Mark, UNBORN, WAITING};
 use crate::misuse::BlockState;
 use crate::probe::Probe;
 use crate::sync::fault::{Fault, planted};
@@ -39,15 +41,22 @@ pub const NOBODY: usize = 0;
 /// The slab's owner has exited; the first heap that needs it takes it over.
 pub const ORPHANED: usize = 1;
 
-/// Taken off `more` while a slab is on the list of full ones.
-const FULL: i32 = 1 << 30;
-
 /// Farther than this from its base no block of a slab starts: bytes.
 const FARTHEST: usize = i32::MAX as usize;
 
 /// Bytes of memory that one extension of the list makes blocks of: a page, so that memory becomes
 /// resident as it is needed.
 const EXTENSION: usize = 4096;
+
+/// Free blocks that a full slab of `capacity` blocks must have before it is listed as partial: a quarter, and
+/// 64 at most.
+pub const fn wake(capacity: usize) -> usize {
+    match capacity / 4 {
+        0 => 1,
+        1..64 => capacity / 4,
+        _ => 64,
+    }
+}
 
 /// A slab's header; its ledger follows it in memory.
 #[repr(C, align(64))]
@@ -85,6 +94,8 @@ pub struct Local {
     born: u16,
     /// How many more frees there can be before the owner has something to do; see the [module](self).
     more: i32,
+    /// What is taken off `more` while the slab is on the list of full ones: its capacity, less [`wake`] of it.
+    asleep: i32,
     /// `start - size`: numbers count from 1.
     base: usize,
     /// Bytes of a block.
@@ -108,7 +119,7 @@ pub enum Place {
     Current,
     /// On the list of slabs that have, or can make, free blocks.
     Partial,
-    /// On the list of slabs whose blocks are all issued, as far as the owner knows.
+    /// On the list of slabs of whose blocks next to all are issued, as far as the owner knows.
     Full,
     /// On the list of slabs without a live block.
     Empty,
@@ -146,6 +157,7 @@ const_unless_loom! {
                 head: END,
                 born: 0,
                 more: 0,
+                asleep: 0,
                 base: 0,
                 size: 0,
                 place: Place::Current,
@@ -383,6 +395,7 @@ impl Slab {
                 let address = local.top;
                 local.set_head(next as u16);
                 local.more += 1;
+                prefetch_for_write(local.top);
                 Some(NonNull::new_unchecked(ptr::with_exposed_provenance_mut(address)))
             })
         }
@@ -494,40 +507,51 @@ impl Slab {
         self.flag.load(Ordering::Relaxed)
     }
 
-    /// Takes back what others freed: those blocks are on the list afterwards. `late` is called with
-    /// the address of each block that was free already. Returns whether any came back.
+    /// Takes back what others freed: those blocks are on the list afterwards, the lowest first. `late` is
+    /// called with the address of each block that was free already. Returns how many came back.
     ///
     /// # Safety
     /// The calling thread owns the slab, or has the span lock and nobody owns it.
-    pub unsafe fn sweep(&self, mut late: impl FnMut(usize)) -> bool {
+    pub unsafe fn sweep(&self, mut late: impl FnMut(usize)) -> usize {
         self.flag.store(false, Ordering::Relaxed);
         // Pairs with the fence in `mark`.
         if !planted(Fault::SweepUnfenced) {
             sync::fence(Ordering::SeqCst);
         }
-        // SAFETY: as the caller promises; blocks below `born` have entries.
+        // SAFETY: as the caller promises; blocks below `born` have entries, and a ledger's memory is whole groups.
         unsafe {
-            self.local.with(|local| {
-                let mut any = false;
-                for index in 0..usize::from(local.born) {
+            let (born, base, size, first) = self
+                .local
+                .with(|local| (usize::from(local.born), local.base, local.size, local.head));
+            let (mut head, mut back) = (first, 0);
+            for group in (0..born.div_ceil(GROUP)).rev() {
+                let entries = group * GROUP;
+                if !ledger::any_returned(self.entry(entries)) {
+                    continue;
+                }
+                for index in (entries..born.min(entries + GROUP)).rev() {
                     let entry = self.entry(index);
-                    if !entry.returned() {
+                    // What the freeing thread did to the block is over, if it is marked.
+                    if !entry.returned_for_good() {
                         continue;
                     }
-                    // What the freeing thread did to the block is over.
-                    let _ = entry.returned_for_good();
                     if entry.mine() == LIVE {
-                        entry.set_mine(local.head);
-                        local.set_head(index as u16 + 1);
-                        local.more -= 1;
-                        any = true;
+                        entry.set_mine(head);
+                        head = index as u16 + 1;
+                        back += 1;
                     } else if !planted(Fault::SweepSilent) {
-                        late(local.base + (index + 1) * local.size);
+                        late(base + (index + 1) * size);
                     }
                     entry.take_back();
                 }
-                any
-            })
+            }
+            if back > 0 {
+                self.local.with(|local| {
+                    local.set_head(head);
+                    local.more -= back as i32;
+                });
+            }
+            back
         }
     }
 
@@ -575,6 +599,7 @@ impl Slab {
                 local.head = END;
                 local.born = 0;
                 local.more = -1;
+                local.asleep = (self.capacity() - wake(self.capacity())) as i32;
                 local.base = start - size;
                 local.size = size;
                 local.place = Place::Nowhere;
@@ -686,18 +711,26 @@ impl Slab {
                 if free + taken != born || unborn != self.capacity() - born {
                     return Err("every born block is live or on its slab's list");
                 }
-                let extra = match local.place {
-                    Place::Current => 1,
-                    Place::Full => -FULL,
-                    _ => 0,
-                };
-                if local.more != taken as i32 - 1 + extra {
+                if local.more != taken as i32 - 1 + local.extra() {
                     return Err("a slab counts the blocks that are not on its list");
                 }
                 Ok(())
             })
         }
     }
+}
+
+/// Has the processor get the line at `address`, which need not be one of ours, for a write to come.
+#[inline(always)]
+fn prefetch_for_write(address: usize) {
+    #[cfg(all(not(loom), target_arch = "x86_64"))]
+    // SAFETY: a hint: it changes nothing that a program can see, and no address makes it fail.
+    unsafe {
+        core::arch::asm!("prefetchw [{address}]", address = in(reg) address,
+            options(readonly, nostack, preserves_flags));
+    }
+    #[cfg(not(all(not(loom), target_arch = "x86_64")))]
+    let _ = address;
 }
 
 impl Local {
@@ -710,23 +743,33 @@ impl Local {
 
     /// Blocks that are not on the list.
     pub fn taken(&self) -> usize {
-        let extra = match self.place {
+        (self.more + 1 - self.extra()) as usize
+    }
+
+    /// Blocks on the list.
+    pub fn free(&self) -> usize {
+        usize::from(self.born) - self.taken()
+    }
+
+    /// Whether so few blocks are free that the slab counts as full, once none can be born.
+    pub fn sleeps(&self) -> bool {
+        self.taken() as i32 > self.asleep
+    }
+
+    /// What `more` has in it for the slab's place.
+    fn extra(&self) -> i32 {
+        match self.place {
             Place::Current => 1,
-            Place::Full => -FULL,
+            Place::Full => -self.asleep,
             _ => 0,
-        };
-        (self.more + 1 - extra) as usize
+        }
     }
 
     /// Moves the slab to another list, in name.
     pub fn put(&mut self, place: Place) {
-        self.more = self.taken() as i32 - 1
-            + match place {
-                Place::Current => 1,
-                Place::Full => -FULL,
-                _ => 0,
-            };
+        let taken = self.taken();
         self.place = place;
+        self.more = taken as i32 - 1 + self.extra();
     }
 
     /// Whether the list has a block.

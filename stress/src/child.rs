@@ -5,10 +5,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use drystone_workloads::trace::Trace;
-use rayon::ThreadPool;
 
 use crate::alarm;
-use crate::checker::checked::Checked;
 use crate::checker::identity::MOST_OWNERS;
 use crate::checker::overlap::Overlap;
 use crate::exit;
@@ -20,9 +18,10 @@ use crate::spec::{Length, Spec, Workload};
 use crate::stop::{self, Stop};
 use crate::subject::{self, Own, Subject, Target};
 use crate::tally::{Board, Count};
+use crate::workers::crew::Crew;
 use crate::workers::duel::{self, Arena};
 use crate::workers::foreign_duel::{self, Pulse};
-use crate::workers::mixed::Episode;
+use crate::workers::mixed;
 use crate::workers::replay::{Parts, Pass};
 
 /// How often the supervisor hears of the work.
@@ -100,15 +99,15 @@ impl Run {
         STOP.at(deadline);
         stop::at_end_of_input(&STOP);
         tell_from_a_thread(self.board, deadline);
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(self.spec.threads)
-            .thread_name(|worker| format!("worker {worker}"))
-            .build()
-            .map_err(|error| format!("{} threads: {error}", self.spec.threads))?;
+        let settings = &self.spec.settings;
         match (self.spec.workload, self.target.own, &parts) {
-            (Workload::Duel, Some(own), _) => self.duel(&pool, own),
-            (Workload::Trace, _, Some(parts)) => self.replay(&pool, parts),
-            _ => self.mixed(&pool),
+            (Workload::Duel, Some(own), _) => self.duel(own),
+            (Workload::Duel, None, _) => unreachable!("fought above"),
+            (Workload::Trace, _, Some(parts)) => self.replay(parts),
+            (Workload::Trace, _, None) => return Err("workload trace needs a trace".to_owned()),
+            (Workload::Mixed, ..) => {
+                self.episodes(|seed, crew| mixed::episode(crew, seed, settings));
+            }
         }
         Ok(())
     }
@@ -139,15 +138,13 @@ impl Run {
     }
 
     /// Episodes of `work` on all workers, each from rest to rest, until it is time to stop.
-    fn episodes(&self, pool: &ThreadPool, mut work: impl FnMut(Seed, &mut Together<'_>)) {
+    fn episodes(&self, mut work: impl FnMut(Seed, &mut Crew<'_>)) {
         let overlap = Overlap::default();
-        let mut sequences = vec![0; self.spec.threads];
+        let mut crew = Crew::new(&self.target, self.board, &STOP, &overlap, self.spec.threads);
         let mut seed = self.spec.seed;
         loop {
             alarm::episode(seed);
-            let mut together =
-                Together { run: self, pool, overlap: &overlap, sequences: &mut sequences };
-            work(seed, &mut together);
+            work(seed, &mut crew);
             assert_eq!(overlap.pieces(), 0, "an episode ends with nothing live");
             self.judge_rest();
             self.board.row(0).add(Count::Episodes, 1);
@@ -158,25 +155,18 @@ impl Run {
         }
     }
 
-    fn mixed(&self, pool: &ThreadPool) {
-        self.episodes(pool, |seed, together| {
-            let episode = Episode::new(seed.0, self.spec.threads);
-            together.each(|checked| episode.work(checked, &STOP));
-        });
-    }
-
-    fn duel(&self, pool: &ThreadPool, own: Own) {
-        self.episodes(pool, |seed, together| {
+    fn duel(&self, own: Own) {
+        self.episodes(|seed, crew| {
             let arena = Arena::new(&self.target, own, seed.0, self.spec.threads);
-            together.each(|checked| arena.work(checked, self.board, &STOP));
+            crew.each(|checked| arena.work(checked, self.board, &STOP));
         });
-        duel::judge_classes(self.board, self.spec.threads);
+        duel::judge_classes(&self.board.tally(), own, self.spec.threads);
     }
 
-    fn replay(&self, pool: &ThreadPool, parts: &Parts) {
-        self.episodes(pool, |_, together| {
+    fn replay(&self, parts: &Parts) {
+        self.episodes(|_, crew| {
             let pass = Pass::new(parts, self.spec.threads);
-            together.each(|checked| pass.work(checked, &STOP));
+            crew.each(|checked| pass.work(checked, &STOP));
         });
     }
 
@@ -186,10 +176,12 @@ impl Run {
         foreign_duel::work(&self.target, self.board, seed, threads, || pulse.ended());
     }
 
-    /// Everything is freed: nothing may be live, and the heap must be sound.
+    /// Everything is freed, and the workers have exited: nothing may be live, and the heap must be sound.
     fn judge_rest(&self) {
         let Some(own) = self.target.own else { return };
-        let late = (own.sweep)();
+        (own.sweep)();
+        // The duels' own are counted; elsewhere there are none.
+        let late = (own.late)() - self.board.tally()[Count::Late];
         if late != 0 {
             let seen = format!("{late} misuses found late");
             alarm::raise(Kind::FalseAlarm, "no misuse in a correct program", seen);
@@ -228,31 +220,6 @@ fn open(spec: &Spec, subjects: &[Subject]) -> Result<Target, String> {
     }
     let subject = subjects.iter().find(|subject| subject.name == spec.subject);
     (subject.ok_or_else(|| format!("there is no subject {}", spec.subject))?.open)()
-}
-
-/// All workers of a run.
-struct Together<'a> {
-    run: &'a Run,
-    pool: &'a ThreadPool,
-    overlap: &'a Overlap,
-    /// How many blocks each worker has made so far.
-    sequences: &'a mut Vec<u64>,
-}
-
-impl Together<'_> {
-    /// Calls `work` once on each worker, at once.
-    fn each(&mut self, work: impl Fn(&mut Checked<'_>) + Sync) {
-        let Self { run, overlap, sequences, .. } = self;
-        // `broadcast` runs exactly one task on each thread, so all can meet at a gate.
-        let made = self.pool.broadcast(|context| {
-            let worker = context.index();
-            let mut checked = Checked::new(&run.target, overlap, run.board, worker)
-                .counting_from(sequences[worker]);
-            work(&mut checked);
-            checked.sequence()
-        });
-        **sequences = made;
-    }
 }
 
 fn tell(board: &Board) {

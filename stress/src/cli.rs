@@ -9,7 +9,7 @@ use clap::{Parser, ValueEnum};
 use crate::duration;
 use crate::nearest;
 use crate::seed::Seed;
-use crate::spec::{Length, Spec, Workload};
+use crate::spec::{self, Length, Settings, Spec, Workload};
 use crate::subject::{self, Subject};
 
 /// Stress allocators: integrity of every byte, mutual exclusion, double frees under contention.
@@ -38,8 +38,8 @@ pub struct Options {
     #[arg(long = "subject", value_name = "NAME|FILE")]
     pub subjects: Vec<String>,
 
-    /// A workload of --list; repeatable [default: mixed and duel]
-    #[arg(long = "workload", value_name = "NAME")]
+    /// A workload of --list, and what to set of it; repeatable [default: mixed and duel]
+    #[arg(long = "workload", value_name = "NAME[:PARAMETER=NUMBER,...]")]
     pub workloads: Vec<String>,
 
     /// A recorded trace to replay with every check; repeatable
@@ -102,11 +102,11 @@ impl Options {
         let works = self.chosen_works()?;
         let seed = self.seed.unwrap_or_else(Seed::random);
         let threads = self.threads.map_or_else(default_threads, usize::from);
-        let parts: u32 = works.iter().map(|(workload, _)| workload.weight()).sum();
+        let parts: u32 = works.iter().map(|work| work.workload.weight()).sum();
         let per_subject = self.total() / u32::try_from(subjects.len()).unwrap_or(u32::MAX);
         let mut runs = Vec::new();
         for (subject, library) in &subjects {
-            for (workload, trace) in &works {
+            for Work { workload, settings, trace } in &works {
                 let length = match (workload, self.time) {
                     (Workload::Trace, None) => Length::Once,
                     _ => Length::of(per_subject * workload.weight() / parts),
@@ -115,6 +115,7 @@ impl Options {
                     subject: subject.clone(),
                     library: library.clone(),
                     workload: *workload,
+                    settings: settings.clone(),
                     threads,
                     seed,
                     length,
@@ -147,20 +148,19 @@ impl Options {
     }
 
     /// Workloads, each trace one of its own.
-    fn chosen_works(&self) -> Result<Vec<(Workload, Option<PathBuf>)>, String> {
+    fn chosen_works(&self) -> Result<Vec<Work>, String> {
         let mut chosen = Vec::new();
-        for name in &self.workloads {
-            let names = Workload::ALL.map(Workload::name);
-            let workload = Workload::ALL.into_iter().find(|workload| workload.name() == name);
-            chosen.push(workload.ok_or_else(|| nearest::refuse("workload", name, &names))?);
+        for text in &self.workloads {
+            chosen.push(spec::parse_workload(text)?);
         }
         if chosen.is_empty() {
-            chosen = match self.traces.is_empty() {
-                true => vec![Workload::Mixed, Workload::Duel],
-                false => vec![Workload::Trace],
+            let default: &[Workload] = match self.traces.is_empty() {
+                true => &[Workload::Mixed, Workload::Duel],
+                false => &[Workload::Trace],
             };
+            chosen = default.iter().map(|&workload| (workload, Settings::default())).collect();
         }
-        let traces = chosen.contains(&Workload::Trace);
+        let traces = chosen.iter().any(|(workload, _)| *workload == Workload::Trace);
         match (traces, self.traces.is_empty()) {
             (true, true) => {
                 return Err(
@@ -175,16 +175,22 @@ impl Options {
             _ => {}
         }
         let mut works = Vec::new();
-        for workload in chosen {
+        for (workload, settings) in chosen {
+            let work = |trace| Work { workload, settings: settings.clone(), trace };
             match workload {
-                Workload::Trace => {
-                    works.extend(self.traces.iter().map(|trace| (workload, Some(trace.clone()))));
-                }
-                _ => works.push((workload, None)),
+                Workload::Trace => works.extend(self.traces.iter().cloned().map(Some).map(work)),
+                _ => works.push(work(None)),
             }
         }
         Ok(works)
     }
+}
+
+/// What a subject is to do.
+struct Work {
+    workload: Workload,
+    settings: Settings,
+    trace: Option<PathBuf>,
 }
 
 /// More threads than cores, so that critical sections are interrupted in their middle.

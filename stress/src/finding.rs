@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::seed::Seed;
-use crate::spec::{Spec, Workload};
+use crate::spec::{Settings, Spec, Workload};
 
 /// Which check failed. The names are those of the JSON report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -103,6 +103,9 @@ pub struct Finding {
     pub subject: String,
     /// The workload.
     pub workload: Workload,
+    /// What was set of its parameters.
+    #[serde(default)]
+    pub settings: Settings,
     /// Worker threads.
     pub threads: usize,
     /// The run's seed, from which the seeds of all its episodes follow in order.
@@ -142,6 +145,7 @@ impl Finding {
             kind,
             subject: spec.subject.clone(),
             workload: spec.workload,
+            settings: spec.settings.clone(),
             threads: spec.threads,
             seed: spec.seed,
             episode: None,
@@ -163,7 +167,7 @@ impl Finding {
         let mut command = format!("cargo stress --subject {}", quoted(&self.subject));
         match &self.trace {
             Some(trace) => command += &format!(" --trace {}", quoted(&trace.to_string_lossy())),
-            None => command += &format!(" --workload {}", self.workload),
+            None => command += &format!(" --workload {}{}", self.workload, self.settings),
         }
         let Self { threads, seed, replay_seconds, .. } = self;
         command + &format!(" --threads {threads} --seed {seed} --for {replay_seconds}s")
@@ -210,15 +214,9 @@ mod tests {
     #[test]
     fn the_replay_is_of_the_whole_run_and_long_enough() {
         let replay = |length, seconds| {
-            let spec = Spec {
-                subject: "list".to_owned(),
-                library: None,
-                workload: Workload::Mixed,
-                threads: 1,
-                seed: Seed(7),
-                length,
-                trace: None,
-            };
+            let mut spec = Spec::new("list", Workload::Mixed, 1, Seed(7), length);
+            let (_, settings) = crate::spec::parse_workload("mixed:largest=64").unwrap();
+            spec.settings = settings;
             let elapsed = Duration::from_secs_f64(seconds);
             let mut finding =
                 Finding::of_run(&spec, elapsed, Kind::Overlap, "none", "one".to_owned());
@@ -228,6 +226,7 @@ mod tests {
             assert!(text.contains("operation 17, episode 3 (seed 0x0000000000000009)"), "{text}");
             let command = finding.replay();
             assert!(command.contains(" --seed 0x0000000000000007 "), "{command}");
+            assert!(command.contains(" --workload mixed:largest=64 "), "{command}");
             command.rsplit(' ').next().unwrap().to_owned()
         };
         assert_eq!(replay(Length::Once, 0.1), "10s");

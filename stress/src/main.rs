@@ -5,5 +5,5 @@ use std::process::ExitCode;
 use drystone_stress::{linked, subject, tool};
 
 fn main() -> ExitCode {
-    tool::main(&[linked::LIST, subject::SYSTEM])
+    tool::main(&[linked::LIST, linked::DRYSTONE, linked::ENGINE, subject::SYSTEM])
 }

@@ -3,6 +3,7 @@
 //! JSON: one object with `format` "drystone-stress-report" and `version` 1; what is added later leaves
 //! the version, what changes its meaning raises it.
 
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
 
 use comfy_table::presets::{ASCII_MARKDOWN, UTF8_HORIZONTAL_ONLY};
@@ -98,7 +99,7 @@ fn row(outcome: &Outcome, places: String, colored: bool) -> Vec<Cell> {
             let name = trace.file_name().unwrap_or(trace.as_os_str());
             format!("trace {}", name.to_string_lossy())
         }
-        None => outcome.spec.workload.to_string(),
+        None => format!("{}{}", outcome.spec.workload, outcome.spec.settings),
     };
     let rate = tally[Count::Operations] as f64 / outcome.elapsed.as_secs_f64().max(1e-3);
     let finding = match &outcome.finding {
@@ -131,7 +132,9 @@ fn short(outcome: &Outcome) -> String {
 fn where_found(tally: &Tally) -> Vec<String> {
     let places = [
         (Count::AtCall, "at the call"),
-        (Count::Late, "late"),
+        (Count::AtHandOut, "at a hand-out"),
+        (Count::AtSweep, "at a sweep"),
+        (Count::AtExit, "at an exit"),
         (Count::Stale, "legal by then"),
         (Count::OwnReport, "died by own report"),
         (Count::Crashed, "crashed"),
@@ -167,6 +170,7 @@ struct Report<'a> {
 struct Run<'a> {
     subject: &'a str,
     workload: Workload,
+    parameters: BTreeMap<&'static str, u64>,
     trace: Option<&'a std::path::Path>,
     threads: usize,
     seed: Seed,
@@ -208,6 +212,7 @@ impl<'a> Run<'a> {
         Self {
             subject: &outcome.spec.subject,
             workload: outcome.spec.workload,
+            parameters: outcome.spec.settings.all(outcome.spec.workload),
             trace: outcome.spec.trace.as_deref(),
             threads: outcome.spec.threads,
             seed: outcome.spec.seed,

@@ -4,61 +4,11 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use drystone_workloads::registry::{Settings, Workload};
 use serde::{Deserialize, Serialize};
 
+use crate::nearest;
 use crate::seed::Seed;
-
-/// What the workers do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Workload {
-    /// A randomized mix of all operations.
-    Mixed,
-    /// Double frees under contention.
-    Duel,
-    /// A recorded program.
-    Trace,
-}
-
-impl Workload {
-    /// All of them.
-    pub const ALL: [Workload; 3] = [Workload::Mixed, Workload::Duel, Workload::Trace];
-
-    /// As it is written on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Workload::Mixed => "mixed",
-            Workload::Duel => "duel",
-            Workload::Trace => "trace",
-        }
-    }
-
-    /// One line for `--list`.
-    pub fn about(self) -> &'static str {
-        match self {
-            Workload::Mixed => {
-                "a randomized mix of all operations, blocks handed between threads; \
-                 sizes log-uniform, 0 B to 1 MiB, rarely larger"
-            }
-            Workload::Duel => "double frees: N threads, one pointer, one barrier",
-            Workload::Trace => "a recorded program (--trace FILE)",
-        }
-    }
-
-    /// This workload's part of a campaign's time, in parts of the sum over its workloads.
-    pub fn weight(self) -> u32 {
-        match self {
-            Workload::Mixed => 3,
-            Workload::Duel | Workload::Trace => 1,
-        }
-    }
-}
-
-impl fmt::Display for Workload {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
 
 /// How long a run lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,6 +44,9 @@ pub struct Spec {
     pub library: Option<PathBuf>,
     /// The workload.
     pub workload: Workload,
+    /// What was set of its parameters.
+    #[serde(default)]
+    pub settings: Settings,
     /// Worker threads, at least one.
     pub threads: usize,
     /// The first episode's seed.
@@ -104,13 +57,121 @@ pub struct Spec {
     pub trace: Option<PathBuf>,
 }
 
+impl Spec {
+    /// A run of `workload` with its defaults on a subject that is no library.
+    pub fn new(
+        subject: &str,
+        workload: Workload,
+        threads: usize,
+        seed: Seed,
+        length: Length,
+    ) -> Self {
+        Self {
+            subject: subject.to_owned(),
+            library: None,
+            workload,
+            settings: Settings::default(),
+            threads,
+            seed,
+            length,
+            trace: None,
+        }
+    }
+}
+
 /// Subject and workload.
 impl fmt::Display for Spec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, {}", self.subject, self.workload)?;
+        write!(f, "{}, {}{}", self.subject, self.workload, self.settings)?;
         match &self.trace {
             Some(trace) => write!(f, " {}", trace.display()),
             None => Ok(()),
         }
+    }
+}
+
+/// Reads a workload with what is set of it: `churn`, `churn:slots=1000,largest=4K`.
+///
+/// # Errors
+/// A sentence that names what to change, and the nearest name where one is not known.
+pub fn parse_workload(text: &str) -> Result<(Workload, Settings), String> {
+    let (name, rest) = match text.split_once(':') {
+        Some((name, rest)) => (name, Some(rest)),
+        None => (text, None),
+    };
+    let names: Vec<&str> = Workload::ALL.iter().map(|workload| workload.name()).collect();
+    let workload =
+        Workload::named(name).ok_or_else(|| nearest::refuse("workload", name, &names))?;
+    let mut settings = Settings::default();
+    for setting in rest.into_iter().flat_map(|rest| rest.split(',')) {
+        let (name, value) = setting.split_once('=').ok_or_else(|| {
+            format!("workload `{text}`: `{setting}` sets nothing; write NAME=NUMBER, as in {name}:NAME=1000")
+        })?;
+        let value = number(value).ok_or_else(|| {
+            format!("workload `{text}`: `{value}` is no number; write digits, with K, M or G for powers of 1024")
+        })?;
+        set(&mut settings, workload, name, value)?;
+    }
+    Ok((workload, settings))
+}
+
+/// Sets one parameter of a workload.
+///
+/// # Errors
+/// As [`parse_workload`].
+pub fn set(
+    settings: &mut Settings,
+    workload: Workload,
+    name: &str,
+    value: u64,
+) -> Result<(), String> {
+    let Some(parameter) = workload.parameter(name) else {
+        let known: Vec<&str> = workload.parameters().iter().map(|one| one.name).collect();
+        return Err(match known.is_empty() {
+            true => format!("workload {workload} has no parameters: leave `{name}` out"),
+            false => nearest::refuse(&format!("parameter of workload {workload}"), name, &known),
+        });
+    };
+    if settings.set(parameter, value) {
+        return Ok(());
+    }
+    let (least, most) = (parameter.least, parameter.most);
+    Err(format!("workload {workload}: {name} must be {least} to {most}, not {value}"))
+}
+
+fn number(text: &str) -> Option<u64> {
+    let (digits, shift) = match text.strip_suffix(['K', 'M', 'G']) {
+        Some(digits) => {
+            (digits, [b'K', b'M', b'G'].iter().position(|u| text.as_bytes().ends_with(&[*u]))? + 1)
+        }
+        None => (text, 0),
+    };
+    digits.parse::<u64>().ok()?.checked_mul(1 << (10 * shift))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workloads_are_read_with_their_parameters() {
+        let (workload, settings) = parse_workload("mixed:largest=4K,live=1M").unwrap();
+        assert_eq!(workload, Workload::Mixed);
+        assert_eq!(settings.to_string(), ":largest=4096,live=1048576");
+        let again = format!("{workload}{settings}");
+        assert_eq!(parse_workload(&again), Ok((workload, settings)));
+        assert_eq!(parse_workload("duel"), Ok((Workload::Duel, Settings::default())));
+    }
+
+    #[test]
+    fn what_is_wrong_with_one_is_named() {
+        let refused = |text| parse_workload(text).unwrap_err();
+        assert!(refused("mixd").contains("Did you mean `mixed`?"));
+        assert!(refused("mixed:lagrest=1").contains("Did you mean `largest`?"));
+        assert!(refused("mixed:largest").contains("`largest` sets nothing"));
+        assert!(refused("mixed:largest=1T").contains("`1T` is no number"));
+        assert!(refused("mixed:largest=1G").contains("must be 0 to 67108864, not 1073741824"));
+        assert!(refused("duel:x=1").contains("has no parameters"));
+        assert!(refused("mixed:live=99999999999999999999").contains("is no number"));
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! | subject | how it gets into the child | how its heap can be asked |
 //! |---|---|---|
-//! | linked in (`list`) | it is in the binary | [`Own`] |
+//! | linked in (`list`, `drystone`, `engine`) | it is in the binary | [`Own`] |
 //! | a shared library | `LD_PRELOAD`; the child proves that it serves `malloc` | not |
 //! | `system` | the C library's own, nothing preloaded | not |
 //!
@@ -45,16 +45,35 @@ pub struct Target {
 pub struct Own {
     /// Frees a block, or says what is wrong with the pointer.
     pub try_free: unsafe fn(*mut c_void) -> Result<(), Misuse>,
-    /// Walks the heap; the first broken invariant.
+    /// Resizes a block, or says what is wrong with the pointer; null if refused.
+    pub try_realloc: unsafe fn(*mut c_void, usize) -> Result<*mut c_void, Misuse>,
+    /// Walks the heap, of what threads have for themselves the calling thread's; the first broken invariant.
     pub check: fn() -> Result<(), String>,
     /// What it holds.
     pub held: fn() -> Held,
-    /// Reports what is found late; how many.
+    /// How many misuses were found late, ever.
+    pub late: fn() -> u64,
+    /// Looks for misuses that no call has found, in what is the calling thread's and nobody's; how many.
     pub sweep: fn() -> usize,
-    /// Gives idle memory back.
+    /// Gives idle memory back: the calling thread's, nobody's and what all share.
     pub trim: fn() -> usize,
     /// At rest: whether every entry into a critical section had its exit.
     pub at_rest: fn() -> Result<(), String>,
+    /// Whether every place where a double free may be found late must come up, or the test did not race.
+    pub finds_late: bool,
+    /// What is to be called around a fork.
+    pub fork: Fork,
+}
+
+/// What a linked heap is told of a fork, which the C library does not tell it.
+#[derive(Clone, Copy)]
+pub struct Fork {
+    /// Before, by the thread that forks.
+    pub prepare: fn(),
+    /// After, by the same thread in the parent.
+    pub parent: fn(),
+    /// After, by the only thread of the child.
+    pub child: fn(),
 }
 
 /// What a heap holds.

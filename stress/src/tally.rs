@@ -56,6 +56,12 @@ counts! {
     AtCall = "double_frees_found_at_call",
     /// Of these, reported afterwards.
     Late = "double_frees_found_late",
+    /// Of those found late: at a hand-out, before the block would have had a second owner.
+    AtHandOut = "double_frees_found_at_hand_out",
+    /// Of those found late: at a sweep.
+    AtSweep = "double_frees_found_at_sweep",
+    /// Of those found late: at the exit of the thread that owned the block.
+    AtExit = "double_frees_found_at_exit",
     /// Of these, legal by then: the block had been issued again.
     Stale = "double_frees_stale",
     /// Of these (foreign subjects), the process died by the allocator's own report.

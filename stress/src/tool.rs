@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use drystone_workloads::registry::Parameter;
 use drystone_workloads::trace::Trace;
 
 use crate::bench;
@@ -119,7 +120,11 @@ fn list(subjects: &[Subject], out: &mut impl Write) -> io::Result<()> {
     }
     writeln!(out, "Workloads:")?;
     for workload in Workload::ALL {
-        writeln!(out, "  {:<8} {}", workload.name(), workload.about())?;
+        writeln!(out, "  {:<14} {}", workload.name(), workload.about())?;
+        writeln!(out, "  {:<14} after {}", "", workload.source())?;
+        for Parameter { name, about, default, .. } in workload.parameters() {
+            writeln!(out, "  {:<14} {name}={default}  {about}", "")?;
+        }
     }
     out.flush()
 }

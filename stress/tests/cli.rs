@@ -50,13 +50,22 @@ fn list_names_every_subject_and_workload() {
     let expected = "\
 Subjects (or the path of a shared library):
   list     drystone::ListHeap, linked in: best fit, one mutex
+  drystone drystone::Drystone, linked in: the production allocator as programs have it
+  engine   its engine, watched: a witness in its critical sections, yields between check and store
   system   the C library's own malloc
 Workloads:
-  mixed    a randomized mix of all operations, blocks handed between threads; sizes log-uniform, 0 B to 1 MiB, rarely larger
-  duel     double frees: N threads, one pointer, one barrier
-  trace    a recorded program (--trace FILE)
+  mixed          a randomized mix of all operations, blocks handed between threads; \
+sizes log-uniform, 0 B to 1 MiB, rarely larger
+                 after sizes: Wilson et al., Dynamic Storage Allocation: A Survey and Critical Review, 1995
+                 largest=0  largest common size in bytes, rounded down to a power of two; \
+0: 1 KiB or 1 MiB, by the seed
 ";
-    assert_eq!(text(&output.stdout), expected);
+    let list = text(&output.stdout);
+    assert!(list.starts_with(expected), "{list}");
+    for workload in Workload::ALL {
+        let line = format!("\n  {:<14} {}\n", workload.name(), workload.about());
+        assert!(list.contains(&line), "{workload} in:\n{list}");
+    }
 }
 
 #[test]
@@ -65,6 +74,8 @@ fn what_is_mistyped_is_refused_with_the_nearest() {
     assert!(subject.contains("there is no subject `lits`. Did you mean `list`?"), "{subject}");
     let workload = refused(&["--workload", "mixd"]);
     assert!(workload.contains("there is no workload `mixd`. Did you mean `mixed`?"), "{workload}");
+    let parameter = refused(&["--workload", "mixed:larges=1K"]);
+    assert!(parameter.contains("Did you mean `largest`?"), "{parameter}");
     assert!(refused(&["--for", "soon"]).contains("`soon` is no duration"));
     assert!(refused(&["--seed", "luck"]).contains("`luck` is no seed"));
     assert!(refused(&["--threads", "0"]).contains("--threads"));
@@ -74,8 +85,8 @@ fn what_is_mistyped_is_refused_with_the_nearest() {
 }
 
 #[test]
-fn both_subjects_pass_and_the_report_says_what_was_done() {
-    let report = report(0, &["--for", "4s", "--threads", "3", "--seed", "0x2a"]);
+fn every_subject_passes_and_the_report_says_what_was_done() {
+    let report = report(0, &["--for", "8s", "--threads", "3", "--seed", "0x2a"]);
     assert_eq!(report["format"], "drystone-stress-report");
     assert_eq!(report["version"], 1);
     assert_eq!(report["seed"], "0x000000000000002a");
@@ -85,8 +96,10 @@ fn both_subjects_pass_and_the_report_says_what_was_done() {
         runs.iter().map(|run| (run["subject"].clone(), run["workload"].clone())).collect();
     assert_eq!(
         names,
-        [("list", "mixed"), ("list", "duel"), ("system", "mixed"), ("system", "duel")]
-            .map(|(subject, workload)| (subject.into(), workload.into()))
+        ["list", "drystone", "engine", "system"]
+            .into_iter()
+            .flat_map(|subject| ["mixed", "duel"].map(|workload| (subject.into(), workload.into())))
+            .collect::<Vec<_>>()
     );
     for run in runs {
         let counts = &run["counts"];
@@ -100,17 +113,34 @@ fn both_subjects_pass_and_the_report_says_what_was_done() {
         }
     }
     // Where double frees were found adds up: for ours, by those reported and those legal by then.
-    let counts = &runs[1]["counts"];
-    let count = |name: &str| counts[name].as_u64().unwrap();
-    assert_eq!(
-        count("double_frees_tried"),
-        count("double_frees_found_at_call") + count("double_frees_stale")
-    );
-    let counts = &runs[3]["counts"];
+    for (run, late_allowed) in [(1, false), (3, true), (5, true)] {
+        let counts = &runs[run]["counts"];
+        let count = |name: &str| counts[&format!("double_frees_{name}")].as_u64().unwrap();
+        let late = count("found_late");
+        assert_eq!(count("tried"), count("found_at_call") + late + count("stale"), "{counts}");
+        let places = ["found_at_hand_out", "found_at_sweep", "found_at_exit"].map(count);
+        assert_eq!(places.iter().sum::<u64>(), late, "{counts}");
+        assert!(late_allowed || late == 0, "one lock, and a free found late: {counts}");
+    }
+    let counts = &runs[7]["counts"];
     let ends = ["died_by_own_report", "crashed", "hung", "silent", "two_owners"];
     let ended: u64 =
         ends.iter().map(|end| counts[format!("double_frees_{end}")].as_u64().unwrap()).sum();
     assert_eq!(counts["duels"].as_u64().unwrap(), ended);
+}
+
+#[test]
+fn a_workloads_parameters_are_set_and_reported() {
+    let short = ["--subject", "system", "--for", "300ms", "--threads", "2"];
+    let report = report(0, &[&short[..], &["--workload", "mixed:largest=64,live=4K"]].concat());
+    let run = &report["runs"][0];
+    assert_eq!(
+        (&run["parameters"]["largest"], &run["parameters"]["live"]),
+        (&64.into(), &4096.into())
+    );
+    // Of blocks as small as these no more bytes can have been read than this.
+    let count = |name: &str| run["counts"][name].as_u64().unwrap();
+    assert!(count("bytes_verified") < count("operations") * 2_048, "{run}");
 }
 
 #[test]
@@ -226,15 +256,7 @@ fn wait_for_work(tool: u32) {
 
 #[test]
 fn a_run_that_did_no_work_fails() {
-    let spec = Spec {
-        subject: "system".to_owned(),
-        library: None,
-        workload: Workload::Mixed,
-        threads: 2,
-        seed: Seed(1),
-        length: Length::Millis(0),
-        trace: None,
-    };
+    let spec = Spec::new("system", Workload::Mixed, 2, Seed(1), Length::Millis(0));
     let plan = Plan { seed: Seed(1), threads: 2, runs: vec![spec] };
     let program = PathBuf::from(env!("CARGO_BIN_EXE_stress"));
     let supervisor = Supervisor { program, patience: Duration::from_secs(60) };
@@ -265,7 +287,7 @@ fn a_recorded_program_is_replayed_on_every_subject() {
     let path = path.to_str().unwrap();
     let report = report(0, &["--trace", path, "--threads", "4"]);
     let runs = report["runs"].as_array().unwrap();
-    assert_eq!(runs.len(), 2);
+    assert_eq!(runs.len(), 4);
     for run in runs {
         assert_eq!(run["workload"], "trace");
         // Two copies at once on four threads, and the block that is left in each is freed.

@@ -81,15 +81,7 @@ fn stress_seeded(
     seed: Seed,
     patience: Duration,
 ) -> Outcome {
-    let spec = Spec {
-        subject: subject.to_owned(),
-        library: None,
-        workload,
-        threads,
-        seed,
-        length: Length::of(length),
-        trace: None,
-    };
+    let spec = Spec::new(subject, workload, threads, seed, Length::of(length));
     let supervisor = Supervisor { patience, ..Supervisor::of_this_binary().unwrap() };
     supervisor.run(&spec, &Stop::new(), &mut |_, _| {}).expect("the harness itself works")
 }

@@ -3,6 +3,7 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`registry`] | every workload by its name: source, parameters |
 //! | [`sizes`], [`patterns`], [`mixed`] | what is asked for, and in which order |
 //! | [`trace`] | what real programs asked for |
 //! | [`calls`], [`heap`] | an allocator as a workload sees it; the same for what is measured |
@@ -14,5 +15,6 @@ pub mod crew;
 pub mod heap;
 pub mod mixed;
 pub mod patterns;
+pub mod registry;
 pub mod sizes;
 pub mod trace;

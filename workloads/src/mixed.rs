@@ -8,7 +8,7 @@
 use rand::Rng;
 use rand_pcg::Pcg64;
 
-use crate::sizes::{WithRareLarge, below, scale};
+use crate::sizes::{LogUniform, WithRareLarge, below, scale};
 
 /// Which of the blocks at hand an operation is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,6 +139,16 @@ impl Shape {
     pub const WIDE: Self = Self { sizes: WithRareLarge::DEFAULT, live_bytes: 32 << 20 };
     /// Sizes to 1 KiB, rarely larger, in 2 MiB: many more operations per second.
     pub const SMALL: Self = Self { sizes: WithRareLarge::SMALL, live_bytes: 2 << 20 };
+
+    /// The shape whose common sizes end at `largest` bytes, rounded down to a power of two, and the rare ones 32
+    /// times above.
+    #[must_use]
+    pub fn up_to(self, largest: u64) -> Self {
+        let octaves = largest.max(2).ilog2();
+        let sizes =
+            WithRareLarge { common: LogUniform { octaves }, octaves: octaves + 5, ..self.sizes };
+        Self { sizes, ..self }
+    }
 }
 
 /// One thread's endless stream of operations.

@@ -7,7 +7,8 @@
 //!
 //! An entry that finds a token, another thread's or its own, and an exit that does not find its own,
 //! are findings, reported at once. The witness also yields now and then where the heap says that
-//! another thread could interfere, so that sections are left in their middle more often than by chance.
+//! another thread could interfere, so that sections are left in their middle more often than by chance:
+//! each thread as often as it has said ([`yield_one_in`]).
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -30,6 +31,12 @@ const YIELD_ONE_IN: u32 = 512;
 thread_local! {
     // No destructor and a constant start: the heap's code may run in any thread at any time.
     static PAUSES: Cell<u32> = const { Cell::new(0) };
+    static RATE: Cell<u32> = const { Cell::new(YIELD_ONE_IN) };
+}
+
+/// From now on the calling thread yields at one pause in `pauses`; before it is one in 512.
+pub fn yield_one_in(pauses: u32) {
+    RATE.set(pauses.max(1));
 }
 
 /// Nobody is inside.
@@ -112,7 +119,7 @@ impl Probe for Watched {
     fn pause(&self) {
         let pauses = PAUSES.get().wrapping_add(1);
         PAUSES.set(pauses);
-        if pauses.is_multiple_of(YIELD_ONE_IN) {
+        if pauses.is_multiple_of(RATE.get()) {
             thread::yield_now();
         }
     }

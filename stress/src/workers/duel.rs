@@ -5,19 +5,26 @@
 //!
 //! ```text
 //! owner     issues the block ─┐
-//! all                         ├─ gate ─ free, or free and issue anew ─ gate ─┐
-//! worker 0                                                                   ├─ judges ─ gate
+//! all                         ├─ gate ─ free, or free and issue anew ─ gate ──────── gate ─ sweep ─ gate ─┐
+//! worker 0                                                                  ├ frees anew ┘                ├ judges ─ gate
 //! ```
 //!
 //! What must hold (DESIGN, section 2). Of one block, without a re-issue between: frees that took effect,
 //! less those reported late, are one; so N frees give N − 1 reports. With re-issues: frees that took
-//! effect, less those reported late, equal issues. A free after a re-issue is stale, and legal.
+//! effect, less those reported late, equal issues. A free after a re-issue is stale, and legal. A realloc
+//! that moves the block is a free of it; one that leaves it in its place is a free and an issue.
+//!
+//! Where a double free is reported late: what has come up before anybody swept is counted *at a hand-out*
+//! in duels whose workers ask for blocks, *at an exit* in those whose owner exits in the middle, and
+//! *at a sweep* else, as is all that the sweeps bring.
 
 use std::collections::BTreeMap;
 use std::ffi::c_void;
-use std::ptr::null_mut;
+use std::ptr::{null_mut, with_exposed_provenance_mut};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
-use std::thread;
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
 
 use crossbeam::utils::CachePadded;
 use drystone_workloads::mixed::generator;
@@ -28,10 +35,11 @@ use rand_pcg::Pcg64;
 use super::gate::Gate;
 use crate::alarm;
 use crate::checker::checked::{Block, Checked};
+use crate::checker::witness;
 use crate::finding::Kind;
 use crate::stop::Stop;
 use crate::subject::{Own, Target};
-use crate::tally::{Board, Count, Doing};
+use crate::tally::{Board, Count, Doing, Tally};
 
 /// Duels of one episode.
 const DUELS: u64 = 20_000;
@@ -39,6 +47,18 @@ const DUELS: u64 = 20_000;
 /// So many duels show whether the workers race at all; in fewer it may be chance that they did not.
 /// (On two cores with four threads one duel in six races.)
 pub const ENOUGH_TO_TELL: u64 = 2_000;
+/// As before, for the places where a double free is found late, of which the rarest, at an exit, comes up
+/// in one duel of some hundreds on an idle machine.
+pub const ENOUGH_TO_TELL_LATE: u64 = 40_000;
+
+/// One pause in so many yields inside a heap that has a probe: races are lost between a check and its store.
+const YIELD_ONE_IN: u32 = 8;
+
+/// Blocks above it, in bytes, are mappings of their own.
+const HUGE: usize = 1 << 20;
+
+/// How often each worker frees and issues anew in a [`Style::Again`].
+const ROUNDS: usize = 4;
 
 /// Blocks around the duel's: its neighbours are live, free, or merge with it.
 const NEIGHBOURS: usize = 48;
@@ -55,6 +75,8 @@ enum Owner {
     Out,
     /// A thread that has exited.
     Exited,
+    /// A thread that frees it with the others, in the place of the worker that started it, and exits.
+    Exiting,
 }
 
 /// What the duellists do.
@@ -66,10 +88,22 @@ enum Style {
     RaceTwice,
     /// Each frees, and asks at once for a block of the same size.
     Reissue,
+    /// Each frees and asks several times in a row, and frees what it got: the block comes back to who
+    /// freed it before (A-B-A).
+    Again,
+    /// Each resizes the block, all at once.
+    Resize,
     /// One frees, then the others: every second free must be reported by the call.
     Ordered,
     /// As before, and between the two the heap gives back what memory it can.
     OrderedAfterTrim,
+}
+
+impl Style {
+    /// Whether its workers get blocks, so that the duel's may be issued again.
+    fn issues(self) -> bool {
+        matches!(self, Style::Reissue | Style::Again | Style::Resize)
+    }
 }
 
 /// The rules of one duel.
@@ -79,6 +113,8 @@ struct Rules {
     issuer: usize,
     owner: Owner,
     style: Style,
+    /// What a [`Style::Resize`] asks for.
+    resized: usize,
     /// Which neighbour is freed or made anew before.
     neighbour: usize,
     neighbour_size: usize,
@@ -88,21 +124,27 @@ impl Rules {
     fn draw(rng: &mut Pcg64, workers: usize) -> Self {
         let sizes = LogUniform::MEBIBYTE;
         let size = match below(rng, 32) {
-            0 => (1 << 20) + below(rng, 8 << 20) as usize,
+            0 => HUGE + 1 + below(rng, 8 << 20) as usize,
             1..8 => sizes.draw(rng),
             _ => LogUniform::KIBIBYTE.draw(rng),
         };
         let owner = match below(rng, 64) {
             0 => Owner::Exited,
+            1..5 => Owner::Exiting,
             // Two at least must be left to free it.
-            1..22 if workers >= 3 => Owner::Out,
+            5..24 if workers >= 3 => Owner::Out,
             _ => Owner::In,
         };
-        let style = match below(rng, 16) {
-            0..6 => Style::Race,
-            6..9 => Style::RaceTwice,
-            9..13 => Style::Reissue,
-            13..15 => Style::Ordered,
+        let style = match below(rng, 32) {
+            _ if owner == Owner::Exiting => Style::Race,
+            // The engine can't yet survive a realloc of a huge block that races its free: docs/engine.md.
+            24..27 if size > HUGE => Style::Race,
+            0..11 => Style::Race,
+            11..16 => Style::RaceTwice,
+            16..21 => Style::Reissue,
+            21..24 => Style::Again,
+            24..27 => Style::Resize,
+            27..30 => Style::Ordered,
             _ => Style::OrderedAfterTrim,
         };
         Self {
@@ -110,18 +152,29 @@ impl Rules {
             issuer: below(rng, workers as u64) as usize,
             owner,
             style,
+            // Not 0, which is a free.
+            resized: 1 + size / 4 * below(rng, 9) as usize,
             neighbour: below(rng, NEIGHBOURS as u64) as usize,
             neighbour_size: LogUniform { octaves: 14 }.draw(rng),
         }
     }
 
     fn duels(self, worker: usize) -> bool {
-        self.owner != Owner::Out || worker != self.issuer
+        worker != self.issuer || matches!(self.owner, Owner::In | Owner::Exited)
     }
 
     /// In ordered duels, the one who frees first.
     fn first(self, workers: usize) -> usize {
         if self.owner == Owner::Out { (self.issuer + 1) % workers } else { self.issuer }
+    }
+
+    /// Where what is found late, before anybody has swept, was found.
+    fn place_before_sweeps(self) -> Count {
+        match (self.owner, self.style.issues()) {
+            (Owner::Exiting, _) => Count::AtExit,
+            (_, true) => Count::AtHandOut,
+            (_, false) => Count::AtSweep,
+        }
     }
 }
 
@@ -130,7 +183,9 @@ impl Rules {
 struct Deeds {
     frees: AtomicU64,
     effective: AtomicU64,
-    /// The block that it was issued in a [`Style::Reissue`].
+    /// How often it was issued the duel's block anew, and has freed it again.
+    again: AtomicU64,
+    /// The block that it was issued last, and holds.
     reissued: AtomicPtr<c_void>,
 }
 
@@ -167,24 +222,36 @@ impl<'a> Arena<'a> {
 
     /// One worker's part in an episode, from rest to rest.
     pub fn work(&self, checked: &mut Checked<'_>, board: &Board, stop: &Stop) {
+        witness::yield_one_in(YIELD_ONE_IN);
         let mut rules = generator(self.seed, RULES);
         let mut own_stream = generator(self.seed, checked.worker() as u64);
         let mut kinds = BTreeMap::new();
-        let mut judge = Judge { arena: self, neighbours: Vec::new() };
+        let mut judge = Judge { arena: self, neighbours: Vec::new(), late: (self.own.late)() };
         for duel in 1..=DUELS {
             let rules = Rules::draw(&mut rules, self.deeds.len());
             if checked.worker() == 0 {
                 judge.move_neighbour(checked, rules);
             }
+            let mut exiting = None;
             if checked.worker() == rules.issuer {
+                let (block, thread) = self.issue(checked, rules);
                 // Relaxed: the gate publishes it.
-                self.block.store(self.issue(checked, rules), Ordering::Relaxed);
+                self.block.store(block, Ordering::Relaxed);
+                exiting = thread;
             }
             self.meet(checked);
-            self.fight(checked, rules, &mut own_stream, &mut kinds);
+            self.fight(checked, rules, exiting, &mut own_stream, &mut kinds);
             self.meet(checked);
+            let mut sums = None;
             if checked.worker() == 0 {
-                judge.judge(checked, rules, duel);
+                sums = Some(judge.add_up(checked, rules));
+            }
+            self.meet(checked);
+            checked.row().doing(Doing::Judging);
+            (self.own.sweep)();
+            self.meet(checked);
+            if let Some(sums) = sums {
+                judge.judge(checked, rules, duel, sums);
                 // Relaxed: the gate publishes it.
                 self.over.store(stop.is_set(), Ordering::Relaxed);
             }
@@ -205,22 +272,30 @@ impl<'a> Arena<'a> {
         self.gate.pass();
     }
 
-    /// Issues the block that will be fought over, in the worker or in a thread that exits.
-    fn issue(&self, checked: &mut Checked<'_>, rules: Rules) -> *mut c_void {
-        if rules.owner != Owner::Exited {
-            let block = checked.malloc(rules.size);
-            return checked.give_up(block).cast();
-        }
+    /// Issues the block that will be fought over, in the worker or in a thread that exits; the one that will
+    /// exit in the middle is returned.
+    fn issue(&self, checked: &mut Checked<'_>, rules: Rules) -> (*mut c_void, Option<Exiting>) {
+        let (block, thread) = match rules.owner {
+            Owner::In | Owner::Out => {
+                let block = checked.malloc(rules.size);
+                return (checked.give_up(block).cast(), None);
+            }
+            Owner::Exited => {
+                let malloc = self.target.calls.malloc;
+                // SAFETY: malloc takes any size.
+                let issue = move || unsafe { malloc(rules.size) }.expose_provenance();
+                (with_exposed_provenance_mut(thread::spawn(issue).join().unwrap_or(0)), None)
+            }
+            Owner::Exiting => {
+                let (block, thread) = Exiting::start(self.target, self.own, rules.size);
+                (block, Some(thread))
+            }
+        };
         checked.row().add(Count::Operations, 1);
-        let malloc = self.target.calls.malloc;
-        // SAFETY: malloc takes any size.
-        let issued =
-            thread::spawn(move || unsafe { malloc(rules.size) }.expose_provenance()).join();
-        let block = std::ptr::with_exposed_provenance_mut::<c_void>(issued.unwrap_or(0));
         if block.is_null() {
             alarm::raise(Kind::UnprovokedNull, &format!("a block of {} bytes", rules.size), "null");
         }
-        block
+        (block, thread)
     }
 
     /// This worker's part in a duel.
@@ -228,16 +303,25 @@ impl<'a> Arena<'a> {
         &self,
         checked: &Checked<'_>,
         rules: Rules,
+        exiting: Option<Exiting>,
         own_stream: &mut Pcg64,
         kinds: &mut BTreeMap<&'static str, u64>,
     ) {
         let worker = checked.worker();
         let deeds = &self.deeds[worker];
         // Relaxed, here and below: the gates order all of a duel's accesses.
-        deeds.frees.store(0, Ordering::Relaxed);
-        deeds.effective.store(0, Ordering::Relaxed);
+        for count in [&deeds.frees, &deeds.effective, &deeds.again] {
+            count.store(0, Ordering::Relaxed);
+        }
         deeds.reissued.store(null_mut(), Ordering::Relaxed);
         let block = self.block.load(Ordering::Relaxed);
+        if let Some(exiting) = exiting {
+            checked.row().doing(Doing::DoubleFree);
+            checked.row().add(Count::Operations, 1);
+            deeds.frees.store(1, Ordering::Relaxed);
+            deeds.effective.store(u64::from(exiting.free_and_exit()), Ordering::Relaxed);
+            return;
+        }
         if let Style::Ordered | Style::OrderedAfterTrim = rules.style {
             if worker == rules.first(self.deeds.len()) {
                 self.free(checked, block, kinds);
@@ -256,18 +340,47 @@ impl<'a> Arena<'a> {
         for _ in 0..own_stream.next_u64() % 16 {
             std::hint::spin_loop();
         }
+        if rules.style == Style::Resize {
+            return self.resize(checked, block, rules.resized, kinds);
+        }
         self.free(checked, block, kinds);
         match rules.style {
             Style::RaceTwice => self.free(checked, block, kinds),
-            Style::Reissue => {
-                checked.row().doing(Doing::Malloc);
-                checked.row().add(Count::Operations, 1);
-                // SAFETY: malloc takes any size.
-                let issued = unsafe { (self.target.calls.malloc)(rules.size) };
-                deeds.reissued.store(issued, Ordering::Relaxed);
+            Style::Reissue => deeds.reissued.store(self.ask(checked, rules), Ordering::Relaxed),
+            Style::Again => {
+                for _ in 1..ROUNDS {
+                    self.free_own(checked, block, rules, kinds);
+                }
+                deeds.reissued.store(self.ask(checked, rules), Ordering::Relaxed);
             }
             _ => {}
         }
+    }
+
+    /// Asks for a block as large as the duel's.
+    fn ask(&self, checked: &Checked<'_>, rules: Rules) -> *mut c_void {
+        checked.row().doing(Doing::Malloc);
+        checked.row().add(Count::Operations, 1);
+        // SAFETY: malloc takes any size.
+        unsafe { (self.target.calls.malloc)(rules.size) }
+    }
+
+    /// Asks for a block, and frees it: the duel's, which others may free at the same time, or another, which
+    /// is this worker's alone.
+    fn free_own(
+        &self,
+        checked: &Checked<'_>,
+        block: *mut c_void,
+        rules: Rules,
+        kinds: &mut BTreeMap<&'static str, u64>,
+    ) {
+        let issued = self.ask(checked, rules);
+        if issued == block {
+            self.deeds[checked.worker()].again.fetch_add(1, Ordering::Relaxed);
+            return self.free(checked, block, kinds);
+        }
+        judge_own(self.own, checked.worker(), issued, rules);
+        checked.row().add(Count::Operations, 1);
     }
 
     /// One free of the block that is fought over.
@@ -277,30 +390,131 @@ impl<'a> Arena<'a> {
         block: *mut c_void,
         kinds: &mut BTreeMap<&'static str, u64>,
     ) {
+        // SAFETY: the block was given up by its owner, and nobody uses it; whether it is live still
+        // is for the heap to say.
+        self.end(checked, kinds, || unsafe { (self.own.try_free)(block) });
+    }
+
+    /// One realloc of the block that is fought over.
+    fn resize(
+        &self,
+        checked: &Checked<'_>,
+        block: *mut c_void,
+        size: usize,
+        kinds: &mut BTreeMap<&'static str, u64>,
+    ) {
+        // SAFETY: as in `free`; the bytes that are copied are nobody's.
+        let resized = self.end(checked, kinds, || unsafe { (self.own.try_realloc)(block, size) });
+        if let Some(resized) = resized {
+            if resized.is_null() {
+                let expected = format!("realloc({block:p}, {size}) to be granted");
+                alarm::raise(Kind::UnprovokedNull, &expected, "null");
+            }
+            // Relaxed: the gates order it.
+            self.deeds[checked.worker()].reissued.store(resized, Ordering::Relaxed);
+        }
+    }
+
+    /// One call that ends the life of the block that is fought over, or says why it does not.
+    fn end<R>(
+        &self,
+        checked: &Checked<'_>,
+        kinds: &mut BTreeMap<&'static str, u64>,
+        call: impl FnOnce() -> Result<R, drystone::Misuse>,
+    ) -> Option<R> {
         checked.row().doing(Doing::DoubleFree);
         checked.row().add(Count::Operations, 1);
         let deeds = &self.deeds[checked.worker()];
         // Relaxed: a hint of what overlapped, which orders nothing.
         let others = self.under_way.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the block was given up by its owner, and nobody uses it; whether it is live still
-        // is for the heap to say.
-        let result = unsafe { (self.own.try_free)(block) };
+        let result = call();
         self.under_way.fetch_sub(1, Ordering::Relaxed);
         if others > 0 {
             self.raced.store(true, Ordering::Relaxed);
         }
         deeds.frees.fetch_add(1, Ordering::Relaxed);
         match result {
-            Ok(()) => drop(deeds.effective.fetch_add(1, Ordering::Relaxed)),
-            Err(misuse) => *kinds.entry(misuse.kind.name()).or_default() += 1,
+            Ok(what) => {
+                deeds.effective.fetch_add(1, Ordering::Relaxed);
+                Some(what)
+            }
+            Err(misuse) => {
+                *kinds.entry(misuse.kind.name()).or_default() += 1;
+                None
+            }
         }
     }
+}
+
+/// A thread that owns the duel's block, frees it with the others, and exits.
+struct Exiting {
+    go: Arc<AtomicBool>,
+    thread: JoinHandle<bool>,
+}
+
+impl Exiting {
+    /// Starts it; returns the block that it was issued.
+    fn start(target: &Target, own: Own, size: usize) -> (*mut c_void, Self) {
+        let malloc = target.calls.malloc;
+        let go = Arc::new(AtomicBool::new(false));
+        let (told, address) = mpsc::channel();
+        let awaited = Arc::clone(&go);
+        let thread = thread::spawn(move || {
+            // It frees once: where it can be overtaken it is overtaken.
+            witness::yield_one_in(1);
+            // SAFETY: malloc takes any size.
+            let block = unsafe { malloc(size) };
+            // The other end waits for it.
+            let _ = told.send(block.expose_provenance());
+            // Acquire: pairs with the release in `free_and_exit`.
+            while !awaited.load(Ordering::Acquire) {
+                thread::yield_now();
+            }
+            // SAFETY: as in `Arena::free`.
+            unsafe { (own.try_free)(block) }.is_ok()
+        });
+        (with_exposed_provenance_mut(address.recv().unwrap_or(0)), Self { go, thread })
+    }
+
+    /// Lets it go, and waits until its exit is over. Whether its free took effect.
+    fn free_and_exit(self) -> bool {
+        // Release: pairs with the acquire above.
+        self.go.store(true, Ordering::Release);
+        self.thread.join().unwrap_or(false)
+    }
+}
+
+/// Frees a block that nobody but `worker`, its one holder, can free.
+fn judge_own(own: Own, worker: usize, block: *mut c_void, rules: Rules) {
+    if block.is_null() {
+        let expected = format!("a block of {} bytes for worker {worker}", rules.size);
+        alarm::raise(Kind::UnprovokedNull, &expected, "null");
+    }
+    // SAFETY: the block was issued to a worker that makes no use of it.
+    if let Err(misuse) = unsafe { (own.try_free)(block) } {
+        let expected = format!("worker {worker}'s block {block:p} to be its own and live");
+        alarm::raise(Kind::Sums, &expected, misuse.to_string());
+    }
+}
+
+/// What a duel's workers did in all.
+#[derive(Clone, Copy, Debug)]
+struct Sums {
+    frees: u64,
+    effective: u64,
+    /// Issues of the block, and frees of them that the judge added.
+    issues: u64,
+    added: u64,
+    /// Found late before anybody swept.
+    early: u64,
 }
 
 /// Worker 0 between duels: all others wait at the gate.
 struct Judge<'a, 'b> {
     arena: &'b Arena<'a>,
     neighbours: Vec<Block>,
+    /// What was found late before this duel.
+    late: u64,
 }
 
 impl Judge<'_, '_> {
@@ -313,65 +527,66 @@ impl Judge<'_, '_> {
         self.neighbours.push(block);
     }
 
-    fn judge(&mut self, checked: &Checked<'_>, rules: Rules, duel: u64) {
+    /// Before the sweeps: counts, and frees what was issued anew.
+    fn add_up(&self, checked: &Checked<'_>, rules: Rules) -> Sums {
         checked.row().doing(Doing::Judging);
         let arena = self.arena;
         // Relaxed throughout: the gate has ordered it all.
         let sum = |count: fn(&Deeds) -> &AtomicU64| -> u64 {
             arena.deeds.iter().map(|deeds| count(deeds).load(Ordering::Relaxed)).sum()
         };
-        let (frees, effective) = (sum(|deeds| &deeds.frees), sum(|deeds| &deeds.effective));
-        let late = (arena.own.sweep)() as u64;
-        match rules.style {
-            Style::Reissue => self.judge_reissue(rules, effective, late),
-            _ => judge_sums(rules, frees, effective, late),
+        let early = (arena.own.late)() - self.late;
+        let again = sum(|deeds| &deeds.again);
+        let mut sums = Sums {
+            frees: sum(|deeds| &deeds.frees),
+            effective: sum(|deeds| &deeds.effective),
+            issues: 1 + again,
+            added: 0,
+            early,
+        };
+        if rules.style.issues() {
+            self.free_anew(rules, &mut sums);
         }
-        self.count(checked, rules, [frees, effective, late]);
+        sums
+    }
+
+    /// Frees what the workers were issued anew: the duel's block as often as it was issued, others once.
+    fn free_anew(&self, rules: Rules, sums: &mut Sums) {
+        let arena = self.arena;
+        let block = arena.block.load(Ordering::Relaxed);
+        let workers = arena.deeds.iter().zip(0..).filter(|(_, worker)| rules.duels(*worker));
+        for (deeds, worker) in workers {
+            let anew = deeds.reissued.load(Ordering::Relaxed);
+            if anew == block {
+                sums.issues += 1;
+                // SAFETY: the block was issued to a worker that makes no use of it; whether it is
+                // live still is for the heap to say.
+                sums.added += u64::from(unsafe { (arena.own.try_free)(anew) }.is_ok());
+            } else if !anew.is_null() || rules.style != Style::Resize {
+                // Nobody but its one holder has freed this one. A resize that was refused gave none.
+                judge_own(arena.own, worker, anew, rules);
+            }
+        }
+    }
+
+    fn judge(&mut self, checked: &Checked<'_>, rules: Rules, duel: u64, sums: Sums) {
+        let total = (self.arena.own.late)();
+        let late = total - self.late;
+        self.late = total;
+        judge_sums(rules, sums, late);
+        self.count(checked, rules, sums, late);
         self.judge_heap(checked, duel);
     }
 
-    /// With re-issues: frees that took effect, less those reported late, equal issues, once all that
-    /// was issued is freed.
-    fn judge_reissue(&self, rules: Rules, effective: u64, late: u64) {
-        let arena = self.arena;
-        let block = arena.block.load(Ordering::Relaxed);
-        let (mut issues, mut effective) = (1, effective);
-        let issued = arena.deeds.iter().zip(0..).filter(|(_, worker)| rules.duels(*worker));
-        for (deeds, worker) in issued {
-            let again = deeds.reissued.load(Ordering::Relaxed);
-            if again.is_null() {
-                let expected = format!("a block of {} bytes for worker {worker}", rules.size);
-                alarm::raise(Kind::UnprovokedNull, &expected, "null");
-            }
-            // SAFETY: the block was issued to a worker that makes no use of it; whether it is live
-            // still is for the heap to say.
-            let freed = unsafe { (arena.own.try_free)(again) };
-            if again == block {
-                issues += 1;
-                effective += u64::from(freed.is_ok());
-            } else if let Err(misuse) = freed {
-                // Nobody but its one holder has freed this one.
-                let expected = format!("worker {worker}'s block {again:p} to be its own and live");
-                alarm::raise(Kind::Sums, &expected, misuse.to_string());
-            }
-        }
-        let stood = effective.saturating_sub(late);
-        if stood != issues {
-            let kind = if stood > issues { Kind::DoubleFreeMissed } else { Kind::FreeRefused };
-            alarm::raise(
-                kind,
-                &format!("{issues} frees of {block:p} to take effect, one for each issue"),
-                format!("{effective} took effect, {late} of them reported late ({rules:?})"),
-            );
-        }
-    }
-
-    fn count(&self, checked: &Checked<'_>, rules: Rules, [frees, effective, late]: [u64; 3]) {
+    fn count(&self, checked: &Checked<'_>, rules: Rules, sums: Sums, late: u64) {
         let row = checked.row();
+        let Sums { frees, effective, early, .. } = sums;
         row.add(Count::Duels, 1);
         row.add(Count::DoubleFrees, frees - 1);
         row.add(Count::AtCall, frees - effective);
         row.add(Count::Late, late);
+        row.add(rules.place_before_sweeps(), early);
+        row.add(Count::AtSweep, late - early);
         // What took effect beyond the first was of a block issued again; else `judge` had raised.
         row.add(Count::Stale, effective.saturating_sub(1 + late));
         // Relaxed: the gate has ordered it.
@@ -409,38 +624,66 @@ impl Judge<'_, '_> {
     }
 }
 
-/// Without a re-issue: exactly one free takes effect, and in ordered duels every other is reported by
-/// its call.
-fn judge_sums(rules: Rules, frees: u64, effective: u64, late: u64) {
+/// Frees that took effect, less those reported late, equal issues; in ordered duels every free but one is
+/// reported by its call.
+fn judge_sums(rules: Rules, sums: Sums, late: u64) {
     let ordered = matches!(rules.style, Style::Ordered | Style::OrderedAfterTrim);
     let allowed_late = if ordered { 0 } else { late };
+    let effective = sums.effective + sums.added;
     let stood = effective.saturating_sub(allowed_late);
-    if stood == 1 {
+    if stood == sums.issues {
         return;
     }
-    let kind = if effective == 0 { Kind::FreeRefused } else { Kind::DoubleFreeMissed };
+    let kind = match stood > sums.issues || (ordered && late > 0) {
+        true => Kind::DoubleFreeMissed,
+        false => Kind::FreeRefused,
+    };
     alarm::raise(
         kind,
-        &format!("{} reports of {frees} frees of one block", frees - 1),
-        format!("{} at the call, {late} late ({rules:?})", frees - effective),
+        &format!(
+            "as many frees to take effect, less those reported late, as the block was issued: {}",
+            sums.issues
+        ),
+        format!(
+            "of {} frees {} were refused at the call, {late} reported late; of the judge's own {} took \
+             effect ({rules:?})",
+            sums.frees,
+            sums.frees - sums.effective,
+            sums.added
+        ),
     );
 }
 
 /// After a run: a class of duels that never came up means that the test did not race.
-pub fn judge_classes(board: &Board, workers: usize) {
-    let tally = board.tally();
-    if workers < 2 || tally[Count::Duels] < ENOUGH_TO_TELL {
-        return;
-    }
-    for (count, class) in [
-        (Count::DuelsRaced, "two frees under way at once"),
-        (Count::OwnerWon, "the owner's free first"),
-        (Count::OtherWon, "another thread's free first"),
-        (Count::AtCall, "a double free reported by the call"),
-    ] {
-        if tally[count] == 0 {
-            let seen = format!("never in {} duels", tally[Count::Duels]);
-            alarm::raise(Kind::DidNotRace, &format!("{class}, now and then"), seen);
+pub fn judge_classes(tally: &Tally, own: Own, workers: usize) {
+    let judge = |enough: u64, classes: &[(Count, &str)]| {
+        if workers < 2 || tally[Count::Duels] < enough {
+            return;
         }
+        for (count, class) in classes {
+            if tally[*count] == 0 {
+                let seen = format!("never in {} duels", tally[Count::Duels]);
+                alarm::raise(Kind::DidNotRace, &format!("{class}, now and then"), seen);
+            }
+        }
+    };
+    judge(
+        ENOUGH_TO_TELL,
+        &[
+            (Count::DuelsRaced, "two frees under way at once"),
+            (Count::OwnerWon, "the owner's free first"),
+            (Count::OtherWon, "another thread's free first"),
+            (Count::AtCall, "a double free reported by the call"),
+        ],
+    );
+    if own.finds_late {
+        judge(
+            ENOUGH_TO_TELL_LATE,
+            &[
+                (Count::AtHandOut, "a double free found at a hand-out"),
+                (Count::AtSweep, "a double free found at a sweep"),
+                (Count::AtExit, "a double free found at its owner's exit"),
+            ],
+        );
     }
 }

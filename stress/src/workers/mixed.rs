@@ -6,9 +6,13 @@
 
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 use drystone_workloads::mixed::{Impossible, Mixed, Op, Pick, Shape};
+use drystone_workloads::registry::{Settings, Workload};
+use drystone_workloads::sizes::LogUniform;
 
+use super::crew::Crew;
 use super::gate::Gate;
 use crate::checker::checked::{Block, Checked};
+use crate::seed::Seed;
 use crate::stop::Stop;
 use crate::tally::{Count, Doing};
 
@@ -18,8 +22,15 @@ const CHANNEL: usize = 256;
 /// Live blocks that one worker holds at most; the bound on bytes does not bound blocks of no bytes.
 const MOST_BLOCKS: usize = 1 << 16;
 
+/// One episode, from rest to rest.
+pub fn episode(crew: &mut Crew<'_>, seed: Seed, settings: &Settings) {
+    let episode = Episode::new(seed.0, crew.workers(), settings);
+    let stop = crew.stop();
+    crew.each(|checked| episode.work(checked, stop));
+}
+
 /// What the workers of one episode share.
-pub struct Episode {
+struct Episode {
     seed: u64,
     shape: Shape,
     operations: u64,
@@ -28,14 +39,24 @@ pub struct Episode {
 }
 
 impl Episode {
-    /// The episode of `seed` for `threads` workers. The seed also decides between the wide and the
-    /// small shape: many sizes, or many operations.
-    pub fn new(seed: u64, threads: usize) -> Self {
-        let wide = seed.count_ones().is_multiple_of(2);
-        let (shape, operations) =
+    /// The episode of `seed` for `threads` workers. Unless it is set, the seed also decides between the wide
+    /// and the small shape: many sizes, or many operations.
+    fn new(seed: u64, threads: usize, settings: &Settings) -> Self {
+        let largest = settings.get(Workload::Mixed, "largest");
+        let wide = match largest {
+            0 => seed.count_ones().is_multiple_of(2),
+            _ => largest > LogUniform::KIBIBYTE.largest() as u64,
+        };
+        let (mut shape, operations) =
             if wide { (Shape::WIDE, 20_000) } else { (Shape::SMALL, 400_000) };
+        if largest > 0 {
+            shape = shape.up_to(largest);
+        }
         // However many workers: together they hold a few hundred MiB at most.
-        let live_bytes = shape.live_bytes.min((256 << 20) / threads);
+        let live_bytes = match settings.size(Workload::Mixed, "live") {
+            0 => shape.live_bytes.min((256 << 20) / threads),
+            live => live,
+        };
         Self {
             seed,
             shape: Shape { live_bytes, ..shape },
@@ -46,7 +67,7 @@ impl Episode {
     }
 
     /// One worker's part, from rest to rest.
-    pub fn work(&self, checked: &mut Checked<'_>, stop: &Stop) {
+    fn work(&self, checked: &mut Checked<'_>, stop: &Stop) {
         let worker = checked.worker();
         let mut hands = Hands {
             checked,

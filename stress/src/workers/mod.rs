@@ -1,5 +1,6 @@
 //! What the workers of a run do. Each workload is a file.
 
+pub mod crew;
 pub mod duel;
 pub mod foreign_duel;
 pub mod gate;

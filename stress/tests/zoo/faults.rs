@@ -138,8 +138,9 @@ impl<L: RawLock + Sync> Linked for Faulty<L> {
     fn malloc(&self, size: usize) -> *mut u8 {
         match self.fault {
             Fault::Misaligns if self.strikes(Fault::Misaligns, 10_000) => {
-                // SAFETY: the block has 8 bytes more than asked for.
-                return unsafe { self.heap.malloc(size + 8).add(8) };
+                let block = self.heap.malloc(size.saturating_add(8));
+                // SAFETY: what is not null has 8 bytes more than asked for.
+                return if block.is_null() { block } else { unsafe { block.add(8) } };
             }
             Fault::Refuses if self.strikes(Fault::Refuses, 20_000) => return null_mut(),
             Fault::GrantsTheImpossible if size > isize::MAX as usize => {

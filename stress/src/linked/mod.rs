@@ -1,7 +1,15 @@
 //! Subjects that are linked in: heaps of Drystone's behind C's signatures.
 //!
+//! | subject | heap |
+//! |---|---|
+//! | `list` | [`ListHeap`], with a witness in its critical sections |
+//! | `drystone` | [`drystone::Drystone`], as programs have it |
+//! | `engine` | the engine under it, with a witness in its critical sections and yields between checks and stores |
+//!
 //! A heap is a `static` that a [`Place`] names; the functions here are generic over the place, so each
 //! subject has functions of its own that can be pointed to.
+
+mod production;
 
 use std::ffi::c_void;
 use std::hint::black_box;
@@ -13,7 +21,9 @@ use crate::alarm;
 use crate::checker::errno;
 use crate::checker::witness::{Watched, Witness};
 use crate::finding::Kind;
-use crate::subject::{Held, Own, Subject, Target};
+use crate::subject::{Fork, Held, Own, Subject, Target};
+
+pub use production::{DRYSTONE, ENGINE, Watchable};
 
 /// The classic allocator.
 pub const LIST: Subject = Subject {
@@ -23,6 +33,10 @@ pub const LIST: Subject = Subject {
 };
 
 /// A heap that C's functions can be put in front of. The methods are those of [`ListHeap`].
+///
+/// The three for fork are called around a fork of the harness: the first in the parent before it, by the
+/// thread that forks, the others after it. A heap that has told the C library of such handlers by itself
+/// leaves them as they are here.
 #[allow(missing_docs, reason = "the methods are those of ListHeap")]
 pub trait Linked: Sync {
     fn malloc(&self, size: usize) -> *mut u8;
@@ -39,6 +53,13 @@ pub trait Linked: Sync {
     fn check(&self) -> Result<(), String>;
     fn sweep(&self) -> usize;
     fn trim(&self) -> usize;
+    fn fork_prepare(&self) {}
+    /// # Safety
+    /// The calling thread has come from [`fork_prepare`](Self::fork_prepare).
+    unsafe fn fork_parent(&self) {}
+    /// # Safety
+    /// The calling thread is the only one of a child forked after [`fork_prepare`](Self::fork_prepare).
+    unsafe fn fork_child(&self) {}
 }
 
 impl<O: Os + Sync, P: Probe + Sync, L: RawLock + Sync> Linked for ListHeap<O, P, L> {
@@ -83,6 +104,20 @@ impl<O: Os + Sync, P: Probe + Sync, L: RawLock + Sync> Linked for ListHeap<O, P,
     fn trim(&self) -> usize {
         ListHeap::trim(self)
     }
+
+    fn fork_prepare(&self) {
+        ListHeap::fork_prepare(self);
+    }
+
+    unsafe fn fork_parent(&self) {
+        // SAFETY: the caller's.
+        unsafe { ListHeap::fork_parent(self) }
+    }
+
+    unsafe fn fork_child(&self) {
+        // SAFETY: the caller's.
+        unsafe { ListHeap::fork_child(self) }
+    }
 }
 
 /// Where a subject's heap is.
@@ -95,6 +130,10 @@ pub trait Place: 'static {
 
     /// Who watches its critical sections.
     fn witness() -> &'static Witness;
+
+    /// Whether the heap may find a double free later than at its call, and is disturbed where races are
+    /// lost: then each place where it may find one must come up, or the test did not race.
+    const FINDS_LATE: bool = false;
 }
 
 struct ListPlace;
@@ -127,14 +166,24 @@ pub fn target<P: Place>() -> Target {
     };
     let own = Own {
         try_free: try_free::<P>,
+        try_realloc: try_realloc::<P>,
         check: || P::heap().check(),
         held: || {
             let Stats { live_blocks, mapped_bytes, regions, huge_blocks, .. } = P::heap().stats();
             Held { live_blocks, mapped_bytes, mappings: regions + huge_blocks }
         },
+        late: || P::heap().stats().misuses_late,
         sweep: || P::heap().sweep(),
         trim: || P::heap().trim(),
         at_rest: || P::witness().at_rest(),
+        finds_late: P::FINDS_LATE,
+        fork: Fork {
+            prepare: || P::heap().fork_prepare(),
+            // SAFETY: the callers'.
+            parent: || unsafe { P::heap().fork_parent() },
+            // SAFETY: the callers'.
+            child: || unsafe { P::heap().fork_child() },
+        },
     };
     // Black boxes: the compiler must not know which functions these are, or it would inline them, and
     // drop a malloc whose block is freed at once.
@@ -191,4 +240,9 @@ extern "C" fn usable_size<P: Place>(block: *mut c_void) -> usize {
 unsafe fn try_free<P: Place>(block: *mut c_void) -> Result<(), Misuse> {
     // SAFETY: the caller's.
     unsafe { P::heap().try_free(block.cast()) }
+}
+
+unsafe fn try_realloc<P: Place>(block: *mut c_void, size: usize) -> Result<*mut c_void, Misuse> {
+    // SAFETY: the caller's.
+    unsafe { P::heap().try_realloc(block.cast(), size) }.map(<*mut u8>::cast)
 }

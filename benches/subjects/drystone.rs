@@ -1,0 +1,68 @@
+//! [`Drystone`], the production allocator, behind the C library's signatures.
+//!
+//! There is one for the process, and each thread that allocates has its heap in it, which it leaves to others when it
+//! ends. [`settle`] stands between two benchmarks, whose threads have ended by then: it sees to it that no block is live
+//! and gives idle memory back.
+
+use core::ffi::c_void;
+
+use ::drystone::Drystone;
+use drystone_workloads::calls::Calls;
+
+/// The subject's name in benchmark ids.
+pub const NAME: &str = "drystone";
+
+/// The allocator's functions.
+pub const CALLS: Calls =
+    Calls { malloc, calloc, realloc, aligned_alloc, free, usable_size: Some(usable_size) };
+
+/// Whether the allocator knows a live block at `block`; any address may be asked about.
+pub fn owns(block: *mut u8) -> bool {
+    Drystone.usable_size(block).is_ok()
+}
+
+/// Gives idle memory back.
+///
+/// # Panics
+///
+/// If a block is live, or the heap is not sound.
+pub fn settle() {
+    // What other threads freed is taken back first.
+    let late = Drystone.sweep(|_| {});
+    assert_eq!(late, 0, "a benchmark misused `{NAME}`");
+    Drystone.trim();
+    let live = Drystone.stats().live_blocks;
+    assert_eq!(live, 0, "a benchmark left {live} blocks in `{NAME}`");
+    if let Err(broken) = Drystone.check() {
+        panic!("a benchmark left `{NAME}` broken: {broken}");
+    }
+}
+
+unsafe extern "C" fn malloc(size: usize) -> *mut c_void {
+    Drystone.malloc(size).cast()
+}
+
+unsafe extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
+    Drystone.calloc(count, size).cast()
+}
+
+unsafe extern "C" fn realloc(block: *mut c_void, size: usize) -> *mut c_void {
+    // SAFETY: the C function's contract is the method's: null or a live block of this allocator.
+    match unsafe { Drystone.try_realloc(block.cast(), size) } {
+        Ok(resized) => resized.cast(),
+        Err(misuse) => panic!("a benchmark misused `{NAME}`: {misuse}"),
+    }
+}
+
+unsafe extern "C" fn aligned_alloc(align: usize, size: usize) -> *mut c_void {
+    Drystone.malloc_aligned(size, align).cast()
+}
+
+unsafe extern "C" fn free(block: *mut c_void) {
+    // SAFETY: the C function's contract is the method's: null or a live block of this allocator.
+    unsafe { Drystone.free(block.cast()) }
+}
+
+unsafe extern "C" fn usable_size(block: *mut c_void) -> usize {
+    Drystone.usable_size(block.cast()).unwrap_or(0)
+}

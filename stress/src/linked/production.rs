@@ -1,0 +1,270 @@
+//! The production allocator as a subject, twice: as programs have it, and its engine under watch.
+//!
+//! [`Drystone`] is what is shipped: its fast paths, its thread-local words, its thread ends and fork
+//! handlers. It has no probe. The engine under it takes one, so here it stands a second time, with the
+//! witness in its critical sections and yields between its checks and stores; a thread's heap is claimed
+//! at the thread's first call and left at its end.
+
+use std::cell::Cell;
+use std::ptr;
+
+use drystone::engine::Heap;
+use drystone::policy::{self, Policy};
+use drystone::{Drystone, Engine, FutexLock, Misuse, Mmap, Os, Probe, RawLock, Stats};
+
+use super::{Linked, Place, target};
+use crate::checker::witness::{Watched, Witness};
+use crate::subject::Subject;
+
+/// The production allocator.
+pub const DRYSTONE: Subject = Subject {
+    name: "drystone",
+    about: "drystone::Drystone, linked in: the production allocator as programs have it",
+    open: || {
+        // What is found late at a thread's end goes to the policy, which would end the process.
+        policy::set(Policy::Ignore);
+        Ok(target::<Front>())
+    },
+};
+
+/// The engine of the production allocator, with a witness inside.
+pub const ENGINE: Subject = Subject {
+    name: "engine",
+    about: "its engine, watched: a witness in its critical sections, yields between check and store",
+    open: || Ok(target::<Watching>()),
+};
+
+/// The front has no critical section that can be watched: nobody ever enters here.
+static UNSEEN: Witness = Witness::new();
+
+struct Front;
+
+impl Place for Front {
+    type Heap = Drystone;
+
+    fn heap() -> &'static Drystone {
+        &Drystone
+    }
+
+    fn witness() -> &'static Witness {
+        &UNSEEN
+    }
+}
+
+impl Linked for Drystone {
+    fn malloc(&self, size: usize) -> *mut u8 {
+        Drystone::malloc(self, size)
+    }
+
+    fn calloc(&self, count: usize, size: usize) -> *mut u8 {
+        Drystone::calloc(self, count, size)
+    }
+
+    fn malloc_aligned(&self, size: usize, alignment: usize) -> *mut u8 {
+        Drystone::malloc_aligned(self, size, alignment)
+    }
+
+    unsafe fn try_free(&self, block: *mut u8) -> Result<(), Misuse> {
+        // SAFETY: the caller's.
+        unsafe { Drystone::try_free(self, block) }
+    }
+
+    unsafe fn try_realloc(&self, block: *mut u8, size: usize) -> Result<*mut u8, Misuse> {
+        // SAFETY: the caller's.
+        unsafe { Drystone::try_realloc(self, block, size) }
+    }
+
+    fn usable_size(&self, block: *mut u8) -> Result<usize, Misuse> {
+        Drystone::usable_size(self, block)
+    }
+
+    fn stats(&self) -> Stats {
+        Drystone::stats(self)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        Drystone::check(self).map_err(|broken| broken.to_string())
+    }
+
+    fn sweep(&self) -> usize {
+        Drystone::sweep(self, |_| {})
+    }
+
+    fn trim(&self) -> usize {
+        Drystone::trim(self)
+    }
+
+    // Its first allocation has registered its own handlers with the C library, which every fork calls.
+}
+
+struct Watching;
+
+static WITNESS: Witness = Witness::new();
+static HEAP: Watchable<Mmap, Watched, FutexLock> =
+    // SAFETY: a static, and a child serves one subject.
+    unsafe { Watchable::new(Engine::with_parts(Mmap, Watched(&WITNESS), FutexLock::new())) };
+
+impl Place for Watching {
+    type Heap = Watchable<Mmap, Watched, FutexLock>;
+
+    fn heap() -> &'static Self::Heap {
+        &HEAP
+    }
+
+    fn witness() -> &'static Witness {
+        &WITNESS
+    }
+
+    const FINDS_LATE: bool = true;
+}
+
+/// An engine of any parts behind the heap's methods: each thread's heap is claimed at its first call, and
+/// left to others at its end.
+pub struct Watchable<O: Os, P: Probe, L: RawLock>(Engine<O, P, L>);
+
+/// The calling thread's part of the process's one [`Watchable`].
+#[derive(Clone, Copy)]
+struct Mine {
+    /// Addresses of the engine and of the heap that the thread has claimed of it; 0 when it has none.
+    engine: usize,
+    heap: usize,
+}
+
+const NOTHING: Mine = Mine { engine: 0, heap: 0 };
+
+thread_local! {
+    // No destructor and a constant start, so that it can be read and written while the thread ends.
+    static MINE: Cell<Mine> = const { Cell::new(NOTHING) };
+    static END: Leaving = const { Leaving(Cell::new(None)) };
+}
+
+/// Leaves the thread's heap to others when the thread ends.
+struct Leaving(Cell<Option<fn(Mine)>>);
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        if let Some(leave) = self.0.take() {
+            leave(MINE.replace(NOTHING));
+        }
+    }
+}
+
+impl<O: Os, P: Probe, L: RawLock> Watchable<O, P, L> {
+    /// The engine, ready to serve.
+    ///
+    /// # Safety
+    /// The value becomes a `static`, or lives as long as one, and is the only one of the process that is
+    /// used: a thread has room for the heap of one.
+    pub const unsafe fn new(engine: Engine<O, P, L>) -> Self {
+        Self(engine)
+    }
+
+    /// Calls `f` with the calling thread's heap: its own, or, once the thread's end has begun, one for this
+    /// call alone. None when there is no memory for one.
+    fn with_heap<R>(&self, f: impl FnOnce(&Heap) -> R) -> Option<R> {
+        let own = MINE.get().heap;
+        if own != 0 {
+            // SAFETY: the address of a heap that this thread has claimed of the process's one engine and
+            // not released, for whoever does that clears the word. Heaps live as long as the engine.
+            return Some(f(unsafe { &*ptr::with_exposed_provenance(own) }));
+        }
+        let heap = self.0.claim()?;
+        if END.try_with(|end| end.0.set(Some(leave::<O, P, L>))).is_ok() {
+            let engine = ptr::from_ref(&self.0).expose_provenance();
+            MINE.set(Mine { engine, heap: ptr::from_ref(heap).expose_provenance() });
+            return Some(f(heap));
+        }
+        let result = f(heap);
+        // SAFETY: claimed above, by this thread, and not used after this.
+        unsafe { self.0.release(heap) };
+        Some(result)
+    }
+}
+
+fn leave<O: Os, P: Probe, L: RawLock>(mine: Mine) {
+    if mine.heap == 0 {
+        return;
+    }
+    // SAFETY: both addresses were exposed by `with_heap` of the same parts, of an engine that lives as long
+    // as a static; the calling thread claimed the heap, and has just forgotten it.
+    unsafe {
+        let engine = &*ptr::with_exposed_provenance::<Engine<O, P, L>>(mine.engine);
+        engine.release(&*ptr::with_exposed_provenance::<Heap>(mine.heap));
+    }
+}
+
+impl<O: Os + Sync, P: Probe + Sync, L: RawLock + Sync> Linked for Watchable<O, P, L> {
+    fn malloc(&self, size: usize) -> *mut u8 {
+        self.malloc_aligned(size, 16)
+    }
+
+    fn calloc(&self, count: usize, size: usize) -> *mut u8 {
+        let Some(bytes) = count.checked_mul(size) else { return ptr::null_mut() };
+        // SAFETY: the heap is the calling thread's for the time of the call.
+        let block = self.with_heap(|heap| unsafe { self.0.malloc_zeroed(heap, bytes, 16) });
+        block.unwrap_or(ptr::null_mut())
+    }
+
+    fn malloc_aligned(&self, size: usize, alignment: usize) -> *mut u8 {
+        // As the front does it: 16 bytes are the least.
+        let alignment = if alignment.is_power_of_two() { alignment.max(16) } else { alignment };
+        // SAFETY: the heap is the calling thread's for the time of the call.
+        let block = self.with_heap(|heap| unsafe { self.0.malloc(heap, size, alignment) });
+        block.unwrap_or(ptr::null_mut())
+    }
+
+    unsafe fn try_free(&self, block: *mut u8) -> Result<(), Misuse> {
+        // SAFETY: the heap is the calling thread's for the time of the call; of the block, the caller's.
+        // With no memory for a heap the block stays live, which the checks at rest would tell.
+        self.with_heap(|heap| unsafe { self.0.try_free(heap, block) }).unwrap_or(Ok(()))
+    }
+
+    unsafe fn try_realloc(&self, block: *mut u8, size: usize) -> Result<*mut u8, Misuse> {
+        if size == 0 && !block.is_null() {
+            // SAFETY: the caller's.
+            return unsafe { self.try_free(block) }.map(|()| ptr::null_mut());
+        }
+        // SAFETY: the heap is the calling thread's for the time of the call; of the block, the caller's.
+        self.with_heap(|heap| unsafe { self.0.try_realloc(heap, block, size, 16) })
+            .unwrap_or(Ok(ptr::null_mut()))
+    }
+
+    fn usable_size(&self, block: *mut u8) -> Result<usize, Misuse> {
+        self.0.usable_size(block)
+    }
+
+    fn stats(&self) -> Stats {
+        self.0.stats()
+    }
+
+    fn check(&self) -> Result<(), String> {
+        // SAFETY: the heap is the calling thread's for the time of the call.
+        let checked = self.with_heap(|heap| unsafe { self.0.check(heap) });
+        checked.unwrap_or(Ok(())).map_err(|broken| broken.to_string())
+    }
+
+    fn sweep(&self) -> usize {
+        // SAFETY: the heap is the calling thread's for the time of the call.
+        self.with_heap(|heap| unsafe { self.0.sweep_all(heap, |_| {}) }).unwrap_or(0)
+    }
+
+    fn trim(&self) -> usize {
+        // SAFETY: the heap is the calling thread's for the time of the call.
+        self.with_heap(|heap| unsafe { self.0.trim(heap) }).unwrap_or(0)
+    }
+
+    fn fork_prepare(&self) {
+        self.0.fork_prepare();
+    }
+
+    unsafe fn fork_parent(&self) {
+        // SAFETY: the caller's.
+        unsafe { self.0.fork_parent() }
+    }
+
+    unsafe fn fork_child(&self) {
+        let mine = MINE.get().heap;
+        // SAFETY: the caller's; of all heaps the child's only thread owns the one that it has claimed.
+        unsafe { self.0.fork_child(|heap| heap.addr() == mine) }
+    }
+}

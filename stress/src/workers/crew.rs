@@ -1,0 +1,104 @@
+//! All workers of a run, and how they are set to work: as threads that live for one call.
+
+use std::io;
+use std::thread;
+
+use super::gate::Gate;
+use crate::alarm;
+use crate::checker::checked::Checked;
+use crate::checker::overlap::Overlap;
+use crate::exit;
+use crate::finding::Kind;
+use crate::protocol::{self, Message};
+use crate::stop::Stop;
+use crate::subject::{Own, Target};
+use crate::tally::Board;
+
+/// The workers of a run.
+pub struct Crew<'a> {
+    target: &'a Target,
+    board: &'a Board,
+    stop: &'a Stop,
+    overlap: &'a Overlap,
+    /// How many blocks each worker has made so far.
+    sequences: Vec<u64>,
+}
+
+impl<'a> Crew<'a> {
+    /// `workers` workers on `target`.
+    pub fn new(
+        target: &'a Target,
+        board: &'a Board,
+        stop: &'a Stop,
+        overlap: &'a Overlap,
+        workers: usize,
+    ) -> Self {
+        Self { target, board, stop, overlap, sequences: vec![0; workers] }
+    }
+
+    /// How many they are.
+    pub fn workers(&self) -> usize {
+        self.sequences.len()
+    }
+
+    /// What they work on.
+    pub fn target(&self) -> &'a Target {
+        self.target
+    }
+
+    /// Where they count.
+    pub fn board(&self) -> &'a Board {
+        self.board
+    }
+
+    /// What they look at before each operation.
+    pub fn stop(&self) -> &'a Stop {
+        self.stop
+    }
+
+    /// Calls `work` once on each worker, at once, each a new thread that has exited when this returns: so
+    /// every call is a generation, which leaves to the next what an allocator keeps for a thread.
+    pub fn each(&mut self, work: impl Fn(&mut Checked<'_>) + Sync) {
+        let Self { target, board, overlap, sequences, .. } = self;
+        let gate = Gate::new(sequences.len());
+        let work_and_judge = |worker: usize, sequence: u64| {
+            let mut checked = Checked::new(target, overlap, board, worker).counting_from(sequence);
+            work(&mut checked);
+            gate.pass();
+            judge_worker(target.own, &gate);
+            checked.sequence()
+        };
+        thread::scope(|scope| {
+            let start = |(worker, &sequence): (usize, &u64)| {
+                let work_and_judge = &work_and_judge;
+                thread::Builder::new()
+                    .name(format!("worker {worker}"))
+                    .spawn_scoped(scope, move || work_and_judge(worker, sequence))
+                    .unwrap_or_else(|error| no_thread(worker, &error))
+            };
+            let workers: Vec<_> = sequences.iter().enumerate().map(start).collect();
+            // A join waits for the thread's destructors too; the scope's end alone would not.
+            for (worker, sequence) in workers.into_iter().zip(sequences.iter_mut()) {
+                *sequence = worker.join().expect("a panic ends the process");
+            }
+        });
+    }
+}
+
+/// In each worker, when all have come to rest: what is its alone must be sound.
+fn judge_worker(own: Option<Own>, gate: &Gate) {
+    let Some(own) = own else { return };
+    // Blocks that others freed are the owner's to take back.
+    (own.sweep)();
+    gate.pass();
+    if let Err(broken) = (own.check)() {
+        alarm::raise(Kind::BrokenHeap, "every invariant to hold at rest", broken);
+    }
+}
+
+/// The machine, not the subject, has no thread to give.
+fn no_thread(worker: usize, error: &io::Error) -> ! {
+    let why = format!("worker thread {worker} can't be started: {error}; use fewer --threads");
+    protocol::send(&Message::Refused { why });
+    exit::now(exit::FAILED)
+}

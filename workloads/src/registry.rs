@@ -1,0 +1,216 @@
+//! Every workload by its name: what it stresses, where it comes from, and what can be set.
+//!
+//! This is the list that the tools print, choose from and check against. The streams that the workloads
+//! are made of stand in the modules beside this one; who carries them out, and how each call is checked,
+//! is the tools' business.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// One number of a workload that can be set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parameter {
+    /// As it is written: `churn:slots=1000`.
+    pub name: &'static str,
+    /// What it is, with its unit.
+    pub about: &'static str,
+    /// Its value when nothing is said.
+    pub default: u64,
+    /// The least that it can be.
+    pub least: u64,
+    /// The most that it can be.
+    pub most: u64,
+}
+
+macro_rules! workloads {
+    ($(
+        $(#[$doc:meta])*
+        $variant:ident = $name:literal,
+            about $about:literal,
+            after $source:literal,
+            weight $weight:literal,
+            { $($parameter:literal = $default:expr, $least:expr => $most:expr, $what:literal;)* }
+    )*) => {
+        /// A workload.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum Workload { $($(#[$doc])* $variant,)* }
+
+        impl Workload {
+            /// All of them, in the order in which they are listed.
+            pub const ALL: &'static [Workload] = &[$(Workload::$variant,)*];
+
+            /// As it is written on the command line.
+            pub fn name(self) -> &'static str {
+                match self { $(Workload::$variant => $name,)* }
+            }
+
+            /// What it does and what that stresses, in one line.
+            pub fn about(self) -> &'static str {
+                match self { $(Workload::$variant => $about,)* }
+            }
+
+            /// Where it comes from.
+            pub fn source(self) -> &'static str {
+                match self { $(Workload::$variant => $source,)* }
+            }
+
+            /// Its part of a campaign's time, in parts of the sum over the campaign's workloads.
+            pub fn weight(self) -> u32 {
+                match self { $(Workload::$variant => $weight,)* }
+            }
+
+            /// What can be set.
+            pub fn parameters(self) -> &'static [Parameter] {
+                match self { $(Workload::$variant => &[$(Parameter {
+                    name: $parameter, about: $what, default: $default, least: $least, most: $most,
+                },)*],)* }
+            }
+        }
+    };
+}
+
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+workloads! {
+    /// A randomized mix of all operations.
+    Mixed = "mixed",
+        about "a randomized mix of all operations, blocks handed between threads; \
+               sizes log-uniform, 0 B to 1 MiB, rarely larger",
+        after "sizes: Wilson et al., Dynamic Storage Allocation: A Survey and Critical Review, 1995",
+        weight 3,
+        {
+            "largest" = 0, 0 => 64 * MIB, "largest common size in bytes, rounded down to a power of two; 0: 1 KiB \
+                or 1 MiB, by the seed";
+            "live" = 0, 0 => 4 * GIB, "bytes that a thread holds at most; 0: 2 MiB with small sizes, 32 MiB with wide";
+        }
+    /// Double frees under contention.
+    Duel = "duel",
+        about "double frees: N threads, one pointer, one barrier",
+        after "DESIGN section 2: N frees of one block give N - 1 reports",
+        weight 1,
+        {}
+    /// A recorded program.
+    Trace = "trace",
+        about "a recorded program (--trace FILE)",
+        after "docs/traces.md",
+        weight 1,
+        {}
+}
+
+impl Workload {
+    /// Whether it shows what it is for only to a process that lives on: memory that grows, that breaks up.
+    pub fn long_lived(self) -> bool {
+        false
+    }
+
+    /// The workload that is written so.
+    pub fn named(name: &str) -> Option<Workload> {
+        Workload::ALL.iter().copied().find(|workload| workload.name() == name)
+    }
+
+    /// The parameter that is written so.
+    pub fn parameter(self, name: &str) -> Option<&'static Parameter> {
+        self.parameters().iter().find(|parameter| parameter.name == name)
+    }
+}
+
+impl fmt::Display for Workload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What was set of a workload's parameters; the others have their defaults.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Settings(BTreeMap<String, u64>);
+
+impl Settings {
+    /// Sets a parameter; false if its value is out of the parameter's bounds.
+    #[must_use]
+    pub fn set(&mut self, parameter: &Parameter, value: u64) -> bool {
+        let fits = (parameter.least..=parameter.most).contains(&value);
+        if fits {
+            self.0.insert(parameter.name.to_owned(), value);
+        }
+        fits
+    }
+
+    /// The value of `workload`'s parameter `name`.
+    ///
+    /// # Panics
+    /// The workload has no such parameter: a mistake in the program, not in what was asked of it.
+    pub fn get(&self, workload: Workload, name: &str) -> u64 {
+        let parameter = workload.parameter(name);
+        let parameter = parameter.unwrap_or_else(|| panic!("{workload} has no parameter {name}"));
+        self.0.get(name).copied().unwrap_or(parameter.default)
+    }
+
+    /// As [`get`](Self::get), for what is counted in memory.
+    pub fn size(&self, workload: Workload, name: &str) -> usize {
+        usize::try_from(self.get(workload, name)).unwrap_or(usize::MAX)
+    }
+
+    /// All of `workload`'s parameters and their values.
+    pub fn all(&self, workload: Workload) -> BTreeMap<&'static str, u64> {
+        let value = |parameter: &Parameter| (parameter.name, self.get(workload, parameter.name));
+        workload.parameters().iter().map(value).collect()
+    }
+
+    /// Whether nothing was set.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// What stands behind the workload's name: `:slots=1000,largest=64`, or nothing.
+impl fmt::Display for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (name, value)) in self.0.iter().enumerate() {
+            write!(f, "{}{name}={value}", if index == 0 { ":" } else { "," })?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_distinct_and_defaults_are_within_their_bounds() {
+        let names: std::collections::HashSet<_> =
+            Workload::ALL.iter().map(|workload| workload.name()).collect();
+        assert_eq!(names.len(), Workload::ALL.len());
+        for &workload in Workload::ALL {
+            assert_eq!(Workload::named(workload.name()), Some(workload));
+            assert!(workload.weight() > 0 && !workload.source().is_empty());
+            let json = serde_json::to_string(&workload).unwrap();
+            assert_eq!(json, format!("\"{}\"", workload.name()), "one name in all places");
+            let mut seen = std::collections::HashSet::new();
+            for parameter in workload.parameters() {
+                assert!(seen.insert(parameter.name), "{workload}: {} twice", parameter.name);
+                let bounds = parameter.least..=parameter.most;
+                assert!(bounds.contains(&parameter.default), "{workload}: {}", parameter.name);
+                assert_eq!(Settings::default().get(workload, parameter.name), parameter.default);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_set_is_kept_within_its_bounds_and_written_back() {
+        let parameter = Workload::Mixed.parameter("largest").unwrap();
+        let mut settings = Settings::default();
+        assert_eq!((settings.to_string(), settings.is_empty()), (String::new(), true));
+        assert!(!settings.set(parameter, parameter.most + 1));
+        assert!(settings.set(parameter, 4096));
+        assert_eq!(settings.get(Workload::Mixed, "largest"), 4096);
+        assert_eq!(settings.to_string(), ":largest=4096");
+        let json = serde_json::to_string(&settings).unwrap();
+        assert_eq!(serde_json::from_str::<Settings>(&json).unwrap(), settings);
+    }
+}
