@@ -87,7 +87,6 @@ impl Pages {
 
     /// As above.
     #[cfg(loom)]
-    #[expect(clippy::new_without_default, reason = "there only for loom")]
     pub fn new() -> Pages {
         Pages {
             nothing: nothing(),

@@ -2,7 +2,7 @@
 
 use std::cell::UnsafeCell;
 use std::mem::ManuallyDrop;
-use std::sync::Arc;
+use std::rc::Rc;
 
 use drystone::engine::{Engine, Heap};
 use drystone::{Mmap, NoProbe, RawLock};
@@ -54,9 +54,9 @@ unsafe impl RawLock for ModelLock {
 
 type ModelEngine = Engine<Mmap, NoProbe, ModelLock>;
 
-/// See the [module](self).
+/// See the [module](self). Loom's threads take turns on one, so a plain count will do.
 #[derive(Clone)]
-pub struct World(Arc<Inner>);
+pub struct World(Rc<Inner>);
 
 struct Inner {
     engine: ManuallyDrop<ModelEngine>,
@@ -72,12 +72,9 @@ impl Drop for Inner {
     }
 }
 
-/// A thread's heap: one model thread at a time uses it, and loom sees it if not.
+/// A thread's heap, which whoever has it may hand on: one model thread at a time uses it, and loom sees it if not.
 #[derive(Clone, Copy)]
 pub struct Hand(*const Heap);
-
-// SAFETY: a heap may be handed to another thread by whoever has it: `Engine::claim` does the same.
-unsafe impl Send for Hand {}
 
 impl Hand {
     fn heap(&self) -> &Heap {
@@ -94,7 +91,7 @@ impl World {
     pub fn new() -> World {
         let lock = ModelLock { mutex: Mutex::new(()), guard: UnsafeCell::new(None) };
         let engine = ManuallyDrop::new(Engine::with_parts(Mmap, NoProbe, lock));
-        World(Arc::new(Inner { engine }))
+        World(Rc::new(Inner { engine }))
     }
 
     /// The engine.
@@ -214,17 +211,12 @@ impl World {
 
 /// Something in a block: loom sees two threads that touch it without an order.
 #[derive(Clone)]
-pub struct Content(Arc<loom::cell::UnsafeCell<usize>>);
-
-// SAFETY: that no two threads touch it at once is what loom looks for.
-unsafe impl Send for Content {}
-// SAFETY: as above.
-unsafe impl Sync for Content {}
+pub struct Content(Rc<loom::cell::UnsafeCell<usize>>);
 
 impl Content {
     /// Nothing written yet.
     pub fn new() -> Content {
-        Content(Arc::new(loom::cell::UnsafeCell::new(0)))
+        Content(Rc::new(loom::cell::UnsafeCell::new(0)))
     }
 
     /// Writes, as an owner may.
