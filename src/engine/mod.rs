@@ -1,6 +1,7 @@
 //! The production allocator: slabs by thread, spans by best fit, a ledger that no double free escapes.
 //!
 //! ```text
+//!  sized       frees that name the size
 //!  front       malloc, free, calloc, realloc; GlobalAlloc; which heap is this thread's
 //!  quarantine  freed blocks that wait
 //!  engine      the slow ways, and every free (this file)
@@ -28,6 +29,8 @@ mod pages;
 mod quarantine;
 mod resize;
 mod shared;
+#[cfg(not(loom))]
+mod sized;
 pub mod slab;
 mod span;
 #[cfg(not(loom))]

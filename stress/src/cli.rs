@@ -19,7 +19,9 @@ use crate::subject::{self, Subject};
 /// 3 stopped before all runs had come to their end, and no finding so far.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "cargo stress", bin_name = "cargo stress")]
-#[command(after_help = "cargo stress bench measures allocators: see cargo stress bench --help")]
+#[command(after_help = "cargo stress bench measures allocators: see cargo stress bench --help\n\
+                        cargo stress conform checks what the standards ask of malloc: see \
+                        cargo stress conform --help")]
 pub struct Options {
     /// How long in all: 90s, 30m, 8h, 1h30m [default: 60s; with --trace, each trace once]
     #[arg(long = "for", value_name = "TIME", value_parser = duration::parse)]

@@ -17,6 +17,7 @@
 //! | [`alarm`], [`finding`], [`last_words`], [`protocol`], [`tally`] | wrong answers and counts, and how they travel |
 //! | [`report`], [`progress`], [`human`] | what is printed |
 //! | [`bench`](mod@bench) | `cargo stress bench`, the benchmark runner |
+//! | [`conform`] | `cargo stress conform`, the conformance suite |
 //! | [`memory`] | the harness's own allocator, installed in every binary that links this |
 #![warn(missing_docs)]
 
@@ -26,6 +27,7 @@ pub mod campaign;
 pub mod checker;
 pub mod child;
 pub mod cli;
+pub mod conform;
 pub mod duration;
 pub mod exit;
 pub mod finding;

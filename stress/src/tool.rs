@@ -15,6 +15,7 @@ use crate::bench;
 use crate::campaign::{self, Results};
 use crate::child;
 use crate::cli::{Options, Plan};
+use crate::conform;
 use crate::exit;
 use crate::progress::Bar;
 use crate::report;
@@ -30,6 +31,9 @@ pub fn main(subjects: &[Subject]) -> ExitCode {
         return code;
     }
     if let Some(code) = bench::tool::main(&arguments) {
+        return code.into();
+    }
+    if let Some(code) = conform::tool::main(&arguments) {
         return code.into();
     }
     let options = Options::parse_from(arguments);
