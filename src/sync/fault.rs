@@ -23,7 +23,7 @@ pub enum Fault {
     MarkElsewhere,
     /// `Slab::mark` asks where the slab starts without the fence before the question.
     MarkAsksEarly,
-    /// `Slab::mark` has no fence between its store to the flag and its caller's look at the owner.
+    /// `Slab::mark` has no fence between raising the flag and its caller's look at the owner.
     FlagUnfenced,
     /// `Slab::mark` leaves the flag as it is.
     MarkUnflagged,
@@ -45,9 +45,9 @@ pub enum Fault {
     SweepSilent,
     /// `Slab::start_at` has no fence between the start and the entries of its life.
     StartUnfenced,
-    /// `Engine::release` does not look at an orphan for marks that came last.
+    /// `Engine::orphan_all` does not look at an orphan for marks that came last.
     ReleaseBlind,
-    /// `Engine::try_free` does not look whether the owner exited while it marked.
+    /// `Engine::after_mark` does not look whether the owner left the slab meanwhile.
     OwnerUnseen,
     /// `Shared::take_over` believes what its caller saw without the lock.
     TakeOverBlind,

@@ -5,6 +5,9 @@ use drystone::sync::fault::{Fault, plant};
 /// The name of the twin that this process is.
 const TWIN: &str = "DRYSTONE_LOOM_TWIN";
 
+/// Words of a model's stack.
+const STACK: usize = 1 << 16;
+
 /// How a model that looks at the locks fails.
 const BY_LOOM: &[&str] = &["Causality violation", "deadlock", "assertion", "signal"];
 
@@ -16,9 +19,13 @@ pub fn explore(preemptions: Option<usize>, model: impl Fn() + Sync + Send + 'sta
     let began = std::time::Instant::now();
     let runs = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let count = runs.clone();
+    let model = std::sync::Arc::new(model);
     builder.check(move || {
         count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        model();
+        // Loom's first thread has a small stack.
+        let model = model.clone();
+        let thread = loom::thread::Builder::new().stack_size(STACK).spawn(move || model()).unwrap();
+        thread.join().unwrap();
     });
     let this_test = std::thread::current().name().unwrap_or("a model").to_owned();
     println!("{this_test}: {runs:?} schedules in {:?}", began.elapsed());

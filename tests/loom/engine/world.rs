@@ -3,9 +3,11 @@
 use std::cell::UnsafeCell;
 use std::mem::ManuallyDrop;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use drystone::engine::{Engine, Heap};
-use drystone::{Mmap, NoProbe, RawLock};
+use drystone::{Mmap, NoProbe, Os, RawLock};
 use loom::sync::{Mutex, MutexGuard};
 use loom::thread::{self, JoinHandle};
 
@@ -52,7 +54,47 @@ unsafe impl RawLock for ModelLock {
     unsafe fn fork_child(&self) {}
 }
 
-type ModelEngine = Engine<Mmap, NoProbe, ModelLock>;
+/// The OS, but for its clock, which the model sets.
+pub struct ModelOs(Arc<AtomicU64>);
+
+/// Milliseconds after which a heap has rested for long.
+pub const AGED: u64 = 60_000;
+
+// SAFETY: memory is `Mmap`'s.
+unsafe impl Os for ModelOs {
+    fn map(&self, bytes: usize) -> *mut u8 {
+        Mmap.map(bytes)
+    }
+
+    unsafe fn unmap(&self, start: *mut u8, bytes: usize) -> bool {
+        // SAFETY: as the caller promises.
+        unsafe { Mmap.unmap(start, bytes) }
+    }
+
+    unsafe fn remap(&self, start: *mut u8, old: usize, new: usize, may_move: bool) -> *mut u8 {
+        // SAFETY: as the caller promises.
+        unsafe { Mmap.remap(start, old, new, may_move) }
+    }
+
+    fn reserve(&self, bytes: usize, align: usize) -> *mut u8 {
+        Mmap.reserve(bytes, align)
+    }
+
+    unsafe fn decommit(&self, start: *mut u8, bytes: usize) -> bool {
+        // SAFETY: as the caller promises.
+        unsafe { Mmap.decommit(start, bytes) }
+    }
+
+    fn milliseconds(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn entropy(&self) -> u64 {
+        0
+    }
+}
+
+type ModelEngine = Engine<ModelOs, NoProbe, ModelLock>;
 
 /// See the [module](self). Loom's threads take turns on one, so a plain count will do.
 #[derive(Clone)]
@@ -60,6 +102,7 @@ pub struct World(Rc<Inner>);
 
 struct Inner {
     engine: ManuallyDrop<ModelEngine>,
+    clock: Arc<AtomicU64>,
 }
 
 impl Drop for Inner {
@@ -90,8 +133,10 @@ impl World {
     /// A fresh engine.
     pub fn new() -> World {
         let lock = ModelLock { mutex: Mutex::new(()), guard: UnsafeCell::new(None) };
-        let engine = ManuallyDrop::new(Engine::with_parts(Mmap, NoProbe, lock));
-        World(Rc::new(Inner { engine }))
+        let clock = Arc::new(AtomicU64::new(AGED));
+        let os = ModelOs(clock.clone());
+        let engine = ManuallyDrop::new(Engine::with_parts(os, NoProbe, lock));
+        World(Rc::new(Inner { engine, clock }))
     }
 
     /// The engine.
@@ -108,6 +153,17 @@ impl World {
     pub fn exit(&self, hand: Hand) {
         // SAFETY: the calling model thread has the hand, and does not use it again.
         unsafe { self.engine().release(hand.heap()) };
+    }
+
+    /// Gives back all that is idle, and dissolves the heaps that rest.
+    pub fn trim(&self, hand: Hand) {
+        // SAFETY: the calling model thread has the hand.
+        unsafe { self.engine().trim(hand.heap()) };
+    }
+
+    /// Lets time pass.
+    pub fn wait(&self, milliseconds: u64) {
+        self.0.clock.fetch_add(milliseconds, Ordering::Relaxed);
     }
 
     /// Issues a block.
@@ -197,8 +253,7 @@ impl World {
     #[track_caller]
     pub fn all_comes_back(&self, hands: &[Hand]) {
         for hand in hands {
-            // SAFETY: as above.
-            unsafe { self.engine().trim(hand.heap()) };
+            self.trim(*hand);
         }
         assert_eq!(self.live(), 0, "no block is live");
         assert_eq!(self.slabs(), 0, "every slab comes back");
