@@ -194,3 +194,6 @@ impl Pages {
     #[cfg(loom)]
     pub fn release<O: Os>(&mut self, _: &O) {}
 }
+
+#[cfg(test)]
+mod tests;

@@ -877,3 +877,6 @@ impl Local {
         self.clean
     }
 }
+
+#[cfg(test)]
+mod tests;
