@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
+use crate::checker::schedule::Rates;
 use crate::duration;
 use crate::nearest;
 use crate::seed::Seed;
@@ -37,6 +38,11 @@ pub struct Options {
     /// repeatable [default: all of --list]
     #[arg(long = "subject", value_name = "NAME|FILE")]
     pub subjects: Vec<String>,
+
+    /// Yield, or sleep up to 100 µs, before one operation in N, and at one place in N inside heaps that have a
+    /// probe, wherever another thread could interfere; 0: never [default: 4096, and 512 inside]
+    #[arg(long, value_name = "N")]
+    pub disturb: Option<u32>,
 
     /// A workload of --list, and what to set of it; repeatable [default: mixed and duel]
     #[arg(long = "workload", value_name = "NAME[:PARAMETER=NUMBER,...]")]
@@ -119,6 +125,7 @@ impl Options {
                     threads,
                     seed,
                     length,
+                    disturb: self.disturb.map_or(Rates::DEFAULT, Rates::one_in),
                     trace: trace.clone(),
                 });
             }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::checker::schedule::Rates;
 use crate::seed::Seed;
 use crate::spec::{Settings, Spec, Workload};
 
@@ -110,6 +111,9 @@ pub struct Finding {
     pub threads: usize,
     /// The run's seed, from which the seeds of all its episodes follow in order.
     pub seed: Seed,
+    /// How often threads were disturbed.
+    #[serde(default)]
+    pub disturb: Rates,
     /// The episode in which it happened, if the run is made of episodes and one was under way. What
     /// earlier ones have left in the allocator is not in its seed, so that it is told and not replayed.
     pub episode: Option<Episode>,
@@ -148,6 +152,7 @@ impl Finding {
             settings: spec.settings.clone(),
             threads: spec.threads,
             seed: spec.seed,
+            disturb: spec.disturb,
             episode: None,
             replay_seconds: enough.as_secs() + u64::from(enough.subsec_nanos() > 0),
             trace: spec.trace.clone(),
@@ -170,7 +175,11 @@ impl Finding {
             None => command += &format!(" --workload {}{}", self.workload, self.settings),
         }
         let Self { threads, seed, replay_seconds, .. } = self;
-        command + &format!(" --threads {threads} --seed {seed} --for {replay_seconds}s")
+        command += &format!(" --threads {threads} --seed {seed} --for {replay_seconds}s");
+        match self.disturb {
+            Rates::DEFAULT => command,
+            rates => command + &format!(" --disturb {}", rates.operations),
+        }
     }
 }
 

@@ -12,7 +12,7 @@
 //! | [`cli`], [`spec`] | what is asked for; one run of it |
 //! | [`campaign`], [`supervisor`] | the runs one after the other; one child with its deadline |
 //! | [`child`], [`workers`] | one run; what its threads do |
-//! | [`checker`] | what must be true |
+//! | [`checker`] | what must be true, and who disturbs it |
 //! | [`subject`], [`linked`] | allocators under test; those that are linked in |
 //! | [`alarm`], [`finding`], [`last_words`], [`protocol`], [`tally`] | wrong answers and counts, and how they travel |
 //! | [`report`], [`progress`], [`human`] | what is printed |

@@ -7,6 +7,7 @@ use std::time::Duration;
 pub use drystone_workloads::registry::{Settings, Workload};
 use serde::{Deserialize, Serialize};
 
+use crate::checker::schedule::Rates;
 use crate::nearest;
 use crate::seed::Seed;
 
@@ -53,6 +54,9 @@ pub struct Spec {
     pub seed: Seed,
     /// How long.
     pub length: Length,
+    /// How often threads are disturbed.
+    #[serde(default)]
+    pub disturb: Rates,
     /// The trace to replay.
     pub trace: Option<PathBuf>,
 }
@@ -74,6 +78,7 @@ impl Spec {
             threads,
             seed,
             length,
+            disturb: Rates::DEFAULT,
             trace: None,
         }
     }

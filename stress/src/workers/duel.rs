@@ -35,7 +35,7 @@ use rand_pcg::Pcg64;
 use super::gate::Gate;
 use crate::alarm;
 use crate::checker::checked::{Block, Checked};
-use crate::checker::witness;
+use crate::checker::schedule;
 use crate::finding::Kind;
 use crate::stop::Stop;
 use crate::subject::{Own, Target};
@@ -51,8 +51,9 @@ pub const ENOUGH_TO_TELL: u64 = 2_000;
 /// in one duel of some hundreds on an idle machine.
 pub const ENOUGH_TO_TELL_LATE: u64 = 40_000;
 
-/// One pause in so many yields inside a heap that has a probe: races are lost between a check and its store.
-const YIELD_ONE_IN: u32 = 8;
+/// Threads are disturbed at one place in so many inside a heap that has a probe: races are lost between a check
+/// and its store.
+const DISTURB_ONE_IN: u32 = 8;
 
 /// Blocks above it, in bytes, are mappings of their own.
 const HUGE: usize = 1 << 20;
@@ -222,7 +223,7 @@ impl<'a> Arena<'a> {
 
     /// One worker's part in an episode, from rest to rest.
     pub fn work(&self, checked: &mut Checked<'_>, board: &Board, stop: &Stop) {
-        witness::yield_one_in(YIELD_ONE_IN);
+        schedule::often(DISTURB_ONE_IN);
         let mut rules = generator(self.seed, RULES);
         let mut own_stream = generator(self.seed, checked.worker() as u64);
         let mut kinds = BTreeMap::new();
@@ -459,9 +460,11 @@ impl Exiting {
         let go = Arc::new(AtomicBool::new(false));
         let (told, address) = mpsc::channel();
         let awaited = Arc::clone(&go);
+        let rates = schedule::rates();
         let thread = thread::spawn(move || {
             // It frees once: where it can be overtaken it is overtaken.
-            witness::yield_one_in(1);
+            schedule::begin(rates, 0, 0);
+            schedule::often(1);
             // SAFETY: malloc takes any size.
             let block = unsafe { malloc(size) };
             // The other end waits for it.
