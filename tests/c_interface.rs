@@ -17,12 +17,19 @@ use tempfile::TempDir;
 
 const SIGABRT: i32 = 6;
 
-/// All that the library exports.
-const FUNCTIONS: [&str; 11] = [
+/// All that the library exports, with [`OPERATORS`].
+const FUNCTIONS: [&str; 18] = [
     "aligned_alloc",
     "calloc",
+    "drystone_stats",
+    "drystone_version",
     "free",
+    "free_aligned_sized",
+    "free_sized",
+    "mallinfo2",
     "malloc",
+    "malloc_stats",
+    "malloc_trim",
     "malloc_usable_size",
     "memalign",
     "posix_memalign",
@@ -31,6 +38,10 @@ const FUNCTIONS: [&str; 11] = [
     "reallocarray",
     "valloc",
 ];
+
+/// C++'s sized deletes.
+const OPERATORS: [&str; 4] =
+    ["_ZdaPvm", "_ZdaPvmSt11align_val_t", "_ZdlPvm", "_ZdlPvmSt11align_val_t"];
 
 static SHARED: LazyLock<PathBuf> =
     LazyLock::new(|| support::shared_library("drystone-capi", "libdrystone.so"));
@@ -175,7 +186,8 @@ fn the_library_exports_the_functions_of_the_header_and_no_more() {
     let said = finished(&mut nm, "binutils");
     assert!(said.status.success(), "{}", said.stderr);
     let exported: BTreeSet<_> = said.stdout.lines().collect();
-    assert_eq!(exported, BTreeSet::from(FUNCTIONS));
+    let all: BTreeSet<_> = FUNCTIONS.into_iter().chain(OPERATORS).collect();
+    assert_eq!(exported, all);
 
     let header = support::workspace().join("capi/include/drystone.h");
     let header = fs::read_to_string(header).unwrap();
@@ -185,6 +197,15 @@ fn the_library_exports_the_functions_of_the_header_and_no_more() {
         .map(|line| line.split('(').next().unwrap().rsplit([' ', '*']).next().unwrap())
         .collect();
     assert_eq!(declared, BTreeSet::from(FUNCTIONS));
+    // The operators have no declaration there, but a line each.
+    let named: BTreeSet<_> =
+        header.split_whitespace().filter(|word| word.starts_with("_Zd")).collect();
+    assert_eq!(named, BTreeSet::from(OPERATORS));
+    assert!(header.contains(concat!(
+        "#define DRYSTONE_VERSION \"",
+        env!("CARGO_PKG_VERSION"),
+        "\""
+    )));
 }
 
 #[test]
@@ -275,6 +296,57 @@ fn fork_handlers_of_the_program_may_allocate_and_take_locks() {
     well(lab.run(&program, &[], &[]), "200 forks\n", 10_000);
 }
 
+// ---- C++ ---------------------------------------------------------------------------------------
+
+/// What a C++ program's sized deletes must do, whatever the program has replaced.
+#[test]
+fn sized_deletes_of_cpp_programs() {
+    let lab = Lab::new();
+    let program = |replaced: &str, how: &[&str]| {
+        let program = lab.folder().join(format!("operators{replaced}{}", how.len()));
+        let mut compile = Command::new("c++");
+        compile
+            .args(["-std=c++17", "-O1", "-fno-builtin", "-pthread", "-Wall", "-Wextra", "-Werror"])
+            .arg("-Wno-sized-deallocation")
+            .arg(format!("-D{replaced}=1"))
+            .arg(support::workspace().join("tests/c/operators.cc"))
+            .arg("-o")
+            .arg(&program)
+            .args(how);
+        let said = finished(&mut compile, "g++");
+        assert!(said.status.success(), "{replaced}, {how:?}: {}", said.stderr);
+        program
+    };
+    let preload = [("LD_PRELOAD", SHARED.to_str().unwrap())];
+    // The runtime's operators: the size arrives, and is looked at.
+    let plain = program("NOTHING", &[]);
+    let (ended, account) = lab.run(&plain, &preload, &["right"]);
+    assert_eq!((ended.stdout.as_str(), ended.stderr.as_str()), ("right\n", ""), "{ended:?}");
+    let account = account.expect("the library served it");
+    for (function, least) in
+        [("operator_delete_sized", 1000), ("operator_delete_aligned_sized", 200)]
+    {
+        assert!(account.number(function) >= least, "{function}: {account:?}");
+    }
+    for wrong in ["plain", "array", "aligned", "aligned_array"] {
+        let (ended, _) = lab.run(&plain, &preload, &[wrong]);
+        assert_eq!(ended.status.signal(), Some(SIGABRT), "{wrong}: {ended:?}");
+        one_line_on(wrong, &ended.stderr, SIZE, "in a live block of ");
+    }
+    // The program's own operators, that put a header before each block: they get every block.
+    let archive = SHARED.with_file_name("libdrystone.a");
+    let archive = archive.to_str().unwrap();
+    for replaced in ["REPLACED", "REPLACED_ARRAY"] {
+        let program = program(replaced, &[]);
+        well(lab.run(&program, &preload, &["right"]), "right\n", 1000);
+    }
+    // A runtime that is linked in, and ours: called, and the size not looked at.
+    for (replaced, how) in [("NOTHING", ["-static", archive]), ("REPLACED", ["-static", archive])] {
+        let program = program(replaced, &how);
+        well(lab.run(&program, &[], &["right"]), "right\n", 1000);
+    }
+}
+
 // ---- Figures -----------------------------------------------------------------------------------
 
 #[test]
@@ -296,6 +368,15 @@ fn figures_go_where_the_setting_says() {
     for line in ["drystone: process", "malloc ", "reallocarray ", "calls ", "the heap is sound"] {
         assert!(has(line), "{line}:\n{table}");
     }
+    // While it runs a program can ask for the same table.
+    let asks = lab.compile("tests/c/figures.c", Linked::Shared);
+    let (ended, _) = lab.run(&asks, &[("DRYSTONE_STATS", "0")], &[]);
+    assert!(ended.status.success(), "{ended:?}");
+    for line in ["drystone: process ", "live_blocks ", "the heap is sound"] {
+        let mut lines = ended.stderr.lines();
+        assert!(lines.any(|said| said.trim_start().starts_with(line)), "{line}: {}", ended.stderr);
+    }
+    assert!(!ended.stderr.contains("calls"), "nobody counts them: {}", ended.stderr);
     assert_eq!(
         stderr("yes"),
         "drystone: DRYSTONE_STATS must be 1 or an absolute path; no figures at exit\n"
@@ -333,10 +414,11 @@ fn a_table_goes_into_no_file_of_the_program() {
 const DOUBLE: &str = "drystone: double free: 0x";
 const INTERIOR: &str = "drystone: interior pointer: 0x";
 const UNALIGNED: &str = "drystone: unaligned pointer: 0x";
+const SIZE: &str = "drystone: size mismatch: 0x";
 const FOREIGN: &str = "drystone: foreign pointer: 0x";
 
 /// The misuses of `tests/c/misuse.c`: the name, how the line about it begins, and what else is in it.
-const MISUSES: [(&str, &str, &str); 26] = [
+const MISUSES: [(&str, &str, &str); 36] = [
     ("immediate", DOUBLE, "in a free block of "),
     ("interleaved", DOUBLE, "in a free block of 40960 bytes,"),
     ("behind_a_thousand", DOUBLE, "in a free block of "),
@@ -363,6 +445,16 @@ const MISUSES: [(&str, &str, &str); 26] = [
     ("in_code", FOREIGN, ""),
     ("unmapped", FOREIGN, ": 0x123450,"),
     ("out_of_range", FOREIGN, ": 0xffff800000000010,"),
+    ("sized_too_small", SIZE, "in a live block of 112 bytes,"),
+    ("sized_too_large", SIZE, "in a live block of 112 bytes,"),
+    ("sized_for_a_page", SIZE, "in a live block of 4096 bytes,"),
+    ("sized_for_a_span", SIZE, "in a live block of 262144 bytes,"),
+    ("sized_for_a_mapping", SIZE, "in a live block of 4194304 bytes,"),
+    ("sized_beyond_all", SIZE, "in a live block of 112 bytes,"),
+    ("sized_at_no_alignment", SIZE, "in a live block of 128 bytes,"),
+    ("sized_at_another_alignment", SIZE, "in a live block of 128 bytes,"),
+    ("sized_twice", DOUBLE, "in a free block of "),
+    ("sized_by_another_thread", DOUBLE, "in a free block of "),
 ];
 
 /// Four frees of one block at once: three too many.

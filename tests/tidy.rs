@@ -24,6 +24,7 @@ const ENGINE: &[&str] = &[
     "heap",
     "span",
     "huge",
+    "late",
     "shared",
     "mod",
     "resize",
@@ -31,6 +32,7 @@ const ENGINE: &[&str] = &[
     "quarantine",
     "thread",
     "front",
+    "sized",
 ];
 /// What stands in `engine/mod.rs`, for who lies above it: nobody below may use these.
 const IN_ENGINE_MOD: &[&str] = &["Engine", "Static", "no_slab", "double_free", "MIN_ALIGN"];

@@ -14,19 +14,30 @@
  *   - They may be called from any thread, and in a child forked from any thread at any moment.
  *
  * Misuse. A pointer handed in that is not a live block (freed before, inside a block, unaligned, from
- * elsewhere) is never acted upon. What happens instead is for DRYSTONE_ON_MISUSE to say, in the
- * environment:
+ * elsewhere), or a block with a size that is not its own, is never acted upon. What happens instead is
+ * for DRYSTONE_ON_MISUSE to say, in the environment:
  *   abort    one line on stderr that names the misuse, then SIGABRT; the default
  *   report   the line; the call has no effect, and the program goes on
  *   ignore   the call has no effect, and the program goes on
  *
+ * With DRYSTONE_QUARANTINE=bytes freed blocks wait, first in first out, filled with a pattern, until
+ * that many bytes do: then a late double free and a write after free are reported too.
+ *
  * Figures. With DRYSTONE_STATS=1 in the environment a process that exits prints a table on stderr:
  * calls of each function, blocks and bytes live and free, misuses, and whether the heap is sound. With
  * DRYSTONE_STATS=/an/absolute/path it appends them to that file, as one line of JSON. A forked child
- * counts its own calls. Both variables are ignored in a program that has more rights than its caller.
+ * counts its own calls. The variables are ignored in a program that has more rights than its caller.
  *
  * Link with -ldrystone, or name libdrystone.a among the objects; -static works with the latter. (A C
- * library older than glibc 2.34 needs -lpthread and -ldl behind it.)
+ * library older than glibc 2.34 needs -lpthread and -ldl behind it.) pkg-config knows it as drystone.
+ *
+ * C++. new and delete reach malloc and free. The sized deletes are Drystone's own, so that the size is
+ * looked at; where a program has replaced the operator without a size, they call that, as the standard
+ * has it. A C++ runtime that is linked statically is called too, and then the size is not looked at.
+ *   operator delete(void *, std::size_t)                        _ZdlPvm
+ *   operator delete[](void *, std::size_t)                      _ZdaPvm
+ *   operator delete(void *, std::size_t, std::align_val_t)      _ZdlPvmSt11align_val_t
+ *   operator delete[](void *, std::size_t, std::align_val_t)    _ZdaPvmSt11align_val_t
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -35,6 +46,17 @@
 
 #include <stddef.h>
 #include <stdlib.h>
+
+/* glibc's own has struct mallinfo2 since 2.33. */
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+
+/* The version of this header; drystone_version tells the library's. */
+#define DRYSTONE_VERSION "0.1.0"
+
+/* A buffer of so many bytes holds all that drystone_stats writes. */
+#define DRYSTONE_STATS_BYTES 16384
 
 /* glibc's headers promise C++ that these do not throw, and a declaration must repeat it. */
 #if defined(__cplusplus) && defined(__GLIBC__)
@@ -96,6 +118,56 @@ void *pvalloc(size_t size) DRYSTONE_NOTHROW;
 
 /* Bytes that `block` can hold, at least what was asked for, all of them the program's. NULL: 0. */
 size_t malloc_usable_size(void *block) DRYSTONE_NOTHROW;
+
+/*
+ * Frees `block`, which malloc, calloc or realloc gave for `size` bytes in all; NULL is fine. Keeps errno. A size
+ * that the block can't have been asked for with is a misuse, "size mismatch", and the block stays live. That is
+ * looked at by size class (12 % apart, 16 bytes below 128), and realloc may leave a block where it is while it
+ * shrinks by up to a half: within these a wrong size passes. (C23.)
+ */
+void free_sized(void *block, size_t size) DRYSTONE_NOTHROW;
+
+/* As free_sized, of a block that aligned_alloc gave for this alignment and size. (C23.) */
+void free_aligned_sized(void *block, size_t alignment, size_t size) DRYSTONE_NOTHROW;
+
+/*
+ * Gives idle memory back to the system: what this thread, exited threads and the common stock hold.
+ * Returns 1 if any went, else 0. `pad` has no meaning here, since the heap has no top.
+ */
+int malloc_trim(size_t pad) DRYSTONE_NOTHROW;
+
+/* A libc without it: all in bytes, the numbers of blocks apart. */
+#if !(defined(__GLIBC__) && defined(__GLIBC_PREREQ))
+#define DRYSTONE_MALLINFO2 1
+#elif !__GLIBC_PREREQ(2, 33)
+#define DRYSTONE_MALLINFO2 1
+#endif
+#ifdef DRYSTONE_MALLINFO2
+struct mallinfo2 {
+    size_t arena, ordblks, smblks, hblks, hblkhd, usmblks, fsmblks, uordblks, fordblks, keepcost;
+};
+#endif
+
+/*
+ * The heap in ten numbers, as exact as other threads let them be. In bytes: `arena`, of spans that blocks are cut
+ * from, is `uordblks` (live) and `fordblks` (the rest); `hblkhd` is of mappings that are one block each;
+ * `keepcost` is idle, and malloc_trim gives it back. `ordblks` free blocks, `hblks` mappings. The others are 0.
+ */
+struct mallinfo2 mallinfo2(void) DRYSTONE_NOTHROW;
+
+/* Prints a table of figures on stderr. */
+void malloc_stats(void) DRYSTONE_NOTHROW;
+
+/*
+ * Writes the figures to `buffer`, cut to `size` bytes with the null byte at the end: a JSON object, its first pair
+ * "drystone_stats":1, the version of what follows. It holds what DRYSTONE_STATS gives at exit (calls only
+ * when that is set), "layers", and of each class of blocks that has slabs "classes". Returns the bytes
+ * that all of it takes, without the null. NULL with 0 is fine.
+ */
+size_t drystone_stats(char *buffer, size_t size) DRYSTONE_NOTHROW;
+
+/* The library's version, such as "0.1.0". */
+const char *drystone_version(void) DRYSTONE_NOTHROW;
 
 #ifdef __cplusplus
 }

@@ -1,34 +1,44 @@
-//! The figures of this process, as text: what [`setting`] asks for at exit.
+//! The figures of this process, as text: what [`setting`] asks for at exit, and what a program asks for.
 //!
 //! The table is for people, the line for tools: a JSON object, `"drystone_stats":1` its first pair and
 //! the version of what follows. Every number but the version and `pid` has the meaning of the field of
-//! [`engine::Stats`] or the C function that it is named for; `calls` is the sum over the functions,
+//! [`engine::Stats`] or the function that it is named for; `calls`, there when calls are counted, is the sum over the functions,
 //! `sound` whether [`check`](engine::Drystone::check) found the heap whole. A forked child's calls are
 //! its own, without those of its parent.
 
 use core::fmt::{self, Write};
 
 use crate::counts;
+use crate::gate;
 use crate::heap::HEAP;
 use crate::setting;
 use crate::text::Text;
 use engine::Stats;
+use engine::engine::check::{ClassStats, LayerStats};
+use engine::engine::classes::{CLASSES, size_of};
 
 /// Room for every number at its longest.
-pub type Account = Text<2048>;
+pub type Account = Text<4096>;
 
 /// The figures as a table.
 pub fn table() -> Result<Account, fmt::Error> {
     let mut text = Account::new();
     // SAFETY: getpid takes nothing and cannot fail.
     let pid = unsafe { libc::getpid() };
-    writeln!(text, "drystone: process {pid}, {}", Printable(setting::program().to_bytes()))?;
-    for (name, calls) in counts::by_name().filter(|(_, calls)| *calls > 0) {
-        writeln!(text, "  {name:<18}  {calls:>14}")?;
+    write!(text, "drystone: process {pid}")?;
+    match setting::program().to_bytes() {
+        b"" => writeln!(text)?,
+        program => writeln!(text, ", {}", Printable(program))?,
     }
-    writeln!(text, "  {:<18}  {:>14}", "calls", counts::sum())?;
+    let mut row = |name: &str, figure: u64| writeln!(text, "  {name:<30}  {figure:>14}");
+    if gate::counts() {
+        for (name, calls) in counts::by_name().filter(|(_, calls)| *calls > 0) {
+            row(name, calls)?;
+        }
+        row("calls", counts::sum())?;
+    }
     for (name, figure) in figures(&HEAP.stats()) {
-        writeln!(text, "  {name:<18}  {figure:>14}")?;
+        row(name, figure)?;
     }
     match HEAP.check() {
         Ok(()) => writeln!(text, "  the heap is sound")?,
@@ -40,19 +50,64 @@ pub fn table() -> Result<Account, fmt::Error> {
 /// The figures as one line of JSON.
 pub fn line() -> Result<Account, fmt::Error> {
     let mut text = Account::new();
+    begin(&mut text)?;
+    writeln!(text, "}}")?;
+    Ok(text)
+}
+
+/// As the line, without its break, and with the figures of each layer and each class: one JSON object.
+pub fn object(out: &mut impl Write) -> fmt::Result {
+    begin(out)?;
+    write!(out, ",\"layers\":{{")?;
+    for (place, (name, figure)) in layers(&HEAP.engine().layer_stats()).into_iter().enumerate() {
+        let comma = if place > 0 { "," } else { "" };
+        write!(out, "{comma}\"{name}\":{figure}")?;
+    }
+    write!(out, "}},\"classes\":[")?;
+    let mut classes = [ClassStats::default(); CLASSES];
+    HEAP.engine().class_stats(&mut classes);
+    let used = classes.iter().enumerate().filter(|(_, class)| class.slabs > 0);
+    for (place, (class, ClassStats { slabs, live, capacity })) in used.enumerate() {
+        let (comma, bytes) = (if place > 0 { "," } else { "" }, size_of(class));
+        write!(out, "{comma}{{\"block_bytes\":{bytes},\"slabs\":{slabs}")?;
+        write!(out, ",\"live_blocks\":{live},\"blocks\":{capacity}}}")?;
+    }
+    write!(out, "]}}")
+}
+
+/// The object without its end.
+fn begin(out: &mut impl Write) -> fmt::Result {
     // SAFETY: getpid takes nothing and cannot fail.
     let pid = unsafe { libc::getpid() };
     let program = Printable(setting::program().to_bytes());
-    write!(text, "{{\"drystone_stats\":1,\"pid\":{pid},\"program\":\"{program}\"")?;
-    write!(text, ",\"calls\":{}", counts::sum())?;
-    for (name, calls) in counts::by_name() {
-        write!(text, ",\"{name}\":{calls}")?;
+    write!(out, "{{\"drystone_stats\":1,\"pid\":{pid},\"program\":\"{program}\"")?;
+    if gate::counts() {
+        write!(out, ",\"calls\":{}", counts::sum())?;
+        for (name, calls) in counts::by_name() {
+            write!(out, ",\"{name}\":{calls}")?;
+        }
     }
     for (name, figure) in figures(&HEAP.stats()) {
-        write!(text, ",\"{name}\":{figure}")?;
+        write!(out, ",\"{name}\":{figure}")?;
     }
-    writeln!(text, ",\"sound\":{}}}", HEAP.check().is_ok())?;
-    Ok(text)
+    write!(out, ",\"sound\":{}", HEAP.check().is_ok())
+}
+
+fn layers(layers: &LayerStats) -> [(&'static str, u64); 12] {
+    [
+        ("reserved_bytes", layers.reserved_bytes as u64),
+        ("span_bytes", layers.span_bytes as u64),
+        ("idle_bytes", layers.idle_bytes as u64),
+        ("purged_bytes", layers.purged_bytes),
+        ("header_bytes", layers.header_bytes as u64),
+        ("huge_bytes", layers.huge_bytes as u64),
+        ("kept_bytes", layers.kept_bytes as u64),
+        ("heaps", layers.heaps as u64),
+        ("slabs_made", layers.slabs_made),
+        ("slabs_given_back", layers.slabs_given_back),
+        ("slabs_taken_over", layers.slabs_taken_over),
+        ("locked", layers.locked),
+    ]
 }
 
 fn figures(stats: &Stats) -> [(&'static str, u64); 10] {

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The C functions, in the order of the header.
+/// The functions that handle blocks.
 #[derive(Clone, Copy)]
 #[repr(usize)]
 pub enum Function {
@@ -17,10 +17,16 @@ pub enum Function {
     Valloc,
     Pvalloc,
     MallocUsableSize,
+    FreeSized,
+    FreeAlignedSized,
+    /// Plain and array.
+    DeleteSized,
+    /// Plain and array.
+    DeleteAlignedSized,
 }
 
-/// Their C names, in the same order.
-pub const NAMES: [&str; 11] = [
+/// Their names, in the same order.
+pub const NAMES: [&str; 15] = [
     "malloc",
     "free",
     "calloc",
@@ -32,9 +38,13 @@ pub const NAMES: [&str; 11] = [
     "valloc",
     "pvalloc",
     "malloc_usable_size",
+    "free_sized",
+    "free_aligned_sized",
+    "operator_delete_sized",
+    "operator_delete_aligned_sized",
 ];
 
-const _: () = assert!(Function::MallocUsableSize as usize + 1 == NAMES.len());
+const _: () = assert!(Function::DeleteAlignedSized as usize + 1 == NAMES.len());
 
 /// Relaxed throughout: sums that no decision hangs on, read when the program is over.
 static CALLS: [AtomicU64; NAMES.len()] = [const { AtomicU64::new(0) }; NAMES.len()];

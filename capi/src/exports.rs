@@ -1,4 +1,4 @@
-//! The C functions. What each promises stands in `include/drystone.h`; here is only what is Rust's.
+//! The C functions that programs have always had. What each promises stands in `include/drystone.h`; here is only what is Rust's.
 //!
 //! `errno` is set to `ENOMEM` by a refusal, to `EINVAL` by an argument that never makes sense, and by
 //! nothing else: [`free`] leaves it alone (POSIX.1-2024), and so does everything that succeeds.
@@ -70,9 +70,10 @@ extern "C" fn malloc_slow(size: usize) -> *mut c_void {
 /// The last free of this thread was of `block`, and said so.
 #[cold]
 #[inline(never)]
-unsafe extern "C" fn free_moves(block: *mut c_void) {
+pub unsafe extern "C" fn free_moves(block: *mut c_void) {
     // SAFETY: as the caller promises.
     unsafe { HEAP.free_moves(block.cast()) }
+    HEAP.report_late();
 }
 
 /// # Safety

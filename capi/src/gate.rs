@@ -19,6 +19,11 @@ pub fn pass(function: Function) {
     }
 }
 
+/// Whether calls are counted.
+pub fn counts() -> bool {
+    COUNTING.load(Ordering::Relaxed)
+}
+
 /// From now on calls are counted. Before there are threads.
 pub fn count() {
     COUNTING.store(true, Ordering::Relaxed);

@@ -22,11 +22,14 @@
 //! Each calls only those below it.
 //!
 //! ```text
-//! exports   the C functions                            start   before main, and at exit
-//! gate      calls counted, when that is asked for      account the figures, as text
-//! fork      counts, over a fork                        setting what DRYSTONE_STATS asks for
-//! counts    calls, function by function                stderr  lines now, and one kept for later
-//! heap      the heap                                   text    a text that needs no memory
+//!                                                      start     before main, and at exit
+//! operators C++'s sized deletes                        figures   what a program can ask
+//! sized     C23's sized frees
+//! exports   the other C functions                      account   the figures, as text
+//! gate      calls counted, when that is asked for      setting   what DRYSTONE_STATS asks for
+//! fork      counts, over a fork                        stderr    lines now, and one kept for later
+//! counts    calls, function by function                text      a text that needs no memory
+//! heap      the heap
 //! ```
 
 #[cfg(not(target_os = "linux"))]
@@ -35,10 +38,13 @@ compile_error!("the C interface is written for Linux's loader: it has no other s
 mod account;
 mod counts;
 mod exports;
+mod figures;
 mod fork;
 mod gate;
 mod heap;
+mod operators;
 mod setting;
+mod sized;
 mod start;
 mod stderr;
 mod text;

@@ -7,7 +7,7 @@ use core::ffi::CStr;
 
 use crate::heap::HEAP;
 use crate::setting::{self, Sink};
-use crate::{account, gate, stderr};
+use crate::{account, gate, operators, stderr};
 
 #[used]
 #[unsafe(link_section = ".init_array")]
@@ -19,6 +19,7 @@ static END: extern "C" fn() = end;
 
 extern "C" fn start() {
     HEAP.prepare();
+    operators::decide();
     // SAFETY: the loader calls each library's `.init_array` once, before `main`.
     if unsafe { setting::read() } {
         gate::count();

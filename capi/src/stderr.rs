@@ -17,6 +17,9 @@ static KEPT: AtomicI32 = AtomicI32::new(libc::STDERR_FILENO);
 /// Which file it is: its device and its number there.
 static IDENTITY: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
 
+/// Its number.
+pub const NUMBER: i32 = libc::STDERR_FILENO;
+
 /// Says `line`. There is nobody to tell if that fails.
 pub fn say(line: &str) {
     // SAFETY: the bytes live through the call.

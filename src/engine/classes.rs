@@ -57,6 +57,13 @@ pub fn class_of_small(size: usize) -> usize {
     usize::from(unsafe { *CLASS_OF.get_unchecked((size + 15) >> 4) })
 }
 
+/// The class of the smallest blocks that hold `size` bytes, for `size` up to [`LARGEST`].
+#[inline(always)]
+pub fn class_of_large(size: usize) -> usize {
+    debug_assert!(size <= LARGEST);
+    compute(size)
+}
+
 /// The class of the smallest blocks that hold `size` bytes at a multiple of `align`, a power of two;
 /// `None` when slabs have none.
 pub fn class_of(size: usize, align: usize) -> Option<usize> {
@@ -127,6 +134,7 @@ mod tests {
                 expected += 1;
             }
             assert_eq!(class_of(size, 1), Some(expected), "{size}");
+            assert_eq!(class_of_large(size), expected, "{size}");
             if size <= SMALL {
                 assert_eq!(class_of_small(size), expected, "{size}");
             }

@@ -3,7 +3,7 @@
 //! ```text
 //!  current[class] ─► the slab that malloc pops from, or `nothing`
 //!  partial[class] ─► slabs with free blocks first, then those with unborn ones only
-//!  full[class]    ─► slabs whose blocks are all issued, as far as the owner has looked
+//!  full[class]    ─► slabs of whose blocks next to all are issued, as far as the owner has looked
 //!  empties        ─► slabs of any class without a live block, youngest first, at most IDLE bytes
 //! ```
 //!
@@ -14,11 +14,11 @@
 //! 1. what others freed in the current slab, if its flag says so;
 //! 2. a partial slab with free blocks; an empty slab of the class;
 //! 3. unborn blocks of the current slab, then of a partial one;
-//! 4. a full slab whose flag says that others freed there: [`LOOKS`] are looked at, in turn, so that marks
-//!    pile up before they are swept and a slab waits for at most `full / LOOKS` refills;
+//! 4. a full slab with some free blocks, or whose flag says that others freed there: [`LOOKS`] are looked at, in
+//!    turn, so that marks pile up before they are swept and a slab waits for at most `full / LOOKS` refills;
 //! 5. an orphan of the class, then a new slab: [`Shared`](super::shared::Shared)'s.
 
-use core::ptr;
+use core::{mem, ptr};
 
 use super::classes::{self, CLASSES};
 use super::slab::{Place, Slab};
@@ -29,6 +29,9 @@ pub const LOOKS: usize = 8;
 
 /// Bytes of empty slabs that a heap keeps.
 pub const IDLE: usize = 2 << 20;
+
+/// Bytes of empty slabs that a heap keeps while no thread has it.
+pub const IDLE_AT_REST: usize = 512 << 10;
 
 /// Slabs in which others free before the owner looks at all of them.
 pub const PATIENCE: usize = 64;
@@ -85,6 +88,26 @@ impl List {
         self.last = slab;
     }
 
+    /// Makes `slab` the first, and puts those before it behind the others. Null: nothing happens.
+    ///
+    /// # Safety
+    /// `slab`, unless null, is on this list, and the caller may touch the local part of every slab on it.
+    pub unsafe fn rotate_to(&mut self, slab: *const Slab) {
+        if slab.is_null() || slab == self.first {
+            return;
+        }
+        let (first, last) = (self.first, self.last);
+        // SAFETY: as the caller promises; `slab` has one before it.
+        unsafe {
+            let before = (*slab).local.with(|local| mem::replace(&mut local.previous, ptr::null()));
+            (*before).local.with(|local| local.next = ptr::null());
+            (*last).local.with(|local| local.next = first);
+            (*first).local.with(|local| local.previous = last);
+            self.last = before;
+        }
+        self.first = slab;
+    }
+
     /// Takes `slab` off.
     ///
     /// # Safety
@@ -105,22 +128,27 @@ impl List {
     }
 }
 
-/// A thread's heap. Lives as long as its engine: a thread's exit leaves it to the next thread.
+/// A thread's heap. Lives as long as its engine: a thread's exit leaves it, whole, to the next thread. If none comes
+/// within [`DECAY`](super::span::DECAY), its slabs become orphans.
 pub struct Heap {
     /// The owner's.
     pub own: Cell<Own>,
     /// In a forked child: the owner was a thread of the parent. Set while the child has one thread.
     pub vanished: AtomicBool,
-    /// Slabs in which others have begun to free since the owner last looked at them all. Relaxed: a hint.
+    /// Slabs in which others have begun to free since the owner last looked at them all. Counted after the slab's
+    /// flag is up (release), and taken before the flags are looked at (acquire): so what is counted is seen.
     pub marked: AtomicUsize,
     /// The next of all heaps; under the span lock, set once.
     pub next: *const Heap,
-    /// No thread has it. Under the span lock.
-    pub idle: Cell<bool>,
+    /// Since when no thread has it, in milliseconds, and at least 1; 0 while one has. Written under the span lock.
+    /// Relaxed: who reads it elsewhere takes the lock before acting on it.
+    pub resting: AtomicUsize,
+    /// The next that no thread has. Under the span lock.
+    pub next_resting: Cell<*const Heap>,
 }
 
-// SAFETY: `own` is touched by the owner alone, `idle` under the span lock, `next` is written before the heap is
-// listed; the rest is atomic.
+// SAFETY: `own` is touched by the owner alone, `next_resting` under the span lock, `next` is written before the heap
+// is listed; the rest is atomic.
 unsafe impl Sync for Heap {}
 
 /// What the owner alone touches.
@@ -164,7 +192,8 @@ const_unless_loom! {
             vanished: AtomicBool::new(false),
             marked: AtomicUsize::new(0),
             next: ptr::null(),
-            idle: Cell::new(false),
+            resting: AtomicUsize::new(0),
+            next_resting: Cell::new(ptr::null()),
         }
     }
 }
@@ -223,18 +252,19 @@ impl Own {
         // SAFETY: as the caller promises.
         unsafe {
             let class = (*slab).class();
-            let (taken, has_free, unborn) = (*slab).local.with(|local| {
-                (local.taken(), local.has_free(), local.has_unborn((*slab).capacity()))
+            let (taken, has_free, unborn, sleeps) = (*slab).local.with(|local| {
+                let unborn = local.has_unborn((*slab).capacity());
+                (local.taken(), local.has_free(), unborn, local.sleeps())
             });
             let place = if taken == 0 {
                 self.empties.push_front(slab);
                 self.idle_bytes += bytes_of(class);
                 Place::Empty
-            } else if has_free {
-                self.partial[class].push_front(slab);
-                Place::Partial
-            } else if unborn {
+            } else if unborn && !has_free {
                 self.partial[class].push_back(slab);
+                Place::Partial
+            } else if unborn || !sleeps {
+                self.partial[class].push_front(slab);
                 Place::Partial
             } else {
                 self.full[class].push_back(slab);
@@ -267,7 +297,7 @@ impl Own {
         // SAFETY: as the caller promises. `nothing` is of no class, and stays on no list.
         unsafe {
             if (*before).class() == class {
-                (*before).local.with(|local| local.put(Place::Nowhere));
+                (*before).leave_hand();
                 self.list(before);
             }
         }
@@ -293,7 +323,7 @@ impl Own {
         // SAFETY: the owner's slabs throughout; `nothing` is never flagged and has nothing unborn.
         unsafe {
             let current = self.current[class];
-            if (*current).flagged() && (*current).sweep(&mut late) {
+            if (*current).flagged() && (*current).sweep(&mut late) > 0 {
                 return Some(false);
             }
             let partial = self.partial[class].first;
@@ -318,21 +348,43 @@ impl Own {
                 self.make_current(partial);
                 return ((*partial).extend() > 0).then_some(true);
             }
-            for _ in 0..LOOKS {
-                let full = self.full[class].first;
-                if full.is_null() {
-                    break;
-                }
-                self.unlist(full);
-                let found = (*full).flagged() && (*full).sweep(&mut late);
-                if found {
-                    self.make_current(full);
-                    return Some(false);
-                }
-                self.list(full);
-            }
-            None
+            let found = self.look_at_full(class, &mut late)?;
+            self.unlist(found);
+            self.make_current(found);
+            Some(false)
         }
+    }
+
+    /// The slab with the most free blocks of the first [`LOOKS`] full ones, whose turn comes last from now on.
+    ///
+    /// # Safety
+    /// The calling thread owns the heap.
+    unsafe fn look_at_full(
+        &mut self,
+        class: usize,
+        late: &mut impl FnMut(usize),
+    ) -> Option<*const Slab> {
+        let (mut best, mut most) = (ptr::null(), 0);
+        let mut slab = self.full[class].first;
+        for _ in 0..LOOKS {
+            if slab.is_null() {
+                break;
+            }
+            // SAFETY: the owner's slabs.
+            unsafe {
+                if (*slab).flagged() {
+                    (*slab).sweep(&mut *late);
+                }
+                let (free, next) = (*slab).local.with(|local| (local.free(), local.next));
+                if free > most {
+                    (best, most) = (slab, free);
+                }
+                slab = next;
+            }
+        }
+        // SAFETY: `slab`, if there is one, is on the list and not the first.
+        unsafe { self.full[class].rotate_to(slab) };
+        (most > 0).then_some(best)
     }
 
     /// The youngest empty slab of `class`.
@@ -353,10 +405,13 @@ impl Own {
     /// What the owner does when a free says [`Freed::Move`](super::slab::Freed::Move).
     ///
     /// # Safety
-    /// The calling thread owns the heap and `slab`, which is not current.
+    /// The calling thread owns the heap and `slab`.
     pub unsafe fn relist(&mut self, slab: *const Slab) {
         // SAFETY: as the caller promises.
         unsafe {
+            if (*slab).local.with(|local| local.place) == Place::Current {
+                return (*slab).local.with(|local| local.stay_at_hand());
+            }
             self.unlist(slab);
             self.list(slab);
         }

@@ -50,6 +50,9 @@ pub const UNBORN: u16 = 0;
 /// The bit of *theirs* that says: returned.
 const RETURNED: u16 = 0x8000;
 
+/// Entries that a sweep looks at together: a cache line of them, outside loom.
+pub const GROUP: usize = if cfg!(loom) { 1 } else { 16 };
+
 /// One block's entry. All zero is a valid one: unborn, never taken back.
 #[repr(C)]
 #[derive(Debug)]
@@ -156,5 +159,40 @@ impl Entry {
         let next = (seen & !RETURNED).wrapping_add(1) & !RETURNED;
         // The count is the owner's to change, so only the bit can differ from what was seen.
         self.theirs.swap(next, Ordering::AcqRel) & RETURNED != 0
+    }
+}
+
+/// Whether any entry of the group that starts at `first` has its returned bit set: what a sweep asks before it
+/// looks at each. A bit that is set meanwhile may be missed; the flag of the slab is then up again.
+///
+/// # Safety
+/// `first` is the first of [`GROUP`] entries' worth of memory, of which the rest may lie behind the ledger's end.
+#[inline(always)]
+pub unsafe fn any_returned(first: &Entry) -> bool {
+    #[cfg(all(not(loom), target_arch = "x86_64"))]
+    // SAFETY: loads of the group's 64 bytes, as the caller promises. Eight entries' words at a time, which no
+    // atomic type of the language allows beside the 16-bit ones; to the processor they are loads like any other.
+    unsafe {
+        let all: u64;
+        core::arch::asm!(
+            "mov {all}, qword ptr [{first}]",
+            "or {all}, qword ptr [{first} + 8]",
+            "or {all}, qword ptr [{first} + 16]",
+            "or {all}, qword ptr [{first} + 24]",
+            "or {all}, qword ptr [{first} + 32]",
+            "or {all}, qword ptr [{first} + 40]",
+            "or {all}, qword ptr [{first} + 48]",
+            "or {all}, qword ptr [{first} + 56]",
+            first = in(reg) core::ptr::from_ref(first),
+            all = out(reg) all,
+            options(nostack, readonly)
+        );
+        all & 0x8000_0000_8000_0000 != 0
+    }
+    #[cfg(not(all(not(loom), target_arch = "x86_64")))]
+    {
+        let first = core::ptr::from_ref(first);
+        // SAFETY: as the caller promises.
+        (0..GROUP).any(|index| unsafe { (*first.add(index)).returned() })
     }
 }

@@ -35,8 +35,8 @@ const ARENAS: usize = 1088;
 const SMALLEST_ARENA: usize = 64;
 const LARGEST_ARENA: usize = 16384;
 
-/// Dirty free units that are never too many: 4 MiB.
-const IDLE_UNITS: usize = 64;
+/// Dirty free units that are never too many: 16 MiB.
+const IDLE_UNITS: usize = 256;
 
 /// Milliseconds in which idle dirty memory is halved.
 pub const DECAY: u64 = 250;
@@ -184,7 +184,7 @@ impl Spans {
         }
     }
 
-    /// Dirty free units that may wait for their next use: 4 MiB, or an eighth of what is in use.
+    /// Dirty free units that may wait for their next use: 16 MiB, or an eighth of what is in use.
     pub fn bound(&self) -> usize {
         IDLE_UNITS.max((self.units - self.free) / 8)
     }

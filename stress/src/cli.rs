@@ -8,6 +8,7 @@ use clap::{Parser, ValueEnum};
 
 use crate::checker::schedule::Rates;
 use crate::duration;
+use crate::findings;
 use crate::nearest;
 use crate::seed::Seed;
 use crate::spec::{self, Length, Settings, Spec, Workload};
@@ -16,11 +17,16 @@ use crate::subject::{self, Subject};
 /// Stress allocators: integrity of every byte, mutual exclusion, double frees under contention.
 ///
 /// Results go to standard output, progress to standard error. Exit codes: 0 no finding; 1 a finding,
-/// printed with the command that replays it; 2 wrong usage, a failure of the tool, or no work done;
+/// kept in a folder and printed with the command that replays it; 2 wrong usage, a failure of the tool, or no work done;
 /// 3 stopped before all runs had come to their end, and no finding so far.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "cargo stress", bin_name = "cargo stress")]
-#[command(after_help = "cargo stress bench measures allocators: see cargo stress bench --help")]
+#[command(after_help = "\
+cargo stress replay FOLDER   makes a finding again
+cargo stress shrink FOLDER   makes a finding smaller
+cargo stress bench           measures allocators
+cargo stress conform         checks what the standards ask of malloc
+Each has a --help of its own.")]
 pub struct Options {
     /// How long in all: 90s, 30m, 8h, 1h30m [default: 60s; with --trace, each trace once]
     #[arg(long = "for", value_name = "TIME", value_parser = duration::parse)]
@@ -51,6 +57,14 @@ pub struct Options {
     /// A recorded trace to replay with every check; repeatable
     #[arg(long = "trace", value_name = "FILE")]
     pub traces: Vec<PathBuf>,
+
+    /// How long an episode lasts: a process of its own, from a seed of its own
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "5s")]
+    pub episode: Duration,
+
+    /// Where findings are kept, a folder each
+    #[arg(long, value_name = "DIR", default_value = findings::DEFAULT)]
+    pub findings: PathBuf,
 
     /// List subjects and workloads, and stop
     #[arg(long)]

@@ -122,6 +122,12 @@ pub struct Finding {
     pub replay_seconds: u64,
     /// The trace that was replayed.
     pub trace: Option<PathBuf>,
+    /// Where the workers were, where that is known: frames, one or two lines each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backtrace: Option<String>,
+    /// The folder that holds all that is known of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<PathBuf>,
     /// The worker that saw it.
     pub thread: Option<usize>,
     /// How many operations that worker had begun in the run.
@@ -156,6 +162,8 @@ impl Finding {
             episode: None,
             replay_seconds: enough.as_secs() + u64::from(enough.subsec_nanos() > 0),
             trace: spec.trace.clone(),
+            backtrace: None,
+            folder: None,
             thread: None,
             operation: None,
             doing: None,
@@ -164,11 +172,19 @@ impl Finding {
         }
     }
 
+    /// The command that shows it again: of the folder, if there is one.
+    pub fn replay(&self) -> String {
+        match &self.folder {
+            Some(folder) => format!("cargo stress replay {}", quoted(&folder.to_string_lossy())),
+            None => self.rerun(),
+        }
+    }
+
     /// The command that makes the whole run again, from its first episode, and long enough to come as
     /// far. With one thread it repeats every operation in order; with more each thread makes the same
     /// random choices, in whatever order the threads meet. What the OS draws, such as addresses, is
     /// drawn anew.
-    pub fn replay(&self) -> String {
+    pub fn rerun(&self) -> String {
         let mut command = format!("cargo stress --subject {}", quoted(&self.subject));
         match &self.trace {
             Some(trace) => command += &format!(" --trace {}", quoted(&trace.to_string_lossy())),

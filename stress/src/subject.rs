@@ -162,13 +162,19 @@ fn claims_detection(library: &Path) -> bool {
     library.file_name().is_some_and(|name| name.as_bytes().starts_with(b"libdrystone.so"))
 }
 
-struct Symbol {
-    address: *mut c_void,
+/// Where a name leads.
+pub(crate) struct Symbol {
+    /// Its address.
+    pub(crate) address: *mut c_void,
     /// The canonical path of the object it is in.
-    object: PathBuf,
+    pub(crate) object: PathBuf,
 }
 
-fn resolve(name: &CStr) -> Result<Symbol, String> {
+/// Looks a name up as the loader would.
+///
+/// # Errors
+/// A sentence: nothing defines it.
+pub(crate) fn resolve(name: &CStr) -> Result<Symbol, String> {
     let shown = name.to_string_lossy();
     // SAFETY: the name is a C string; RTLD_DEFAULT searches as the loader would.
     let address = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
@@ -187,6 +193,14 @@ fn resolve(name: &CStr) -> Result<Symbol, String> {
     let path = PathBuf::from(OsStr::from_bytes(file.to_bytes()));
     let object = path.canonicalize().unwrap_or(path);
     Ok(Symbol { address, object })
+}
+
+/// The C library's own file.
+///
+/// # Errors
+/// The loader does not say.
+pub fn system_library() -> Result<PathBuf, String> {
+    Ok(resolve(c"gnu_get_libc_version")?.object)
 }
 
 /// The canonical path of a library to preload.

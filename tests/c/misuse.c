@@ -223,6 +223,52 @@ static void in_code(void) { free(opaque((const void *)((uintptr_t)in_code & ~(ui
 static void unmapped(void) { free(opaque((const void *)(uintptr_t)0x123450)); }
 static void out_of_range(void) { free(opaque((const void *)UINT64_C(0xFFFF800000000010))); }
 
+/* The block stays live: it is freed as it should be afterwards, which must be no misuse. */
+static void wrong_size(size_t size, size_t said)
+{
+    void *block = opaque(malloc(size));
+    fill(block, size, 1);
+    free_sized(block, hidden(said));
+    CHECK(is_filled(block, size, 1));
+    free_sized(block, size);
+}
+
+static void sized_too_small(void) { wrong_size(100, 40); }
+static void sized_too_large(void) { wrong_size(100, 113); }
+static void sized_for_a_page(void) { wrong_size(4096, 8192); }
+static void sized_for_a_span(void) { wrong_size(256 << 10, 100); }
+static void sized_for_a_mapping(void) { wrong_size(4 * MIB, 2 * MIB); }
+static void sized_beyond_all(void) { wrong_size(100, SIZE_MAX); }
+
+static void sized_at_no_alignment(void)
+{
+    void *block = opaque(aligned_alloc(64, 128));
+    free_aligned_sized(block, hidden(24), 128);
+    free_aligned_sized(block, 64, 128);
+}
+
+static void sized_at_another_alignment(void)
+{
+    void *block = opaque(aligned_alloc(64, 100));
+    free_aligned_sized(block, hidden(1 << 20), 100);
+    free_aligned_sized(block, 64, 100);
+}
+
+static void sized_twice(void)
+{
+    void *block = opaque(malloc(100));
+    free_sized(block, 100);
+    free_sized(block, 100);
+}
+
+static void sized_by_another_thread(void)
+{
+    start_helper();
+    void *block = opaque(malloc(100));
+    free_in_helper(block);
+    free_sized(block, 100);
+}
+
 static void *racing(void *block)
 {
     pthread_barrier_wait(&barrier);
@@ -274,6 +320,16 @@ static const struct {
     CASE(in_code),
     CASE(unmapped),
     CASE(out_of_range),
+    CASE(sized_too_small),
+    CASE(sized_too_large),
+    CASE(sized_for_a_page),
+    CASE(sized_for_a_span),
+    CASE(sized_for_a_mapping),
+    CASE(sized_beyond_all),
+    CASE(sized_at_no_alignment),
+    CASE(sized_at_another_alignment),
+    CASE(sized_twice),
+    CASE(sized_by_another_thread),
     CASE(race),
 };
 enum { CASES = sizeof cases / sizeof *cases };

@@ -225,6 +225,76 @@ static void pages(void)
     }
 }
 
+/* What is not a misuse: every size the program can have asked for. A misuse would end the program. */
+static void sized(void)
+{
+    errno = UNTOUCHED;
+    free_sized(NULL, 100);
+    free_aligned_sized(NULL, 64, 100);
+    for (size_t size = 0; size < 9 << 20; size += 1 + size / 7) {
+        free_sized(malloc(hidden(size)), size);
+        free_sized(calloc(hidden(size), 1), size);
+        /* Huge ones that fill mappings which were kept, a bit longer. */
+        free_sized(malloc(hidden(size - size / 16)), size - size / 16);
+        for (size_t align = 1; align <= 4 << 20; align *= 4)
+            free_aligned_sized(aligned_alloc(align, hidden(size)), align, size);
+    }
+    CHECK(errno == UNTOUCHED);
+    /* Up and down in small and in large steps, freed after each. */
+    uint32_t seed = 7;
+    for (int round = 0; round < 20000; round++) {
+        size_t size = draw(&seed) >> (8 + draw(&seed) % 24);
+        void *block = malloc(size);
+        for (uint32_t step = draw(&seed) % 4; step > 0; step--) {
+            size = 1 + (draw(&seed) % 3 ? size - size / (2 + draw(&seed) % 8) : size + size / 2);
+            block = realloc(block, hidden(size));
+        }
+        CHECK(block);
+        free_sized(block, size);
+    }
+    CHECK(errno == UNTOUCHED);
+}
+
+/* The functions that say something of the heap. */
+static void figures(void)
+{
+    CHECK(strcmp(drystone_version(), DRYSTONE_VERSION) == 0);
+    enum { COUNT = 1000, SIZE = 5000 };
+    static void *blocks[COUNT];
+    struct mallinfo2 before = mallinfo2();
+    for (int i = 0; i < COUNT; i++) {
+        CHECK((blocks[i] = malloc(SIZE)));
+        fill(blocks[i], SIZE, i);
+    }
+    void *mapping = malloc(8 << 20);
+    CHECK(mapping);
+    struct mallinfo2 full = mallinfo2();
+    CHECK(full.uordblks >= before.uordblks + COUNT * SIZE);
+    CHECK(full.hblks == before.hblks + 1 && full.hblkhd >= before.hblkhd + (8 << 20));
+    CHECK(full.arena == full.uordblks + full.fordblks);
+
+    static char text[DRYSTONE_STATS_BYTES], small[20], none[1] = {'x'};
+    errno = UNTOUCHED;
+    size_t length = drystone_stats(text, sizeof text);
+    CHECK(errno == UNTOUCHED);
+    CHECK(length > 1000 && length < sizeof text && strlen(text) == length);
+    CHECK(strncmp(text, "{\"drystone_stats\":1,", 20) == 0 && text[length - 1] == '}');
+    CHECK(strstr(text, "\"sound\":true") && strstr(text, "\"layers\":{\"reserved_bytes\":"));
+    CHECK(strstr(text, "{\"block_bytes\":5120,\"slabs\":"));
+    CHECK(drystone_stats(small, sizeof small) > 1000 && strcmp(small, "{\"drystone_stats\":1") == 0);
+    CHECK(drystone_stats(none, 0) > 1000 && none[0] == 'x' && drystone_stats(NULL, 0) > 1000);
+    CHECK(drystone_stats(none, 1) > 1000 && none[0] == 0);
+
+    free(mapping);
+    for (int i = 0; i < COUNT; i++)
+        free(blocks[i]);
+    struct mallinfo2 idle = mallinfo2();
+    CHECK(idle.uordblks <= full.uordblks - COUNT * SIZE && idle.hblks == before.hblks);
+    CHECK(malloc_trim(0) == 1 && errno == UNTOUCHED);
+    CHECK(mallinfo2().keepcost < idle.keepcost);
+    CHECK(malloc_trim(hidden(SIZE_MAX)) == 0);
+}
+
 /* Blocks that the C library allocates for the program come from the same heap: it can free them. */
 static void from_the_c_library(void)
 {
@@ -333,6 +403,8 @@ int main(void)
     alignment();
     posix();
     pages();
+    sized();
+    figures();
     from_the_c_library();
     threads();
     exhaustion();

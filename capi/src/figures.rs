@@ -1,0 +1,120 @@
+//! What a program can ask of the heap, and what it can ask it to do.
+
+use core::ffi::{CStr, c_char, c_int};
+use core::fmt::{self, Write};
+
+use engine::errno;
+
+use crate::heap::HEAP;
+use crate::{account, stderr};
+
+/// As glibc's `<malloc.h>` has it since 2.33; bytes, unless the comment says otherwise.
+#[derive(Default)]
+#[repr(C)]
+pub struct Mallinfo2 {
+    /// Of spans: live and free blocks, and idle memory.
+    arena: usize,
+    /// Free blocks, a number.
+    ordblks: usize,
+    smblks: usize,
+    /// Blocks with a mapping of their own, a number.
+    hblks: usize,
+    /// Theirs.
+    hblkhd: usize,
+    usmblks: usize,
+    fsmblks: usize,
+    /// Of live blocks in spans.
+    uordblks: usize,
+    /// What else there is in spans: `arena` less `uordblks`.
+    fordblks: usize,
+    /// Idle, of the kind that `malloc_trim` gives back.
+    keepcost: usize,
+}
+
+/// `malloc_trim(3)`. `pad` is of no meaning here: there is no top of the heap.
+#[unsafe(no_mangle)]
+pub extern "C" fn malloc_trim(_pad: usize) -> c_int {
+    let bytes = errno::kept(|| HEAP.trim());
+    HEAP.report_late();
+    c_int::from(bytes > 0)
+}
+
+/// `mallinfo2(3)`
+#[unsafe(no_mangle)]
+pub extern "C" fn mallinfo2() -> Mallinfo2 {
+    let (stats, layers) = (HEAP.stats(), HEAP.engine().layer_stats());
+    let arena = layers.span_bytes + layers.idle_bytes;
+    // The two looks are at different moments: other threads may have changed the sums in between.
+    let live = stats.live_bytes.saturating_sub(layers.huge_bytes).min(arena);
+    Mallinfo2 {
+        arena,
+        ordblks: stats.free_blocks,
+        hblks: stats.huge_blocks,
+        hblkhd: layers.huge_bytes,
+        uordblks: live,
+        fordblks: arena - live,
+        keepcost: layers.idle_bytes + layers.kept_bytes,
+        ..Mallinfo2::default()
+    }
+}
+
+/// `malloc_stats(3)`
+#[unsafe(no_mangle)]
+pub extern "C" fn malloc_stats() {
+    errno::kept(|| {
+        if let Ok(table) = account::table() {
+            table.write_to(stderr::NUMBER);
+        }
+    });
+}
+
+/// Writes the figures as JSON to the `size` bytes at `buffer`, cut to fit, with a null byte at their end; returns the
+/// bytes that all of it takes, without the null.
+///
+/// # Safety
+/// `buffer` may be written for `size` bytes; null is fine where `size` is 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn drystone_stats(buffer: *mut c_char, size: usize) -> usize {
+    // SAFETY: the caller's word.
+    let mut out = Cut { buffer: buffer.cast(), room: size.saturating_sub(1), length: 0 };
+    // `Cut` does not fail, nor does any figure.
+    let _ = account::object(&mut out);
+    if size > 0 {
+        // SAFETY: the caller's word: at most `size - 1`.
+        unsafe { buffer.add(out.length.min(out.room)).write(0) };
+    }
+    out.length
+}
+
+/// `drystone_version`: the version's number.
+#[unsafe(no_mangle)]
+pub extern "C" fn drystone_version() -> *const c_char {
+    const VERSION: &CStr =
+        match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
+            Ok(version) => version,
+            Err(_) => panic!("a version has no null byte"),
+        };
+    VERSION.as_ptr()
+}
+
+/// Somebody's memory; what does not fit is counted.
+struct Cut {
+    /// May be written for `room` bytes.
+    buffer: *mut u8,
+    room: usize,
+    length: usize,
+}
+
+impl Write for Cut {
+    fn write_str(&mut self, part: &str) -> fmt::Result {
+        let fits = part.len().min(self.room.saturating_sub(self.length));
+        if fits > 0 {
+            // SAFETY: `fits` bytes from `length` on are within `room`; nobody else's text lies there.
+            unsafe {
+                core::ptr::copy_nonoverlapping(part.as_ptr(), self.buffer.add(self.length), fits);
+            }
+        }
+        self.length += part.len();
+        Ok(())
+    }
+}

@@ -1,0 +1,74 @@
+//! Frees that name the size: C23's functions.
+//!
+//! A size that the block can't have been asked for with is a misuse, and the block stays live: see
+//! `engine::engine::sized` for which sizes pass.
+
+use core::ffi::c_void;
+
+use engine::engine::MIN_ALIGN;
+use engine::engine::front::Fast;
+use engine::policy;
+
+use crate::counts::Function;
+use crate::exports::free_moves;
+use crate::gate;
+use crate::heap::HEAP;
+
+/// `free_sized`; C23, 7.24.3.4
+///
+/// # Safety
+/// As [`free`](crate::exports::free).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn free_sized(block: *mut c_void, size: usize) {
+    // SAFETY: the caller's word.
+    unsafe { freed(HEAP.free_sized_fast(block.cast(), size), block, size, Function::FreeSized) }
+}
+
+/// `free_aligned_sized`; C23, 7.24.3.5
+///
+/// # Safety
+/// As [`free`](crate::exports::free).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn free_aligned_sized(block: *mut c_void, align: usize, size: usize) {
+    // SAFETY: the caller's word.
+    match unsafe { HEAP.free_aligned_sized_fast(block.cast(), size, align) } {
+        Fast::Done => {}
+        // SAFETY: just so.
+        Fast::Moves => unsafe { free_moves(block) },
+        // SAFETY: the caller's word.
+        Fast::Slow => unsafe { free_sized_slow(block, size, align, Function::FreeAlignedSized) },
+    }
+}
+
+/// What is left to do after the fast path of a sized free by `function` came to `fast`.
+///
+/// # Safety
+/// As [`free`](crate::exports::free); `fast` is this thread's last free, of this block.
+#[inline(always)]
+pub unsafe fn freed(fast: Fast, block: *mut c_void, size: usize, function: Function) {
+    match fast {
+        Fast::Done => {}
+        // SAFETY: just so.
+        Fast::Moves => unsafe { free_moves(block) },
+        // SAFETY: the caller's word.
+        Fast::Slow => unsafe { free_sized_slow(block, size, MIN_ALIGN, function) },
+    }
+}
+
+/// # Safety
+/// As [`free`](crate::exports::free).
+#[cold]
+#[inline(never)]
+pub unsafe extern "C" fn free_sized_slow(
+    block: *mut c_void,
+    size: usize,
+    align: usize,
+    function: Function,
+) {
+    gate::pass(function);
+    // SAFETY: the caller's word.
+    if let Err(misuse) = unsafe { HEAP.free_sized_slow(block.cast(), size, align) } {
+        policy::misuse(&misuse);
+    }
+    HEAP.report_late();
+}

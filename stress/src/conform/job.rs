@@ -1,0 +1,85 @@
+//! What a child is asked to do, and the lines that it prints.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::misuse::mistakes::Mistake;
+use super::outcome::Verdict;
+
+/// The first argument that makes the binary such a child; the second is the [`Job`].
+pub const CHILD: &str = "__conform";
+
+/// One row with one subject.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// What to do.
+    pub task: Task,
+    /// The canonical path of the library that must be serving `malloc`; none for the C library's own.
+    pub library: Option<PathBuf>,
+    /// The library that checks load, where there is a C compiler.
+    pub loaded: Option<PathBuf>,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "task")]
+pub enum Task {
+    /// A row of [`super::rows`].
+    Check {
+        /// Its name.
+        row: String,
+    },
+    /// A mistake, or its benign twin.
+    Mistake {
+        /// Which.
+        mistake: Mistake,
+        /// Bytes of the block.
+        size: usize,
+        /// Whether all is done but the mistake.
+        twin: bool,
+    },
+}
+
+/// A line on the child's standard output.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "line")]
+pub enum Line {
+    /// The function called as `malloc` is of this object.
+    Served {
+        /// Its canonical path.
+        by: PathBuf,
+    },
+    /// The subject does not serve this process, or the job can't be read.
+    Refused {
+        /// One sentence that names what to change.
+        why: String,
+    },
+    /// The check is done.
+    Done(Verdict),
+    /// The mistake is about to be made.
+    Mistake,
+    /// The mistake is made, and every call that had to notice it has returned.
+    Returned,
+    /// The mistake can't be made with this subject.
+    NotMade {
+        /// Why.
+        why: String,
+    },
+    /// Two live blocks share memory.
+    TwoOwners,
+}
+
+impl Line {
+    /// As it is printed, with its line break. It stands alone whatever the subject has printed before.
+    pub fn text(&self) -> String {
+        let line = serde_json::to_string(self).expect("a line has no keys but strings");
+        format!("\n{line}\n")
+    }
+
+    /// Those in a child's output; what else is there is the subject's and is passed over.
+    pub fn all(output: &[u8]) -> Vec<Line> {
+        let lines = output.split(|byte| *byte == b'\n');
+        lines.filter_map(|line| serde_json::from_slice(line).ok()).collect()
+    }
+}

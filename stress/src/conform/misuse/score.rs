@@ -1,0 +1,130 @@
+//! What became of a mistake.
+
+use serde::Serialize;
+
+use super::messages::naming;
+use super::mistakes::Mistake;
+use crate::conform::job::Line;
+use crate::conform::launch::{Ending, Status};
+use crate::conform::outcome::Verdict;
+
+/// How it ended, from the best to the worst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum End {
+    /// The subject does not define the function.
+    NotOffered,
+    /// The mistake can't be made with this subject.
+    NotMade,
+    /// Named at the call, and dead by its signal.
+    Reported,
+    /// The same, later.
+    Late,
+    /// Dead in any other way.
+    Crash,
+    /// Not done in time.
+    Hang,
+    /// Nothing.
+    Silent,
+    /// Nothing, and one piece of memory given to two.
+    TwoOwners,
+}
+
+impl End {
+    /// The columns of a table.
+    pub const COLUMNS: [End; 6] =
+        [End::Reported, End::Crash, End::Late, End::Hang, End::TwoOwners, End::Silent];
+
+    /// As columns spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            End::NotOffered => "not offered",
+            End::NotMade => "not made",
+            End::Reported => "reported",
+            End::Late => "late report",
+            End::Crash => "crash",
+            End::Hang => "hang",
+            End::Silent => "silent",
+            End::TwoOwners => "two owners",
+        }
+    }
+}
+
+/// What became of a mistake.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Score {
+    /// How it ended.
+    pub end: End,
+    /// The process's end.
+    pub how: String,
+    /// The line that named the mistake, else the first that was printed.
+    pub message: Option<String>,
+}
+
+impl Score {
+    /// The score of a child's end.
+    pub fn of(mistake: Mistake, ending: &Ending) -> Score {
+        let named = naming(&ending.words, mistake.kind());
+        let first = ending.words.lines().find(|line| !line.trim().is_empty());
+        let score =
+            |end, how: String| Score { end, how, message: named.or(first).map(str::to_owned) };
+        let said = |wanted: &Line| ending.lines.contains(wanted);
+        for line in &ending.lines {
+            match line {
+                Line::NotMade { why } => return score(End::NotMade, why.clone()),
+                Line::Done(Verdict::NotOffered { what }) => {
+                    return score(End::NotOffered, format!("it does not define {what}"));
+                }
+                _ => {}
+            }
+        }
+        let how = ending.how();
+        if !said(&Line::Mistake) {
+            return score(End::Crash, format!("before the mistake: {how}"));
+        }
+        if said(&Line::TwoOwners) {
+            return score(End::TwoOwners, how);
+        }
+        let end = match ending.status {
+            Status::Hung(_) => End::Hang,
+            Status::Signal(libc::SIGABRT | libc::SIGILL | libc::SIGTRAP) if named.is_some() => {
+                if said(&Line::Returned) {
+                    End::Late
+                } else {
+                    End::Reported
+                }
+            }
+            Status::Exited(0) => End::Silent,
+            _ => End::Crash,
+        };
+        score(end, how)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn end(lines: &[Line], status: Status, words: &str) -> End {
+        let ending = Ending { lines: lines.to_vec(), status, words: words.to_owned() };
+        Score::of(Mistake::FreeTwice, &ending).end
+    }
+
+    #[test]
+    fn a_report_must_name_the_mistake_and_end_the_process() {
+        let (before, after) = (&[Line::Mistake][..], &[Line::Mistake, Line::Returned][..]);
+        let (abort, words) = (Status::Signal(libc::SIGABRT), "double free or corruption (out)");
+        assert_eq!(end(before, abort, words), End::Reported);
+        assert_eq!(end(after, abort, words), End::Late);
+        assert_eq!(end(before, Status::Signal(libc::SIGSEGV), words), End::Crash);
+        assert_eq!(end(before, abort, ""), End::Crash);
+        assert_eq!(end(before, abort, "corrupted size vs. prev_size"), End::Crash);
+        assert_eq!(end(after, Status::Exited(0), words), End::Silent);
+        assert_eq!(end(after, Status::Exited(3), words), End::Crash);
+        assert_eq!(end(after, Status::Hung(5), ""), End::Hang);
+        let both = &[Line::Mistake, Line::Returned, Line::TwoOwners];
+        assert_eq!(end(both, Status::Exited(0), ""), End::TwoOwners);
+        // A process that dies before the mistake has reported nothing.
+        assert_eq!(end(&[], abort, words), End::Crash);
+    }
+}

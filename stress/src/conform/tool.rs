@@ -1,0 +1,115 @@
+//! `cargo stress conform` from its arguments to its exit code.
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal};
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::campaign::{self, Results};
+use super::child;
+use super::cli::Options;
+use super::job::CHILD;
+use super::launch::Launcher;
+use super::loaded::Loaded;
+use super::print;
+use super::rows::{self, mistake_name};
+use super::subjects;
+use crate::bench::subjects::Folders;
+use crate::exit;
+use crate::stop::{self, Stop};
+
+static STOP: Stop = Stop::new();
+
+/// The first argument that asks for this tool.
+pub const NAME: &str = "conform";
+
+/// Runs the tool or its child, if these arguments ask for either.
+pub fn main(arguments: &[OsString]) -> Option<u8> {
+    let [_, first, rest @ ..] = arguments else { return None };
+    if first == CHILD {
+        let job = rest.first().map(|job| job.to_string_lossy()).unwrap_or_default();
+        return Some(child::main(&job));
+    }
+    if first != NAME {
+        return None;
+    }
+    let options = Options::parse_from(&arguments[1..]);
+    Some(run(&options).unwrap_or_else(|why| {
+        eprintln!("error: {why:#}");
+        exit::FAILED
+    }))
+}
+
+fn run(options: &Options) -> Result<u8> {
+    let folders = Folders::of_this_binary().map_err(anyhow::Error::msg)?;
+    if options.list {
+        return list(&folders);
+    }
+    let plan = options.plan(&folders).map_err(anyhow::Error::msg)?;
+    stop::at_ctrl_c(&STOP)?;
+    // Without it some rows can't be checked, and say so.
+    let loaded = Loaded::compile().map_err(|why| eprintln!("no library to load: {why}")).ok();
+    let launcher = Launcher::of_this_binary(plan.deadline)?;
+    let bar = bar(campaign::count(&plan));
+    let results = campaign::run(plan, &launcher, loaded.as_ref(), &STOP, &|row, subject| {
+        bar.set_message(format!("{row} {subject}"));
+        bar.inc(1);
+    });
+    bar.finish_and_clear();
+    let results = results?;
+    print::results(&results, options.format, options.color).context("writing the report")?;
+    Ok(conclude(&results))
+}
+
+fn conclude(results: &Results) -> u8 {
+    let (findings, untold) = (results.findings().len(), results.untold());
+    let stopped = if results.interrupted { "stopped before the end; " } else { "" };
+    for (row, why) in &untold {
+        eprintln!("{row}: can't be checked here: {why}");
+    }
+    match findings {
+        0 => eprintln!("{stopped}all that was judged has passed"),
+        1 => eprintln!("{stopped}1 finding"),
+        _ => eprintln!("{stopped}{findings} findings"),
+    }
+    match (findings, results.interrupted || !untold.is_empty()) {
+        (1.., _) => exit::FOUND,
+        (_, true) => exit::INTERRUPTED,
+        _ => exit::FINE,
+    }
+}
+
+fn bar(steps: u64) -> ProgressBar {
+    let target = match io::stderr().is_terminal() {
+        true => ProgressDrawTarget::stderr(),
+        false => ProgressDrawTarget::hidden(),
+    };
+    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} {eta} {msg}");
+    ProgressBar::with_draw_target(Some(steps), target)
+        .with_style(style.expect("the template is a constant"))
+}
+
+fn list(folders: &Folders) -> Result<u8> {
+    use std::io::Write;
+    let mut text = String::from("Subjects (or the path of a shared library, or NAME=PATH):\n");
+    for subject in subjects::usual(folders, &[]).map_err(anyhow::Error::msg)? {
+        text += &format!("  {}\n", subject.name);
+    }
+    text += "Rows (what must hold, or is recorded; its source):\n";
+    for row in rows::semantics() {
+        text += &format!("  {}: {} [{}]\n", row.name, row.about, row.source);
+    }
+    text += "Mistakes (each with a benign twin, twin/...):\n";
+    for (mistake, size) in rows::mistakes() {
+        text += &format!("  {}\n", mistake_name(mistake, size, false));
+    }
+    // Who reads no further has what was wanted.
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(error).context("writing the list")
+        }
+        _ => Ok(exit::FINE),
+    }
+}
