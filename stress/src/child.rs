@@ -186,7 +186,7 @@ impl Run {
     /// Repeats a log, once.
     fn play(&self, script: &Script) {
         let overlap = Overlap::default();
-        let mut crew = Crew::new(&self.target, self.board, &STOP, &overlap, self.spec.threads);
+        let mut crew = Crew::new(&self.target, self.board, &STOP, &overlap, &self.spec);
         let blocks = Blocks::default();
         for steps in script.generations() {
             let stage = Stage::new(steps, &blocks);
@@ -200,7 +200,9 @@ impl Run {
             let arena = Arena::new(&self.target, own, seed.0, self.spec.threads);
             crew.each(|checked| arena.work(checked, self.board, &STOP));
         });
-        duel::judge_classes(&self.board.tally(), own, self.spec.threads);
+        if own.finds_late {
+            self.board.note(duel::FINDS_LATE, 3);
+        }
     }
 
     fn replay(&self, parts: &Parts) {

@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
-use crate::checker::schedule::Rates;
 use crate::duration;
 use crate::findings;
 use crate::nearest;
 use crate::seed::Seed;
-use crate::spec::{self, Length, Settings, Spec, Workload};
+use crate::spec::{self, Length, Rates, Settings, Spec, Workload};
 use crate::subject::{self, Subject};
 
 /// Stress allocators: integrity of every byte, mutual exclusion, double frees under contention.

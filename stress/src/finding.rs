@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::checker::schedule::Rates;
 use crate::seed::Seed;
-use crate::spec::{Settings, Spec, Workload};
+use crate::spec::{Rates, Settings, Spec, Workload};
 
 /// Which check failed. The names are those of the JSON report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -7,7 +7,6 @@ use std::time::Duration;
 pub use drystone_workloads::registry::{Settings, Workload};
 use serde::{Deserialize, Serialize};
 
-use crate::checker::schedule::Rates;
 use crate::nearest;
 use crate::seed::Seed;
 
@@ -33,6 +32,31 @@ impl Length {
             Length::Millis(millis) => Some(Duration::from_millis(millis)),
             Length::Once => None,
         }
+    }
+}
+
+/// How often a thread is disturbed: once in so many, 0 for never.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rates {
+    /// Before an operation.
+    pub operations: u32,
+    /// At a place inside the heap where another thread could interfere.
+    pub pauses: u32,
+}
+
+impl Rates {
+    /// Often enough to matter in seconds, seldom enough to leave the speed.
+    pub const DEFAULT: Rates = Rates { operations: 4096, pauses: 512 };
+
+    /// The rates that one number asks for.
+    pub fn one_in(number: u32) -> Rates {
+        Rates { operations: number, pauses: number }
+    }
+}
+
+impl Default for Rates {
+    fn default() -> Self {
+        Self::DEFAULT
     }
 }
 

@@ -9,32 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use drystone_workloads::mixed::splitmix;
-use serde::{Deserialize, Serialize};
 
-/// How often a thread is disturbed: once in so many, 0 for never.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rates {
-    /// Before an operation.
-    pub operations: u32,
-    /// At a place inside the heap where another thread could interfere.
-    pub pauses: u32,
-}
-
-impl Rates {
-    /// Often enough to matter in seconds, seldom enough to leave the speed.
-    pub const DEFAULT: Rates = Rates { operations: 4096, pauses: 512 };
-
-    /// The rates that one number asks for.
-    pub fn one_in(number: u32) -> Rates {
-        Rates { operations: number, pauses: number }
-    }
-}
-
-impl Default for Rates {
-    fn default() -> Self {
-        Self::DEFAULT
-    }
-}
+use crate::spec::Rates;
 
 /// Of the disturbances one in so many is a sleep; the others are yields.
 const SLEEPS_ONE_IN: u64 = 32;

@@ -39,7 +39,7 @@ use crate::checker::schedule;
 use crate::finding::Kind;
 use crate::stop::Stop;
 use crate::subject::{Own, Target};
-use crate::tally::{Board, Count, Doing, Tally};
+use crate::tally::{Board, Count, Doing, Notes, Tally};
 
 /// Duels of one episode.
 const DUELS: u64 = 20_000;
@@ -657,36 +657,56 @@ fn judge_sums(rules: Rules, sums: Sums, late: u64) {
     );
 }
 
-/// After a run: a class of duels that never came up means that the test did not race.
-pub fn judge_classes(tally: &Tally, own: Own, workers: usize) {
-    let judge = |enough: u64, classes: &[(Count, &str)]| {
-        if workers < 2 || tally[Count::Duels] < enough {
-            return;
-        }
-        for (count, class) in classes {
-            if tally[*count] == 0 {
-                let seen = format!("never in {} duels", tally[Count::Duels]);
-                alarm::raise(Kind::DidNotRace, &format!("{class}, now and then"), seen);
-            }
-        }
+/// The note of a subject in which every place where a double free may be found late must come up.
+pub const FINDS_LATE: &str = "places where a double free may be found late";
+
+/// A class of duels that never came up in a run that was long enough: the test did not race.
+pub fn missing_class(tally: &Tally, notes: &Notes, workers: usize) -> Option<&'static str> {
+    let missing = |enough: u64, classes: &[(Count, &'static str)]| {
+        let told = workers >= 2 && tally[Count::Duels] >= enough;
+        let missing = classes.iter().find(|(count, _)| told && tally[*count] == 0);
+        missing.map(|(_, class)| *class)
     };
-    judge(
-        ENOUGH_TO_TELL,
-        &[
-            (Count::DuelsRaced, "two frees under way at once"),
-            (Count::OwnerWon, "the owner's free first"),
-            (Count::OtherWon, "another thread's free first"),
-            (Count::AtCall, "a double free reported by the call"),
-        ],
-    );
-    if own.finds_late {
-        judge(
-            ENOUGH_TO_TELL_LATE,
-            &[
-                (Count::AtHandOut, "a double free found at a hand-out"),
-                (Count::AtSweep, "a double free found at a sweep"),
-                (Count::AtExit, "a double free found at its owner's exit"),
-            ],
-        );
+    let late = [
+        (Count::AtHandOut, "a double free found at a hand-out"),
+        (Count::AtSweep, "a double free found at a sweep"),
+        (Count::AtExit, "a double free found at its owner's exit"),
+    ];
+    let all = [
+        (Count::DuelsRaced, "two frees under way at once"),
+        (Count::OwnerWon, "the owner's free first"),
+        (Count::OtherWon, "another thread's free first"),
+        (Count::AtCall, "a double free reported by the call"),
+    ];
+    // A foreign allocator says of no free whether it took effect.
+    let ends = [Count::OwnReport, Count::Crashed, Count::Hung, Count::Silent, Count::TwoOwners];
+    if ends.iter().any(|end| tally[*end] > 0) {
+        return None;
+    }
+    missing(ENOUGH_TO_TELL, &all).or_else(|| {
+        notes.contains_key(FINDS_LATE).then(|| missing(ENOUGH_TO_TELL_LATE, &late)).flatten()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_that_never_came_up_is_named() {
+        let mut tally = Tally::default();
+        let mut notes = Notes::new();
+        let counts = [Count::DuelsRaced, Count::OwnerWon, Count::OtherWon, Count::AtCall];
+        counts.iter().for_each(|count| tally[*count] = 1);
+        tally[Count::Duels] = ENOUGH_TO_TELL_LATE;
+        assert_eq!(missing_class(&tally, &notes, 4), None);
+        tally[Count::OwnerWon] = 0;
+        assert_eq!(missing_class(&tally, &notes, 4), Some("the owner's free first"));
+        assert_eq!(missing_class(&tally, &notes, 1), None);
+        tally[Count::OwnerWon] = 1;
+        notes.insert(FINDS_LATE.to_owned(), 3);
+        assert_eq!(missing_class(&tally, &notes, 4), Some("a double free found at a hand-out"));
+        tally[Count::Duels] -= 1;
+        assert_eq!(missing_class(&tally, &notes, 4), None);
     }
 }
