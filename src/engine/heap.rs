@@ -27,8 +27,8 @@ use crate::sync::{AtomicBool, AtomicUsize, Cell, const_unless_loom};
 /// Full slabs that a refill looks at.
 pub const LOOKS: usize = 8;
 
-/// Bytes of empty slabs that a heap keeps.
-pub const IDLE: usize = 2 << 20;
+/// Bytes of empty slabs that a heap keeps. Under loom none, so that slabs end.
+pub const IDLE: usize = if cfg!(loom) { 0 } else { 2 << 20 };
 
 /// Bytes of empty slabs that a heap keeps while no thread has it.
 pub const IDLE_AT_REST: usize = 512 << 10;

@@ -41,7 +41,10 @@ use core::ptr;
 use crate::misuse::{BlockState, Found, Misuse, MisuseKind};
 use crate::os::{Mmap, Os, PAGE};
 use crate::probe::{NoProbe, Probe};
-use crate::sync::{AtomicBool, AtomicUsize, Cell, FutexLock, Ordering, RawLock, const_unless_loom};
+use crate::sync::fault::{Fault, planted};
+use crate::sync::{
+    AtomicBool, AtomicUsize, Cell, FutexLock, Ordering, RawLock, const_unless_loom, look_again,
+};
 use classes::{CLASSES, LARGEST};
 pub use heap::Heap;
 use heap::{IDLE, IDLE_AT_REST, Own, PATIENCE, bytes_of, new_heap};
@@ -74,10 +77,15 @@ const fn no_slab() -> *const Slab {
     &raw const NOTHING.0
 }
 
-/// As above. Loom has no statics of its types; one per heap does as well.
+#[cfg(loom)]
+loom::thread_local! {
+    static NOTHING: &'static Slab = Box::leak(Box::new(nothing()));
+}
+
+/// As above. Loom has no statics of its types; one per thread does as well.
 #[cfg(loom)]
 fn no_slab() -> *const Slab {
-    Box::leak(Box::new(nothing()))
+    NOTHING.with(|&nothing| ptr::from_ref(nothing))
 }
 
 /// The allocator, without its front. See the [module](self).
@@ -225,7 +233,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                         // A mark that came after the sweep: either its flag is seen here, or its thread, which
                         // looks at the owner after it raised the flag, sees that there is none.
                         crate::sync::fence(Ordering::SeqCst);
-                        if (*slab).flagged() {
+                        if (*slab).flagged() && !planted(Fault::ReleaseBlind) {
                             self.sweep_locked(shared, slab);
                         }
                         let empty = (*slab).local.with(|local| local.taken()) == 0;
@@ -396,7 +404,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 return unsafe { self.free_own(heap, slab, address) };
             }
             if owner == NOBODY {
-                continue; // retired since the look at the map
+                look_again(); // retired since the look at the map
+                continue;
             }
             if owner == ORPHANED || has_vanished(owner) {
                 // SAFETY: the calling thread owns the heap.
@@ -404,7 +413,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 continue;
             }
             match header.mark(address, &self.probe) {
-                Marked::Again => continue,
+                Marked::Again => look_again(),
                 Marked::Refused => return self.refuse(judge_block(slab, address)),
                 marked => {
                     // SAFETY: the calling thread owns the heap; an owner was read.
@@ -432,7 +441,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             }
         }
         // If the owner leaves the slab at this moment: see `orphan_all`.
-        if slab.owner.load(Ordering::Relaxed) == ORPHANED {
+        if slab.owner.load(Ordering::Relaxed) == ORPHANED && !planted(Fault::OwnerUnseen) {
             // SAFETY: as the caller promises.
             unsafe { self.take_over(heap, slab) };
         }
@@ -458,10 +467,14 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 return self.free_huge(address);
             }
             if header.owner.load(Ordering::Acquire) == NOBODY {
-                continue; // retired since the look at the map
+                look_again(); // retired since the look at the map
+                continue;
             }
             return match header.mark(address, &self.probe) {
-                Marked::Again => continue,
+                Marked::Again => {
+                    look_again();
+                    continue;
+                }
                 Marked::Refused => self.refuse(judge_block(slab, address)),
                 Marked::Done | Marked::First => Ok(()),
             };

@@ -20,6 +20,7 @@ use super::span::Spans;
 use crate::misuse::Misuse;
 use crate::os::Os;
 use crate::sync::Ordering;
+use crate::sync::fault::{Fault, planted};
 
 /// Bytes of a chunk that headers are cut from.
 const CHUNK: usize = 256 << 10;
@@ -265,6 +266,10 @@ impl Shared {
         // SAFETY: headers live for ever. Orphans are the lock's; a vanished owner does not exist.
         unsafe {
             match (*slab).owner.load(Ordering::Relaxed) {
+                _ if planted(Fault::TakeOverBlind) => {
+                    self.orphans[(*slab).class()].remove(slab);
+                    (*slab).local.with(|local| local.put(Place::Nowhere));
+                }
                 NOBODY => return false,
                 ORPHANED => {
                     self.orphans[(*slab).class()].remove(slab);

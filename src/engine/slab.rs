@@ -32,6 +32,7 @@ use super::classes::{self, UNIT};
 use super::ledger::{self, END, Entry, GROUP, LIVE, Mark, UNBORN, WAITING};
 use crate::misuse::BlockState;
 use crate::probe::Probe;
+use crate::sync::fault::{Fault, planted};
 use crate::sync::{self, AtomicBool, AtomicUsize, Cell, Ordering, const_unless_loom};
 
 /// The class of a block that has a mapping of its own.
@@ -207,6 +208,7 @@ impl Slab {
     fn entries(class: usize) -> usize {
         match class {
             HUGE => 1,
+            _ if cfg!(loom) => classes::capacity(class) + 1,
             _ => (classes::units(class) * UNIT).div_ceil(classes::size_of(class)),
         }
     }
@@ -426,7 +428,7 @@ impl Slab {
                 let next = entry.mine_as_owner();
                 // The hand-out's instant is this look. Acquire costs nothing on x86-64 and is not
                 // needed: a set bit goes the slow way, which looks again.
-                if self.is_returned(usize::from(head)) {
+                if self.is_returned(usize::from(head)) && !planted(Fault::PopBlind) {
                     return None;
                 }
                 entry.set_mine(LIVE);
@@ -476,7 +478,11 @@ impl Slab {
         // SAFETY: as the caller promises.
         let entry = unsafe { self.numbered(number) };
         // SAFETY: the owner's; where there is a quarantine, its frees alone come here.
-        if unsafe { entry.mine_as_owner() != LIVE || self.is_returned(number) } {
+        let is_live = unsafe {
+            entry.mine_as_owner() == LIVE
+                && (!self.is_returned(number) || planted(Fault::FreeBlind))
+        };
+        if !is_live {
             return Err(NotLive);
         }
         probe.pause();
@@ -513,20 +519,26 @@ impl Slab {
             probe.pause();
             // Acquire: pairs with the fence in `start_at`. If *mine* was that of the slab's next life,
             // so is the start.
-            sync::fence(Ordering::Acquire);
-            self.start() == start
+            if !planted(Fault::MarkAsksEarly) {
+                sync::fence(Ordering::Acquire);
+            }
+            self.start() == start || planted(Fault::MarkElsewhere)
         });
         if mark != Mark::Done {
             return Marked::from(mark);
         }
-        sync::fence_after_rmw();
-        if self.flag.load(Ordering::Relaxed) {
+        if !planted(Fault::MarkUnfenced) {
+            sync::fence_after_rmw();
+        }
+        if self.flag.load(Ordering::Relaxed) || planted(Fault::MarkUnflagged) {
             return Marked::Done;
         }
         // An exchange, for the fence behind it: whoever raises the flag looks at the owner next, and one that
         // leaves the slab writes there first and looks at the flag then (`Engine::orphan_all`).
         let raised = self.flag.swap(true, Ordering::Relaxed);
-        sync::fence_after_rmw();
+        if !planted(Fault::FlagUnfenced) {
+            sync::fence_after_rmw();
+        }
         if raised { Marked::Done } else { Marked::First }
     }
 
@@ -544,7 +556,9 @@ impl Slab {
     pub unsafe fn sweep(&self, mut late: impl FnMut(usize)) -> usize {
         self.flag.store(false, Ordering::Relaxed);
         // Pairs with the fence in `mark`.
-        sync::fence(Ordering::SeqCst);
+        if !planted(Fault::SweepUnfenced) {
+            sync::fence(Ordering::SeqCst);
+        }
         // SAFETY: as the caller promises; blocks below `born` have entries, and a ledger's memory is whole groups.
         unsafe {
             let (born, base, size, first) = self
@@ -566,7 +580,7 @@ impl Slab {
                         entry.set_mine(head);
                         head = index as u16 + 1;
                         back += 1;
-                    } else {
+                    } else if !planted(Fault::SweepSilent) {
                         late(base + (index + 1) * size);
                     }
                     entry.take_back();
@@ -620,7 +634,9 @@ impl Slab {
         let size = self.size.load(Ordering::Relaxed);
         self.base.store(start - size, Ordering::Relaxed);
         // Pairs with the fence in `mark`: who sees an entry of this life sees this start.
-        sync::fence(Ordering::Release);
+        if !planted(Fault::StartUnfenced) {
+            sync::fence(Ordering::Release);
+        }
         // SAFETY: as the caller promises.
         unsafe {
             self.local.with(|local| {
