@@ -1,22 +1,16 @@
 //! The page map against a plain one, over the whole address space, and its table in front.
 
 use std::collections::HashMap;
-use std::mem::MaybeUninit;
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::os::Mmap;
 
-/// A map of its own: 8.25 MiB of zeroes, which an empty one is, but for the slab that nobody owns.
+/// A map of its own: 8.25 MiB of zeroes, which an empty one is.
 fn pages() -> Box<Pages> {
-    let mut map = Box::<Pages>::new_zeroed();
-    let place: *mut Pages = MaybeUninit::as_mut_ptr(&mut map);
-    // SAFETY: zeroes are null and 0 in the atomics; the slab is written.
-    unsafe {
-        (&raw mut (*place).nothing).write(nothing());
-        map.assume_init()
-    }
+    // SAFETY: zeroes are null and 0 in the atomics, and a slab that nobody owns.
+    unsafe { Box::<Pages>::new_zeroed().assume_init() }
 }
 
 /// A slab that is only an address.
