@@ -56,6 +56,7 @@ fn every_address_of_every_class_has_its_number() {
         for outside in [start - 1, start - size - 16, start + end + (8 << 30), 16] {
             // SAFETY: as above.
             assert!(
+                // SAFETY: this thread alone knows the slab, and the numbers are of its blocks.
                 unsafe { slab.number_as_owner(outside) }
                     .is_none_or(|number| number == 0 || outside < start)
             );
@@ -115,6 +116,7 @@ fn corruption_is_named() {
         ("a free list holds born blocks only, each once", |slab, local| unsafe {
             slab.numbered(usize::from(local.head)).set_mine(local.head);
         }),
+        // SAFETY: this thread alone knows the slab, and the numbers are of its blocks.
         ("every born block is live or on its slab's list", |slab, local| unsafe {
             local.set_head(slab.numbered(usize::from(local.head)).mine());
         }),
@@ -122,6 +124,7 @@ fn corruption_is_named() {
         ("every born block is live or on its slab's list", |slab, _| unsafe {
             slab.numbered(1).set_mine(UNBORN);
         }),
+        // SAFETY: this thread alone knows the slab, and the numbers are of its blocks.
         ("every born block is live or on its slab's list", |slab, _| unsafe {
             slab.entry(slab.capacity() - 1).set_mine(LIVE);
         }),

@@ -262,6 +262,7 @@ fn corruption_is_named() {
     let damages: [(&str, Damage); 7] = [
         // SAFETY: in these, a record of an arena.
         ("a span has a length", |_, free| unsafe { (*free.sub(2)).length = 0 }),
+        // SAFETY: a record of an arena.
         ("no two free spans are neighbours", |_, free| unsafe { (*free.sub(2)).free = true }),
         // SAFETY: as above.
         ("a list holds free spans of its length", |_, free| unsafe { (*free).free = false }),
