@@ -30,8 +30,8 @@ use crate::tally::{Board, Count};
 use crate::workers::crew::Crew;
 use crate::workers::duel::{self, Arena};
 use crate::workers::foreign_duel::{self, Pulse};
-use crate::workers::mixed;
 use crate::workers::replay::{Parts, Pass};
+use crate::workers::{churn, false_sharing, handoff, mixed, slots, thread_storm};
 
 /// How often the supervisor hears of the work.
 const TICK: Duration = Duration::from_millis(100);
@@ -140,9 +140,14 @@ impl Run {
             (Workload::Duel, None, _) => unreachable!("fought above"),
             (Workload::Trace, _, Some(parts)) => self.replay(parts),
             (Workload::Trace, _, None) => return Err("workload trace needs a trace".to_owned()),
-            (Workload::Mixed, ..) => {
-                self.episodes(|seed, crew| mixed::episode(crew, seed, settings));
-            }
+            (workload, ..) => self.episodes(|seed, crew| match workload {
+                Workload::Churn => churn::episode(crew, seed, settings),
+                Workload::Handoff => handoff::episode(crew, seed, settings),
+                Workload::FalseSharing => false_sharing::episode(crew, seed, settings),
+                Workload::ThreadStorm => thread_storm::episode(crew, seed, settings),
+                Workload::Mixed => mixed::episode(crew, seed, settings),
+                stream => slots::episode(crew, stream, seed, settings),
+            }),
         }
         Ok(())
     }
@@ -175,7 +180,7 @@ impl Run {
     /// Episodes of `work` on all workers, each from rest to rest, until it is time to stop.
     fn episodes(&self, mut work: impl FnMut(Seed, &mut Crew<'_>)) {
         let overlap = Overlap::default();
-        let mut crew = Crew::new(&self.target, self.board, &STOP, &overlap, self.spec.threads);
+        let mut crew = Crew::new(&self.target, self.board, &STOP, &overlap, &self.spec);
         let mut seed = self.spec.seed;
         loop {
             alarm::episode(seed);
@@ -213,7 +218,7 @@ impl Run {
     /// Repeats a log, once.
     fn play(&self, script: &Script) {
         let overlap = Overlap::default();
-        let mut crew = Crew::new(&self.target, self.board, &STOP, &overlap, self.spec.threads);
+        let mut crew = Crew::new(&self.target, self.board, &STOP, &overlap, &self.spec);
         let blocks = Blocks::default();
         for steps in script.generations() {
             let stage = Stage::new(steps, &blocks);
@@ -227,7 +232,9 @@ impl Run {
             let arena = Arena::new(&self.target, own, seed.0, self.spec.threads);
             crew.each(|checked| arena.work(checked, self.board, &STOP));
         });
-        duel::judge_classes(&self.board.tally(), own, self.spec.threads);
+        if own.finds_late {
+            self.board.note(duel::FINDS_LATE, 3);
+        }
     }
 
     fn replay(&self, parts: &Parts) {

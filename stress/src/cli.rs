@@ -10,7 +10,7 @@ use crate::duration;
 use crate::findings;
 use crate::nearest;
 use crate::seed::Seed;
-use crate::spec::{self, Length, Settings, Spec, Workload};
+use crate::spec::{self, Length, Rates, Settings, Spec, Workload};
 use crate::subject::{self, Subject};
 
 /// Stress allocators: integrity of every byte, mutual exclusion, double frees under contention.
@@ -44,6 +44,11 @@ pub struct Options {
     /// repeatable [default: all of --list]
     #[arg(long = "subject", value_name = "NAME|FILE")]
     pub subjects: Vec<String>,
+
+    /// Yield, or sleep up to 100 µs, before one operation in N, and at one place in N inside heaps that have a
+    /// probe, wherever another thread could interfere; 0: never [default: 4096, and 512 inside]
+    #[arg(long, value_name = "N")]
+    pub disturb: Option<u32>,
 
     /// A workload of --list, and what to set of it; repeatable [default: mixed and duel]
     #[arg(long = "workload", value_name = "NAME[:PARAMETER=NUMBER,...]")]
@@ -134,6 +139,7 @@ impl Options {
                     threads,
                     seed,
                     length,
+                    disturb: self.disturb.map_or(Rates::DEFAULT, Rates::one_in),
                     trace: trace.clone(),
                 });
             }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use crate::finding::Finding;
+use crate::finding::{Finding, Kind};
 use crate::findings::{self, Record};
 use crate::job::Job;
 use crate::log::Store;
@@ -22,8 +22,9 @@ use crate::seed::Seed;
 use crate::spec::{Length, Spec};
 use crate::stop::Stop;
 use crate::supervisor::{Outcome, Progress, Supervisor};
-use crate::tally::Tally;
+use crate::tally::{Count, Tally};
 use crate::version::Version;
+use crate::workers::duel::{FINDS_LATE, missing_class};
 
 /// How long an episode lasts unless another time is asked for.
 pub const DEFAULT: Duration = Duration::from_secs(5);
@@ -32,8 +33,12 @@ pub const DEFAULT: Duration = Duration::from_secs(5);
 const SHORTEST: Duration = Duration::from_millis(50);
 
 /// Notes that say how things stand, and are not added up: the last episode's stands.
-const STATES: [&str; 3] =
-    ["copies of the trace at once", "bytes given back by the last trim", "bytes mapped at the end"];
+const STATES: [&str; 4] = [
+    "copies of the trace at once",
+    "bytes given back by the last trim",
+    "bytes mapped at the end",
+    FINDS_LATE,
+];
 
 /// How runs are made.
 #[derive(Clone, Debug)]
@@ -72,6 +77,15 @@ impl Episodes {
             add(&mut sum, self.episode(spec, seed, left, &store, stop, &mut both)?);
         }
         sum.elapsed = began.elapsed();
+        // Over the whole run: one episode is too short to tell.
+        if sum.finding.is_none()
+            && let Some(class) = missing_class(&sum.tally, &sum.notes, spec.threads)
+        {
+            let expected = format!("{class}, now and then");
+            let seen = format!("never in {} duels", sum.tally[Count::Duels]);
+            sum.finding =
+                Some(Finding::of_run(spec, sum.elapsed, Kind::DidNotRace, &expected, seen));
+        }
         Ok(sum)
     }
 
@@ -90,7 +104,9 @@ impl Episodes {
         let spec = Spec { seed, length, ..run.clone() };
         store.clear().context("the file for the log")?;
         let kept = self.findings.is_some();
-        let job = Job { log: Some(store.path()), backtrace: kept, ..Job::plain(&spec) };
+        // A process that lives for hours would fill any log: its seed alone replays it.
+        let log = (!run.workload.long_lived()).then(|| store.path());
+        let job = Job { log, backtrace: kept, ..Job::plain(&spec) };
         let mut outcome = self.supervisor.job(&job, stop, progress)?;
         if let (Some(directory), Some(finding)) = (&self.findings, outcome.finding.take()) {
             let finding = self.keep(directory, finding, spec, store)?;

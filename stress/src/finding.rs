@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::seed::Seed;
-use crate::spec::{Settings, Spec, Workload};
+use crate::spec::{Rates, Settings, Spec, Workload};
 
 /// Which check failed. The names are those of the JSON report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -110,6 +110,9 @@ pub struct Finding {
     pub threads: usize,
     /// The run's seed, from which the seeds of all its episodes follow in order.
     pub seed: Seed,
+    /// How often threads were disturbed.
+    #[serde(default)]
+    pub disturb: Rates,
     /// The episode in which it happened, if the run is made of episodes and one was under way. What
     /// earlier ones have left in the allocator is not in its seed, so that it is told and not replayed.
     pub episode: Option<Episode>,
@@ -158,6 +161,7 @@ impl Finding {
             settings: spec.settings.clone(),
             threads: spec.threads,
             seed: spec.seed,
+            disturb: spec.disturb,
             episode: None,
             replay_seconds: enough.as_secs() + u64::from(enough.subsec_nanos() > 0),
             trace: spec.trace.clone(),
@@ -191,7 +195,11 @@ impl Finding {
             None => command += &format!(" --workload {}{}", self.workload, self.settings),
         }
         let Self { threads, seed, replay_seconds, .. } = self;
-        command + &format!(" --threads {threads} --seed {seed} --for {replay_seconds}s")
+        command += &format!(" --threads {threads} --seed {seed} --for {replay_seconds}s");
+        match self.disturb {
+            Rates::DEFAULT => command,
+            rates => command + &format!(" --disturb {}", rates.operations),
+        }
     }
 }
 

@@ -13,7 +13,7 @@
 //! | [`cli`], [`spec`] | what is asked for; one run of it |
 //! | [`campaign`], [`episode`](mod@episode), [`supervisor`], [`job`] | the runs one after the other; a run's processes one after the other; one child with its deadline; what it is handed |
 //! | [`child`], [`workers`] | one run; what its threads do |
-//! | [`checker`] | what must be true |
+//! | [`checker`] | what must be true, and who disturbs it |
 //! | [`subject`], [`linked`] | allocators under test; those that are linked in |
 //! | [`alarm`], [`finding`], [`last_words`], [`protocol`], [`tally`] | wrong answers and counts, and how they travel |
 //! | [`log`], [`script`] | every call of an episode, written down; the same calls made once more |

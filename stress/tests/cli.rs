@@ -152,6 +152,33 @@ fn a_workloads_parameters_are_set_and_reported() {
 }
 
 #[test]
+fn every_workload_works_on_every_kind_of_subject_and_finds_nothing() {
+    let mut arguments = vec!["--for", "20s", "--threads", "3", "--disturb", "500"];
+    for subject in ["list", "drystone", "system"] {
+        arguments.extend(["--subject", subject]);
+    }
+    // The trace has a test of its own; blocks of hundreds of MiB are not for a test's machine.
+    for workload in Workload::ALL.iter().filter(|&&workload| workload != Workload::Trace) {
+        let text = match workload {
+            Workload::Large => "large:largest=4M,live=32M",
+            _ => workload.name(),
+        };
+        arguments.extend(["--workload", text]);
+    }
+    let report = report(0, &arguments);
+    let runs = report["runs"].as_array().unwrap();
+    assert_eq!(runs.len(), 3 * (Workload::ALL.len() - 1));
+    for run in runs {
+        let count = |name: &str| run["counts"][name].as_u64().unwrap();
+        assert!(count("operations") > 0, "{run}");
+        if run["workload"] != "duel" {
+            assert!(count("bytes_verified") > 0 && count("episodes") > 0, "{run}");
+            assert_eq!(count("bytes_issued"), count("bytes_returned"), "{run}");
+        }
+    }
+}
+
+#[test]
 fn tables_come_in_three_shapes_and_colours_on_demand() {
     let short = ["--subject", "list", "--workload", "mixed", "--for", "300ms", "--threads", "2"];
     let with = |more: &[&str]| run(&[&short[..], more].concat());

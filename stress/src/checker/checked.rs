@@ -11,6 +11,7 @@ use std::ptr::null_mut;
 use super::errno;
 use super::identity::{self, Identity};
 use super::overlap::{Overlap, Shared};
+use super::schedule;
 use crate::alarm;
 use crate::finding::Kind;
 use crate::log::{self, Call, Name};
@@ -162,6 +163,7 @@ impl<'a> Checked<'a> {
     }
 
     fn begin(&self, doing: Doing) {
+        schedule::at_operation();
         self.row.doing(doing);
         self.row.add(Count::Operations, 1);
     }
@@ -339,6 +341,13 @@ impl<'a> Checked<'a> {
         }
     }
 
+    /// Reads the whole block and writes all its bytes anew, as they were: stores, for what hangs on them.
+    pub fn rewrite(&self, block: &Block) {
+        self.verify(block);
+        // SAFETY: the block is live and ours.
+        unsafe { identity::stamp(block.address, block.size, block.identity) };
+    }
+
     /// Makes a request that must be refused, and checks that it was.
     pub fn refused(&mut self, request: Request<'_>) {
         let doing = request.doing();
@@ -399,6 +408,7 @@ impl<'a> Checked<'a> {
         self.check_alignment(address, asked);
         let extent = self.check_usable(address, asked);
         let block = Block { address: address.cast(), size: asked.size, identity };
+        self.row.add(Count::BytesIssued, asked.size as u64);
         if let Err(shared) = self.overlap.insert(block.address.addr(), extent, identity) {
             self.overlaps(&block, extent, shared);
         }
@@ -449,6 +459,7 @@ impl<'a> Checked<'a> {
 
     /// Takes a block out from among the live.
     fn leave(&self, block: &Block) {
+        self.row.add(Count::BytesReturned, block.size as u64);
         if let Err(found) = self.overlap.remove(block.address.addr(), block.identity) {
             // Ours alone can take our entry out, so this is the harness's own mistake.
             panic!("{} left the map at {:p}, where {found:?} was", block.identity, block.address);
