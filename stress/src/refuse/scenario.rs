@@ -151,7 +151,9 @@ impl Scenario<'_> {
             gate.pass();
             let armed = refuser.arm();
             loop {
-                let ended = self.deadline.is_none_or(|deadline| Instant::now() >= deadline);
+                // However slow the machine: enough rounds to tell growth from chance.
+                let ended = space.len() >= ENOUGH_ROUNDS
+                    && self.deadline.is_none_or(|deadline| Instant::now() >= deadline);
                 // Relaxed: as above.
                 over.store(ended || self.stop.is_set() || armed.is_err(), Ordering::Relaxed);
                 gate.pass();
@@ -177,10 +179,11 @@ impl Scenario<'_> {
     /// A subject that loses something at each refusal grows without end, as one that caches does not: the
     /// last quarter of the rounds against the quarter before the middle.
     fn judge_growth(&self, space: &[u64]) {
-        let quarter = space.len() / 4;
-        if quarter < 8 {
+        if space.len() < ENOUGH_ROUNDS {
+            // Stopped from outside.
             return;
         }
+        let quarter = space.len() / 4;
         let median = |part: &[u64]| {
             let mut part = part.to_vec();
             part.sort_unstable();
@@ -212,6 +215,8 @@ impl Scenario<'_> {
     }
 }
 
+/// So many rounds tell whether memory grows.
+const ENOUGH_ROUNDS: usize = 64;
 /// What may come and go by chance, KiB.
 const GROWTH_OF_A_HEAP: u64 = 1 << 10;
 const GROWTH_OF_A_PROCESS: u64 = 64 << 10;
@@ -286,7 +291,9 @@ impl Hand<'_> {
                 self.hold(|checked| checked.ask_calloc(size));
             }
             19..21 => {
-                let alignment = 32 << below(rng, 12);
+                // No more of foreign ones: some misalign, which is for the other workloads to tell.
+                let most = if self.scenario.target.own.is_some() { 12 } else { 2 };
+                let alignment = 32 << below(rng, most);
                 let size = alignment * (1 + below(rng, 3) as usize);
                 self.hold(|checked| checked.ask_aligned(alignment, size));
             }
