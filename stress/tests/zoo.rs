@@ -6,13 +6,19 @@
 
 #[path = "zoo/faults.rs"]
 mod faults;
+#[path = "zoo/twins.rs"]
+mod twins;
 
 use std::env;
 use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use drystone_stress::episode::Episodes;
 use drystone_stress::finding::{Finding, Kind};
+use drystone_stress::findings;
+use drystone_stress::log::Log;
+use drystone_stress::replay::{self, Attempts};
 use drystone_stress::seed::Seed;
 use drystone_stress::spec::{Length, Spec, Workload};
 use drystone_stress::stop::Stop;
@@ -64,8 +70,15 @@ type Case = (String, Box<dyn Fn()>);
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = env::args_os().collect();
-    if let Some(code) = tool::child_main(&arguments, faults::SUBJECTS) {
+    if let Some(code) = tool::child_main(&arguments, &[faults::SUBJECTS, twins::SUBJECTS].concat())
+    {
         return code;
+    }
+    if arguments.iter().any(|argument| argument == "--ignored") {
+        return run(&[
+            ("races_are_found_20_of_20".into(), Box::new(|| races_are_found(20)) as Box<dyn Fn()>),
+            ("how_often_findings_come_again".into(), Box::new(|| replay_rates(20))),
+        ]);
     }
     let mut cases: Vec<Case> = Vec::new();
     for &(subject, workload, kind) in FOUND {
@@ -76,7 +89,81 @@ fn main() -> ExitCode {
     cases.push(("a_hang_is_a_finding".into(), Box::new(a_hang_is_a_finding)));
     cases.push(("a_sound_subject_gives_no_finding".into(), Box::new(no_false_finding)));
     cases.push(("one_thread_replays_exactly".into(), Box::new(one_thread_replays_exactly)));
+    cases.push(("races_are_found".into(), Box::new(|| races_are_found(1))));
+    cases.push(("findings_come_again".into(), Box::new(|| replay_rates(2))));
     run(&cases)
+}
+
+/// The longest that a race may go unfound: the run's length.
+const RACE: Duration = Duration::from_secs(10);
+
+/// Each twin's race of two frees, `times` times from as many seeds.
+fn races_are_found(times: u64) {
+    let (twins, sound) = twins::SUBJECTS.split_at(4);
+    for twin in sound {
+        // Without the fault the twin is not found: not in a fifth of the time, each.
+        let outcome = stress(twin.name, Workload::Duel, 4, RACE / 5);
+        assert_eq!(outcome.finding, None);
+        assert!(outcome.tally[Count::DuelsRaced] > 0, "{:?}", outcome.tally);
+    }
+    for twin in twins {
+        let mut longest = Duration::ZERO;
+        for seed in 1..=times {
+            let patience = Duration::from_secs(60);
+            let outcome = stress_seeded(twin.name, Workload::Duel, 4, RACE, Seed(seed), patience);
+            longest = longest.max(outcome.elapsed);
+            let found = finding(outcome);
+            assert_eq!(found.kind, Kind::DoubleFreeMissed, "{found}");
+        }
+        println!("  {}: {times} of {times}, the longest after {longest:.1?}", twin.name);
+    }
+}
+
+/// Faults that are found with four threads, and whether the logged order alone shows them: those that hang
+/// on what is asked, and not on two calls that meet.
+const COME_AGAIN: &[(&str, Workload, bool)] = &[
+    ("misaligns", Workload::Mixed, true),
+    ("refuses", Workload::Mixed, true),
+    ("forgets-to-zero", Workload::Mixed, true),
+    ("loses-the-prefix", Workload::Mixed, true),
+    ("accuses-the-innocent", Workload::Mixed, true),
+    ("overlaps", Workload::Mixed, true),
+    ("scribbles", Workload::Mixed, true),
+    ("drops-a-free", Workload::Mixed, true),
+    ("crashes", Workload::Mixed, true),
+    ("elides-its-lock", Workload::Mixed, false),
+    ("unlocks-early", Workload::Mixed, false),
+    ("list-torn", Workload::Duel, false),
+    ("drystone-torn", Workload::Duel, false),
+];
+
+/// Finds each, keeps it, and makes it again by its log and from its seed, `tries` times each.
+fn replay_rates(tries: u32) {
+    let place = tempfile::tempdir().unwrap();
+    let supervisor = Supervisor::of_this_binary().unwrap();
+    let episodes = Episodes {
+        supervisor: supervisor.clone(),
+        length: Duration::from_secs(5),
+        findings: Some(place.path().to_owned()),
+    };
+    println!("  fault, workload, by its log, from its seed, of {tries}");
+    for &(subject, workload, by_log) in COME_AGAIN {
+        let spec = Spec::new(subject, workload, 4, Seed(7), Length::of(LONGEST));
+        let outcome = episodes.run(&spec, &Stop::new(), &mut |_, _| {}).unwrap();
+        let (record, log) = findings::read(&finding(outcome).folder.unwrap()).unwrap();
+        let again = |log: Option<&Log>| {
+            let told = &mut |_: &Attempts| {};
+            replay::attempt(&supervisor, &record, log, tries, &Stop::new(), told).unwrap().again
+        };
+        let logged = record.log_is_whole.then(|| again(Some(&log)));
+        let free = again(None);
+        let shown = logged.map_or("not whole".to_owned(), |logged| logged.to_string());
+        println!("  {subject}, {workload}, {shown}, {free}");
+        assert!(free > 0, "{subject} never came again from its seed");
+        if by_log {
+            assert!(logged > Some(0), "{subject} never came again in its logged order");
+        }
+    }
 }
 
 /// Runs `subject` until something is found, or for `length`.
