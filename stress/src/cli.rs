@@ -7,21 +7,26 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 
 use crate::duration;
+use crate::findings;
 use crate::nearest;
 use crate::seed::Seed;
-use crate::spec::{self, Length, Settings, Spec, Workload};
+use crate::spec::{self, Length, Rates, Settings, Spec, Workload};
 use crate::subject::{self, Subject};
 
 /// Stress allocators: integrity of every byte, mutual exclusion, double frees under contention.
 ///
 /// Results go to standard output, progress to standard error. Exit codes: 0 no finding; 1 a finding,
-/// printed with the command that replays it; 2 wrong usage, a failure of the tool, or no work done;
+/// kept in a folder and printed with the command that replays it; 2 wrong usage, a failure of the tool, or no work done;
 /// 3 stopped before all runs had come to their end, and no finding so far.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "cargo stress", bin_name = "cargo stress")]
-#[command(after_help = "cargo stress bench measures allocators: see cargo stress bench --help\n\
-                        cargo stress conform checks what the standards ask of malloc: see \
-                        cargo stress conform --help")]
+#[command(after_help = "\
+cargo stress replay FOLDER   makes a finding again
+cargo stress shrink FOLDER   makes a finding smaller
+cargo stress refuse          refuses an allocator's calls to the OS
+cargo stress bench           measures allocators
+cargo stress conform         checks what the standards ask of malloc
+Each has a --help of its own.")]
 pub struct Options {
     /// How long in all: 90s, 30m, 8h, 1h30m [default: 60s; with --trace, each trace once]
     #[arg(long = "for", value_name = "TIME", value_parser = duration::parse)]
@@ -40,6 +45,11 @@ pub struct Options {
     #[arg(long = "subject", value_name = "NAME|FILE")]
     pub subjects: Vec<String>,
 
+    /// Yield, or sleep up to 100 µs, before one operation in N, and at one place in N inside heaps that have a
+    /// probe, wherever another thread could interfere; 0: never [default: 4096, and 512 inside]
+    #[arg(long, value_name = "N")]
+    pub disturb: Option<u32>,
+
     /// A workload of --list, and what to set of it; repeatable [default: mixed and duel]
     #[arg(long = "workload", value_name = "NAME[:PARAMETER=NUMBER,...]")]
     pub workloads: Vec<String>,
@@ -47,6 +57,14 @@ pub struct Options {
     /// A recorded trace to replay with every check; repeatable
     #[arg(long = "trace", value_name = "FILE")]
     pub traces: Vec<PathBuf>,
+
+    /// How long an episode lasts: a process of its own, from a seed of its own
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "5s")]
+    pub episode: Duration,
+
+    /// Where findings are kept, a folder each
+    #[arg(long, value_name = "DIR", default_value = findings::DEFAULT)]
+    pub findings: PathBuf,
 
     /// List subjects and workloads, and stop
     #[arg(long)]
@@ -100,7 +118,7 @@ impl Options {
     /// # Errors
     /// A sentence that names what to change.
     pub fn plan(&self, known: &[Subject]) -> Result<Plan, String> {
-        let subjects = self.chosen_subjects(known)?;
+        let subjects = choose_subjects(&self.subjects, known)?;
         let works = self.chosen_works()?;
         let seed = self.seed.unwrap_or_else(Seed::random);
         let threads = self.threads.map_or_else(default_threads, usize::from);
@@ -121,6 +139,7 @@ impl Options {
                     threads,
                     seed,
                     length,
+                    disturb: self.disturb.map_or(Rates::DEFAULT, Rates::one_in),
                     trace: trace.clone(),
                 });
             }
@@ -130,23 +149,6 @@ impl Options {
 
     fn total(&self) -> Duration {
         self.time.unwrap_or(Duration::from_secs(60))
-    }
-
-    fn chosen_subjects(&self, known: &[Subject]) -> Result<Vec<(String, Option<PathBuf>)>, String> {
-        if self.subjects.is_empty() {
-            return Ok(known.iter().map(|subject| (subject.name.to_owned(), None)).collect());
-        }
-        let choose = |chosen: &String| {
-            if subject::is_path(chosen) {
-                return Ok((chosen.clone(), Some(subject::library(chosen)?)));
-            }
-            let names: Vec<&str> = known.iter().map(|subject| subject.name).collect();
-            if names.contains(&chosen.as_str()) {
-                return Ok((chosen.clone(), None));
-            }
-            Err(nearest::refuse("subject", chosen, &names) + ", or the path of a shared library")
-        };
-        self.subjects.iter().map(choose).collect()
     }
 
     /// Workloads, each trace one of its own.
@@ -195,8 +197,33 @@ struct Work {
     trace: Option<PathBuf>,
 }
 
+/// The subjects that are written so, all that are known if none is, and of those that are libraries the
+/// canonical paths.
+///
+/// # Errors
+/// A sentence that names what to change.
+pub fn choose_subjects(
+    chosen: &[String],
+    known: &[Subject],
+) -> Result<Vec<(String, Option<PathBuf>)>, String> {
+    if chosen.is_empty() {
+        return Ok(known.iter().map(|subject| (subject.name.to_owned(), None)).collect());
+    }
+    let choose = |chosen: &String| {
+        if subject::is_path(chosen) {
+            return Ok((chosen.clone(), Some(subject::library(chosen)?)));
+        }
+        let names: Vec<&str> = known.iter().map(|subject| subject.name).collect();
+        if names.contains(&chosen.as_str()) {
+            return Ok((chosen.clone(), None));
+        }
+        Err(nearest::refuse("subject", chosen, &names) + ", or the path of a shared library")
+    };
+    chosen.iter().map(choose).collect()
+}
+
 /// More threads than cores, so that critical sections are interrupted in their middle.
-fn default_threads() -> usize {
+pub fn default_threads() -> usize {
     thread::available_parallelism().map_or(4, |cores| (cores.get() * 2).clamp(4, 32))
 }
 

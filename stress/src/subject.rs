@@ -61,6 +61,10 @@ pub struct Own {
     pub at_rest: fn() -> Result<(), String>,
     /// Whether every place where a double free may be found late must come up, or the test did not race.
     pub finds_late: bool,
+    /// Whether its OS is [`fake_os`](crate::fake_os), which can refuse its calls.
+    pub refusable: bool,
+    /// Whether what it says that it has mapped is every byte that it has of the OS.
+    pub accounts: bool,
     /// What is to be called around a fork.
     pub fork: Fork,
 }
@@ -198,6 +202,14 @@ pub(crate) fn object_of(address: *mut c_void) -> Option<PathBuf> {
     let file = unsafe { CStr::from_ptr(info.assume_init().dli_fname) };
     let path = PathBuf::from(OsStr::from_bytes(file.to_bytes()));
     Some(path.canonicalize().unwrap_or(path))
+}
+
+/// The C library's own file.
+///
+/// # Errors
+/// The loader does not say.
+pub fn system_library() -> Result<PathBuf, String> {
+    Ok(resolve(c"gnu_get_libc_version")?.object)
 }
 
 /// The canonical path of a library to preload.
