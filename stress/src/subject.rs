@@ -185,18 +185,23 @@ pub(crate) fn resolve(name: &CStr) -> Result<Symbol, String> {
     if address.is_null() {
         return Err(format!("{shown} is not defined in this process"));
     }
+    let object = object_of(address).ok_or_else(|| format!("{shown} is in no loaded object"))?;
+    Ok(Symbol { address, object })
+}
+
+/// The canonical path of the object that an address is in.
+pub(crate) fn object_of(address: *mut c_void) -> Option<PathBuf> {
     let mut info = MaybeUninit::<libc::Dl_info>::uninit();
     // SAFETY: `info` is writable; any address may be asked about.
     let known = unsafe { libc::dladdr(address, info.as_mut_ptr()) };
     if known == 0 {
-        return Err(format!("{shown} is in no loaded object"));
+        return None;
     }
     // SAFETY: dladdr returned nonzero, so it filled `info`, and `dli_fname` is a C string that lives as
     // long as the object is loaded.
     let file = unsafe { CStr::from_ptr(info.assume_init().dli_fname) };
     let path = PathBuf::from(OsStr::from_bytes(file.to_bytes()));
-    let object = path.canonicalize().unwrap_or(path);
-    Ok(Symbol { address, object })
+    Some(path.canonicalize().unwrap_or(path))
 }
 
 /// The C library's own file.

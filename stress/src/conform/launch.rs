@@ -112,8 +112,8 @@ impl Launcher {
         if let Some(library) = &job.library {
             command.env("LD_PRELOAD", library);
         }
-        // SAFETY: the function makes one system call, which is allowed between fork and exec.
-        unsafe { command.pre_exec(without_core_files) };
+        // SAFETY: both make one system call each, which is allowed between fork and exec.
+        unsafe { command.pre_exec(without_core_files).pre_exec(without_descriptors) };
         command.spawn().with_context(|| format!("starting {}", self.program.display()))
     }
 
@@ -141,6 +141,14 @@ impl Launcher {
             waited += began.elapsed().min(LONGEST_POLL);
         }
     }
+}
+
+/// What this process was given by whoever started it is not the child's: its descriptors are counted. Where
+/// the kernel is too old for it they are counted too.
+fn without_descriptors() -> std::io::Result<()> {
+    // SAFETY: marks descriptors to be closed by exec; closes none before.
+    unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    Ok(())
 }
 
 /// Ends what the child may have left behind: it was the head of a process group of its own.

@@ -2,9 +2,17 @@
 
 mod alignment;
 mod errno_kept;
+mod exercise;
+mod exhaustion;
 mod interface;
+mod lifetime;
 mod limits;
+mod loading;
+mod own;
+mod processes;
 mod resize;
+mod signals;
+mod threads;
 mod usable;
 mod zero;
 mod zeroing;
@@ -21,6 +29,13 @@ pub const ALL: &[&[Row]] = &[
     resize::ROWS,
     zeroing::ROWS,
     errno_kept::ROWS,
+    lifetime::ROWS,
+    signals::ROWS,
+    loading::ROWS,
+    threads::ROWS,
+    processes::ROWS,
+    exhaustion::ROWS,
+    own::ROWS,
 ];
 
 /// Sizes that meet every way an allocator may serve a request: classes, pages, runs, mappings.

@@ -87,16 +87,9 @@ impl Act {
     fn two_owners(self) -> Checked {
         let count = (64 << 20) / (self.size + 4096);
         let mut blocks = self.some(count.clamp(8, 512))?;
+        apart(&blocks)?;
         blocks.extend(thread::spawn(move || self.some(8)).join().expect("no check panics")?);
-        let mut places: Vec<(usize, usize)> =
-            blocks.iter().map(|block| (block.address(), block.size())).collect();
-        places.sort_unstable();
-        for pair in places.windows(2) {
-            if pair[0].0 + pair[0].1 > pair[1].0 {
-                say(&Line::TwoOwners);
-                return fail("blocks apart", "two live blocks that share memory");
-            }
-        }
+        apart(&blocks)?;
         blocks.into_iter().for_each(Block::free);
         Ok(())
     }
@@ -332,6 +325,18 @@ impl Act {
             unsafe { block.pointer().offset(from).add(at).write_volatile(0xEE) };
         }
     }
+}
+
+/// Says so if two of them share memory.
+fn apart(blocks: &[Block]) -> Checked {
+    let mut places: Vec<(usize, usize)> =
+        blocks.iter().map(|block| (block.address(), block.size())).collect();
+    places.sort_unstable();
+    if places.windows(2).any(|pair| pair[0].0 + pair[0].1 > pair[1].0) {
+        say(&Line::TwoOwners);
+        return fail("blocks apart", "two live blocks that share memory");
+    }
+    Ok(())
 }
 
 /// Calls `f` with a variable of `N` bytes on this stack, aligned as a block would be.

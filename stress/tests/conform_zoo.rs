@@ -1,0 +1,173 @@
+//! The zoo of the conformance suite: each planted fault must be found, by the row that is meant for it, and the
+//! sound shim that all of them are made of must pass those rows.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+/// A fault, the row that must find it, and the outcome there.
+const FOUND: &[(&str, &str, &str)] = &[
+    ("SHARES_NOTHING", "zero/malloc", "fail"),
+    ("CRASHES_AT_NULL", "zero/free-null", "crash"),
+    ("CRASHES_AT_NULL", "usable/null", "crash"),
+    ("NO_ALIGNED_ALLOC", "interface/aligned_alloc", "fail"),
+    ("MISTRUSTS_SIZES", "interface/free_sized", "crash"),
+    ("TALKS", "interface/says-nothing", "fail"),
+    ("GRANTS_THE_IMPOSSIBLE", "limits/ptrdiff-max", "fail"),
+    ("WRAPS", "limits/size-max", "fail"),
+    ("MULTIPLIES", "limits/calloc-overflow", "fail"),
+    ("FREES_WHEN_REFUSED", "limits/realloc-refused", "any"),
+    ("SETS_ERRNO", "limits/posix_memalign-refused", "fail"),
+    ("MISALIGNS", "alignment/malloc", "fail"),
+    ("ALIGNS_TO_A_PAGE", "alignment/aligned_alloc-2M", "fail"),
+    ("GRANTS_BAD_ALIGNMENTS", "alignment/aligned_alloc-bad", "fail"),
+    ("TOUCHES_MEMPTR", "alignment/posix_memalign-bad", "fail"),
+    ("VALLOC_IS_MALLOC", "alignment/valloc", "fail"),
+    ("UNDERSTATES", "usable/at-least", "fail"),
+    ("OVERSTATES", "usable/writable", "any"),
+    ("LOSES_THE_END", "realloc/every-pair", "fail"),
+    ("LOSES_THE_END", "realloc/at-random", "fail"),
+    ("FORGETS_TO_ZERO", "calloc/dirty-reuse", "fail"),
+    ("CLOBBERS_ERRNO", "errno/free", "fail"),
+    ("FORGETS_ENOMEM", "errno/enomem", "fail"),
+    ("NOT_BEFORE_CONSTRUCTOR", "lifetime/before-constructors", "fail"),
+    ("DIES_AT_EXIT", "lifetime/atexit", "fail"),
+    ("DIES_AT_EXIT", "lifetime/after-destructors", "fail"),
+    ("DIES_WITH_ITS_KEY", "lifetime/tls-destructors", "fail"),
+    ("REFUSES_OTHER_STACKS", "signals/other-stack", "fail"),
+    ("GIVES_UP_AT_EINTR", "signals/storm", "fail"),
+    ("CALLS_LOADER", "loading/while-others-allocate", "hang"),
+    ("LEAKS_PER_THREAD", "threads/churn", "fail"),
+    ("DEEP", "threads/small-stack", "crash"),
+    ("UNLOCKED", "threads/exchange", "any"),
+    ("FORGETS_FORK", "processes/fork-from-thread", "hang"),
+    ("ABORTS_WHEN_REFUSED", "exhaustion/large-blocks", "crash"),
+    ("ABORTS_WHEN_REFUSED", "exhaustion/map-count", "crash"),
+    ("OPENS_A_FILE", "own/descriptors", "fail"),
+    ("STARTS_A_THREAD", "own/threads", "fail"),
+    ("HANDLES_A_SIGNAL", "own/signals", "fail"),
+];
+
+/// What a shim makes of a small block that is freed twice.
+const SCORED: &[(&str, &str)] = &[
+    ("REPORTS", "reported"),
+    ("MISNAMES", "crash"),
+    ("LATE", "late"),
+    ("HANGS", "hang"),
+    ("SILENT", "silent"),
+    ("TWO_OWNERS", "two-owners"),
+];
+
+const TWICE: &str = "misuse/double-free-immediate/8B";
+
+/// Compiles a shim under a file name.
+fn shim(folder: &Path, file: &str, fault: &str) -> PathBuf {
+    let library = folder.join(file);
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conform_zoo/faults.c");
+    let status = Command::new("cc")
+        .args(["-shared", "-fPIC", "-O1", "-w", "-fno-builtin", "-pthread"])
+        .args([&format!("-D{fault}"), "-o"])
+        .args([&library, &source])
+        .status()
+        .expect("cc runs");
+    assert!(status.success(), "cc failed for {fault}");
+    library
+}
+
+/// The report on some rows, by their exact names, and the exit code.
+fn report(library: &Path, rows: &[&str], deadline: &str) -> (i32, Value) {
+    let filter = format!("^({})$", rows.join("|"));
+    let output = Command::new(env!("CARGO_BIN_EXE_stress"))
+        .args(["conform", "--subject"])
+        .arg(format!("shim={}", library.display()))
+        .args(["--row", &filter, "--deadline", deadline, "--format", "json"])
+        .output()
+        .expect("the tool starts");
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    let report = serde_json::from_slice(&output.stdout);
+    (output.status.code().unwrap_or(-1), report.unwrap_or_else(|error| panic!("{error}: {words}")))
+}
+
+fn outcome(cell: &Value) -> &str {
+    cell["verdict"].as_str().or_else(|| cell["outcome"].as_str()).unwrap_or("none")
+}
+
+fn found(faults: &[(&str, &str, &str)]) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut missed = Vec::new();
+    for &(fault, row, expected) in faults {
+        let library = shim(folder.path(), &format!("{}.so", fault.to_lowercase()), fault);
+        // To hang is what some are there for; the others must not look like it on a busy machine.
+        let deadline = if expected == "hang" { "10s" } else { "120s" };
+        let (code, report) = report(&library, &[row], deadline);
+        let seen = outcome(&report["rows"][0]["subjects"][0]);
+        let right = seen == expected || expected == "any" && ["fail", "crash"].contains(&seen);
+        if !right || code != 1 {
+            missed.push(format!(
+                "{fault} in {row}: {seen}, not {expected}, exit code {code}: {report}"
+            ));
+        }
+    }
+    assert!(missed.is_empty(), "{}", missed.join("\n"));
+}
+
+#[test]
+fn faults_of_single_calls_are_found() {
+    let (calls, _) = FOUND.split_at(23);
+    found(calls);
+}
+
+#[test]
+fn faults_of_whole_processes_are_found() {
+    let (_, processes) = FOUND.split_at(23);
+    found(processes);
+}
+
+#[test]
+fn the_sound_shim_passes_those_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let sound = shim(folder.path(), "sound.so", "SOUND");
+    let rows: BTreeSet<&str> = FOUND.iter().map(|(_, row, _)| *row).collect();
+    let rows: Vec<&str> = rows.into_iter().collect();
+    let (code, report) = report(&sound, &rows, "120s");
+    assert_eq!(code, 0, "{}", report["findings"]);
+    for row in report["rows"].as_array().unwrap() {
+        let seen = outcome(&row["subjects"][0]);
+        assert!(["pass", "not-offered"].contains(&seen), "{}: {seen}", row["name"]);
+    }
+    assert_eq!(report["rows"].as_array().unwrap().len(), rows.len());
+}
+
+#[test]
+fn every_end_of_a_mistake_is_told_from_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    for &(fault, expected) in SCORED {
+        let library = shim(folder.path(), &format!("{}.so", fault.to_lowercase()), fault);
+        let deadline = if expected == "hang" { "5s" } else { "120s" };
+        let (code, report) = report(&library, &[TWICE], deadline);
+        let score = &report["mistakes"][0]["subjects"][0]["score"];
+        assert_eq!(score["end"], expected, "{fault}: {score}");
+        // A shim promises nothing.
+        assert_eq!(code, 0, "{fault}: {report}");
+    }
+}
+
+#[test]
+fn who_kills_every_program_fails_the_twins() {
+    let folder = tempfile::tempdir().unwrap();
+    let library = shim(folder.path(), "accuses.so", "ACCUSES");
+    let (code, report) = report(&library, &["twin/double-free-immediate/8B"], "120s");
+    assert_eq!(outcome(&report["mistakes"][0]["subjects"][0]["twin"]), "crash");
+    assert_eq!((code, report["findings"].as_array().unwrap().len()), (1, 1), "{report}");
+}
+
+/// The library that promises to report is judged: silence is a finding.
+#[test]
+fn who_promises_reports_is_held_to_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, report) = report(&shim(folder.path(), "libdrystone.so", "SILENT"), &[TWICE], "120s");
+    assert_eq!(code, 1, "{report}");
+    assert_eq!(report["findings"][0]["row"], TWICE);
+}
