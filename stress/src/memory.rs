@@ -113,8 +113,11 @@ impl Shard {
             if chunk.is_null() {
                 return chunk;
             }
+            // It becomes resident as it is cut.
+            USED.fetch_sub(CHUNK, Ordering::Relaxed);
             (self.fresh, self.fresh_bytes) = (chunk, CHUNK);
         }
+        USED.fetch_add(size, Ordering::Relaxed);
         let block = self.fresh;
         // SAFETY: `size` bytes from `fresh` are left in the chunk, so the sum stays within it.
         self.fresh = unsafe { block.add(size) };
@@ -131,6 +134,15 @@ impl Shard {
     }
 }
 
+/// Bytes that the harness has used for itself, ever: what was cut from chunks, and mappings of their own. Relaxed: a
+/// figure, which orders nothing.
+static USED: AtomicUsize = AtomicUsize::new(0);
+
+/// Bytes of this process's memory that are the harness's, as far as they may be resident.
+pub fn used() -> usize {
+    USED.load(Ordering::Relaxed)
+}
+
 /// Maps fresh zeroed pages; null when the OS refuses.
 fn map(bytes: usize) -> *mut u8 {
     // SAFETY: a new private anonymous mapping at an address of the kernel's choice touches nothing
@@ -145,13 +157,18 @@ fn map(bytes: usize) -> *mut u8 {
             0,
         )
     };
-    if start == libc::MAP_FAILED { null_mut() } else { start.cast() }
+    if start == libc::MAP_FAILED {
+        return null_mut();
+    }
+    USED.fetch_add(bytes, Ordering::Relaxed);
+    start.cast()
 }
 
 /// # Safety
 /// `start..start + bytes` is whole pages of ours, mapped by [`map`], and no longer used.
 unsafe fn unmap(start: *mut u8, bytes: usize) {
     if bytes > 0 {
+        USED.fetch_sub(bytes, Ordering::Relaxed);
         // SAFETY: the caller says that the pages are ours and unused.
         unsafe { libc::munmap(start.cast(), bytes) };
     }
@@ -226,7 +243,12 @@ unsafe impl GlobalAlloc for HarnessMemory {
                 let (old, new) = (whole_pages(layout.size()), whole_pages(new_size));
                 // SAFETY: the block is a whole mapping of `old` bytes of ours; it may move.
                 let moved = unsafe { libc::mremap(block.cast(), old, new, libc::MREMAP_MAYMOVE) };
-                if moved == libc::MAP_FAILED { null_mut() } else { moved.cast() }
+                if moved == libc::MAP_FAILED {
+                    return null_mut();
+                }
+                USED.fetch_add(new, Ordering::Relaxed);
+                USED.fetch_sub(old, Ordering::Relaxed);
+                moved.cast()
             }
             _ => {
                 // SAFETY: both layouts are the caller's; old and new block are distinct and hold

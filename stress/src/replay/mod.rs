@@ -77,7 +77,7 @@ pub fn attempt(
         None => free(record),
     };
     while attempts.tries < tries && !stop.is_set() {
-        let outcome = supervisor.job(&job, stop, &mut |_, _| {})?;
+        let outcome = supervisor.job(&job, stop, &mut |_, _, _| {})?;
         if outcome.cut_short && outcome.finding.is_none() {
             break;
         }
