@@ -22,6 +22,7 @@ use crate::exit;
 use crate::join;
 use crate::progress::Bar;
 use crate::record::{Begin, Writer};
+use crate::refuse;
 use crate::replay;
 use crate::report;
 use crate::spec::Workload;
@@ -40,6 +41,9 @@ pub fn main(subjects: &[Subject]) -> ExitCode {
     }
     if let Some(code) = conform::tool::main(&arguments) {
         return code.into();
+    }
+    if arguments.get(1).is_some_and(|first| first == "refuse") {
+        return refuse::tool::main(&arguments[1..], subjects).into();
     }
     if let Some(code) = on_findings(&arguments) {
         return code.into();
