@@ -17,6 +17,7 @@
 //! | [`alarm`], [`finding`], [`last_words`], [`protocol`], [`tally`] | wrong answers and counts, and how they travel |
 //! | [`report`], [`progress`], [`human`] | what is printed |
 //! | [`bench`](mod@bench) | `cargo stress bench`, the benchmark runner |
+//! | [`programs`] | `cargo stress programs`: real programs with an allocator preloaded |
 //! | [`conform`] | `cargo stress conform`, the conformance suite |
 //! | [`memory`] | the harness's own allocator, installed in every binary that links this |
 #![warn(missing_docs)]
@@ -36,6 +37,7 @@ pub mod last_words;
 pub mod linked;
 pub mod memory;
 pub mod nearest;
+pub mod programs;
 pub mod progress;
 pub mod protocol;
 pub mod report;

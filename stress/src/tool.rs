@@ -17,6 +17,7 @@ use crate::child;
 use crate::cli::{Options, Plan};
 use crate::conform;
 use crate::exit;
+use crate::programs;
 use crate::progress::Bar;
 use crate::report;
 use crate::spec::Workload;
@@ -34,6 +35,9 @@ pub fn main(subjects: &[Subject]) -> ExitCode {
         return code.into();
     }
     if let Some(code) = conform::tool::main(&arguments) {
+        return code.into();
+    }
+    if let Some(code) = programs::tool::main(&arguments) {
         return code.into();
     }
     let options = Options::parse_from(arguments);
