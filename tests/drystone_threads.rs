@@ -10,6 +10,7 @@ use std::ptr;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use drystone::{Engine, FutexLock, Mmap, Probe};
 use heaps::{Claim, engine};
@@ -350,6 +351,29 @@ fn double_frees_into_slabs_that_go_back_are_refused() {
     assert_eq!((engine.stats().live_blocks, layers.span_bytes), (0, 0), "{layers:?}");
 }
 
+/// A thread that begins has the slabs of one that has exited: none is made, none changes hands.
+#[test]
+fn an_exited_threads_heap_is_the_next_threads() {
+    let engine = engine(Mmap, Yields, FutexLock::new());
+    let engine = &*engine;
+    let blocks = |count: usize| {
+        thread::scope(|scope| {
+            let exits = scope.spawn(|| {
+                let claim = Claim::new(engine).unwrap();
+                let blocks = (0..count).map(|_| claim.malloc(96)).collect::<Vec<_>>();
+                blocks.into_iter().for_each(|block| claim.free(block));
+            });
+            exits.join().unwrap();
+        });
+    };
+    blocks(1000);
+    let before = engine.layer_stats();
+    (0..100).for_each(|_| blocks(1000));
+    let after = engine.layer_stats();
+    assert_eq!((after.slabs_made, after.heaps), (before.slabs_made, before.heaps));
+    assert_eq!(after.slabs_taken_over, before.slabs_taken_over);
+}
+
 /// What threads left that have exited is used by one that was there before, and goes back.
 #[test]
 fn an_exited_threads_blocks_are_taken_over_by_one_that_stays() {
@@ -370,6 +394,8 @@ fn an_exited_threads_blocks_are_taken_over_by_one_that_stays() {
         });
         exits.join().unwrap()
     });
+    // So long the heap is kept for a thread that begins.
+    thread::sleep(Duration::from_millis(300));
     let before = engine.layer_stats();
     let mine: Vec<*mut u8> = (0..10_000).map(|_| stays.malloc(96)).collect();
     let after = engine.layer_stats();

@@ -24,6 +24,7 @@ const ENGINE: &[&str] = &[
     "heap",
     "span",
     "huge",
+    "late",
     "shared",
     "mod",
     "resize",

@@ -73,6 +73,7 @@ extern "C" fn malloc_slow(size: usize) -> *mut c_void {
 pub unsafe extern "C" fn free_moves(block: *mut c_void) {
     // SAFETY: as the caller promises.
     unsafe { HEAP.free_moves(block.cast()) }
+    HEAP.report_late();
 }
 
 /// # Safety

@@ -25,15 +25,6 @@ use crate::sync::{AtomicBool, AtomicUsize, Cell, FutexLock, Ordering, RawLock};
 static ENGINE: Engine<Mmap, NoProbe, FutexLock> =
     Engine::with_parts(Mmap, NoProbe, FutexLock::new());
 
-/// What threads share that are being torn down: one heap, under a lock of its own.
-static LATE: Late = Late { lock: FutexLock::new(), heap: AtomicUsize::new(0) };
-
-struct Late {
-    lock: FutexLock,
-    /// Address of the heap, or 0. Relaxed: written and read under the lock.
-    heap: AtomicUsize,
-}
-
 /// Freed blocks that wait, if `DRYSTONE_QUARANTINE` asks for it.
 static QUARANTINE: Quarantine = Quarantine::new();
 
@@ -162,10 +153,22 @@ impl Drystone {
         }
     }
 
+    /// As [`free_moves`](Self::free_moves), for a front with a [policy].
+    #[cold]
+    #[inline(never)]
+    unsafe fn free_moves_and_reports(&self, block: *mut u8) {
+        // SAFETY: as the caller promises.
+        unsafe { self.free_moves(block) };
+        self.report_late();
+    }
+
     /// What malloc does when the fast path has no block: all of it.
     #[cold]
     #[inline(never)]
     pub fn malloc_slow(&self, size: usize, align: usize, zero: bool) -> *mut u8 {
+        if !align.is_power_of_two() {
+            return ptr::null_mut();
+        }
         let align = align.max(MIN_ALIGN);
         // SAFETY: the heap is the calling thread's for the time of the call.
         let block = self.with_heap(|heap| unsafe {
@@ -180,23 +183,36 @@ impl Drystone {
     /// As [`malloc`](Self::malloc), at a multiple of `align`, in bytes. Null as well when `align` is not a power of two.
     #[inline]
     pub fn malloc_aligned(&self, size: usize, align: usize) -> *mut u8 {
+        match self.aligned_fast(size, align) {
+            Some(block) => block.as_ptr(),
+            None => self.malloc_slow(size, align, false),
+        }
+    }
+
+    /// A block at this thread's hand of at least `size` bytes at a multiple of `align`, if there is one.
+    #[inline]
+    fn aligned_fast(&self, size: usize, align: usize) -> Option<NonNull<u8>> {
         if align <= MIN_ALIGN && align.is_power_of_two() {
-            return self.malloc(size);
+            return if size <= DIRECT { self.malloc_fast(size) } else { self.malloc_medium(size) };
         }
-        if !align.is_power_of_two() {
-            return ptr::null_mut();
-        }
-        if align <= 4096 && size <= SMALL - align {
+        if align.is_power_of_two() && align <= 4096 && size <= SMALL - align {
             // The multiple that holds the size: its class may have a block at hand that is aligned.
             let class = class_of_small((size.max(1) + align - 1) & !(align - 1));
             if super::classes::size_of(class).is_multiple_of(align) {
                 // SAFETY: the heap is the calling thread's, or the empty one.
-                if let Some(block) = unsafe { (*(*thread::fast()).current(class)).pop() } {
-                    return block.as_ptr();
-                }
+                return unsafe { (*(*thread::fast()).current(class)).pop() };
             }
         }
-        self.malloc_slow(size, align, false)
+        None
+    }
+
+    /// As [`malloc_slow`](Self::malloc_slow), for a front with a [policy]: misuses found late are told.
+    #[cold]
+    #[inline(never)]
+    fn malloc_slow_and_reports(&self, size: usize, align: usize, zero: bool) -> *mut u8 {
+        let block = self.malloc_slow(size, align, zero);
+        self.report_late();
+        block
     }
 
     /// Issues a block of `count * size` bytes, all zero. Null when refused or when the product overflows.
@@ -208,16 +224,23 @@ impl Drystone {
     /// As [`malloc_aligned`](Self::malloc_aligned), all zero. Pages fresh from the OS are not written.
     #[inline]
     pub fn malloc_zeroed(&self, size: usize, align: usize) -> *mut u8 {
-        if align <= MIN_ALIGN {
-            let fast =
-                if size <= DIRECT { self.malloc_fast(size) } else { self.malloc_medium(size) };
-            if let Some(block) = fast {
-                // SAFETY: the block is ours alone until it is returned, and at least `size` bytes long.
-                unsafe { ptr::write_bytes(block.as_ptr(), 0, size) };
-                return block.as_ptr();
-            }
+        match self.zeroed_fast(size, align) {
+            Some(block) => block.as_ptr(),
+            None => self.malloc_slow(size, align, true),
         }
-        self.malloc_slow(size, align, true)
+    }
+
+    /// As [`aligned_fast`](Self::aligned_fast), all zero.
+    #[inline]
+    fn zeroed_fast(&self, size: usize, align: usize) -> Option<NonNull<u8>> {
+        // Above this, the memory may be fresh, which the slow way knows, and need not be written to.
+        if size > SMALL {
+            return None;
+        }
+        let block = self.aligned_fast(size, align)?;
+        // SAFETY: the block is ours alone until it is returned, and at least `size` bytes long.
+        unsafe { ptr::write_bytes(block.as_ptr(), 0, size) };
+        Some(block)
     }
 
     /// Frees the block; null is fine. An error changes nothing.
@@ -273,8 +296,8 @@ impl Drystone {
             }
             ENGINE.try_free(heap, block)
         })
-        // No memory for a heap: a thread that has none, and no memory either, can still mark.
-        .unwrap_or_else(|| unsafe { ENGINE.try_free(&EMPTY.0, block) })
+        // No memory for a heap: such a thread can still mark.
+        .unwrap_or_else(|| unsafe { ENGINE.free_without_heap(block) })
     }
 
     /// Makes the block one of at least `size` bytes, keeping its contents up to the smaller size, in place where it
@@ -434,7 +457,7 @@ impl Drystone {
         match unsafe { self.free_fast(block) } {
             Fast::Done => {}
             // SAFETY: just so.
-            Fast::Moves => unsafe { self.free_moves(block) },
+            Fast::Moves => unsafe { self.free_moves_and_reports(block) },
             // SAFETY: as the caller promises.
             Fast::Slow => unsafe { self.free_or_report(block) },
         }
@@ -460,17 +483,21 @@ impl Drystone {
         }
     }
 
-    /// Runs `f` with the calling thread's heap: its own, or, while the thread is torn down, one that such threads
-    /// share. `None` when there is no memory for one.
+    /// Runs `f` with the calling thread's heap: its own, or, while the thread is torn down, one for this call.
+    /// `None` when there is no memory for one.
     fn with_heap<R>(&self, f: impl FnOnce(&Heap) -> R) -> Option<R> {
         match thread::own() {
-            0 => {}
-            GONE => return LATE.with(f),
+            0 => Some(f(begin_thread()?)),
+            GONE => {
+                let heap = ENGINE.claim()?;
+                let result = f(heap);
+                // SAFETY: claimed above, and not used after this.
+                unsafe { ENGINE.release(heap) };
+                Some(result)
+            }
             // SAFETY: what is neither is the address of the heap that this thread claimed.
-            own => return Some(f(unsafe { &*ptr::with_exposed_provenance(own) })),
+            own => Some(f(unsafe { &*ptr::with_exposed_provenance(own) })),
         }
-        let heap = begin_thread()?;
-        Some(f(heap))
     }
 }
 
@@ -495,8 +522,8 @@ fn begin_thread() -> Option<&'static Heap> {
     Some(heap)
 }
 
-/// Leaves the thread's heap to others: the C library calls it when a thread ends. What the thread allocates and
-/// frees after that goes through [`LATE`].
+/// Leaves the thread's heap to the next: the C library calls it when a thread ends. Each call that the thread
+/// makes after that claims a heap for itself.
 extern "C" fn end_thread(heap: *mut libc::c_void) {
     thread::set(ptr::from_ref(&EMPTY.0).expose_provenance(), GONE);
     // SAFETY: the value of the key is the heap that this thread claimed.
@@ -549,7 +576,6 @@ extern "C" fn at_exit() {
 
 extern "C" fn fork_prepare() {
     START.lock.fork_prepare();
-    LATE.lock.fork_prepare();
     QUARANTINE.lock().fork_prepare();
     ENGINE.fork_prepare();
 }
@@ -559,7 +585,6 @@ extern "C" fn fork_parent() {
     unsafe {
         ENGINE.fork_parent();
         QUARANTINE.lock().fork_parent();
-        LATE.lock.fork_parent();
         START.lock.fork_parent();
     }
 }
@@ -567,30 +592,11 @@ extern "C" fn fork_parent() {
 extern "C" fn fork_child() {
     let own = thread::own();
     // SAFETY: the C library calls it in the child's only thread, the copy of the one that came from
-    // `fork_prepare`. The late heap was under its lock.
+    // `fork_prepare`; which is not in the middle of a call, and so has no other heap than its own.
     unsafe {
-        ENGINE.fork_child(|heap| {
-            heap.addr() == own || heap.addr() == LATE.heap.load(Ordering::Relaxed)
-        });
+        ENGINE.fork_child(|heap| heap.addr() == own);
         QUARANTINE.lock().fork_child();
-        LATE.lock.fork_child();
         START.lock.fork_child();
-    }
-}
-
-impl Late {
-    fn with<R>(&self, f: impl FnOnce(&Heap) -> R) -> Option<R> {
-        self.lock.lock();
-        let mut heap = self.heap.load(Ordering::Relaxed);
-        if heap == 0 {
-            heap = ENGINE.claim().map_or(0, |heap| ptr::from_ref(heap).expose_provenance());
-            self.heap.store(heap, Ordering::Relaxed);
-        }
-        // SAFETY: the address of a heap that nobody else claims; under the lock it is this thread's.
-        let result = (heap != 0).then(|| f(unsafe { &*ptr::with_exposed_provenance(heap) }));
-        // SAFETY: locked above.
-        unsafe { self.lock.unlock() };
-        result
     }
 }
 
@@ -599,12 +605,18 @@ impl Late {
 unsafe impl GlobalAlloc for Drystone {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        self.malloc_aligned(layout.size(), layout.align())
+        match self.aligned_fast(layout.size(), layout.align()) {
+            Some(block) => block.as_ptr(),
+            None => self.malloc_slow_and_reports(layout.size(), layout.align(), false),
+        }
     }
 
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        self.malloc_zeroed(layout.size(), layout.align())
+        match self.zeroed_fast(layout.size(), layout.align()) {
+            Some(block) => block.as_ptr(),
+            None => self.malloc_slow_and_reports(layout.size(), layout.align(), true),
+        }
     }
 
     #[inline]

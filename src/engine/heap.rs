@@ -27,8 +27,11 @@ use crate::sync::{AtomicBool, AtomicUsize, Cell, const_unless_loom};
 /// Full slabs that a refill looks at.
 pub const LOOKS: usize = 8;
 
-/// Bytes of empty slabs that a heap keeps.
-pub const IDLE: usize = 2 << 20;
+/// Bytes of empty slabs that a heap keeps. Under loom none, so that slabs end.
+pub const IDLE: usize = if cfg!(loom) { 0 } else { 2 << 20 };
+
+/// Bytes of empty slabs that a heap keeps while no thread has it.
+pub const IDLE_AT_REST: usize = 512 << 10;
 
 /// Slabs in which others free before the owner looks at all of them.
 pub const PATIENCE: usize = 64;
@@ -125,22 +128,27 @@ impl List {
     }
 }
 
-/// A thread's heap. Lives as long as its engine: a thread's exit leaves it to the next thread.
+/// A thread's heap. Lives as long as its engine: a thread's exit leaves it, whole, to the next thread. If none comes
+/// within [`DECAY`](super::span::DECAY), its slabs become orphans.
 pub struct Heap {
     /// The owner's.
     pub own: Cell<Own>,
     /// In a forked child: the owner was a thread of the parent. Set while the child has one thread.
     pub vanished: AtomicBool,
-    /// Slabs in which others have begun to free since the owner last looked at them all. Relaxed: a hint.
+    /// Slabs in which others have begun to free since the owner last looked at them all. Counted after the slab's
+    /// flag is up (release), and taken before the flags are looked at (acquire): so what is counted is seen.
     pub marked: AtomicUsize,
     /// The next of all heaps; under the span lock, set once.
     pub next: *const Heap,
-    /// No thread has it. Under the span lock.
-    pub idle: Cell<bool>,
+    /// Since when no thread has it, in milliseconds, and at least 1; 0 while one has. Written under the span lock.
+    /// Relaxed: who reads it elsewhere takes the lock before acting on it.
+    pub resting: AtomicUsize,
+    /// The next that no thread has. Under the span lock.
+    pub next_resting: Cell<*const Heap>,
 }
 
-// SAFETY: `own` is touched by the owner alone, `idle` under the span lock, `next` is written before the heap is
-// listed; the rest is atomic.
+// SAFETY: `own` is touched by the owner alone, `next_resting` under the span lock, `next` is written before the heap
+// is listed; the rest is atomic.
 unsafe impl Sync for Heap {}
 
 /// What the owner alone touches.
@@ -184,7 +192,8 @@ const_unless_loom! {
             vanished: AtomicBool::new(false),
             marked: AtomicUsize::new(0),
             next: ptr::null(),
-            idle: Cell::new(false),
+            resting: AtomicUsize::new(0),
+            next_resting: Cell::new(ptr::null()),
         }
     }
 }
@@ -288,7 +297,7 @@ impl Own {
         // SAFETY: as the caller promises. `nothing` is of no class, and stays on no list.
         unsafe {
             if (*before).class() == class {
-                (*before).local.with(|local| local.put(Place::Nowhere));
+                (*before).leave_hand();
                 self.list(before);
             }
         }
@@ -396,10 +405,13 @@ impl Own {
     /// What the owner does when a free says [`Freed::Move`](super::slab::Freed::Move).
     ///
     /// # Safety
-    /// The calling thread owns the heap and `slab`, which is not current.
+    /// The calling thread owns the heap and `slab`.
     pub unsafe fn relist(&mut self, slab: *const Slab) {
         // SAFETY: as the caller promises.
         unsafe {
+            if (*slab).local.with(|local| local.place) == Place::Current {
+                return (*slab).local.with(|local| local.stay_at_hand());
+            }
             self.unlist(slab);
             self.list(slab);
         }

@@ -15,8 +15,10 @@ use crate::sync::Ordering;
 const KEPT: usize = 16;
 const KEPT_BYTES: usize = 32 << 20;
 
-/// Freed blocks that are remembered, for the sake of those who free them again.
-const GRAVES: usize = if cfg!(loom) { 4 } else { 256 };
+/// Freed blocks that are remembered, for the sake of those who free them again: so many sets, to which an address
+/// belongs by its hash, of so many, of which the last freed stay.
+const SETS: usize = if cfg!(loom) { 1 } else { 1024 };
+const WAYS: usize = 8;
 
 /// A mapping without a block.
 #[derive(Clone, Copy, Debug)]
@@ -40,8 +42,8 @@ pub struct Huge {
     kept: [Mapping; KEPT],
     /// Bytes of the kept ones.
     pub kept_bytes: usize,
-    graves: [(usize, usize); GRAVES],
-    dug: usize,
+    /// Start and length; a length of 0 is no grave.
+    graves: [[(usize, usize); WAYS]; SETS],
 }
 
 impl Huge {
@@ -53,8 +55,7 @@ impl Huge {
             bytes: 0,
             kept: [NONE; KEPT],
             kept_bytes: 0,
-            graves: [(0, 0); GRAVES],
-            dug: 0,
+            graves: [[(0, 0); WAYS]; SETS],
         }
     }
 
@@ -99,8 +100,9 @@ impl Huge {
 
     /// Registers the block at `start`.
     pub fn add(&mut self, slab: *const Slab, start: usize, bytes: usize) {
-        for grave in &mut self.graves {
-            if grave.0 < start + bytes && start < grave.0 + grave.1 {
+        // Graves that lie under the rest of the block are not looked for while it is live.
+        for grave in self.graves_of(start) {
+            if grave.0 == start {
                 *grave = (0, 0);
             }
         }
@@ -129,8 +131,9 @@ impl Huge {
         };
         self.count -= 1;
         self.bytes -= bytes;
-        self.graves[self.dug % GRAVES] = (start, bytes);
-        self.dug += 1;
+        let graves = self.graves_of(start);
+        graves.rotate_right(1);
+        graves[0] = (start, bytes);
         // SAFETY: as above. An old pointer to the header finds no block at its address.
         unsafe { (*slab).set_huge(0, 0) };
         Mapping { start: ptr::with_exposed_provenance_mut(start), bytes }
@@ -153,8 +156,18 @@ impl Huge {
     }
 
     /// Bytes of the block that was at `address` and is free.
-    pub fn grave(&self, address: usize) -> Option<usize> {
-        self.graves.iter().find(|grave| grave.0 == address && grave.1 > 0).map(|grave| grave.1)
+    pub fn grave(&mut self, address: usize) -> Option<usize> {
+        self.graves_of(address)
+            .iter()
+            .find(|grave| grave.0 == address && grave.1 > 0)
+            .map(|grave| grave.1)
+    }
+
+    /// The set of graves that `start` belongs to.
+    fn graves_of(&mut self, start: usize) -> &mut [(usize, usize); WAYS] {
+        // Fibonacci hashing of the page's number: Knuth, The Art of Computer Programming, vol. 3, 6.4.
+        let hash = ((start / PAGE) as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+        &mut self.graves[hash as usize % SETS]
     }
 
     /// Gives everything back.

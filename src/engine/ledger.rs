@@ -36,6 +36,7 @@
 //! address legally got it after the store, and one that did not is told apart at the latest when the
 //! owner next looks at the bit: at the hand-out, a sweep, or the slab's end.
 
+use crate::sync::fault::{Fault, planted, unless};
 use crate::sync::{AtomicU16, Ordering};
 
 /// *mine* of a free block that is the last of its list.
@@ -116,7 +117,7 @@ impl Entry {
     /// [`mark`](Self::mark), so that what the freeing thread did to the block is over.
     #[inline(always)]
     pub fn returned_for_good(&self) -> bool {
-        self.theirs.load(Ordering::Acquire) & RETURNED != 0
+        self.theirs.load(unless(Fault::SeenRelaxed, Ordering::Acquire)) & RETURNED != 0
     }
 
     /// The free of a thread that is not the owner. `still` is asked between look and exchange whether
@@ -125,11 +126,11 @@ impl Entry {
     pub fn mark(&self, still: impl FnOnce() -> bool) -> Mark {
         // Acquire: pairs with the owner's release in `take_back` and `bump`. Who sees the count that a
         // taking-back left sees that the block was free then.
-        let theirs = self.theirs.load(Ordering::Acquire);
+        let theirs = self.theirs.load(unless(Fault::MarkAcquiresNothing, Ordering::Acquire));
         if theirs & RETURNED != 0 {
             return if still() { Mark::Refused } else { Mark::Again };
         }
-        let live = self.mine() == LIVE;
+        let live = self.mine() == LIVE || planted(Fault::MarkBlind);
         if !still() {
             return Mark::Again;
         }
@@ -138,7 +139,12 @@ impl Entry {
         }
         // Release: what this thread did to the block is over when the owner sees the bit.
         let marked = theirs | RETURNED;
-        match self.theirs.compare_exchange(theirs, marked, Ordering::AcqRel, Ordering::Relaxed) {
+        if planted(Fault::MarkStored) {
+            self.theirs.store(marked, Ordering::Release);
+            return Mark::Done;
+        }
+        let both = unless(Fault::MarkReleasesNothing, Ordering::AcqRel);
+        match self.theirs.compare_exchange(theirs, marked, both, Ordering::Relaxed) {
             Ok(_) => Mark::Done,
             Err(_) => Mark::Again,
         }
@@ -148,18 +154,28 @@ impl Entry {
     /// A plain store, not an exchange: while the bit is set nobody else writes here.
     #[inline]
     pub fn take_back(&self) {
-        let count = self.theirs.load(Ordering::Relaxed).wrapping_add(1) & !RETURNED;
-        self.theirs.store(count, Ordering::Release);
+        let count = counted(self.theirs.load(Ordering::Relaxed));
+        self.theirs.store(count, unless(Fault::TakeBackRelaxed, Ordering::Release));
     }
 
     /// The owner ends the entry's use: counts, whatever the bit says, and clears it; true when it was
     /// set. An exchange, since a mark may come at any moment up to it.
     pub fn bump(&self) -> bool {
         let seen = self.theirs.load(Ordering::Relaxed);
-        let next = (seen & !RETURNED).wrapping_add(1) & !RETURNED;
+        let next = counted(seen);
+        if planted(Fault::BumpStored) {
+            self.theirs.store(next, Ordering::Release);
+            return seen & RETURNED != 0;
+        }
         // The count is the owner's to change, so only the bit can differ from what was seen.
         self.theirs.swap(next, Ordering::AcqRel) & RETURNED != 0
     }
+}
+
+/// *theirs* after another taking-back: the bit is clear, the count one more.
+#[inline(always)]
+fn counted(theirs: u16) -> u16 {
+    theirs.wrapping_add(u16::from(!planted(Fault::Uncounted))) & !RETURNED
 }
 
 /// Whether any entry of the group that starts at `first` has its returned bit set: what a sweep asks before it

@@ -22,6 +22,7 @@ pub mod classes;
 pub mod front;
 mod heap;
 mod huge;
+mod late;
 pub mod ledger;
 mod pages;
 #[cfg(not(loom))]
@@ -40,15 +41,17 @@ use core::ptr;
 use crate::misuse::{BlockState, Found, Misuse, MisuseKind};
 use crate::os::{Mmap, Os, PAGE};
 use crate::probe::{NoProbe, Probe};
-use crate::sync::{AtomicBool, AtomicUsize, Cell, FutexLock, Ordering, RawLock, const_unless_loom};
+use crate::sync::fault::{Fault, planted};
+use crate::sync::{
+    AtomicBool, AtomicUsize, Cell, FutexLock, Ordering, RawLock, const_unless_loom, look_again,
+};
 use classes::{CLASSES, LARGEST};
 pub use heap::Heap;
-use heap::{IDLE, Own, PATIENCE, bytes_of, new_heap};
+use heap::{IDLE, IDLE_AT_REST, Own, PATIENCE, bytes_of, new_heap};
 use huge::{Mapping, mapping_bytes};
-use ledger::Mark;
 use pages::Pages;
-use shared::{LATE, Shared, has_vanished};
-use slab::{Freed, HUGE, NOBODY, ORPHANED, Place, Slab, nothing};
+use shared::{Shared, has_vanished};
+use slab::{Freed, HUGE, Marked, NOBODY, ORPHANED, Place, Slab, nothing};
 
 /// The alignment of every block, in bytes.
 pub const MIN_ALIGN: usize = 16;
@@ -74,10 +77,15 @@ const fn no_slab() -> *const Slab {
     &raw const NOTHING.0
 }
 
-/// As above. Loom has no statics of its types; one per heap does as well.
+#[cfg(loom)]
+loom::thread_local! {
+    static NOTHING: &'static Slab = Box::leak(Box::new(nothing()));
+}
+
+/// As above. Loom has no statics of its types; one per thread does as well.
 #[cfg(loom)]
 fn no_slab() -> *const Slab {
-    Box::leak(Box::new(nothing()))
+    NOTHING.with(|&nothing| ptr::from_ref(nothing))
 }
 
 /// The allocator, without its front. See the [module](self).
@@ -96,6 +104,8 @@ pub struct Engine<O: Os = Mmap, P: Probe = NoProbe, L: RawLock = FutexLock> {
     /// This process is a forked child, and there may be vanished owners. Relaxed: set while there is one
     /// thread.
     forked: AtomicBool,
+    /// See [`has_stayed`](Self::has_stayed). Relaxed: stands alone.
+    stayed: AtomicBool,
     /// Relaxed: a count.
     misuses: AtomicUsize,
 }
@@ -124,6 +134,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 late: AtomicBool::new(false),
                 timed: AtomicBool::new(false),
                 forked: AtomicBool::new(false),
+                stayed: AtomicBool::new(false),
                 misuses: AtomicUsize::new(0),
             }
         }
@@ -134,17 +145,17 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     /// A heap for the calling thread: one that an exited thread has left, or a new one. `None` when
     /// the OS has no memory for it. Give it back with [`release`](Self::release).
     pub fn claim(&self) -> Option<&Heap> {
-        self.locked(|shared| {
-            let mut heap = shared.heaps;
-            while !heap.is_null() {
-                // SAFETY: heaps live as long as the engine; `idle` is the lock's.
-                unsafe {
-                    if (*heap).idle.with(|idle| core::mem::replace(idle, false)) {
-                        return Some(&*heap);
-                    }
-                    heap = (*heap).next;
+        if let Some(heap) = self.locked(Shared::wake_heap) {
+            // SAFETY: heaps live as long as the engine, and this one is the caller's now.
+            unsafe {
+                // What was freed meanwhile comes before memory that was never used.
+                if (*heap).marked.swap(0, Ordering::Acquire) > 0 {
+                    (*heap).own.with(|own| self.sweep_flagged(own));
                 }
+                return Some(&*heap);
             }
+        }
+        self.locked(|shared| {
             let place = shared.cut(&self.os, size_of::<Heap>())?.cast::<Heap>();
             let mut heap = new_heap(no_slab());
             heap.next = shared.heaps;
@@ -162,12 +173,46 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         self.locked(|shared| !shared.heaps.is_null())
     }
 
-    /// Leaves the heap's slabs to other threads: the empty ones go back, the others wait for whoever
-    /// frees into them or needs their class.
+    /// Leaves the heap, with its slabs, to the next thread that claims one. What others freed comes back first, if
+    /// there is anything, so that misuses are told with the thread's end.
     ///
     /// # Safety
     /// The calling thread claimed `heap`, and does not use it after this.
     pub unsafe fn release(&self, heap: &Heap) {
+        // SAFETY: the owner's.
+        unsafe {
+            heap.own.with(|own| {
+                if heap.marked.swap(0, Ordering::Acquire) > 0 {
+                    self.sweep_flagged(own);
+                }
+                self.drop_idle_large(own);
+                self.bound_idle(own, IDLE_AT_REST);
+            });
+        }
+        let now = self.os.milliseconds();
+        self.locked(|shared| {
+            shared.rest(heap, now, false);
+            self.hint(shared);
+        });
+    }
+
+    /// Makes orphans of the slabs of all heaps that have rested for at least `age` milliseconds.
+    #[cold]
+    fn dissolve(&self, age: u64) {
+        let latest = self.os.milliseconds().saturating_sub(age).max(u64::from(age == 0));
+        while let Some(heap) = self.locked(|shared| shared.take_resting(latest)) {
+            // SAFETY: heaps live as long as the engine, and nobody else has this one now.
+            unsafe { self.orphan_all(&*heap) };
+            self.locked(|shared| shared.rest(heap, 0, true));
+        }
+    }
+
+    /// Leaves the heap's slabs to other threads: the empty ones go back, the others wait for whoever
+    /// frees into them or needs their class.
+    ///
+    /// # Safety
+    /// The calling thread owns the heap.
+    unsafe fn orphan_all(&self, heap: &Heap) {
         // SAFETY: the owner's.
         unsafe {
             heap.own.with(|own| {
@@ -177,7 +222,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 own.each(|own, slab| {
                     own.unlist(slab);
                     if (*slab).flagged() {
-                        (*slab).sweep(|address| self.found_late(address, slab));
+                        self.sweep(slab);
                     }
                     if (*slab).local.with(|local| local.taken()) == 0 {
                         self.give_back(slab);
@@ -185,11 +230,11 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                     }
                     let emptied = self.locked(|shared| {
                         shared.orphan(slab);
-                        // A mark that came after the sweep: either it is seen here, or its thread,
-                        // which looks at the owner after its mark, sees that there is none.
+                        // A mark that came after the sweep: either its flag is seen here, or its thread, which
+                        // looks at the owner after it raised the flag, sees that there is none.
                         crate::sync::fence(Ordering::SeqCst);
-                        if (*slab).flagged() {
-                            (*slab).sweep(|address| shared.note_late(double_free(address, slab)));
+                        if (*slab).flagged() && !planted(Fault::ReleaseBlind) {
+                            self.sweep_locked(shared, slab);
                         }
                         let empty = (*slab).local.with(|local| local.taken()) == 0;
                         if empty {
@@ -202,12 +247,9 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                     }
                 });
             });
+            heap.marked.store(0, Ordering::Relaxed);
         }
-        self.locked(|shared| {
-            // SAFETY: `idle` is the lock's.
-            unsafe { heap.idle.with(|idle| *idle = true) };
-            self.hint(shared);
-        });
+        self.locked(|shared| self.hint(shared));
     }
 
     // ---- Blocks ----------------------------------------------------------------------------------
@@ -296,7 +338,21 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     unsafe fn new_slab(&self, heap: &Heap, own: &mut Own, class: usize) -> Option<bool> {
         // SAFETY: the owner's, throughout; what comes from `shared` is nobody else's.
         unsafe {
-            if let Some(slab) = self.locked(|shared| shared.adopt(class, heap)) {
+            let now = self.os.milliseconds();
+            let adopt = || {
+                self.locked(|shared| {
+                    let slab = shared.adopt(class, heap);
+                    (slab, shared.rests_since(now.saturating_sub(span::DECAY)))
+                })
+            };
+            let adopted = match adopt() {
+                (None, true) => {
+                    self.dissolve(span::DECAY);
+                    adopt().0
+                }
+                (slab, _) => slab,
+            };
+            if let Some(slab) = adopted {
                 self.sweep(slab);
                 own.make_current(slab);
                 return match (*slab).local.with(|local| local.has_free()) {
@@ -348,32 +404,80 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 return unsafe { self.free_own(heap, slab, address) };
             }
             if owner == NOBODY {
-                continue; // retired since the look at the map
+                look_again(); // retired since the look at the map
+                continue;
             }
             if owner == ORPHANED || has_vanished(owner) {
                 // SAFETY: the calling thread owns the heap.
                 unsafe { self.take_over(heap, slab) };
                 continue;
             }
-            let flagged = header.flagged();
             match header.mark(address, &self.probe) {
-                Mark::Again => continue,
-                Mark::Refused => return self.refuse(judge_block(slab, address)),
-                Mark::Done => {
-                    if !flagged && !cfg!(loom) {
-                        // SAFETY: neither of the two marks, so a heap's address; heaps live as long as
-                        // the engine.
-                        let owner = unsafe { &*ptr::with_exposed_provenance::<Heap>(owner) };
-                        owner.marked.fetch_add(1, Ordering::Relaxed);
-                    }
-                    // If the owner exits at this moment: see `release`.
-                    if header.owner.load(Ordering::Relaxed) == ORPHANED {
-                        // SAFETY: as above.
-                        unsafe { self.take_over(heap, slab) };
-                    }
+                Marked::Again => look_again(),
+                Marked::Refused => return self.refuse(judge_block(slab, address)),
+                marked => {
+                    // SAFETY: the calling thread owns the heap; an owner was read.
+                    unsafe { self.after_mark(heap, header, owner, marked) };
                     return Ok(());
                 }
             }
+        }
+    }
+
+    /// What is left to do after the free of another's block has taken effect.
+    ///
+    /// # Safety
+    /// The calling thread owns `heap`; `owner` was read from the slab before, and named a heap.
+    #[inline]
+    unsafe fn after_mark(&self, heap: &Heap, slab: &Slab, owner: usize, marked: Marked) {
+        if marked == Marked::First {
+            // SAFETY: heaps live as long as the engine.
+            let owner = unsafe { &*ptr::with_exposed_provenance::<Heap>(owner) };
+            // Release: the flag is up.
+            owner.marked.fetch_add(1, Ordering::Release);
+            let resting = owner.resting.load(Ordering::Relaxed) as u64;
+            if resting != 0 && self.os.milliseconds().saturating_sub(resting) >= span::DECAY {
+                self.dissolve(span::DECAY);
+            }
+        }
+        // If the owner leaves the slab at this moment: see `orphan_all`.
+        if slab.owner.load(Ordering::Relaxed) == ORPHANED && !planted(Fault::OwnerUnseen) {
+            // SAFETY: as the caller promises.
+            unsafe { self.take_over(heap, slab) };
+        }
+    }
+
+    /// The free of a thread that can get no heap: a mark, wherever the block lies, for the next owner to find.
+    ///
+    /// # Safety
+    /// As [`try_free`](Self::try_free), but for the heap.
+    pub unsafe fn free_without_heap(&self, block: *mut u8) -> Result<(), Misuse> {
+        if block.is_null() {
+            return Ok(());
+        }
+        let address = block.expose_provenance();
+        loop {
+            let slab = self.pages.slab_at(address);
+            if slab.is_null() {
+                return self.refuse(self.judge_nowhere(address));
+            }
+            // SAFETY: headers live as long as the engine.
+            let header = unsafe { &*slab };
+            if header.class() == HUGE {
+                return self.free_huge(address);
+            }
+            if header.owner.load(Ordering::Acquire) == NOBODY {
+                look_again(); // retired since the look at the map
+                continue;
+            }
+            return match header.mark(address, &self.probe) {
+                Marked::Again => {
+                    look_again();
+                    continue;
+                }
+                Marked::Refused => self.refuse(judge_block(slab, address)),
+                Marked::Done | Marked::First => Ok(()),
+            };
         }
     }
 
@@ -388,24 +492,18 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         // SAFETY: headers live as long as the engine.
         let slab = unsafe { &*self.pages.slab_near(address) };
         let owner = slab.owner.load(Ordering::Acquire);
-        let flagged = slab.flagged();
         if owner <= ORPHANED
             || owner == ptr::from_ref(heap).addr()
             || self.forked.load(Ordering::Relaxed)
-            || slab.mark(address, &self.probe) != Mark::Done
         {
             return false;
         }
-        if !flagged {
-            // SAFETY: neither of the two marks, so a heap's address; heaps live as long as the engine.
-            let owner = unsafe { &*ptr::with_exposed_provenance::<Heap>(owner) };
-            owner.marked.fetch_add(1, Ordering::Relaxed);
+        let marked = slab.mark(address, &self.probe);
+        if matches!(marked, Marked::Again | Marked::Refused) {
+            return false;
         }
-        // If the owner exits at this moment: see `release`.
-        if slab.owner.load(Ordering::Relaxed) == ORPHANED {
-            // SAFETY: the calling thread owns the heap.
-            unsafe { self.take_over(heap, slab) };
-        }
+        // SAFETY: the calling thread owns the heap; an owner was read.
+        unsafe { self.after_mark(heap, slab, owner, marked) };
         true
     }
 
@@ -465,11 +563,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 (header.start() == address).then(|| header.size.load(Ordering::Relaxed))
             });
             let Some(size) = size else { return self.refuse(self.judge_nowhere(address)) };
-            // SAFETY: every header has an entry.
-            if unsafe { header.entry(0) }.mine() == ledger::WAITING {
-                let mut misuse = double_free(address, slab);
-                misuse.found = Found::AtCall;
-                return self.refuse(misuse);
+            if header.is_held() {
+                return self.refuse(self.judge_nowhere(address));
             }
             return Ok(size);
         }
@@ -493,6 +588,12 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 heap.own.with(|own| {
                     own.list(slab);
                     self.bound_idle(own, IDLE);
+                    // A thread that only takes over would else never look at what it has.
+                    own.refills = own.refills.wrapping_add(1);
+                    if own.refills % TICK == TICK - 1 {
+                        own.refills = own.refills.wrapping_add(1);
+                        self.tick(heap, own);
+                    }
                 });
             }
         }
@@ -505,6 +606,17 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     unsafe fn sweep(&self, slab: *const Slab) -> bool {
         // SAFETY: as the caller promises.
         unsafe { (*slab).sweep(|address| self.found_late(address, slab)) > 0 }
+    }
+
+    /// As [`sweep`](Self::sweep), of a slab that nobody owns, under the span lock.
+    ///
+    /// # Safety
+    /// Nobody owns `slab`.
+    unsafe fn sweep_locked(&self, shared: &mut Shared, slab: *const Slab) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            (*slab).sweep(|address| shared.note_late(&self.os, double_free(address, slab)));
+        }
     }
 
     /// Gives the oldest empty slabs back until at most `bound` bytes of them are left.
@@ -545,11 +657,12 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         // SAFETY: the owner's.
         unsafe {
             if is_time {
+                own.looked = now;
                 self.drop_idle_large(own);
             }
-            if is_time || marked >= own.patience {
-                own.looked = now;
-                heap.marked.store(0, Ordering::Relaxed);
+            if marked >= own.patience || is_time && marked > 0 {
+                // Acquire: pairs with the release in `after_mark`.
+                heap.marked.swap(0, Ordering::Acquire);
                 let empty = self.sweep_flagged(own);
                 // Slabs of which little comes back are not worth so many looks.
                 let worth = empty >= marked / 4;
@@ -560,6 +673,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             // However busy the heap is, it takes the lock for this a few times a second.
             return;
         }
+        self.dissolve(span::DECAY);
         self.locked(|shared| {
             let before = shared.spans.decayed;
             shared.spans.decay(&self.os);
@@ -592,8 +706,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             let current = own.current[class];
             // SAFETY: the owner's.
             unsafe {
-                if (*current).class() == class && (*current).local.with(|local| local.taken()) == 0
-                {
+                if (*current).class() == class && (*current).taken_at_hand() == 0 {
                     own.drop_current(class, no_slab());
                 }
                 self.bound_idle(own, IDLE);
@@ -609,6 +722,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             self.drop_idle_large(own);
             self.bound_idle(own, 0);
         }
+        self.dissolve(0);
         self.locked(|shared| {
             shared.huge.drop_kept(&self.os);
             shared.spans.release_empty(&self.os);
@@ -621,6 +735,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     /// # Safety
     /// The calling thread owns `heap`.
     pub unsafe fn trim(&self, heap: &Heap) -> usize {
+        self.dissolve(0);
         // SAFETY: the owner's; orphans are the lock's.
         unsafe {
             heap.own.with(|own| {
@@ -635,28 +750,25 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 });
                 self.bound_idle(own, 0);
             });
-            // Orphans: swept under the lock, where nobody can take them over.
-            loop {
-                let empty = self.locked(|shared| {
-                    let mut found: *const Slab = ptr::null();
-                    shared.each_orphan(|shared, slab| {
-                        if found.is_null() {
-                            if (*slab).flagged() {
-                                (*slab)
-                                    .sweep(|address| shared.note_late(double_free(address, slab)));
-                            }
-                            if (*slab).local.with(|local| local.taken()) == 0 {
-                                shared.unlist_orphan(slab, heap);
-                                found = slab;
-                            }
-                        }
-                    });
-                    found
+            // Orphans: swept under the lock, where nobody can take them over. The empty ones come off as a chain.
+            let mut empty = self.locked(|shared| {
+                let mut first: *const Slab = ptr::null();
+                shared.each_orphan(|shared, slab| {
+                    if (*slab).flagged() {
+                        self.sweep_locked(shared, slab);
+                    }
+                    if (*slab).local.with(|local| local.taken()) == 0 {
+                        shared.unlist_orphan(slab, heap);
+                        (*slab).local.with(|local| local.next = first);
+                        first = slab;
+                    }
                 });
-                if empty.is_null() {
-                    break;
-                }
+                first
+            });
+            while !empty.is_null() {
+                let next = (*empty).local.with(|local| local.next);
                 self.give_back(empty);
+                empty = next;
             }
         }
         self.locked(|shared| {
@@ -718,7 +830,9 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     #[cold]
     fn free_huge(&self, address: usize) -> Result<(), Misuse> {
         let mapping = self.locked(|shared| {
-            let slab = self.huge_at(address)?;
+            // One that waits in quarantine, or that another thread is moving, is not live.
+            // SAFETY: headers live as long as the engine, and every one has an entry.
+            let slab = self.huge_at(address).filter(|&slab| unsafe { !(*slab).is_held() })?;
             let mapping = shared.huge.remove(slab);
             self.pages.set(address, 1, ptr::null());
             shared.pool(slab);
@@ -765,10 +879,15 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             let ours = shared.spans.contains(address);
             if let Some(slab) = shared.huge.around(address) {
                 // SAFETY: headers live as long as the engine.
-                let size = Some(unsafe { (*slab).size.load(Ordering::Relaxed) });
-                return misuse(interior(address), size, BlockState::Live);
+                let slab = unsafe { &*slab };
+                let size = Some(slab.size.load(Ordering::Relaxed));
+                // At its start lies a block that waits, or one that was freed and issued since the look.
+                return match slab.start() == address {
+                    true => misuse(MisuseKind::DoubleFree, size, BlockState::Free),
+                    false => misuse(interior(address), size, BlockState::Live),
+                };
             }
-            match shared.huge.grave(address) {
+            match shared.huge.grave(address).filter(|_| !ours) {
                 Some(size) => misuse(MisuseKind::DoubleFree, Some(size), BlockState::Returned),
                 None if ours && address.is_multiple_of(MIN_ALIGN) => {
                     misuse(MisuseKind::DoubleFree, None, BlockState::Returned)
@@ -782,13 +901,13 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     #[cold]
     fn found_late(&self, address: usize, slab: *const Slab) {
         self.locked(|shared| {
-            shared.note_late(double_free(address, slab));
+            shared.note_late(&self.os, double_free(address, slab));
             self.hint(shared);
         });
     }
 
     fn hint(&self, shared: &Shared) {
-        self.late.store(shared.late.iter().any(Option::is_some), Ordering::Relaxed);
+        self.late.store(!shared.late.is_empty(), Ordering::Relaxed);
     }
 
     /// Whether misuses found late wait to be told.
@@ -803,6 +922,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     /// # Safety
     /// The calling thread owns `heap`.
     pub unsafe fn sweep_all(&self, heap: &Heap, hook: impl FnMut(&Misuse)) -> usize {
+        self.dissolve(0);
         // SAFETY: the owner's; orphans are the lock's.
         unsafe {
             heap.own.with(|own| {
@@ -818,22 +938,27 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             });
             self.locked(|shared| {
                 shared.each_orphan(|shared, slab| {
-                    (*slab).sweep(|address| shared.note_late(double_free(address, slab)));
+                    self.sweep_locked(shared, slab);
                 });
+                self.hint(shared);
             });
         }
         self.tell_late(hook)
     }
 
-    /// Hands the misuses found late, and not yet told, to `hook`, outside the lock. Returns how many. At
-    /// most 8 wait; the rest is only counted.
+    /// Hands the misuses found late, and not yet told, to `hook`, outside the lock. Returns how many.
     #[cold]
     pub fn tell_late(&self, mut hook: impl FnMut(&Misuse)) -> usize {
-        let late = self.locked(|shared| {
-            self.late.store(false, Ordering::Relaxed);
-            core::mem::replace(&mut shared.late, [None; LATE])
-        });
-        late.iter().flatten().map(&mut hook).count()
+        let mut told = 0;
+        while self.has_late() {
+            let batch = self.locked(|shared| {
+                let batch = shared.late.take();
+                self.hint(shared);
+                batch
+            });
+            told += batch.iter().flatten().map(&mut hook).count();
+        }
+        told
     }
 
     // ---- The lock --------------------------------------------------------------------------------
@@ -866,7 +991,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             while !heap.is_null() {
                 // SAFETY: heaps live as long as the engine; there is one thread.
                 unsafe {
-                    if !mine(heap) && !(*heap).idle.with(|idle| *idle) {
+                    if !mine(heap) && (*heap).resting.load(Ordering::Relaxed) == 0 {
                         (*heap).vanished.store(true, Ordering::Relaxed);
                     }
                     heap = (*heap).next;

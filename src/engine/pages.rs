@@ -18,31 +18,35 @@
 //! A leaf is mapped when the first slab lies in it, and stays. Nothing here reads the address itself, so
 //! a wild pointer costs no more than a look.
 //!
-//! The atomics are core's, not `sync`'s: under loom 32,768 of them would be too many, and no block's
-//! fate hangs on their order alone. An entry is set after its slab is whole (release; lookups acquire),
-//! and cleared before the slab is retired; a lookup that comes in between is caught by the ledger's
-//! count.
+//! An entry is set after its slab is whole (release; lookups acquire), and cleared before the slab is
+//! retired; a lookup that comes in between is caught by the ledger's count.
+//!
+//! Under loom, to which each atomic costs, there are a few entries and no tree: a model uses a few units of one
+//! arena.
 
 use core::ptr;
-use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 use super::classes::UNIT;
 use super::slab::{Slab, nothing};
 use crate::os::Os;
-use crate::sync::const_unless_loom;
+use crate::sync::{AtomicPtr, AtomicUsize, Ordering};
 
 /// Bits of an address that can differ in a program's half of the address space.
+#[cfg(not(loom))]
 const ADDRESS_BITS: u32 = if cfg!(target_arch = "x86_64") { 47 } else { 48 };
+#[cfg(not(loom))]
 const LEAF_BITS: u32 = 16;
 const UNIT_BITS: u32 = UNIT.trailing_zeros();
 /// One more than there can be: a bound that is no power of two is checked by one comparison of the index, which is
 /// needed anyway.
+#[cfg(not(loom))]
 const TOP: usize = (1 << (ADDRESS_BITS - LEAF_BITS - UNIT_BITS)) + 1;
 
+#[cfg(not(loom))]
 struct Leaf([AtomicPtr<Slab>; 1 << LEAF_BITS]);
 
 /// Entries of the table in front. Under loom few: a model makes many maps.
-const NEAR: usize = if cfg!(loom) { 1 << 4 } else { 1 << 20 };
+const NEAR: usize = if cfg!(loom) { 1 << 3 } else { 1 << 20 };
 
 /// The map: 8.25 MiB of zero, of which pages in use are resident.
 #[repr(C)]
@@ -50,7 +54,10 @@ pub struct Pages {
     /// What entry 0 of `near` stands for: a slab that nobody owns.
     nothing: Slab,
     near: [AtomicUsize; NEAR],
+    #[cfg(not(loom))]
     top: [AtomicPtr<Leaf>; TOP],
+    #[cfg(loom)]
+    units: [AtomicPtr<Slab>; NEAR],
 }
 
 /// The same number, of which the compiler knows no more: else it keeps the two summands apart, and adds
@@ -68,14 +75,23 @@ fn opaque(mut number: usize) -> usize {
 }
 
 impl Pages {
-    const_unless_loom! {
-        /// An empty map.
-        pub fn new() -> Pages {
-            Pages {
-                nothing: nothing(),
-                near: [const { AtomicUsize::new(0) }; NEAR],
-                top: [const { AtomicPtr::new(ptr::null_mut()) }; TOP],
-            }
+    /// An empty map.
+    #[cfg(not(loom))]
+    pub const fn new() -> Pages {
+        Pages {
+            nothing: nothing(),
+            near: [const { AtomicUsize::new(0) }; NEAR],
+            top: [const { AtomicPtr::new(ptr::null_mut()) }; TOP],
+        }
+    }
+
+    /// As above.
+    #[cfg(loom)]
+    pub fn new() -> Pages {
+        Pages {
+            nothing: nothing(),
+            near: core::array::from_fn(|_| AtomicUsize::new(0)),
+            units: core::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())),
         }
     }
 
@@ -92,21 +108,32 @@ impl Pages {
     /// The slab that the unit at `address` belongs to, or null.
     #[inline(always)]
     pub fn slab_at(&self, address: usize) -> *const Slab {
-        let top = address >> (LEAF_BITS + UNIT_BITS);
-        if top >= TOP {
-            return ptr::null();
-        }
-        // Acquire: pairs with the release in `leaf`; the leaf's zeroes are the kernel's.
-        let leaf = self.top[top].load(Ordering::Acquire);
+        // Acquire: pairs with the release in `set`: the slab is whole.
+        self.entry(address).map_or(ptr::null(), |entry| entry.load(Ordering::Acquire).cast_const())
+    }
+
+    /// The entry of the unit at `address`, if its leaf is there.
+    #[cfg(not(loom))]
+    #[inline(always)]
+    fn entry(&self, address: usize) -> Option<&AtomicPtr<Slab>> {
+        // Acquire: pairs with the release in `prepare`; the leaf's zeroes are the kernel's.
+        let leaf = self.top.get(address >> (LEAF_BITS + UNIT_BITS))?.load(Ordering::Acquire);
         if leaf.is_null() {
-            return ptr::null();
+            return None;
         }
         // SAFETY: a leaf lives as long as the map, and has an entry for every value of 16 bits.
-        unsafe { (&(*leaf).0)[(address >> UNIT_BITS) % (1 << LEAF_BITS)].load(Ordering::Acquire) }
+        Some(unsafe { &(&(*leaf).0)[(address >> UNIT_BITS) % (1 << LEAF_BITS)] })
+    }
+
+    /// As above.
+    #[cfg(loom)]
+    fn entry(&self, address: usize) -> Option<&AtomicPtr<Slab>> {
+        Some(&self.units[(address >> UNIT_BITS) % NEAR])
     }
 
     /// Makes sure that entries for the `bytes` bytes at `start` can be set. False when the OS refuses.
     /// Under the span lock.
+    #[cfg(not(loom))]
     pub fn prepare<O: Os>(&self, os: &O, start: usize, bytes: usize) -> bool {
         let first = start >> (LEAF_BITS + UNIT_BITS);
         let last = (start + bytes - 1) >> (LEAF_BITS + UNIT_BITS);
@@ -117,22 +144,27 @@ impl Pages {
                 if leaf.is_null() {
                     return false;
                 }
-                // Release: pairs with the acquire in `slab_at`.
+                // Release: pairs with the acquire in `entry`.
                 entry.store(leaf, Ordering::Release);
             }
             true
         })
     }
 
+    /// As above: they are there.
+    #[cfg(loom)]
+    pub fn prepare<O: Os>(&self, _: &O, _: usize, _: usize) -> bool {
+        true
+    }
+
     /// Sets the entries of the units from `start` on, `bytes` long, to `slab`; null clears. `prepare`
     /// has been there. Under the span lock.
     pub fn set(&self, start: usize, bytes: usize, slab: *const Slab) {
         for address in (start..start + bytes).step_by(UNIT) {
-            let leaf = self.top[address >> (LEAF_BITS + UNIT_BITS)].load(Ordering::Relaxed);
-            debug_assert!(!leaf.is_null());
-            // SAFETY: `prepare` made the leaf, which lives as long as the map.
-            let leaf = unsafe { &(*leaf).0 };
-            let entry = &leaf[(address >> UNIT_BITS) % (1 << LEAF_BITS)];
+            let Some(entry) = self.entry(address) else {
+                debug_assert!(false, "`prepare` makes the leaves");
+                continue;
+            };
             // Release: pairs with the acquire in `slab_at`: the slab is whole.
             entry.store(slab.cast_mut(), Ordering::Release);
             let near = &self.near[(address >> UNIT_BITS) % NEAR];
@@ -146,6 +178,7 @@ impl Pages {
     }
 
     /// Gives the leaves back. Nobody uses the map any more.
+    #[cfg(not(loom))]
     pub fn release<O: Os>(&mut self, os: &O) {
         for entry in &mut self.top {
             let leaf = *entry.get_mut();
@@ -156,4 +189,8 @@ impl Pages {
             }
         }
     }
+
+    /// As above: there is nothing.
+    #[cfg(loom)]
+    pub fn release<O: Os>(&mut self, _: &O) {}
 }

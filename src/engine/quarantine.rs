@@ -285,7 +285,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         // SAFETY: a block that waits, which nobody frees now.
         unsafe {
             match (*slab).class() {
-                HUGE => (*slab).entry(0).set_mine(UNBORN),
+                HUGE => (*slab).hold(false),
                 _ => {
                     if let Some(index) = (*slab).index_of(address) {
                         (*slab).entry(index).set_mine(LIVE);
@@ -297,7 +297,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
 
     fn note_late(&self, misuse: Misuse) {
         self.locked(|shared| {
-            shared.note_late(misuse);
+            shared.note_late(&self.os, misuse);
             self.hint(shared);
         });
     }

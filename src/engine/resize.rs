@@ -4,12 +4,13 @@ use core::ptr;
 
 use super::classes::LARGEST;
 use super::huge::mapping_bytes;
-use super::slab::HUGE;
+use super::shared::Shared;
+use super::slab::{HUGE, Slab};
 use super::{Engine, Heap};
 use crate::misuse::Misuse;
 use crate::os::{Os, PAGE};
 use crate::probe::Probe;
-use crate::sync::RawLock;
+use crate::sync::{Ordering, RawLock};
 
 /// Whether a block of a slab stays where it is: one that more than half of would lie idle is given up for a
 /// smaller one.
@@ -22,10 +23,10 @@ pub fn fits(size: usize, usable: usize) -> bool {
 enum Resized {
     /// It is here now.
     At(*mut u8),
-    /// It has to be copied.
+    /// It has to be copied: until then it is held, and nobody can free it.
     Copy,
-    /// The OS has no more, or no such size can be.
-    Refused,
+    /// It is not live any more.
+    Gone,
 }
 
 impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
@@ -55,27 +56,53 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         if aligned && usable <= LARGEST && fits(size, usable) {
             return Ok(block);
         }
-        if usable > LARGEST || self.is_huge(block) {
+        let huge = usable > LARGEST || self.is_huge(block);
+        if huge {
             match self.resize_huge(block, size, align) {
                 Resized::At(block) => return Ok(block),
-                Resized::Refused => return Ok(ptr::null_mut()),
+                Resized::Gone => return self.refuse(self.judge_nowhere(block.addr())),
                 Resized::Copy => {}
             }
         }
         // SAFETY: the caller owns the heap. The new block is its alone and holds `kept` bytes, as does the old,
-        // which the caller gives up.
+        // which the caller gives up; if it is huge, it is held.
         unsafe {
             let new = self.malloc(heap, size, align);
             if new.is_null() {
+                if huge {
+                    self.locked(|_| self.let_go_of_huge(block));
+                }
+                if size <= usable && aligned {
+                    // It would have got smaller: it stays as large as it is.
+                    self.stayed.store(true, Ordering::Relaxed);
+                    return Ok(block);
+                }
                 return Ok(new);
             }
             ptr::copy_nonoverlapping(block, new, usable.min(size));
+            if huge {
+                self.locked(|_| self.let_go_of_huge(block));
+            }
             if let Err(misuse) = self.try_free(heap, block) {
-                // Somebody freed it meanwhile.
-                self.try_free(heap, new).expect("a new block is live");
+                // Somebody freed it meanwhile. The new block nobody knows.
+                let _ = self.try_free(heap, new);
                 return Err(misuse);
             }
             Ok(new)
+        }
+    }
+
+    /// Whether a block was ever left larger than a request for its size would get: when a realloc to a smaller
+    /// size found no memory. Then sizes that a program gives with its frees can't be held against the blocks.
+    pub fn has_stayed(&self) -> bool {
+        self.stayed.load(Ordering::Relaxed)
+    }
+
+    /// Ends the hold of the huge block that starts at `block`. Under the span lock.
+    fn let_go_of_huge(&self, block: *mut u8) {
+        if let Some(slab) = self.huge_at(block.addr()) {
+            // SAFETY: headers live as long as the engine.
+            unsafe { (*slab).hold(false) };
         }
     }
 
@@ -88,47 +115,70 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     /// Resizes the mapping of the huge block.
     #[cold]
     fn resize_huge(&self, block: *mut u8, size: usize, align: usize) -> Resized {
-        if size <= LARGEST / 2 {
-            return Resized::Copy;
-        }
-        let Some(bytes) = mapping_bytes(size) else { return Resized::Refused };
         let address = block.expose_provenance();
         self.locked(|shared| {
-            let Some(slab) = self.huge_at(address) else { return Resized::Copy };
             // SAFETY: headers live as long as the engine; the lock is held.
-            let before = unsafe { (*slab).bytes.load(crate::sync::Ordering::Relaxed) };
-            if before == bytes && address.is_multiple_of(align) {
-                return Resized::At(block);
-            }
-            // One that grows much moves into a kept mapping, if there is one: a copy costs less than the
-            // pages that would have to be got, and cleared.
-            if bytes > before && bytes - before >= before / 2 && shared.huge.has(bytes) {
-                return Resized::Copy;
-            }
-            // A block that moves may come to lie anywhere at a page.
-            let may_move = align <= PAGE;
-            // SAFETY: a whole mapping of this OS; the caller gives its old place up if it moves.
-            let new = unsafe { self.os.remap(block, before, bytes, may_move) };
-            if new.is_null() {
-                return if may_move { Resized::Refused } else { Resized::Copy };
-            }
-            let start = new.expose_provenance();
-            if start != address {
-                if !self.pages.prepare(&self.os, start, 1) {
-                    // There is no room to say where it is: back to where it was. If that fails too, which
-                    // takes an OS that refuses to shrink, the block is where nobody can free it.
-                    // SAFETY: as above.
-                    let back = unsafe { self.os.remap(new, bytes, before, true) };
-                    if back != block {
-                        return Resized::At(new);
-                    }
-                    return Resized::Refused;
+            let live = self.huge_at(address).filter(|&slab| unsafe { !(*slab).is_held() });
+            let Some(slab) = live else { return Resized::Gone };
+            // SAFETY: as above.
+            let slab = unsafe { &*slab };
+            let new = match mapping_bytes(size) {
+                Some(bytes) if size > LARGEST / 2 => self.remap(shared, slab, bytes, align),
+                _ => None,
+            };
+            match new {
+                Some(block) => Resized::At(block),
+                None => {
+                    slab.hold(true);
+                    Resized::Copy
                 }
-                self.pages.set(address, 1, ptr::null());
-                self.pages.set(start, 1, slab);
             }
-            shared.huge.resize(slab, start, bytes, before);
-            Resized::At(new)
         })
+    }
+
+    /// Gives the huge block's mapping another length, in place or by moving its pages; `None` where that can't be,
+    /// or a copy is better. Under the span lock.
+    fn remap(
+        &self,
+        shared: &mut Shared,
+        slab: &Slab,
+        bytes: usize,
+        align: usize,
+    ) -> Option<*mut u8> {
+        let (address, before) = (slab.start(), slab.bytes.load(Ordering::Relaxed));
+        let block: *mut u8 = ptr::with_exposed_provenance_mut(address);
+        if before == bytes && address.is_multiple_of(align) {
+            return Some(block);
+        }
+        // One that grows much moves into a kept mapping, if there is one: a copy costs less than the
+        // pages that would have to be got, and cleared.
+        if bytes > before && bytes - before >= before / 2 && shared.huge.has(bytes) {
+            return None;
+        }
+        // A block that moves may come to lie anywhere at a page; one that may not stays where it is, or is copied.
+        let may_move = align <= PAGE;
+        if !may_move && !address.is_multiple_of(align) {
+            return None;
+        }
+        // Refused also where the program has made several mappings of this one, by `madvise` or `mprotect`.
+        // SAFETY: a whole mapping of this OS; the caller gives its old place up if it moves.
+        let new = unsafe { self.os.remap(block, before, bytes, may_move) };
+        if new.is_null() {
+            return None;
+        }
+        let start = new.expose_provenance();
+        if start != address {
+            if !self.pages.prepare(&self.os, start, 1) {
+                // There is no room to say where it is: back to where it was. If that fails too, which
+                // takes an OS that refuses to shrink, the block is where nobody can free it.
+                // SAFETY: as above.
+                let back = unsafe { self.os.remap(new, bytes, before, true) };
+                return (back != block).then_some(new);
+            }
+            self.pages.set(address, 1, ptr::null());
+            self.pages.set(start, 1, slab);
+        }
+        shared.huge.resize(slab, start, bytes, before);
+        Some(new)
     }
 }

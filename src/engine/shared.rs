@@ -1,31 +1,32 @@
 //! What all heaps share, under the span lock: spans, headers, orphans, huge blocks, the heaps
 //! themselves, and the misuses found late.
 //!
-//! # Orphans
-//! A slab whose owner has exited waits here with its live blocks. The next thread that frees into it, or that
-//! needs a slab of its class, takes it over: so the memory of exited threads comes back one slab at a
-//! time, to those who use it.
+//! # What exited threads leave
+//! A heap whose thread has exited rests here, and the next thread to begin has it whole: threads that come and go
+//! cost no more than a list's first element. If none begins for a while, the heap's slabs become orphans:
+//! each waits with its live blocks, and the next thread that frees into it, or that needs a slab of its
+//! class, takes it over. So the memory of exited threads comes back to those who use it, one slab at a time,
+//! in programs that start no more threads too.
 
 use core::ptr;
 
 use super::classes::{self, CLASSES};
 use super::heap::{Heap, List};
 use super::huge::Huge;
+use super::late::Late;
 use super::pages::Pages;
 use super::slab::{NOBODY, ORPHANED, Place, Slab};
 use super::span::Spans;
 use crate::misuse::Misuse;
 use crate::os::Os;
 use crate::sync::Ordering;
+use crate::sync::fault::{Fault, planted};
 
 /// Bytes of a chunk that headers are cut from.
 const CHUNK: usize = 256 << 10;
 
 /// Orphans of a class that a refill looks at.
 const LOOKS: usize = 8;
-
-/// Misuses found late that wait to be told.
-pub const LATE: usize = 8;
 
 /// See the [module](self).
 pub struct Shared {
@@ -38,6 +39,10 @@ pub struct Shared {
     orphans: [List; CLASSES],
     /// All heaps.
     pub heaps: *const Heap,
+    /// Heaps that no thread has, the last left first.
+    resting: *const Heap,
+    /// The same, without slabs.
+    bare: *const Heap,
     /// The chunk that headers are cut from: its next free byte, and its end. Its first word points to
     /// the chunk before it.
     cursor: *mut u8,
@@ -46,7 +51,7 @@ pub struct Shared {
     /// Bytes of all chunks.
     pub header_bytes: usize,
     /// Misuses found late, not yet told.
-    pub late: [Option<Misuse>; LATE],
+    pub late: Late,
     /// All that were found late.
     pub late_count: u64,
     /// How often the lock was taken.
@@ -73,11 +78,13 @@ impl Shared {
             pools: [ptr::null(); CLASSES + 1],
             orphans: [List::new(); CLASSES],
             heaps: ptr::null(),
+            resting: ptr::null(),
+            bare: ptr::null(),
             cursor: ptr::null_mut(),
             end: ptr::null_mut(),
             chunks: ptr::null_mut(),
             header_bytes: 0,
-            late: [None; LATE],
+            late: Late::new(),
             late_count: 0,
             locked: 0,
             held: 0,
@@ -177,7 +184,69 @@ impl Shared {
         Some(place)
     }
 
-    /// Leaves a slab of an exiting heap to the others.
+    /// A heap that no thread has, for one: the last that was left, else one without slabs.
+    pub fn wake_heap(&mut self) -> Option<*const Heap> {
+        let list = if self.resting.is_null() { &mut self.bare } else { &mut self.resting };
+        let heap = *list;
+        if heap.is_null() {
+            return None;
+        }
+        // SAFETY: heaps live as long as the engine; the lock is held.
+        unsafe {
+            *list = (*heap).next_resting.with(|next| *next);
+            (*heap).resting.store(0, Ordering::Relaxed);
+        }
+        Some(heap)
+    }
+
+    /// Lets a heap rest that its thread has left, since `now`; `bare` says that it has no slabs.
+    pub fn rest(&mut self, heap: *const Heap, now: u64, bare: bool) {
+        let list = if bare { &mut self.bare } else { &mut self.resting };
+        // SAFETY: as above; the heap is on no list.
+        unsafe {
+            (*heap).next_resting.with(|next| *next = *list);
+            (*heap).resting.store((now as usize).max(1), Ordering::Relaxed);
+        }
+        *list = heap;
+    }
+
+    /// Whether there is a heap that has slabs, and rests since `latest` or longer.
+    pub fn rests_since(&self, latest: u64) -> bool {
+        let mut heap = self.resting;
+        while !heap.is_null() {
+            // SAFETY: heaps live as long as the engine; the lock is held.
+            unsafe {
+                if (*heap).resting.load(Ordering::Relaxed) as u64 <= latest {
+                    return true;
+                }
+                heap = (*heap).next_resting.with(|next| *next);
+            }
+        }
+        false
+    }
+
+    /// A heap that has slabs, and rests since `latest` or longer: the caller's.
+    pub fn take_resting(&mut self, latest: u64) -> Option<*const Heap> {
+        let (mut before, mut heap): (*const Heap, _) = (ptr::null(), self.resting);
+        while !heap.is_null() {
+            // SAFETY: heaps live as long as the engine; the lock is held.
+            unsafe {
+                let next = (*heap).next_resting.with(|next| *next);
+                if (*heap).resting.load(Ordering::Relaxed) as u64 <= latest {
+                    match before.is_null() {
+                        true => self.resting = next,
+                        false => (*before).next_resting.with(|slot| *slot = next),
+                    }
+                    (*heap).resting.store(0, Ordering::Relaxed);
+                    return Some(heap);
+                }
+                (before, heap) = (heap, next);
+            }
+        }
+        None
+    }
+
+    /// Leaves a slab of a heap that nobody took up to the others.
     ///
     /// # Safety
     /// The calling thread owns `slab`, which is on no list.
@@ -197,6 +266,10 @@ impl Shared {
         // SAFETY: headers live for ever. Orphans are the lock's; a vanished owner does not exist.
         unsafe {
             match (*slab).owner.load(Ordering::Relaxed) {
+                _ if planted(Fault::TakeOverBlind) => {
+                    self.orphans[(*slab).class()].remove(slab);
+                    (*slab).local.with(|local| local.put(Place::Nowhere));
+                }
                 NOBODY => return false,
                 ORPHANED => {
                     self.orphans[(*slab).class()].remove(slab);
@@ -258,12 +331,17 @@ impl Shared {
         }
     }
 
-    /// Notes a misuse found late.
-    pub fn note_late(&mut self, misuse: Misuse) {
+    /// Notes a misuse found late. Without memory for it, it is only counted.
+    pub fn note_late<O: Os>(&mut self, os: &O, misuse: Misuse) {
         self.late_count += 1;
-        if let Some(room) = self.late.iter_mut().find(|slot| slot.is_none()) {
-            *room = Some(misuse);
+        if self.late.is_full()
+            && let bytes = self.late.bytes_of_more()
+            && let Some(room) = self.cut(os, bytes)
+        {
+            // SAFETY: that many bytes, for ever, at a multiple of 64.
+            unsafe { self.late.move_to(room.cast()) };
         }
+        self.late.push(misuse);
     }
 
     /// Gives everything back. Nobody uses the engine any more.

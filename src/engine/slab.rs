@@ -17,9 +17,11 @@
 //!   nobody owns the slab; so a thread with an old pointer to a header reads sense, and the ledger's
 //!   count tells it that it came too late.
 //! - The owner's list, from `head` through *mine*, holds exactly the free blocks below `born`.
-//! - `more` is the number of blocks below `born` that are not on that list, less one; plus one while the
-//!   slab is its heap's current one; less `asleep` while it is on the heap's list of full slabs. So its
-//!   sign after a free tells the owner that there is more to do.
+//! - `more` is the number of blocks below `born` that are not on that list, less one; less `asleep` while the slab is
+//!   on the heap's list of full ones. So its sign after a free tells the owner that there is more to do.
+//!   While the slab is its heap's current one, nobody needs that: `more` is then any number, and mostly a
+//!   large one, so that malloc need not count. Counted is when the slab leaves that place, which it mostly does
+//!   with an empty list.
 //! - A full slab stays on the list of full ones until [`wake`] of its blocks are free: each move costs more
 //!   than the free that asks for it, and a slab that comes back for one block is soon full again.
 //! - `flag` is set after a mark, and cleared before a sweep: see [`Slab::mark`] and [`Slab::sweep`].
@@ -30,6 +32,7 @@ use super::classes::{self, UNIT};
 use super::ledger::{self, END, Entry, GROUP, LIVE, Mark, UNBORN, WAITING};
 use crate::misuse::BlockState;
 use crate::probe::Probe;
+use crate::sync::fault::{Fault, planted};
 use crate::sync::{self, AtomicBool, AtomicUsize, Cell, Ordering, const_unless_loom};
 
 /// The class of a block that has a mapping of its own.
@@ -46,6 +49,9 @@ const FARTHEST: usize = i32::MAX as usize;
 /// Bytes of memory that one extension of the list makes blocks of: a page, so that memory becomes
 /// resident as it is needed.
 const EXTENSION: usize = 4096;
+
+/// `more` of a slab that becomes current.
+const PLENTY: i32 = 1 << 30;
 
 /// Free blocks that a full slab of `capacity` blocks must have before it is listed as partial: a quarter, and
 /// 64 at most.
@@ -135,6 +141,29 @@ pub enum Freed {
     Move,
 }
 
+/// What a thread that is not the owner came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Marked {
+    /// The free has taken effect.
+    Done,
+    /// It has, and is the first in this slab since the owner last looked there.
+    First,
+    /// Look the block up again.
+    Again,
+    /// The block is not live.
+    Refused,
+}
+
+impl From<Mark> for Marked {
+    fn from(mark: Mark) -> Marked {
+        match mark {
+            Mark::Done => Marked::Done,
+            Mark::Again => Marked::Again,
+            Mark::Refused => Marked::Refused,
+        }
+    }
+}
+
 /// Why a free was refused: the block's entry says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotLive;
@@ -179,6 +208,7 @@ impl Slab {
     fn entries(class: usize) -> usize {
         match class {
             HUGE => 1,
+            _ if cfg!(loom) => classes::capacity(class) + 1,
             _ => (classes::units(class) * UNIT).div_ceil(classes::size_of(class)),
         }
     }
@@ -223,6 +253,18 @@ impl Slab {
     #[inline(always)]
     pub fn start(&self) -> usize {
         self.base.load(Ordering::Relaxed) + self.size.load(Ordering::Relaxed)
+    }
+
+    /// Whether the huge block is kept from being freed: it waits in quarantine, or another thread is moving it.
+    pub fn is_held(&self) -> bool {
+        // SAFETY: every header has an entry.
+        self.class() == HUGE && unsafe { self.entry(0) }.mine() == WAITING
+    }
+
+    /// Holds the huge block, or lets it go. Under the span lock, or the quarantine's.
+    pub fn hold(&self, held: bool) {
+        // SAFETY: every header has an entry.
+        unsafe { self.entry(0) }.set_mine(if held { WAITING } else { UNBORN });
     }
 
     /// For huge blocks, under the span lock.
@@ -383,16 +425,15 @@ impl Slab {
             }
             self.local.with(|local| {
                 let entry = self.numbered(usize::from(head));
-                let next = usize::from(entry.mine_as_owner());
+                let next = entry.mine_as_owner();
                 // The hand-out's instant is this look. Acquire costs nothing on x86-64 and is not
                 // needed: a set bit goes the slow way, which looks again.
-                if self.is_returned(usize::from(head)) {
+                if self.is_returned(usize::from(head)) && !planted(Fault::PopBlind) {
                     return None;
                 }
                 entry.set_mine(LIVE);
                 let address = local.top;
-                local.set_head(next as u16);
-                local.more += 1;
+                local.set_head(next);
                 prefetch_for_write(local.top);
                 Some(NonNull::new_unchecked(ptr::with_exposed_provenance_mut(address)))
             })
@@ -405,9 +446,9 @@ impl Slab {
     /// # Safety
     /// The calling thread owns the slab.
     pub unsafe fn late(&self) -> Option<usize> {
-        // SAFETY: the owner's; the list holds born blocks.
+        // SAFETY: the owner's, or a look at `nothing`, whose list is empty; the list holds born blocks.
         unsafe {
-            self.local.with(|local| {
+            self.local.look(|local| {
                 let head = local.head;
                 if head == END {
                     return None;
@@ -437,7 +478,11 @@ impl Slab {
         // SAFETY: as the caller promises.
         let entry = unsafe { self.numbered(number) };
         // SAFETY: the owner's; where there is a quarantine, its frees alone come here.
-        if unsafe { entry.mine_as_owner() != LIVE || self.is_returned(number) } {
+        let is_live = unsafe {
+            entry.mine_as_owner() == LIVE
+                && (!self.is_returned(number) || planted(Fault::FreeBlind))
+        };
+        if !is_live {
             return Err(NotLive);
         }
         probe.pause();
@@ -458,15 +503,15 @@ impl Slab {
     ///
     /// The flag is read after the mark is set, and must not be read before it; the owner clears it, and
     /// then looks at the marks. One of the two sees the other: the same fence stands on both sides.
-    pub fn mark(&self, address: usize, probe: &impl Probe) -> Mark {
+    pub fn mark(&self, address: usize, probe: &impl Probe) -> Marked {
         let start = self.start();
         let offset = address.wrapping_sub(start);
         // A slab that was retired meanwhile and started elsewhere: the address is not in it.
         if offset >= self.bytes.load(Ordering::Relaxed) {
-            return Mark::Again;
+            return Marked::Again;
         }
         let Some(index) = self.number_at(offset).filter(|&index| index < self.capacity()) else {
-            return Mark::Refused;
+            return Marked::Refused;
         };
         // SAFETY: below the capacity.
         let entry = unsafe { self.entry(index) };
@@ -474,16 +519,27 @@ impl Slab {
             probe.pause();
             // Acquire: pairs with the fence in `start_at`. If *mine* was that of the slab's next life,
             // so is the start.
-            sync::fence(Ordering::Acquire);
-            self.start() == start
-        });
-        if mark == Mark::Done {
-            sync::fence_after_rmw();
-            if !self.flag.load(Ordering::Relaxed) {
-                self.flag.store(true, Ordering::Relaxed);
+            if !planted(Fault::MarkAsksEarly) {
+                sync::fence(Ordering::Acquire);
             }
+            self.start() == start || planted(Fault::MarkElsewhere)
+        });
+        if mark != Mark::Done {
+            return Marked::from(mark);
         }
-        mark
+        if !planted(Fault::MarkUnfenced) {
+            sync::fence_after_rmw();
+        }
+        if self.flag.load(Ordering::Relaxed) || planted(Fault::MarkUnflagged) {
+            return Marked::Done;
+        }
+        // An exchange, for the fence behind it: whoever raises the flag looks at the owner next, and one that
+        // leaves the slab writes there first and looks at the flag then (`Engine::orphan_all`).
+        let raised = self.flag.swap(true, Ordering::Relaxed);
+        if !planted(Fault::FlagUnfenced) {
+            sync::fence_after_rmw();
+        }
+        if raised { Marked::Done } else { Marked::First }
     }
 
     /// Whether another thread has marked a block here.
@@ -500,7 +556,9 @@ impl Slab {
     pub unsafe fn sweep(&self, mut late: impl FnMut(usize)) -> usize {
         self.flag.store(false, Ordering::Relaxed);
         // Pairs with the fence in `mark`.
-        sync::fence(Ordering::SeqCst);
+        if !planted(Fault::SweepUnfenced) {
+            sync::fence(Ordering::SeqCst);
+        }
         // SAFETY: as the caller promises; blocks below `born` have entries, and a ledger's memory is whole groups.
         unsafe {
             let (born, base, size, first) = self
@@ -522,7 +580,7 @@ impl Slab {
                         entry.set_mine(head);
                         head = index as u16 + 1;
                         back += 1;
-                    } else {
+                    } else if !planted(Fault::SweepSilent) {
                         late(base + (index + 1) * size);
                     }
                     entry.take_back();
@@ -544,6 +602,9 @@ impl Slab {
     /// # Safety
     /// The calling thread owns the slab.
     pub unsafe fn extend(&self) -> usize {
+        if self.capacity() == 0 {
+            return 0; // `nothing`, which all heaps share, is only looked at
+        }
         // SAFETY: the owner's; unborn blocks below the capacity have entries.
         unsafe {
             self.local.with(|local| {
@@ -573,7 +634,9 @@ impl Slab {
         let size = self.size.load(Ordering::Relaxed);
         self.base.store(start - size, Ordering::Relaxed);
         // Pairs with the fence in `mark`: who sees an entry of this life sees this start.
-        sync::fence(Ordering::Release);
+        if !planted(Fault::StartUnfenced) {
+            sync::fence(Ordering::Release);
+        }
         // SAFETY: as the caller promises.
         unsafe {
             self.local.with(|local| {
@@ -615,6 +678,39 @@ impl Slab {
         self.owner.store(NOBODY, Ordering::Release);
     }
 
+    /// Blocks that are not on the list of a current slab, counted by a walk along it.
+    ///
+    /// # Safety
+    /// The calling thread owns the slab.
+    pub unsafe fn taken_at_hand(&self) -> usize {
+        // SAFETY: the owner's; the list holds born blocks.
+        unsafe {
+            self.local.look(|local| {
+                let (mut taken, mut next) = (usize::from(local.born), local.head);
+                while next != END {
+                    taken -= 1;
+                    next = self.numbered(usize::from(next)).mine();
+                }
+                taken
+            })
+        }
+    }
+
+    /// The current slab becomes one on no list.
+    ///
+    /// # Safety
+    /// The calling thread owns the slab, which is current.
+    pub unsafe fn leave_hand(&self) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            let taken = self.taken_at_hand();
+            self.local.with(|local| {
+                local.place = Place::Nowhere;
+                local.more = taken as i32 - 1;
+            });
+        }
+    }
+
     /// Makes list and count anew from the ledger: after a fork, the thread that vanished may have been
     /// anywhere. A block that was on its way out stays issued, and is lost; one on its way in is free.
     ///
@@ -640,6 +736,11 @@ impl Slab {
                     match entry.mine() {
                         LIVE | WAITING => local.more += 1,
                         _ => {
+                            // Free and marked: its owner was about to take it back, or the mark is a
+                            // misuse. Which, nobody can tell any more, so nobody is accused.
+                            if entry.returned_for_good() {
+                                entry.take_back();
+                            }
                             entry.set_mine(local.head);
                             local.set_head(index as u16 + 1);
                         }
@@ -692,7 +793,7 @@ impl Slab {
                 if free + taken != born || unborn != self.capacity() - born {
                     return Err("every born block is live or on its slab's list");
                 }
-                if local.more != taken as i32 - 1 + local.extra() {
+                if local.place != Place::Current && local.more != taken as i32 - 1 + local.extra() {
                     return Err("a slab counts the blocks that are not on its list");
                 }
                 Ok(())
@@ -722,17 +823,18 @@ impl Local {
         self.top = self.base.wrapping_add(usize::from(head) * self.size);
     }
 
-    /// Blocks that are not on the list.
+    /// Blocks that are not on the list; not of a current slab.
     pub fn taken(&self) -> usize {
+        debug_assert!(self.place != Place::Current);
         (self.more + 1 - self.extra()) as usize
     }
 
-    /// Blocks on the list.
+    /// Blocks on the list; not of a current slab.
     pub fn free(&self) -> usize {
         usize::from(self.born) - self.taken()
     }
 
-    /// Whether so few blocks are free that the slab counts as full, once none can be born.
+    /// Whether so few blocks are free that the slab counts as full, once none can be born; not of a current slab.
     pub fn sleeps(&self) -> bool {
         self.taken() as i32 > self.asleep
     }
@@ -740,17 +842,24 @@ impl Local {
     /// What `more` has in it for the slab's place.
     fn extra(&self) -> i32 {
         match self.place {
-            Place::Current => 1,
             Place::Full => -self.asleep,
             _ => 0,
         }
     }
 
-    /// Moves the slab to another list, in name.
+    /// Moves the slab to another list, in name. From the heap's hand only [`Slab::leave_hand`] does.
     pub fn put(&mut self, place: Place) {
         let taken = self.taken();
         self.place = place;
-        self.more = taken as i32 - 1 + self.extra();
+        self.more = match place {
+            Place::Current => PLENTY,
+            _ => taken as i32 - 1 + self.extra(),
+        };
+    }
+
+    /// The slab is the current one, and said that it must move, after very many frees.
+    pub fn stay_at_hand(&mut self) {
+        self.more = PLENTY;
     }
 
     /// Whether the list has a block.

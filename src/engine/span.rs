@@ -29,8 +29,9 @@ use crate::os::Os;
 /// Lengths up to this many units have lists of their own.
 const EXACT: usize = 64;
 
-/// How many arenas there can be: 1 TiB in arenas of the largest size, and the smaller ones before.
-const ARENAS: usize = 1088;
+/// How many arenas there can be: 1 TiB in arenas of the largest size, and the smaller ones before. Under loom few: its
+/// stacks are small.
+const ARENAS: usize = if cfg!(loom) { 4 } else { 1088 };
 
 const SMALLEST_ARENA: usize = 64;
 const LARGEST_ARENA: usize = 16384;

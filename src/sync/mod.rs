@@ -4,17 +4,24 @@
 //! The library takes its atomics from here and from nowhere else, except [`crate::policy`].
 
 mod cell;
+pub mod fault;
 mod futex;
 mod lock;
+#[cfg(loom)]
+pub mod modelled;
 
 pub use cell::Cell;
 pub use futex::Futex;
 pub use lock::{FutexLock, FutexLockWith, RawLock};
 
 #[cfg(not(loom))]
-pub(crate) use core::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicUsize, Ordering};
+pub(crate) use core::sync::atomic::{
+    AtomicBool, AtomicPtr, AtomicU16, AtomicU32, AtomicUsize, Ordering,
+};
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicUsize, Ordering};
+pub(crate) use loom::sync::atomic::Ordering;
+#[cfg(loom)]
+pub(crate) use modelled::{AtomicBool, AtomicPtr, AtomicU16, AtomicU32, AtomicUsize};
 
 /// Defines `const` functions that are plain ones under loom, whose atomics have no const constructors.
 macro_rules! const_unless_loom {
@@ -38,6 +45,16 @@ pub(crate) fn fence(ordering: Ordering) {
     core::sync::atomic::fence(ordering);
     #[cfg(loom)]
     loom::sync::atomic::fence(ordering);
+}
+
+/// Before another look at what only another thread can change: one that came in the middle.
+#[inline(always)]
+pub(crate) fn look_again() {
+    #[cfg(not(loom))]
+    core::hint::spin_loop();
+    // To loom: what was read may not be read for ever, when there is newer.
+    #[cfg(loom)]
+    loom::hint::spin_loop();
 }
 
 /// A full fence right after an atomic read-modify-write: on x86-64 that instruction is one already,

@@ -4,12 +4,14 @@
 //! a finding is not returned through the layers: [`raise`] never comes back, and may be called from
 //! anywhere, also inside the subject's critical section. It calls nothing of the subject's.
 
+use std::backtrace::Backtrace;
 use std::cell::Cell;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use crate::exit;
 use crate::finding::{Episode, Finding, Kind};
+use crate::job::Job;
 use crate::protocol::{self, Message};
 use crate::seed::Seed;
 use crate::spec::Spec;
@@ -17,6 +19,7 @@ use crate::tally::{Board, Count};
 
 struct Context {
     spec: Spec,
+    backtrace: bool,
     board: &'static Board,
     began: Instant,
     /// The one under way, once the first has begun.
@@ -34,9 +37,9 @@ thread_local! {
 }
 
 /// Says what the child is running. Once, before any worker starts.
-pub fn arm(spec: &Spec, board: &'static Board) {
-    let (spec, began) = (spec.clone(), Instant::now());
-    let context = Context { spec, board, began, episode: Mutex::new(None) };
+pub fn arm(job: &Job, board: &'static Board) {
+    let (spec, backtrace, began) = (job.spec.clone(), job.backtrace, Instant::now());
+    let context = Context { spec, backtrace, board, began, episode: Mutex::new(None) };
     assert!(CONTEXT.set(context).is_ok(), "a child makes one run");
 }
 
@@ -68,7 +71,7 @@ pub fn worker() -> Option<usize> {
 #[cold]
 pub fn raise(kind: Kind, expected: &str, seen: impl Into<String>) -> ! {
     let _first = FIRST.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some(Context { spec, board, began, episode }) = CONTEXT.get() else {
+    let Some(Context { spec, backtrace, board, began, episode }) = CONTEXT.get() else {
         panic!("{kind}: expected {expected}, seen {}", seen.into());
     };
     let mut finding = Finding::of_run(spec, began.elapsed(), kind, expected, seen.into());
@@ -82,5 +85,19 @@ pub fn raise(kind: Kind, expected: &str, seen: impl Into<String>) -> ! {
     let message =
         Message::Finding { finding: Box::new(finding), tally: board.tally(), notes: board.notes() };
     protocol::send(&message);
+    if *backtrace {
+        tell_where();
+    }
     exit::now(exit::FOUND)
+}
+
+/// Seconds that a backtrace may take: a subject in disorder may hold what it waits for.
+const LONGEST_BACKTRACE: u32 = 20;
+
+/// The finding is told by now, and counts whatever comes of this.
+fn tell_where() {
+    // SAFETY: sets this process's own timer; SIGALRM ends the process, as is about to happen.
+    unsafe { libc::alarm(LONGEST_BACKTRACE) };
+    let frames = Backtrace::force_capture().to_string();
+    protocol::send(&Message::Backtrace { frames });
 }

@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use crate::cli::Plan;
+use crate::episode::Episodes;
 use crate::finding::Finding;
 use crate::human;
 use crate::progress::Bar;
 use crate::stop::Stop;
-use crate::supervisor::{Outcome, Supervisor};
+use crate::supervisor::Outcome;
 use crate::tally::Count;
 
 /// What became of a campaign.
@@ -26,7 +27,7 @@ pub struct Results {
 }
 
 /// Makes all runs of the plan, unless stopped.
-pub fn run(plan: Plan, supervisor: &Supervisor, stop: &Stop, bar: &Bar) -> Results {
+pub fn run(plan: Plan, episodes: &Episodes, stop: &Stop, bar: &Bar) -> Results {
     let began = Instant::now();
     let (mut outcomes, mut failures) = (Vec::new(), Vec::new());
     let mut interrupted = false;
@@ -36,7 +37,7 @@ pub fn run(plan: Plan, supervisor: &Supervisor, stop: &Stop, bar: &Bar) -> Resul
             break;
         }
         bar.run(spec);
-        match supervisor.run(spec, stop, &mut |tally, elapsed| bar.tick(tally, elapsed)) {
+        match episodes.run(spec, stop, &mut |tally, elapsed| bar.tick(tally, elapsed)) {
             Ok(outcome) => {
                 bar.say(&summary(&outcome));
                 // One that was stopped before it began is no failure, if others did work.

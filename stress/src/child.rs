@@ -1,6 +1,8 @@
 //! The child process: makes one run and tells the supervisor about it.
 
+use std::fs;
 use std::panic;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,8 +13,11 @@ use crate::checker::identity::MOST_OWNERS;
 use crate::checker::overlap::Overlap;
 use crate::exit;
 use crate::finding::Kind;
+use crate::job::Job;
 use crate::last_words;
+use crate::log::{self, Call, Log};
 use crate::protocol::{self, Message};
+use crate::script::{Blocks, Judge, Script, Stage};
 use crate::seed::Seed;
 use crate::spec::{Length, Spec, Workload};
 use crate::stop::{self, Stop};
@@ -21,8 +26,8 @@ use crate::tally::{Board, Count};
 use crate::workers::crew::Crew;
 use crate::workers::duel::{self, Arena};
 use crate::workers::foreign_duel::{self, Pulse};
-use crate::workers::mixed;
 use crate::workers::replay::{Parts, Pass};
+use crate::workers::{churn, false_sharing, handoff, mixed, slots, thread_storm};
 
 /// How often the supervisor hears of the work.
 const TICK: Duration = Duration::from_millis(100);
@@ -46,7 +51,10 @@ pub fn main(argument: &str, subjects: &[Subject]) -> u8 {
         protocol::send(&Message::Refused { why });
         return exit::FAILED;
     }
-    run.judge_the_end();
+    // A script says itself when that is.
+    if run.script.is_none() {
+        run.judge_the_end();
+    }
     protocol::send(&Message::Done { tally: run.board.tally(), notes: run.board.notes() });
     exit::FINE
 }
@@ -72,26 +80,37 @@ struct Run {
     spec: Spec,
     target: Target,
     board: &'static Board,
+    /// What is to be repeated in place of the workload.
+    script: Option<Script>,
 }
 
 impl Run {
     fn open(argument: &str, subjects: &[Subject]) -> Result<Self, String> {
-        let spec: Spec = serde_json::from_str(argument)
+        let job: Job = serde_json::from_str(argument)
             .map_err(|error| format!("the run is not readable: {error}"))?;
+        let spec = job.spec.clone();
         if !(1..=MOST_OWNERS).contains(&spec.threads) {
             return Err(format!("--threads must be 1 to {MOST_OWNERS}"));
         }
         let target = open(&spec, subjects)?;
         let board: &'static Board = Box::leak(Box::new(Board::new(spec.threads)));
-        alarm::arm(&spec, board);
-        last_words::install(board);
-        Ok(Self { spec, target, board })
+        alarm::arm(&job, board);
+        last_words::install(board, job.backtrace);
+        if let Some(path) = &job.log {
+            log::begin(path, spec.threads, &STOP)
+                .map_err(|error| format!("the log {}: {error}", path.display()))?;
+        }
+        let script = job.script.as_deref().map(script).transpose()?;
+        Ok(Self { spec, target, board, script })
     }
 
     fn work(&self) -> Result<(), String> {
         self.probe();
         let deadline = self.spec.length.time().map(|time| Instant::now() + time);
-        if self.spec.workload == Workload::Duel && self.target.own.is_none() {
+        if self.spec.workload == Workload::Duel
+            && self.target.own.is_none()
+            && self.script.is_none()
+        {
             self.foreign_duel(deadline);
             return Ok(());
         }
@@ -99,15 +118,24 @@ impl Run {
         STOP.at(deadline);
         stop::at_end_of_input(&STOP);
         tell_from_a_thread(self.board, deadline);
+        if let Some(script) = &self.script {
+            self.play(script);
+            return Ok(());
+        }
         let settings = &self.spec.settings;
         match (self.spec.workload, self.target.own, &parts) {
             (Workload::Duel, Some(own), _) => self.duel(own),
             (Workload::Duel, None, _) => unreachable!("fought above"),
             (Workload::Trace, _, Some(parts)) => self.replay(parts),
             (Workload::Trace, _, None) => return Err("workload trace needs a trace".to_owned()),
-            (Workload::Mixed, ..) => {
-                self.episodes(|seed, crew| mixed::episode(crew, seed, settings));
-            }
+            (workload, ..) => self.episodes(|seed, crew| match workload {
+                Workload::Churn => churn::episode(crew, seed, settings),
+                Workload::Handoff => handoff::episode(crew, seed, settings),
+                Workload::FalseSharing => false_sharing::episode(crew, seed, settings),
+                Workload::ThreadStorm => thread_storm::episode(crew, seed, settings),
+                Workload::Mixed => mixed::episode(crew, seed, settings),
+                stream => slots::episode(crew, stream, seed, settings),
+            }),
         }
         Ok(())
     }
@@ -140,7 +168,7 @@ impl Run {
     /// Episodes of `work` on all workers, each from rest to rest, until it is time to stop.
     fn episodes(&self, mut work: impl FnMut(Seed, &mut Crew<'_>)) {
         let overlap = Overlap::default();
-        let mut crew = Crew::new(&self.target, self.board, &STOP, &overlap, self.spec.threads);
+        let mut crew = Crew::new(&self.target, self.board, &STOP, &overlap, &self.spec);
         let mut seed = self.spec.seed;
         loop {
             alarm::episode(seed);
@@ -155,12 +183,26 @@ impl Run {
         }
     }
 
+    /// Repeats a log, once.
+    fn play(&self, script: &Script) {
+        let overlap = Overlap::default();
+        let mut crew = Crew::new(&self.target, self.board, &STOP, &overlap, &self.spec);
+        let blocks = Blocks::default();
+        for steps in script.generations() {
+            let stage = Stage::new(steps, &blocks);
+            crew.each(|checked| stage.work(checked, &STOP));
+            stage.judge(self);
+        }
+    }
+
     fn duel(&self, own: Own) {
         self.episodes(|seed, crew| {
             let arena = Arena::new(&self.target, own, seed.0, self.spec.threads);
             crew.each(|checked| arena.work(checked, self.board, &STOP));
         });
-        duel::judge_classes(&self.board.tally(), own, self.spec.threads);
+        if own.finds_late {
+            self.board.note(duel::FINDS_LATE, 3);
+        }
     }
 
     fn replay(&self, parts: &Parts) {
@@ -178,6 +220,9 @@ impl Run {
 
     /// Everything is freed, and the workers have exited: nothing may be live, and the heap must be sound.
     fn judge_rest(&self) {
+        if let Some(log) = log::part(0) {
+            log.call(Call::Rest);
+        }
         let Some(own) = self.target.own else { return };
         (own.sweep)();
         // The duels' own are counted; elsewhere there are none.
@@ -203,6 +248,9 @@ impl Run {
     fn judge_the_end(&self) {
         let Some(own) = self.target.own else { return };
         self.judge_rest();
+        if let Some(log) = log::part(0) {
+            log.call(Call::End);
+        }
         let given_back = (own.trim)();
         let held = (own.held)();
         self.board.note("bytes given back by the last trim", given_back as u64);
@@ -212,6 +260,21 @@ impl Run {
             alarm::raise(Kind::NotGivenBack, "all memory to go back to the OS in the end", seen);
         }
     }
+}
+
+impl Judge for Run {
+    fn rest(&self) {
+        self.judge_rest();
+    }
+
+    fn end(&self) {
+        self.judge_the_end();
+    }
+}
+
+fn script(path: &Path) -> Result<Script, String> {
+    let bytes = fs::read(path).map_err(|error| format!("the log {}: {error}", path.display()))?;
+    Ok(Script::of(&Log::from_bytes(&bytes)?.entries()))
 }
 
 fn open(spec: &Spec, subjects: &[Subject]) -> Result<Target, String> {

@@ -7,21 +7,25 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 
 use crate::duration;
+use crate::findings;
 use crate::nearest;
 use crate::seed::Seed;
-use crate::spec::{self, Length, Settings, Spec, Workload};
+use crate::spec::{self, Length, Rates, Settings, Spec, Workload};
 use crate::subject::{self, Subject};
 
 /// Stress allocators: integrity of every byte, mutual exclusion, double frees under contention.
 ///
 /// Results go to standard output, progress to standard error. Exit codes: 0 no finding; 1 a finding,
-/// printed with the command that replays it; 2 wrong usage, a failure of the tool, or no work done;
+/// kept in a folder and printed with the command that replays it; 2 wrong usage, a failure of the tool, or no work done;
 /// 3 stopped before all runs had come to their end, and no finding so far.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "cargo stress", bin_name = "cargo stress")]
-#[command(after_help = "cargo stress bench measures allocators: see cargo stress bench --help\n\
-                        cargo stress conform checks what the standards ask of malloc: see \
-                        cargo stress conform --help")]
+#[command(after_help = "\
+cargo stress replay FOLDER   makes a finding again
+cargo stress shrink FOLDER   makes a finding smaller
+cargo stress bench           measures allocators
+cargo stress conform         checks what the standards ask of malloc
+Each has a --help of its own.")]
 pub struct Options {
     /// How long in all: 90s, 30m, 8h, 1h30m [default: 60s; with --trace, each trace once]
     #[arg(long = "for", value_name = "TIME", value_parser = duration::parse)]
@@ -40,6 +44,11 @@ pub struct Options {
     #[arg(long = "subject", value_name = "NAME|FILE")]
     pub subjects: Vec<String>,
 
+    /// Yield, or sleep up to 100 µs, before one operation in N, and at one place in N inside heaps that have a
+    /// probe, wherever another thread could interfere; 0: never [default: 4096, and 512 inside]
+    #[arg(long, value_name = "N")]
+    pub disturb: Option<u32>,
+
     /// A workload of --list, and what to set of it; repeatable [default: mixed and duel]
     #[arg(long = "workload", value_name = "NAME[:PARAMETER=NUMBER,...]")]
     pub workloads: Vec<String>,
@@ -47,6 +56,14 @@ pub struct Options {
     /// A recorded trace to replay with every check; repeatable
     #[arg(long = "trace", value_name = "FILE")]
     pub traces: Vec<PathBuf>,
+
+    /// How long an episode lasts: a process of its own, from a seed of its own
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "5s")]
+    pub episode: Duration,
+
+    /// Where findings are kept, a folder each
+    #[arg(long, value_name = "DIR", default_value = findings::DEFAULT)]
+    pub findings: PathBuf,
 
     /// List subjects and workloads, and stop
     #[arg(long)]
@@ -121,6 +138,7 @@ impl Options {
                     threads,
                     seed,
                     length,
+                    disturb: self.disturb.map_or(Rates::DEFAULT, Rates::one_in),
                     trace: trace.clone(),
                 });
             }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::seed::Seed;
-use crate::spec::{Settings, Spec, Workload};
+use crate::spec::{Rates, Settings, Spec, Workload};
 
 /// Which check failed. The names are those of the JSON report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -110,6 +110,9 @@ pub struct Finding {
     pub threads: usize,
     /// The run's seed, from which the seeds of all its episodes follow in order.
     pub seed: Seed,
+    /// How often threads were disturbed.
+    #[serde(default)]
+    pub disturb: Rates,
     /// The episode in which it happened, if the run is made of episodes and one was under way. What
     /// earlier ones have left in the allocator is not in its seed, so that it is told and not replayed.
     pub episode: Option<Episode>,
@@ -118,6 +121,12 @@ pub struct Finding {
     pub replay_seconds: u64,
     /// The trace that was replayed.
     pub trace: Option<PathBuf>,
+    /// Where the workers were, where that is known: frames, one or two lines each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backtrace: Option<String>,
+    /// The folder that holds all that is known of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<PathBuf>,
     /// The worker that saw it.
     pub thread: Option<usize>,
     /// How many operations that worker had begun in the run.
@@ -148,9 +157,12 @@ impl Finding {
             settings: spec.settings.clone(),
             threads: spec.threads,
             seed: spec.seed,
+            disturb: spec.disturb,
             episode: None,
             replay_seconds: enough.as_secs() + u64::from(enough.subsec_nanos() > 0),
             trace: spec.trace.clone(),
+            backtrace: None,
+            folder: None,
             thread: None,
             operation: None,
             doing: None,
@@ -159,18 +171,30 @@ impl Finding {
         }
     }
 
+    /// The command that shows it again: of the folder, if there is one.
+    pub fn replay(&self) -> String {
+        match &self.folder {
+            Some(folder) => format!("cargo stress replay {}", quoted(&folder.to_string_lossy())),
+            None => self.rerun(),
+        }
+    }
+
     /// The command that makes the whole run again, from its first episode, and long enough to come as
     /// far. With one thread it repeats every operation in order; with more each thread makes the same
     /// random choices, in whatever order the threads meet. What the OS draws, such as addresses, is
     /// drawn anew.
-    pub fn replay(&self) -> String {
+    pub fn rerun(&self) -> String {
         let mut command = format!("cargo stress --subject {}", quoted(&self.subject));
         match &self.trace {
             Some(trace) => command += &format!(" --trace {}", quoted(&trace.to_string_lossy())),
             None => command += &format!(" --workload {}{}", self.workload, self.settings),
         }
         let Self { threads, seed, replay_seconds, .. } = self;
-        command + &format!(" --threads {threads} --seed {seed} --for {replay_seconds}s")
+        command += &format!(" --threads {threads} --seed {seed} --for {replay_seconds}s");
+        match self.disturb {
+            Rates::DEFAULT => command,
+            rates => command + &format!(" --disturb {}", rates.operations),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::io::{Cursor, Write};
 use std::mem::MaybeUninit;
 use std::ptr::null_mut;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::alarm;
 use crate::tally::{Board, Count};
@@ -17,9 +18,26 @@ const SIGNALS: [i32; 6] =
 
 static BOARD: OnceLock<&'static Board> = OnceLock::new();
 
-/// Installs the handler.
-pub fn install(board: &'static Board) {
+/// Whether the handler adds a backtrace, and none has been begun.
+static BACKTRACE: AtomicBool = AtomicBool::new(false);
+
+/// What stands on standard error between what the subject printed and the backtrace.
+pub const BACKTRACE_FOLLOWS: &str = "\n[drystone-stress: backtrace]\n";
+
+/// The deepest that a backtrace goes, frames.
+const FRAMES: usize = 48;
+
+/// Installs the handler, which adds a backtrace if it is to.
+pub fn install(board: &'static Board, backtrace: bool) {
     let _ = BOARD.set(board);
+    // The first call may load a library, which a handler must not: let that be this one. It is made
+    // whether a backtrace is wanted or not, since the library allocates, and a replay must find its subject
+    // as the finding found it.
+    let mut frame = [null_mut()];
+    // SAFETY: the array has room for one frame.
+    unsafe { libc::backtrace(frame.as_mut_ptr(), 1) };
+    // Relaxed: the handler is installed after it, by this thread, and before any other starts.
+    BACKTRACE.store(backtrace, Ordering::Relaxed);
     // SA_RESETHAND: once the line is written, the same signal kills. SA_ONSTACK: std has given each
     // thread a stack for handlers, so an overflow of the other is told too.
     set(speak as extern "C" fn(i32) as usize, libc::SA_RESETHAND | libc::SA_ONSTACK);
@@ -62,6 +80,27 @@ extern "C" fn speak(_signal: i32) {
         let length = line.position() as usize;
         // SAFETY: the first `length` bytes are written; write is async-signal-safe.
         unsafe { libc::write(libc::STDOUT_FILENO, line.get_ref().as_ptr().cast(), length) };
+    }
+    // Relaxed: only whether it is the first matters. A crash in the unwinder comes here once more, and
+    // must not unwind again.
+    if BACKTRACE.swap(false, Ordering::Relaxed) {
+        print_backtrace();
+    }
+}
+
+/// To standard error, as `object(symbol+offset) [address]` lines.
+fn print_backtrace() {
+    let mut frames = [null_mut(); FRAMES];
+    // SAFETY: the marker is as long as it says; the array has room for `FRAMES` frames, of which `count`
+    // are filled in. Neither function allocates once the unwinder is loaded (backtrace(3)).
+    unsafe {
+        libc::write(
+            libc::STDERR_FILENO,
+            BACKTRACE_FOLLOWS.as_ptr().cast(),
+            BACKTRACE_FOLLOWS.len(),
+        );
+        let count = libc::backtrace(frames.as_mut_ptr(), FRAMES as i32);
+        libc::backtrace_symbols_fd(frames.as_ptr(), count, libc::STDERR_FILENO);
     }
 }
 

@@ -2,19 +2,23 @@
 //! subjects that the binary does not have.
 //!
 //! ```text
-//! tool ─► cli ─► campaign ─► supervisor ══ process ══► child ─► workers ─► checker ─► subject
-//!           └──► report, progress                                   └─► alarm ─► protocol
+//! tool ─► cli ─► campaign ─► episode ─► supervisor ══ process ══► child ─► workers ─► checker ─► subject
+//!   │       └──► report, progress  └─► findings                        └─► script       └─► alarm, log
+//!   └─► replay ─► supervisor
 //! ```
 //!
 //! | module | holds |
 //! |---|---|
 //! | [`tool`] | the steps from arguments to exit code |
 //! | [`cli`], [`spec`] | what is asked for; one run of it |
-//! | [`campaign`], [`supervisor`] | the runs one after the other; one child with its deadline |
+//! | [`campaign`], [`episode`](mod@episode), [`supervisor`], [`job`] | the runs one after the other; a run's processes one after the other; one child with its deadline; what it is handed |
 //! | [`child`], [`workers`] | one run; what its threads do |
-//! | [`checker`] | what must be true |
+//! | [`checker`] | what must be true, and who disturbs it |
 //! | [`subject`], [`linked`] | allocators under test; those that are linked in |
 //! | [`alarm`], [`finding`], [`last_words`], [`protocol`], [`tally`] | wrong answers and counts, and how they travel |
+//! | [`log`], [`script`] | every call of an episode, written down; the same calls made once more |
+//! | [`findings`], [`history`], [`version`] | a finding as a folder; what was done to its block; which subject it was |
+//! | [`replay`](mod@replay) | a finding made again |
 //! | [`report`], [`progress`], [`human`] | what is printed |
 //! | [`bench`](mod@bench) | `cargo stress bench`, the benchmark runner |
 //! | [`programs`] | `cargo stress programs`: real programs with an allocator preloaded |
@@ -30,17 +34,24 @@ pub mod child;
 pub mod cli;
 pub mod conform;
 pub mod duration;
+pub mod episode;
 pub mod exit;
 pub mod finding;
+pub mod findings;
+pub mod history;
 pub mod human;
+pub mod job;
 pub mod last_words;
 pub mod linked;
+pub mod log;
 pub mod memory;
 pub mod nearest;
 pub mod programs;
 pub mod progress;
 pub mod protocol;
+pub mod replay;
 pub mod report;
+pub mod script;
 pub mod seed;
 pub mod spec;
 pub mod stop;
@@ -48,4 +59,5 @@ pub mod subject;
 pub mod supervisor;
 pub mod tally;
 pub mod tool;
+pub mod version;
 pub mod workers;

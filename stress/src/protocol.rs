@@ -32,6 +32,11 @@ pub enum Message {
         /// What was noted up to then.
         notes: Notes,
     },
+    /// Where the worker was that saw the wrong answer; comes after it, if it was asked for.
+    Backtrace {
+        /// A frame in a line or two.
+        frames: String,
+    },
     /// A signal ended the child's work; the last thing it says.
     Dying {
         /// The worker that was hit, if it was one.

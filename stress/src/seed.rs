@@ -17,6 +17,18 @@ impl Seed {
         Self(rand::random())
     }
 
+    /// The seed of a run's how-manieth episode, counted from 0. The first has the run's own, so that a run
+    /// from an episode's seed begins with that episode.
+    #[must_use]
+    pub fn episode(self, number: u64) -> Self {
+        if number == 0 {
+            return self;
+        }
+        // An odd step (Steele and Vigna 2021), so that no two of a run are alike.
+        let mut state = self.0.wrapping_add(number.wrapping_mul(0xd134_2543_de82_ef95));
+        Self(splitmix(&mut state))
+    }
+
     /// The seed of the episode after this one's. It makes the same choices wherever it
     /// comes; what it meets in the allocator is left by those before it.
     #[must_use]

@@ -35,6 +35,31 @@ impl Length {
     }
 }
 
+/// How often a thread is disturbed: once in so many, 0 for never.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rates {
+    /// Before an operation.
+    pub operations: u32,
+    /// At a place inside the heap where another thread could interfere.
+    pub pauses: u32,
+}
+
+impl Rates {
+    /// Often enough to matter in seconds, seldom enough to leave the speed.
+    pub const DEFAULT: Rates = Rates { operations: 4096, pauses: 512 };
+
+    /// The rates that one number asks for.
+    pub fn one_in(number: u32) -> Rates {
+        Rates { operations: number, pauses: number }
+    }
+}
+
+impl Default for Rates {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
 /// One run, handed to the child as one argument of JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spec {
@@ -53,6 +78,9 @@ pub struct Spec {
     pub seed: Seed,
     /// How long.
     pub length: Length,
+    /// How often threads are disturbed.
+    #[serde(default)]
+    pub disturb: Rates,
     /// The trace to replay.
     pub trace: Option<PathBuf>,
 }
@@ -74,6 +102,7 @@ impl Spec {
             threads,
             seed,
             length,
+            disturb: Rates::DEFAULT,
             trace: None,
         }
     }

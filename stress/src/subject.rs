@@ -195,6 +195,14 @@ pub(crate) fn resolve(name: &CStr) -> Result<Symbol, String> {
     Ok(Symbol { address, object })
 }
 
+/// The C library's own file.
+///
+/// # Errors
+/// The loader does not say.
+pub fn system_library() -> Result<PathBuf, String> {
+    Ok(resolve(c"gnu_get_libc_version")?.object)
+}
+
 /// The canonical path of a library to preload.
 ///
 /// # Errors

@@ -16,6 +16,8 @@ use drystone_workloads::trace::Trace;
 use tempfile::NamedTempFile;
 
 use crate::finding::{Episode, Finding, Kind};
+use crate::job::Job;
+use crate::last_words::BACKTRACE_FOLLOWS;
 use crate::protocol::{self, Message};
 use crate::spec::Spec;
 use crate::stop::Stop;
@@ -62,10 +64,14 @@ impl Outcome {
 pub type Progress<'a> = dyn FnMut(&Tally, Duration) + 'a;
 
 const POLL: Duration = Duration::from_millis(50);
+/// Short: a finding that is shrunk takes hundreds of children.
+const POLL_AT_THE_END: Duration = Duration::from_millis(1);
 /// How long a child that was asked to stop may be silent. It is killed then, and that is no finding.
 const PATIENCE_AFTER_STOP: Duration = Duration::from_secs(5);
 /// Of what the subject prints, the end.
 const LAST_WORDS: usize = 2048;
+/// The same with a backtrace behind it.
+const LAST_WORDS_AND_BACKTRACE: usize = 16 << 10;
 
 impl Supervisor {
     /// A supervisor whose children are this very binary.
@@ -83,7 +89,15 @@ impl Supervisor {
     /// The child can't be started, refuses the run, or the harness in it failed: nothing that a
     /// subject does.
     pub fn run(&self, spec: &Spec, stop: &Stop, progress: &mut Progress<'_>) -> Result<Outcome> {
-        let mut watch = Watch::start(self, spec)?;
+        self.job(&Job::plain(spec), stop, progress)
+    }
+
+    /// Makes one run with all that is wanted of it besides.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn job(&self, job: &Job, stop: &Stop, progress: &mut Progress<'_>) -> Result<Outcome> {
+        let mut watch = Watch::start(self, job)?;
         let ended = watch.until_the_end(self.patience, stop, progress)?;
         watch.judge(ended)
     }
@@ -155,15 +169,17 @@ struct Heard {
     finding: Option<Finding>,
     refused: Option<String>,
     panicked: bool,
+    backtrace: Option<String>,
     last_sign_of_life: Option<Instant>,
 }
 
 impl<'a> Watch<'a> {
-    fn start(supervisor: &Supervisor, spec: &'a Spec) -> Result<Self> {
+    fn start(supervisor: &Supervisor, job: &'a Job) -> Result<Self> {
+        let spec = &job.spec;
         let trace = spec.trace.as_deref().map(plain_copy).transpose()?;
-        let mut handed = spec.clone();
+        let mut handed = job.clone();
         if let Some(copy) = &trace {
-            handed.trace = Some(path_for_the_child(copy));
+            handed.spec.trace = Some(path_for_the_child(copy));
         }
         let mut command = Command::new(&supervisor.program);
         command
@@ -220,7 +236,7 @@ impl<'a> Watch<'a> {
                 Ok(message) => self.heard.take(message),
                 Err(RecvTimeoutError::Timeout) => {}
                 // The child has closed its output, and is about to end.
-                Err(RecvTimeoutError::Disconnected) => thread::sleep(POLL),
+                Err(RecvTimeoutError::Disconnected) => thread::sleep(POLL_AT_THE_END),
             }
             progress(&self.heard.tally, self.began.elapsed());
             if stop.is_set() && self.input.take().is_some() && !self.heard.done {
@@ -263,16 +279,17 @@ impl<'a> Watch<'a> {
         while let Ok(message) = self.messages.recv_timeout(Duration::from_millis(500)) {
             self.heard.take(message);
         }
-        let Heard { tally, notes, finding, refused, .. } = &mut self.heard;
+        let Heard { tally, notes, finding, refused, backtrace, .. } = &mut self.heard;
         if let Some(why) = refused.take() {
             bail!(why);
         }
         let (tally, notes, found) = (tally.clone(), std::mem::take(notes), finding.take());
+        let backtrace = backtrace.take();
         let spec = self.spec.clone();
         let cut_short = self.stopped.is_some();
         let finding = match found {
             // The child knows the copy only.
-            Some(finding) => Some(Finding { trace: spec.trace.clone(), ..finding }),
+            Some(finding) => Some(Finding { trace: spec.trace.clone(), backtrace, ..finding }),
             None => self.death(ended, elapsed)?,
         };
         Ok(Outcome { spec, elapsed, tally, notes, finding, cut_short })
@@ -297,7 +314,7 @@ impl<'a> Watch<'a> {
         if status.success() && self.heard.done {
             return Ok(None);
         }
-        let last_words = self.last_words.wait();
+        let (last_words, backtrace) = self.last_words.wait();
         if self.heard.panicked {
             bail!("the harness itself failed in the run of {}:\n{last_words}", self.spec.subject);
         }
@@ -316,7 +333,8 @@ impl<'a> Watch<'a> {
         };
         let seen = format!("{how}{when}; {said}; {}", workers(&self.heard.doing));
         let expected = "the process to live to its end";
-        Ok(Some(self.heard.finding(self.spec, elapsed, Kind::Crash, expected, seen)))
+        let finding = self.heard.finding(self.spec, elapsed, Kind::Crash, expected, seen);
+        Ok(Some(Finding { backtrace, ..finding }))
     }
 }
 
@@ -355,6 +373,7 @@ impl Heard {
                 (self.tally, self.notes) = (tally, notes);
             }
             Message::Dying { thread, operation } => self.dying = Some((thread, operation)),
+            Message::Backtrace { frames } => self.backtrace = Some(frames),
             Message::Panicked => self.panicked = true,
             Message::Refused { why } => self.refused = Some(why),
             Message::Done { tally, notes } => {
@@ -399,7 +418,7 @@ impl LastWords {
             while let Ok(read @ 1..) = errors.read(&mut part) {
                 let mut kept = all.lock().unwrap_or_else(PoisonError::into_inner);
                 kept.extend_from_slice(&part[..read]);
-                let surplus = kept.len().saturating_sub(LAST_WORDS);
+                let surplus = kept.len().saturating_sub(LAST_WORDS_AND_BACKTRACE);
                 kept.drain(..surplus);
             }
             drop(open);
@@ -407,11 +426,18 @@ impl LastWords {
         Self { kept, ended }
     }
 
-    /// All of it, or what there is by now if somebody else holds the other end.
-    fn wait(&self) -> String {
+    /// All of it, or what there is by now if somebody else holds the other end: the words, and the
+    /// backtrace behind them.
+    fn wait(&self) -> (String, Option<String>) {
         let _ = self.ended.recv_timeout(Duration::from_secs(2));
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        String::from_utf8_lossy(&kept).into_owned()
+        let kept = String::from_utf8_lossy(&kept);
+        let (words, backtrace) = match kept.split_once(BACKTRACE_FOLLOWS) {
+            Some((words, backtrace)) => (words, Some(backtrace.to_owned())),
+            None => (&*kept, None),
+        };
+        let surplus = words.floor_char_boundary(words.len().saturating_sub(LAST_WORDS));
+        (words[surplus..].to_owned(), backtrace)
     }
 }
 

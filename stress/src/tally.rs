@@ -34,6 +34,10 @@ counts! {
     Operations = "operations",
     /// Bytes compared with what they must be: stamps, zeroes, prefixes.
     BytesVerified = "bytes_verified",
+    /// Bytes asked for in blocks that were issued.
+    BytesIssued = "bytes_issued",
+    /// Bytes asked for in blocks that were freed or resized: those issued less these are live.
+    BytesReturned = "bytes_returned",
     /// Blocks that another thread than the giver took over.
     HandOffs = "hand_offs",
     /// Requests that had to be refused, and were.

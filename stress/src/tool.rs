@@ -16,9 +16,11 @@ use crate::campaign::{self, Results};
 use crate::child;
 use crate::cli::{Options, Plan};
 use crate::conform;
+use crate::episode::Episodes;
 use crate::exit;
 use crate::programs;
 use crate::progress::Bar;
+use crate::replay;
 use crate::report;
 use crate::spec::Workload;
 use crate::stop::{self, Stop};
@@ -38,6 +40,9 @@ pub fn main(subjects: &[Subject]) -> ExitCode {
         return code.into();
     }
     if let Some(code) = programs::tool::main(&arguments) {
+        return code.into();
+    }
+    if let Some(code) = on_findings(&arguments) {
         return code.into();
     }
     let options = Options::parse_from(arguments);
@@ -63,6 +68,15 @@ pub fn main(subjects: &[Subject]) -> ExitCode {
     }
 }
 
+/// Runs one of the tools that work on a finding, if the arguments ask for it.
+pub fn on_findings(arguments: &[OsString]) -> Option<u8> {
+    match arguments.get(1)?.to_str()? {
+        "replay" => Some(replay::tool::main(&arguments[1..])),
+        "shrink" => Some(replay::shrink_tool::main(&arguments[1..])),
+        _ => None,
+    }
+}
+
 /// Refuses a trace that can't be read before the first run, which may be hours before its own.
 fn readable(traces: &[PathBuf]) -> Result<(), String> {
     traces.iter().try_for_each(|path| match Trace::read(path) {
@@ -84,7 +98,12 @@ fn stress(plan: Plan, options: &Options) -> Result<Results> {
     let threads = if plan.threads == 1 { "thread" } else { "threads" };
     eprintln!("seed {}, {} {threads}", plan.seed, plan.threads);
     let bar = Bar::new(&plan);
-    let results = campaign::run(plan, &Supervisor::of_this_binary()?, &STOP, &bar);
+    let episodes = Episodes {
+        supervisor: Supervisor::of_this_binary()?,
+        length: options.episode,
+        findings: Some(options.findings.clone()),
+    };
+    let results = campaign::run(plan, &episodes, &STOP, &bar);
     report::print(&results, options.format, options.color).context("writing the report")?;
     conclude(&results);
     Ok(results)

@@ -5,6 +5,7 @@
  *
  * One call in 5,000 does, with -DMISALIGN, -DCRASH, -DEXITS, -DHANGS, -DTALKS: return a block that is
  * off by 8 bytes; abort; end the process with 101; never return; print half a line that is no text.
+ * With -DLARGE_MISALIGN every block of more than 64 KiB is off by 8 bytes.
  * With -DNULLS every request is refused, with -DNO_MEGABYTE those of 1 MiB sharp. */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -56,6 +57,9 @@ void *aligned_alloc(size_t alignment, size_t size) {
         block += 8;
 #endif
     }
+#endif
+#ifdef LARGE_MISALIGN
+    if (size > 64 << 10) block += 8;
 #endif
     *header_of((void *)block) = (struct header){start, mapped, size, 0};
     return (void *)block;

@@ -45,6 +45,18 @@ const FOUND: &[(&str, Workload, Kind)] = &[
     ("breaks-invariants", Workload::Mixed, Kind::BrokenHeap),
     ("crashes", Workload::Mixed, Kind::Crash),
     ("exits", Workload::Mixed, Kind::Crash),
+    ("scribbles", Workload::Churn, Kind::Identity),
+    ("overlaps", Workload::Pareto, Kind::Overlap),
+    ("forgets-to-zero", Workload::Pareto, Kind::NotZeroed),
+    ("understates-the-size", Workload::Stacks, Kind::UsableSize),
+    ("accuses-the-innocent", Workload::Queues, Kind::FalseAlarm),
+    ("elides-its-lock", Workload::Handoff, Kind::Exclusion),
+    ("elides-its-lock", Workload::FalseSharing, Kind::Exclusion),
+    ("loses-the-prefix", Workload::ReallocStorm, Kind::PrefixLost),
+    ("refuses", Workload::Sawtooth, Kind::UnprovokedNull),
+    ("misaligns", Workload::ShiftingSizes, Kind::Misaligned),
+    ("unlocks-early", Workload::ThreadStorm, Kind::Exclusion),
+    ("drops-a-free", Workload::ThreadStorm, Kind::Leak),
 ];
 
 /// A name, and what must not panic.
@@ -57,7 +69,7 @@ fn main() -> ExitCode {
     }
     let mut cases: Vec<Case> = Vec::new();
     for &(subject, workload, kind) in FOUND {
-        let name = format!("{workload}_finds_what_{}", subject.replace('-', "_"));
+        let name = format!("{workload}_finds_what_{subject}").replace('-', "_");
         cases.push((name, Box::new(move || is_found(subject, workload, kind))));
     }
     cases.push(("mixed_finds_what_keeps_memory".into(), Box::new(kept_memory_is_found)));

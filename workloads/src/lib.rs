@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`registry`] | every workload by its name: source, parameters |
 //! | [`sizes`], [`patterns`], [`mixed`] | what is asked for, and in which order |
+//! | [`slots`] | streams over numbered slots: most of the named workloads |
 //! | [`trace`] | what real programs asked for |
 //! | [`calls`], [`heap`] | an allocator as a workload sees it; the same for what is measured |
 //! | [`crew`], [`conveyor`] | threads that work at the same time; blocks on their way between two |
@@ -17,4 +18,5 @@ pub mod mixed;
 pub mod patterns;
 pub mod registry;
 pub mod sizes;
+pub mod slots;
 pub mod trace;

@@ -72,6 +72,7 @@ macro_rules! workloads {
     };
 }
 
+const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
@@ -86,6 +87,117 @@ workloads! {
             "largest" = 0, 0 => 64 * MIB, "largest common size in bytes, rounded down to a power of two; 0: 1 KiB \
                 or 1 MiB, by the seed";
             "live" = 0, 0 => 4 * GIB, "bytes that a thread holds at most; 0: 2 MiB with small sizes, 32 MiB with wide";
+        }
+    /// A server's steady state.
+    Churn = "churn",
+        about "a fixed set of slots per thread, random replacement; generations of threads hand their slots on and exit",
+        after "Larson and Krishnan, Memory Allocation for Long-Running Server Applications, ISMM 1998",
+        weight 1,
+        {
+            "slots" = 1000, 1 => MIB, "live blocks of a thread";
+            "smallest" = 8, 1 => 64 * MIB, "smallest size in bytes";
+            "largest" = 1000, 1 => 64 * MIB, "largest size in bytes";
+            "turns" = 20_000, 1 => GIB, "replacements by a thread before it hands its slots on and exits";
+        }
+    /// Producers and consumers.
+    Handoff = "handoff",
+        about "asymmetric: some threads only allocate, the others only free, in batches over bounded channels",
+        after "xmalloc-test (Lever and Boreham, malloc() Performance in a Multithreaded Linux Environment, USENIX 2000)",
+        weight 1,
+        {
+            "producers" = 0, 0 => 512, "threads that allocate; 0: half of them";
+            "batch" = 0, 0 => 4096, "blocks handed over at once; 0: 1 to 256, by the seed";
+            "largest" = KIB, 1 => 64 * MIB, "largest size in bytes, rounded down to a power of two";
+        }
+    /// Heavy-tailed sizes and lifetimes.
+    Pareto = "pareto",
+        about "heavy-tailed sizes and lifetimes: most blocks are small and die young, some are huge or stay",
+        after "Pareto's law with tail exponent 1; lifetimes as in Barrett and Zorn, Using Lifetime Predictors, PLDI 1993",
+        weight 1,
+        {
+            "tail" = 1, 1 => 8, "tail exponent of both; the less, the heavier";
+            "smallest" = 16, 1 => MIB, "smallest size in bytes";
+            "largest" = MIB, 1 => GIB, "largest size in bytes";
+            "lifetime" = 16, 1 => GIB, "shortest life of a block, in its thread's operations";
+            "live" = 16 * MIB, KIB => 4 * GIB, "bytes that a thread holds at most";
+        }
+    /// The youngest dies first.
+    Stacks = "stacks",
+        about "LIFO in bulk: each thread's blocks are a stack that grows and shrinks to random depths",
+        after "in the manner of the SmartHeap benchmark of MicroQuill",
+        weight 1,
+        {
+            "depth" = 4096, 1 => MIB, "blocks of a thread at most";
+            "largest" = KIB, 1 => 64 * MIB, "largest size in bytes, rounded down to a power of two";
+        }
+    /// The oldest dies first.
+    Queues = "queues",
+        about "FIFO in bulk: batches freed in order, in reverse, or one for one while new blocks come",
+        after "in the manner of the SmartHeap benchmark of MicroQuill",
+        weight 1,
+        {
+            "length" = 4096, 1 => MIB, "blocks of a thread at most";
+            "largest" = KIB, 1 => 64 * MIB, "largest size in bytes, rounded down to a power of two";
+        }
+    /// Threads that write to what may be one cache line.
+    FalseSharing = "false-sharing",
+        about "small blocks written to again and again, each thread its own (active), or after one thread has made them                all (passive)",
+        after "cache-thrash and cache-scratch (Berger et al., Hoard, ASPLOS 2000)",
+        weight 1,
+        {
+            "size" = 8, 1 => 4 * KIB, "bytes of a block";
+            "blocks" = 8, 1 => 64 * KIB, "blocks that a thread writes to in turn";
+            "writes" = 100, 1 => MIB, "times that each is written before it is replaced";
+        }
+    /// Vectors and strings.
+    ReallocStorm = "realloc-storm",
+        about "vectors and strings that grow, are cut and end; some begin aligned",
+        after "growth by 2 and by 1.5 as C++ and Rust libraries do it, by words as strings are built",
+        weight 1,
+        {
+            "vectors" = 64, 1 => 64 * KIB, "vectors of a thread";
+            "largest" = MIB, 64 => GIB, "bytes at which a vector ends";
+            "aligned" = 8, 0 => GIB, "one vector in so many begins aligned to 32 B to 4 KiB; 0: none";
+        }
+    /// The live set climbs and falls.
+    Sawtooth = "sawtooth",
+        about "the live set climbs to its bound, falls to a sixteenth at random, and climbs with other sizes",
+        after "fragmentation by survivors: Wilson et al. 1995; Robson, Worst Case Fragmentation, 1977",
+        weight 1,
+        {
+            "live" = 8 * MIB, KIB => 4 * GIB, "bytes that a thread holds at the peak";
+            "largest" = 64 * KIB, 256 => 64 * MIB, "largest size in bytes, rounded down to a power of two";
+        }
+    /// The sizes move under a constant live set.
+    ShiftingSizes = "shifting-sizes",
+        about "the live set stays constant and what is asked for moves from size to size: memory that grows is broken up",
+        after "blow-up as in Berger et al., Hoard, ASPLOS 2000; Robson 1977",
+        weight 1,
+        {
+            "live" = 8 * MIB, KIB => 4 * GIB, "bytes that a thread holds";
+            "largest" = 64 * KIB, 256 => 64 * MIB, "largest size in bytes, rounded down to a power of two";
+            "period" = 20_000, 1 => GIB, "operations after which the sizes move on by an octave";
+        }
+    /// Mappings.
+    Large = "large",
+        about "blocks from a page to hundreds of MiB, that grow as mappings do",
+        after "where allocators go over to mmap and mremap: glibc's mallopt(3), M_MMAP_THRESHOLD",
+        weight 1,
+        {
+            "smallest" = 4 * KIB, KIB => GIB, "smallest size in bytes";
+            "largest" = 256 * MIB, KIB => 16 * GIB, "largest size in bytes";
+            "live" = GIB, KIB => 64 * GIB, "bytes that all threads together hold at most";
+        }
+    /// Short-lived threads.
+    ThreadStorm = "thread-storm",
+        about "thousands of threads that live for a few blocks, and leave some behind for others to free",
+        after "thread pools that come and go; what an exited thread's heap is worth to others",
+        weight 1,
+        {
+            "threads" = 250, 1 => MIB, "short-lived threads, one after the other, for each worker and episode";
+            "blocks" = 32, 1 => MIB, "blocks that each makes";
+            "left" = 50, 0 => 100, "percent of them that it leaves behind";
+            "largest" = 4 * KIB, 1 => 64 * MIB, "largest size in bytes, rounded down to a power of two";
         }
     /// Double frees under contention.
     Duel = "duel",
@@ -104,7 +216,7 @@ workloads! {
 impl Workload {
     /// Whether it shows what it is for only to a process that lives on: memory that grows, that breaks up.
     pub fn long_lived(self) -> bool {
-        false
+        matches!(self, Workload::Sawtooth | Workload::ShiftingSizes)
     }
 
     /// The workload that is written so.

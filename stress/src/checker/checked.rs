@@ -9,8 +9,10 @@ use std::ptr::null_mut;
 use super::errno;
 use super::identity::{self, Identity};
 use super::overlap::{Overlap, Shared};
+use super::schedule;
 use crate::alarm;
 use crate::finding::Kind;
+use crate::log::{self, Call, Name};
 use crate::subject::Target;
 use crate::tally::{Board, Count, Doing, Row};
 
@@ -40,6 +42,11 @@ impl Block {
     pub fn address(&self) -> *mut u8 {
         self.address
     }
+
+    /// Its name in a log.
+    fn name(&self) -> Name {
+        Name { owner: self.identity.owner(), sequence: self.identity.sequence() }
+    }
 }
 
 /// How memory was asked for, as far as the checks of a fresh block differ.
@@ -48,6 +55,55 @@ struct Asked {
     size: usize,
     /// 1 unless the call named one.
     alignment: usize,
+}
+
+/// A request that no allocator can meet.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs, reason = "the fields are the arguments of C's functions, in bytes")]
+pub enum Request<'a> {
+    Malloc { size: usize },
+    Calloc { count: usize, size: usize },
+    Realloc { block: &'a Block, size: usize },
+    AlignedAlloc { alignment: usize, size: usize },
+}
+
+impl Request<'_> {
+    fn doing(self) -> Doing {
+        match self {
+            Request::Malloc { .. } => Doing::Malloc,
+            Request::Calloc { .. } => Doing::Calloc,
+            Request::Realloc { .. } => Doing::Realloc,
+            Request::AlignedAlloc { .. } => Doing::AlignedAlloc,
+        }
+    }
+
+    fn call(self) -> Call {
+        match self {
+            Request::Malloc { size } => Call::RefusedMalloc { size },
+            Request::Calloc { count, size } => Call::RefusedCalloc { count, size },
+            Request::Realloc { block, size } => Call::RefusedResize { block: block.name(), size },
+            Request::AlignedAlloc { alignment, size } => Call::RefusedAligned { alignment, size },
+        }
+    }
+
+    fn make(self, target: &Target) -> *mut c_void {
+        let calls = &target.calls;
+        match self {
+            // SAFETY: malloc takes any size.
+            Request::Malloc { size } => unsafe { (calls.malloc)(size) },
+            // SAFETY: calloc takes any numbers.
+            Request::Calloc { count, size } => unsafe { (calls.calloc)(count, size) },
+            // SAFETY: the block is live and its holder's; a refusal leaves it so, and a grant is a finding
+            // that ends the process.
+            Request::Realloc { block, size } => unsafe {
+                (calls.realloc)(block.address.cast(), size)
+            },
+            // SAFETY: the workloads ask for powers of two.
+            Request::AlignedAlloc { alignment, size } => unsafe {
+                (calls.aligned_alloc)(alignment, size)
+            },
+        }
+    }
 }
 
 /// What `errno` is set to before a call that must not touch it: no error that a system call gives.
@@ -61,13 +117,19 @@ pub struct Checked<'a> {
     row: &'a Row,
     worker: usize,
     sequence: u64,
+    /// Where the calls are written down, if they are.
+    log: Option<log::Part>,
 }
 
 impl<'a> Checked<'a> {
     /// The view of worker number `worker`, which the calling thread is.
     pub fn new(target: &'a Target, overlap: &'a Overlap, board: &'a Board, worker: usize) -> Self {
         alarm::this_is_worker(worker);
-        Self { target, overlap, board, row: board.row(worker), worker, sequence: 0 }
+        let (row, log) = (board.row(worker), log::part(worker));
+        if let Some(log) = log {
+            log.call(Call::Begin);
+        }
+        Self { target, overlap, board, row, worker, sequence: 0, log }
     }
 
     /// The worker's number.
@@ -94,12 +156,30 @@ impl<'a> Checked<'a> {
     }
 
     fn begin(&self, doing: Doing) {
+        schedule::at_operation();
         self.row.doing(doing);
         self.row.add(Count::Operations, 1);
     }
 
+    /// Writes a call down, before anything that may go wrong in it.
+    #[inline]
+    fn log(&self, call: Call) {
+        if let Some(log) = self.log {
+            log.call(call);
+        }
+    }
+
+    /// Writes down what the call returned.
+    #[inline]
+    fn log_address(&self, address: *mut c_void) {
+        if let Some(log) = self.log {
+            log.returned(address.addr());
+        }
+    }
+
     /// `malloc(size)`
     pub fn malloc(&mut self, size: usize) -> Block {
+        self.log(Call::Malloc { size });
         self.begin(Doing::Malloc);
         // SAFETY: malloc takes any size.
         let address = unsafe { (self.target.calls.malloc)(size) };
@@ -108,6 +188,7 @@ impl<'a> Checked<'a> {
 
     /// `calloc(count, size)`, whose product is below `PTRDIFF_MAX`.
     pub fn calloc(&mut self, count: usize, size: usize) -> Block {
+        self.log(Call::Calloc { count, size });
         self.begin(Doing::Calloc);
         // SAFETY: calloc takes any numbers.
         let address = unsafe { (self.target.calls.calloc)(count, size) };
@@ -128,6 +209,7 @@ impl<'a> Checked<'a> {
 
     /// `aligned_alloc(alignment, size)`, with the size rounded up for subjects that may refuse others.
     pub fn aligned_alloc(&mut self, alignment: usize, size: usize) -> Block {
+        self.log(Call::AlignedAlloc { alignment, size });
         self.begin(Doing::AlignedAlloc);
         // C11 wanted a multiple of the alignment; what others do with odd sizes is not judged.
         let size = match self.target.own {
@@ -141,6 +223,7 @@ impl<'a> Checked<'a> {
 
     /// `realloc(null, size)`, which is a malloc.
     pub fn realloc_null(&mut self, size: usize) -> Block {
+        self.log(Call::ReallocNull { size });
         self.begin(Doing::Realloc);
         // SAFETY: realloc takes null, and any size.
         let address = unsafe { (self.target.calls.realloc)(null_mut(), size) };
@@ -149,6 +232,7 @@ impl<'a> Checked<'a> {
 
     /// `free(null)`, which does nothing.
     pub fn free_null(&mut self) {
+        self.log(Call::FreeNull);
         self.begin(Doing::Free);
         // SAFETY: free takes null.
         unsafe { (self.target.calls.free)(null_mut()) };
@@ -156,7 +240,8 @@ impl<'a> Checked<'a> {
 
     /// `realloc(block, size)`. None if the block was freed: only for a size of 0.
     pub fn realloc(&mut self, block: Block, size: usize) -> Option<Block> {
-        self.verify(&block);
+        self.log(Call::Realloc { block: block.name(), size });
+        self.read(&block);
         self.leave(&block);
         self.begin(Doing::Realloc);
         // SAFETY: the block is live and ours, and given up here.
@@ -169,6 +254,7 @@ impl<'a> Checked<'a> {
                 1,
             );
             if freed {
+                self.log_address(address);
                 return None;
             }
         }
@@ -189,7 +275,8 @@ impl<'a> Checked<'a> {
 
     /// `free(block)`
     pub fn free(&mut self, block: Block) {
-        self.verify(&block);
+        self.log(Call::Free { block: block.name() });
+        self.read(&block);
         self.leave(&block);
         self.begin(Doing::Free);
         errno::set(UNTOUCHED);
@@ -208,13 +295,19 @@ impl<'a> Checked<'a> {
     /// Gives a block up to a workload that frees it by other means: reads it, and takes it out from
     /// among the live.
     pub fn give_up(&self, block: Block) -> *mut u8 {
-        self.verify(&block);
+        self.log(Call::GiveUp { block: block.name() });
+        self.read(&block);
         self.leave(&block);
         block.address
     }
 
     /// Reads the whole block, which stays.
     pub fn verify(&self, block: &Block) {
+        self.log(Call::Verify { block: block.name() });
+        self.read(block);
+    }
+
+    fn read(&self, block: &Block) {
         self.row.doing(Doing::Verify);
         self.row.add(Count::BytesVerified, block.size as u64);
         // SAFETY: the block is live, ours and stamped, as far as the subject keeps its promise.
@@ -231,21 +324,25 @@ impl<'a> Checked<'a> {
         }
     }
 
+    /// Reads the whole block and writes all its bytes anew, as they were: stores, for what hangs on them.
+    pub fn rewrite(&self, block: &Block) {
+        self.verify(block);
+        // SAFETY: the block is live and ours.
+        unsafe { identity::stamp(block.address, block.size, block.identity) };
+    }
+
     /// Makes a request that must be refused, and checks that it was.
-    pub fn refused(
-        &mut self,
-        doing: Doing,
-        what: &str,
-        request: impl FnOnce(&Target) -> *mut c_void,
-    ) {
+    pub fn refused(&mut self, request: Request<'_>) {
+        let doing = request.doing();
+        self.log(request.call());
         self.begin(doing);
         errno::set(0);
-        let address = request(self.target);
+        let address = request.make(self.target);
         let error = errno::get();
         if !address.is_null() {
             alarm::raise(
                 Kind::ImpossibleGranted,
-                &format!("null from {what}"),
+                &format!("null from {}", request.call()),
                 format!("{address:p}"),
             );
         }
@@ -257,7 +354,7 @@ impl<'a> Checked<'a> {
             if self.keeps_drystones_promises() {
                 alarm::raise(
                     Kind::Errno,
-                    &format!("ENOMEM ({}) after {what} was refused", libc::ENOMEM),
+                    &format!("ENOMEM ({}) after {} was refused", libc::ENOMEM, request.call()),
                     format!("errno {error}"),
                 );
             }
@@ -290,9 +387,11 @@ impl<'a> Checked<'a> {
                 format!("null, errno {}", errno::get()),
             );
         }
+        self.log_address(address);
         self.check_alignment(address, asked);
         let extent = self.check_usable(address, asked);
         let block = Block { address: address.cast(), size: asked.size, identity };
+        self.row.add(Count::BytesIssued, asked.size as u64);
         if let Err(shared) = self.overlap.insert(block.address.addr(), extent, identity) {
             self.overlaps(&block, extent, shared);
         }
@@ -343,6 +442,7 @@ impl<'a> Checked<'a> {
 
     /// Takes a block out from among the live.
     fn leave(&self, block: &Block) {
+        self.row.add(Count::BytesReturned, block.size as u64);
         if let Err(found) = self.overlap.remove(block.address.addr(), block.identity) {
             // Ours alone can take our entry out, so this is the harness's own mistake.
             panic!("{} left the map at {:p}, where {found:?} was", block.identity, block.address);

@@ -4,4 +4,5 @@ pub mod checked;
 pub mod errno;
 pub mod identity;
 pub mod overlap;
+pub mod schedule;
 pub mod witness;

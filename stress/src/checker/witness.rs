@@ -6,16 +6,15 @@
 //! | a thread's token | that thread has entered, and not left |
 //!
 //! An entry that finds a token, another thread's or its own, and an exit that does not find its own,
-//! are findings, reported at once. The witness also yields now and then where the heap says that
-//! another thread could interfere, so that sections are left in their middle more often than by chance:
-//! each thread as often as it has said ([`yield_one_in`]).
+//! are findings, reported at once. Where the heap says that another thread could interfere, the witness lets
+//! the [schedule] act, so that sections are left in their middle more often than by chance.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use drystone::Probe;
 
+use super::schedule;
 use crate::alarm;
 use crate::finding::Kind;
 
@@ -25,18 +24,10 @@ pub struct Witness {
     inside: AtomicUsize,
 }
 
-/// One pause in so many yields: seldom enough to leave the speed, often enough to matter in seconds.
-const YIELD_ONE_IN: u32 = 512;
-
 thread_local! {
-    // No destructor and a constant start: the heap's code may run in any thread at any time.
-    static PAUSES: Cell<u32> = const { Cell::new(0) };
-    static RATE: Cell<u32> = const { Cell::new(YIELD_ONE_IN) };
-}
-
-/// From now on the calling thread yields at one pause in `pauses`; before it is one in 512.
-pub fn yield_one_in(pauses: u32) {
-    RATE.set(pauses.max(1));
+    // Its address is the thread's token. No destructor and a constant start: the heap's code may run in
+    // any thread at any time.
+    static TOKEN: Cell<u8> = const { Cell::new(0) };
 }
 
 /// Nobody is inside.
@@ -93,7 +84,7 @@ impl Witness {
 
 /// A number of the calling thread's own, not 0: the address of a variable of its own.
 fn token() -> usize {
-    PAUSES.with(|pauses| std::ptr::from_ref(pauses).addr())
+    TOKEN.with(|token| std::ptr::from_ref(token).addr())
 }
 
 /// What a heap is given, so that its witness can be asked from outside.
@@ -117,16 +108,14 @@ impl Probe for Watched {
 
     #[inline]
     fn pause(&self) {
-        let pauses = PAUSES.get().wrapping_add(1);
-        PAUSES.set(pauses);
-        if pauses.is_multiple_of(RATE.get()) {
-            thread::yield_now();
-        }
+        schedule::at_pause();
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+
     use super::*;
 
     #[test]

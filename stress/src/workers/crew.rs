@@ -7,9 +7,11 @@ use super::gate::Gate;
 use crate::alarm;
 use crate::checker::checked::Checked;
 use crate::checker::overlap::Overlap;
+use crate::checker::schedule;
 use crate::exit;
 use crate::finding::Kind;
 use crate::protocol::{self, Message};
+use crate::spec::{Rates, Spec};
 use crate::stop::Stop;
 use crate::subject::{Own, Target};
 use crate::tally::Board;
@@ -20,20 +22,24 @@ pub struct Crew<'a> {
     board: &'a Board,
     stop: &'a Stop,
     overlap: &'a Overlap,
+    /// How often the workers are disturbed, and the seed of where.
+    disturbed: Rates,
+    seed: u64,
     /// How many blocks each worker has made so far.
     sequences: Vec<u64>,
 }
 
 impl<'a> Crew<'a> {
-    /// `workers` workers on `target`.
+    /// The workers that `spec` asks for, on `target`.
     pub fn new(
         target: &'a Target,
         board: &'a Board,
         stop: &'a Stop,
         overlap: &'a Overlap,
-        workers: usize,
+        spec: &Spec,
     ) -> Self {
-        Self { target, board, stop, overlap, sequences: vec![0; workers] }
+        let (disturbed, seed) = (spec.disturb, spec.seed.0);
+        Self { target, board, stop, overlap, disturbed, seed, sequences: vec![0; spec.threads] }
     }
 
     /// How many they are.
@@ -59,9 +65,10 @@ impl<'a> Crew<'a> {
     /// Calls `work` once on each worker, at once, each a new thread that has exited when this returns: so
     /// every call is a generation, which leaves to the next what an allocator keeps for a thread.
     pub fn each(&mut self, work: impl Fn(&mut Checked<'_>) + Sync) {
-        let Self { target, board, overlap, sequences, .. } = self;
+        let Self { target, board, overlap, sequences, disturbed, seed, .. } = self;
         let gate = Gate::new(sequences.len());
         let work_and_judge = |worker: usize, sequence: u64| {
+            schedule::begin(*disturbed, *seed, sequence << 16 | worker as u64);
             let mut checked = Checked::new(target, overlap, board, worker).counting_from(sequence);
             work(&mut checked);
             gate.pass();
@@ -97,7 +104,7 @@ fn judge_worker(own: Option<Own>, gate: &Gate) {
 }
 
 /// The machine, not the subject, has no thread to give.
-fn no_thread(worker: usize, error: &io::Error) -> ! {
+pub fn no_thread(worker: usize, error: &io::Error) -> ! {
     let why = format!("worker thread {worker} can't be started: {error}; use fewer --threads");
     protocol::send(&Message::Refused { why });
     exit::now(exit::FAILED)

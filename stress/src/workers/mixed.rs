@@ -11,7 +11,7 @@ use drystone_workloads::sizes::LogUniform;
 
 use super::crew::Crew;
 use super::gate::Gate;
-use crate::checker::checked::{Block, Checked};
+use crate::checker::checked::{Block, Checked, Request};
 use crate::seed::Seed;
 use crate::stop::Stop;
 use crate::tally::{Count, Doing};
@@ -245,38 +245,19 @@ impl Hands<'_, '_> {
     }
 
     fn ask_the_impossible(&mut self, request: Impossible) {
-        match request {
-            Impossible::Malloc { size } => {
-                self.checked.refused(Doing::Malloc, &format!("malloc({size})"), |target| {
-                    // SAFETY: malloc takes any size.
-                    unsafe { (target.calls.malloc)(size) }
-                });
-            }
-            Impossible::Calloc { count, size } => {
-                let what = format!("calloc({count}, {size})");
-                self.checked.refused(Doing::Calloc, &what, |target| {
-                    // SAFETY: calloc takes any numbers.
-                    unsafe { (target.calls.calloc)(count, size) }
-                });
+        let request = match request {
+            Impossible::Malloc { size } => Request::Malloc { size },
+            Impossible::Calloc { count, size } => Request::Calloc { count, size },
+            Impossible::AlignedAlloc { alignment, size } => {
+                Request::AlignedAlloc { alignment, size }
             }
             Impossible::Realloc { pick, size } => {
                 let Some(block) = self.take(pick) else { return };
-                let what = format!("realloc({:p}, {size})", block.address());
-                self.checked.refused(Doing::Realloc, &what, |target| {
-                    // SAFETY: the block is live and ours; a refusal leaves it so, and a grant is a
-                    // finding that ends the process.
-                    unsafe { (target.calls.realloc)(block.address().cast(), size) }
-                });
+                self.checked.refused(Request::Realloc { block: &block, size });
                 self.checked.verify(&block);
-                self.keep(block);
+                return self.keep(block);
             }
-            Impossible::AlignedAlloc { alignment, size } => {
-                let what = format!("aligned_alloc({alignment}, {size})");
-                self.checked.refused(Doing::AlignedAlloc, &what, |target| {
-                    // SAFETY: the alignment is a power of two.
-                    unsafe { (target.calls.aligned_alloc)(alignment, size) }
-                });
-            }
-        }
+        };
+        self.checked.refused(request);
     }
 }

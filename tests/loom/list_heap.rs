@@ -1,124 +1,13 @@
-//! Loom explores the shipping mutex and the shipping `ListHeap` over it: every interleaving of two
-//! threads, and of three within a bound on preemptions. Each model has twins in which one thing is
-//! broken, and which must fail: else the model would prove nothing.
-//!
-//! `RUSTFLAGS="--cfg loom" cargo test --release --test loom`
-#![cfg(loom)]
+//! `ListHeap` over the mutex: blocks have one owner, and each is freed once.
 
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
-use drystone::sync::{Cell, FutexLockWith};
+use drystone::sync::FutexLockWith;
 use drystone::{FutexLock, ListHeap, MisuseKind, Mmap, NoProbe, RawLock};
 use loom::thread;
 
-/// Explores `model`; with `preemptions`, only schedules with at most that many.
-fn explore(preemptions: Option<usize>, model: impl Fn() + Sync + Send + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = preemptions;
-    builder.check(model);
-}
-
-/// Explores a twin, which must fail: in a process of its own, since loom cannot always unwind out of a
-/// failed model. The process is this test again, with the twin's name in its environment.
-fn must_fail(name: &str, model: impl Fn() + Sync + Send + 'static) {
-    const TWIN: &str = "DRYSTONE_LOOM_TWIN";
-    match std::env::var(TWIN) {
-        Ok(twin) if twin == name => {
-            explore(Some(3), model);
-            println!("the twin passes");
-            std::process::exit(0);
-        }
-        Ok(_) => {}
-        Err(_) => {
-            let this_test = std::thread::current().name().expect("tests have names").to_owned();
-            let output = std::process::Command::new(std::env::current_exe().unwrap())
-                .args([&this_test, "--exact", "--nocapture"])
-                .env(TWIN, name)
-                .env("RUST_BACKTRACE", "0")
-                .output()
-                .unwrap();
-            let errors = String::from_utf8_lossy(&output.stderr);
-            let seen = ["Causality violation", "deadlock", "assertion", "signal"];
-            assert!(
-                !output.status.success() && seen.iter().any(|seen| errors.contains(seen)),
-                "the twin '{name}' must fail by what the model looks for: {} {errors}",
-                output.status
-            );
-        }
-    }
-}
-
-// ---- The mutex ---------------------------------------------------------------------------------
-
-/// A value behind a lock, as a heap's state is.
-struct Guarded<L> {
-    lock: L,
-    value: Cell<usize>,
-}
-
-// SAFETY: the value is touched between lock and unlock only; that this suffices is what is explored.
-unsafe impl<L: RawLock> Sync for Guarded<L> {}
-// SAFETY: nothing in it belongs to a thread.
-unsafe impl<L: RawLock> Send for Guarded<L> {}
-
-impl<L: RawLock> Guarded<L> {
-    fn add(&self, times: usize) {
-        for _ in 0..times {
-            self.add_one();
-        }
-    }
-
-    fn add_one(&self) -> usize {
-        self.lock.lock();
-        // SAFETY: locked; loom fails the model where that is not enough.
-        let value = unsafe {
-            self.value.with(|value| {
-                *value += 1;
-                *value
-            })
-        };
-        // SAFETY: locked above.
-        unsafe { self.lock.unlock() };
-        value
-    }
-}
-
-fn count_with<L: RawLock + 'static>(lock: fn() -> L, threads: usize, rounds: usize) {
-    let guarded = Arc::new(Guarded { lock: lock(), value: Cell::new(0) });
-    let others: Vec<_> = (1..threads)
-        .map(|_| {
-            let guarded = guarded.clone();
-            thread::spawn(move || guarded.add(rounds))
-        })
-        .collect();
-    guarded.add(rounds);
-    others.into_iter().for_each(|other| other.join().unwrap());
-    assert_eq!(guarded.add_one(), threads * rounds + 1);
-}
-
-#[test]
-fn the_mutex_excludes_two_threads() {
-    explore(None, || count_with(FutexLock::new, 2, 2));
-}
-
-#[test]
-fn the_mutex_excludes_three_threads_and_wakes_them() {
-    explore(Some(2), || count_with(FutexLock::new, 3, 1));
-}
-
-#[test]
-fn a_mutex_that_releases_or_acquires_relaxed_fails() {
-    must_fail("release relaxed", || count_with(FutexLockWith::<1>::new, 2, 1));
-    must_fail("acquire relaxed", || count_with(FutexLockWith::<2>::new, 2, 1));
-}
-
-#[test]
-fn a_mutex_that_wakes_nobody_fails() {
-    must_fail("no wake-up", || count_with(FutexLockWith::<3>::new, 2, 1));
-}
-
-// ---- The heap ----------------------------------------------------------------------------------
+use crate::explore::{explore, must_fail};
 
 /// A heap with the lock `L`. Not dropped in a panic: the lock is then in no state to be taken.
 struct Heap<L: RawLock>(ManuallyDrop<ListHeap<Mmap, NoProbe, L>>);
@@ -226,7 +115,7 @@ fn free_against_resize<L: RawLock + Send + Sync + 'static>(lock: fn() -> L) {
 
 #[test]
 fn two_threads_use_blocks() {
-    explore(None, || use_blocks(FutexLock::new, 2));
+    explore(Some(4), || use_blocks(FutexLock::new, 2));
 }
 
 #[test]

@@ -1,0 +1,83 @@
+//! Faults that loom's twins plant in the shipping code, one at a time: a model proves something only if
+//! it fails when what it is about is broken. Outside loom [`planted`] is a constant, and no code is left of it.
+
+use super::Ordering;
+
+/// What can be broken, by the function it stands in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Fault {
+    /// Nothing.
+    None,
+    /// `Entry::mark` loads and stores where it must exchange.
+    MarkStored,
+    /// `Entry::mark` does not look whether the block is live.
+    MarkBlind,
+    /// `Entry::mark` loads *theirs* relaxed.
+    MarkAcquiresNothing,
+    /// `Entry::mark` exchanges relaxed.
+    MarkReleasesNothing,
+    /// `Slab::mark` has no fence between its exchange and its look at the flag.
+    MarkUnfenced,
+    /// `Slab::mark` asks only before the exchange's look where the slab starts, not after it.
+    MarkElsewhere,
+    /// `Slab::mark` asks where the slab starts without the fence before the question.
+    MarkAsksEarly,
+    /// `Slab::mark` has no fence between raising the flag and its caller's look at the owner.
+    FlagUnfenced,
+    /// `Slab::mark` leaves the flag as it is.
+    MarkUnflagged,
+    /// `Entry::take_back` clears relaxed.
+    TakeBackRelaxed,
+    /// `Entry::take_back` and `Entry::bump` do not count.
+    Uncounted,
+    /// `Entry::bump` loads and stores where it must exchange.
+    BumpStored,
+    /// `Entry::returned_for_good` loads relaxed.
+    SeenRelaxed,
+    /// `Slab::pop` does not look at the returned bit.
+    PopBlind,
+    /// `Slab::free` does not look at the returned bit.
+    FreeBlind,
+    /// `Slab::sweep` clears the flag without the fence after it.
+    SweepUnfenced,
+    /// `Slab::sweep` tells nobody of what was freed twice.
+    SweepSilent,
+    /// `Slab::start_at` has no fence between the start and the entries of its life.
+    StartUnfenced,
+    /// `Engine::orphan_all` does not look at an orphan for marks that came last.
+    ReleaseBlind,
+    /// `Engine::after_mark` does not look whether the owner left the slab meanwhile.
+    OwnerUnseen,
+    /// `Shared::take_over` believes what its caller saw without the lock.
+    TakeOverBlind,
+}
+
+/// The planted one. One process plants one fault, before its model begins.
+#[cfg(loom)]
+static PLANTED: core::sync::atomic::AtomicU8 = core::sync::atomic::AtomicU8::new(0);
+
+/// Plants `fault` from here on.
+#[cfg(loom)]
+pub fn plant(fault: Fault) {
+    PLANTED.store(fault as u8, Ordering::Relaxed);
+}
+
+/// Whether `fault` is planted.
+#[cfg(loom)]
+pub(crate) fn planted(fault: Fault) -> bool {
+    PLANTED.load(Ordering::Relaxed) == fault as u8
+}
+
+/// Never outside loom.
+#[cfg(not(loom))]
+#[inline(always)]
+pub(crate) const fn planted(_: Fault) -> bool {
+    false
+}
+
+/// `ordering`, or relaxed where `fault` is planted.
+#[inline(always)]
+pub(crate) fn unless(fault: Fault, ordering: Ordering) -> Ordering {
+    if planted(fault) { Ordering::Relaxed } else { ordering }
+}

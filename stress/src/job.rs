@@ -1,0 +1,30 @@
+//! What a child is handed: the run, and what the supervisor wants of it besides.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::spec::Spec;
+
+/// One child's work, handed to it as one argument of JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// The run.
+    pub spec: Spec,
+    /// Where the child finds the file for its log, if it is to write one.
+    #[serde(default)]
+    pub log: Option<PathBuf>,
+    /// Where the child finds a log whose order it is to repeat, in place of the workload.
+    #[serde(default)]
+    pub script: Option<PathBuf>,
+    /// Whether a finding comes with a backtrace, which takes a while.
+    #[serde(default)]
+    pub backtrace: bool,
+}
+
+impl Job {
+    /// The run and nothing else.
+    pub fn plain(spec: &Spec) -> Self {
+        Self { spec: spec.clone(), log: None, script: None, backtrace: false }
+    }
+}

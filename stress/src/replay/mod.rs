@@ -1,0 +1,136 @@
+//! Replays of a finding: the same calls in the same order, or the same seed.
+//!
+//! | way | what is the same | with one thread | with more |
+//! |---|---|---|---|
+//! | [`Way::Logged`] | every call, in the order in which they began, one at a time | exact | one order of them; no two calls meet |
+//! | [`Way::Free`] | the episode's seed, so every thread's choices | exact | whatever order the threads meet in |
+//!
+//! What the OS draws, such as addresses, is drawn anew either way.
+
+pub mod shrink;
+pub mod shrink_tool;
+pub mod tool;
+
+use std::fs::File;
+use std::io::{self, Seek, Write};
+use std::os::fd::AsRawFd;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+
+use crate::finding::{Finding, Kind};
+use crate::findings::Record;
+use crate::job::Job;
+use crate::log::Log;
+use crate::spec::{Length, Spec};
+use crate::stop::Stop;
+use crate::supervisor::Supervisor;
+
+/// How a finding is made again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Way {
+    /// The logged calls in their order, one at a time.
+    Logged,
+    /// The episode from its seed, the threads running freely.
+    Free,
+}
+
+/// What came of the attempts of one way.
+#[derive(Clone, Debug, Serialize)]
+pub struct Attempts {
+    /// The way.
+    pub way: Way,
+    /// How many were made.
+    pub tries: u32,
+    /// How often the finding came again: one of its kind.
+    pub again: u32,
+    /// How often something else was found.
+    pub other: u32,
+    /// The last finding of the kind, or else the last of any.
+    pub last: Option<Finding>,
+}
+
+/// The longest that a script may take: it has as many calls as an episode of some seconds, and hands the
+/// token from thread to thread.
+const LONGEST_SCRIPT: Duration = Duration::from_secs(300);
+
+/// Makes attempts of one way, until `tries` are made or `stop` is set.
+///
+/// # Errors
+/// A child can't be started, or the harness in it fails.
+pub fn attempt(
+    supervisor: &Supervisor,
+    record: &Record,
+    log: Option<&Log>,
+    tries: u32,
+    stop: &Stop,
+    told: &mut dyn FnMut(&Attempts),
+) -> Result<Attempts> {
+    let script = log.map(Script::new).transpose().context("a file for the log")?;
+    let way = if script.is_some() { Way::Logged } else { Way::Free };
+    let mut attempts = Attempts { way, tries: 0, again: 0, other: 0, last: None };
+    let job = match &script {
+        Some(script) => script.job(&record.spec),
+        None => free(record),
+    };
+    while attempts.tries < tries && !stop.is_set() {
+        let outcome = supervisor.job(&job, stop, &mut |_, _| {})?;
+        if outcome.cut_short && outcome.finding.is_none() {
+            break;
+        }
+        let finding = outcome
+            .finding
+            .map(|finding| Finding { folder: record.finding.folder.clone(), ..finding });
+        attempts.count(finding, record.finding.kind);
+        told(&attempts);
+    }
+    Ok(attempts)
+}
+
+impl Attempts {
+    fn count(&mut self, found: Option<Finding>, kind: Kind) {
+        self.tries += 1;
+        let Some(found) = found else { return };
+        let again = found.kind == kind;
+        self.again += u32::from(again);
+        self.other += u32::from(!again);
+        if again || self.again == 0 {
+            self.last = Some(found);
+        }
+    }
+}
+
+/// The episode once more, long enough to come as far.
+fn free(record: &Record) -> Job {
+    let length = match record.spec.length {
+        Length::Once => Length::Once,
+        _ => Length::of(Duration::from_secs(record.finding.replay_seconds)),
+    };
+    Job::plain(&Spec { length, ..record.spec.clone() })
+}
+
+/// A log in a file that has no name, where children find it while this lives.
+struct Script(File);
+
+impl Script {
+    fn new(log: &Log) -> io::Result<Self> {
+        let mut file = tempfile::tempfile()?;
+        file.write_all(&log.to_bytes())?;
+        file.rewind()?;
+        Ok(Self(file))
+    }
+
+    fn path(&self) -> PathBuf {
+        format!("/proc/{}/fd/{}", std::process::id(), self.0.as_raw_fd()).into()
+    }
+
+    /// The episode `spec` with this script in place of its workload.
+    fn job(&self, spec: &Spec) -> Job {
+        // The script says what is done: the trace is not read again.
+        let spec = Spec { length: Length::of(LONGEST_SCRIPT), trace: None, ..spec.clone() };
+        Job { script: Some(self.path()), ..Job::plain(&spec) }
+    }
+}

@@ -1,0 +1,296 @@
+//! `cargo stress shrink` from its arguments to its exit code.
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use comfy_table::presets::{ASCII_MARKDOWN, UTF8_HORIZONTAL_ONLY};
+use comfy_table::{CellAlignment, Table};
+use indicatif::ProgressBar;
+use serde::Serialize;
+
+use super::shrink::{Shrunk, shrink};
+use super::tool::{bar, tell_of_a_change};
+use super::{Attempts, attempt};
+use crate::cli::Format;
+use crate::duration;
+use crate::exit;
+use crate::finding::Finding;
+use crate::findings::{self, Record};
+use crate::human;
+use crate::log::{Call, Entry, Log};
+use crate::script::Script;
+use crate::spec::Spec;
+use crate::stop::{self, Stop};
+use crate::supervisor::Supervisor;
+
+/// Make a finding smaller: fewer threads, blocks, calls, bytes, as long as it comes again.
+///
+/// It must be one that comes again in its logged order (see cargo stress replay). The result is a finding's
+/// folder like the one it was made from, with the calls in calls.txt. Exit codes: 0 a smaller one was
+/// written; 2 wrong usage or a failure of the tool; 3 the finding did not come again in its logged order, or
+/// nothing could be taken away.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "cargo stress shrink", bin_name = "cargo stress shrink")]
+pub struct Options {
+    /// The folder of the finding
+    #[arg(value_name = "FOLDER")]
+    pub folder: PathBuf,
+
+    /// Where the smaller one is written [default: `shrunk` in the folder]
+    #[arg(long, value_name = "FOLDER")]
+    pub output: Option<PathBuf>,
+
+    /// The longest that it may take; the smallest so far is written then
+    #[arg(long = "for", value_name = "TIME", value_parser = duration::parse, default_value = "5m")]
+    pub time: Duration,
+
+    /// How often a script is tried before it counts as one that does not show the finding [default: 1 with
+    /// one thread, 3 with more if one of the first 5 failed to]
+    #[arg(long, value_name = "N")]
+    pub tries: Option<u32>,
+
+    /// How the result is written
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+}
+
+static STOP: Stop = Stop::new();
+
+/// How often the finding is replayed before anything is taken away.
+const FIRST_TRIES: u32 = 5;
+
+/// The most calls that are printed; the file has them all.
+const PRINTED: usize = 60;
+
+/// Runs the tool on its own arguments, the name first; returns the exit code.
+pub fn main(arguments: &[OsString]) -> u8 {
+    run(&Options::parse_from(arguments)).unwrap_or_else(|why| {
+        eprintln!("error: {why:#}");
+        exit::FAILED
+    })
+}
+
+fn run(options: &Options) -> Result<u8> {
+    let (record, log) = findings::read(&options.folder)?;
+    if !record.log_is_whole {
+        bail!(
+            "{}: its log does not hold every call (workload {}), so that nothing can be taken away; \
+             cargo stress replay reruns it from its seed",
+            options.folder.display(),
+            record.spec.workload
+        );
+    }
+    let output = options.output.clone().unwrap_or_else(|| options.folder.join("shrunk"));
+    if output.exists() {
+        bail!("{} is there already: remove it, or name another by --output", output.display());
+    }
+    let supervisor = Supervisor::of_this_binary()?;
+    tell_of_a_change(&record, &supervisor);
+    stop::at_ctrl_c(&STOP)?;
+    let first = attempt(&supervisor, &record, Some(&log), FIRST_TRIES, &STOP, &mut |_| {})?;
+    if first.again == 0 {
+        eprintln!(
+            "in its logged order it came again 0 of {} times, so that it can't be seen whether a smaller \
+             one shows it; cargo stress replay reruns it from its seed",
+            first.tries
+        );
+        return Ok(exit::INTERRUPTED);
+    }
+    let mut hunt = Hunt::new(options, &record, &supervisor, &first);
+    let whole = Script::of(&log.entries());
+    let shrunk = shrink(whole.clone(), &mut |script| hunt.shows(script))?;
+    hunt.bar.finish_and_clear();
+    if shrunk.script == whole {
+        eprintln!("nothing could be taken away in {} tries", hunt.tries);
+        return Ok(exit::INTERRUPTED);
+    }
+    let finding = hunt.last.take().context("a smaller script has shown the finding")?;
+    write(&output, &record, finding, &shrunk.script)?;
+    let result = Shrinkage::new(&output, &whole, &shrunk, hunt.tries);
+    print(&result, &shrunk.script, options.format).context("writing the result")?;
+    conclude(&shrunk, &output);
+    Ok(exit::FINE)
+}
+
+/// Tries scripts.
+struct Hunt<'a> {
+    supervisor: &'a Supervisor,
+    record: &'a Record,
+    /// How often one script is tried.
+    each: u32,
+    began: Instant,
+    time: Duration,
+    tries: u64,
+    /// What the smallest script came to.
+    last: Option<Finding>,
+    bar: ProgressBar,
+}
+
+impl<'a> Hunt<'a> {
+    fn new(
+        options: &Options,
+        record: &'a Record,
+        supervisor: &'a Supervisor,
+        first: &Attempts,
+    ) -> Self {
+        let each = if first.again == first.tries { 1 } else { 3 };
+        Self {
+            supervisor,
+            record,
+            each: options.tries.unwrap_or(each).max(1),
+            began: Instant::now(),
+            time: options.time,
+            tries: 0,
+            last: None,
+            bar: bar(),
+        }
+    }
+
+    /// Whether the finding comes of a script; none when time is up.
+    fn shows(&mut self, script: &Script) -> Result<Option<bool>> {
+        for _ in 0..self.each {
+            if STOP.is_set() || self.began.elapsed() > self.time {
+                return Ok(None);
+            }
+            self.tries += 1;
+            let mut record = self.record.clone();
+            record.spec = spec(&record.spec, script);
+            let log = script.to_log();
+            let made = attempt(self.supervisor, &record, Some(&log), 1, &STOP, &mut |_| {})?;
+            if made.again > 0 {
+                self.bar.set_message(format!(
+                    "{} tries, {} calls by {} threads",
+                    self.tries,
+                    script.steps.len(),
+                    script.workers()
+                ));
+                self.last = made.last;
+                return Ok(Some(true));
+            }
+        }
+        Ok(Some(false))
+    }
+}
+
+/// The episode with as many threads as the script has.
+fn spec(spec: &Spec, script: &Script) -> Spec {
+    Spec { threads: script.workers(), ..spec.clone() }
+}
+
+fn write(output: &Path, record: &Record, finding: Finding, script: &Script) -> Result<()> {
+    let doing = || format!("writing {}", output.display());
+    let spec = spec(&record.spec, script);
+    let small = Record::new(finding, spec, record.subject.clone()).of_a_script();
+    let log: Log = script.to_log();
+    findings::write(output, small, &log).with_context(doing)?;
+    let calls = output.join("calls.txt");
+    fs::write(&calls, listing(script, usize::MAX)).with_context(doing)
+}
+
+/// The calls, a line each.
+fn listing(script: &Script, most: usize) -> String {
+    let mut text = String::new();
+    let mut begun = HashSet::new();
+    // That each thread begins somewhere goes without saying; new ones after that do not.
+    let told = |entry: &&Entry| entry.call != Call::Begin || !begun.insert(entry.worker);
+    // As a log names the blocks, so that both read the same.
+    for entry in script.to_log().entries().iter().filter(told).take(most) {
+        _ = write!(text, "thread {}  {}", entry.worker, entry.call);
+        if let (true, Some(block)) = (entry.call.issues(), entry.block) {
+            _ = write!(text, " = block {block}");
+        }
+        text.push('\n');
+    }
+    if script.steps.len() > most {
+        _ = writeln!(text, "... and {} more", human::count((script.steps.len() - most) as u64));
+    }
+    text
+}
+
+#[derive(Serialize)]
+struct Shrinkage<'a> {
+    format: &'static str,
+    version: u32,
+    folder: &'a Path,
+    /// False if time ran out before nothing more could be taken away.
+    finished: bool,
+    tries: u64,
+    before: Size,
+    after: Size,
+}
+
+#[derive(Serialize)]
+struct Size {
+    threads: usize,
+    calls: usize,
+    blocks: usize,
+    bytes_asked_for: u64,
+}
+
+impl Size {
+    fn of(script: &Script) -> Self {
+        let sizes = script.steps.iter().filter_map(|step| step.call.size());
+        Self {
+            threads: script.workers(),
+            calls: script.steps.len(),
+            blocks: script.steps.iter().filter(|step| step.call.issues()).count(),
+            bytes_asked_for: sizes.fold(0, |sum: u64, size| sum.saturating_add(size as u64)),
+        }
+    }
+}
+
+impl<'a> Shrinkage<'a> {
+    fn new(folder: &'a Path, whole: &Script, shrunk: &Shrunk, tries: u64) -> Self {
+        Self {
+            format: "drystone-stress-shrink",
+            version: 1,
+            folder,
+            finished: shrunk.finished,
+            tries,
+            before: Size::of(whole),
+            after: Size::of(&shrunk.script),
+        }
+    }
+}
+
+fn print(result: &Shrinkage<'_>, script: &Script, format: Format) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    if format == Format::Json {
+        serde_json::to_writer_pretty(&mut out, result)?;
+        writeln!(out)?;
+        return out.flush();
+    }
+    let markdown = format == Format::Markdown;
+    let mut table = Table::new();
+    table.load_style(if markdown { ASCII_MARKDOWN } else { UTF8_HORIZONTAL_ONLY });
+    table.force_no_tty();
+    table.set_header(["", "threads", "calls", "blocks", "bytes asked for"]);
+    for (name, size) in [("found", &result.before), ("shrunk", &result.after)] {
+        let Size { threads, calls, blocks, bytes_asked_for } = size;
+        let numbers = [*threads as u64, *calls as u64, *blocks as u64, *bytes_asked_for];
+        table.add_row([vec![name.to_owned()], numbers.map(human::count).to_vec()].concat());
+    }
+    for column in 1..5 {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let (before, after) = if markdown { ("```text\n", "```\n") } else { ("", "") };
+    write!(out, "{table}\n\n{before}{}{after}", listing(script, PRINTED))?;
+    out.flush()
+}
+
+fn conclude(shrunk: &Shrunk, output: &Path) {
+    let how = match shrunk.finished {
+        true => "nothing more can be taken away",
+        false => "stopped before all was tried",
+    };
+    eprintln!("{how}; written to {}", output.display());
+}

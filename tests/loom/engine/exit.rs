@@ -1,0 +1,160 @@
+//! The end of a slab's thread, the heap's rest, and its dissolution, against frees by other threads.
+
+use drystone::sync::fault::Fault;
+
+use super::world::{AGED, OTHER, PAIR, SINGLE, World};
+use crate::explore::{explore, must_catch};
+
+const REPORTS: &str = "N frees give N-1 reports";
+const ACCUSED: &str = "a correct free is not accused";
+const LEFT: &str = "an empty slab waits for nobody";
+const LOST: &str = "who claims a heap finds what others freed";
+
+/// A resting heap is dissolved while another frees the last block of its slab: one of the two gives the slab back.
+fn dissolution_against_the_last_free() {
+    let world = World::new();
+    let owner = world.claim();
+    let block = world.malloc(owner, SINGLE);
+    let hands = [world.claim(), world.claim()];
+    world.exit(owner);
+    let thread = world.spawn(move |world| world.free(hands[0], block));
+    world.trim(hands[1]);
+    assert!(thread.join().unwrap(), "{ACCUSED}");
+    assert_eq!(world.slabs(), 0, "{LEFT}");
+    world.settle(&hands, 1, &[true]);
+    assert_eq!(world.late(), 0, "{ACCUSED}");
+    world.all_comes_back(&hands);
+}
+
+/// A heap has rested for long. Two threads free the last blocks of its two slabs, and whoever marks first dissolves it. All
+/// of it goes back, though nobody trims.
+fn dissolution_by_two_last_frees() {
+    let world = World::new();
+    let owner = world.claim();
+    let blocks = [world.malloc(owner, SINGLE), world.malloc(owner, OTHER)];
+    let hands = [world.claim(), world.claim()];
+    world.exit(owner);
+    world.wait(AGED);
+    let thread = world.spawn(move |world| world.free(hands[0], blocks[0]));
+    let freed = [world.free(hands[1], blocks[1]), thread.join().unwrap()];
+    assert_eq!(freed, [true, true], "{ACCUSED}");
+    assert_eq!(world.slabs(), 0, "{LEFT}");
+    world.settle(&hands, 2, &freed);
+    assert_eq!(world.late(), 0, "{ACCUSED}");
+    world.all_comes_back(&hands);
+}
+
+/// The owner exits and its heap is dissolved while two others free both blocks of its slab.
+fn dissolution_against_two_frees() {
+    let world = World::new();
+    let owner = world.claim();
+    let blocks = [world.malloc(owner, PAIR), world.malloc(owner, PAIR)];
+    let hands = [world.claim(), world.claim()];
+    let mine = world.claim();
+    world.exit(owner);
+    let threads = [(hands[0], blocks[0]), (hands[1], blocks[1])]
+        .map(|(hand, block)| world.spawn(move |world| world.free(hand, block)));
+    world.trim(mine);
+    let freed = threads.map(|thread| thread.join().unwrap());
+    assert_eq!(freed, [true, true], "{ACCUSED}");
+    let all = [hands[0], hands[1], mine];
+    world.settle(&all, 2, &freed);
+    assert_eq!(world.late(), 0, "{ACCUSED}");
+    world.all_comes_back(&all);
+}
+
+/// The owner frees a block and exits, another frees the same block.
+fn exit_against_a_second_free() {
+    let world = World::new();
+    let owner = world.claim();
+    let (block, kept) = (world.malloc(owner, PAIR), world.malloc(owner, PAIR));
+    let other = world.claim();
+    let thread = world.spawn(move |world| world.free(other, block));
+    let mine = world.free_own(owner, block);
+    world.exit(owner);
+    let theirs = thread.join().unwrap();
+    world.settle(&[other], 2, &[mine, theirs]);
+    let at_call = [mine, theirs].iter().filter(|&&freed| !freed).count();
+    assert_eq!(at_call + world.late(), 1, "{REPORTS}");
+    assert!(world.free(other, kept), "{ACCUSED}");
+    world.all_comes_back(&[other]);
+}
+
+/// The owner exits, the next thread has its heap, while another frees a block of the heap's only slab. The next one is
+/// given that block, at the latest when the free is over.
+fn exit_and_claim_against_a_free() {
+    let world = World::new();
+    let owner = world.claim();
+    let blocks = [world.malloc(owner, PAIR), world.malloc(owner, PAIR)];
+    let other = world.claim();
+    let thread = world.spawn(move |world| world.free(other, blocks[0]));
+    world.exit(owner);
+    let next = world.claim();
+    assert!(thread.join().unwrap(), "{ACCUSED}");
+    let again = world.malloc(next, PAIR);
+    assert_eq!(again, blocks[0], "{LOST}");
+    world.settle(&[next, other], 3, &[true]);
+    assert!(world.free_own(next, again) && world.free_own(next, blocks[1]), "{ACCUSED}");
+    assert_eq!(world.late(), 0, "{ACCUSED}");
+    world.all_comes_back(&[next, other]);
+}
+
+/// Two threads begin at once where one heap rests, and use what they have.
+fn two_claims() {
+    let world = World::new();
+    let owner = world.claim();
+    let block = world.malloc(owner, SINGLE);
+    world.exit(owner);
+    let begin = move |world: &World| {
+        let hand = world.claim();
+        let mine = world.malloc(hand, SINGLE);
+        assert!(world.free_own(hand, mine), "{ACCUSED}");
+        (hand, mine)
+    };
+    let thread = world.spawn(begin);
+    let (mine, theirs) = (begin(&world), thread.join().unwrap());
+    let hands = [mine.0, theirs.0];
+    assert!(mine.1 != block && theirs.1 != block, "no block has two owners");
+    world.settle(&hands, 3, &[true, true]);
+    assert!(world.free(hands[0], block), "{ACCUSED}");
+    world.all_comes_back(&hands);
+}
+
+#[test]
+fn a_dissolution_races_the_last_free() {
+    explore(Some(3), dissolution_against_the_last_free);
+    explore(Some(2), dissolution_by_two_last_frees);
+}
+
+#[test]
+fn a_dissolution_races_two_frees() {
+    explore(Some(2), dissolution_against_two_frees);
+}
+
+#[test]
+fn an_exit_races_a_second_free() {
+    explore(Some(3), exit_against_a_second_free);
+}
+
+#[test]
+fn an_exit_and_a_claim_race_a_free() {
+    explore(Some(3), exit_and_claim_against_a_free);
+}
+
+#[test]
+fn two_claim_where_one_heap_rests() {
+    explore(Some(3), two_claims);
+}
+
+#[test]
+fn a_dissolution_that_does_not_look_again_fails() {
+    let fails = |fault| must_catch(fault, &[LEFT], dissolution_by_two_last_frees);
+    fails(Fault::ReleaseBlind);
+    fails(Fault::OwnerUnseen);
+    fails(Fault::FlagUnfenced);
+}
+
+#[test]
+fn a_mark_without_a_flag_is_lost_to_the_next_owner() {
+    must_catch(Fault::MarkUnflagged, &[LOST], exit_and_claim_against_a_free);
+}

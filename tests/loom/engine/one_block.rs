@@ -1,0 +1,206 @@
+//! One block, freed by several threads at once.
+
+use drystone::sync::fault::Fault;
+
+use super::world::{Content, PAIR, SINGLE, World};
+use crate::explore::{explore, must_catch};
+
+const REPORTS: &str = "N frees give N-1 reports";
+const BALANCE: &str = "frees that took effect";
+
+/// The owner and `others` free one block; nothing is issued meanwhile.
+fn owner_and_others(others: usize) {
+    let world = World::new();
+    let owner = world.claim();
+    let (block, kept) = (world.malloc(owner, PAIR), world.malloc(owner, PAIR));
+    let hands: Vec<_> = (0..others).map(|_| world.claim()).collect();
+    let threads: Vec<_> =
+        hands.iter().map(|&hand| world.spawn(move |world| world.free(hand, block))).collect();
+    let mut freed = vec![world.free_own(owner, block)];
+    freed.extend(threads.into_iter().map(|thread| thread.join().unwrap()));
+    world.settle(&[owner], 2, &freed);
+    let at_call = freed.iter().filter(|&&freed| !freed).count();
+    assert_eq!(at_call + world.late(), others, "{REPORTS}");
+    assert!(world.free_own(owner, kept), "a correct free is not accused");
+    world.all_comes_back(&[owner]);
+}
+
+/// Two others free one block, while the owner sweeps if `sweep`.
+fn two_others(sweep: bool) {
+    let world = World::new();
+    let owner = world.claim();
+    let (block, kept) = (world.malloc(owner, PAIR), world.malloc(owner, PAIR));
+    let threads = [world.claim(), world.claim()]
+        .map(|hand| world.spawn(move |world| world.free(hand, block)));
+    if sweep {
+        world.sweep(owner);
+    }
+    let freed = threads.map(|thread| thread.join().unwrap());
+    world.settle(&[owner], 2, &freed);
+    let at_call = freed.iter().filter(|&&freed| !freed).count();
+    assert_eq!(at_call + world.late(), 1, "{REPORTS}");
+    assert!(world.free_own(owner, kept), "a correct free is not accused");
+    world.all_comes_back(&[owner]);
+}
+
+/// Another frees a block, then, in an order that the program makes, a third; the owner sweeps at any
+/// moment. The second free is reported at the call.
+fn an_ordered_second_free() {
+    let world = World::new();
+    let owner = world.claim();
+    let (block, _kept) = (world.malloc(owner, PAIR), world.malloc(owner, PAIR));
+    let (first, second) = (world.claim(), world.claim());
+    let thread = world.spawn(move |world| {
+        assert!(world.free(first, block), "a correct free is not accused");
+        assert!(!world.free(second, block), "a free after a free is reported at the call");
+    });
+    world.sweep(owner);
+    thread.join().unwrap();
+    world.settle(&[owner], 2, &[true]);
+    assert_eq!(world.late(), 0, "nothing is left to be found late");
+}
+
+/// Another frees, then the owner, in an order that the program makes.
+fn an_ordered_second_free_by_the_owner() {
+    let world = World::new();
+    let owner = world.claim();
+    let (block, _kept) = (world.malloc(owner, PAIR), world.malloc(owner, PAIR));
+    let other = world.claim();
+    let freed = world.spawn(move |world| world.free(other, block)).join().unwrap();
+    assert!(freed, "a correct free is not accused");
+    assert!(!world.free_own(owner, block), "a free after a free is reported at the call");
+    world.settle(&[owner], 2, &[true]);
+}
+
+/// The owner frees a block and issues it again; another frees the same block.
+fn free_against_reissue() {
+    let world = World::new();
+    let owner = world.claim();
+    let (block, _kept) = (world.malloc(owner, PAIR), world.malloc(owner, PAIR));
+    let other = world.claim();
+    let thread = world.spawn(move |world| world.free(other, block));
+    let mine = world.free_own(owner, block);
+    world.malloc(owner, PAIR);
+    let theirs = thread.join().unwrap();
+    world.settle(&[owner], 3, &[mine, theirs]);
+}
+
+/// The owner and another free a block; then, in an order that the program makes, it is issued again. What was wrong has
+/// been reported by then, and the new issue is whole.
+fn an_ordered_reissue() {
+    let world = World::new();
+    let owner = world.claim();
+    let (block, _kept) = (world.malloc(owner, PAIR), world.malloc(owner, PAIR));
+    let other = world.claim();
+    let thread = world.spawn(move |world| world.free(other, block));
+    let mine = world.free_own(owner, block);
+    let theirs = thread.join().unwrap();
+    let next = world.malloc(owner, PAIR);
+    assert_eq!(mine as usize + theirs as usize - world.late(), 1, "{REPORTS}");
+    assert!(world.free_own(owner, next), "a correct free is not accused");
+    world.settle(&[owner], 3, &[mine, theirs, true]);
+}
+
+/// Another writes into its block and frees it, once; the owner issues it again and writes: after a look at the flag, or,
+/// if `sweep`, at the ledger alone.
+fn a_correct_hand_over(sweep: bool) {
+    let world = World::new();
+    let owner = world.claim();
+    let block = world.malloc(owner, SINGLE);
+    let content = Content::new();
+    let other = world.claim();
+    let thread = {
+        let content = content.clone();
+        world.spawn(move |world| {
+            content.write();
+            assert!(world.free(other, block), "a correct free is not accused");
+        })
+    };
+    if sweep {
+        world.sweep(owner);
+    }
+    let next = world.malloc(owner, SINGLE);
+    if next == block {
+        content.write();
+    }
+    assert!(world.free_own(owner, next), "a correct free is not accused");
+    thread.join().unwrap();
+    world.settle(&[owner], 2, &[true, true]);
+    assert_eq!(world.late(), 0, "a correct program is never accused");
+    world.all_comes_back(&[owner]);
+}
+
+#[test]
+fn the_owner_and_another_free_one_block() {
+    explore(None, || owner_and_others(1));
+}
+
+#[test]
+fn the_owner_and_two_others_free_one_block() {
+    explore(Some(2), || owner_and_others(2));
+}
+
+#[test]
+fn two_others_free_one_block() {
+    explore(None, || two_others(false));
+}
+
+#[test]
+fn two_others_free_one_block_with_a_sweep_between() {
+    explore(Some(2), || two_others(true));
+}
+
+#[test]
+fn ordered_second_frees_are_reported_at_the_call() {
+    explore(None, an_ordered_second_free);
+    explore(None, an_ordered_second_free_by_the_owner);
+}
+
+#[test]
+fn a_free_races_a_reissue() {
+    explore(None, free_against_reissue);
+    explore(None, an_ordered_reissue);
+}
+
+#[test]
+fn a_block_is_handed_over_whole() {
+    explore(None, || a_correct_hand_over(false));
+    explore(None, || a_correct_hand_over(true));
+}
+
+#[test]
+fn a_mark_that_is_no_exchange_fails() {
+    must_catch(Fault::MarkStored, &[REPORTS, BALANCE], || two_others(false));
+}
+
+#[test]
+fn a_sweep_that_says_nothing_fails() {
+    must_catch(Fault::SweepSilent, &[REPORTS, BALANCE], || owner_and_others(1));
+}
+
+#[test]
+fn a_free_that_looks_at_half_of_the_entry_fails() {
+    let at_the_call = &["is reported at the call"];
+    must_catch(Fault::MarkBlind, at_the_call, an_ordered_second_free);
+    must_catch(Fault::FreeBlind, at_the_call, an_ordered_second_free_by_the_owner);
+}
+
+#[test]
+fn a_mark_that_acquires_nothing_or_a_taking_back_that_releases_nothing_fails() {
+    let at_the_call = &["is reported at the call"];
+    must_catch(Fault::MarkAcquiresNothing, at_the_call, an_ordered_second_free);
+    must_catch(Fault::TakeBackRelaxed, at_the_call, an_ordered_second_free);
+}
+
+#[test]
+fn a_hand_out_that_does_not_look_fails() {
+    let seen = &[REPORTS, "a correct free is not accused"];
+    must_catch(Fault::PopBlind, seen, an_ordered_reissue);
+}
+
+#[test]
+fn a_hand_over_without_its_orderings_fails() {
+    let race = &["Causality violation"];
+    must_catch(Fault::MarkReleasesNothing, race, || a_correct_hand_over(true));
+    must_catch(Fault::SeenRelaxed, race, || a_correct_hand_over(true));
+}

@@ -1,0 +1,72 @@
+//! A slab that ends while another thread is about to mark one of its blocks, and the slab's next life.
+
+use drystone::sync::fault::Fault;
+
+use super::world::{OTHER, SINGLE, World};
+use crate::explore::{explore, must_catch};
+
+const REPORTS: &str = "two frees give one report";
+const ACCUSED: &str = "a correct free is not accused";
+
+/// The owner frees the only block of a slab, which ends; another frees the block as well.
+fn a_late_mark() {
+    let world = World::new();
+    let owner = world.claim();
+    let block = world.malloc(owner, SINGLE);
+    // Another slab at hand: the first is given back as soon as it is empty.
+    let kept = world.malloc(owner, SINGLE);
+    let other = world.claim();
+    let thread = world.spawn(move |world| world.free(other, block));
+    let mine = world.free_own(owner, block);
+    let theirs = thread.join().unwrap();
+    world.settle(&[owner], 2, &[mine, theirs]);
+    let at_call = [mine, theirs].iter().filter(|&&freed| !freed).count();
+    assert_eq!(at_call + world.late(), 1, "{REPORTS}");
+    assert!(world.free_own(owner, kept), "{ACCUSED}");
+    world.all_comes_back(&[owner]);
+}
+
+/// As above, and the slab begins another life at another place, where the late mark must not land.
+fn a_mark_for_the_life_before() {
+    let world = World::new();
+    let owner = world.claim();
+    let block = world.malloc(owner, SINGLE);
+    let kept = world.malloc(owner, SINGLE);
+    let other = world.claim();
+    let thread = world.spawn(move |world| world.free(other, block));
+    let mine = world.free_own(owner, block);
+    // Takes the unit that was given back, if it was, so that the slab's next life is elsewhere.
+    let between = world.malloc(owner, OTHER);
+    let next = world.malloc(owner, SINGLE);
+    assert_ne!(next, kept, "no block has two owners");
+    assert!(world.free_own(owner, next), "{ACCUSED}");
+    let theirs = thread.join().unwrap();
+    // What the other freed may have been this one, which has the address of the first: a stale free.
+    let ended = world.free_own(owner, between);
+    world.settle(&[owner], 4, &[mine, theirs, true, ended]);
+    assert!(world.free_own(owner, kept), "{ACCUSED}");
+    world.all_comes_back(&[owner]);
+}
+
+#[test]
+fn a_late_mark_is_reported() {
+    explore(Some(3), a_late_mark);
+}
+
+#[test]
+fn a_late_mark_never_lands_in_another_life() {
+    explore(Some(2), a_mark_for_the_life_before);
+}
+
+#[test]
+fn an_end_that_is_no_exchange_fails() {
+    must_catch(Fault::BumpStored, &[REPORTS, "frees that took effect"], a_late_mark);
+}
+
+#[test]
+fn a_life_that_is_told_from_the_one_before_by_less_fails() {
+    must_catch(Fault::Uncounted, &[ACCUSED], a_mark_for_the_life_before);
+    must_catch(Fault::MarkElsewhere, &[ACCUSED], a_mark_for_the_life_before);
+    must_catch(Fault::MarkAsksEarly, &[ACCUSED], a_mark_for_the_life_before);
+    must_catch(Fault::StartUnfenced, &[ACCUSED], a_mark_for_the_life_before);
+}
