@@ -9,4 +9,6 @@ fn main() {
     println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,{soname}");
     // Blocks and fork handlers outlive any `dlclose`: the code that takes them back must stay.
     println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
+    // Without the standard library nothing else names the C library that it needs.
+    println!("cargo:rustc-cdylib-link-arg=-lc");
 }

@@ -1,6 +1,6 @@
 //! Calls, function by function, when `DRYSTONE_STATS` asks for them.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 
 /// The functions that handle blocks.
 #[derive(Clone, Copy)]

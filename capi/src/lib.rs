@@ -32,6 +32,8 @@
 //! heap      the heap
 //! ```
 
+#![cfg_attr(panic = "abort", no_std)]
+
 #[cfg(not(target_os = "linux"))]
 compile_error!("the C interface is written for Linux's loader: it has no other start-up code yet");
 
@@ -48,3 +50,26 @@ mod sized;
 mod start;
 mod stderr;
 mod text;
+
+/// No panic can be reached from here (see the engine's contract); the language asks for a handler all the same.
+/// Where panics unwind, as in unoptimised builds, it is the standard library's.
+#[cfg(panic = "abort")]
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo) -> ! {
+    // SAFETY: takes nothing, and does not return.
+    unsafe { libc::abort() }
+}
+
+// The language's own library, as it comes, unwinds, and names the function that would see to it. Nothing unwinds here,
+// so it is never called; link-time optimisation takes the name away, other builds need the symbol. Weak and hidden: a
+// program that this is linked into may have the real one.
+#[cfg(panic = "abort")]
+core::arch::global_asm!(
+    ".pushsection .text.rust_eh_personality,\"ax\",@progbits",
+    ".weak rust_eh_personality",
+    ".hidden rust_eh_personality",
+    ".type rust_eh_personality, @function",
+    "rust_eh_personality:",
+    ".long 0",
+    ".popsection",
+);

@@ -19,7 +19,7 @@
 
 use core::ffi::{CStr, c_void};
 use core::mem::MaybeUninit;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use engine::engine::front::Fast;
 

@@ -11,7 +11,7 @@
 
 use core::cell::UnsafeCell;
 use core::ffi::CStr;
-use std::sync::atomic::{AtomicU8, Ordering};
+use core::sync::atomic::{AtomicU8, Ordering};
 
 use crate::stderr;
 

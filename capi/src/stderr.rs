@@ -6,7 +6,7 @@
 //! anything is written to it, it is looked at: a program may close what it has not opened.
 
 use core::mem::MaybeUninit;
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
 /// Programs number their files from 0; this is above what nearly all of them get to, and below the usual
 /// limit of 1,024.

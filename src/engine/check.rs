@@ -181,3 +181,6 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         found
     }
 }
+
+#[cfg(test)]
+mod tests;

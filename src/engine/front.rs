@@ -637,3 +637,6 @@ unsafe impl GlobalAlloc for Drystone {
         resized
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,7 +17,7 @@ const KEPT_BYTES: usize = 32 << 20;
 
 /// Freed blocks that are remembered, for the sake of those who free them again: so many sets, to which an address
 /// belongs by its hash, of so many, of which the last freed stay.
-const SETS: usize = if cfg!(loom) { 1 } else { 1024 };
+const SETS: usize = if cfg!(loom) { 2 } else { 1024 };
 const WAYS: usize = 8;
 
 /// A mapping without a block.
@@ -186,3 +186,6 @@ impl Huge {
 pub fn mapping_bytes(size: usize) -> Option<usize> {
     size.checked_next_multiple_of(PAGE).filter(|&bytes| bytes <= isize::MAX as usize)
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,7 +17,8 @@ pub struct Late {
     few: [MaybeUninit<Misuse>; FIRST],
     /// Where they are once there were more than those: memory for ever, or null.
     many: *mut MaybeUninit<Misuse>,
-    room: usize,
+    /// For how many more than [`FIRST`] there is room: an empty queue is all zero, and costs no room in a file.
+    more: usize,
     /// The first that is not told, and how many there are with the told ones before it.
     next: usize,
     count: usize,
@@ -27,9 +28,9 @@ impl Late {
     /// None.
     pub const fn new() -> Late {
         Late {
-            few: [const { MaybeUninit::uninit() }; FIRST],
+            few: [const { MaybeUninit::zeroed() }; FIRST],
             many: ptr::null_mut(),
-            room: FIRST,
+            more: 0,
             next: 0,
             count: 0,
         }
@@ -42,12 +43,12 @@ impl Late {
 
     /// Whether [`push`](Self::push) has no room.
     pub fn is_full(&self) -> bool {
-        self.count == self.room
+        self.count == self.room()
     }
 
     /// Bytes that [`move_to`](Self::move_to) needs: twice the room there is.
     pub fn bytes_of_more(&self) -> usize {
-        2 * self.room * size_of::<Misuse>()
+        2 * self.room() * size_of::<Misuse>()
     }
 
     /// Goes on in `place`, with more room.
@@ -58,7 +59,7 @@ impl Late {
         // SAFETY: both hold `count` elements, and do not overlap.
         unsafe { ptr::copy_nonoverlapping(self.place(), place, self.count) };
         self.many = place;
-        self.room *= 2;
+        self.more += self.room();
     }
 
     /// Adds one, if there is room.
@@ -83,6 +84,10 @@ impl Late {
             (self.next, self.count) = (0, 0);
         }
         batch
+    }
+
+    fn room(&self) -> usize {
+        FIRST + self.more
     }
 
     fn place(&mut self) -> *mut MaybeUninit<Misuse> {

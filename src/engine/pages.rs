@@ -27,7 +27,7 @@
 use core::ptr;
 
 use super::classes::UNIT;
-use super::slab::{Slab, nothing};
+use super::slab::{Slab, blank};
 use crate::os::Os;
 use crate::sync::{AtomicPtr, AtomicUsize, Ordering};
 
@@ -79,7 +79,7 @@ impl Pages {
     #[cfg(not(loom))]
     pub const fn new() -> Pages {
         Pages {
-            nothing: nothing(),
+            nothing: blank(),
             near: [const { AtomicUsize::new(0) }; NEAR],
             top: [const { AtomicPtr::new(ptr::null_mut()) }; TOP],
         }
@@ -89,7 +89,7 @@ impl Pages {
     #[cfg(loom)]
     pub fn new() -> Pages {
         Pages {
-            nothing: nothing(),
+            nothing: blank(),
             near: core::array::from_fn(|_| AtomicUsize::new(0)),
             units: core::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())),
         }
@@ -194,3 +194,6 @@ impl Pages {
     #[cfg(loom)]
     pub fn release<O: Os>(&mut self, _: &O) {}
 }
+
+#[cfg(test)]
+mod tests;

@@ -302,3 +302,6 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

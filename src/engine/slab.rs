@@ -171,33 +171,44 @@ pub struct NotLive;
 const_unless_loom! {
     /// A slab that is nobody's and has no blocks: stands where a heap has none at hand.
     pub fn nothing() -> Slab {
+        Slab::with(HUGE as u16, END, Place::Current)
+    }
+
+    /// A slab that is nobody's, of which nobody asks more. All zero: what holds it costs no room in a file.
+    pub fn blank() -> Slab {
+        Slab::with(0, 0, Place::Nowhere)
+    }
+}
+
+impl Slab {
+    const_unless_loom! {
+    fn with(class: u16, head: u16, place: Place) -> Slab {
         Slab {
             base: AtomicUsize::new(0),
             reciprocal: 0,
             owner: AtomicUsize::new(NOBODY),
             size: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
-            class: HUGE as u16,
+            class,
             capacity: 0,
             flag: AtomicBool::new(false),
             local: Cell::new(Local {
                 top: 0,
-                head: END,
+                head,
                 born: 0,
                 more: 0,
                 asleep: 0,
                 base: 0,
                 size: 0,
-                place: Place::Current,
+                place,
                 clean: false,
                 previous: ptr::null(),
                 next: ptr::null(),
             }),
         }
     }
-}
+    }
 
-impl Slab {
     /// Bytes that a header of `class` takes with its ledger.
     pub fn footprint(class: usize) -> usize {
         size_of::<Slab>() + Slab::entries(class) * size_of::<Entry>()
@@ -877,3 +888,6 @@ impl Local {
         self.clean
     }
 }
+
+#[cfg(test)]
+mod tests;

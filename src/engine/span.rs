@@ -526,3 +526,6 @@ impl Spans {
 fn records_bytes(units: usize) -> usize {
     ((units + 2) * size_of::<Unit>()).next_multiple_of(crate::os::PAGE)
 }
+
+#[cfg(test)]
+mod tests;

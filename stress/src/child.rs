@@ -12,11 +12,15 @@ use crate::alarm;
 use crate::checker::identity::MOST_OWNERS;
 use crate::checker::overlap::Overlap;
 use crate::exit;
+use crate::fake_os;
 use crate::finding::Kind;
-use crate::job::Job;
+use crate::job::{Job, Refusal};
 use crate::last_words;
 use crate::log::{self, Call, Log};
+use crate::memory;
 use crate::protocol::{self, Message};
+use crate::refuse::refuser::Refuser;
+use crate::refuse::scenario::Scenario;
 use crate::script::{Blocks, Judge, Script, Stage};
 use crate::seed::Seed;
 use crate::spec::{Length, Spec, Workload};
@@ -31,6 +35,9 @@ use crate::workers::{churn, false_sharing, handoff, mixed, slots, thread_storm};
 
 /// How often the supervisor hears of the work.
 const TICK: Duration = Duration::from_millis(100);
+
+/// What the harness can fall back on while the OS refuses, bytes.
+const SET_ASIDE: usize = 256 << 20;
 
 static STOP: Stop = Stop::new();
 
@@ -82,6 +89,8 @@ struct Run {
     board: &'static Board,
     /// What is to be repeated in place of the workload.
     script: Option<Script>,
+    /// What is refused while the scenario for that runs in place of the workload.
+    refusal: Option<Refusal>,
 }
 
 impl Run {
@@ -101,7 +110,7 @@ impl Run {
                 .map_err(|error| format!("the log {}: {error}", path.display()))?;
         }
         let script = job.script.as_deref().map(script).transpose()?;
-        Ok(Self { spec, target, board, script })
+        Ok(Self { spec, target, board, script, refusal: job.refusal })
     }
 
     fn work(&self) -> Result<(), String> {
@@ -113,6 +122,9 @@ impl Run {
         {
             self.foreign_duel(deadline);
             return Ok(());
+        }
+        if let Some(refusal) = &self.refusal {
+            return self.refuse(refusal, deadline);
         }
         let parts = self.trace()?;
         STOP.at(deadline);
@@ -181,6 +193,26 @@ impl Run {
                 return;
             }
         }
+    }
+
+    /// The scenario under refusals. No thread tells the supervisor: this one does between rounds.
+    fn refuse(&self, refusal: &Refusal, deadline: Option<Instant>) -> Result<(), String> {
+        stop::at_end_of_input(&STOP);
+        let scenario = Scenario {
+            target: &self.target,
+            board: self.board,
+            threads: self.spec.threads,
+            seed: self.spec.seed,
+            deadline,
+            stop: &STOP,
+        };
+        memory::set_aside(SET_ASIDE);
+        // Here, so that the filter is for every thread that is started from now on.
+        let mut refuser = Refuser::new(refusal.plan, refusal.socket.as_deref())?;
+        let run = || scenario.run(refusal.plan, &mut refuser, || tell(self.board));
+        // In a thread that exits: what it keeps to itself goes back, and can be judged.
+        let run = thread::scope(|scope| scope.spawn(run).join());
+        run.expect("a panic ends the process")
     }
 
     /// Repeats a log, once.
@@ -255,6 +287,10 @@ impl Run {
         let held = (own.held)();
         self.board.note("bytes given back by the last trim", given_back as u64);
         self.board.note("bytes mapped at the end", held.mapped_bytes as u64);
+        if own.refusable && own.accounts && fake_os::mapped() > held.mapped_bytes as i64 {
+            let expected = format!("{} bytes of the OS, as the heap says", held.mapped_bytes);
+            alarm::raise(Kind::Leak, &expected, format!("{} mapped", fake_os::mapped()));
+        }
         if held.mappings != 0 {
             let seen = format!("{} mappings, {} bytes", held.mappings, held.mapped_bytes);
             alarm::raise(Kind::NotGivenBack, "all memory to go back to the OS in the end", seen);

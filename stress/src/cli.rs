@@ -23,6 +23,7 @@ use crate::subject::{self, Subject};
 #[command(after_help = "\
 cargo stress replay FOLDER   makes a finding again
 cargo stress shrink FOLDER   makes a finding smaller
+cargo stress refuse          refuses an allocator's calls to the OS
 cargo stress bench           measures allocators
 cargo stress conform         checks what the standards ask of malloc
 Each has a --help of its own.")]
@@ -117,7 +118,7 @@ impl Options {
     /// # Errors
     /// A sentence that names what to change.
     pub fn plan(&self, known: &[Subject]) -> Result<Plan, String> {
-        let subjects = self.chosen_subjects(known)?;
+        let subjects = choose_subjects(&self.subjects, known)?;
         let works = self.chosen_works()?;
         let seed = self.seed.unwrap_or_else(Seed::random);
         let threads = self.threads.map_or_else(default_threads, usize::from);
@@ -148,23 +149,6 @@ impl Options {
 
     fn total(&self) -> Duration {
         self.time.unwrap_or(Duration::from_secs(60))
-    }
-
-    fn chosen_subjects(&self, known: &[Subject]) -> Result<Vec<(String, Option<PathBuf>)>, String> {
-        if self.subjects.is_empty() {
-            return Ok(known.iter().map(|subject| (subject.name.to_owned(), None)).collect());
-        }
-        let choose = |chosen: &String| {
-            if subject::is_path(chosen) {
-                return Ok((chosen.clone(), Some(subject::library(chosen)?)));
-            }
-            let names: Vec<&str> = known.iter().map(|subject| subject.name).collect();
-            if names.contains(&chosen.as_str()) {
-                return Ok((chosen.clone(), None));
-            }
-            Err(nearest::refuse("subject", chosen, &names) + ", or the path of a shared library")
-        };
-        self.subjects.iter().map(choose).collect()
     }
 
     /// Workloads, each trace one of its own.
@@ -213,8 +197,33 @@ struct Work {
     trace: Option<PathBuf>,
 }
 
+/// The subjects that are written so, all that are known if none is, and of those that are libraries the
+/// canonical paths.
+///
+/// # Errors
+/// A sentence that names what to change.
+pub fn choose_subjects(
+    chosen: &[String],
+    known: &[Subject],
+) -> Result<Vec<(String, Option<PathBuf>)>, String> {
+    if chosen.is_empty() {
+        return Ok(known.iter().map(|subject| (subject.name.to_owned(), None)).collect());
+    }
+    let choose = |chosen: &String| {
+        if subject::is_path(chosen) {
+            return Ok((chosen.clone(), Some(subject::library(chosen)?)));
+        }
+        let names: Vec<&str> = known.iter().map(|subject| subject.name).collect();
+        if names.contains(&chosen.as_str()) {
+            return Ok((chosen.clone(), None));
+        }
+        Err(nearest::refuse("subject", chosen, &names) + ", or the path of a shared library")
+    };
+    chosen.iter().map(choose).collect()
+}
+
 /// More threads than cores, so that critical sections are interrupted in their middle.
-fn default_threads() -> usize {
+pub fn default_threads() -> usize {
     thread::available_parallelism().map_or(4, |cores| (cores.get() * 2).clamp(4, 32))
 }
 

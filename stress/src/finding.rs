@@ -121,6 +121,10 @@ pub struct Finding {
     pub replay_seconds: u64,
     /// The trace that was replayed.
     pub trace: Option<PathBuf>,
+    /// Which calls to the OS were refused, if any were: then the scenario for that ran in place of the
+    /// workload.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
     /// Where the workers were, where that is known: frames, one or two lines each.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backtrace: Option<String>,
@@ -161,6 +165,7 @@ impl Finding {
             episode: None,
             replay_seconds: enough.as_secs() + u64::from(enough.subsec_nanos() > 0),
             trace: spec.trace.clone(),
+            refused: None,
             backtrace: None,
             folder: None,
             thread: None,
@@ -210,7 +215,10 @@ fn quoted(text: &str) -> String {
 /// Several lines: what, where, expected, seen, and the command that replays it.
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}, workload {}", self.kind, self.subject, self.workload)?;
+        match &self.refused {
+            Some(refused) => write!(f, "{}: {}, {refused}", self.kind, self.subject)?,
+            None => write!(f, "{}: {}, workload {}", self.kind, self.subject, self.workload)?,
+        }
         if let Some(thread) = self.thread {
             write!(f, ", thread {thread}")?;
         }

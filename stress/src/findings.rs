@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::finding::Finding;
 use crate::history;
 use crate::log::Log;
+use crate::plan::{Plan, Refused};
 use crate::spec::Spec;
 use crate::version::Version;
 
@@ -51,6 +52,9 @@ pub struct Record {
     pub spec: Spec,
     /// The subject's version.
     pub subject: Version,
+    /// Which calls to the OS were refused, if any were.
+    #[serde(default)]
+    pub refused: Option<Refused>,
     /// Whether the log holds every call, so that its order can be repeated.
     pub log_is_whole: bool,
     /// Calls in the log.
@@ -78,10 +82,17 @@ impl Record {
             finding,
             spec,
             subject,
+            refused: None,
             log_is_whole: false,
             calls: 0,
             is_a_script: false,
         }
+    }
+
+    /// The record of a scenario under refusals.
+    #[must_use]
+    pub fn under(self, refused: Refused) -> Self {
+        Self { refused: Some(refused), ..self }
     }
 
     /// The record of a script that no seed makes.
@@ -154,7 +165,13 @@ fn name(record: &Record) -> String {
     let kind = serde_json::to_value(finding.kind).ok();
     let kind = kind.as_ref().and_then(|kind| kind.as_str()).unwrap_or("finding").to_owned();
     let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
-    format!("{subject}-{}-{kind}-{}", spec.workload, spec.seed).chars().map(plain).collect()
+    let work = match record.refused.map(|refused| refused.plan) {
+        None => spec.workload.to_string(),
+        Some(Plan::Once(call)) => format!("refused-call-{call}"),
+        Some(Plan::AddressSpace(_)) => "refused-space".to_owned(),
+        Some(_) => "refused".to_owned(),
+    };
+    format!("{subject}-{work}-{kind}-{}", spec.seed).chars().map(plain).collect()
 }
 
 /// Reads a folder back.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::plan::Plan;
 use crate::spec::Spec;
 
 /// One child's work, handed to it as one argument of JSON.
@@ -17,6 +18,9 @@ pub struct Job {
     /// Where the child finds a log whose order it is to repeat, in place of the workload.
     #[serde(default)]
     pub script: Option<PathBuf>,
+    /// The calls to the OS that are refused, while a scenario runs in place of the workload.
+    #[serde(default)]
+    pub refusal: Option<Refusal>,
     /// Whether a finding comes with a backtrace, which takes a while.
     #[serde(default)]
     pub backtrace: bool,
@@ -25,6 +29,15 @@ pub struct Job {
 impl Job {
     /// The run and nothing else.
     pub fn plain(spec: &Spec) -> Self {
-        Self { spec: spec.clone(), log: None, script: None, backtrace: false }
+        Self { spec: spec.clone(), log: None, script: None, refusal: None, backtrace: false }
     }
+}
+
+/// Calls to the OS that are refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// Which.
+    pub plan: Plan,
+    /// Where the supervisor listens who refuses them; none if the subject's own OS does.
+    pub socket: Option<PathBuf>,
 }

@@ -19,6 +19,8 @@
 //! | [`log`], [`script`] | every call of an episode, written down; the same calls made once more |
 //! | [`findings`], [`history`], [`version`] | a finding as a folder; what was done to its block; which subject it was |
 //! | [`replay`](mod@replay) | a finding made again |
+//! | [`refuse`](mod@refuse) | `cargo stress refuse`: what becomes of calls to the OS that fail |
+//! | [`plan`], [`fake_os`], [`notify`] | which calls fail; who makes them: the linked subjects' OS, the kernel |
 //! | [`report`], [`progress`], [`human`] | what is printed |
 //! | [`bench`](mod@bench) | `cargo stress bench`, the benchmark runner |
 //! | [`programs`] | `cargo stress programs`: real programs with an allocator preloaded |
@@ -36,6 +38,7 @@ pub mod conform;
 pub mod duration;
 pub mod episode;
 pub mod exit;
+pub mod fake_os;
 pub mod finding;
 pub mod findings;
 pub mod history;
@@ -46,9 +49,12 @@ pub mod linked;
 pub mod log;
 pub mod memory;
 pub mod nearest;
+pub mod notify;
+pub mod plan;
 pub mod programs;
 pub mod progress;
 pub mod protocol;
+pub mod refuse;
 pub mod replay;
 pub mod report;
 pub mod script;

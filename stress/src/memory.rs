@@ -14,6 +14,8 @@
 //! shard of the thread that frees it. Memory of the classes is never given back: the tables of one
 //! run are about as large as those of the next.
 //!
+//! Its calls to the OS bear a [`MARK`], by which a filter that refuses calls tells them from the subject's.
+//!
 //! Used by the binaries through `#[global_allocator]` below, and by nobody else.
 
 use std::alloc::{GlobalAlloc, Layout};
@@ -28,6 +30,10 @@ static MEMORY: HarnessMemory = HarnessMemory;
 
 /// Maps the harness's memory; see the module's head.
 pub struct HarnessMemory;
+
+/// What the harness's own calls to the OS have for a sixth argument. `mremap` and `munmap` have none, and
+/// `mmap` ignores its offset where no file is mapped, so long as it is whole pages.
+pub const MARK: usize = 0x5354_5000;
 
 const SHARDS: usize = 64;
 const LARGEST_CLASS: usize = 32 << 10;
@@ -131,21 +137,67 @@ impl Shard {
     }
 }
 
-/// Maps fresh zeroed pages; null when the OS refuses.
+/// Memory for when the OS refuses. Mapped and never touched.
+struct Aside {
+    start: *mut u8,
+    bytes: usize,
+}
+
+// SAFETY: the pointer is to memory that the static alone owns, and is used under its mutex only.
+unsafe impl Send for Aside {}
+
+static ASIDE: Mutex<Aside> = Mutex::new(Aside { start: null_mut(), bytes: 0 });
+
+/// Sets memory aside, whole pages, that the harness falls back on when the OS refuses: the subject is to be
+/// refused, not who watches it. Once in a process.
+pub fn set_aside(bytes: usize) {
+    let mut aside = ASIDE.lock().unwrap_or_else(PoisonError::into_inner);
+    *aside = Aside { start: map(bytes), bytes };
+    if aside.start.is_null() {
+        aside.bytes = 0;
+    }
+}
+
+/// Of what was set aside; null when that is not enough.
+fn from_aside(bytes: usize) -> *mut u8 {
+    // Who sets aside asks the OS with the lock held.
+    let Ok(mut aside) = ASIDE.try_lock() else { return null_mut() };
+    if aside.bytes < bytes {
+        return null_mut();
+    }
+    aside.bytes -= bytes;
+    // SAFETY: so many bytes are left, and what lies behind is given out before.
+    unsafe { aside.start.add(aside.bytes) }
+}
+
+/// Maps fresh zeroed pages; null when the OS refuses and nothing is set aside.
 fn map(bytes: usize) -> *mut u8 {
+    let mapped = map_anew(bytes);
+    if mapped.is_null() { from_aside(bytes) } else { mapped }
+}
+
+fn map_anew(bytes: usize) -> *mut u8 {
     // SAFETY: a new private anonymous mapping at an address of the kernel's choice touches nothing
     // that exists.
-    let start = unsafe {
-        libc::mmap(
-            null_mut(),
+    mapped(unsafe {
+        libc::syscall(
+            libc::SYS_mmap,
+            0usize,
             bytes,
-            libc::PROT_READ | libc::PROT_WRITE,
-            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
-            -1,
-            0,
+            (libc::PROT_READ | libc::PROT_WRITE) as usize,
+            (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as usize,
+            usize::MAX,
+            MARK,
         )
-    };
-    if start == libc::MAP_FAILED { null_mut() } else { start.cast() }
+    })
+}
+
+/// What the kernel has returned: an address, or -1.
+fn mapped(returned: libc::c_long) -> *mut u8 {
+    match returned {
+        -1 => null_mut(),
+        address => std::ptr::with_exposed_provenance_mut(address as usize),
+    }
 }
 
 /// # Safety
@@ -153,7 +205,7 @@ fn map(bytes: usize) -> *mut u8 {
 unsafe fn unmap(start: *mut u8, bytes: usize) {
     if bytes > 0 {
         // SAFETY: the caller says that the pages are ours and unused.
-        unsafe { libc::munmap(start.cast(), bytes) };
+        unsafe { libc::syscall(libc::SYS_munmap, start, bytes, 0usize, 0usize, 0usize, MARK) };
     }
 }
 
@@ -225,8 +277,17 @@ unsafe impl GlobalAlloc for HarnessMemory {
             (None, None) if layout.align() <= PAGE => {
                 let (old, new) = (whole_pages(layout.size()), whole_pages(new_size));
                 // SAFETY: the block is a whole mapping of `old` bytes of ours; it may move.
-                let moved = unsafe { libc::mremap(block.cast(), old, new, libc::MREMAP_MAYMOVE) };
-                if moved == libc::MAP_FAILED { null_mut() } else { moved.cast() }
+                mapped(unsafe {
+                    libc::syscall(
+                        libc::SYS_mremap,
+                        block,
+                        old,
+                        new,
+                        libc::MREMAP_MAYMOVE as usize,
+                        0usize,
+                        MARK,
+                    )
+                })
             }
             _ => {
                 // SAFETY: both layouts are the caller's; old and new block are distinct and hold

@@ -61,6 +61,10 @@ pub struct Own {
     pub at_rest: fn() -> Result<(), String>,
     /// Whether every place where a double free may be found late must come up, or the test did not race.
     pub finds_late: bool,
+    /// Whether its OS is [`fake_os`](crate::fake_os), which can refuse its calls.
+    pub refusable: bool,
+    /// Whether what it says that it has mapped is every byte that it has of the OS.
+    pub accounts: bool,
     /// What is to be called around a fork.
     pub fork: Fork,
 }

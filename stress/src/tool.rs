@@ -20,6 +20,7 @@ use crate::episode::Episodes;
 use crate::exit;
 use crate::programs;
 use crate::progress::Bar;
+use crate::refuse;
 use crate::replay;
 use crate::report;
 use crate::spec::Workload;
@@ -41,6 +42,9 @@ pub fn main(subjects: &[Subject]) -> ExitCode {
     }
     if let Some(code) = programs::tool::main(&arguments) {
         return code.into();
+    }
+    if arguments.get(1).is_some_and(|first| first == "refuse") {
+        return refuse::tool::main(&arguments[1..], subjects).into();
     }
     if let Some(code) = on_findings(&arguments) {
         return code.into();

@@ -3,6 +3,8 @@
 //! Whatever is wrong goes to [`alarm::raise`], which ends the process: so the methods return only what
 //! a correct allocator returns, and workloads are written as if every subject were correct.
 
+mod lenient;
+
 use std::ffi::c_void;
 use std::ptr::null_mut;
 
@@ -150,6 +152,11 @@ impl<'a> Checked<'a> {
         self
     }
 
+    /// As [`counting_from`](Self::counting_from), in place.
+    pub fn restart_at(&mut self, sequence: u64) {
+        self.sequence = sequence;
+    }
+
     /// How many blocks the worker has made.
     pub fn sequence(&self) -> u64 {
         self.sequence
@@ -192,6 +199,11 @@ impl<'a> Checked<'a> {
         self.begin(Doing::Calloc);
         // SAFETY: calloc takes any numbers.
         let address = unsafe { (self.target.calls.calloc)(count, size) };
+        self.issued_zeroed(address, count, size)
+    }
+
+    /// Checks a fresh block of zeroes, enters it and stamps it.
+    fn issued_zeroed(&mut self, address: *mut c_void, count: usize, size: usize) -> Block {
         let asked = Asked { size: count * size, alignment: 1 };
         let entered = self.enter(address, asked);
         self.row.add(Count::BytesVerified, asked.size as u64);
@@ -258,6 +270,11 @@ impl<'a> Checked<'a> {
                 return None;
             }
         }
+        Some(self.resized(address, &block, size))
+    }
+
+    /// Checks a block that was resized, enters it and stamps it.
+    fn resized(&mut self, address: *mut c_void, block: &Block, size: usize) -> Block {
         let kept = block.size.min(size);
         let entered =
             self.enter_as(address, Asked { size, alignment: 1 }, block.identity.resized());
@@ -270,7 +287,7 @@ impl<'a> Checked<'a> {
                 format!("{:p} → {:p}: {mismatch}", block.address, entered.address),
             );
         }
-        Some(self.stamped(entered))
+        self.stamped(entered)
     }
 
     /// `free(block)`

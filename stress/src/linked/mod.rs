@@ -14,12 +14,13 @@ mod production;
 use std::ffi::c_void;
 use std::hint::black_box;
 
-use drystone::{FutexLock, ListHeap, Misuse, Mmap, Os, Probe, RawLock, Stats};
+use drystone::{FutexLock, ListHeap, Misuse, Os, Probe, RawLock, Stats};
 use drystone_workloads::calls::Calls;
 
 use crate::alarm;
 use crate::checker::errno;
 use crate::checker::witness::{Watched, Witness};
+use crate::fake_os::Refusable;
 use crate::finding::Kind;
 use crate::subject::{Fork, Held, Own, Subject, Target};
 
@@ -134,16 +135,26 @@ pub trait Place: 'static {
     /// Whether the heap may find a double free later than at its call, and is disturbed where races are
     /// lost: then each place where it may find one must come up, or the test did not race.
     const FINDS_LATE: bool = false;
+
+    /// Whether the heap's OS is [`Refusable`].
+    const REFUSABLE: bool = false;
+
+    /// Whether the bytes that the heap says it has mapped are all that it has of the OS, with those that are
+    /// reserved only.
+    const ACCOUNTS: bool = false;
 }
 
 struct ListPlace;
 
 static WITNESS: Witness = Witness::new();
-static HEAP: ListHeap<Mmap, Watched, FutexLock> =
-    ListHeap::with_parts(Mmap, Watched(&WITNESS), FutexLock::new());
+static HEAP: ListHeap<Refusable, Watched, FutexLock> =
+    ListHeap::with_parts(Refusable, Watched(&WITNESS), FutexLock::new());
 
 impl Place for ListPlace {
-    type Heap = ListHeap<Mmap, Watched, FutexLock>;
+    type Heap = ListHeap<Refusable, Watched, FutexLock>;
+
+    const REFUSABLE: bool = true;
+    const ACCOUNTS: bool = true;
 
     fn heap() -> &'static Self::Heap {
         &HEAP
@@ -177,6 +188,8 @@ pub fn target<P: Place>() -> Target {
         trim: || P::heap().trim(),
         at_rest: || P::witness().at_rest(),
         finds_late: P::FINDS_LATE,
+        refusable: P::REFUSABLE,
+        accounts: P::ACCOUNTS,
         fork: Fork {
             prepare: || P::heap().fork_prepare(),
             // SAFETY: the callers'.

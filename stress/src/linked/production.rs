@@ -10,10 +10,11 @@ use std::ptr;
 
 use drystone::engine::Heap;
 use drystone::policy::{self, Policy};
-use drystone::{Drystone, Engine, FutexLock, Misuse, Mmap, Os, Probe, RawLock, Stats};
+use drystone::{Drystone, Engine, FutexLock, Misuse, Os, Probe, RawLock, Stats};
 
 use super::{Linked, Place, target};
 use crate::checker::witness::{Watched, Witness};
+use crate::fake_os::Refusable;
 use crate::subject::Subject;
 
 /// The production allocator.
@@ -100,12 +101,14 @@ impl Linked for Drystone {
 struct Watching;
 
 static WITNESS: Witness = Witness::new();
-static HEAP: Watchable<Mmap, Watched, FutexLock> =
+static HEAP: Watchable<Refusable, Watched, FutexLock> =
     // SAFETY: a static, and a child serves one subject.
-    unsafe { Watchable::new(Engine::with_parts(Mmap, Watched(&WITNESS), FutexLock::new())) };
+    unsafe {
+        Watchable::new(Engine::with_parts(Refusable, Watched(&WITNESS), FutexLock::new()))
+    };
 
 impl Place for Watching {
-    type Heap = Watchable<Mmap, Watched, FutexLock>;
+    type Heap = Watchable<Refusable, Watched, FutexLock>;
 
     fn heap() -> &'static Self::Heap {
         &HEAP
@@ -116,6 +119,7 @@ impl Place for Watching {
     }
 
     const FINDS_LATE: bool = true;
+    const REFUSABLE: bool = true;
 }
 
 /// An engine of any parts behind the heap's methods: each thread's heap is claimed at its first call, and

@@ -24,6 +24,7 @@ use crate::finding::{Finding, Kind};
 use crate::findings::Record;
 use crate::job::Job;
 use crate::log::Log;
+use crate::refuse;
 use crate::spec::{Length, Spec};
 use crate::stop::Stop;
 use crate::supervisor::Supervisor;
@@ -77,7 +78,12 @@ pub fn attempt(
         None => free(record),
     };
     while attempts.tries < tries && !stop.is_set() {
-        let outcome = supervisor.job(&job, stop, &mut |_, _| {})?;
+        let outcome = match (record.refused, way) {
+            (Some(refused), Way::Free) => {
+                refuse::run(supervisor, &job.spec, refused, stop, &mut |_, _| {})?
+            }
+            _ => supervisor.job(&job, stop, &mut |_, _| {})?,
+        };
         if outcome.cut_short && outcome.finding.is_none() {
             break;
         }

@@ -1,0 +1,91 @@
+//! Corruption of an engine with heaps and orphans that [`Engine::check`] must name.
+
+use super::super::slab::Slab;
+use super::*;
+use crate::os::Mmap;
+use crate::probe::NoProbe;
+use crate::sync::FutexLock;
+
+type Plain = Engine<Mmap, NoProbe, FutexLock>;
+
+/// An engine for ever. It is made on a stack that is large enough.
+fn engine() -> &'static Plain {
+    let make = || {
+        Box::into_raw(Box::new(Engine::with_parts(Mmap, NoProbe, FutexLock::new())))
+            .expose_provenance()
+    };
+    let made =
+        std::thread::Builder::new().stack_size(64 << 20).spawn(make).unwrap().join().unwrap();
+    // SAFETY: made by `Box::into_raw`, and never freed.
+    unsafe { &*core::ptr::with_exposed_provenance::<Plain>(made) }
+}
+
+/// An engine, a heap with a slab in each of its lists, and an orphan.
+fn in_use() -> (&'static Plain, &'static Heap, *const Slab) {
+    let engine = engine();
+    // SAFETY: this thread alone knows the engine and its heaps.
+    unsafe {
+        let heap = engine.claim().unwrap();
+        let other = engine.claim().unwrap();
+        let orphan = engine.malloc(other, 700, 16);
+        engine.release(other);
+        engine.dissolve(0);
+        let orphan = engine.pages.slab_at(orphan.addr());
+        for size in [48, 8192] {
+            let blocks: Vec<_> = (0..4000).map(|_| engine.malloc(heap, size, 16)).collect();
+            for block in blocks.iter().skip(1000) {
+                engine.try_free(heap, *block).unwrap();
+            }
+        }
+        engine.check(heap).unwrap();
+        (engine, heap, orphan)
+    }
+}
+
+/// The first slab of the list of those of 48 bytes with free blocks.
+fn partial(heap: &Heap) -> &Slab {
+    let class = classes::class_of_small(48);
+    // SAFETY: the heap is this thread's; headers live as long as the engine.
+    unsafe { &*heap.own.with(|own| own.partial[class].first) }
+}
+
+#[test]
+fn corruption_is_named() {
+    type Damage = fn(&Plain, &Heap, &Slab);
+    let damages: [(&str, Damage); 8] = [
+        ("an orphan knows that it is one", |_, _, orphan| {
+            // SAFETY: nobody else looks at the orphan.
+            unsafe { orphan.local.with(|local| local.put(Place::Nowhere)) }
+        }),
+        ("every born block is live or on its slab's list", |_, _, orphan| {
+            // SAFETY: every slab has an entry.
+            unsafe { orphan.entry(0) }.set_mine(0);
+        }),
+        ("a heap owns the slabs on its lists", |_, heap, _| {
+            partial(heap).owner.store(4096, Ordering::Relaxed);
+        }),
+        ("the page map names a slab for its start", |engine, heap, _| {
+            engine.pages.set(partial(heap).start(), UNIT, core::ptr::null());
+        }),
+        ("the page map names a slab for its start", |engine, heap, orphan| {
+            engine.pages.set(partial(heap).start(), UNIT, orphan);
+        }),
+        ("a heap counts the bytes of its empty slabs", |_, heap, _| {
+            // SAFETY: the heap is this thread's.
+            unsafe { heap.own.with(|own| own.idle_bytes += UNIT) }
+        }),
+        ("every born block is live or on its slab's list", |_, heap, _| {
+            // SAFETY: every slab has an entry.
+            unsafe { partial(heap).entry(0) }.set_mine(0);
+        }),
+        ("the units add up", |engine, _, _| engine.locked(|shared| shared.spans.free += 1)),
+    ];
+    for (index, (invariant, damage)) in damages.into_iter().enumerate() {
+        let (engine, heap, orphan) = in_use();
+        // SAFETY: headers live as long as the engine.
+        damage(engine, heap, unsafe { &*orphan });
+        // SAFETY: this thread alone knows the engine.
+        let found = unsafe { engine.check(heap) }.expect_err("the damage is seen");
+        assert_eq!(found.invariant, invariant, "damage {index}");
+    }
+}

@@ -1,0 +1,152 @@
+//! The quarantine against a plain queue: what waits, in which order it goes, what is found.
+
+use std::collections::VecDeque;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::os::Mmap;
+use crate::probe::NoProbe;
+
+type Plain = Engine<Mmap, NoProbe, FutexLock>;
+
+/// An engine for ever. It is made on a stack that is large enough.
+fn engine() -> &'static Plain {
+    let make = || {
+        let engine = Engine::with_parts(Mmap, NoProbe, FutexLock::new());
+        Box::into_raw(Box::new(engine)).expose_provenance()
+    };
+    let made =
+        std::thread::Builder::new().stack_size(64 << 20).spawn(make).unwrap().join().unwrap();
+    // SAFETY: made by `Box::into_raw`, and never freed.
+    unsafe { &*ptr::with_exposed_provenance::<Plain>(made) }
+}
+
+fn waiting(quarantine: &Quarantine) -> (usize, usize) {
+    quarantine.locked(|waiting| (waiting.count, waiting.bytes))
+}
+
+/// What to do: allocate so many bytes, or free the n-th live block.
+#[derive(Clone, Debug)]
+enum Step {
+    Allocate(usize),
+    Free(usize),
+    /// Free the n-th waiting block once more.
+    FreeAgain(usize),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let size = prop_oneof![8 => 1..600usize, 2 => 600..9000usize, 1 => Just(40_000usize)];
+    let step = prop_oneof![
+        4 => size.prop_map(Step::Allocate),
+        4 => any::<usize>().prop_map(Step::Free),
+        1 => any::<usize>().prop_map(Step::FreeAgain),
+    ];
+    prop::collection::vec(step, 1..150)
+}
+
+const LIMIT: usize = 16 << 10;
+
+fn follow(engine: &'static Plain, steps: &[Step]) {
+    let quarantine = Quarantine::new();
+    quarantine.turn_on(LIMIT);
+    let heap = engine.claim().unwrap();
+    let mut live = Vec::<*mut u8>::new();
+    let mut waits = VecDeque::<(*mut u8, usize)>::new();
+    // SAFETY: the heap is this thread's; live blocks are freed once, others are refused.
+    unsafe {
+        let before = engine.stats().live_blocks;
+        for step in steps {
+            match *step {
+                Step::Allocate(size) => {
+                    let block = engine.malloc(heap, size, 16);
+                    assert!(!live.contains(&block), "no block has two owners");
+                    assert!(
+                        waits.iter().all(|waiting| waiting.0 != block),
+                        "what waits is not issued"
+                    );
+                    live.push(block);
+                }
+                Step::Free(_) if live.is_empty() => {}
+                Step::Free(which) => {
+                    let block = live.swap_remove(which % live.len());
+                    let size = engine.usable_size(block).unwrap();
+                    quarantine.free(engine, heap, block).unwrap();
+                    if size <= LIMIT {
+                        waits.push_back((block, size));
+                    }
+                    while waits.iter().map(|waiting| waiting.1).sum::<usize>() > LIMIT {
+                        waits.pop_front();
+                    }
+                }
+                Step::FreeAgain(_) if waits.is_empty() => {}
+                Step::FreeAgain(which) => {
+                    let block = waits[which % waits.len()].0;
+                    let misuse = quarantine.free(engine, heap, block).unwrap_err();
+                    assert_eq!(misuse.kind, MisuseKind::DoubleFree);
+                    assert_eq!(misuse.found, Found::AtCall);
+                }
+            }
+            let bytes = waits.iter().map(|waiting| waiting.1).sum();
+            assert_eq!(waiting(&quarantine), (waits.len(), bytes));
+        }
+        // What waits is still in its slab; nothing else is left once the live ones are freed.
+        quarantine.verify(engine);
+        assert!(!engine.has_late(), "nobody wrote after a free");
+        assert_eq!(engine.stats().live_blocks - before, live.len(), "what waits is not live");
+        for block in live {
+            quarantine.free(engine, heap, block).unwrap();
+        }
+        quarantine.locked(|waiting| {
+            while waiting.count > 0 {
+                let (address, _) = waiting.pop();
+                engine.let_go(address);
+                engine.try_free(heap, ptr::with_exposed_provenance_mut(address)).unwrap();
+            }
+        });
+        assert_eq!(engine.stats().live_blocks, before);
+        engine.check(heap).unwrap();
+        engine.release(heap);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn blocks_wait_first_in_first_out_within_the_limit(all in prop::collection::vec(steps(), 1..2)) {
+        static ENGINE: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
+        let engine = *ENGINE.get_or_init(|| ptr::from_ref(engine()).expose_provenance());
+        for steps in all {
+            // SAFETY: an engine for ever.
+            follow(unsafe { &*ptr::with_exposed_provenance::<Plain>(engine) }, &steps);
+        }
+    }
+}
+
+#[test]
+fn the_first_byte_that_was_written_is_named_wherever_it_lies() {
+    let engine = engine();
+    let quarantine = Quarantine::new();
+    quarantine.turn_on(LIMIT);
+    let heap = engine.claim().unwrap();
+    for byte in [0, 1, 7, 8, 63, 100, 111] {
+        // SAFETY: the heap is this thread's. The block waits: what is written there is what is tested.
+        unsafe {
+            let block = engine.malloc(heap, 112, 16);
+            quarantine.free(engine, heap, block).unwrap();
+            quarantine.verify(engine);
+            assert!(!engine.has_late());
+            block.add(byte).write(1);
+            quarantine.verify(engine);
+            let mut told = Vec::new();
+            engine.tell_late(|misuse| told.push(*misuse));
+            assert_eq!(told.len(), 1);
+            assert_eq!(told[0].kind, MisuseKind::WriteAfterFree);
+            assert_eq!(told[0].address, block.addr() + byte);
+            assert_eq!(told[0].size, Some(112));
+            quarantine.verify(engine);
+            assert!(!engine.has_late(), "told once");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! A slab by itself: numbers by multiplication, exhaustively; a rebuild after a fork; corruption that
+//! [`Slab::check`] must name.
+
+use super::*;
+use crate::probe::NoProbe;
+
+const SOMEBODY: usize = 1 << 20;
+
+/// A slab of `class` over the span at `start`, which is not touched, owned by nobody that exists.
+fn slab(class: usize, start: usize) -> &'static Slab {
+    let bytes = Slab::footprint(class).next_multiple_of(64) + 64;
+    let layout = std::alloc::Layout::from_size_align(bytes, 64).unwrap();
+    // SAFETY: zeroes of that size and alignment, for ever; the slab is nobody's.
+    unsafe {
+        let place = std::alloc::alloc_zeroed(layout).cast::<Slab>();
+        place.expose_provenance();
+        Slab::create(place, class);
+        (*place).start_at(start, true, SOMEBODY);
+        &*place
+    }
+}
+
+/// A slab with three blocks issued and the others of its first page free.
+fn in_use() -> (&'static Slab, [usize; 3]) {
+    let slab = slab(classes::class_of_small(256), 1 << 30);
+    // SAFETY: this thread alone knows the slab.
+    unsafe {
+        slab.extend();
+        let blocks = [(); 3].map(|()| slab.pop().unwrap().addr().get());
+        slab.local.with(|local| local.more = 2);
+        slab.check().unwrap();
+        (slab, blocks)
+    }
+}
+
+#[test]
+fn every_address_of_every_class_has_its_number() {
+    for class in 0..classes::CLASSES {
+        let (start, size) = (1 << 30, classes::size_of(class));
+        let slab = slab(class, start);
+        // Every multiple of 16, and around each block's start every byte.
+        let end = classes::units(class) * UNIT;
+        let near =
+            (0..end / size).flat_map(|block| (block * size).saturating_sub(2)..=(block * size + 2));
+        for offset in (0..end).step_by(16).chain(near) {
+            let starts = offset % size == 0 && offset / size < slab.capacity();
+            let number = starts.then_some(offset / size);
+            assert_eq!(slab.index_of(start + offset), number, "class {class}, offset {offset}");
+            // SAFETY: this thread alone knows the slab. The number of what starts in the tail is refused by
+            // the entry, which is never born.
+            let as_owner = unsafe { slab.number_as_owner(start + offset) };
+            if offset / size < slab.capacity() {
+                assert_eq!(as_owner, number.map(|number| number + 1), "class {class}, {offset}");
+            }
+        }
+        for outside in [start - 1, start - size - 16, start + end + (8 << 30), 16] {
+            // SAFETY: as above.
+            assert!(
+                // SAFETY: this thread alone knows the slab, and the numbers are of its blocks.
+                unsafe { slab.number_as_owner(outside) }
+                    .is_none_or(|number| number == 0 || outside < start)
+            );
+        }
+    }
+}
+
+#[test]
+fn a_rebuild_accuses_nobody_and_loses_no_free_block() {
+    let (slab, blocks) = in_use();
+    // SAFETY: this thread alone knows the slab; the blocks are its.
+    unsafe {
+        let number = slab.number_as_owner(blocks[0]).unwrap();
+        // Another freed the first; the owner was taking it back when the fork came: free, and still marked.
+        assert_eq!(slab.mark(blocks[0], &NoProbe), Marked::First);
+        slab.numbered(number).set_mine(END);
+        // Another freed the second, and the owner had not looked.
+        assert_eq!(slab.mark(blocks[1], &NoProbe), Marked::Done);
+        slab.rebuild();
+        slab.check().unwrap();
+        let free = slab.local.with(|local| local.free());
+        let mut accused = Vec::new();
+        assert_eq!(slab.sweep(|address| accused.push(address)), 1, "the second comes back");
+        assert_eq!(accused, [0; 0], "nobody made a mistake");
+        slab.check().unwrap();
+        assert_eq!(slab.local.with(|local| local.free()), free + 1);
+        // Every free block can be issued, none twice, and none that is live.
+        let mut issued = vec![blocks[2]];
+        loop {
+            if let Some(block) = slab.pop() {
+                issued.push(block.addr().get());
+            } else {
+                assert_eq!(slab.late(), None, "nobody made a mistake");
+                if slab.extend() == 0 {
+                    break;
+                }
+            }
+        }
+        let all = issued.len();
+        issued.sort_unstable();
+        issued.dedup();
+        assert_eq!((issued.len(), all), (slab.capacity(), slab.capacity()));
+    }
+}
+
+#[test]
+fn corruption_is_named() {
+    type Damage = fn(&Slab, &mut Local);
+    let damages: [(&str, Damage); 8] = [
+        ("a slab has no more blocks than its capacity", |_, local| local.born = u16::MAX),
+        ("a slab knows the address of its first free block", |_, local| local.top += 16),
+        ("a free list holds born blocks only, each once", |slab, local| {
+            local.set_head(slab.capacity() as u16);
+        }),
+        // A circle.
+        // SAFETY: in these, numbers of born blocks.
+        ("a free list holds born blocks only, each once", |slab, local| unsafe {
+            slab.numbered(usize::from(local.head)).set_mine(local.head);
+        }),
+        // SAFETY: this thread alone knows the slab, and the numbers are of its blocks.
+        ("every born block is live or on its slab's list", |slab, local| unsafe {
+            local.set_head(slab.numbered(usize::from(local.head)).mine());
+        }),
+        // SAFETY: as above.
+        ("every born block is live or on its slab's list", |slab, _| unsafe {
+            slab.numbered(1).set_mine(UNBORN);
+        }),
+        // SAFETY: this thread alone knows the slab, and the numbers are of its blocks.
+        ("every born block is live or on its slab's list", |slab, _| unsafe {
+            slab.entry(slab.capacity() - 1).set_mine(LIVE);
+        }),
+        ("a slab counts the blocks that are not on its list", |_, local| local.more += 1),
+    ];
+    for (index, (invariant, damage)) in damages.into_iter().enumerate() {
+        let (slab, _) = in_use();
+        // SAFETY: this thread alone knows the slab.
+        unsafe {
+            slab.local.with(|local| damage(slab, local));
+            assert_eq!(slab.check(), Err(invariant), "damage {index}");
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! Spans against a simple model, with real memory: best fit, split, merge, what is clean; and corruption that
+//! [`Spans::check`] must name.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::os::Mmap;
+
+/// `Mmap` that tells which arenas there are, and can refuse.
+#[derive(Default)]
+struct Told {
+    /// Start and units of mappings of whole units that are at least an arena's size.
+    arenas: RefCell<BTreeMap<usize, usize>>,
+    refuses: std::cell::Cell<bool>,
+}
+
+// SAFETY: memory is `Mmap`'s.
+unsafe impl Os for Told {
+    fn map(&self, bytes: usize) -> *mut u8 {
+        Mmap.map(bytes)
+    }
+
+    unsafe fn unmap(&self, start: *mut u8, bytes: usize) -> bool {
+        self.arenas.borrow_mut().remove(&start.addr());
+        // SAFETY: as the caller promises.
+        unsafe { Mmap.unmap(start, bytes) }
+    }
+
+    unsafe fn remap(&self, start: *mut u8, old: usize, new: usize, may_move: bool) -> *mut u8 {
+        // SAFETY: as the caller promises.
+        unsafe { Mmap.remap(start, old, new, may_move) }
+    }
+
+    fn reserve(&self, bytes: usize, align: usize) -> *mut u8 {
+        if self.refuses.get() {
+            return ptr::null_mut();
+        }
+        let start = Mmap.reserve(bytes, align);
+        if align == UNIT {
+            self.arenas.borrow_mut().insert(start.addr(), bytes / UNIT);
+        }
+        start
+    }
+
+    unsafe fn decommit(&self, start: *mut u8, bytes: usize) -> bool {
+        // SAFETY: as the caller promises.
+        unsafe { Mmap.decommit(start, bytes) }
+    }
+
+    fn entropy(&self) -> u64 {
+        0
+    }
+}
+
+/// What the spans should do.
+#[derive(Default)]
+struct Model {
+    /// Start and units of the used spans.
+    used: BTreeMap<usize, usize>,
+}
+
+impl Model {
+    /// Start and units of every run that is free, and as long as it can be.
+    fn free_runs(&self, os: &Told) -> Vec<(usize, usize)> {
+        let mut runs = Vec::new();
+        for (&start, &units) in os.arenas.borrow().iter() {
+            let (mut at, end) = (start, start + units * UNIT);
+            for (&used, &length) in self.used.range(start..end) {
+                if used > at {
+                    runs.push((at, (used - at) / UNIT));
+                }
+                at = used + length * UNIT;
+            }
+            if end > at {
+                runs.push((at, (end - at) / UNIT));
+            }
+        }
+        runs
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Allocate(usize),
+    /// The n-th used span, modulo how many there are; whether it was written to.
+    Free(usize, bool),
+    Purge(usize),
+    ReleaseEmpty,
+    /// Nothing can be reserved from here on, or it can again.
+    Refuse(bool),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let units = prop_oneof![5 => 1..5usize, 3 => 5..EXACT, 1 => EXACT - 1..3 * EXACT];
+    let step = prop_oneof![
+        6 => units.prop_map(Step::Allocate),
+        5 => (any::<usize>(), any::<bool>()).prop_map(|(which, dirty)| Step::Free(which, dirty)),
+        1 => (0..40usize).prop_map(Step::Purge),
+        1 => Just(Step::ReleaseEmpty),
+        1 => any::<bool>().prop_map(Step::Refuse),
+    ];
+    prop::collection::vec(step, 1..80)
+}
+
+/// The word in the middle of each unit.
+fn words(start: usize, units: usize) -> impl Iterator<Item = *mut u64> {
+    (0..units).map(move |unit| ptr::with_exposed_provenance_mut(start + unit * UNIT + UNIT / 2))
+}
+
+fn follow(steps: &[Step]) {
+    let os = Told::default();
+    let mut spans = Box::new(Spans::new());
+    let mut model = Model::default();
+    for step in steps {
+        match *step {
+            Step::Allocate(units) => allocate(&os, &mut spans, &mut model, units),
+            Step::Free(_, _) if model.used.is_empty() => {}
+            Step::Free(which, dirty) => {
+                let nth = which % model.used.len();
+                let (&start, &units) = model.used.iter().nth(nth).unwrap();
+                model.used.remove(&start);
+                // SAFETY: a used span's memory.
+                words(start, units).for_each(|word| unsafe { word.write(u64::from(dirty)) });
+                spans.free(&os, start, units, dirty);
+                assert!(spans.dirty <= spans.bound(), "idle memory is bounded");
+            }
+            Step::Purge(left) => {
+                spans.purge(&os, left);
+                assert!(spans.dirty <= left, "a purge leaves what it is told to");
+            }
+            Step::ReleaseEmpty => {
+                spans.release_empty(&os);
+                let whole =
+                    |(start, units): &(usize, usize)| os.arenas.borrow().get(start) == Some(units);
+                let left = model.free_runs(&os).iter().filter(|run| whole(run)).count();
+                assert_eq!(left, 0, "an arena without a used span goes");
+            }
+            Step::Refuse(refuses) => os.refuses.set(refuses),
+        }
+        compare(&os, &spans, &model);
+    }
+    spans.release(&os);
+    assert!(os.arenas.borrow().is_empty(), "every arena goes back");
+}
+
+fn allocate(os: &Told, spans: &mut Spans, model: &mut Model, units: usize) {
+    let fits = |runs: &[(usize, usize)]| {
+        runs.iter().map(|run| run.1).filter(|&length| length >= units).min()
+    };
+    let before = model.free_runs(os);
+    let span = spans.allocate(os, units);
+    let Some(span) = span else {
+        assert!(os.refuses.get() && fits(&before).is_none(), "refused with room at hand");
+        return;
+    };
+    let runs = match fits(&before) {
+        Some(_) => before,
+        None => model.free_runs(os),
+    };
+    let run = runs.iter().find(|run| run.0 == span.start);
+    let run = run.expect("a span is cut from the front of a free run");
+    assert_eq!(Some(run.1), fits(&runs), "the shortest that fits is split");
+    for word in words(span.start, units) {
+        // SAFETY: the span is ours.
+        unsafe {
+            assert!(!span.clean || word.read() == 0, "a clean span is zero");
+            word.write(0);
+        }
+    }
+    model.used.insert(span.start, units);
+}
+
+fn compare(os: &Told, spans: &Spans, model: &Model) {
+    spans.check().unwrap();
+    let mut used = BTreeMap::new();
+    spans.each_used(|start, units, _| assert!(used.insert(start, units).is_none()));
+    assert_eq!(used, model.used);
+    let all: usize = os.arenas.borrow().values().sum();
+    let free: usize = model.free_runs(os).iter().map(|run| run.1).sum();
+    assert_eq!((spans.units, spans.free), (all, free));
+    for (&start, &units) in os.arenas.borrow().iter() {
+        assert!(spans.contains(start) && spans.contains(start + units * UNIT - 1));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn spans_follow_the_model(steps in steps()) {
+        follow(&steps);
+    }
+}
+
+#[test]
+fn decay_halves_what_is_idle_each_quarter_of_a_second() {
+    struct Clock(std::cell::Cell<u64>, Told);
+    // SAFETY: memory is `Told`'s.
+    unsafe impl Os for Clock {
+        fn map(&self, bytes: usize) -> *mut u8 {
+            self.1.map(bytes)
+        }
+        unsafe fn unmap(&self, start: *mut u8, bytes: usize) -> bool {
+            // SAFETY: as the caller promises.
+            unsafe { self.1.unmap(start, bytes) }
+        }
+        unsafe fn remap(&self, start: *mut u8, old: usize, new: usize, may: bool) -> *mut u8 {
+            // SAFETY: as the caller promises.
+            unsafe { self.1.remap(start, old, new, may) }
+        }
+        fn reserve(&self, bytes: usize, align: usize) -> *mut u8 {
+            self.1.reserve(bytes, align)
+        }
+        unsafe fn decommit(&self, start: *mut u8, bytes: usize) -> bool {
+            // SAFETY: as the caller promises.
+            unsafe { self.1.decommit(start, bytes) }
+        }
+        fn milliseconds(&self) -> u64 {
+            self.0.get()
+        }
+        fn entropy(&self) -> u64 {
+            0
+        }
+    }
+    let os = Clock(std::cell::Cell::new(1_000_000), Told::default());
+    let mut spans = Box::new(Spans::new());
+    spans.decay(&os);
+    let starts: Vec<_> = (0..48).map(|_| spans.allocate(&os, 1).unwrap().start).collect();
+    // Every other one, so that each is a span of its own.
+    starts.iter().step_by(2).for_each(|&start| spans.free(&os, start, 1, true));
+    assert_eq!(spans.dirty, 24);
+    spans.decay(&os);
+    assert_eq!(spans.dirty, 24, "no time has passed");
+    os.0.set(os.0.get() + DECAY);
+    spans.decay(&os);
+    assert_eq!(spans.dirty, 12);
+    os.0.set(os.0.get() + 2 * DECAY);
+    spans.decay(&os);
+    assert_eq!(spans.dirty, 0, "less than four are not worth keeping");
+    spans.check().unwrap();
+    spans.release(&os);
+}
+
+/// Spans with used and free ones among them, and the record of the first free one.
+fn some() -> (Box<Spans>, *mut Unit) {
+    let os = Told::default();
+    let mut spans = Box::new(Spans::new());
+    let starts: Vec<_> = (0..5).map(|_| spans.allocate(&os, 2).unwrap().start).collect();
+    spans.free(&os, starts[1], 2, true);
+    spans.free(&os, starts[3], 2, false);
+    spans.check().unwrap();
+    let free = spans.unit_at(starts[1]).unwrap();
+    (spans, free)
+}
+
+#[test]
+fn corruption_is_named() {
+    type Damage = fn(&mut Spans, *mut Unit);
+    let damages: [(&str, Damage); 7] = [
+        // SAFETY: in these, a record of an arena.
+        ("a span has a length", |_, free| unsafe { (*free.sub(2)).length = 0 }),
+        // SAFETY: a record of an arena.
+        ("no two free spans are neighbours", |_, free| unsafe { (*free.sub(2)).free = true }),
+        // SAFETY: as above.
+        ("a list holds free spans of its length", |_, free| unsafe { (*free).free = false }),
+        ("a list holds free spans of its length", |spans, free| {
+            spans.lists[4] = free;
+        }),
+        ("the bitmap says which lists are empty", |spans, _| spans.some ^= 1 << 1),
+        ("the units add up", |spans, _| spans.dirty += 1),
+        ("the units add up", |spans, _| spans.lists[1] = ptr::null_mut()),
+    ];
+    for (index, (invariant, damage)) in damages.into_iter().enumerate() {
+        let (mut spans, free) = some();
+        damage(&mut spans, free);
+        if invariant == "the units add up" && spans.lists[1].is_null() {
+            spans.some &= !(1 << 1);
+        }
+        let found = spans.check().expect_err("the damage is seen").0;
+        assert_eq!(found, invariant, "damage {index}");
+        // What is damaged is not given back.
+        std::mem::forget(spans);
+    }
+}

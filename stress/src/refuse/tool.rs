@@ -1,0 +1,349 @@
+//! `cargo stress refuse` from its arguments to its exit code.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use comfy_table::presets::{ASCII_MARKDOWN, UTF8_HORIZONTAL_ONLY};
+use comfy_table::{CellAlignment, Table};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+
+use super::{By, Refused, calls, run};
+use crate::cli::{self, Format};
+use crate::duration;
+use crate::exit;
+use crate::finding::Finding;
+use crate::findings::{self, Record};
+use crate::human;
+use crate::log::Builder;
+use crate::notify;
+use crate::plan::Plan;
+use crate::seed::Seed;
+use crate::spec::{Length, Spec, Workload};
+use crate::stop::{self, Stop};
+use crate::subject::Subject;
+use crate::supervisor::{Outcome, Supervisor};
+use crate::tally::Count;
+use crate::version::Version;
+
+/// Refuse an allocator's calls to the OS: each in turn, by chance, and by a limit on the address space.
+///
+/// After each refusal: null with ENOMEM or success, old blocks intact, nothing leaked, all granted again
+/// later. Exit codes: 0 no finding; 1 a finding, kept in a folder; 2 wrong usage or a failure of the tool;
+/// 3 stopped before the end, or this machine does not permit seccomp's user notification, which all but
+/// linked subjects with an OS of their own need.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "cargo stress refuse", bin_name = "cargo stress refuse")]
+pub struct Options {
+    /// An allocator: a name of cargo stress --list, or the path of a shared library that defines malloc;
+    /// repeatable [default: all of the list]
+    #[arg(long = "subject", value_name = "NAME|FILE")]
+    pub subjects: Vec<String>,
+
+    /// Refuse this call alone, counted from 1, and nothing else
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(1..))]
+    pub call: Option<u64>,
+
+    /// The last call to be refused in turn [default: the last that there is]
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(1..))]
+    pub last: Option<u64>,
+
+    /// By chance: one call in so many
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(2..))]
+    pub one_in: u64,
+
+    /// How long each subject's calls are refused by chance
+    #[arg(long = "for", value_name = "TIME", value_parser = duration::parse, default_value = "5s")]
+    pub time: Duration,
+
+    /// Worker threads, by chance [default: twice the cores, 4 to 32]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
+    pub threads: Option<u16>,
+
+    /// The seed of every random choice [default: drawn, and printed]
+    #[arg(long, value_name = "SEED")]
+    pub seed: Option<Seed>,
+
+    /// Where findings are kept, a folder each
+    #[arg(long, value_name = "DIR", default_value = findings::DEFAULT)]
+    pub findings: PathBuf,
+
+    /// How the report is written
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+}
+
+/// MiB that the address space may grow by.
+const SPACE_MIB: u64 = 64;
+
+/// A subject whose rounds make more calls than this is refused no further: hours would not do.
+const MOST_CALLS: u64 = 20_000;
+
+static STOP: Stop = Stop::new();
+
+/// Runs the tool on its own arguments, the name first; returns the exit code.
+pub fn main(arguments: &[OsString], subjects: &[Subject]) -> u8 {
+    work(&Options::parse_from(arguments), subjects).unwrap_or_else(|why| {
+        eprintln!("error: {why:#}");
+        exit::FAILED
+    })
+}
+
+/// A subject that is refused its calls.
+struct Contestant {
+    name: String,
+    library: Option<PathBuf>,
+    by: By,
+}
+
+/// What became of one.
+#[derive(Debug, Default, Serialize)]
+struct Row {
+    subject: String,
+    by: &'static str,
+    /// Calls that were refused in turn, one in each process.
+    in_turn: u64,
+    /// Whether every call was, to the last that there is.
+    all: bool,
+    /// Of those, the ones that ended in null for the program; the others were absorbed.
+    ended_in_null: u64,
+    /// Requests that were refused by chance, and calls to the OS.
+    by_chance_nulls: u64,
+    by_chance_calls: u64,
+    /// Requests that were refused for want of address space.
+    limit_nulls: u64,
+    findings: Vec<Finding>,
+}
+
+fn work(options: &Options, subjects: &[Subject]) -> Result<u8> {
+    let contestants = contestants(options, subjects).map_err(anyhow::Error::msg)?;
+    let seed = options.seed.unwrap_or_else(Seed::random);
+    eprintln!("seed {seed}");
+    stop::at_ctrl_c(&STOP)?;
+    let mut campaign = Campaign {
+        options,
+        supervisor: Supervisor::of_this_binary()?,
+        seed,
+        bar: bar(),
+        not_permitted: false,
+    };
+    let mut rows = Vec::new();
+    for contestant in &contestants {
+        if STOP.is_set() {
+            break;
+        }
+        if let Some(row) = campaign.subject(contestant)? {
+            rows.push(row);
+        }
+    }
+    campaign.bar.finish_and_clear();
+    print(&rows, seed, options.format).context("writing the report")?;
+    let found: usize = rows.iter().map(|row| row.findings.len()).sum();
+    eprintln!("{}", if found == 0 { "no finding".to_owned() } else { format!("{found} findings") });
+    Ok(match (found, STOP.is_set() || campaign.not_permitted) {
+        (1.., _) => exit::FOUND,
+        (0, true) => exit::INTERRUPTED,
+        (0, false) => exit::FINE,
+    })
+}
+
+fn contestants(options: &Options, subjects: &[Subject]) -> Result<Vec<Contestant>, String> {
+    let chosen = cli::choose_subjects(&options.subjects, subjects)?;
+    let contestant = |(name, library): (String, Option<PathBuf>)| {
+        let linked = subjects.iter().find(|subject| library.is_none() && subject.name == name);
+        let own = match linked {
+            Some(subject) => (subject.open)()?.own,
+            None => None,
+        };
+        let by = if own.is_some_and(|own| own.refusable) { By::FakeOs } else { By::Notify };
+        Ok(Contestant { name, library, by })
+    };
+    chosen.into_iter().map(contestant).collect()
+}
+
+fn bar() -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    let style = ProgressStyle::with_template("{spinner} {elapsed} {prefix}: {msg}");
+    bar.set_style(style.expect("the template is a constant"));
+    bar
+}
+
+struct Campaign<'a> {
+    options: &'a Options,
+    supervisor: Supervisor,
+    seed: Seed,
+    bar: ProgressBar,
+    not_permitted: bool,
+}
+
+impl Campaign<'_> {
+    fn subject(&mut self, contestant: &Contestant) -> Result<Option<Row>> {
+        if contestant.by == By::Notify
+            && let Err(why) = notify::permitted()
+        {
+            eprintln!("{}: not tried: {why}", contestant.name);
+            self.not_permitted = true;
+            return Ok(None);
+        }
+        self.bar.set_prefix(contestant.name.clone());
+        let subject = contestant.name.clone();
+        let mut row = Row { subject, by: contestant.by.name(), ..Row::default() };
+        self.in_turn(contestant, &mut row)?;
+        if self.options.call.is_none() && !STOP.is_set() {
+            self.by_chance(contestant, &mut row)?;
+        }
+        if self.options.call.is_none() && !STOP.is_set() {
+            self.in_little_space(contestant, &mut row)?;
+        }
+        Ok(Some(row))
+    }
+
+    /// Each call in turn, until a run sees no further one or something is found.
+    fn in_turn(&self, contestant: &Contestant, row: &mut Row) -> Result<()> {
+        let first = match self.options.call {
+            Some(call) => call,
+            None => {
+                let plan = Plan::None;
+                let none = self.run(contestant, Refused { plan, by: contestant.by }, 1)?;
+                if self.found(contestant, Plan::None, contestant.by, none, row)? {
+                    return Ok(());
+                }
+                1
+            }
+        };
+        let last = self.options.call.or(self.options.last).unwrap_or(MOST_CALLS);
+        for call in first..=last {
+            let refused = Refused { plan: Plan::Once(call), by: contestant.by };
+            let outcome = self.run(contestant, refused, 1)?;
+            if outcome.cut_short {
+                return Ok(());
+            }
+            let calls = calls(&outcome);
+            let nulls = outcome.tally[Count::Refusals];
+            self.bar.set_message(format!("call {call} of some {}", calls.made.max(call)));
+            if outcome.finding.is_none() && calls.refused == 0 {
+                row.all = true;
+                return Ok(());
+            }
+            row.in_turn += 1;
+            row.ended_in_null += u64::from(nulls > 0);
+            if self.found(contestant, refused.plan, refused.by, outcome, row)? {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn by_chance(&self, contestant: &Contestant, row: &mut Row) -> Result<()> {
+        let plan = Plan::OneIn { calls: self.options.one_in, seed: self.seed };
+        let threads = self.options.threads.map_or_else(cli::default_threads, usize::from);
+        self.bar.set_message(format!("one call in {} by chance", self.options.one_in));
+        let refused = Refused { plan, by: contestant.by };
+        let outcome = self.run(contestant, refused, threads)?;
+        row.by_chance_nulls = outcome.tally[Count::Refusals];
+        row.by_chance_calls = calls(&outcome).refused;
+        self.found(contestant, plan, contestant.by, outcome, row).map(drop)
+    }
+
+    fn in_little_space(&self, contestant: &Contestant, row: &mut Row) -> Result<()> {
+        let plan = Plan::AddressSpace(SPACE_MIB << 20);
+        self.bar.set_message("little address space");
+        let outcome = self.run(contestant, Refused { plan, by: By::Limit }, 1)?;
+        row.limit_nulls = outcome.tally[Count::Refusals];
+        self.found(contestant, plan, By::Limit, outcome, row).map(drop)
+    }
+
+    fn spec(&self, contestant: &Contestant, threads: usize) -> Spec {
+        let length = Length::of(self.options.time);
+        let spec = Spec::new(&contestant.name, Workload::Mixed, threads, self.seed, length);
+        Spec { library: contestant.library.clone(), ..spec }
+    }
+
+    fn run(&self, contestant: &Contestant, refused: Refused, threads: usize) -> Result<Outcome> {
+        self.bar.tick();
+        let spec = self.spec(contestant, threads);
+        let doing = || format!("{}, {}", contestant.name, refused.plan);
+        run(&self.supervisor, &spec, refused, &STOP, &mut |_, _| {}).with_context(doing)
+    }
+
+    /// Keeps what was found, if anything was.
+    fn found(
+        &self,
+        contestant: &Contestant,
+        plan: Plan,
+        by: By,
+        outcome: Outcome,
+        row: &mut Row,
+    ) -> Result<bool> {
+        let Some(finding) = outcome.finding else { return Ok(false) };
+        let program = &self.supervisor.program;
+        let spec = outcome.spec;
+        let version = Version::of(&spec, program).map_err(anyhow::Error::msg)?;
+        let log = Builder::new(spec.threads).finish();
+        let record = Record::new(finding, spec, version).under(Refused { plan, by });
+        let finding = findings::keep(&self.options.findings, record, &log)?;
+        self.bar.println(format!("{}: {plan}: {}", contestant.name, finding.kind));
+        row.findings.push(finding);
+        Ok(true)
+    }
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    format: &'static str,
+    version: u32,
+    seed: Seed,
+    subjects: &'a [Row],
+}
+
+fn print(rows: &[Row], seed: Seed, format: Format) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    if format == Format::Json {
+        let report = Report { format: "drystone-stress-refuse", version: 1, seed, subjects: rows };
+        serde_json::to_writer_pretty(&mut out, &report)?;
+        writeln!(out)?;
+        return out.flush();
+    }
+    let markdown = format == Format::Markdown;
+    let mut table = Table::new();
+    table.load_style(if markdown { ASCII_MARKDOWN } else { UTF8_HORIZONTAL_ONLY });
+    table.force_no_tty();
+    table.set_header([
+        "subject",
+        "refused by",
+        "calls in turn",
+        "ended in null",
+        "calls by chance",
+        "nulls",
+        "nulls in little space",
+        "findings",
+    ]);
+    for row in rows {
+        let in_turn = human::count(row.in_turn) + if row.all { "" } else { ", not all" };
+        table.add_row([
+            row.subject.clone(),
+            row.by.to_owned(),
+            in_turn,
+            human::count(row.ended_in_null),
+            human::count(row.by_chance_calls),
+            human::count(row.by_chance_nulls),
+            human::count(row.limit_nulls),
+            row.findings.len().to_string(),
+        ]);
+    }
+    for column in 2..8 {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    writeln!(out, "{table}")?;
+    for finding in rows.iter().flat_map(|row| &row.findings) {
+        let (before, after) = if markdown { ("\n```text\n", "\n```\n") } else { ("\n", "\n") };
+        write!(out, "{before}{finding}{after}")?;
+    }
+    out.flush()
+}
