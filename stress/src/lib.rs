@@ -23,6 +23,7 @@
 //! | [`plan`], [`fake_os`], [`notify`] | which calls fail; who makes them: the linked subjects' OS, the kernel |
 //! | [`report`], [`progress`], [`human`] | what is printed |
 //! | [`bench`](mod@bench) | `cargo stress bench`, the benchmark runner |
+//! | [`programs`] | `cargo stress programs`: real programs with an allocator preloaded |
 //! | [`conform`] | `cargo stress conform`, the conformance suite |
 //! | [`memory`] | the harness's own allocator, installed in every binary that links this |
 #![warn(missing_docs)]
@@ -52,6 +53,7 @@ pub mod memory;
 pub mod nearest;
 pub mod notify;
 pub mod plan;
+pub mod programs;
 pub mod progress;
 pub mod protocol;
 pub mod record;

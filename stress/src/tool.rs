@@ -20,6 +20,7 @@ use crate::conform;
 use crate::episode::Episodes;
 use crate::exit;
 use crate::join;
+use crate::programs;
 use crate::progress::Bar;
 use crate::record::{Begin, Writer};
 use crate::refuse;
@@ -40,6 +41,9 @@ pub fn main(subjects: &[Subject]) -> ExitCode {
         return code.into();
     }
     if let Some(code) = conform::tool::main(&arguments) {
+        return code.into();
+    }
+    if let Some(code) = programs::tool::main(&arguments) {
         return code.into();
     }
     if arguments.get(1).is_some_and(|first| first == "refuse") {
