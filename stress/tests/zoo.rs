@@ -20,11 +20,13 @@ use drystone_stress::findings;
 use drystone_stress::log::Log;
 use drystone_stress::replay::{self, Attempts};
 use drystone_stress::seed::Seed;
-use drystone_stress::spec::{Length, Spec, Workload};
+use drystone_stress::spec::{Length, Spec, Workload, parse_workload};
 use drystone_stress::stop::Stop;
 use drystone_stress::supervisor::{Outcome, Supervisor};
-use drystone_stress::tally::Count;
+use drystone_stress::tally::{Count, Tally};
 use drystone_stress::tool;
+use drystone_stress::usage::Usage;
+use drystone_stress::watch::Watcher;
 
 /// The longest that a fault may go unfound. Found faults end their run at once, in a second or two;
 /// the bound is for a machine under load.
@@ -86,6 +88,7 @@ fn main() -> ExitCode {
         cases.push((name, Box::new(move || is_found(subject, workload, kind))));
     }
     cases.push(("mixed_finds_what_keeps_memory".into(), Box::new(kept_memory_is_found)));
+    cases.push(("growing_memory_is_found".into(), Box::new(growing_memory_is_found)));
     cases.push(("a_hang_is_a_finding".into(), Box::new(a_hang_is_a_finding)));
     cases.push(("a_sound_subject_gives_no_finding".into(), Box::new(no_false_finding)));
     cases.push(("one_thread_replays_exactly".into(), Box::new(one_thread_replays_exactly)));
@@ -153,7 +156,7 @@ fn replay_rates(times: u64, tries: u32) {
         let (mut logged, mut free, mut whole) = (0, 0, 0);
         for seed in 7..7 + times {
             let spec = Spec::new(subject, workload, 4, Seed(seed), Length::of(LONGEST));
-            let outcome = episodes.run(&spec, &Stop::new(), &mut |_, _| {}).unwrap();
+            let outcome = episodes.run(&spec, &Stop::new(), &mut |_, _, _| {}).unwrap();
             let (record, log) = findings::read(&finding(outcome).folder.unwrap()).unwrap();
             let again = |log: Option<&Log>| {
                 let told = &mut |_: &Attempts| {};
@@ -187,7 +190,7 @@ fn stress_seeded(
 ) -> Outcome {
     let spec = Spec::new(subject, workload, threads, seed, Length::of(length));
     let supervisor = Supervisor { patience, ..Supervisor::of_this_binary().unwrap() };
-    supervisor.run(&spec, &Stop::new(), &mut |_, _| {}).expect("the harness itself works")
+    supervisor.run(&spec, &Stop::new(), &mut |_, _, _| {}).expect("the harness itself works")
 }
 
 fn finding(outcome: Outcome) -> Finding {
@@ -200,6 +203,29 @@ fn is_found(subject: &str, workload: Workload, kind: Kind) {
     assert_eq!((found.subject.as_str(), found.workload), (subject, workload));
     let command = format!("cargo stress --subject {subject} --workload {workload} --threads 4");
     assert!(found.replay().starts_with(&command), "{}", found.replay());
+}
+
+/// What a heap that keeps one free in 200 comes to while the live set stays as it is, and a sound one does not.
+fn growing_memory_is_found() {
+    let length = Length::of(Duration::from_secs(12));
+    let watched = |subject: &str| {
+        let mut spec = Spec::new(subject, Workload::ShiftingSizes, 2, Seed(7), length);
+        let small = "shifting-sizes:live=256K,largest=4K,period=1000";
+        (_, spec.settings) = parse_workload(small).unwrap();
+        let mut watcher = Watcher::new(Duration::from_secs(12));
+        let mut progress = |tally: &Tally, usage: Usage, elapsed: Duration| {
+            watcher.look(tally, usage, elapsed);
+        };
+        let supervisor = Supervisor::of_this_binary().unwrap();
+        supervisor.run(&spec, &Stop::new(), &mut progress).expect("the harness itself works");
+        watcher
+    };
+    let enough = Duration::from_secs(8);
+    let sound = watched("sound");
+    assert_eq!(sound.growth(enough), None, "{:?}", sound.samples());
+    let leaky = watched("leaks");
+    let found = leaky.growth(enough).unwrap_or_else(|| panic!("{:?}", leaky.samples()));
+    assert!(found.slope.least > 0.0);
 }
 
 /// Shows at the end of a run only.
