@@ -1,50 +1,15 @@
 //! `cargo stress bench` as its user sees it: arguments, output, exit codes.
 
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+mod support;
+
 use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
+use support::{PAGES, PLAIN, Tool, ended, faulty, interrupted, json, library, text};
 
-fn run(arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_stress"));
-    command.arg("bench").args(arguments).env_remove("NO_COLOR");
-    command.output().expect("the tool starts")
-}
-
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).expect("the tool prints UTF-8")
-}
-
-/// Runs short rows with `--format json`, checks the exit code, and returns the report.
-fn report(code: i32, arguments: &[&str]) -> Value {
-    let output = run(&[arguments, &["--quick", "--format", "json"]].concat());
-    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", text(&output.stderr));
-    serde_json::from_slice(&output.stdout).expect("the report is JSON")
-}
-
-/// Runs, expects exit code 2 and nothing on standard output, and returns standard error.
-fn refused(arguments: &[&str]) -> String {
-    let output = run(arguments);
-    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", text(&output.stderr));
-    assert_eq!(text(&output.stdout), "");
-    text(&output.stderr).to_owned()
-}
-
-/// Compiles a shared library; its path.
-fn library(folder: &Path, name: &str, source: &str, flags: &[&str]) -> String {
-    let (c, so) = (folder.join(name).with_extension("c"), folder.join(format!("{name}.so")));
-    std::fs::write(&c, source).unwrap();
-    let status = Command::new("cc")
-        .args(["-shared", "-fPIC", "-O1", "-w"])
-        .args(flags)
-        .args([&c, Path::new("-o"), &so])
-        .status()
-        .expect("cc runs");
-    assert!(status.success(), "cc failed");
-    so.to_string_lossy().into_owned()
-}
+/// Rows are short where a report is wanted.
+const BENCH: Tool = Tool { name: &["bench"], for_a_report: &["--quick"], ..PLAIN };
 
 /// The one row's cell of the subject at a place.
 fn cell(report: &Value, subject: usize) -> &Value {
@@ -64,7 +29,7 @@ fn what_is_wrong_is_refused_before_anything_is_measured() {
         (&["--subject", "system", "--subject", "system"], "two subjects are called system"),
         (&["--deadline", "soon"], "`soon` is no duration"),
     ] {
-        let why = refused(arguments);
+        let why = BENCH.refused(arguments);
         assert!(why.contains(expected), "{arguments:?}: {why}");
     }
 }
@@ -73,13 +38,13 @@ fn what_is_wrong_is_refused_before_anything_is_measured() {
 fn a_library_without_malloc_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let without = library(folder.path(), "without", "int nothing(void) { return 0; }", &[]);
-    let why = refused(&["--subject", &without, "--row", "pair/64$", "--quick"]);
+    let why = BENCH.refused(&["--subject", &without, "--row", "pair/64$", "--quick"]);
     assert!(why.contains("subject without: ") && why.contains("does not define malloc"), "{why}");
 }
 
 #[test]
 fn the_system_is_measured_and_nothing_is_concluded_from_one_short_row() {
-    let report = report(0, &["--subject", "system", "--row", "^ring/256$", "--seed", "42"]);
+    let report = BENCH.report(0, &["--subject", "system", "--row", "^ring/256$", "--seed", "42"]);
     assert_eq!(report["format"], "drystone-bench-report");
     assert_eq!(report["version"], 1);
     assert_eq!(report["seed"], "0x000000000000002a");
@@ -105,7 +70,7 @@ fn the_system_is_measured_and_nothing_is_concluded_from_one_short_row() {
 #[test]
 fn rows_of_every_kind_run() {
     let rows = "^(bulk/fifo|calloc/64|realloc/1K|handoff/1|churn|scaling|trace/cc1)$";
-    let report = report(0, &["--subject", "system", "--row", rows]);
+    let report = BENCH.report(0, &["--subject", "system", "--row", rows]);
     for row in report["rows"].as_array().unwrap() {
         let cell = &row["subjects"][0];
         assert!(cell["nanoseconds"].as_f64() > Some(0.0), "{row}");
@@ -117,16 +82,15 @@ fn rows_of_every_kind_run() {
 #[test]
 fn a_subject_that_crashes_hangs_or_refuses_is_a_cell() {
     let folder = tempfile::tempdir().unwrap();
-    let source = include_str!("pages.c");
     for (flag, short, detail) in [
         ("-DCRASH", "SIGABRT", "killed by SIGABRT"),
         ("-DHANGS", "hang", "not done after 2 s"),
         ("-DNULLS", "wrong", "the subject refused 64 bytes"),
     ] {
-        let faulty = library(folder.path(), "faulty", source, &[flag]);
+        let faulty = faulty(folder.path(), flag);
         let arguments =
             ["--subject", "system", "--subject", &faulty, "--row", "^pair/64$", "--deadline", "2s"];
-        let report = report(1, &arguments);
+        let report = BENCH.report(1, &arguments);
         assert!(cell(&report, 0)["nanoseconds"].as_f64() > Some(0.0), "{report}");
         let cell = cell(&report, 1);
         assert_eq!(cell["nanoseconds"], Value::Null);
@@ -139,11 +103,11 @@ fn a_subject_that_crashes_hangs_or_refuses_is_a_cell() {
 #[test]
 fn a_failure_stands_in_the_table_and_below_it() {
     let folder = tempfile::tempdir().unwrap();
-    let crashing = library(folder.path(), "crashing", include_str!("pages.c"), &["-DCRASH"]);
+    let crashing = library(folder.path(), "crashing", PAGES, &["-DCRASH"]);
     let subject = format!("mine={crashing}");
     let arguments = ["--subject", &subject, "--row", "^pair/16$", "--quick", "--color", "never"];
-    let output = run(&arguments);
-    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    let output = BENCH.run(&arguments);
+    ended(&output, 1);
     let printed = text(&output.stdout);
     assert!(printed.lines().any(|line| line.contains("pair/16") && line.contains("SIGABRT")));
     assert!(printed.contains("mine, pair/16: killed by SIGABRT"), "{printed}");
@@ -152,26 +116,16 @@ fn a_failure_stands_in_the_table_and_below_it() {
 
 #[test]
 fn ctrl_c_still_reports_what_there_is() {
-    let tool = Command::new(env!("CARGO_BIN_EXE_stress"))
-        .args(["bench", "--subject", "system", "--row", "^pair/16$", "--quick"])
-        .args(["--rounds", "100000", "--format", "json"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let rows = ["--subject", "system", "--row", "^pair/16$", "--quick"];
+    let tool = BENCH.start(&[&rows[..], &["--rounds", "100000", "--format", "json"]].concat());
     thread::sleep(Duration::from_secs(3));
-    // SAFETY: the process is this one's child and not waited for yet, so its number is its own.
-    assert_eq!(unsafe { libc::kill(tool.id().cast_signed(), libc::SIGTERM) }, 0);
-    let output = tool.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(report["interrupted"], true);
+    let (report, _) = interrupted(tool, libc::SIGTERM);
     assert!(cell(&report, 0)["nanoseconds"].as_f64() > Some(0.0), "{report}");
 }
 
 #[test]
 fn the_list_names_subjects_and_rows() {
-    let output = run(&["--list"]);
+    let output = BENCH.run(&["--list"]);
     assert_eq!(output.status.code(), Some(0));
     for line in ["  pair/16", "  ring/65536", "  handoff/256", "  churn", "  trace/sqlite"] {
         assert!(text(&output.stdout).lines().any(|listed| listed == line), "{line}");
@@ -182,9 +136,8 @@ fn the_list_names_subjects_and_rows() {
 /// The figure of a known allocator: glibc 2.26 to 2.41 take from 100 to 150 (its thread cache).
 #[test]
 fn instructions_of_a_pair_are_counted() {
-    let output = run(&["instructions", "--subject", "system", "--format", "json"]);
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let output = BENCH.run(&["instructions", "--subject", "system", "--format", "json"]);
+    let report = json(&output, 0);
     assert_eq!(report["format"], "drystone-instructions-report");
     let counted = report["counts"][0]["instructions"].as_f64().unwrap();
     assert!((20.0..300.0).contains(&counted), "{counted}");

@@ -1,9 +1,11 @@
 //! The tool as its user sees it: arguments, output, exit codes.
 
+mod support;
+
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
@@ -21,49 +23,18 @@ use drystone_stress::subject;
 use drystone_stress::supervisor::Supervisor;
 use drystone_workloads::trace::{Kind, Op, Trace};
 use serde_json::Value;
+use support::{PAGES, PLAIN, Tool, ended, faulty, interrupted, json, library, stress, text};
 
-fn stress() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_stress"))
-}
+/// Findings are not to be left in the source.
+const STRESS: Tool =
+    Tool { always: &["--findings", concat!(env!("CARGO_TARGET_TMPDIR"), "/findings")], ..PLAIN };
 
 /// `cargo stress join`, which keeps no findings.
-fn join(arguments: &[&str]) -> Output {
-    stress().arg("join").args(arguments).output().expect("the tool starts")
-}
-
-fn run(arguments: &[&str]) -> Output {
-    // Findings are not to be left in the source.
-    let findings = ["--findings", concat!(env!("CARGO_TARGET_TMPDIR"), "/findings")];
-    stress()
-        .args(arguments)
-        .args(findings)
-        .env_remove("NO_COLOR")
-        .output()
-        .expect("the tool starts")
-}
-
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).expect("the tool prints UTF-8")
-}
-
-/// Runs with `--format json`, checks the exit code, and returns the report.
-fn report(code: i32, arguments: &[&str]) -> Value {
-    let output = run(&[arguments, &["--format", "json"]].concat());
-    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", text(&output.stderr));
-    serde_json::from_slice(&output.stdout).expect("the report is JSON")
-}
-
-/// Runs, expects exit code 2 and nothing on standard output, and returns standard error.
-fn refused(arguments: &[&str]) -> String {
-    let output = run(arguments);
-    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", text(&output.stderr));
-    assert_eq!(text(&output.stdout), "");
-    text(&output.stderr).to_owned()
-}
+const JOIN: Tool = Tool { name: &["join"], ..PLAIN };
 
 #[test]
 fn list_names_every_subject_and_workload() {
-    let output = run(&["--list"]);
+    let output = STRESS.run(&["--list"]);
     assert_eq!(output.status.code(), Some(0));
     let expected = "\
 Subjects (or the path of a shared library):
@@ -88,23 +59,25 @@ sizes log-uniform, 0 B to 1 MiB, rarely larger
 
 #[test]
 fn what_is_mistyped_is_refused_with_the_nearest() {
-    let subject = refused(&["--subject", "lits"]);
+    let subject = STRESS.refused(&["--subject", "lits"]);
     assert!(subject.contains("there is no subject `lits`. Did you mean `list`?"), "{subject}");
-    let workload = refused(&["--workload", "mixd"]);
+    let workload = STRESS.refused(&["--workload", "mixd"]);
     assert!(workload.contains("there is no workload `mixd`. Did you mean `mixed`?"), "{workload}");
-    let parameter = refused(&["--workload", "mixed:larges=1K"]);
+    let parameter = STRESS.refused(&["--workload", "mixed:larges=1K"]);
     assert!(parameter.contains("Did you mean `largest`?"), "{parameter}");
-    assert!(refused(&["--for", "soon"]).contains("`soon` is no duration"));
-    assert!(refused(&["--seed", "luck"]).contains("`luck` is no seed"));
-    assert!(refused(&["--threads", "0"]).contains("--threads"));
-    assert!(refused(&["--format", "xml"]).contains("json"));
-    assert!(refused(&["--workload", "trace"]).contains("add --trace FILE"));
-    assert!(refused(&["--trace", "x", "--workload", "mixed"]).contains("add --workload trace"));
+    assert!(STRESS.refused(&["--for", "soon"]).contains("`soon` is no duration"));
+    assert!(STRESS.refused(&["--seed", "luck"]).contains("`luck` is no seed"));
+    assert!(STRESS.refused(&["--threads", "0"]).contains("--threads"));
+    assert!(STRESS.refused(&["--format", "xml"]).contains("json"));
+    assert!(STRESS.refused(&["--workload", "trace"]).contains("add --trace FILE"));
+    assert!(
+        STRESS.refused(&["--trace", "x", "--workload", "mixed"]).contains("add --workload trace")
+    );
 }
 
 #[test]
 fn every_subject_passes_and_the_report_says_what_was_done() {
-    let report = report(0, &["--for", "8s", "--threads", "3", "--seed", "0x2a"]);
+    let report = STRESS.report(0, &["--for", "8s", "--threads", "3", "--seed", "0x2a"]);
     assert_eq!(report["format"], "drystone-stress-report");
     assert_eq!(report["version"], 1);
     assert_eq!(report["seed"], "0x000000000000002a");
@@ -150,7 +123,8 @@ fn every_subject_passes_and_the_report_says_what_was_done() {
 #[test]
 fn a_workloads_parameters_are_set_and_reported() {
     let short = ["--subject", "system", "--for", "300ms", "--threads", "2"];
-    let report = report(0, &[&short[..], &["--workload", "mixed:largest=64,live=4K"]].concat());
+    let report =
+        STRESS.report(0, &[&short[..], &["--workload", "mixed:largest=64,live=4K"]].concat());
     let run = &report["runs"][0];
     assert_eq!(
         (&run["parameters"]["largest"], &run["parameters"]["live"]),
@@ -175,7 +149,7 @@ fn every_workload_works_on_every_kind_of_subject_and_finds_nothing() {
         };
         arguments.extend(["--workload", text]);
     }
-    let report = report(0, &arguments);
+    let report = STRESS.report(0, &arguments);
     let runs = report["runs"].as_array().unwrap();
     assert_eq!(runs.len(), 3 * (Workload::ALL.len() - 1));
     for run in runs {
@@ -208,7 +182,7 @@ fn a_record_watches_the_run_and_shards_are_joined() {
         let record = record.to_str().unwrap().to_owned();
         let arguments =
             ["--campaign", campaign, "--seed", "7", "--shard", &shard, "--record", &record];
-        (report(0, &arguments), record)
+        (STRESS.report(0, &arguments), record)
     };
     let (one, first) = shard(1);
     let (two, second) = shard(2);
@@ -225,9 +199,8 @@ fn a_record_watches_the_run_and_shards_are_joined() {
         assert!(samples[1]["sample"][figure].as_f64() > Some(0.0), "{figure}: {}", samples[1]);
     }
     // Both shards' work, under one plan.
-    let joined = join(&[&first, &second, "--format", "json"]);
-    assert_eq!(joined.status.code(), Some(0), "{}", text_of(&joined));
-    let joined: Value = serde_json::from_slice(&joined.stdout).unwrap();
+    let joined = JOIN.run(&[&first, &second, "--format", "json"]);
+    let joined = json(&joined, 0);
     let operations = |report: &Value| {
         let runs = report["runs"].as_array().unwrap();
         runs.iter().map(|run| run["counts"]["operations"].as_u64().unwrap()).collect::<Vec<_>>()
@@ -236,15 +209,15 @@ fn a_record_watches_the_run_and_shards_are_joined() {
         operations(&one).iter().zip(operations(&two)).map(|(one, two)| one + two).collect();
     assert_eq!(operations(&joined), sums);
     // A shard that is missing tells nothing; a record is not written over, nor taken twice.
-    let missing = join(&[&first]);
+    let missing = JOIN.run(&[&first]);
     assert_eq!(missing.status.code(), Some(3));
     assert!(text_of(&missing).contains("shard 2/2 is missing"), "{}", text_of(&missing));
-    let twice = join(&[&first, &first]);
+    let twice = JOIN.run(&[&first, &first]);
     assert_eq!(twice.status.code(), Some(2));
     assert!(text_of(&twice).contains("another of these records"), "{}", text_of(&twice));
-    assert!(refused(&["--record", &first]).contains("the file is there already"));
-    assert!(refused(&["--shard", "1/2"]).contains("--seed"));
-    assert!(text_of(&join(&[campaign])).contains("no record"));
+    assert!(STRESS.refused(&["--record", &first]).contains("the file is there already"));
+    assert!(STRESS.refused(&["--shard", "1/2"]).contains("--seed"));
+    assert!(text_of(&JOIN.run(&[campaign])).contains("no record"));
 }
 
 fn text_of(output: &Output) -> &str {
@@ -270,8 +243,8 @@ fn a_killed_runs_record_shows_what_it_had_done() {
     }
     tool.kill().unwrap();
     tool.wait().unwrap();
-    let joined = join(&[record, "--format", "json"]);
-    assert_eq!(joined.status.code(), Some(3), "{}", text_of(&joined));
+    let joined = JOIN.run(&[record, "--format", "json"]);
+    ended(&joined, 3);
     let said = text_of(&joined);
     assert!(
         said.contains("was killed: 0 of 1 runs ended, and system, shifting-sizes had done"),
@@ -305,9 +278,9 @@ fn the_committed_campaigns_are_right_and_last_as_long_as_they_say() {
 #[test]
 fn tables_come_in_three_shapes_and_colours_on_demand() {
     let short = ["--subject", "list", "--workload", "mixed", "--for", "300ms", "--threads", "2"];
-    let with = |more: &[&str]| run(&[&short[..], more].concat());
+    let with = |more: &[&str]| STRESS.run(&[&short[..], more].concat());
     let plain = with(&[]);
-    assert_eq!(plain.status.code(), Some(0), "{}", text(&plain.stderr));
+    ended(&plain, 0);
     let table = text(&plain.stdout);
     assert!(table.contains("operations") && table.contains("verified"), "{table}");
     assert!(!table.contains('\x1b'), "no terminal, no colours");
@@ -320,24 +293,13 @@ fn tables_come_in_three_shapes_and_colours_on_demand() {
 
 #[test]
 fn ctrl_c_reports_what_was_done() {
-    let mut tool = stress()
-        .args(["--subject", "list", "--workload", "duel", "--workload", "mixed"])
-        .args(["--for", "10m", "--format", "json", "--threads", "2"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let works = ["--subject", "list", "--workload", "duel", "--workload", "mixed"];
+    let more = ["--for", "10m", "--format", "json", "--threads", "2"];
+    let tool = STRESS.start(&[&works[..], &more].concat());
     // The first run would go on for minutes: once its child works, interrupt it.
     wait_for_work(tool.id());
-    // SAFETY: the process is this one's child and not waited for yet, so its number is its own.
-    assert_eq!(unsafe { libc::kill(tool.id().cast_signed(), libc::SIGINT) }, 0);
-    let (mut out, mut prose) = (String::new(), String::new());
-    tool.stdout.take().unwrap().read_to_string(&mut out).unwrap();
-    tool.stderr.take().unwrap().read_to_string(&mut prose).unwrap();
-    assert_eq!(tool.wait().unwrap().code(), Some(3), "{prose}");
+    let (report, prose) = interrupted(tool, libc::SIGINT);
     assert!(prose.contains("stopped before the end; no finding so far"), "{prose}");
-    let report: Value = serde_json::from_str(&out).unwrap();
-    assert_eq!(report["interrupted"], true);
     assert_eq!(report["runs"].as_array().unwrap().len(), 1, "the second run was not begun");
     assert!(report["runs"][0]["counts"]["operations"].as_u64() > Some(0));
 }
@@ -345,23 +307,13 @@ fn ctrl_c_reports_what_was_done() {
 #[test]
 fn ctrl_c_ends_a_subject_that_hangs() {
     let folder = tempfile::tempdir().unwrap();
-    let hanging = library(folder.path(), "hanging", include_str!("pages.c"), &["-DHANGS"]);
-    let tool = stress()
-        .args(["--subject", &hanging, "--workload", "mixed", "--for", "10m", "--threads", "1"])
-        .args(["--format", "json"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let hanging = faulty(folder.path(), "-DHANGS");
+    let works = ["--subject", &hanging, "--workload", "mixed", "--for", "10m", "--threads", "1"];
+    let tool = STRESS.start(&[&works[..], &["--format", "json"]].concat());
     wait_for_work(tool.id());
-    // SAFETY: the process is this one's child and not waited for yet, so its number is its own.
-    assert_eq!(unsafe { libc::kill(tool.id().cast_signed(), libc::SIGTERM) }, 0);
     let stopped = Instant::now();
-    let output = tool.wait_with_output().unwrap();
+    let (report, _) = interrupted(tool, libc::SIGTERM);
     assert!(stopped.elapsed() < Duration::from_secs(30), "{:?}", stopped.elapsed());
-    assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(report["interrupted"], true);
     assert_eq!(report["findings"], Value::Array(Vec::new()));
 }
 
@@ -446,7 +398,7 @@ fn a_recorded_program_is_replayed_on_every_subject() {
     let count = ops.len() as u64;
     Trace::new("made up", ops).unwrap().write(&path).unwrap();
     let path = path.to_str().unwrap();
-    let report = report(0, &["--trace", path, "--threads", "4"]);
+    let report = STRESS.report(0, &["--trace", path, "--threads", "4"]);
     let runs = report["runs"].as_array().unwrap();
     assert_eq!(runs.len(), 4);
     for run in runs {
@@ -456,7 +408,8 @@ fn a_recorded_program_is_replayed_on_every_subject() {
         assert!(run["counts"]["hand_offs"].as_u64() > Some(1_000), "{run}");
     }
     // Refused before the first run, not when its turn comes.
-    let missing = refused(&["--trace", path, "--trace", "/nowhere/x.trace", "--subject", "list"]);
+    let missing =
+        STRESS.refused(&["--trace", path, "--trace", "/nowhere/x.trace", "--subject", "list"]);
     assert!(missing.contains("/nowhere/x.trace"), "{missing}");
     assert_eq!(missing.lines().count(), 1, "{missing}");
 }
@@ -483,7 +436,7 @@ fn the_committed_traces_are_replayed_whole() {
         }
         let recorded = Trace::read(&path).unwrap();
         let arguments = ["--trace", path.to_str().unwrap(), "--threads", "2"];
-        let report = report(0, &arguments);
+        let report = STRESS.report(0, &arguments);
         for run in report["runs"].as_array().unwrap() {
             let operations = run["counts"]["operations"].as_u64();
             assert!(operations >= Some(recorded.ops().len() as u64), "{run}");
@@ -493,27 +446,13 @@ fn the_committed_traces_are_replayed_whole() {
     assert!(replayed >= 3, "{replayed} traces");
 }
 
-/// Compiles `source` as a shared library; the C compiler is the one that links Rust.
-fn library(folder: &Path, name: &str, source: &str, flags: &[&str]) -> String {
-    let (file, library) = (folder.join(format!("{name}.c")), folder.join(format!("{name}.so")));
-    fs::write(&file, source).unwrap();
-    let status = Command::new("cc")
-        .args(["-shared", "-fPIC", "-O1", "-fno-builtin", "-o"])
-        .args([&library, &file])
-        .args(flags)
-        .status()
-        .expect("cc runs");
-    assert!(status.success(), "cc failed");
-    library.to_str().unwrap().to_owned()
-}
-
 #[test]
 fn a_shared_library_must_serve_malloc_and_all_its_kin() {
     let folder = tempfile::tempdir().unwrap();
     let short = ["--workload", "mixed", "--for", "200ms"];
     let refused = |subject: &str| {
-        let output = run(&[&["--subject", subject][..], &short].concat());
-        assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+        let output = STRESS.run(&[&["--subject", subject][..], &short].concat());
+        ended(&output, 2);
         text(&output.stderr).to_owned()
     };
     assert!(refused("./nowhere.so").contains("give the path of a shared library"));
@@ -536,18 +475,17 @@ fn a_shared_library_must_serve_malloc_and_all_its_kin() {
 #[test]
 fn a_shared_library_is_stressed_and_its_fault_found() {
     let folder = tempfile::tempdir().unwrap();
-    let source = include_str!("pages.c");
-    let sound = library(folder.path(), "pages", source, &[]);
-    let report_of_sound = report(0, &["--subject", &sound, "--for", "2s", "--threads", "2"]);
+    let sound = library(folder.path(), "pages", PAGES, &[]);
+    let report_of_sound = STRESS.report(0, &["--subject", &sound, "--for", "2s", "--threads", "2"]);
     let runs = report_of_sound["runs"].as_array().unwrap();
     assert!(runs.iter().all(|run| run["counts"]["operations"].as_u64() > Some(0)));
     // It promises no detection, so what its double frees come to is told and not judged.
     let ended = runs[1]["counts"]["double_frees_crashed"].as_u64().unwrap();
     assert!(ended > 0, "{}", runs[1]);
 
-    let faulty = library(folder.path(), "faulty", source, &["-DMISALIGN"]);
+    let faulty = faulty(folder.path(), "-DMISALIGN");
     let arguments = ["--subject", &faulty, "--workload", "mixed", "--for", "20s", "--threads", "2"];
-    let report_of_faulty = report(1, &arguments);
+    let report_of_faulty = STRESS.report(1, &arguments);
     let finding = &report_of_faulty["findings"][0];
     assert_eq!(finding["kind"], "misaligned", "{finding}");
     let replay = finding["replay"].as_str().unwrap();
@@ -558,9 +496,9 @@ fn a_shared_library_is_stressed_and_its_fault_found() {
 /// The only finding of a short run of one workload on the faulty `pages.c`.
 fn finding_of(flag: &str, workload: &str) -> Value {
     let folder = tempfile::tempdir().unwrap();
-    let faulty = library(folder.path(), "faulty", include_str!("pages.c"), &[flag]);
+    let faulty = faulty(folder.path(), flag);
     let arguments = ["--subject", &faulty, "--workload", workload, "--for", "20s"];
-    report(1, &[&arguments[..], &["--threads", "2"]].concat())["findings"][0].clone()
+    STRESS.report(1, &[&arguments[..], &["--threads", "2"]].concat())["findings"][0].clone()
 }
 
 #[test]
@@ -581,19 +519,19 @@ fn a_subject_that_gives_nothing_is_found() {
 #[test]
 fn a_subject_that_talks_in_bytes_is_heard_to_the_end() {
     let folder = tempfile::tempdir().unwrap();
-    let talking = library(folder.path(), "talking", include_str!("pages.c"), &["-DTALKS"]);
+    let talking = faulty(folder.path(), "-DTALKS");
     let arguments = ["--subject", &talking, "--workload", "mixed", "--for", "2s"];
-    let report = report(0, &[&arguments[..], &["--threads", "2"]].concat());
+    let report = STRESS.report(0, &[&arguments[..], &["--threads", "2"]].concat());
     assert!(report["runs"][0]["counts"]["operations"].as_u64() > Some(5_000), "{report}");
 }
 
 #[test]
 fn a_finding_is_printed_with_the_command_that_replays_it() {
     let folder = tempfile::tempdir().unwrap();
-    let crashing = library(folder.path(), "crashing", include_str!("pages.c"), &["-DCRASH"]);
-    let output =
-        run(&["--subject", &crashing, "--workload", "mixed", "--for", "20s", "--threads", "2"]);
-    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    let crashing = faulty(folder.path(), "-DCRASH");
+    let arguments = ["--subject", &crashing, "--workload", "mixed", "--for", "20s"];
+    let output = STRESS.run(&[&arguments[..], &["--threads", "2"]].concat());
+    ended(&output, 1);
     let table = text(&output.stdout);
     for part in ["crash: ", "SIGABRT", "out of luck", "operation", "replay    cargo stress replay "]
     {

@@ -1,50 +1,14 @@
 //! `cargo stress conform` as its user sees it: arguments, output, exit codes.
 
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+mod support;
+
 use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
+use support::{PAGES, PLAIN, Tool, faulty, interrupted, library, text};
 
-fn run(arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_stress"));
-    command.arg("conform").args(arguments).env_remove("NO_COLOR");
-    command.output().expect("the tool starts")
-}
-
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).expect("the tool prints UTF-8")
-}
-
-/// Runs with `--format json`, checks the exit code, and returns the report.
-fn report(code: i32, arguments: &[&str]) -> Value {
-    let output = run(&[arguments, &["--format", "json"]].concat());
-    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", text(&output.stderr));
-    serde_json::from_slice(&output.stdout).expect("the report is JSON")
-}
-
-/// Runs, expects exit code 2 and nothing on standard output, and returns standard error.
-fn refused(arguments: &[&str]) -> String {
-    let output = run(arguments);
-    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", text(&output.stderr));
-    assert_eq!(text(&output.stdout), "");
-    text(&output.stderr).to_owned()
-}
-
-/// Compiles a shared library; its path.
-fn library(folder: &Path, name: &str, source: &str, flags: &[&str]) -> String {
-    let (c, so) = (folder.join(name).with_extension("c"), folder.join(format!("{name}.so")));
-    std::fs::write(&c, source).unwrap();
-    let status = Command::new("cc")
-        .args(["-shared", "-fPIC", "-O1", "-w"])
-        .args(flags)
-        .args([&c, Path::new("-o"), &so])
-        .status()
-        .expect("cc runs");
-    assert!(status.success(), "cc failed");
-    so.to_string_lossy().into_owned()
-}
+const CONFORM: Tool = Tool { name: &["conform"], ..PLAIN };
 
 #[test]
 fn what_is_wrong_is_refused_before_anything_is_checked() {
@@ -58,7 +22,7 @@ fn what_is_wrong_is_refused_before_anything_is_checked() {
         (&["--deadline", "soon"], "`soon` is no duration"),
         (&["--env", "LD_PRELOAD=x.so"], "LD_PRELOAD is set by --subject"),
     ] {
-        let why = refused(arguments);
+        let why = CONFORM.refused(arguments);
         assert!(why.contains(expected), "{arguments:?}: {why}");
     }
 }
@@ -67,13 +31,14 @@ fn what_is_wrong_is_refused_before_anything_is_checked() {
 fn a_library_that_does_not_serve_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let without = library(folder.path(), "without", "int nothing(void) { return 0; }", &[]);
-    let why = refused(&["--subject", &without, "--row", "^zero/malloc$"]);
+    let why = CONFORM.refused(&["--subject", &without, "--row", "^zero/malloc$"]);
     assert!(why.contains("subject without: ") && why.contains("does not define malloc"), "{why}");
 }
 
 #[test]
 fn rows_have_sources_and_outcomes() {
-    let report = report(0, &["--subject", "system", "--row", "^zero/(malloc|malloc-returns)$"]);
+    let report =
+        CONFORM.report(0, &["--subject", "system", "--row", "^zero/(malloc|malloc-returns)$"]);
     assert_eq!(report["format"], "drystone-conform-report");
     assert_eq!(report["version"], 1);
     assert_eq!(report["rows"][0]["source"], "C23 7.24.3; POSIX.1-2024 malloc");
@@ -90,7 +55,7 @@ fn rows_have_sources_and_outcomes() {
 #[test]
 fn a_report_of_the_system_is_attributed() {
     let arguments = ["--subject", "system", "--row", "/double-free-immediate/8B$"];
-    let report = report(0, &arguments);
+    let report = CONFORM.report(0, &arguments);
     let entry = &report["mistakes"][0]["subjects"][0];
     assert_eq!(entry["score"]["end"], "reported", "{entry}");
     assert_eq!(entry["score"]["message"], "free(): double free detected in tcache 2");
@@ -100,11 +65,10 @@ fn a_report_of_the_system_is_attributed() {
 #[test]
 fn a_crash_and_a_hang_are_findings() {
     let folder = tempfile::tempdir().unwrap();
-    let source = include_str!("pages.c");
     for (flag, outcome) in [("-DCRASH", "crash"), ("-DHANGS", "hang")] {
-        let faulty = library(folder.path(), "faulty", source, &[flag]);
+        let faulty = faulty(folder.path(), flag);
         let row = "^realloc/at-random$";
-        let report = report(1, &["--subject", &faulty, "--row", row, "--deadline", "3s"]);
+        let report = CONFORM.report(1, &["--subject", &faulty, "--row", row, "--deadline", "3s"]);
         assert_eq!(report["rows"][0]["subjects"][0]["outcome"], outcome, "{report}");
         assert_eq!(report["findings"][0]["row"], "realloc/at-random");
     }
@@ -113,35 +77,25 @@ fn a_crash_and_a_hang_are_findings() {
 #[test]
 fn tables_have_a_row_each_and_no_colour_unless_asked_for() {
     let arguments = ["--subject", "system", "--row", "^zero/|misuse/double-free-immediate/8B"];
-    let output = run(&arguments);
+    let output = CONFORM.run(&arguments);
     let printed = text(&output.stdout);
     assert!(printed.lines().any(|line| line.contains("zero/free-null") && line.contains("pass")));
     assert!(printed.contains("double-free-immediate") && !printed.contains('\u{1b}'), "{printed}");
-    let output = run(&[&arguments[..], &["--format", "markdown"]].concat());
+    let output = CONFORM.run(&[&arguments[..], &["--format", "markdown"]].concat());
     let printed = text(&output.stdout);
     assert!(printed.contains("### Semantics") && printed.contains("| zero/free-null"), "{printed}");
-    let output = run(&[&arguments[..], &["--color", "always"]].concat());
+    let output = CONFORM.run(&[&arguments[..], &["--color", "always"]].concat());
     assert!(text(&output.stdout).contains('\u{1b}'));
 }
 
 #[test]
 fn ctrl_c_still_reports_what_there_is() {
     let folder = tempfile::tempdir().unwrap();
-    let hangs = library(folder.path(), "hangs", include_str!("pages.c"), &["-DHANGS"]);
-    let tool = Command::new(env!("CARGO_BIN_EXE_stress"))
-        .args(["conform", "--subject", &hangs, "--row", "^(zero/malloc|realloc/at-random)$"])
-        .args(["--deadline", "10m", "--format", "json"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let hangs = library(folder.path(), "hangs", PAGES, &["-DHANGS"]);
+    let rows = ["--subject", &hangs, "--row", "^(zero/malloc|realloc/at-random)$"];
+    let tool = CONFORM.start(&[&rows[..], &["--deadline", "10m", "--format", "json"]].concat());
     thread::sleep(Duration::from_secs(3));
-    // SAFETY: the process is this one's child and not waited for yet, so its number is its own.
-    assert_eq!(unsafe { libc::kill(tool.id().cast_signed(), libc::SIGTERM) }, 0);
-    let output = tool.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(report["interrupted"], true);
+    let (report, _) = interrupted(tool, libc::SIGTERM);
     let outcomes: Vec<&Value> = report["rows"]
         .as_array()
         .unwrap()
@@ -153,7 +107,7 @@ fn ctrl_c_still_reports_what_there_is() {
 
 #[test]
 fn the_list_names_rows_with_their_sources() {
-    let output = run(&["--list"]);
+    let output = CONFORM.run(&["--list"]);
     assert_eq!(output.status.code(), Some(0));
     let listed = text(&output.stdout);
     assert!(

@@ -1,11 +1,13 @@
 //! The zoo of the conformance suite: each planted fault must be found, by the row that is meant for it, and the
 //! sound shim that all of them are made of must pass those rows.
 
+mod support;
+
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use serde_json::Value;
+use support::{PLAIN, library, text};
 
 /// A fault, the row that must find it, and the outcome there.
 const FOUND: &[(&str, &str, &str)] = &[
@@ -62,32 +64,20 @@ const SCORED: &[(&str, &str)] = &[
 
 const TWICE: &str = "misuse/double-free-immediate/8B";
 
-/// Compiles a shim under a file name.
-fn shim(folder: &Path, file: &str, fault: &str) -> PathBuf {
-    let library = folder.join(file);
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conform_zoo/faults.c");
-    let status = Command::new("cc")
-        .args(["-shared", "-fPIC", "-O1", "-w", "-fno-builtin", "-pthread"])
-        .args([&format!("-D{fault}"), "-o"])
-        .args([&library, &source])
-        .status()
-        .expect("cc runs");
-    assert!(status.success(), "cc failed for {fault}");
-    library
+/// Compiles a shim under a name; the library's path.
+fn shim(folder: &Path, name: &str, fault: &str) -> String {
+    let fault = format!("-D{fault}");
+    library(folder, name, include_str!("conform_zoo/faults.c"), &["-pthread", &fault])
 }
 
 /// The report on some rows, by their exact names, and the exit code.
-fn report(library: &Path, rows: &[&str], deadline: &str) -> (i32, Value) {
-    let filter = format!("^({})$", rows.join("|"));
-    let output = Command::new(env!("CARGO_BIN_EXE_stress"))
-        .args(["conform", "--subject"])
-        .arg(format!("shim={}", library.display()))
-        .args(["--row", &filter, "--deadline", deadline, "--format", "json"])
-        .output()
-        .expect("the tool starts");
-    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+fn report(library: &str, rows: &[&str], deadline: &str) -> (i32, Value) {
+    let (subject, filter) = (format!("shim={library}"), format!("^({})$", rows.join("|")));
+    let arguments = ["conform", "--subject", &subject, "--row", &filter, "--deadline", deadline];
+    let output = PLAIN.run(&[&arguments[..], &["--format", "json"]].concat());
     let report = serde_json::from_slice(&output.stdout);
-    (output.status.code().unwrap_or(-1), report.unwrap_or_else(|error| panic!("{error}: {words}")))
+    let report = report.unwrap_or_else(|error| panic!("{error}: {}", text(&output.stderr)));
+    (output.status.code().unwrap_or(-1), report)
 }
 
 fn outcome(cell: &Value) -> &str {
@@ -98,7 +88,7 @@ fn found(faults: &[(&str, &str, &str)]) {
     let folder = tempfile::tempdir().unwrap();
     let mut missed = Vec::new();
     for &(fault, row, expected) in faults {
-        let library = shim(folder.path(), &format!("{}.so", fault.to_lowercase()), fault);
+        let library = shim(folder.path(), &fault.to_lowercase(), fault);
         // To hang is what some are there for; the others must not look like it on a busy machine.
         let deadline = if expected == "hang" { "10s" } else { "120s" };
         let (code, report) = report(&library, &[row], deadline);
@@ -128,7 +118,7 @@ fn faults_of_whole_processes_are_found() {
 #[test]
 fn the_sound_shim_passes_those_rows() {
     let folder = tempfile::tempdir().unwrap();
-    let sound = shim(folder.path(), "sound.so", "SOUND");
+    let sound = shim(folder.path(), "sound", "SOUND");
     let rows: BTreeSet<&str> = FOUND.iter().map(|(_, row, _)| *row).collect();
     let rows: Vec<&str> = rows.into_iter().collect();
     let (code, report) = report(&sound, &rows, "120s");
@@ -144,7 +134,7 @@ fn the_sound_shim_passes_those_rows() {
 fn every_end_of_a_mistake_is_told_from_the_others() {
     let folder = tempfile::tempdir().unwrap();
     for &(fault, expected) in SCORED {
-        let library = shim(folder.path(), &format!("{}.so", fault.to_lowercase()), fault);
+        let library = shim(folder.path(), &fault.to_lowercase(), fault);
         let deadline = if expected == "hang" { "5s" } else { "120s" };
         let (code, report) = report(&library, &[TWICE], deadline);
         let score = &report["mistakes"][0]["subjects"][0]["score"];
@@ -157,7 +147,7 @@ fn every_end_of_a_mistake_is_told_from_the_others() {
 #[test]
 fn who_kills_every_program_fails_the_twins() {
     let folder = tempfile::tempdir().unwrap();
-    let library = shim(folder.path(), "accuses.so", "ACCUSES");
+    let library = shim(folder.path(), "accuses", "ACCUSES");
     let (code, report) = report(&library, &["twin/double-free-immediate/8B"], "120s");
     assert_eq!(outcome(&report["mistakes"][0]["subjects"][0]["twin"]), "crash");
     assert_eq!((code, report["findings"].as_array().unwrap().len()), (1, 1), "{report}");
@@ -167,7 +157,7 @@ fn who_kills_every_program_fails_the_twins() {
 #[test]
 fn who_promises_reports_is_held_to_it() {
     let folder = tempfile::tempdir().unwrap();
-    let (code, report) = report(&shim(folder.path(), "libdrystone.so", "SILENT"), &[TWICE], "120s");
+    let (code, report) = report(&shim(folder.path(), "libdrystone", "SILENT"), &[TWICE], "120s");
     assert_eq!(code, 1, "{report}");
     assert_eq!(report["findings"][0]["row"], TWICE);
 }

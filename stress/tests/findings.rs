@@ -1,50 +1,23 @@
 //! Findings as their user meets them: a folder each, which can be replayed.
 
+mod support;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
 use serde_json::Value;
+use support::{PLAIN, ended, faulty, json, text};
 use tempfile::TempDir;
 
-fn run(arguments: &[&str]) -> Output {
-    let mut tool = Command::new(env!("CARGO_BIN_EXE_stress"));
-    tool.args(arguments).env_remove("NO_COLOR").output().expect("the tool starts")
-}
-
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).expect("the tool prints UTF-8")
-}
-
-fn json(output: &Output, code: i32) -> Value {
-    assert_eq!(output.status.code(), Some(code), "{}", text(&output.stderr));
-    serde_json::from_slice(&output.stdout).expect("the result is JSON")
-}
-
-/// Compiles the allocator of `pages.c` with a fault.
-fn faulty(folder: &Path, flag: &str) -> String {
-    let library = folder.join("faulty.so");
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/pages.c");
-    let status = Command::new("cc")
-        .args(["-shared", "-fPIC", "-O1", "-fno-builtin", flag, "-o"])
-        .args([&library, &PathBuf::from(source)])
-        .status()
-        .expect("cc runs");
-    assert!(status.success(), "cc failed");
-    library.to_str().unwrap().to_owned()
-}
-
-/// A finding on that allocator: what it lies in, and its folder.
+/// A finding on the allocator of `pages.c` with a fault: what it lies in, and its folder.
 fn found(flag: &str, threads: &str) -> (TempDir, PathBuf) {
     let place = tempfile::tempdir().unwrap();
     let subject = faulty(place.path(), flag);
     let findings = place.path().join("my findings");
     let arguments = ["--subject", &subject, "--workload", "mixed", "--for", "30s"];
-    let output = run(&[
-        &arguments[..],
-        &["--threads", threads, "--format", "json", "--findings", findings.to_str().unwrap()],
-    ]
-    .concat());
+    let more = ["--threads", threads, "--format", "json", "--findings", findings.to_str().unwrap()];
+    let output = PLAIN.run(&[&arguments[..], &more].concat());
     let report = json(&output, 1);
     let finding = &report["findings"][0];
     let folder = PathBuf::from(finding["folder"].as_str().unwrap());
@@ -96,7 +69,7 @@ fn one_thread_comes_again_exactly_every_time() {
         let (_place, folder) = found(flag, "1");
         let record: Value = serde_json::from_str(&read(&folder, "finding.json")).unwrap();
         let folder = folder.to_str().unwrap();
-        let output = run(&["replay", folder, "--format", "json", "--logged", "3"]);
+        let output = PLAIN.run(&["replay", folder, "--format", "json", "--logged", "3"]);
         let replayed = json(&output, 1);
         let attempts = replayed["attempts"].as_array().unwrap();
         assert_eq!(attempts.len(), 1, "the logged order shows it: {replayed}");
@@ -111,13 +84,13 @@ fn one_thread_comes_again_exactly_every_time() {
 fn many_threads_come_again_in_their_logged_order_or_from_the_seed() {
     let (_place, folder) = found("-DMISALIGN", "3");
     let folder = folder.to_str().unwrap();
-    let by_log = json(&run(&["replay", folder, "--format", "json", "--logged", "3"]), 1);
+    let by_log = json(&PLAIN.run(&["replay", folder, "--format", "json", "--logged", "3"]), 1);
     assert!(by_log["attempts"][0]["again"].as_u64() > Some(0), "{by_log}");
     let arguments = ["replay", folder, "--format", "json", "--logged", "0", "--times", "3"];
-    let by_seed = json(&run(&arguments), 1);
+    let by_seed = json(&PLAIN.run(&arguments), 1);
     assert_eq!(by_seed["attempts"][0]["way"], "free");
     assert_eq!(by_seed["attempts"][0]["again"], 3, "{by_seed}");
-    let table = run(&["replay", folder, "--logged", "1"]);
+    let table = PLAIN.run(&["replay", folder, "--logged", "1"]);
     let table = text(&table.stdout);
     assert!(table.contains("the logged calls in their order, one at a time"), "{table}");
     assert!(table.contains("misaligned: "), "{table}");
@@ -129,7 +102,7 @@ fn a_fault_that_was_mended_does_not_come_again() {
         let (place, folder) = found("-DMISALIGN", threads);
         faulty(place.path(), "-DMENDED");
         let folder = folder.to_str().unwrap();
-        let output = run(&["replay", folder, "--logged", "1", "--times", "0"]);
+        let output = PLAIN.run(&["replay", folder, "--logged", "1", "--times", "0"]);
         let said = text(&output.stderr);
         assert_eq!(output.status.code(), Some(code), "{said}");
         assert!(said.contains("the subject has changed"), "{said}");
@@ -139,12 +112,7 @@ fn a_fault_that_was_mended_does_not_come_again() {
 
 #[test]
 fn what_is_no_finding_is_refused() {
-    let refused = |folder: &Path| {
-        let output = run(&["replay", folder.to_str().unwrap()]);
-        assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
-        assert_eq!(text(&output.stdout), "");
-        text(&output.stderr).to_owned()
-    };
+    let refused = |folder: &Path| PLAIN.refused(&["replay", folder.to_str().unwrap()]);
     let place = tempfile::tempdir().unwrap();
     let said = refused(&place.path().join("nowhere"));
     assert!(said.contains("give the folder of a finding"), "{said}");
@@ -163,7 +131,8 @@ fn an_episode_is_a_process_from_a_seed_of_its_own() {
     let place = tempfile::tempdir().unwrap();
     let findings = place.path().join("findings");
     let more = ["--episode", "500ms", "--threads", "2", "--format", "json", "--findings"];
-    let output = run(&[&arguments[..], &more[..], &[findings.to_str().unwrap()][..]].concat());
+    let output =
+        PLAIN.run(&[&arguments[..], &more[..], &[findings.to_str().unwrap()][..]].concat());
     let report = json(&output, 0);
     // Each episode ends with a trim and a count of its own, so there were several.
     let run = &report["runs"][0];
@@ -175,7 +144,7 @@ fn an_episode_is_a_process_from_a_seed_of_its_own() {
 fn a_finding_is_shrunk_to_what_it_needs() {
     // Every block of more than 64 KiB is off: one call is enough.
     let (_place, folder) = found("-DLARGE_MISALIGN", "3");
-    let shrunk = json(&run(&["shrink", folder.to_str().unwrap(), "--format", "json"]), 0);
+    let shrunk = json(&PLAIN.run(&["shrink", folder.to_str().unwrap(), "--format", "json"]), 0);
     assert_eq!(shrunk["finished"], true, "{shrunk}");
     assert_eq!(shrunk["after"]["threads"], 1, "{shrunk}");
     assert_eq!(shrunk["after"]["calls"], 1, "{shrunk}");
@@ -184,20 +153,19 @@ fn a_finding_is_shrunk_to_what_it_needs() {
     // The result is a finding like any other.
     let small = folder.join("shrunk");
     assert_eq!(read(&small, "calls.txt"), "thread 0  malloc(65537) = block 0.0\n");
-    let replayed = json(&run(&["replay", small.to_str().unwrap(), "--format", "json"]), 1);
+    let replayed = json(&PLAIN.run(&["replay", small.to_str().unwrap(), "--format", "json"]), 1);
     assert_eq!(replayed["attempts"][0]["again"], 5, "{replayed}");
     // It is not overwritten.
-    let again = run(&["shrink", folder.to_str().unwrap()]);
-    assert_eq!(again.status.code(), Some(2));
-    assert!(text(&again.stderr).contains("is there already"), "{}", text(&again.stderr));
+    let again = PLAIN.refused(&["shrink", folder.to_str().unwrap()]);
+    assert!(again.contains("is there already"), "{again}");
 }
 
 #[test]
 fn what_does_not_come_again_is_not_shrunk() {
     let (place, folder) = found("-DMISALIGN", "2");
     faulty(place.path(), "-DMENDED");
-    let output = run(&["shrink", folder.to_str().unwrap()]);
-    assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
+    let output = PLAIN.run(&["shrink", folder.to_str().unwrap()]);
+    ended(&output, 3);
     assert!(text(&output.stderr).contains("it came again 0 of 5 times"));
     assert!(!folder.join("shrunk").exists());
 }
@@ -207,11 +175,11 @@ fn time_that_runs_out_leaves_the_smallest_so_far() {
     // One call in 5,000 goes wrong, so that thousands must stay, and all of them are tried.
     let (_place, folder) = found("-DMISALIGN", "1");
     let folder = folder.to_str().unwrap();
-    let output = run(&["shrink", folder, "--for", "6s", "--format", "json"]);
+    let output = PLAIN.run(&["shrink", folder, "--for", "6s", "--format", "json"]);
     let shrunk = json(&output, 0);
     assert_eq!(shrunk["finished"], false, "{shrunk}");
     assert!(shrunk["after"]["calls"].as_u64() < shrunk["before"]["calls"].as_u64(), "{shrunk}");
     let small = shrunk["folder"].as_str().unwrap();
-    let replayed = json(&run(&["replay", small, "--format", "json", "--logged", "2"]), 1);
+    let replayed = json(&PLAIN.run(&["replay", small, "--format", "json", "--logged", "2"]), 1);
     assert_eq!(replayed["attempts"][0]["again"], 2, "{replayed}");
 }

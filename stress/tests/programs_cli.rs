@@ -1,47 +1,17 @@
 //! `cargo stress programs` as its user sees it: arguments, output, exit codes, and planted faults, each found.
 
+mod support;
+
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use drystone_stress::programs::command::{End, Launcher};
 use drystone_stress::stop::Stop;
 use serde_json::Value;
+use support::{PLAIN, Tool, ended, library, text};
 
-fn run(arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_stress"));
-    command.arg("programs").args(arguments).env_remove("NO_COLOR");
-    command.output().expect("the tool starts")
-}
-
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).expect("the tool prints UTF-8")
-}
-
-/// The report of one round, which must end with `code`.
-fn report(code: i32, arguments: &[&str]) -> Value {
-    let output = run(&[arguments, &["--quick", "--format", "json"]].concat());
-    let (out, errors) = (text(&output.stdout), text(&output.stderr));
-    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {errors}{out}");
-    serde_json::from_str(out).expect("the report is JSON")
-}
-
-fn refused(arguments: &[&str]) -> String {
-    let output = run(arguments);
-    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", text(&output.stderr));
-    assert_eq!(text(&output.stdout), "");
-    text(&output.stderr).to_owned()
-}
-
-/// Compiles a shared library; its path.
-fn library(folder: &Path, name: &str, source: &str, flags: &[&str]) -> String {
-    let (c, so) = (folder.join(name).with_extension("c"), folder.join(format!("{name}.so")));
-    std::fs::write(&c, source).unwrap();
-    let mut compile = Command::new("cc");
-    compile.args(["-shared", "-fPIC", "-O1", "-w", "-fno-builtin"]).args(flags);
-    assert!(compile.args([&c, Path::new("-o"), &so]).status().expect("cc runs").success());
-    so.to_string_lossy().into_owned()
-}
+/// One round where a report is wanted.
+const PROGRAMS: Tool = Tool { name: &["programs"], for_a_report: &["--quick"], ..PLAIN };
 
 fn faulty(folder: &Path, fault: &str) -> String {
     library(folder, fault, include_str!("faulty.c"), &[&format!("-DFAULT={fault}")])
@@ -55,14 +25,14 @@ fn what_is_wrong_is_refused_before_anything_runs() {
         (&["--subject", "/dev/null"], "is no shared library (ELF)"),
         (&["--subject", "system", "--deadline", "soon"], "`soon` is no duration"),
     ] {
-        let why = refused(arguments);
+        let why = PROGRAMS.refused(arguments);
         assert!(why.contains(expected), "{arguments:?}: {why}");
     }
 }
 
 #[test]
 fn the_list_names_programs_and_subjects() {
-    let output = run(&["--list"]);
+    let output = PROGRAMS.run(&["--list"]);
     assert!(output.status.success());
     for line in ["  system ", "  python-fork ", "  xz "] {
         assert!(text(&output.stdout).contains(line), "{line}: {}", text(&output.stdout));
@@ -74,7 +44,7 @@ fn a_right_allocator_is_the_same_and_its_calls_are_counted() {
     let folder = tempfile::tempdir().unwrap();
     let right = faulty(folder.path(), "NONE");
     let programs = ["--program", "lua", "--program", "perl"];
-    let report = report(0, &[&["--subject", &right][..], &programs].concat());
+    let report = PROGRAMS.report(0, &[&["--subject", &right][..], &programs].concat());
     assert_eq!(
         (&report["format"], &report["version"]),
         (&"drystone-programs-report".into(), &1.into())
@@ -107,7 +77,7 @@ fn every_planted_fault_is_found() {
         let faulty = faulty(folder.path(), fault);
         let deadline = if kinds.contains(&"hangs") { "20s" } else { "5m" };
         let arguments = ["--subject", &faulty, "--program", program, "--deadline", deadline];
-        let report = report(1, &arguments);
+        let report = PROGRAMS.report(1, &arguments);
         let finding = &report["programs"][0]["subjects"][0]["finding"];
         let kind = finding["kind"].as_str().unwrap_or_default();
         assert!(kinds.contains(&kind), "{fault}: {finding}");
@@ -118,7 +88,7 @@ fn every_planted_fault_is_found() {
 fn an_allocator_that_serves_nothing_is_found() {
     let folder = tempfile::tempdir().unwrap();
     let nothing = library(folder.path(), "nothing", "int nothing(void) { return 0; }", &[]);
-    let report = report(1, &["--subject", &nothing, "--program", "lua"]);
+    let report = PROGRAMS.report(1, &["--subject", &nothing, "--program", "lua"]);
     let finding = &report["programs"][0]["subjects"][0]["finding"];
     assert_eq!(finding["kind"], "reports", "{finding}");
     assert!(finding["detail"].as_str().unwrap().contains("served by"), "{finding}");
@@ -130,8 +100,8 @@ fn too_few_calls_are_a_finding_in_words_and_markdown() {
     let right = faulty(folder.path(), "NONE");
     let few = ["--subject", &right, "--program", "lua", "--quick", "--calls", "1000000000"];
     for format in ["table", "markdown"] {
-        let output = run(&[&few[..], &["--format", format]].concat());
-        assert_eq!(output.status.code(), Some(1));
+        let output = PROGRAMS.run(&[&few[..], &["--format", format]].concat());
+        ended(&output, 1);
         let out = text(&output.stdout);
         assert!(out.contains("not served") && out.contains("NONE in lua: "), "{out}");
         assert!(out.contains("1,000,000,000 must"), "{out}");

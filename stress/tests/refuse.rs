@@ -1,52 +1,38 @@
 //! `cargo stress refuse` as its user meets it: planted faults that show only when the OS refuses.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+mod support;
+
+use std::path::Path;
 
 use serde_json::Value;
-
-fn run(arguments: &[&str]) -> Output {
-    let mut tool = Command::new(env!("CARGO_BIN_EXE_stress"));
-    tool.args(arguments).env_remove("NO_COLOR").output().expect("the tool starts")
-}
-
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).expect("the tool prints UTF-8")
-}
+use support::{PLAIN, faulty, json};
 
 /// The row of the one subject that was refused its calls.
 fn refuse(code: i32, subject: &str, findings: &Path, more: &[&str]) -> Value {
     let arguments = ["refuse", "--subject", subject, "--threads", "3", "--format", "json"];
-    let output = run(&[&arguments[..], &["--findings", findings.to_str().unwrap()], more].concat());
-    let said = || format!("{}{}", text(&output.stderr), text(&output.stdout));
-    assert_eq!(output.status.code(), Some(code), "{}", said());
-    let report: Value = serde_json::from_slice(&output.stdout).expect("the report is JSON");
+    let output =
+        PLAIN.run(&[&arguments[..], &["--findings", findings.to_str().unwrap()], more].concat());
+    let report = json(&output, code);
     assert_eq!(report["format"], "drystone-stress-refuse");
     report["subjects"][0].clone()
 }
 
-/// Compiles the allocator of `pages.c` with a fault.
-fn faulty(folder: &Path, flag: &str) -> String {
-    let library = folder.join("faulty.so");
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/pages.c");
-    let status = Command::new("cc")
-        .args(["-shared", "-fPIC", "-O1", "-fno-builtin", flag, "-o"])
-        .args([&library, &PathBuf::from(source)])
-        .status()
-        .expect("cc runs");
-    assert!(status.success(), "cc failed");
-    library.to_str().unwrap().to_owned()
+/// The row of a subject that must bear every refusal.
+#[track_caller]
+fn borne(subject: &str, by: &str, findings: &Path) -> Value {
+    let row = refuse(0, subject, findings, &["--for", "2s"]);
+    assert_eq!(row["by"], by);
+    assert_eq!(row["all"], true, "{row}");
+    assert!(row["in_turn"].as_u64() >= Some(10), "{row}");
+    assert!(row["by_chance_calls"].as_u64() > Some(0), "{row}");
+    row
 }
 
 #[test]
 fn linked_subjects_bear_every_refusal() {
     let place = tempfile::tempdir().unwrap();
     for subject in ["list", "engine"] {
-        let row = refuse(0, subject, place.path(), &["--for", "2s"]);
-        assert_eq!(row["by"], "its own OS");
-        assert_eq!(row["all"], true, "{row}");
-        assert!(row["in_turn"].as_u64() >= Some(10), "{row}");
-        assert!(row["by_chance_calls"].as_u64() > Some(0), "{row}");
+        let row = borne(subject, "its own OS", place.path());
         assert!(row["limit_nulls"].as_u64() > Some(0), "{row}");
     }
 }
@@ -55,11 +41,7 @@ fn linked_subjects_bear_every_refusal() {
 fn what_is_not_linked_is_refused_by_the_kernel() {
     let place = tempfile::tempdir().unwrap();
     for subject in ["system", "drystone"] {
-        let row = refuse(0, subject, place.path(), &["--for", "2s"]);
-        assert_eq!(row["by"], "seccomp");
-        assert_eq!(row["all"], true, "{row}");
-        assert!(row["in_turn"].as_u64() >= Some(10), "{row}");
-        assert!(row["by_chance_calls"].as_u64() > Some(0), "{row}");
+        borne(subject, "seccomp", place.path());
     }
     // An allocator that maps every block is answered by null for most of its calls.
     let pages = faulty(place.path(), "-DSOUND");
@@ -85,9 +67,8 @@ fn what_refusals_break_is_found() {
         assert!(expected.contains(&kind), "{flag}: {finding}");
         // The folder makes it again, with the same call refused.
         let folder = finding["folder"].as_str().unwrap();
-        let output = run(&["replay", folder, "--times", "2", "--format", "json"]);
-        assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
-        let replayed: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let output = PLAIN.run(&["replay", folder, "--times", "2", "--format", "json"]);
+        let replayed = json(&output, 1);
         assert_eq!(replayed["attempts"][0]["again"], 2, "{flag}: {replayed}");
     }
 }
@@ -103,7 +84,6 @@ fn what_each_refusal_loses_is_found() {
 
 #[test]
 fn a_mistyped_subject_is_refused_with_the_nearest() {
-    let output = run(&["refuse", "--subject", "lits"]);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output.stderr).contains("Did you mean `list`?"), "{}", text(&output.stderr));
+    let said = PLAIN.refused(&["refuse", "--subject", "lits"]);
+    assert!(said.contains("Did you mean `list`?"), "{said}");
 }
