@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use clap::{Args, Parser, ValueEnum};
 
 use crate::duration;
 use crate::findings;
@@ -85,6 +85,14 @@ pub struct Options {
     #[arg(long)]
     pub list: bool,
 
+    /// How the report is printed.
+    #[command(flatten)]
+    pub printing: Printing,
+}
+
+/// How a report is printed.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct Printing {
     /// How the report is written
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,

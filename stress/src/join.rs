@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use clap::Parser;
 
 use crate::campaign::Results;
-use crate::cli::{Color, Format, Plan};
+use crate::cli::{Plan, Printing};
 use crate::exit;
 use crate::record::Record;
 use crate::report;
@@ -27,13 +27,9 @@ struct Options {
     #[arg(required = true, value_name = "RECORD")]
     records: Vec<PathBuf>,
 
-    /// How the report is written
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
-
-    /// Colours in the report [NO_COLOR is honoured under auto]
-    #[arg(long, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
-    color: Color,
+    /// How the report is printed.
+    #[command(flatten)]
+    printing: Printing,
 }
 
 /// Runs the tool on the arguments after the program's name; its exit code.
@@ -64,7 +60,7 @@ fn join(options: &Options) -> Result<u8> {
         })
         .collect();
     let results = sum(records, !missing.is_empty());
-    report::print(&results, options.format, options.color).context("writing the report")?;
+    report::print(&results, options.printing).context("writing the report")?;
     for failure in &results.failures {
         eprintln!("error: {failure}");
     }

@@ -21,6 +21,7 @@
 //! | [`replay`](mod@replay) | a finding made again |
 //! | [`refuse`](mod@refuse) | `cargo stress refuse`: what becomes of calls to the OS that fail |
 //! | [`plan`], [`fake_os`], [`notify`] | which calls fail; who makes them: the linked subjects' OS, the kernel |
+//! | [`duration`], [`pattern`], [`nearest`] | what people write, and mistype |
 //! | [`report`], [`progress`], [`human`] | what is printed |
 //! | [`bench`](mod@bench) | `cargo stress bench`, the benchmark runner |
 //! | [`programs`] | `cargo stress programs`: real programs with an allocator preloaded |
@@ -52,6 +53,7 @@ pub mod log;
 pub mod memory;
 pub mod nearest;
 pub mod notify;
+pub mod pattern;
 pub mod plan;
 pub mod programs;
 pub mod progress;

@@ -11,7 +11,7 @@ use comfy_table::{Attribute, Cell, CellAlignment, Color as Paint, LineStyle, Tab
 use serde::Serialize;
 
 use crate::campaign::Results;
-use crate::cli::{Color, Format};
+use crate::cli::{Color, Format, Printing};
 use crate::finding::Finding;
 use crate::human;
 use crate::seed::Seed;
@@ -23,9 +23,9 @@ use crate::tally::{Count, Notes, Tally};
 ///
 /// # Errors
 /// Standard output can't be written.
-pub fn print(results: &Results, format: Format, color: Color) -> io::Result<()> {
-    let text = match format {
-        Format::Table => table(results, false, colored(color)),
+pub fn print(results: &Results, printing: Printing) -> io::Result<()> {
+    let text = match printing.format {
+        Format::Table => table(results, false, colored(printing.color)),
         Format::Markdown => table(results, true, false),
         Format::Json => json(results),
     };

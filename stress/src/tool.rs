@@ -120,7 +120,7 @@ fn stress(plan: Plan, options: &Options) -> Result<Results> {
         findings: Some(options.findings.clone()),
     };
     let results = campaign::run(plan, &episodes, &STOP, &bar, record);
-    report::print(&results, options.format, options.color).context("writing the report")?;
+    report::print(&results, options.printing).context("writing the report")?;
     conclude(&results);
     Ok(results)
 }

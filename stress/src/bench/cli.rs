@@ -5,11 +5,12 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use regex::Regex;
 
-use super::subjects::{Contestant, Folders, MIMALLOC, SYSTEM};
+use super::subjects::{Contestant, Folders, MIMALLOC, SYSTEM, distinct};
 use super::suite::{self, Row};
-use crate::cli::{Color, Format};
+use crate::cli::Printing;
 use crate::duration;
 use crate::nearest;
+use crate::pattern;
 use crate::seed::Seed;
 
 /// Measure allocators beside each other: time, peak resident set and faults of every row of the suite.
@@ -31,7 +32,7 @@ pub struct Options {
     pub who: Who,
 
     /// Only rows whose names match [default: the whole suite]
-    #[arg(long, value_name = "REGEX", value_parser = regex)]
+    #[arg(long, value_name = "REGEX", value_parser = pattern::parse)]
     pub row: Option<Regex>,
 
     /// How often each row is measured with each subject, at least 3 [default: 7; with --quick, 3]
@@ -78,13 +79,9 @@ pub struct Who {
     #[arg(long = "subject", value_name = "NAME|FILE|NAME=FILE")]
     pub subjects: Vec<String>,
 
-    /// How the report is written
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    pub format: Format,
-
-    /// Colours in the report [NO_COLOR is honoured under auto]
-    #[arg(long, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
-    pub color: Color,
+    /// How the report is printed.
+    #[command(flatten)]
+    pub printing: Printing,
 }
 
 /// The measurements that the options ask for.
@@ -166,39 +163,17 @@ impl Who {
         if self.subjects.is_empty() {
             return folders.all();
         }
-        let mut chosen: Vec<Contestant> = Vec::new();
-        for text in &self.subjects {
-            let one = folders.choose(text)?;
-            if chosen.iter().any(|other| other.name == one.name) {
-                return Err(format!(
-                    "two subjects are called {}: give one another name, --subject NAME=FILE",
-                    one.name
-                ));
-            }
-            chosen.push(one);
-        }
-        Ok(chosen)
+        distinct(&self.subjects, |text| folders.choose(text), |one| &one.name)
     }
-}
-
-fn regex(text: &str) -> Result<Regex, String> {
-    // Its own message draws the pattern over several lines.
-    Regex::new(text).map_err(|error| {
-        let error = error.to_string();
-        let last = error.lines().last().unwrap_or_default();
-        format!("`{text}` is no regular expression: {}", last.trim_start_matches("error: "))
-    })
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::fixtures;
     use super::*;
 
     fn plan(arguments: &[&str]) -> Result<Plan, String> {
-        let arguments = [&["cargo stress bench"], arguments].concat();
-        let options = Options::try_parse_from(arguments).map_err(|error| error.to_string())?;
-        let target = tempfile::tempdir().unwrap();
-        options.plan(&Folders { target: target.path().to_owned(), system: Vec::new() })
+        fixtures::plan(arguments, Options::plan)
     }
 
     #[test]

@@ -1,17 +1,30 @@
-//! Results that nobody measured, for the tests of what judges and prints them.
+//! For tests: results that nobody measured, for what judges and prints them, and folders without libraries.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::Parser;
+
 use super::campaign::{Entry, Results, RowResults};
 use super::child::Sample;
 use super::cli::Plan;
 use super::launch::Failure;
-use super::subjects::Contestant;
+use super::subjects::{Contestant, Folders};
 use super::suite::{Kind, Row};
 use super::work::scaling::Gains;
 use crate::seed::Seed;
+
+/// What a tool's arguments come to by its options' `plan`, where no library is built.
+pub fn plan<O: Parser, P>(
+    arguments: &[&str],
+    plan: impl FnOnce(&O, &Folders) -> Result<P, String>,
+) -> Result<P, String> {
+    let arguments = [&["cargo stress"], arguments].concat();
+    let options = O::try_parse_from(arguments).map_err(|error| error.to_string())?;
+    let target = tempfile::tempdir().unwrap();
+    plan(&options, &Folders { target: target.path().to_owned(), system: Vec::new() })
+}
 
 const ROUNDS: u32 = 7;
 const ROWS: [(&str, Kind); 4] = [

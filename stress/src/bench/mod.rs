@@ -23,7 +23,7 @@ pub mod campaign;
 pub mod child;
 pub mod cli;
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 pub mod instructions;
 pub mod launch;
 pub mod print;

@@ -157,6 +157,29 @@ impl Contestant {
     }
 }
 
+/// The subjects that are written so, each as `choose` reads it: no two have one name.
+///
+/// # Errors
+/// A sentence that names what to change.
+pub fn distinct<S>(
+    texts: &[String],
+    choose: impl Fn(&str) -> Result<S, String>,
+    name: impl Fn(&S) -> &str,
+) -> Result<Vec<S>, String> {
+    let mut chosen: Vec<S> = Vec::new();
+    for text in texts {
+        let one = choose(text)?;
+        if chosen.iter().any(|other| name(other) == name(&one)) {
+            return Err(format!(
+                "two subjects are called {}: give one another name, --subject NAME=FILE",
+                name(&one)
+            ));
+        }
+        chosen.push(one);
+    }
+    Ok(chosen)
+}
+
 /// `libjemalloc.so.2` is jemalloc, `target/peers/scudo.so` is scudo.
 fn name_of(file: &Path) -> String {
     let name = file.file_name().unwrap_or_default().to_string_lossy();

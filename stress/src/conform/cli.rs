@@ -10,9 +10,10 @@ use regex::Regex;
 use super::misuse::mistakes::Mistake;
 use super::rows::{self, Row};
 use super::subjects::{self, Subject};
-use crate::bench::subjects::Folders;
-use crate::cli::{Color, Format};
+use crate::bench::subjects::{Folders, distinct};
+use crate::cli::Printing;
 use crate::duration;
+use crate::pattern;
 
 /// Check an allocator against what C23, POSIX, the man pages and the C library's manual ask of malloc, and
 /// score what it makes of a program's mistakes.
@@ -36,7 +37,7 @@ pub struct Options {
     pub env: Vec<(String, String)>,
 
     /// Only rows whose names match [default: all]
-    #[arg(long, value_name = "REGEX", value_parser = regex)]
+    #[arg(long, value_name = "REGEX", value_parser = pattern::parse)]
     pub row: Option<Regex>,
 
     /// When a row is given up: 500ms, 90s, 2m
@@ -51,13 +52,9 @@ pub struct Options {
     #[arg(long)]
     pub list: bool,
 
-    /// How the report is written
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    pub format: Format,
-
-    /// Colours in the report [NO_COLOR is honoured under auto]
-    #[arg(long, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
-    pub color: Color,
+    /// How the report is printed.
+    #[command(flatten)]
+    pub printing: Printing,
 }
 
 /// What is to be done.
@@ -120,18 +117,8 @@ impl Options {
         if self.subjects.is_empty() {
             return subjects::usual(folders, &self.env);
         }
-        let mut chosen: Vec<Subject> = Vec::new();
-        for text in &self.subjects {
-            let one = subjects::choose(text, folders, &self.env)?;
-            if chosen.iter().any(|other| other.name == one.name) {
-                return Err(format!(
-                    "two subjects are called {}: give one another name, --subject NAME=FILE",
-                    one.name
-                ));
-            }
-            chosen.push(one);
-        }
-        Ok(chosen)
+        let choose = |text: &str| subjects::choose(text, folders, &self.env);
+        distinct(&self.subjects, choose, |one| &one.name)
     }
 }
 
@@ -139,24 +126,13 @@ fn cores() -> usize {
     thread::available_parallelism().map_or(2, NonZero::get)
 }
 
-fn regex(text: &str) -> Result<Regex, String> {
-    // Its own message draws the pattern over several lines.
-    Regex::new(text).map_err(|error| {
-        let error = error.to_string();
-        let last = error.lines().last().unwrap_or_default();
-        format!("`{text}` is no regular expression: {}", last.trim_start_matches("error: "))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::fixtures;
 
     fn plan(arguments: &[&str]) -> Result<Plan, String> {
-        let arguments = [&["cargo stress conform"], arguments].concat();
-        let options = Options::try_parse_from(arguments).map_err(|error| error.to_string())?;
-        let target = tempfile::tempdir().unwrap();
-        options.plan(&Folders { target: target.path().to_owned(), system: Vec::new() })
+        fixtures::plan(arguments, Options::plan)
     }
 
     #[test]

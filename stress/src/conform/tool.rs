@@ -59,7 +59,7 @@ fn run(options: &Options) -> Result<u8> {
     });
     bar.finish_and_clear();
     let results = results?;
-    print::results(&results, options.format, options.color).context("writing the report")?;
+    print::results(&results, options.printing).context("writing the report")?;
     Ok(conclude(&results))
 }
 

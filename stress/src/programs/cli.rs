@@ -7,8 +7,8 @@ use std::time::Duration;
 use clap::Parser;
 
 use super::catalogue::{ALL, Program};
-use crate::bench::subjects::{Contestant, Folders};
-use crate::cli::{Color, Format};
+use crate::bench::subjects::{Contestant, Folders, distinct};
+use crate::cli::Printing;
 use crate::duration;
 use crate::nearest;
 
@@ -54,13 +54,9 @@ pub struct Options {
     #[arg(long)]
     pub list: bool,
 
-    /// How the report is written
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    pub format: Format,
-
-    /// Colours in the report [NO_COLOR is honoured under auto]
-    #[arg(long, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
-    pub color: Color,
+    /// How the report is printed.
+    #[command(flatten)]
+    pub printing: Printing,
 }
 
 /// What is run.
@@ -108,30 +104,17 @@ impl Options {
         if self.subjects.is_empty() {
             return Ok(vec![folders.choose("drystone")?]);
         }
-        let mut chosen: Vec<Contestant> = Vec::new();
-        for text in &self.subjects {
-            let one = folders.choose(text)?;
-            if chosen.iter().any(|other| other.name == one.name) {
-                return Err(format!(
-                    "two subjects are called {}: give one another name, --subject NAME=FILE",
-                    one.name
-                ));
-            }
-            chosen.push(one);
-        }
-        Ok(chosen)
+        distinct(&self.subjects, |text| folders.choose(text), |one| &one.name)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::fixtures;
 
     fn plan(arguments: &[&str]) -> Result<Plan, String> {
-        let arguments = [&["cargo stress programs"], arguments].concat();
-        let options = Options::try_parse_from(arguments).map_err(|error| error.to_string())?;
-        let target = tempfile::tempdir().unwrap();
-        options.plan(&Folders { target: target.path().to_owned(), system: Vec::new() })
+        fixtures::plan(arguments, Options::plan)
     }
 
     #[test]

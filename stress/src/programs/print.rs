@@ -15,7 +15,7 @@ use super::account::Account;
 use super::campaign::{Entry, Results, Row};
 use super::judge::Finding;
 use crate::bench::subjects::Contestant;
-use crate::cli::{Color, Format};
+use crate::cli::{Format, Printing};
 use crate::human;
 use crate::report::colored;
 
@@ -23,9 +23,9 @@ use crate::report::colored;
 ///
 /// # Errors
 /// Standard output can't be written.
-pub fn results(results: &Results, format: Format, color: Color) -> io::Result<()> {
-    let text = match format {
-        Format::Table => table(results, false, colored(color)),
+pub fn results(results: &Results, printing: Printing) -> io::Result<()> {
+    let text = match printing.format {
+        Format::Table => table(results, false, colored(printing.color)),
         Format::Markdown => table(results, true, false),
         Format::Json => json(results),
     };

@@ -57,7 +57,7 @@ fn run(options: &Options) -> Result<u8> {
     let results = campaign::run(plan, &launcher, &path, &STOP, &bar);
     bar.0.finish_and_clear();
     let results = results?;
-    print::results(&results, options.format, options.color).context("writing the report")?;
+    print::results(&results, options.printing).context("writing the report")?;
     Ok(conclude(&results))
 }
 

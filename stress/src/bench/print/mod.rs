@@ -19,8 +19,10 @@ use crate::report::colored;
 /// # Errors
 /// Standard output can't be written.
 pub fn results(results: &Results, bounds: &[Bound], who: &Who) -> io::Result<()> {
-    write(&match who.format {
-        Format::Table => table::results(results, bounds, table::Shape::Table, colored(who.color)),
+    write(&match who.printing.format {
+        Format::Table => {
+            table::results(results, bounds, table::Shape::Table, colored(who.printing.color))
+        }
         Format::Markdown => table::results(results, bounds, table::Shape::Markdown, false),
         Format::Json => json::results(results, bounds),
     })
@@ -31,8 +33,8 @@ pub fn results(results: &Results, bounds: &[Bound], who: &Who) -> io::Result<()>
 /// # Errors
 /// Standard output can't be written.
 pub fn counts(counts: &[Count], who: &Who) -> io::Result<()> {
-    write(&match who.format {
-        Format::Table => table::counts(counts, table::Shape::Table, colored(who.color)),
+    write(&match who.printing.format {
+        Format::Table => table::counts(counts, table::Shape::Table, colored(who.printing.color)),
         Format::Markdown => table::counts(counts, table::Shape::Markdown, false),
         Format::Json => json::counts(counts),
     })

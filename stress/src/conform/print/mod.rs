@@ -6,16 +6,16 @@ mod table;
 use std::io::{self, Write};
 
 use super::campaign::Results;
-use crate::cli::{Color, Format};
+use crate::cli::{Format, Printing};
 use crate::report::colored;
 
 /// Writes the report to standard output.
 ///
 /// # Errors
 /// Standard output can't be written.
-pub fn results(results: &Results, format: Format, color: Color) -> io::Result<()> {
-    let text = match format {
-        Format::Table => table::results(results, table::Shape::Table, colored(color)),
+pub fn results(results: &Results, printing: Printing) -> io::Result<()> {
+    let text = match printing.format {
+        Format::Table => table::results(results, table::Shape::Table, colored(printing.color)),
         Format::Markdown => table::results(results, table::Shape::Markdown, false),
         Format::Json => json::results(results),
     };
