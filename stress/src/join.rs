@@ -10,6 +10,7 @@ use clap::Parser;
 
 use crate::campaign::Results;
 use crate::cli::{Plan, Printing};
+use crate::entry;
 use crate::exit;
 use crate::record::Record;
 use crate::report;
@@ -34,14 +35,7 @@ struct Options {
 
 /// Runs the tool on the arguments after the program's name; its exit code.
 pub fn main(arguments: &[OsString]) -> u8 {
-    let options = Options::parse_from(arguments);
-    match join(&options) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            exit::FAILED
-        }
-    }
+    entry::run(arguments, join)
 }
 
 fn join(options: &Options) -> Result<u8> {

@@ -9,7 +9,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`tool`] | the steps from arguments to exit code |
+//! | [`tool`], [`entry`] | the steps from arguments to exit code; those that all tools share |
 //! | [`cli`], [`spec`] | what is asked for; one run of it |
 //! | [`campaign`], [`episode`](mod@episode), [`supervisor`], [`job`] | the runs one after the other; a run's processes one after the other; one child with its deadline; what it is handed |
 //! | [`child`], [`workers`] | one run; what its threads do |
@@ -38,6 +38,7 @@ pub mod child;
 pub mod cli;
 pub mod conform;
 pub mod duration;
+pub mod entry;
 pub mod episode;
 pub mod exit;
 pub mod fake_os;

@@ -1,7 +1,6 @@
-//! The progress bar on standard error, if that is a terminal.
+//! Progress bars on standard error, if that is a terminal.
 
 use std::cell::Cell;
-use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -10,6 +9,13 @@ use crate::cli::Plan;
 use crate::human;
 use crate::spec::Spec;
 use crate::tally::{Count, Tally};
+
+/// A bar that looks as the template says. Drawn nowhere if standard error is no terminal.
+pub fn bar(steps: Option<u64>, template: &str) -> ProgressBar {
+    let style = ProgressStyle::with_template(template).expect("the template is a constant");
+    // The target itself sees whether it is a terminal.
+    ProgressBar::with_draw_target(steps, ProgressDrawTarget::stderr()).with_style(style)
+}
 
 /// One bar over a whole campaign, by planned time.
 pub struct Bar {
@@ -23,13 +29,8 @@ impl Bar {
     /// A bar for `plan`; drawn nowhere if standard error is no terminal.
     pub fn new(plan: &Plan) -> Self {
         let total: Duration = plan.runs.iter().filter_map(|spec| spec.length.time()).sum();
-        let target = match io::stderr().is_terminal() {
-            true => ProgressDrawTarget::stderr(),
-            false => ProgressDrawTarget::hidden(),
-        };
-        let bar = ProgressBar::with_draw_target(Some(millis(total)), target);
-        let style = ProgressStyle::with_template("{prefix} {wide_bar} {msg}");
-        bar.set_style(style.expect("the template is a constant").progress_chars("█▉▊▋▌▍▎▏ "));
+        let bar = bar(Some(millis(total)), "{prefix} {wide_bar} {msg}");
+        bar.set_style(bar.style().progress_chars("█▉▊▋▌▍▎▏ "));
         Self { bar, before: Cell::default(), present: Cell::default() }
     }
 

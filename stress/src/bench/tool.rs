@@ -1,11 +1,9 @@
 //! `cargo stress bench` from its arguments to its exit code.
 
 use std::ffi::OsString;
-use std::io::{self, IsTerminal};
 
 use anyhow::{Context, Result};
-use clap::Parser;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 
 use super::bounds;
 use super::campaign::{self, Results};
@@ -16,7 +14,9 @@ use super::launch::Launcher;
 use super::print;
 use super::subjects::Folders;
 use super::suite;
+use crate::entry;
 use crate::exit;
+use crate::progress;
 use crate::stop::{self, Stop};
 
 static STOP: Stop = Stop::new();
@@ -26,19 +26,8 @@ pub const NAME: &str = "bench";
 
 /// Runs the tool or its child, if these arguments ask for either.
 pub fn main(arguments: &[OsString]) -> Option<u8> {
-    let [_, first, rest @ ..] = arguments else { return None };
-    if first == child::CHILD {
-        let job = rest.first().map(|job| job.to_string_lossy()).unwrap_or_default();
-        return Some(child::main(&job));
-    }
-    if first != NAME {
-        return None;
-    }
-    let options = Options::parse_from(&arguments[1..]);
-    Some(run(&options).unwrap_or_else(|why| {
-        eprintln!("error: {why:#}");
-        exit::FAILED
-    }))
+    let job = entry::job(arguments, child::CHILD);
+    job.map(|job| child::main(&job)).or_else(|| entry::named(arguments, NAME, run))
 }
 
 fn run(options: &Options) -> Result<u8> {
@@ -94,13 +83,7 @@ fn announce(plan: &Plan, folders: &Folders) {
 }
 
 fn bar(steps: u64) -> ProgressBar {
-    let target = match io::stderr().is_terminal() {
-        true => ProgressDrawTarget::stderr(),
-        false => ProgressDrawTarget::hidden(),
-    };
-    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} {eta} {msg}");
-    ProgressBar::with_draw_target(Some(steps), target)
-        .with_style(style.expect("the template is a constant"))
+    progress::bar(Some(steps), "{wide_bar} {pos}/{len} {eta} {msg}")
 }
 
 fn code(results: &Results) -> u8 {

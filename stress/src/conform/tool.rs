@@ -1,11 +1,9 @@
 //! `cargo stress conform` from its arguments to its exit code.
 
 use std::ffi::OsString;
-use std::io::{self, IsTerminal};
+use std::io;
 
 use anyhow::{Context, Result};
-use clap::Parser;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::campaign::{self, Results};
 use super::child;
@@ -17,7 +15,9 @@ use super::print;
 use super::rows::{self, mistake_name};
 use super::subjects;
 use crate::bench::subjects::Folders;
+use crate::entry;
 use crate::exit;
+use crate::progress;
 use crate::stop::{self, Stop};
 
 static STOP: Stop = Stop::new();
@@ -27,19 +27,8 @@ pub const NAME: &str = "conform";
 
 /// Runs the tool or its child, if these arguments ask for either.
 pub fn main(arguments: &[OsString]) -> Option<u8> {
-    let [_, first, rest @ ..] = arguments else { return None };
-    if first == CHILD {
-        let job = rest.first().map(|job| job.to_string_lossy()).unwrap_or_default();
-        return Some(child::main(&job));
-    }
-    if first != NAME {
-        return None;
-    }
-    let options = Options::parse_from(&arguments[1..]);
-    Some(run(&options).unwrap_or_else(|why| {
-        eprintln!("error: {why:#}");
-        exit::FAILED
-    }))
+    let job = entry::job(arguments, CHILD);
+    job.map(|job| child::main(&job)).or_else(|| entry::named(arguments, NAME, run))
 }
 
 fn run(options: &Options) -> Result<u8> {
@@ -52,7 +41,7 @@ fn run(options: &Options) -> Result<u8> {
     // Without it some rows can't be checked, and say so.
     let loaded = Loaded::compile().map_err(|why| eprintln!("no library to load: {why}")).ok();
     let launcher = Launcher::of_this_binary(plan.deadline)?;
-    let bar = bar(campaign::count(&plan));
+    let bar = progress::bar(Some(campaign::count(&plan)), "{wide_bar} {pos}/{len} {eta} {msg}");
     let results = campaign::run(plan, &launcher, loaded.as_ref(), &STOP, &|row, subject| {
         bar.set_message(format!("{row} {subject}"));
         bar.inc(1);
@@ -79,16 +68,6 @@ fn conclude(results: &Results) -> u8 {
         (_, true) => exit::INTERRUPTED,
         _ => exit::FINE,
     }
-}
-
-fn bar(steps: u64) -> ProgressBar {
-    let target = match io::stderr().is_terminal() {
-        true => ProgressDrawTarget::stderr(),
-        false => ProgressDrawTarget::hidden(),
-    };
-    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} {eta} {msg}");
-    ProgressBar::with_draw_target(Some(steps), target)
-        .with_style(style.expect("the template is a constant"))
 }
 
 fn list(folders: &Folders) -> Result<u8> {

@@ -1,11 +1,9 @@
 //! `cargo stress programs` from its arguments to its exit code.
 
 use std::ffi::OsString;
-use std::io::{self, IsTerminal};
 
 use anyhow::{Context, Result};
-use clap::Parser;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 
 use super::campaign::{self, Progress, Results};
 use super::catalogue::ALL;
@@ -13,7 +11,9 @@ use super::cli::Options;
 use super::command::{self, Launcher};
 use super::print;
 use crate::bench::subjects::Folders;
+use crate::entry;
 use crate::exit;
+use crate::progress;
 use crate::stop::{self, Stop};
 use crate::supervisor::without_core_files;
 
@@ -24,18 +24,7 @@ pub const NAME: &str = "programs";
 
 /// Runs the tool or the process in between, if these arguments ask for either.
 pub fn main(arguments: &[OsString]) -> Option<u8> {
-    if let Some(code) = command::main(arguments) {
-        return Some(code);
-    }
-    let [_, first, ..] = arguments else { return None };
-    if first != NAME {
-        return None;
-    }
-    let options = Options::parse_from(&arguments[1..]);
-    Some(run(&options).unwrap_or_else(|why| {
-        eprintln!("error: {why:#}");
-        exit::FAILED
-    }))
+    command::main(arguments).or_else(|| entry::named(arguments, NAME, run))
 }
 
 fn run(options: &Options) -> Result<u8> {
@@ -102,13 +91,7 @@ struct Bar(ProgressBar);
 
 impl Bar {
     fn new(steps: u64) -> Self {
-        let target = match io::stderr().is_terminal() {
-            true => ProgressDrawTarget::stderr(),
-            false => ProgressDrawTarget::hidden(),
-        };
-        let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} {msg}");
-        let bar = ProgressBar::with_draw_target(Some(steps), target);
-        Self(bar.with_style(style.expect("the template is a constant")))
+        Self(progress::bar(Some(steps), "{wide_bar} {pos}/{len} {msg}"))
     }
 }
 

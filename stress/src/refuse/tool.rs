@@ -9,12 +9,13 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use comfy_table::presets::{ASCII_MARKDOWN, UTF8_HORIZONTAL_ONLY};
 use comfy_table::{CellAlignment, Table};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 use serde::Serialize;
 
 use super::{By, Refused, calls, run};
 use crate::cli::{self, Format};
 use crate::duration;
+use crate::entry;
 use crate::exit;
 use crate::finding::Finding;
 use crate::findings::{self, Record};
@@ -22,6 +23,7 @@ use crate::human;
 use crate::log::Builder;
 use crate::notify;
 use crate::plan::Plan;
+use crate::progress;
 use crate::seed::Seed;
 use crate::spec::{Length, Spec, Workload};
 use crate::stop::{self, Stop};
@@ -87,10 +89,7 @@ static STOP: Stop = Stop::new();
 
 /// Runs the tool on its own arguments, the name first; returns the exit code.
 pub fn main(arguments: &[OsString], subjects: &[Subject]) -> u8 {
-    work(&Options::parse_from(arguments), subjects).unwrap_or_else(|why| {
-        eprintln!("error: {why:#}");
-        exit::FAILED
-    })
+    entry::run(arguments, |options| work(options, subjects))
 }
 
 /// A subject that is refused its calls.
@@ -128,7 +127,7 @@ fn work(options: &Options, subjects: &[Subject]) -> Result<u8> {
         options,
         supervisor: Supervisor::of_this_binary()?,
         seed,
-        bar: bar(),
+        bar: progress::bar(None, "{spinner} {elapsed} {prefix}: {msg}"),
         not_permitted: false,
     };
     let mut rows = Vec::new();
@@ -163,13 +162,6 @@ fn contestants(options: &Options, subjects: &[Subject]) -> Result<Vec<Contestant
         Ok(Contestant { name, library, by })
     };
     chosen.into_iter().map(contestant).collect()
-}
-
-fn bar() -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-    let style = ProgressStyle::with_template("{spinner} {elapsed} {prefix}: {msg}");
-    bar.set_style(style.expect("the template is a constant"));
-    bar
 }
 
 struct Campaign<'a> {

@@ -20,6 +20,7 @@ use super::tool::{bar, tell_of_a_change};
 use super::{Attempts, attempt};
 use crate::cli::Format;
 use crate::duration;
+use crate::entry;
 use crate::exit;
 use crate::finding::Finding;
 use crate::findings::{self, Record};
@@ -71,10 +72,7 @@ const PRINTED: usize = 60;
 
 /// Runs the tool on its own arguments, the name first; returns the exit code.
 pub fn main(arguments: &[OsString]) -> u8 {
-    run(&Options::parse_from(arguments)).unwrap_or_else(|why| {
-        eprintln!("error: {why:#}");
-        exit::FAILED
-    })
+    entry::run(arguments, run)
 }
 
 fn run(options: &Options) -> Result<u8> {

@@ -1,6 +1,6 @@
 //! `cargo stress replay` from its arguments to its exit code.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,15 +8,17 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use comfy_table::presets::{ASCII_MARKDOWN, UTF8_HORIZONTAL_ONLY};
 use comfy_table::{CellAlignment, Table};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 use serde::Serialize;
 
 use super::{Attempts, Way, attempt};
 use crate::cli::Format;
+use crate::entry;
 use crate::exit;
 use crate::finding::Finding;
 use crate::findings::{self, Record};
 use crate::log::Log;
+use crate::progress;
 use crate::stop::{self, Stop};
 use crate::supervisor::Supervisor;
 use crate::version::Version;
@@ -61,10 +63,7 @@ static STOP: Stop = Stop::new();
 
 /// Runs the tool on its own arguments, the name first; returns the exit code.
 pub fn main(arguments: &[std::ffi::OsString]) -> u8 {
-    run(&Options::parse_from(arguments)).unwrap_or_else(|why| {
-        eprintln!("error: {why:#}");
-        exit::FAILED
-    })
+    entry::run(arguments, run)
 }
 
 fn run(options: &Options) -> Result<u8> {
@@ -124,15 +123,9 @@ fn replay<'a>(
     })
 }
 
-/// On standard error, if that is a terminal.
+/// The bar of what takes nobody knows how long.
 pub(super) fn bar() -> ProgressBar {
-    let target = match io::stderr().is_terminal() {
-        true => ProgressDrawTarget::stderr(),
-        false => ProgressDrawTarget::hidden(),
-    };
-    let bar = ProgressBar::with_draw_target(None, target);
-    let style = ProgressStyle::with_template("{spinner} {elapsed} {msg}");
-    bar.set_style(style.expect("the template is a constant"));
+    let bar = progress::bar(None, "{spinner} {elapsed} {msg}");
     bar.enable_steady_tick(Duration::from_millis(100));
     bar
 }
