@@ -102,6 +102,13 @@ pub struct Printing {
     pub color: Color,
 }
 
+impl Printing {
+    /// In that format, without colours.
+    pub fn plain(format: Format) -> Self {
+        Self { format, color: Color::Never }
+    }
+}
+
 /// How the report is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {

@@ -22,7 +22,7 @@
 //! | [`refuse`](mod@refuse) | `cargo stress refuse`: what becomes of calls to the OS that fail |
 //! | [`plan`], [`fake_os`], [`notify`] | which calls fail; who makes them: the linked subjects' OS, the kernel |
 //! | [`duration`], [`pattern`], [`nearest`] | what people write, and mistype |
-//! | [`report`], [`progress`], [`human`] | what is printed |
+//! | [`report`], [`sheet`], [`progress`], [`human`] | what is printed |
 //! | [`bench`](mod@bench) | `cargo stress bench`, the benchmark runner |
 //! | [`programs`] | `cargo stress programs`: real programs with an allocator preloaded |
 //! | [`conform`] | `cargo stress conform`, the conformance suite |
@@ -66,6 +66,7 @@ pub mod report;
 pub mod script;
 pub mod seed;
 pub mod shard;
+pub mod sheet;
 pub mod spec;
 pub mod stop;
 pub mod subject;

@@ -4,17 +4,17 @@
 //! the version, what changes its meaning raises it.
 
 use std::collections::BTreeMap;
-use std::io::{self, IsTerminal, Write};
+use std::io;
 
-use comfy_table::presets::{ASCII_MARKDOWN, UTF8_HORIZONTAL_ONLY};
-use comfy_table::{Attribute, Cell, CellAlignment, Color as Paint, LineStyle, Table, TableStyle};
+use comfy_table::{Attribute, Cell, Color};
 use serde::Serialize;
 
 use crate::campaign::Results;
-use crate::cli::{Color, Format, Printing};
+use crate::cli::Printing;
 use crate::finding::Finding;
 use crate::human;
 use crate::seed::Seed;
+use crate::sheet::{self, Shape, Sheet};
 use crate::spec::Workload;
 use crate::supervisor::Outcome;
 use crate::tally::{Count, Notes, Tally};
@@ -24,26 +24,7 @@ use crate::tally::{Count, Notes, Tally};
 /// # Errors
 /// Standard output can't be written.
 pub fn print(results: &Results, printing: Printing) -> io::Result<()> {
-    let text = match printing.format {
-        Format::Table => table(results, false, colored(printing.color)),
-        Format::Markdown => table(results, true, false),
-        Format::Json => json(results),
-    };
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()
-}
-
-/// Whether to colour what goes to standard output.
-pub fn colored(color: Color) -> bool {
-    match color {
-        Color::Always => true,
-        Color::Never => false,
-        Color::Auto => {
-            let forbidden = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-            !forbidden && io::stdout().is_terminal()
-        }
-    }
+    sheet::print(printing, |shape, colored| table(results, shape, colored), || json(results))
 }
 
 const HEADER: [&str; 9] = [
@@ -58,36 +39,18 @@ const HEADER: [&str; 9] = [
     "findings",
 ];
 
-/// No line between rows, of which each is one line.
-const PLAIN: TableStyle = UTF8_HORIZONTAL_ONLY.row_separator(LineStyle::none());
-
-fn table(results: &Results, markdown: bool, colored: bool) -> String {
-    let mut table = Table::new();
-    table.load_style(if markdown { ASCII_MARKDOWN } else { PLAIN });
-    if colored {
-        table.enforce_styling();
-    } else {
-        table.force_no_tty();
-    }
-    let bold = |text: &str| match colored {
-        true => Cell::new(text).add_attribute(Attribute::Bold),
-        false => Cell::new(text),
-    };
-    table.set_header(HEADER.map(bold));
+fn table(results: &Results, shape: Shape, colored: bool) -> String {
+    let mut table = Sheet::new(shape, colored, HEADER);
     for outcome in &results.outcomes {
         // A place a line, where lines can be broken.
-        let places = where_found(&outcome.tally).join(if markdown { "; " } else { "\n" });
-        table.add_row(row(outcome, places, colored));
+        let places = where_found(&outcome.tally);
+        let places = places.join(if shape == Shape::Markdown { "; " } else { "\n" });
+        table.row(row(outcome, places, colored));
     }
-    for column in (2..7).chain([8]) {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
+    table.right((2..7).chain([8]));
     let mut text = format!("{table}\n");
     for finding in results.findings() {
-        let (before, after) = if markdown { ("\n```text\n", "\n```\n") } else { ("\n", "\n") };
-        text += &format!("{before}{finding}{after}");
+        text += &shape.block(finding);
     }
     text
 }
@@ -106,7 +69,7 @@ fn row(outcome: &Outcome, places: String, colored: bool) -> Vec<Cell> {
         None => Cell::new("0"),
         Some(finding) => {
             let cell = Cell::new(finding.kind.to_string());
-            if colored { cell.fg(Paint::Red).add_attribute(Attribute::Bold) } else { cell }
+            if colored { cell.fg(Color::Red).add_attribute(Attribute::Bold) } else { cell }
         }
     };
     vec![
@@ -202,9 +165,7 @@ fn json(results: &Results) -> String {
             .collect(),
         failures: &results.failures,
     };
-    let mut text = serde_json::to_string_pretty(&report).expect("all keys are strings");
-    text.push('\n');
-    text
+    sheet::json(&report)
 }
 
 impl<'a> Run<'a> {

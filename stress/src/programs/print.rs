@@ -3,35 +3,25 @@
 //! JSON: one object with `format` "drystone-programs-report" and `version` 1; what is added later leaves the
 //! version, what changes its meaning raises it.
 
-use std::io::{self, Write};
+use std::io;
 
-use comfy_table::presets::{ASCII_MARKDOWN, UTF8_HORIZONTAL_ONLY};
-use comfy_table::{
-    Attribute, Cell, CellAlignment, Color as Paint, ContentArrangement, LineStyle, Table,
-};
+use comfy_table::{Cell, Color};
 use serde::Serialize;
 
 use super::account::Account;
 use super::campaign::{Entry, Results, Row};
 use super::judge::Finding;
 use crate::bench::subjects::Contestant;
-use crate::cli::{Format, Printing};
+use crate::cli::Printing;
 use crate::human;
-use crate::report::colored;
+use crate::sheet::{self, Shape, Sheet};
 
 /// Writes the report to standard output.
 ///
 /// # Errors
 /// Standard output can't be written.
 pub fn results(results: &Results, printing: Printing) -> io::Result<()> {
-    let text = match printing.format {
-        Format::Table => table(results, false, colored(printing.color)),
-        Format::Markdown => table(results, true, false),
-        Format::Json => json(results),
-    };
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()
+    sheet::print(printing, |shape, colored| table(results, shape, colored), || json(results))
 }
 
 const HEADER: [&str; 9] = [
@@ -47,22 +37,8 @@ const HEADER: [&str; 9] = [
 ];
 
 /// The table, and under it what was found, what is not here, and what can't be told.
-pub fn table(results: &Results, markdown: bool, colored: bool) -> String {
-    let mut table = Table::new();
-    match markdown {
-        true => table.load_style(ASCII_MARKDOWN),
-        false => table.load_style(UTF8_HORIZONTAL_ONLY.row_separator(LineStyle::none())),
-    };
-    // As wide as it needs to be: a broken row can't be read.
-    table.set_content_arrangement(ContentArrangement::Disabled);
-    table.force_no_tty();
-    if colored {
-        table.enforce_styling();
-    }
-    table.set_header(HEADER.map(|title| match colored {
-        true => Cell::new(title).add_attribute(Attribute::Bold),
-        false => Cell::new(title),
-    }));
+pub fn table(results: &Results, shape: Shape, colored: bool) -> String {
+    let mut table = Sheet::new(shape, colored, HEADER);
     for (row, program) in results.rows.iter().zip(&results.plan.programs) {
         let why = match (&row.missing, &row.failure) {
             (Some(_), _) => Some("not here"),
@@ -74,29 +50,23 @@ pub fn table(results: &Results, markdown: bool, colored: bool) -> String {
             let mut cells = vec![Cell::new(program.name)];
             cells.extend((1..HEADER.len() - 1).map(|_| Cell::new("–")));
             cells.push(Cell::new(why));
-            table.add_row(cells);
+            table.row(cells);
             continue;
         }
         for (entry, subject) in row.entries.iter().zip(&results.plan.subjects) {
             let verdict = match &entry.finding {
                 None if entry.account.processes == 0 => Cell::new("–"),
                 None => Cell::new("same"),
-                Some(finding) if colored => Cell::new(finding.kind.name()).fg(Paint::Red),
-                Some(finding) => Cell::new(finding.kind.name()),
+                Some(finding) => table.paint(finding.kind.name(), Color::Red),
             };
             let mut cells = vec![Cell::new(program.name), Cell::new(&subject.name)];
             cells.extend(figures(entry, results.floor).map(Cell::new));
             cells.push(verdict);
-            table.add_row(cells);
+            table.row(cells);
         }
     }
-    for column in 2..8 {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
-    format!("{}\n{}", lines.join("\n"), notes(results, markdown))
+    table.right(2..8);
+    format!("{}\n{}", table.trimmed(), notes(results, shape))
 }
 
 /// Calls, processes, time and peak.
@@ -119,7 +89,7 @@ fn kib(kib: f64) -> String {
     human::bytes((kib * 1024.0) as u64)
 }
 
-fn notes(results: &Results, markdown: bool) -> String {
+fn notes(results: &Results, shape: Shape) -> String {
     let mut lines: Vec<String> = results
         .findings()
         .map(|(program, subject, finding)| format!("{subject} in {program}: {}", finding.detail))
@@ -128,10 +98,9 @@ fn notes(results: &Results, markdown: bool) -> String {
         let why = row.missing.as_ref().or(row.failure.as_ref());
         lines.extend(why.map(|why| format!("{}: {why}", program.name)));
     }
-    match (lines.is_empty(), markdown) {
-        (true, _) => String::new(),
-        (_, true) => format!("\n```text\n{}\n```\n", lines.join("\n")),
-        (_, false) => format!("\n{}\n", lines.join("\n")),
+    match lines.is_empty() {
+        true => String::new(),
+        false => shape.block(lines.join("\n")),
     }
 }
 
@@ -219,5 +188,5 @@ fn json(results: &Results) -> String {
         subjects: &results.plan.subjects,
         programs: programs.collect(),
     };
-    serde_json::to_string_pretty(&report).expect("all keys are strings") + "\n"
+    sheet::json(&report)
 }

@@ -1,19 +1,17 @@
 //! `cargo stress refuse` from its arguments to its exit code.
 
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use comfy_table::presets::{ASCII_MARKDOWN, UTF8_HORIZONTAL_ONLY};
-use comfy_table::{CellAlignment, Table};
 use indicatif::ProgressBar;
 use serde::Serialize;
 
 use super::{By, Refused, calls, run};
-use crate::cli::{self, Format};
+use crate::cli::{self, Format, Printing};
 use crate::duration;
 use crate::entry;
 use crate::exit;
@@ -25,6 +23,7 @@ use crate::notify;
 use crate::plan::Plan;
 use crate::progress;
 use crate::seed::Seed;
+use crate::sheet::{self, Shape, Sheet};
 use crate::spec::{Length, Spec, Workload};
 use crate::stop::{self, Stop};
 use crate::subject::Subject;
@@ -293,18 +292,12 @@ struct Report<'a> {
 }
 
 fn print(rows: &[Row], seed: Seed, format: Format) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    if format == Format::Json {
-        let report = Report { format: "drystone-stress-refuse", version: 1, seed, subjects: rows };
-        serde_json::to_writer_pretty(&mut out, &report)?;
-        writeln!(out)?;
-        return out.flush();
-    }
-    let markdown = format == Format::Markdown;
-    let mut table = Table::new();
-    table.load_style(if markdown { ASCII_MARKDOWN } else { UTF8_HORIZONTAL_ONLY });
-    table.force_no_tty();
-    table.set_header([
+    let report = Report { format: "drystone-stress-refuse", version: 1, seed, subjects: rows };
+    sheet::print(Printing::plain(format), |shape, _| table(rows, shape), || sheet::json(&report))
+}
+
+fn table(rows: &[Row], shape: Shape) -> String {
+    let columns = [
         "subject",
         "refused by",
         "calls in turn",
@@ -313,10 +306,11 @@ fn print(rows: &[Row], seed: Seed, format: Format) -> io::Result<()> {
         "nulls",
         "nulls in little space",
         "findings",
-    ]);
+    ];
+    let mut table = Sheet::lined(shape, columns);
     for row in rows {
         let in_turn = human::count(row.in_turn) + if row.all { "" } else { ", not all" };
-        table.add_row([
+        table.row([
             row.subject.clone(),
             row.by.to_owned(),
             in_turn,
@@ -327,15 +321,10 @@ fn print(rows: &[Row], seed: Seed, format: Format) -> io::Result<()> {
             row.findings.len().to_string(),
         ]);
     }
-    for column in 2..8 {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    writeln!(out, "{table}")?;
+    table.right(2..8);
+    let mut text = format!("{table}\n");
     for finding in rows.iter().flat_map(|row| &row.findings) {
-        let (before, after) = if markdown { ("\n```text\n", "\n```\n") } else { ("\n", "\n") };
-        write!(out, "{before}{finding}{after}")?;
+        text += &shape.block(finding);
     }
-    out.flush()
+    text
 }

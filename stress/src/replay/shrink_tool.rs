@@ -4,21 +4,19 @@ use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
-use comfy_table::presets::{ASCII_MARKDOWN, UTF8_HORIZONTAL_ONLY};
-use comfy_table::{CellAlignment, Table};
 use indicatif::ProgressBar;
 use serde::Serialize;
 
 use super::shrink::{Shrunk, shrink};
 use super::tool::{bar, tell_of_a_change};
 use super::{Attempts, attempt};
-use crate::cli::Format;
+use crate::cli::{Format, Printing};
 use crate::duration;
 use crate::entry;
 use crate::exit;
@@ -27,6 +25,7 @@ use crate::findings::{self, Record};
 use crate::human;
 use crate::log::{Call, Entry, Log};
 use crate::script::Script;
+use crate::sheet::{self, Shape, Sheet};
 use crate::spec::Spec;
 use crate::stop::{self, Stop};
 use crate::supervisor::Supervisor;
@@ -259,30 +258,19 @@ impl<'a> Shrinkage<'a> {
 }
 
 fn print(result: &Shrinkage<'_>, script: &Script, format: Format) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    if format == Format::Json {
-        serde_json::to_writer_pretty(&mut out, result)?;
-        writeln!(out)?;
-        return out.flush();
-    }
-    let markdown = format == Format::Markdown;
-    let mut table = Table::new();
-    table.load_style(if markdown { ASCII_MARKDOWN } else { UTF8_HORIZONTAL_ONLY });
-    table.force_no_tty();
-    table.set_header(["", "threads", "calls", "blocks", "bytes asked for"]);
+    let plain = Printing::plain(format);
+    sheet::print(plain, |shape, _| table(result, script, shape), || sheet::json(result))
+}
+
+fn table(result: &Shrinkage<'_>, script: &Script, shape: Shape) -> String {
+    let mut table = Sheet::lined(shape, ["", "threads", "calls", "blocks", "bytes asked for"]);
     for (name, size) in [("found", &result.before), ("shrunk", &result.after)] {
         let Size { threads, calls, blocks, bytes_asked_for } = size;
         let numbers = [*threads as u64, *calls as u64, *blocks as u64, *bytes_asked_for];
-        table.add_row([vec![name.to_owned()], numbers.map(human::count).to_vec()].concat());
+        table.row([vec![name.to_owned()], numbers.map(human::count).to_vec()].concat());
     }
-    for column in 1..5 {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    let (before, after) = if markdown { ("```text\n", "```\n") } else { ("", "") };
-    write!(out, "{table}\n\n{before}{}{after}", listing(script, PRINTED))?;
-    out.flush()
+    table.right(1..5);
+    format!("{table}\n{}", shape.block(listing(script, PRINTED).trim_end()))
 }
 
 fn conclude(shrunk: &Shrunk, output: &Path) {

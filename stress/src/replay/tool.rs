@@ -1,24 +1,23 @@
 //! `cargo stress replay` from its arguments to its exit code.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use comfy_table::presets::{ASCII_MARKDOWN, UTF8_HORIZONTAL_ONLY};
-use comfy_table::{CellAlignment, Table};
 use indicatif::ProgressBar;
 use serde::Serialize;
 
 use super::{Attempts, Way, attempt};
-use crate::cli::Format;
+use crate::cli::{Format, Printing};
 use crate::entry;
 use crate::exit;
 use crate::finding::Finding;
 use crate::findings::{self, Record};
 use crate::log::Log;
 use crate::progress;
+use crate::sheet::{self, Shape, Sheet};
 use crate::stop::{self, Stop};
 use crate::supervisor::Supervisor;
 use crate::version::Version;
@@ -159,31 +158,18 @@ impl Replayed<'_> {
 }
 
 fn print(replayed: &Replayed<'_>, format: Format) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    if format == Format::Json {
-        serde_json::to_writer_pretty(&mut out, replayed)?;
-        writeln!(out)?;
-        return out.flush();
-    }
-    let mut table = Table::new();
-    let markdown = format == Format::Markdown;
-    table.load_style(if markdown { ASCII_MARKDOWN } else { UTF8_HORIZONTAL_ONLY });
-    table.force_no_tty();
-    table.set_header(["replayed", "tries", "came again", "something else"]);
+    let plain = Printing::plain(format);
+    sheet::print(plain, |shape, _| table(replayed, shape), || sheet::json(replayed))
+}
+
+fn table(replayed: &Replayed<'_>, shape: Shape) -> String {
+    let mut table = Sheet::lined(shape, ["replayed", "tries", "came again", "something else"]);
     for Attempts { way, tries, again, other, .. } in &replayed.attempts {
-        table.add_row([name(*way), &tries.to_string(), &again.to_string(), &other.to_string()]);
+        table.row([name(*way), &tries.to_string(), &again.to_string(), &other.to_string()]);
     }
-    for column in 1..4 {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    writeln!(out, "{table}")?;
-    if let Some(finding) = replayed.last() {
-        let (before, after) = if markdown { ("\n```text\n", "\n```\n") } else { ("\n", "\n") };
-        write!(out, "{before}{finding}{after}")?;
-    }
-    out.flush()
+    table.right(1..4);
+    let finding = replayed.last().map(|finding| shape.block(finding));
+    format!("{table}\n{}", finding.unwrap_or_default())
 }
 
 fn conclude(replayed: &Replayed<'_>) {

@@ -11,6 +11,7 @@ use super::super::launch::Failure;
 use super::super::statistics::median;
 use super::super::subjects::Contestant;
 use crate::seed::Seed;
+use crate::sheet::json;
 
 #[derive(Serialize)]
 struct Report<'a> {
@@ -73,7 +74,7 @@ pub fn results(results: &Results, bounds: &[Bound]) -> String {
             twin: cell(0, &figures.twin),
         }
     });
-    text(&Report {
+    json(&Report {
         format: "drystone-bench-report",
         version: 1,
         seed: plan.seed,
@@ -113,9 +114,5 @@ struct Counts<'a> {
 
 /// What was counted.
 pub fn counts(counts: &[Count]) -> String {
-    text(&Counts { format: "drystone-instructions-report", version: 1, bound: BOUND, counts })
-}
-
-fn text(report: &impl Serialize) -> String {
-    serde_json::to_string_pretty(report).expect("all keys are strings") + "\n"
+    json(&Counts { format: "drystone-instructions-report", version: 1, bound: BOUND, counts })
 }

@@ -1,7 +1,6 @@
 //! Tables: time, peak, faults, scaling, bounds.
 
-use comfy_table::presets::{ASCII_MARKDOWN, UTF8_HORIZONTAL_ONLY};
-use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, LineStyle, Table};
+use comfy_table::{Cell, Color};
 
 use super::super::bounds::{Bound, SMALLEST_PEAK, Verdict, WIDEST_SPREAD, in_the_means};
 use super::super::campaign::{Results, RowResults};
@@ -9,15 +8,7 @@ use super::super::instructions::{BOUND, Count};
 use super::super::statistics::geometric_mean;
 use super::super::suite::{Kind, Row};
 use crate::human;
-
-/// For a terminal, or for a pull request.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Shape {
-    /// With lines, and colours if wanted.
-    Table,
-    /// In Markdown.
-    Markdown,
-}
+use crate::sheet::{Shape, Sheet};
 
 /// Everything that was measured, and the bounds.
 pub fn results(results: &Results, bounds: &[Bound], shape: Shape, colored: bool) -> String {
@@ -33,14 +24,14 @@ pub fn results(results: &Results, bounds: &[Bound], shape: Shape, colored: bool)
 
 /// What the subjects execute.
 pub fn counts(counts: &[Count], shape: Shape, colored: bool) -> String {
-    let mut table = Sheet::new(shape, colored, &["subject", "version", "instructions"]);
+    let mut table = of_figures(shape, colored, &["subject", "version", "instructions"]);
     for (place, count) in counts.iter().enumerate() {
         let figure = match (count.instructions, &count.failure) {
             (Some(instructions), _) if place == 0 && instructions > BOUND => {
-                table.red(format!("{instructions:.1}, above {BOUND}"))
+                table.paint(format!("{instructions:.1}, above {BOUND}"), Color::Red)
             }
             (Some(instructions), _) => Cell::new(format!("{instructions:.1}")),
-            (None, Some(failure)) => table.red(failure.short.clone()),
+            (None, Some(failure)) => table.paint(&failure.short, Color::Red),
             (None, None) => Cell::new("–"),
         };
         table.row([Cell::new(&count.subject.name), Cell::new(&count.subject.version), figure]);
@@ -67,7 +58,7 @@ type Figure = fn(&RowResults, usize) -> Option<f64>;
 
 impl Page<'_> {
     fn sheet(&self, columns: &[&str]) -> Sheet {
-        Sheet::new(self.shape, self.colored, columns)
+        of_figures(self.shape, self.colored, columns)
     }
 
     fn names(&self) -> impl Iterator<Item = &str> {
@@ -81,7 +72,7 @@ impl Page<'_> {
     }
 
     fn subjects(&self) -> String {
-        let mut table = self.sheet(&["subject", "version", "library"]);
+        let mut table = Sheet::new(self.shape, self.colored, ["subject", "version", "library"]);
         for subject in &self.results.plan.subjects {
             let library = match &subject.library {
                 Some(library) => library.display().to_string(),
@@ -89,7 +80,6 @@ impl Page<'_> {
             };
             table.row([&subject.name, &subject.version, &library].map(Cell::new));
         }
-        table.left();
         table.under("Subjects")
     }
 
@@ -157,7 +147,7 @@ impl Page<'_> {
             for subject in 0..self.results.plan.subjects.len() {
                 cells.push(match results.faults(subject) {
                     Some(faults) => Cell::new(whole(faults)),
-                    None => table.missing(results, subject),
+                    None => missing(&table, results, subject),
                 });
             }
             table.row(cells);
@@ -181,7 +171,7 @@ impl Page<'_> {
             let mut cells = vec![Cell::new(&row.name), Cell::new(note(results))];
             for subject in 0..self.results.plan.subjects.len() {
                 let Some(value) = figure(results, subject) else {
-                    cells.push(table.missing(results, subject));
+                    cells.push(missing(&table, results, subject));
                     continue;
                 };
                 let base = figure(results, against).filter(|_| subject != against);
@@ -219,7 +209,7 @@ impl Page<'_> {
             let mut cells = vec![Cell::new(name)];
             cells.extend(figures.map(|figure| match figure {
                 Some(figure) => Cell::new(format!("{figure:.2}")),
-                None => table.missing(row, subject),
+                None => missing(&table, row, subject),
             }));
             table.row(cells);
         }
@@ -229,12 +219,15 @@ impl Page<'_> {
     }
 
     fn bounds(&self, bounds: &[Bound]) -> String {
-        let mut table = self.sheet(&["measure", "bound", "seen", "verdict"]);
+        let mut table =
+            Sheet::new(self.shape, self.colored, ["measure", "bound", "seen", "verdict"]);
         for bound in bounds {
             let seen = bound.seen.map_or("–".to_owned(), |seen| format!("{seen:.2}"));
             let verdict = match &bound.verdict {
-                Verdict::Met => table.paint("met".to_owned(), Color::Green),
-                Verdict::Missed { by } => table.red(format!("missed by {:.1} %", 100.0 * by)),
+                Verdict::Met => table.paint("met", Color::Green),
+                Verdict::Missed { by } => {
+                    table.paint(format!("missed by {:.1} %", 100.0 * by), Color::Red)
+                }
                 Verdict::CannotTell { why } => Cell::new(format!("cannot tell: {why}")),
             };
             table.row([
@@ -244,7 +237,6 @@ impl Page<'_> {
                 verdict,
             ]);
         }
-        table.left();
         let ours = self.names().next().unwrap_or_default();
         table.under(&format!("Bounds, judged for {ours}"))
     }
@@ -262,77 +254,18 @@ impl Page<'_> {
     }
 }
 
-/// A table under way.
-struct Sheet {
-    table: Table,
-    shape: Shape,
-    colored: bool,
+/// A table of figures behind names.
+fn of_figures(shape: Shape, colored: bool, columns: &[&str]) -> Sheet {
+    let mut sheet = Sheet::new(shape, colored, columns.iter().copied());
+    sheet.right(1..columns.len());
+    sheet
 }
 
-impl Sheet {
-    fn new(shape: Shape, colored: bool, columns: &[&str]) -> Self {
-        let mut table = Table::new();
-        table.load_style(match shape {
-            Shape::Table => UTF8_HORIZONTAL_ONLY.row_separator(LineStyle::none()),
-            Shape::Markdown => ASCII_MARKDOWN,
-        });
-        // As wide as it needs to be: a broken row can't be read.
-        table.set_content_arrangement(ContentArrangement::Disabled);
-        // Whether to colour has been decided.
-        table.force_no_tty();
-        if colored {
-            table.enforce_styling();
-        }
-        let mut sheet = Self { table, shape, colored };
-        let header: Vec<Cell> =
-            columns.iter().map(|column| sheet.bold((*column).to_owned())).collect();
-        sheet.table.set_header(header);
-        for column in sheet.table.column_iter_mut().skip(1) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-        sheet
-    }
-
-    fn row(&mut self, cells: impl IntoIterator<Item = Cell>) {
-        self.table.add_row(cells);
-    }
-
-    /// All columns hold words.
-    fn left(&mut self) {
-        for column in self.table.column_iter_mut() {
-            column.set_cell_alignment(CellAlignment::Left);
-        }
-    }
-
-    fn bold(&self, text: String) -> Cell {
-        let cell = Cell::new(text);
-        if self.colored { cell.add_attribute(Attribute::Bold) } else { cell }
-    }
-
-    fn paint(&self, text: String, color: Color) -> Cell {
-        let cell = Cell::new(text);
-        if self.colored { cell.fg(color) } else { cell }
-    }
-
-    fn red(&self, text: String) -> Cell {
-        self.paint(text, Color::Red)
-    }
-
-    /// What stands where a subject has no figure.
-    fn missing(&self, row: &RowResults, subject: usize) -> Cell {
-        match &row.entries[subject].failure {
-            Some(failure) => self.red(failure.short.clone()),
-            None => Cell::new("–"),
-        }
-    }
-
-    /// The table under a heading, with an empty line after it.
-    fn under(&self, heading: &str) -> String {
-        let hashes = if self.shape == Shape::Markdown { "### " } else { "" };
-        let gap = if self.shape == Shape::Markdown { "\n" } else { "" };
-        let lines: Vec<String> =
-            self.table.lines().map(|line| line.trim_end().to_owned()).collect();
-        format!("{hashes}{heading}\n{gap}{}\n\n", lines.join("\n"))
+/// What stands where a subject has no figure.
+fn missing(sheet: &Sheet, row: &RowResults, subject: usize) -> Cell {
+    match &row.entries[subject].failure {
+        Some(failure) => sheet.paint(&failure.short, Color::Red),
+        None => Cell::new("–"),
     }
 }
 

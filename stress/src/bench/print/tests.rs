@@ -11,7 +11,8 @@ use super::super::instructions::Count;
 use super::super::launch::Failure;
 use super::super::subjects::Contestant;
 use super::json;
-use super::table::{self, Shape};
+use super::table;
+use crate::sheet::Shape;
 
 /// A bound of every verdict, a failure, a row that is not judged.
 fn everything() -> (Results, Vec<Bound>) {

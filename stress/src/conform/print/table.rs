@@ -1,22 +1,13 @@
 //! Tables: subjects, semantics, behaviour, misuse, what went wrong.
 
-use comfy_table::presets::{ASCII_MARKDOWN, UTF8_HORIZONTAL_ONLY};
-use comfy_table::{Attribute, Cell, Color, ContentArrangement, LineStyle, Table};
+use comfy_table::{Cell, Color};
 
 use super::super::campaign::{Results, Scored};
 use super::super::misuse::mistakes::Mistake;
 use super::super::misuse::score::End;
 use super::super::outcome::{Outcome, Verdict};
-use super::super::rows::{Check, size_name};
-
-/// For a terminal, or for a pull request.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Shape {
-    /// With lines, and colours if wanted.
-    Table,
-    /// In Markdown.
-    Markdown,
-}
+use super::super::rows::{Check, Row, size_name};
+use crate::sheet::{Shape, Sheet};
 
 /// Everything that was found out.
 pub fn results(results: &Results, shape: Shape, colored: bool) -> String {
@@ -52,9 +43,9 @@ impl Page<'_> {
             };
             let env: Vec<String> =
                 subject.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
-            table.add_row([&subject.name, &subject.version, &library, &env.join(" ")]);
+            table.row([&subject.name, &subject.version, &library, &env.join(" ")]);
         }
-        self.under("Subjects", &table)
+        table.under("Subjects")
     }
 
     /// The rows that are judged, each with its source, and how many passed.
@@ -71,16 +62,15 @@ impl Page<'_> {
             for (passed, outcome) in passed.iter_mut().zip(outcomes) {
                 *passed += usize::from(*outcome == Outcome::Said(Verdict::Pass));
             }
-            let cells = outcomes.iter().map(|outcome| self.cell(outcome));
-            let cells = [Cell::new(row.name)].into_iter().chain(cells);
-            table.add_row(cells.chain([Cell::new(row.source)]));
+            let cells = cells(&table, row, outcomes);
+            table.row(cells.into_iter().chain([Cell::new(row.source)]));
         }
         if judged == 0 {
             return String::new();
         }
         let passed = passed.iter().map(|passed| Cell::new(format!("{passed} of {judged}")));
-        table.add_row([Cell::new("passed")].into_iter().chain(passed));
-        self.under("Semantics", &table)
+        table.row([Cell::new("passed")].into_iter().chain(passed));
+        table.under("Semantics")
     }
 
     /// The rows in which the sources leave the choice.
@@ -89,22 +79,12 @@ impl Page<'_> {
         let rows = self.results.plan.rows.iter().zip(&self.results.rows);
         let recorded = rows.filter(|(row, _)| matches!(row.check, Check::Recorded(_)));
         for (row, outcomes) in recorded {
-            let cells = outcomes.iter().map(|outcome| self.cell(outcome));
-            table.add_row([Cell::new(row.name)].into_iter().chain(cells));
+            table.row(cells(&table, row, outcomes));
         }
         if table.is_empty() {
             return String::new();
         }
-        self.under("Behaviour that the standards leave open: recorded, not judged", &table)
-    }
-
-    fn cell(&self, outcome: &Outcome) -> Cell {
-        let color = match outcome {
-            outcome if outcome.is_wrong() => Some(Color::Red),
-            Outcome::Said(Verdict::Pass) => Some(Color::Green),
-            _ => None,
-        };
-        self.painted(outcome.word(), color)
+        table.under("Behaviour that the standards leave open: recorded, not judged")
     }
 
     /// Each subject's score: mistakes times sizes by how they ended.
@@ -126,11 +106,11 @@ impl Page<'_> {
             let mut cells = vec![name.to_owned()];
             cells.extend(counts.map(|count| count.to_string()));
             cells.extend([made.to_string(), format!("{well} of {}", twins.len())]);
-            table.add_row(cells);
+            table.row(cells);
         }
         match self.results.mistakes.is_empty() {
             true => String::new(),
-            false => self.under("Misuse, rows by how they ended", &table),
+            false => table.under("Misuse, rows by how they ended"),
         }
     }
 
@@ -163,16 +143,16 @@ impl Page<'_> {
                         End::TwoOwners => Some(Color::Red),
                         _ => None,
                     };
-                    cells.push(self.painted(sizes(&[end]), color));
+                    cells.push(table.paint(sizes(&[end]), color));
                 }
                 cells.push(Cell::new(sizes(&[End::NotMade, End::NotOffered])));
-                table.add_row(cells);
+                table.row(cells);
             }
         }
         if table.is_empty() {
             return String::new();
         }
-        self.under("Misuse, sizes by how it ended", &table)
+        table.under("Misuse, sizes by how it ended")
     }
 
     fn findings(&self) -> String {
@@ -192,41 +172,22 @@ impl Page<'_> {
         text
     }
 
-    fn table<'a>(&self, columns: impl IntoIterator<Item = &'a str>) -> Table {
-        let mut table = Table::new();
-        table.load_style(match self.shape {
-            Shape::Table => UTF8_HORIZONTAL_ONLY.row_separator(LineStyle::none()),
-            Shape::Markdown => ASCII_MARKDOWN,
-        });
-        // As wide as it needs to be: a broken row can't be read.
-        table.set_content_arrangement(ContentArrangement::Disabled);
-        // Whether to colour has been decided.
-        table.force_no_tty();
-        if self.colored {
-            table.enforce_styling();
-        }
-        let bold = |column: &str| match self.colored {
-            true => Cell::new(column).add_attribute(Attribute::Bold),
-            false => Cell::new(column),
-        };
-        table.set_header(columns.into_iter().map(bold));
-        table
+    fn table<'a>(&self, columns: impl IntoIterator<Item = &'a str>) -> Sheet {
+        Sheet::new(self.shape, self.colored, columns)
     }
+}
 
-    fn painted(&self, text: String, color: Option<Color>) -> Cell {
-        match color.filter(|_| self.colored) {
-            Some(color) => Cell::new(text).fg(color),
-            None => Cell::new(text),
-        }
-    }
+fn cell(table: &Sheet, outcome: &Outcome) -> Cell {
+    let color = match outcome {
+        outcome if outcome.is_wrong() => Some(Color::Red),
+        Outcome::Said(Verdict::Pass) => Some(Color::Green),
+        _ => None,
+    };
+    table.paint(outcome.word(), color)
+}
 
-    /// The table under a heading, with an empty line after it.
-    fn under(&self, heading: &str, table: &Table) -> String {
-        let (hashes, gap) = match self.shape {
-            Shape::Table => ("", ""),
-            Shape::Markdown => ("### ", "\n"),
-        };
-        let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
-        format!("{hashes}{heading}\n{gap}{}\n\n", lines.join("\n"))
-    }
+/// A row's name, and what came of it with each subject.
+fn cells(table: &Sheet, row: &Row, outcomes: &[Outcome]) -> Vec<Cell> {
+    let outcomes = outcomes.iter().map(|outcome| cell(table, outcome));
+    [Cell::new(row.name)].into_iter().chain(outcomes).collect()
 }
