@@ -29,9 +29,9 @@ macro_rules! workloads {
         $(#[$doc:meta])*
         $variant:ident = $name:literal,
             about $about:literal,
-            after $source:literal,
+            after $source:expr,
             weight $weight:literal,
-            { $($parameter:literal = $default:expr, $least:expr => $most:expr, $what:literal;)* }
+            { $($parameter:literal = $default:expr, $least:expr => $most:expr, $what:expr;)* }
     )*) => {
         /// A workload.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -76,6 +76,9 @@ const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
+const ROUNDED: &str = "largest size in bytes, rounded down to a power of two";
+const SMARTHEAP: &str = "in the manner of the SmartHeap benchmark of MicroQuill";
+
 workloads! {
     /// A randomized mix of all operations.
     Mixed = "mixed",
@@ -107,7 +110,7 @@ workloads! {
         {
             "producers" = 0, 0 => 512, "threads that allocate; 0: half of them";
             "batch" = 0, 0 => 4096, "blocks handed over at once; 0: 1 to 256, by the seed";
-            "largest" = KIB, 1 => 64 * MIB, "largest size in bytes, rounded down to a power of two";
+            "largest" = KIB, 1 => 64 * MIB, ROUNDED;
         }
     /// Heavy-tailed sizes and lifetimes.
     Pareto = "pareto",
@@ -124,20 +127,20 @@ workloads! {
     /// The youngest dies first.
     Stacks = "stacks",
         about "LIFO in bulk: each thread's blocks are a stack that grows and shrinks to random depths",
-        after "in the manner of the SmartHeap benchmark of MicroQuill",
+        after SMARTHEAP,
         weight 1,
         {
             "depth" = 4096, 1 => MIB, "blocks of a thread at most";
-            "largest" = KIB, 1 => 64 * MIB, "largest size in bytes, rounded down to a power of two";
+            "largest" = KIB, 1 => 64 * MIB, ROUNDED;
         }
     /// The oldest dies first.
     Queues = "queues",
         about "FIFO in bulk: batches freed in order, in reverse, or one for one while new blocks come",
-        after "in the manner of the SmartHeap benchmark of MicroQuill",
+        after SMARTHEAP,
         weight 1,
         {
             "length" = 4096, 1 => MIB, "blocks of a thread at most";
-            "largest" = KIB, 1 => 64 * MIB, "largest size in bytes, rounded down to a power of two";
+            "largest" = KIB, 1 => 64 * MIB, ROUNDED;
         }
     /// Threads that write to what may be one cache line.
     FalseSharing = "false-sharing",
@@ -166,7 +169,7 @@ workloads! {
         weight 1,
         {
             "live" = 8 * MIB, KIB => 4 * GIB, "bytes that a thread holds at the peak";
-            "largest" = 64 * KIB, 256 => 64 * MIB, "largest size in bytes, rounded down to a power of two";
+            "largest" = 64 * KIB, 256 => 64 * MIB, ROUNDED;
         }
     /// The sizes move under a constant live set.
     ShiftingSizes = "shifting-sizes",
@@ -175,7 +178,7 @@ workloads! {
         weight 1,
         {
             "live" = 8 * MIB, KIB => 4 * GIB, "bytes that a thread holds";
-            "largest" = 64 * KIB, 256 => 64 * MIB, "largest size in bytes, rounded down to a power of two";
+            "largest" = 64 * KIB, 256 => 64 * MIB, ROUNDED;
             "period" = 20_000, 1 => GIB, "operations after which the sizes move on by an octave";
         }
     /// Mappings.
@@ -197,7 +200,7 @@ workloads! {
             "threads" = 250, 1 => MIB, "short-lived threads, one after the other, for each worker and episode";
             "blocks" = 32, 1 => MIB, "blocks that each makes";
             "left" = 50, 0 => 100, "percent of them that it leaves behind";
-            "largest" = 4 * KIB, 1 => 64 * MIB, "largest size in bytes, rounded down to a power of two";
+            "largest" = 4 * KIB, 1 => 64 * MIB, ROUNDED;
         }
     /// Double frees under contention.
     Duel = "duel",

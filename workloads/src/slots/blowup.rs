@@ -34,7 +34,7 @@ impl Sawtooth {
             rng,
             table: Table::new(SLOTS),
             live: setting("live") as usize,
-            octaves: (setting("largest").ilog2().saturating_sub(LEAST + 3)).max(1),
+            octaves: octaves(setting("largest")),
             falling: false,
             from: LEAST,
         }
@@ -67,6 +67,11 @@ impl Stream for Sawtooth {
     }
 }
 
+/// Octaves that a [`window`] of sizes may begin at, where the largest size is `largest` bytes.
+fn octaves(largest: u64) -> u32 {
+    largest.ilog2().saturating_sub(LEAST + 3).max(1)
+}
+
 /// The stream of the workload `shifting-sizes`: at a constant live set each block that goes is replaced by one of
 /// the sizes that are asked for by now, which move up octave by octave and begin anew.
 pub struct ShiftingSizes {
@@ -87,7 +92,7 @@ impl ShiftingSizes {
             rng,
             table: Table::new(SLOTS),
             live: setting("live") as usize,
-            octaves: (setting("largest").ilog2().saturating_sub(LEAST + 3)).max(1),
+            octaves: octaves(setting("largest")),
             period: setting("period"),
             operations: 0,
         }
