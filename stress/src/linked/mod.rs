@@ -63,48 +63,56 @@ pub trait Linked: Sync {
     unsafe fn fork_child(&self) {}
 }
 
+/// The methods of [`Linked`], those for fork apart, by the type's own of the same names.
+macro_rules! own_methods {
+    () => {
+        fn malloc(&self, size: usize) -> *mut u8 {
+            Self::malloc(self, size)
+        }
+
+        fn calloc(&self, count: usize, size: usize) -> *mut u8 {
+            Self::calloc(self, count, size)
+        }
+
+        fn malloc_aligned(&self, size: usize, alignment: usize) -> *mut u8 {
+            Self::malloc_aligned(self, size, alignment)
+        }
+
+        unsafe fn try_free(&self, block: *mut u8) -> Result<(), Misuse> {
+            // SAFETY: the caller's.
+            unsafe { Self::try_free(self, block) }
+        }
+
+        unsafe fn try_realloc(&self, block: *mut u8, size: usize) -> Result<*mut u8, Misuse> {
+            // SAFETY: the caller's.
+            unsafe { Self::try_realloc(self, block, size) }
+        }
+
+        fn usable_size(&self, block: *mut u8) -> Result<usize, Misuse> {
+            Self::usable_size(self, block)
+        }
+
+        fn stats(&self) -> Stats {
+            Self::stats(self)
+        }
+
+        fn check(&self) -> Result<(), String> {
+            Self::check(self).map_err(|broken| broken.to_string())
+        }
+
+        fn sweep(&self) -> usize {
+            Self::sweep(self, |_| {})
+        }
+
+        fn trim(&self) -> usize {
+            Self::trim(self)
+        }
+    };
+}
+use own_methods;
+
 impl<O: Os + Sync, P: Probe + Sync, L: RawLock + Sync> Linked for ListHeap<O, P, L> {
-    fn malloc(&self, size: usize) -> *mut u8 {
-        ListHeap::malloc(self, size)
-    }
-
-    fn calloc(&self, count: usize, size: usize) -> *mut u8 {
-        ListHeap::calloc(self, count, size)
-    }
-
-    fn malloc_aligned(&self, size: usize, alignment: usize) -> *mut u8 {
-        ListHeap::malloc_aligned(self, size, alignment)
-    }
-
-    unsafe fn try_free(&self, block: *mut u8) -> Result<(), Misuse> {
-        // SAFETY: the caller's.
-        unsafe { ListHeap::try_free(self, block) }
-    }
-
-    unsafe fn try_realloc(&self, block: *mut u8, size: usize) -> Result<*mut u8, Misuse> {
-        // SAFETY: the caller's.
-        unsafe { ListHeap::try_realloc(self, block, size) }
-    }
-
-    fn usable_size(&self, block: *mut u8) -> Result<usize, Misuse> {
-        ListHeap::usable_size(self, block)
-    }
-
-    fn stats(&self) -> Stats {
-        ListHeap::stats(self)
-    }
-
-    fn check(&self) -> Result<(), String> {
-        ListHeap::check(self).map_err(|broken| broken.to_string())
-    }
-
-    fn sweep(&self) -> usize {
-        ListHeap::sweep(self, |_| {})
-    }
-
-    fn trim(&self) -> usize {
-        ListHeap::trim(self)
-    }
+    own_methods!();
 
     fn fork_prepare(&self) {
         ListHeap::fork_prepare(self);

@@ -12,7 +12,7 @@ use drystone::engine::Heap;
 use drystone::policy::{self, Policy};
 use drystone::{Drystone, Engine, FutexLock, Misuse, Os, Probe, RawLock, Stats};
 
-use super::{Linked, Place, target};
+use super::{Linked, Place, own_methods, target};
 use crate::checker::witness::{Watched, Witness};
 use crate::fake_os::Refusable;
 use crate::subject::Subject;
@@ -53,47 +53,7 @@ impl Place for Front {
 }
 
 impl Linked for Drystone {
-    fn malloc(&self, size: usize) -> *mut u8 {
-        Drystone::malloc(self, size)
-    }
-
-    fn calloc(&self, count: usize, size: usize) -> *mut u8 {
-        Drystone::calloc(self, count, size)
-    }
-
-    fn malloc_aligned(&self, size: usize, alignment: usize) -> *mut u8 {
-        Drystone::malloc_aligned(self, size, alignment)
-    }
-
-    unsafe fn try_free(&self, block: *mut u8) -> Result<(), Misuse> {
-        // SAFETY: the caller's.
-        unsafe { Drystone::try_free(self, block) }
-    }
-
-    unsafe fn try_realloc(&self, block: *mut u8, size: usize) -> Result<*mut u8, Misuse> {
-        // SAFETY: the caller's.
-        unsafe { Drystone::try_realloc(self, block, size) }
-    }
-
-    fn usable_size(&self, block: *mut u8) -> Result<usize, Misuse> {
-        Drystone::usable_size(self, block)
-    }
-
-    fn stats(&self) -> Stats {
-        Drystone::stats(self)
-    }
-
-    fn check(&self) -> Result<(), String> {
-        Drystone::check(self).map_err(|broken| broken.to_string())
-    }
-
-    fn sweep(&self) -> usize {
-        Drystone::sweep(self, |_| {})
-    }
-
-    fn trim(&self) -> usize {
-        Drystone::trim(self)
-    }
+    own_methods!();
 
     // Its first allocation has registered its own handlers with the C library, which every fork calls.
 }
