@@ -139,13 +139,30 @@ fn aligned(
         let sizes = [1, 8, 100, align - align / 2, align, align + 1, 3 * align, 100_000];
         for size in sizes {
             for _ in 0..3 {
-                let mut block = heap.get(way(align), size)?;
-                block.aligned(align, way(align))?;
-                block.fill(blocks.len() as u64);
-                blocks.push(block);
+                add(&mut blocks, heap, way(align), align, size)?;
             }
         }
     }
+    whole(blocks)
+}
+
+/// Adds a block that must begin at a multiple of `align`, and fills it.
+fn add(
+    blocks: &mut Vec<Block>,
+    heap: &'static Heap,
+    way: Way,
+    align: usize,
+    size: usize,
+) -> Checked {
+    let mut block = heap.get(way, size)?;
+    block.aligned(align, way)?;
+    block.fill(blocks.len() as u64);
+    blocks.push(block);
+    Ok(())
+}
+
+/// Each of the blocks holds what it was filled with, and is freed.
+fn whole(blocks: Vec<Block>) -> Checked {
     for (seed, block) in blocks.iter().enumerate() {
         block.holds(seed as u64)?;
     }
@@ -156,16 +173,9 @@ fn aligned(
 fn on_a_page(heap: &'static Heap, way: Way) -> Checked {
     let mut blocks: Vec<Block> = Vec::new();
     for size in [1, 100, 4095, 4096, 4097, 10_000, 1 << 20] {
-        let mut block = heap.get(way, size)?;
-        block.aligned(page(), way)?;
-        block.fill(blocks.len() as u64);
-        blocks.push(block);
+        add(&mut blocks, heap, way, page(), size)?;
     }
-    for (seed, block) in blocks.iter().enumerate() {
-        block.holds(seed as u64)?;
-    }
-    blocks.into_iter().for_each(Block::free);
-    Ok(())
+    whole(blocks)
 }
 
 fn pvalloc(heap: &'static Heap) -> Checked {

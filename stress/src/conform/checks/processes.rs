@@ -108,15 +108,28 @@ impl Legacy {
     }
 }
 
+/// A child that frees what its parent leaves to it and does `then`; its parent's own blocks are sound after.
+fn fork_with_legacy(
+    heap: &'static Heap,
+    child: &str,
+    then: impl FnOnce() -> Result<(), &'static str>,
+) -> Checked {
+    let legacy = Legacy::of(heap)?;
+    fork(child, || {
+        legacy.copy(heap).spend()?;
+        then()
+    })?;
+    legacy.free()
+}
+
+fn fork_and_exercise(heap: &'static Heap, child: &str, round: u64) -> Checked {
+    fork_with_legacy(heap, child, || exercise(heap, round))
+}
+
 fn plain(heap: &'static Heap) -> Checked {
     exercised(heap, 1)?;
     for round in 0..50 {
-        let legacy = Legacy::of(heap)?;
-        fork("a forked child", || {
-            legacy.copy(heap).spend()?;
-            exercise(heap, round)
-        })?;
-        legacy.free()?;
+        fork_and_exercise(heap, "a forked child", round)?;
     }
     Ok(())
 }
@@ -127,12 +140,9 @@ fn generations(heap: &'static Heap) -> Checked {
         if left == 0 {
             return Ok(());
         }
-        let legacy = Legacy::of(heap)?;
-        fork("a child's child", || {
-            legacy.copy(heap).spend()?;
+        fork_with_legacy(heap, "a child's child", || {
             descend(heap, left - 1).map_err(|_| "a child's child failed")
-        })?;
-        legacy.free()
+        })
     }
     for _ in 0..10 {
         descend(heap, 4)?;
@@ -182,12 +192,7 @@ fn while_others_allocate(heap: &'static Heap, forks: u64) -> Checked {
         let forking = thread::scope(|scope| {
             let forking = scope.spawn(|| {
                 for round in 0..forks {
-                    let legacy = Legacy::of(heap)?;
-                    fork("a child forked while others allocate", || {
-                        legacy.copy(heap).spend()?;
-                        exercise(heap, round)
-                    })?;
-                    legacy.free()?;
+                    fork_and_exercise(heap, "a child forked while others allocate", round)?;
                 }
                 Ok::<_, Wrong>(())
             });
