@@ -18,6 +18,7 @@ use crate::job::{Job, Refusal};
 use crate::last_words;
 use crate::log::{self, Call, Log};
 use crate::memory;
+use crate::preloaded::die_with_the_parent;
 use crate::protocol::{self, Message};
 use crate::refuse::refuser::Refuser;
 use crate::refuse::scenario::Scenario;
@@ -44,7 +45,7 @@ static STOP: Stop = Stop::new();
 
 /// Makes the run that `argument` describes, and returns the process's exit code.
 pub fn main(argument: &str, subjects: &[Subject]) -> u8 {
-    die_with_the_supervisor();
+    die_with_the_parent();
     end_at_a_panic();
     let run = Run::open(argument, subjects);
     let run = match run {
@@ -65,12 +66,6 @@ pub fn main(argument: &str, subjects: &[Subject]) -> u8 {
     }
     protocol::send(&Message::Done { tally: run.board.tally(), notes: run.board.notes() });
     exit::FINE
-}
-
-/// A supervisor that is killed leaves nobody behind.
-fn die_with_the_supervisor() {
-    // SAFETY: sets this process's own attribute; the argument is a signal's number.
-    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
 }
 
 /// A worker that panics would leave the others waiting at a gate for ever.

@@ -13,6 +13,7 @@
 //! | [`cli`], [`spec`] | what is asked for; one run of it |
 //! | [`campaign`], [`episode`](mod@episode), [`supervisor`], [`job`] | the runs one after the other; a run's processes one after the other; one child with its deadline; what it is handed |
 //! | [`child`], [`workers`] | one run; what its threads do |
+//! | [`preloaded`] | what children under a preloaded allocator are started with |
 //! | [`checker`] | what must be true, and who disturbs it |
 //! | [`subject`], [`linked`] | allocators under test; those that are linked in |
 //! | [`alarm`], [`finding`], [`last_words`], [`protocol`], [`tally`] | wrong answers and counts, and how they travel |
@@ -56,6 +57,7 @@ pub mod nearest;
 pub mod notify;
 pub mod pattern;
 pub mod plan;
+pub mod preloaded;
 pub mod programs;
 pub mod progress;
 pub mod protocol;

@@ -1,9 +1,8 @@
 //! The supervisor of one run: starts the child, listens, and makes a finding of its death or silence.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
-use std::os::fd::AsRawFd;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -19,6 +18,7 @@ use tempfile::NamedTempFile;
 use crate::finding::{Episode, Finding, Kind};
 use crate::job::Job;
 use crate::last_words::BACKTRACE_FOLLOWS;
+use crate::preloaded;
 use crate::protocol::{self, Message};
 use crate::spec::Spec;
 use crate::stop::Stop;
@@ -102,7 +102,7 @@ impl Supervisor {
     /// # Errors
     /// The OS does not say which binary this is.
     pub fn of_this_binary() -> Result<Self> {
-        let program = std::env::current_exe().context("this program's own path")?;
+        let program = preloaded::this_binary()?;
         Ok(Self { program, patience: Duration::from_secs(60) })
     }
 
@@ -137,22 +137,6 @@ fn plain_copy(path: &Path) -> Result<File> {
     let copy = File::open(named.path()).context(doing)?;
     named.close().context(doing)?;
     Ok(copy)
-}
-
-/// Where the child finds a file that is open here.
-fn path_for_the_child(file: &File) -> PathBuf {
-    PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd()))
-}
-
-/// What is done in the child before its program is loaded: a crash that was asked for leaves no core
-/// file, in whatever process of the run it happens.
-pub(crate) fn without_core_files() -> io::Result<()> {
-    let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: sets this process's own limit, from a valid struct.
-    match unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const none) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
 }
 
 /// How the child came to its end.
@@ -203,28 +187,15 @@ impl<'a> Watch<'a> {
         let trace = spec.trace.as_deref().map(plain_copy).transpose()?;
         let mut handed = job.clone();
         if let Some(copy) = &trace {
-            handed.spec.trace = Some(path_for_the_child(copy));
+            handed.spec.trace = Some(preloaded::path_of(copy));
         }
         let mut command = Command::new(&supervisor.program);
-        command
+        preloaded::prepare(&mut command, spec.library.as_deref())
             .arg(CHILD)
             .arg(serde_json::to_string(&handed).context("the run as JSON")?)
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            // glibc's reports go to the terminal otherwise.
-            .env("LIBC_FATAL_STDERR_", "1")
-            .env_remove("LD_PRELOAD")
             // What is judged of our own library is its default, to end the process.
-            .env_remove("DRYSTONE_ON_MISUSE")
-            // Ctrl-C at the terminal goes to the whole group; the child is to be asked instead.
-            .process_group(0);
-        if let Some(library) = &spec.library {
-            command.env("LD_PRELOAD", library);
-        }
-        // SAFETY: the function calls setrlimit only, which is async-signal-safe on Linux, and allocates
-        // nothing.
-        unsafe { command.pre_exec(without_core_files) };
+            .env_remove("DRYSTONE_ON_MISUSE");
         let mut child = command
             .spawn()
             .with_context(|| format!("starting {}", supervisor.program.display()))?;
@@ -351,10 +322,7 @@ impl<'a> Watch<'a> {
             (true, false) => "",
             (true, true) => " while it exited",
         };
-        let said = match last_words.trim() {
-            "" => "it printed nothing".to_owned(),
-            words => format!("it printed: {words}"),
-        };
+        let said = preloaded::said(&last_words);
         let seen = format!("{how}{when}; {said}; {}", workers(&self.heard.doing));
         let expected = "the process to live to its end";
         let finding = self.heard.finding(self.spec, elapsed, Kind::Crash, expected, seen);

@@ -14,9 +14,10 @@ use drystone_workloads::trace::{Script, Trace};
 
 use super::child::{Job, Sample, Task};
 use super::cli::Plan;
-use super::launch::{Failure, Launcher, Outcome, path_for_a_child};
+use super::launch::{Failure, Launcher, Outcome};
 use super::statistics::{median, spread};
 use super::suite::Row;
+use crate::preloaded::path_of;
 use crate::stop::Stop;
 
 /// What was measured.
@@ -155,7 +156,7 @@ pub fn run(
     'rounds: for round in 0..plan.rounds {
         for row in Order::Random.indices(splitmix(&mut seed), plan.rows.len()) {
             let row = row as usize;
-            let script = scripts[row].as_ref().map(path_for_a_child);
+            let script = scripts[row].as_ref().map(path_of);
             for turn in turns(plan.subjects.len(), splitmix(&mut seed)) {
                 progress(&plan.rows[row].name, name(&plan, turn));
                 let made =

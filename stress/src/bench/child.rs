@@ -21,6 +21,7 @@ use super::usage::Usage;
 use super::work::scaling::{self, Gains};
 use super::work::{self, Clock, Work};
 use crate::exit;
+use crate::preloaded::die_with_the_parent;
 use crate::subject;
 
 /// The first argument that makes the binary such a child; the second is the [`Job`].
@@ -212,12 +213,6 @@ fn file_of(address: *mut c_void) -> Result<PathBuf, String> {
     let file = unsafe { CStr::from_ptr(info.assume_init().dli_fname) };
     let path = PathBuf::from(OsStr::from_bytes(file.to_bytes()));
     Ok(path.canonicalize().unwrap_or(path))
-}
-
-/// A parent that is killed leaves nobody behind.
-fn die_with_the_parent() {
-    // SAFETY: sets this process's own attribute; the argument is a signal's number.
-    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
 }
 
 /// A worker that panics would leave the others waiting for ever.

@@ -1,12 +1,9 @@
 //! One child: started with its subject preloaded, waited for until a deadline, its answer read.
 
-use std::fs::File;
-use std::io::Read;
-use std::os::fd::AsRawFd;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -14,8 +11,9 @@ use serde::Serialize;
 
 use super::child::{Answer, CHILD, Job, Sample, answer};
 use crate::exit;
+use crate::preloaded::{self, Reader, tail};
 use crate::stop::Stop;
-use crate::supervisor::{signal_name, without_core_files};
+use crate::supervisor::signal_name;
 
 /// What came of a child.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,8 +56,7 @@ impl Launcher {
     /// # Errors
     /// The OS does not say which binary this is.
     pub fn of_this_binary(deadline: Duration) -> Result<Self> {
-        let program = std::env::current_exe().context("this program's own path")?;
-        Ok(Self { program, deadline })
+        Ok(Self { program: preloaded::this_binary()?, deadline })
     }
 
     /// Runs one child to its end, its deadline, or `stop`.
@@ -76,8 +73,8 @@ impl Launcher {
     /// As [`Launcher::run`].
     pub fn run_under(&self, wrapper: &[String], job: &Job, stop: &Stop) -> Result<Outcome> {
         let mut child = self.start(wrapper, job)?;
-        let output = collect(child.stdout.take().context("the child's output")?);
-        let errors = collect(child.stderr.take().context("the child's errors")?);
+        let output = Reader::of(child.stdout.take().context("the child's output")?);
+        let errors = Reader::of(child.stderr.take().context("the child's errors")?);
         let Some(status) = self.wait(&mut child, stop)? else {
             child.kill().context("killing a child")?;
             child.wait().context("waiting for a child that was killed")?;
@@ -87,7 +84,7 @@ impl Launcher {
             let detail = format!("not done after {} s", self.deadline.as_secs());
             return Ok(Outcome::Failed(Failure { short: "hang".to_owned(), detail }));
         };
-        let (output, errors) = (joined(output), joined(errors));
+        let (output, errors) = (output.all(), errors.all());
         Ok(match answer(&output) {
             Some(Answer::Done(sample)) if status.success() => {
                 match wrongly_served(job, &sample.served_by) {
@@ -109,23 +106,12 @@ impl Launcher {
                 command
             }
         };
-        command
+        preloaded::prepare(&mut command, job.library.as_deref())
             .arg(CHILD)
             .arg(serde_json::to_string(job).context("the measurement as JSON")?)
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .env("LIBC_FATAL_STDERR_", "1")
             // What is told of a panic is its message.
-            .env("RUST_BACKTRACE", "0")
-            .env_remove("LD_PRELOAD")
-            .process_group(0);
-        if let Some(library) = &job.library {
-            command.env("LD_PRELOAD", library);
-        }
-        // SAFETY: the function calls setrlimit only, which is async-signal-safe on Linux, and allocates
-        // nothing.
-        unsafe { command.pre_exec(without_core_files) };
+            .env("RUST_BACKTRACE", "0");
         let program = Path::new(command.get_program()).display().to_string();
         command.spawn().with_context(|| format!("starting {program}"))
     }
@@ -160,19 +146,6 @@ fn wrongly_served(job: &Job, served_by: &Path) -> Option<String> {
     })
 }
 
-fn collect(mut from: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
-    thread::spawn(move || {
-        let mut all = Vec::new();
-        // What was read before an error is kept: an answer cut short is no answer.
-        let _ = from.read_to_end(&mut all);
-        all
-    })
-}
-
-fn joined(reader: JoinHandle<Vec<u8>>) -> Vec<u8> {
-    reader.join().expect("reading does not panic")
-}
-
 fn death(status: ExitStatus, errors: &[u8]) -> Failure {
     let (short, how) = match (status.signal(), status.code()) {
         (Some(signal), _) => (signal_name(signal), format!("killed by {}", signal_name(signal))),
@@ -185,15 +158,6 @@ fn death(status: ExitStatus, errors: &[u8]) -> Failure {
         }
     };
     let short = short.split(' ').next().unwrap_or_default().to_owned();
-    let from = errors.len().saturating_sub(LAST_WORDS);
-    let said = match String::from_utf8_lossy(&errors[from..]).trim() {
-        "" => "it printed nothing".to_owned(),
-        words => format!("it printed: {words}"),
-    };
+    let said = preloaded::said(&tail(errors, LAST_WORDS));
     Failure { short, detail: format!("{how}; {said}") }
-}
-
-/// Where a child finds a file that is open here.
-pub fn path_for_a_child(file: &File) -> PathBuf {
-    PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd()))
 }

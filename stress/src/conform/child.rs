@@ -8,12 +8,12 @@ use super::misuse;
 use super::outcome::Verdict;
 use super::rows::{self, Check};
 use crate::exit;
+use crate::preloaded::die_with_the_parent;
 
 /// Does what the job says; the exit status. The process ends through its exit handlers, which are the
 /// subject's too.
 pub fn main(job: &str) -> u8 {
-    // SAFETY: sets an attribute of this process: it does not outlive the tool.
-    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+    die_with_the_parent();
     match run(job) {
         Ok(()) => exit::FINE,
         Err(why) => {

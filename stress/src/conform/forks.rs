@@ -1,9 +1,10 @@
 //! Children that a check forks, and how they end.
 
-use std::io::{self, PipeReader, Read};
+use std::io;
 use std::os::fd::AsRawFd;
 
 use super::outcome::{Checked, Wrong, fail};
+use crate::preloaded::all_of;
 
 /// Seconds after which a child that does nothing is ended by its own alarm.
 const PATIENCE: u32 = 60;
@@ -34,7 +35,7 @@ pub fn fork(what: &str, work: impl FnOnce() -> Result<(), &'static str>) -> Chec
         return Err(Wrong::CannotTell(format!("fork: {}", io::Error::last_os_error())));
     }
     drop(writer);
-    let sentence = all_of(reader);
+    let sentence = String::from_utf8_lossy(&all_of(reader)).into_owned();
     let expected = || format!("{what} to end well");
     match waited(process) {
         Status::Exited(0) => Ok(()),
@@ -65,11 +66,4 @@ fn waited(process: i32) -> Status {
         true => Status::Killed(libc::WTERMSIG(status)),
         false => Status::Exited(libc::WEXITSTATUS(status)),
     }
-}
-
-fn all_of(mut reader: PipeReader) -> String {
-    let mut words = Vec::new();
-    // An error leaves what was read.
-    let _ = reader.read_to_end(&mut words);
-    String::from_utf8_lossy(&words).into_owned()
 }

@@ -1,10 +1,9 @@
 //! One child: started with its subject preloaded, waited for until its time is up, its output read.
 
-use std::io::Read;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -12,8 +11,9 @@ use anyhow::{Context, Result, bail};
 use super::job::{CHILD, Job, Line};
 use super::outcome::{Outcome, Verdict};
 use super::subjects::Subject;
+use crate::preloaded::{self, Reader, tail};
 use crate::stop::Stop;
-use crate::supervisor::{signal_name, without_core_files};
+use crate::supervisor::signal_name;
 
 /// How children are started.
 #[derive(Clone, Debug)]
@@ -60,8 +60,7 @@ impl Launcher {
     /// # Errors
     /// The OS does not say which binary this is.
     pub fn of_this_binary(deadline: Duration) -> Result<Self> {
-        let program = std::env::current_exe().context("this program's own path")?;
-        Ok(Self { program, deadline })
+        Ok(Self { program: preloaded::this_binary()?, deadline })
     }
 
     /// Runs one child to its end, its deadline, or `stop`. The object that served it is the subject's, or this
@@ -71,15 +70,13 @@ impl Launcher {
     /// It can't be started or waited for, or the subject did not serve it.
     pub fn run(&self, subject: &Subject, job: &Job, stop: &Stop) -> Result<Ending> {
         let mut child = self.start(subject, job)?;
-        let output = collect(child.stdout.take().context("the child's output")?);
-        let errors = collect(child.stderr.take().context("the child's errors")?);
+        let output = Reader::of(child.stdout.take().context("the child's output")?);
+        let errors = Reader::of(child.stderr.take().context("the child's errors")?);
         let status = self.wait(&mut child, stop)?;
         // Children of the child may hold its pipes.
         kill_group(&child);
-        let lines = Line::all(&output.join().expect("reading does not panic"));
-        let errors = errors.join().expect("reading does not panic");
-        let from = errors.len().saturating_sub(LAST_WORDS);
-        let words = String::from_utf8_lossy(&errors[from..]).trim().to_owned();
+        let lines = Line::all(&output.all());
+        let words = tail(&errors.all(), LAST_WORDS);
         for line in &lines {
             match line {
                 Line::Refused { why } => bail!("subject {}: {why}", subject.name),
@@ -98,22 +95,14 @@ impl Launcher {
 
     fn start(&self, subject: &Subject, job: &Job) -> Result<Child> {
         let mut command = Command::new(&self.program);
-        command
+        preloaded::prepare(&mut command, job.library.as_deref())
             .arg(CHILD)
             .arg(serde_json::to_string(job).context("the job as JSON")?)
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .env("LIBC_FATAL_STDERR_", "1")
             .env("RUST_BACKTRACE", "0")
-            .env_remove("LD_PRELOAD")
-            .envs(subject.env.iter().map(|(name, value)| (name, value)))
-            .process_group(0);
-        if let Some(library) = &job.library {
-            command.env("LD_PRELOAD", library);
-        }
-        // SAFETY: both make one system call each, which is allowed between fork and exec.
-        unsafe { command.pre_exec(without_core_files).pre_exec(without_descriptors) };
+            .envs(subject.env.iter().map(|(name, value)| (name, value)));
+        // SAFETY: it makes one system call, which is allowed between fork and exec.
+        unsafe { command.pre_exec(without_descriptors) };
         command.spawn().with_context(|| format!("starting {}", self.program.display()))
     }
 
@@ -156,15 +145,6 @@ fn kill_group(child: &Child) {
     // SAFETY: kill takes any numbers. The group's number is not another's as long as a member lives; where
     // none does the call fails, for the number was the child's a moment ago and is not given out at once.
     unsafe { libc::kill(-child.id().cast_signed(), libc::SIGKILL) };
-}
-
-fn collect(mut from: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
-    thread::spawn(move || {
-        let mut all = Vec::new();
-        // What was read before an error is kept: a line cut short is no line.
-        let _ = from.read_to_end(&mut all);
-        all
-    })
 }
 
 impl Ending {

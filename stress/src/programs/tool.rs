@@ -13,9 +13,9 @@ use super::print;
 use crate::bench::subjects::Folders;
 use crate::entry;
 use crate::exit;
+use crate::preloaded::{this_binary, without_core_files};
 use crate::progress;
 use crate::stop::{self, Stop};
-use crate::supervisor::without_core_files;
 
 static STOP: Stop = Stop::new();
 
@@ -41,7 +41,7 @@ fn run(options: &Options) -> Result<u8> {
     // As a program sees it that asks where it is.
     let path = folder.path().canonicalize().context("the folder's path")?;
     let bar = Bar::new(programs as u64);
-    let helper = std::env::current_exe().context("this program's own path")?;
+    let helper = this_binary()?;
     let launcher = Launcher { helper, deadline: plan.deadline };
     let results = campaign::run(plan, &launcher, &path, &STOP, &bar);
     bar.0.finish_and_clear();

@@ -16,7 +16,7 @@
 //! Allocators that promise no detection are watched, not judged.
 
 use std::ffi::c_void;
-use std::io::{self, PipeReader, Read};
+use std::io;
 use std::os::fd::AsRawFd;
 use std::panic;
 use std::sync::Arc;
@@ -32,6 +32,7 @@ use crate::alarm;
 use crate::exit;
 use crate::finding::Kind;
 use crate::last_words;
+use crate::preloaded::all_of;
 use crate::subject::Target;
 use crate::tally::{Board, Count, Doing, Row};
 
@@ -236,19 +237,12 @@ fn fight(target: &Target, rules: Rules) -> (End, String) {
         in_the_process(target, rules);
     }
     drop(writer);
-    let words = all_of(reader);
+    let words = String::from_utf8_lossy(&all_of(reader)).into_owned();
     let mut status = 0;
     // SAFETY: the process is this one's child, waited for once; `status` is writable.
     let waited = unsafe { libc::waitpid(process, &raw mut status, 0) };
     assert_eq!(waited, process, "waitpid: {}", io::Error::last_os_error());
     (End::of(status), words)
-}
-
-fn all_of(mut reader: PipeReader) -> String {
-    let mut words = Vec::new();
-    // An error leaves what was read.
-    let _ = reader.read_to_end(&mut words);
-    String::from_utf8_lossy(&words).into_owned()
 }
 
 /// A pointer that several threads will free.
