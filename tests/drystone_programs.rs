@@ -81,6 +81,18 @@ fn mistake(name: &str, bytes: &str) -> (Ended, served::Account) {
 
 const LIMIT: &str = "8388608";
 
+/// A program can allocate before the C library knows the environment; the quarantine is there from `main` on.
+#[test]
+fn a_program_that_allocates_before_it_has_an_environment_gets_its_quarantine() {
+    let lab = Lab::new();
+    let program = lab.compile("tests/c/early.c");
+    let environment = [("DRYSTONE_QUARANTINE", LIMIT), ("DRYSTONE_ON_MISUSE", "report")];
+    let (ended, _) = lab.run(&program, &environment, &[]);
+    assert!(ended.status.success() && ended.stdout == "went on\n", "{ended:?}");
+    assert!(ended.stderr.starts_with("drystone: double free: 0x"), "{ended:?}");
+    assert!(ended.stderr.ends_with(", found at the call\n"), "{ended:?}");
+}
+
 #[test]
 fn a_double_free_behind_a_thousand_others_is_found_at_the_call() {
     for name in ["delayed", "delayed_huge", "resized_after_free", "by_two_threads"] {
