@@ -65,6 +65,8 @@ const FOUND: &[(&str, Workload, Kind)] = &[
     ("misaligns", Workload::ShiftingSizes, Kind::Misaligned),
     ("unlocks-early", Workload::ThreadStorm, Kind::Exclusion),
     ("drops-a-free", Workload::ThreadStorm, Kind::Leak),
+    ("overlaps", Workload::ForkJoin, Kind::Overlap),
+    ("elides-its-lock", Workload::ForkJoin, Kind::Exclusion),
 ];
 
 /// A name, and what must not panic.
