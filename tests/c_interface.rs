@@ -368,6 +368,20 @@ fn figures_go_where_the_setting_says() {
     for line in ["drystone: process", "malloc ", "reallocarray ", "calls ", "the heap is sound"] {
         assert!(has(line), "{line}:\n{table}");
     }
+    let figure = |name: &str| {
+        let mut rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        let row = rows.find(|row| row.len() == 2 && row[0] == name);
+        row.and_then(|row| row[1].parse::<u64>().ok()).unwrap_or_else(|| panic!("{name}:\n{table}"))
+    };
+    assert!(figure("slabs_made") > 0 && figure("locked") > 0 && figure("held_nanoseconds") > 0);
+    // The classes' rows: bytes of a block, slabs, live blocks, blocks. They add up to the slabs there are.
+    let numbers = |line: &str| -> Option<Vec<u64>> {
+        line.split_whitespace().map(|word| word.parse().ok()).collect()
+    };
+    let classes: Vec<_> = table.lines().filter_map(numbers).filter(|row| row.len() == 4).collect();
+    assert!(!classes.is_empty() && classes.iter().all(|row| row[2] <= row[3]), "{table}");
+    let slabs: u64 = classes.iter().map(|row| row[1]).sum();
+    assert_eq!(slabs, figure("slabs_made") - figure("slabs_given_back"), "{table}");
     // While it runs a program can ask for the same table.
     let asks = lab.compile("tests/c/figures.c", Linked::Shared);
     let (ended, _) = lab.run(&asks, &[("DRYSTONE_STATS", "0")], &[]);
