@@ -312,7 +312,14 @@ mod tests {
     fn the_row_that_locks_most_is_judged() {
         let mut results = results(9.0, &[("mimalloc", 10.0)]);
         let measure = "calls between two takings";
+        let samples = |results: &mut Results, locked| {
+            for row in &mut results.rows {
+                row.entries[0].samples.values_mut().for_each(|sample| sample.locked = locked);
+            }
+        };
+        samples(&mut results, None);
         assert!(matches!(of(&judge(&results), measure).verdict, Verdict::CannotTell { .. }));
+        samples(&mut results, Some(1));
         let small: Vec<usize> = (0..results.plan.rows.len())
             .filter(|&row| results.plan.rows[row].kind.is_small())
             .collect();
