@@ -82,6 +82,9 @@ static IN_CONSTRUCTORS: Early = [const { AtomicPtr::new(null_mut()) }; 4];
 /// Bytes of each.
 const EARLY: [usize; 4] = [100, 2000, 30_000, 700_000];
 
+/// In the job of a row that looks at them.
+const OF_EARLY: &[u8] = b"-constructors\"";
+
 type Start = extern "C" fn(i32, *const *const c_char);
 
 #[used]
@@ -102,12 +105,17 @@ extern "C" fn in_constructors(count: i32, arguments: *const *const c_char) {
     issue_early(count, arguments, &IN_CONSTRUCTORS);
 }
 
-/// In a child of this suite only, and with nothing but C's functions: Rust's runtime has not started.
+/// In a child that is to check it only, and with nothing but C's functions: Rust's runtime has not started, and
+/// a first call this early is the row's, not every row's.
 fn issue_early(count: i32, arguments: *const *const c_char, issued: &Early) {
+    if count < 3 {
+        return;
+    }
     // SAFETY: the loader passes main's arguments: `count` C strings.
-    let child =
-        count > 1 && unsafe { CStr::from_ptr(*arguments.add(1)) }.to_bytes() == CHILD.as_bytes();
-    if !child {
+    let (first, job) =
+        unsafe { (CStr::from_ptr(*arguments.add(1)), CStr::from_ptr(*arguments.add(2))) };
+    let wanted = job.to_bytes().windows(OF_EARLY.len()).any(|part| part == OF_EARLY);
+    if first.to_bytes() != CHILD.as_bytes() || !wanted {
         return;
     }
     // SAFETY: these functions take any sizes; what is freed and resized was issued just before.
