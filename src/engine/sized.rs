@@ -10,7 +10,8 @@
 //! | in a slab, at an alignment above 16 | those of its class at that alignment: C23 takes no block here that was resized |
 //! | a mapping of its own | those whose mapping is as large, or at most an eighth smaller: kept mappings are given out so; up to the largest class, what realloc leaves there too |
 //!
-//! So no correct program is accused. The fast path costs a table look-up and a comparison more than that of free.
+//! Once a `realloc` to a smaller size has found no memory, and has left its block as large as it was, every size up
+//! to the block's passes: [`Engine::has_stayed`]. So no correct program is accused. The fast path costs a table look-up and a comparison more than that of free.
 
 use super::classes::{LARGEST, SMALL, class_of, class_of_small, size_of};
 use super::front::{Drystone, Fast};
@@ -163,7 +164,9 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         // SAFETY: headers live as long as the engine.
         let own_mapping = !slab.is_null() && unsafe { (*slab).class() == HUGE };
         let aligned = align.is_power_of_two() && block.addr().is_multiple_of(align);
-        if aligned && can_be(size, align.max(MIN_ALIGN), usable, own_mapping) {
+        let could = can_be(size, align.max(MIN_ALIGN), usable, own_mapping)
+            || (self.has_stayed() && size <= usable);
+        if aligned && could {
             return Ok(());
         }
         self.refuse(Misuse {

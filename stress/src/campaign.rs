@@ -2,14 +2,18 @@
 
 use std::time::{Duration, Instant};
 
+use anyhow::Result;
+
 use crate::cli::Plan;
 use crate::episode::Episodes;
-use crate::finding::Finding;
+use crate::finding::{Finding, Kind};
 use crate::human;
 use crate::progress::Bar;
+use crate::record::{Line, Writer};
 use crate::stop::Stop;
 use crate::supervisor::Outcome;
 use crate::tally::Count;
+use crate::watch::{self, Watcher};
 
 /// What became of a campaign.
 #[derive(Debug)]
@@ -26,35 +30,78 @@ pub struct Results {
     pub elapsed: Duration,
 }
 
-/// Makes all runs of the plan, unless stopped.
-pub fn run(plan: Plan, episodes: &Episodes, stop: &Stop, bar: &Bar) -> Results {
+/// Makes all runs of the plan, unless stopped, and writes to `record` what is done when it is done.
+pub fn run(plan: Plan, episodes: &Episodes, stop: &Stop, bar: &Bar, mut record: Writer) -> Results {
     let began = Instant::now();
     let (mut outcomes, mut failures) = (Vec::new(), Vec::new());
     let mut interrupted = false;
-    for spec in &plan.runs {
+    for (number, spec) in plan.runs.iter().enumerate() {
         if stop.is_set() {
             interrupted = true;
             break;
         }
         bar.run(spec);
-        match episodes.run(spec, stop, &mut |tally, elapsed| bar.tick(tally, elapsed)) {
+        let mut watcher = Watcher::new(spec.length.time().unwrap_or_default());
+        let outcome = episodes.run(spec, stop, &mut |tally, usage, elapsed| {
+            bar.tick(tally, elapsed);
+            if let Some(sample) = watcher.look(tally, usage, elapsed) {
+                record.write(&Line::Sample { run: number, sample });
+            }
+        });
+        match outcome.and_then(|outcome| grown(outcome, &watcher, episodes)) {
             Ok(outcome) => {
+                let line = Line::End { run: number, outcome: Box::new(outcome.clone()) };
+                record.write(&line);
                 bar.say(&summary(&outcome));
                 // One that was stopped before it began is no failure, if others did work.
                 if !outcome.worked() && !stop.is_set() {
-                    failures.push(format!("{spec}: the run did no work"));
+                    fail(
+                        &mut failures,
+                        &mut record,
+                        Some(number),
+                        format!("{spec}: the run did no work"),
+                    );
                 }
                 interrupted |= outcome.cut_short;
                 outcomes.push(outcome);
             }
-            Err(error) => failures.push(format!("{spec}: {error:#}")),
+            Err(error) => {
+                fail(&mut failures, &mut record, Some(number), format!("{spec}: {error:#}"))
+            }
         }
     }
     if !interrupted && failures.is_empty() && !outcomes.iter().any(Outcome::worked) {
-        failures.push("no run did any work, so nothing is known".to_owned());
+        fail(
+            &mut failures,
+            &mut record,
+            None,
+            "no run did any work, so nothing is known".to_owned(),
+        );
     }
     bar.done();
-    Results { plan, outcomes, failures, interrupted, elapsed: began.elapsed() }
+    let elapsed = began.elapsed();
+    record.write(&Line::Done { interrupted, seconds: elapsed.as_secs_f64() });
+    failures.extend(record.finish());
+    Results { plan, outcomes, failures, interrupted, elapsed }
+}
+
+fn fail(failures: &mut Vec<String>, record: &mut Writer, run: Option<usize>, why: String) {
+    record.write(&Line::Failed { run, why: why.clone() });
+    failures.push(why);
+}
+
+/// The outcome, with a finding if the run's memory grew.
+fn grown(outcome: Outcome, watcher: &Watcher, episodes: &Episodes) -> Result<Outcome> {
+    let growth = match &outcome.finding {
+        None => watcher.growth(watch::ENOUGH),
+        Some(_) => None,
+    };
+    let Some(growth) = growth else { return Ok(outcome) };
+    let expected = "memory that stays as it is while the live set does";
+    let seen = watch::describe(&growth);
+    let finding = Finding::of_run(&outcome.spec, outcome.elapsed, Kind::Growth, expected, seen);
+    let finding = episodes.keep_of_run(finding, &outcome.spec)?;
+    Ok(Outcome { finding: Some(finding), ..outcome })
 }
 
 /// One line about a run that has ended.

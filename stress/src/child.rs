@@ -27,6 +27,7 @@ use crate::spec::{Length, Spec, Workload};
 use crate::stop::{self, Stop};
 use crate::subject::{self, Own, Subject, Target};
 use crate::tally::{Board, Count};
+use crate::usage::Usage;
 use crate::workers::crew::Crew;
 use crate::workers::duel::{self, Arena};
 use crate::workers::foreign_duel::{self, Pulse};
@@ -326,6 +327,7 @@ fn tell(board: &Board) {
         tally: board.tally(),
         doing: board.doings(),
         episode: alarm::current_episode(),
+        usage: Usage::of_this_process(),
     });
 }
 

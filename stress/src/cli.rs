@@ -10,6 +10,7 @@ use crate::duration;
 use crate::findings;
 use crate::nearest;
 use crate::seed::Seed;
+use crate::shard::Shard;
 use crate::spec::{self, Length, Rates, Settings, Spec, Workload};
 use crate::subject::{self, Subject};
 
@@ -23,6 +24,7 @@ use crate::subject::{self, Subject};
 #[command(after_help = "\
 cargo stress replay FOLDER   makes a finding again
 cargo stress shrink FOLDER   makes a finding smaller
+cargo stress join RECORD...  joins the records of a campaign's shards
 cargo stress refuse          refuses an allocator's calls to the OS
 cargo stress bench           measures allocators
 cargo stress conform         checks what the standards ask of malloc
@@ -66,6 +68,19 @@ pub struct Options {
     #[arg(long, value_name = "DIR", default_value = findings::DEFAULT)]
     pub findings: PathBuf,
 
+    /// A file that lists subjects, workloads, threads and minutes: see stress/campaigns/ci.toml
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["time", "threads", "subjects", "workloads", "traces"])]
+    pub campaign: Option<PathBuf>,
+
+    /// Make part K of N of a campaign, from seeds that are its alone; all parts take the same --seed
+    #[arg(long, value_name = "K/N", requires = "seed")]
+    pub shard: Option<Shard>,
+
+    /// Write down what is done while it is done, as lines of JSON in a new file: a watch over time, and what
+    /// `cargo stress join` reads
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+
     /// List subjects and workloads, and stop
     #[arg(long)]
     pub list: bool,
@@ -104,8 +119,10 @@ pub enum Color {
 /// The runs that the options ask for, in order.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// The seed of all of them.
+    /// The campaign's seed.
     pub seed: Seed,
+    /// Which part of the campaign these runs are: their seed is the shard's own.
+    pub shard: Option<Shard>,
     /// The threads of all of them.
     pub threads: usize,
     /// One child process each.
@@ -137,14 +154,14 @@ impl Options {
                     workload: *workload,
                     settings: settings.clone(),
                     threads,
-                    seed,
+                    seed: self.shard.map_or(seed, |shard| shard.seed(seed)),
                     length,
                     disturb: self.disturb.map_or(Rates::DEFAULT, Rates::one_in),
                     trace: trace.clone(),
                 });
             }
         }
-        Ok(Plan { seed, threads, runs })
+        Ok(Plan { seed, shard: self.shard, threads, runs })
     }
 
     fn total(&self) -> Duration {

@@ -9,7 +9,7 @@
 //! | with a finding | the finding is kept in a folder, the run ends |
 //! | because the run was stopped | the run ends |
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -23,22 +23,15 @@ use crate::spec::{Length, Spec};
 use crate::stop::Stop;
 use crate::supervisor::{Outcome, Progress, Supervisor};
 use crate::tally::{Count, Tally};
+use crate::usage::Usage;
 use crate::version::Version;
-use crate::workers::duel::{FINDS_LATE, missing_class};
+use crate::workers::duel::missing_class;
 
 /// How long an episode lasts unless another time is asked for.
 pub const DEFAULT: Duration = Duration::from_secs(5);
 
 /// With less than this left of a run no further episode begins.
 const SHORTEST: Duration = Duration::from_millis(50);
-
-/// Notes that say how things stand, and are not added up: the last episode's stands.
-const STATES: [&str; 4] = [
-    "copies of the trace at once",
-    "bytes given back by the last trim",
-    "bytes mapped at the end",
-    FINDS_LATE,
-];
 
 /// How runs are made.
 #[derive(Clone, Debug)]
@@ -68,13 +61,13 @@ impl Episodes {
                 break;
             }
             let before = (sum.tally.clone(), began.elapsed());
-            let mut both = |tally: &Tally, elapsed: Duration| {
+            let mut both = |tally: &Tally, usage: Usage, elapsed: Duration| {
                 let mut total = before.0.clone();
                 total += tally;
-                progress(&total, before.1 + elapsed);
+                progress(&total, usage, before.1 + elapsed);
             };
             let seed = spec.seed.episode(number);
-            add(&mut sum, self.episode(spec, seed, left, &store, stop, &mut both)?);
+            sum.add(self.episode(spec, seed, left, &store, stop, &mut both)?);
         }
         sum.elapsed = began.elapsed();
         // Over the whole run: one episode is too short to tell.
@@ -108,34 +101,25 @@ impl Episodes {
         let log = (!run.workload.long_lived()).then(|| store.path());
         let job = Job { log, backtrace: kept, ..Job::plain(&spec) };
         let mut outcome = self.supervisor.job(&job, stop, progress)?;
-        if let (Some(directory), Some(finding)) = (&self.findings, outcome.finding.take()) {
-            let finding = self.keep(directory, finding, spec, store)?;
-            outcome.finding = Some(finding);
+        if let Some(finding) = outcome.finding.take() {
+            outcome.finding = Some(self.keep(finding, spec, store)?);
         }
         Ok(outcome)
     }
 
-    fn keep(
-        &self,
-        directory: &Path,
-        finding: Finding,
-        spec: Spec,
-        store: &Store,
-    ) -> Result<Finding> {
+    /// Keeps a finding, if findings are kept.
+    fn keep(&self, finding: Finding, spec: Spec, store: &Store) -> Result<Finding> {
+        let Some(directory) = &self.findings else { return Ok(finding) };
         let version = Version::of(&spec, &self.supervisor.program).map_err(anyhow::Error::msg)?;
         let log = store.read().context("reading the log")?;
         findings::keep(directory, Record::new(finding, spec, version), &log)
     }
-}
 
-/// Adds a later episode's outcome.
-fn add(sum: &mut Outcome, episode: Outcome) {
-    sum.tally += &episode.tally;
-    for (note, times) in episode.notes {
-        let state = STATES.contains(&note.as_str());
-        let before = sum.notes.entry(note).or_default();
-        *before = if state { times } else { *before + times };
+    /// Keeps what was found in the run as a whole, of which no episode has a log.
+    ///
+    /// # Errors
+    /// It can't be written.
+    pub fn keep_of_run(&self, finding: Finding, spec: &Spec) -> Result<Finding> {
+        self.keep(finding, spec.clone(), &Store::new(spec.threads).context("a file for the log")?)
     }
-    sum.finding = episode.finding;
-    sum.cut_short = episode.cut_short;
 }

@@ -47,6 +47,8 @@ pub enum Kind {
     Leak,
     /// All is freed and trimmed, and the heap still holds memory.
     NotGivenBack,
+    /// The resident set grows though the live set does not.
+    Growth,
     /// A class of double frees never came up: the test did not race.
     DidNotRace,
     /// The child process died.
@@ -75,6 +77,7 @@ impl fmt::Display for Kind {
             Kind::BrokenHeap => "broken heap",
             Kind::Leak => "leak",
             Kind::NotGivenBack => "memory not given back",
+            Kind::Growth => "growing memory",
             Kind::DidNotRace => "did not race",
             Kind::Crash => "crash",
             Kind::Hang => "hang",

@@ -23,6 +23,7 @@
 //! | [`plan`], [`fake_os`], [`notify`] | which calls fail; who makes them: the linked subjects' OS, the kernel |
 //! | [`report`], [`progress`], [`human`] | what is printed |
 //! | [`bench`](mod@bench) | `cargo stress bench`, the benchmark runner |
+//! | [`programs`] | `cargo stress programs`: real programs with an allocator preloaded |
 //! | [`conform`] | `cargo stress conform`, the conformance suite |
 //! | [`memory`] | the harness's own allocator, installed in every binary that links this |
 #![warn(missing_docs)]
@@ -30,6 +31,7 @@
 pub mod alarm;
 pub mod bench;
 pub mod campaign;
+pub mod campaign_file;
 pub mod checker;
 pub mod child;
 pub mod cli;
@@ -43,6 +45,7 @@ pub mod findings;
 pub mod history;
 pub mod human;
 pub mod job;
+pub mod join;
 pub mod last_words;
 pub mod linked;
 pub mod log;
@@ -50,18 +53,23 @@ pub mod memory;
 pub mod nearest;
 pub mod notify;
 pub mod plan;
+pub mod programs;
 pub mod progress;
 pub mod protocol;
+pub mod record;
 pub mod refuse;
 pub mod replay;
 pub mod report;
 pub mod script;
 pub mod seed;
+pub mod shard;
 pub mod spec;
 pub mod stop;
 pub mod subject;
 pub mod supervisor;
 pub mod tally;
 pub mod tool;
+pub mod usage;
 pub mod version;
+pub mod watch;
 pub mod workers;

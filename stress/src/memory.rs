@@ -119,8 +119,11 @@ impl Shard {
             if chunk.is_null() {
                 return chunk;
             }
+            // It becomes resident as it is cut.
+            USED.fetch_sub(CHUNK, Ordering::Relaxed);
             (self.fresh, self.fresh_bytes) = (chunk, CHUNK);
         }
+        USED.fetch_add(size, Ordering::Relaxed);
         let block = self.fresh;
         // SAFETY: `size` bytes from `fresh` are left in the chunk, so the sum stays within it.
         self.fresh = unsafe { block.add(size) };
@@ -135,6 +138,15 @@ impl Shard {
         unsafe { block.cast::<*mut u8>().write(self.free[class]) };
         self.free[class] = block;
     }
+}
+
+/// Bytes that the harness has used for itself, ever: what was cut from chunks, and mappings of their own. Relaxed: a
+/// figure, which orders nothing.
+static USED: AtomicUsize = AtomicUsize::new(0);
+
+/// Bytes of this process's memory that are the harness's, as far as they may be resident.
+pub fn used() -> usize {
+    USED.load(Ordering::Relaxed)
 }
 
 /// Memory for when the OS refuses. Mapped and never touched.
@@ -173,7 +185,11 @@ fn from_aside(bytes: usize) -> *mut u8 {
 /// Maps fresh zeroed pages; null when the OS refuses and nothing is set aside.
 fn map(bytes: usize) -> *mut u8 {
     let mapped = map_anew(bytes);
-    if mapped.is_null() { from_aside(bytes) } else { mapped }
+    let start = if mapped.is_null() { from_aside(bytes) } else { mapped };
+    if !start.is_null() {
+        USED.fetch_add(bytes, Ordering::Relaxed);
+    }
+    start
 }
 
 fn map_anew(bytes: usize) -> *mut u8 {
@@ -204,6 +220,7 @@ fn mapped(returned: libc::c_long) -> *mut u8 {
 /// `start..start + bytes` is whole pages of ours, mapped by [`map`], and no longer used.
 unsafe fn unmap(start: *mut u8, bytes: usize) {
     if bytes > 0 {
+        USED.fetch_sub(bytes, Ordering::Relaxed);
         // SAFETY: the caller says that the pages are ours and unused.
         unsafe { libc::syscall(libc::SYS_munmap, start, bytes, 0usize, 0usize, 0usize, MARK) };
     }
@@ -277,7 +294,7 @@ unsafe impl GlobalAlloc for HarnessMemory {
             (None, None) if layout.align() <= PAGE => {
                 let (old, new) = (whole_pages(layout.size()), whole_pages(new_size));
                 // SAFETY: the block is a whole mapping of `old` bytes of ours; it may move.
-                mapped(unsafe {
+                let moved = mapped(unsafe {
                     libc::syscall(
                         libc::SYS_mremap,
                         block,
@@ -287,7 +304,12 @@ unsafe impl GlobalAlloc for HarnessMemory {
                         0usize,
                         MARK,
                     )
-                })
+                });
+                if !moved.is_null() {
+                    USED.fetch_add(new, Ordering::Relaxed);
+                    USED.fetch_sub(old, Ordering::Relaxed);
+                }
+                moved
             }
             _ => {
                 // SAFETY: both layouts are the caller's; old and new block are distinct and hold

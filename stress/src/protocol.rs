@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::finding::{Episode, Finding};
 use crate::tally::{Notes, Tally};
+use crate::usage::Usage;
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +23,9 @@ pub enum Message {
         doing: Vec<String>,
         /// The episode under way.
         episode: Option<Episode>,
+        /// What the process uses.
+        #[serde(default)]
+        usage: Usage,
     },
     /// The subject gave a wrong answer; the child ends.
     Finding {

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use drystone_workloads::trace::Trace;
+use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
 use crate::finding::{Episode, Finding, Kind};
@@ -22,6 +23,7 @@ use crate::protocol::{self, Message};
 use crate::spec::Spec;
 use crate::stop::Stop;
 use crate::tally::{Count, Notes, Tally};
+use crate::usage::Usage;
 
 /// The first argument that makes the binary a child; the second is the run.
 pub const CHILD: &str = "__child";
@@ -37,7 +39,7 @@ pub struct Supervisor {
 }
 
 /// What became of a run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Outcome {
     /// The run.
     pub spec: Spec,
@@ -53,7 +55,28 @@ pub struct Outcome {
     pub cut_short: bool,
 }
 
+/// Notes that say how things stand, and are not added up: the last process's stands.
+const STATES: [&str; 4] = [
+    "copies of the trace at once",
+    "bytes given back by the last trim",
+    "bytes mapped at the end",
+    "places where a double free may be found late",
+];
+
 impl Outcome {
+    /// Adds what became of another process of the same run.
+    pub fn add(&mut self, other: Outcome) {
+        self.tally += &other.tally;
+        self.elapsed += other.elapsed;
+        for (note, times) in other.notes {
+            let state = STATES.contains(&note.as_str());
+            let before = self.notes.entry(note).or_default();
+            *before = if state { times } else { *before + times };
+        }
+        self.finding = other.finding;
+        self.cut_short |= other.cut_short;
+    }
+
     /// Whether the run did anything at all, or found something.
     pub fn worked(&self) -> bool {
         self.tally[Count::Operations] > 0 || self.finding.is_some()
@@ -61,7 +84,7 @@ impl Outcome {
 }
 
 /// What is told while a run is under way.
-pub type Progress<'a> = dyn FnMut(&Tally, Duration) + 'a;
+pub type Progress<'a> = dyn FnMut(&Tally, Usage, Duration) + 'a;
 
 const POLL: Duration = Duration::from_millis(50);
 /// Short: a finding that is shrunk takes hundreds of children.
@@ -160,6 +183,7 @@ struct Watch<'a> {
 #[derive(Default)]
 struct Heard {
     tally: Tally,
+    usage: Usage,
     notes: Notes,
     doing: Vec<String>,
     episode: Option<Episode>,
@@ -238,7 +262,7 @@ impl<'a> Watch<'a> {
                 // The child has closed its output, and is about to end.
                 Err(RecvTimeoutError::Disconnected) => thread::sleep(POLL_AT_THE_END),
             }
-            progress(&self.heard.tally, self.began.elapsed());
+            progress(&self.heard.tally, self.heard.usage, self.began.elapsed());
             if stop.is_set() && self.input.take().is_some() && !self.heard.done {
                 self.stopped = Some(Instant::now());
             }
@@ -359,7 +383,8 @@ impl Heard {
     fn take(&mut self, message: Message) {
         match message {
             Message::Ready => self.ready = true,
-            Message::Progress { tally, doing, episode } => {
+            Message::Progress { tally, doing, episode, usage } => {
+                self.usage = usage;
                 // Work done is the sign of life, not the telling of it.
                 if tally != self.tally {
                     self.last_sign_of_life = Some(Instant::now());

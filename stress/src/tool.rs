@@ -13,12 +13,16 @@ use drystone_workloads::trace::Trace;
 
 use crate::bench;
 use crate::campaign::{self, Results};
+use crate::campaign_file;
 use crate::child;
 use crate::cli::{Options, Plan};
 use crate::conform;
 use crate::episode::Episodes;
 use crate::exit;
+use crate::join;
+use crate::programs;
 use crate::progress::Bar;
+use crate::record::{Begin, Writer};
 use crate::refuse;
 use crate::replay;
 use crate::report;
@@ -39,6 +43,9 @@ pub fn main(subjects: &[Subject]) -> ExitCode {
     if let Some(code) = conform::tool::main(&arguments) {
         return code.into();
     }
+    if let Some(code) = programs::tool::main(&arguments) {
+        return code.into();
+    }
     if arguments.get(1).is_some_and(|first| first == "refuse") {
         return refuse::tool::main(&arguments[1..], subjects).into();
     }
@@ -55,11 +62,16 @@ pub fn main(subjects: &[Subject]) -> ExitCode {
             _ => exit::FINE.into(),
         };
     }
-    let plan = match options.plan(subjects) {
+    let plan = match &options.campaign {
+        Some(file) => campaign_file::plan(file, &options, subjects),
+        None => options.plan(subjects),
+    };
+    let plan = match plan {
         Ok(plan) => plan,
         Err(why) => return refuse(&why),
     };
-    if let Err(why) = readable(&options.traces) {
+    let traces: Vec<PathBuf> = plan.runs.iter().filter_map(|spec| spec.trace.clone()).collect();
+    if let Err(why) = readable(&traces) {
         return refuse(&why);
     }
     match stress(plan, &options) {
@@ -68,10 +80,11 @@ pub fn main(subjects: &[Subject]) -> ExitCode {
     }
 }
 
-/// Runs one of the tools that work on a finding, if the arguments ask for it.
+/// Runs one of the tools that work on what others have written, if the arguments ask for it.
 pub fn on_findings(arguments: &[OsString]) -> Option<u8> {
     match arguments.get(1)?.to_str()? {
         "replay" => Some(replay::tool::main(&arguments[1..])),
+        "join" => Some(join::main(&arguments[1..])),
         "shrink" => Some(replay::shrink_tool::main(&arguments[1..])),
         _ => None,
     }
@@ -96,14 +109,17 @@ fn stress(plan: Plan, options: &Options) -> Result<Results> {
     static STOP: Stop = Stop::new();
     stop::at_ctrl_c(&STOP)?;
     let threads = if plan.threads == 1 { "thread" } else { "threads" };
-    eprintln!("seed {}, {} {threads}", plan.seed, plan.threads);
+    let shard = plan.shard.map_or(String::new(), |shard| format!(", shard {shard}"));
+    eprintln!("seed {}, {} {threads}{shard}", plan.seed, plan.threads);
+    let begin = Begin::new(plan.seed, plan.shard, plan.threads, &plan.runs);
+    let record = Writer::begin(options.record.as_deref(), begin).map_err(anyhow::Error::msg)?;
     let bar = Bar::new(&plan);
     let episodes = Episodes {
         supervisor: Supervisor::of_this_binary()?,
         length: options.episode,
         findings: Some(options.findings.clone()),
     };
-    let results = campaign::run(plan, &episodes, &STOP, &bar);
+    let results = campaign::run(plan, &episodes, &STOP, &bar, record);
     report::print(&results, options.format, options.color).context("writing the report")?;
     conclude(&results);
     Ok(results)

@@ -6,19 +6,29 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use clap::Parser;
 use drystone_stress::campaign;
-use drystone_stress::cli::Plan;
+use drystone_stress::campaign_file;
+use drystone_stress::cli::{Options, Plan};
 use drystone_stress::episode::Episodes;
+use drystone_stress::linked;
 use drystone_stress::progress::Bar;
+use drystone_stress::record::{Begin, Writer};
 use drystone_stress::seed::Seed;
 use drystone_stress::spec::{Length, Spec, Workload};
 use drystone_stress::stop::Stop;
+use drystone_stress::subject;
 use drystone_stress::supervisor::Supervisor;
 use drystone_workloads::trace::{Kind, Op, Trace};
 use serde_json::Value;
 
 fn stress() -> Command {
     Command::new(env!("CARGO_BIN_EXE_stress"))
+}
+
+/// `cargo stress join`, which keeps no findings.
+fn join(arguments: &[&str]) -> Output {
+    stress().arg("join").args(arguments).output().expect("the tool starts")
 }
 
 fn run(arguments: &[&str]) -> Output {
@@ -178,6 +188,120 @@ fn every_workload_works_on_every_kind_of_subject_and_finds_nothing() {
     }
 }
 
+/// The lines of a record.
+fn lines(record: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(record).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn a_record_watches_the_run_and_shards_are_joined() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let campaign = path("two.toml");
+    let text =
+        "minutes = 0.05\nthreads = 2\nsubjects = [\"list\", \"system\"]\nworkloads = [\"churn\"]\n";
+    fs::write(&campaign, text).unwrap();
+    let campaign = campaign.to_str().unwrap();
+    let shard = |number: u32| {
+        let (shard, record) = (format!("{number}/2"), path(&format!("{number}.jsonl")));
+        let record = record.to_str().unwrap().to_owned();
+        let arguments =
+            ["--campaign", campaign, "--seed", "7", "--shard", &shard, "--record", &record];
+        (report(0, &arguments), record)
+    };
+    let (one, first) = shard(1);
+    let (two, second) = shard(2);
+    let seed = |report: &Value| report["runs"][0]["seed"].clone();
+    assert_eq!(one["seed"], two["seed"]);
+    assert_ne!(seed(&one), seed(&two), "each shard has seeds of its own");
+    let record = lines(Path::new(&first));
+    assert_eq!(record[0]["format"], "drystone-stress-record");
+    assert_eq!(record.last().unwrap()["line"], "done");
+    let samples: Vec<&Value> = record.iter().filter(|line| line["line"] == "sample").collect();
+    assert!(samples.len() >= 4, "{record:?}");
+    let figures = ["operations_per_second", "live_bytes", "resident_bytes", "minor_faults"];
+    for figure in figures {
+        assert!(samples[1]["sample"][figure].as_f64() > Some(0.0), "{figure}: {}", samples[1]);
+    }
+    // Both shards' work, under one plan.
+    let joined = join(&[&first, &second, "--format", "json"]);
+    assert_eq!(joined.status.code(), Some(0), "{}", text_of(&joined));
+    let joined: Value = serde_json::from_slice(&joined.stdout).unwrap();
+    let operations = |report: &Value| {
+        let runs = report["runs"].as_array().unwrap();
+        runs.iter().map(|run| run["counts"]["operations"].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    let sums: Vec<u64> =
+        operations(&one).iter().zip(operations(&two)).map(|(one, two)| one + two).collect();
+    assert_eq!(operations(&joined), sums);
+    // A shard that is missing tells nothing; a record is not written over, nor taken twice.
+    let missing = join(&[&first]);
+    assert_eq!(missing.status.code(), Some(3));
+    assert!(text_of(&missing).contains("shard 2/2 is missing"), "{}", text_of(&missing));
+    let twice = join(&[&first, &first]);
+    assert_eq!(twice.status.code(), Some(2));
+    assert!(text_of(&twice).contains("another of these records"), "{}", text_of(&twice));
+    assert!(refused(&["--record", &first]).contains("the file is there already"));
+    assert!(refused(&["--shard", "1/2"]).contains("--seed"));
+    assert!(text_of(&join(&[campaign])).contains("no record"));
+}
+
+fn text_of(output: &Output) -> &str {
+    text(&output.stderr)
+}
+
+#[test]
+fn a_killed_runs_record_shows_what_it_had_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = folder.path().join("killed.jsonl");
+    let record = record.to_str().unwrap();
+    let mut tool = stress()
+        .args(["--subject", "system", "--workload", "shifting-sizes", "--threads", "2"])
+        .args(["--for", "1h", "--record", record])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // The first sample of a run of an hour comes after 3.6 s.
+    while !fs::read_to_string(record).is_ok_and(|text| text.contains("\"sample\"")) {
+        assert!(tool.try_wait().unwrap().is_none());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    tool.kill().unwrap();
+    tool.wait().unwrap();
+    let joined = join(&[record, "--format", "json"]);
+    assert_eq!(joined.status.code(), Some(3), "{}", text_of(&joined));
+    let said = text_of(&joined);
+    assert!(
+        said.contains("was killed: 0 of 1 runs ended, and system, shifting-sizes had done"),
+        "{said}"
+    );
+}
+
+#[test]
+fn the_committed_campaigns_are_right_and_last_as_long_as_they_say() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("campaigns");
+    let mut known = Vec::new();
+    known.extend([linked::LIST, linked::DRYSTONE, linked::ENGINE, subject::SYSTEM]);
+    for (file, minutes) in [("ci.toml", 5.0), ("night.toml", 300.0)] {
+        // Libraries are built where the campaign runs; here their paths are left out.
+        let text = fs::read_to_string(folder.join(file)).unwrap();
+        let text = text.replace("\"target/release/libdrystone.so\", ", "");
+        let copy = tempfile::NamedTempFile::new().unwrap();
+        fs::write(copy.path(), text).unwrap();
+        let options = Options::try_parse_from(["cargo stress"]).unwrap();
+        let plan = campaign_file::plan(copy.path(), &options, &known).unwrap();
+        let total: Duration = plan.runs.iter().filter_map(|spec| spec.length.time()).sum();
+        let total = total.as_secs_f64() / 60.0;
+        assert!((total - minutes).abs() < 0.5, "{file}: {total} minutes");
+        for workload in Workload::ALL.iter().filter(|&&workload| workload != Workload::Trace) {
+            let has = plan.runs.iter().any(|spec| spec.workload == *workload);
+            assert!(has, "{file} leaves {workload} out");
+        }
+    }
+}
+
 #[test]
 fn tables_come_in_three_shapes_and_colours_on_demand() {
     let short = ["--subject", "list", "--workload", "mixed", "--for", "300ms", "--threads", "2"];
@@ -292,12 +416,13 @@ fn wait_for_work(tool: u32) {
 #[test]
 fn a_run_that_did_no_work_fails() {
     let spec = Spec::new("system", Workload::Mixed, 2, Seed(1), Length::Millis(0));
-    let plan = Plan { seed: Seed(1), threads: 2, runs: vec![spec] };
+    let plan = Plan { seed: Seed(1), shard: None, threads: 2, runs: vec![spec] };
     let program = PathBuf::from(env!("CARGO_BIN_EXE_stress"));
     let supervisor = Supervisor { program, patience: Duration::from_secs(60) };
     let episodes = Episodes { supervisor, length: Duration::from_secs(5), findings: None };
     let bar = Bar::new(&plan);
-    let results = campaign::run(plan, &episodes, &Stop::new(), &bar);
+    let record = Writer::begin(None, Begin::new(plan.seed, None, 2, &plan.runs)).unwrap();
+    let results = campaign::run(plan, &episodes, &Stop::new(), &bar, record);
     assert_eq!(results.failures, ["system, mixed: the run did no work"]);
 }
 

@@ -18,7 +18,8 @@ fn text(bytes: &[u8]) -> &str {
 fn refuse(code: i32, subject: &str, findings: &Path, more: &[&str]) -> Value {
     let arguments = ["refuse", "--subject", subject, "--threads", "3", "--format", "json"];
     let output = run(&[&arguments[..], &["--findings", findings.to_str().unwrap()], more].concat());
-    assert_eq!(output.status.code(), Some(code), "{}", text(&output.stderr));
+    let said = || format!("{}{}", text(&output.stderr), text(&output.stdout));
+    assert_eq!(output.status.code(), Some(code), "{}", said());
     let report: Value = serde_json::from_slice(&output.stdout).expect("the report is JSON");
     assert_eq!(report["format"], "drystone-stress-refuse");
     report["subjects"][0].clone()

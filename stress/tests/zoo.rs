@@ -6,19 +6,27 @@
 
 #[path = "zoo/faults.rs"]
 mod faults;
+#[path = "zoo/twins.rs"]
+mod twins;
 
 use std::env;
 use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use drystone_stress::episode::Episodes;
 use drystone_stress::finding::{Finding, Kind};
+use drystone_stress::findings;
+use drystone_stress::log::Log;
+use drystone_stress::replay::{self, Attempts};
 use drystone_stress::seed::Seed;
-use drystone_stress::spec::{Length, Spec, Workload};
+use drystone_stress::spec::{Length, Spec, Workload, parse_workload};
 use drystone_stress::stop::Stop;
 use drystone_stress::supervisor::{Outcome, Supervisor};
-use drystone_stress::tally::Count;
+use drystone_stress::tally::{Count, Tally};
 use drystone_stress::tool;
+use drystone_stress::usage::Usage;
+use drystone_stress::watch::Watcher;
 
 /// The longest that a fault may go unfound. Found faults end their run at once, in a second or two;
 /// the bound is for a machine under load.
@@ -64,8 +72,15 @@ type Case = (String, Box<dyn Fn()>);
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = env::args_os().collect();
-    if let Some(code) = tool::child_main(&arguments, faults::SUBJECTS) {
+    if let Some(code) = tool::child_main(&arguments, &[faults::SUBJECTS, twins::SUBJECTS].concat())
+    {
         return code;
+    }
+    if arguments.iter().any(|argument| argument == "--ignored") {
+        return run(&[
+            ("races_are_found_20_of_20".into(), Box::new(|| races_are_found(20)) as Box<dyn Fn()>),
+            ("how_often_findings_come_again".into(), Box::new(|| replay_rates(5, 4))),
+        ]);
     }
     let mut cases: Vec<Case> = Vec::new();
     for &(subject, workload, kind) in FOUND {
@@ -73,10 +88,90 @@ fn main() -> ExitCode {
         cases.push((name, Box::new(move || is_found(subject, workload, kind))));
     }
     cases.push(("mixed_finds_what_keeps_memory".into(), Box::new(kept_memory_is_found)));
+    cases.push(("growing_memory_is_found".into(), Box::new(growing_memory_is_found)));
     cases.push(("a_hang_is_a_finding".into(), Box::new(a_hang_is_a_finding)));
     cases.push(("a_sound_subject_gives_no_finding".into(), Box::new(no_false_finding)));
     cases.push(("one_thread_replays_exactly".into(), Box::new(one_thread_replays_exactly)));
+    cases.push(("races_are_found".into(), Box::new(|| races_are_found(1))));
+    cases.push(("findings_come_again".into(), Box::new(|| replay_rates(1, 2))));
     run(&cases)
+}
+
+/// The longest that a race may go unfound: the run's length.
+const RACE: Duration = Duration::from_secs(10);
+
+/// Each twin's race of two frees, `times` times from as many seeds.
+fn races_are_found(times: u64) {
+    let (twins, sound) = twins::SUBJECTS.split_at(4);
+    for twin in sound {
+        // Without the fault the twin is not found: not in a fifth of the time, each.
+        let outcome = stress(twin.name, Workload::Duel, 4, RACE / 5);
+        assert_eq!(outcome.finding, None);
+        assert!(outcome.tally[Count::DuelsRaced] > 0, "{:?}", outcome.tally);
+    }
+    for twin in twins {
+        let mut longest = Duration::ZERO;
+        for seed in 1..=times {
+            let patience = Duration::from_secs(60);
+            let outcome = stress_seeded(twin.name, Workload::Duel, 4, RACE, Seed(seed), patience);
+            longest = longest.max(outcome.elapsed);
+            let found = finding(outcome);
+            assert_eq!(found.kind, Kind::DoubleFreeMissed, "{found}");
+        }
+        println!("  {}: {times} of {times}, the longest after {longest:.1?}", twin.name);
+    }
+}
+
+/// Faults that are found with four threads, and whether the logged order alone must show them: those that
+/// hang on one call, and not on what other threads do meanwhile.
+const COME_AGAIN: &[(&str, Workload, bool)] = &[
+    ("misaligns", Workload::Mixed, true),
+    ("refuses", Workload::Mixed, true),
+    ("forgets-to-zero", Workload::Mixed, true),
+    ("loses-the-prefix", Workload::Mixed, true),
+    ("accuses-the-innocent", Workload::Mixed, true),
+    ("overlaps", Workload::Mixed, false),
+    ("scribbles", Workload::Mixed, false),
+    ("drops-a-free", Workload::Mixed, true),
+    ("crashes", Workload::Mixed, true),
+    ("elides-its-lock", Workload::Mixed, false),
+    ("unlocks-early", Workload::Mixed, false),
+    ("list-torn", Workload::Duel, false),
+    ("drystone-torn", Workload::Duel, false),
+];
+
+/// Finds each `times` times from as many seeds, keeps it, and makes it again by its log and from its seed,
+/// `tries` times each.
+fn replay_rates(times: u64, tries: u32) {
+    let place = tempfile::tempdir().unwrap();
+    let supervisor = Supervisor::of_this_binary().unwrap();
+    let episodes = Episodes {
+        supervisor: supervisor.clone(),
+        length: Duration::from_secs(5),
+        findings: Some(place.path().to_owned()),
+    };
+    let of = u64::from(tries) * times;
+    println!("  fault, workload, by its log, from its seed, each of {of} (whole logs: of {times})");
+    for &(subject, workload, by_log) in COME_AGAIN {
+        let (mut logged, mut free, mut whole) = (0, 0, 0);
+        for seed in 7..7 + times {
+            let spec = Spec::new(subject, workload, 4, Seed(seed), Length::of(LONGEST));
+            let outcome = episodes.run(&spec, &Stop::new(), &mut |_, _, _| {}).unwrap();
+            let (record, log) = findings::read(&finding(outcome).folder.unwrap()).unwrap();
+            let again = |log: Option<&Log>| {
+                let told = &mut |_: &Attempts| {};
+                replay::attempt(&supervisor, &record, log, tries, &Stop::new(), told).unwrap().again
+            };
+            if record.log_is_whole {
+                whole += 1;
+                logged += again(Some(&log));
+            }
+            free += again(None);
+        }
+        println!("  {subject}, {workload}, {logged}, {free} ({whole})");
+        assert!(free > 0, "{subject} never came again from its seed");
+        assert!(!by_log || logged > 0, "{subject} never came again in its logged order");
+    }
 }
 
 /// Runs `subject` until something is found, or for `length`.
@@ -95,7 +190,7 @@ fn stress_seeded(
 ) -> Outcome {
     let spec = Spec::new(subject, workload, threads, seed, Length::of(length));
     let supervisor = Supervisor { patience, ..Supervisor::of_this_binary().unwrap() };
-    supervisor.run(&spec, &Stop::new(), &mut |_, _| {}).expect("the harness itself works")
+    supervisor.run(&spec, &Stop::new(), &mut |_, _, _| {}).expect("the harness itself works")
 }
 
 fn finding(outcome: Outcome) -> Finding {
@@ -108,6 +203,29 @@ fn is_found(subject: &str, workload: Workload, kind: Kind) {
     assert_eq!((found.subject.as_str(), found.workload), (subject, workload));
     let command = format!("cargo stress --subject {subject} --workload {workload} --threads 4");
     assert!(found.replay().starts_with(&command), "{}", found.replay());
+}
+
+/// What a heap that keeps one free in 200 comes to while the live set stays as it is, and a sound one does not.
+fn growing_memory_is_found() {
+    let length = Length::of(Duration::from_secs(12));
+    let watched = |subject: &str| {
+        let mut spec = Spec::new(subject, Workload::ShiftingSizes, 2, Seed(7), length);
+        let small = "shifting-sizes:live=256K,largest=4K,period=1000";
+        (_, spec.settings) = parse_workload(small).unwrap();
+        let mut watcher = Watcher::new(Duration::from_secs(12));
+        let mut progress = |tally: &Tally, usage: Usage, elapsed: Duration| {
+            watcher.look(tally, usage, elapsed);
+        };
+        let supervisor = Supervisor::of_this_binary().unwrap();
+        supervisor.run(&spec, &Stop::new(), &mut progress).expect("the harness itself works");
+        watcher
+    };
+    let enough = Duration::from_secs(8);
+    let sound = watched("sound");
+    assert_eq!(sound.growth(enough), None, "{:?}", sound.samples());
+    let leaky = watched("leaks");
+    let found = leaky.growth(enough).unwrap_or_else(|| panic!("{:?}", leaky.samples()));
+    assert!(found.slope.least > 0.0);
 }
 
 /// Shows at the end of a run only.

@@ -267,7 +267,7 @@ impl Campaign<'_> {
         self.bar.tick();
         let spec = self.spec(contestant, threads);
         let doing = || format!("{}, {}", contestant.name, refused.plan);
-        run(&self.supervisor, &spec, refused, &STOP, &mut |_, _| {}).with_context(doing)
+        run(&self.supervisor, &spec, refused, &STOP, &mut |_, _, _| {}).with_context(doing)
     }
 
     /// Keeps what was found, if anything was.

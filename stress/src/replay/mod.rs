@@ -80,9 +80,9 @@ pub fn attempt(
     while attempts.tries < tries && !stop.is_set() {
         let outcome = match (record.refused, way) {
             (Some(refused), Way::Free) => {
-                refuse::run(supervisor, &job.spec, refused, stop, &mut |_, _| {})?
+                refuse::run(supervisor, &job.spec, refused, stop, &mut |_, _, _| {})?
             }
-            _ => supervisor.job(&job, stop, &mut |_, _| {})?,
+            _ => supervisor.job(&job, stop, &mut |_, _, _| {})?,
         };
         if outcome.cut_short && outcome.finding.is_none() {
             break;

@@ -138,8 +138,6 @@ impl Rules {
         };
         let style = match below(rng, 32) {
             _ if owner == Owner::Exiting => Style::Race,
-            // The engine can't yet survive a realloc of a huge block that races its free: docs/engine.md.
-            24..27 if size > HUGE => Style::Race,
             0..11 => Style::Race,
             11..16 => Style::RaceTwice,
             16..21 => Style::Reissue,

@@ -23,6 +23,8 @@ pub enum Fault {
     ForgetsToZero,
     /// Keeps, once in 10,000 frees, the block.
     DropsAFree,
+    /// Keeps, once in 200 frees, the block: memory that grows.
+    Leaks,
     /// Says of every double free that it is fine.
     CallsDoubleFreesFine,
     /// Says so once in 100.
@@ -179,7 +181,7 @@ impl<L: RawLock + Sync> Linked for Faulty<L> {
 
     unsafe fn try_free(&self, block: *mut u8) -> Result<(), Misuse> {
         self.forget(block);
-        if self.strikes(Fault::DropsAFree, 10_000) {
+        if self.strikes(Fault::DropsAFree, 10_000) || self.strikes(Fault::Leaks, 200) {
             return Ok(());
         }
         if self.strikes(Fault::AccusesTheInnocent, 20_000) {
@@ -332,6 +334,7 @@ zoo! {
     "scribbles" => Scribbles, FutexLock = FutexLock::new(), Fault::Scribbles;
     "forgets-to-zero" => ForgetsToZero, FutexLock = FutexLock::new(), Fault::ForgetsToZero;
     "drops-a-free" => DropsAFree, FutexLock = FutexLock::new(), Fault::DropsAFree;
+    "leaks" => Leaks, FutexLock = FutexLock::new(), Fault::Leaks;
     "calls-double-frees-fine" => CallsFine, FutexLock = FutexLock::new(), Fault::CallsDoubleFreesFine;
     "calls-some-double-frees-fine" => CallsSomeFine, FutexLock = FutexLock::new(),
         Fault::CallsSomeDoubleFreesFine;

@@ -1,0 +1,152 @@
+//! What two runs of a program differ in.
+
+use serde::Serialize;
+
+use super::command::{End, Ended};
+use super::stage::Run;
+
+/// Of what a program printed, so much is shown, in characters.
+const SHOWN: usize = 300;
+
+/// What is wrong with a subject under a program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// In a table's cell.
+    pub kind: Kind,
+    /// What was seen.
+    pub detail: String,
+}
+
+/// How a subject fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A command ends otherwise than without the subject.
+    Fails,
+    /// A command does not end.
+    Hangs,
+    /// A command says or writes something else.
+    Differs,
+    /// Fewer calls reached the subject than must have.
+    NotServed,
+    /// The subject itself reports a misuse, or that its heap is not sound; or another served.
+    Reports,
+}
+
+impl Kind {
+    /// As it is printed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Fails => "fails",
+            Kind::Hangs => "hangs",
+            Kind::Differs => "differs",
+            Kind::NotServed => "not served",
+            Kind::Reports => "reports",
+        }
+    }
+}
+
+/// What `run` does otherwise than `reference`, in which every command went well.
+pub fn differ(reference: &Run, run: &Run, stderr: bool) -> Option<Finding> {
+    reference.commands.iter().zip(&run.commands).find_map(|((command, expected), (_, got))| {
+        let (kind, detail) = of_command(expected, got, stderr)?;
+        Some(Finding { kind, detail: format!("{command}: {detail}") })
+    })
+}
+
+fn of_command(expected: &Ended, got: &Ended, stderr: bool) -> Option<(Kind, String)> {
+    if got.end != expected.end {
+        let kind = if got.end == End::Hung { Kind::Hangs } else { Kind::Fails };
+        let said = String::from_utf8_lossy(&got.stderr);
+        let said = match said.trim() {
+            "" => "it printed nothing on standard error".to_owned(),
+            said => format!("it printed: {}", shown(last(said))),
+        };
+        return Some((kind, format!("{}; {said}", got.end.describe())));
+    }
+    let places = [
+        ("standard output", &expected.stdout, &got.stdout),
+        ("standard error", &expected.stderr, &got.stderr),
+    ];
+    places.into_iter().take(if stderr { 2 } else { 1 }).find_map(|(place, expected, got)| {
+        (expected != got).then(|| (Kind::Differs, first_difference(place, expected, got)))
+    })
+}
+
+/// Names the first line that differs.
+pub fn first_difference(place: &str, expected: &[u8], got: &[u8]) -> String {
+    let (mut expected, mut got) = (expected.split(|b| *b == b'\n'), got.split(|b| *b == b'\n'));
+    let mut number = 1;
+    loop {
+        match (expected.next(), got.next()) {
+            (one, other) if one == other && one.is_some() => number += 1,
+            (one, other) => {
+                let text = |line: Option<&[u8]>| match line {
+                    Some(line) => format!("`{}`", shown(&String::from_utf8_lossy(line))),
+                    None => "nothing".to_owned(),
+                };
+                let (with, without) = (text(other), text(one));
+                return format!("line {number} of {place} is {with}, and {without} without it");
+            }
+        }
+    }
+}
+
+fn shown(text: &str) -> String {
+    let cut: String = text.chars().take(SHOWN).collect();
+    if cut.len() < text.len() { cut + "…" } else { cut }
+}
+
+/// The last few lines.
+fn last(text: &str) -> &str {
+    let start = text.rmatch_indices('\n').nth(2).map_or(0, |(place, _)| place + 1);
+    &text[start..]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::ExitStatus;
+
+    use super::super::command::Usage;
+    use super::*;
+
+    fn run(end: End, stdout: &str, stderr: &str) -> Run {
+        let (stdout, stderr) = (stdout.into(), stderr.into());
+        let ended = Ended { end, stdout, stderr, usage: Usage::default() };
+        Run { commands: vec![("cmd -x".to_owned(), ended)] }
+    }
+
+    fn well() -> End {
+        End::Ended(ExitStatus::from_raw(0))
+    }
+
+    #[test]
+    fn the_same_is_the_same_and_each_difference_is_named() {
+        let reference = run(well(), "a\nb\n", "e\n");
+        let found = |run: &Run, stderr| {
+            differ(&reference, run, stderr).map(|finding| (finding.kind, finding.detail))
+        };
+        assert_eq!(found(&run(well(), "a\nb\n", "e\n"), true), None);
+        let other = run(well(), "a\nb\n", "f\n");
+        assert_eq!(found(&other, false), None);
+        let detail = "cmd -x: line 1 of standard error is `f`, and `e` without it";
+        assert_eq!(found(&other, true), Some((Kind::Differs, detail.to_owned())));
+        let detail = "cmd -x: line 2 of standard output is `c`, and `b` without it";
+        let other = run(well(), "a\nc\n", "e\n");
+        assert_eq!(found(&other, true), Some((Kind::Differs, detail.to_owned())));
+        let other = run(End::Ended(ExitStatus::from_raw(11)), "a\n", "1\n2\n3\n4\n");
+        let (kind, detail) = found(&other, true).unwrap();
+        assert_eq!(kind, Kind::Fails);
+        assert!(detail.contains("SIGSEGV") && detail.ends_with("it printed: 2\n3\n4"), "{detail}");
+        assert_eq!(found(&run(End::Hung, "", ""), true).unwrap().0, Kind::Hangs);
+    }
+
+    #[test]
+    fn an_output_cut_short_is_a_difference() {
+        let detail = first_difference("standard output", b"a\nb\n", b"a\n");
+        assert_eq!(detail, "line 2 of standard output is ``, and `b` without it");
+        let detail = first_difference("standard output", b"a", b"a\n");
+        assert_eq!(detail, "line 2 of standard output is ``, and nothing without it");
+    }
+}

@@ -1,0 +1,149 @@
+//! A watch over time: what a run does and what it holds, at a steady interval.
+
+mod growth;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::growth::{Growth, Slope, growth, slope};
+use crate::human;
+use crate::tally::{Count, Tally};
+use crate::usage::Usage;
+
+/// A run at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    /// Seconds since the run began.
+    pub seconds: f64,
+    /// The child's process number: with another one memory begins anew.
+    pub process: u32,
+    /// Operations since the run began.
+    pub operations: u64,
+    /// Operations per second since the sample before.
+    pub operations_per_second: f64,
+    /// Bytes verified since the run began.
+    pub verified_bytes: u64,
+    /// Bytes asked for in live blocks.
+    pub live_bytes: u64,
+    /// Resident bytes, the harness's own taken off: no less than this, for of the harness's some are not resident.
+    pub resident_bytes: u64,
+    /// Resident bytes of the process, and bytes that the harness uses in it.
+    pub process_bytes: u64,
+    /// As above.
+    pub harness_bytes: u64,
+    /// The share of the resident bytes that is not live: what the allocator holds for itself, or can't use.
+    pub fragmentation: f64,
+    /// Page faults of the process without input or output.
+    pub minor_faults: u64,
+    /// Page faults of the process with.
+    pub major_faults: u64,
+}
+
+/// So many samples at most are taken of a run, however long it is planned.
+const MOST_SAMPLES: u32 = 1_000;
+/// The shortest interval.
+const SHORTEST: Duration = Duration::from_millis(250);
+/// How long a process must be watched before its growth can be told.
+pub const ENOUGH: Duration = Duration::from_secs(60);
+
+/// Takes samples.
+#[derive(Debug)]
+pub struct Watcher {
+    interval: Duration,
+    samples: Vec<Sample>,
+}
+
+impl Watcher {
+    /// One for a run that is planned to take `planned`.
+    pub fn new(planned: Duration) -> Self {
+        Self { interval: (planned / MOST_SAMPLES).max(SHORTEST), samples: Vec::new() }
+    }
+
+    /// Takes a sample if it is time, and returns it.
+    pub fn look(&mut self, tally: &Tally, usage: Usage, elapsed: Duration) -> Option<Sample> {
+        let before = self.samples.last().copied().unwrap_or_default();
+        let seconds = elapsed.as_secs_f64();
+        let due = before.seconds + self.interval.as_secs_f64();
+        // Before a child has told of itself there is nothing to see.
+        if seconds < due || usage.process == 0 || self.samples.len() >= 2 * MOST_SAMPLES as usize {
+            return None;
+        }
+        let operations = tally[Count::Operations];
+        let live = tally[Count::BytesIssued].saturating_sub(tally[Count::BytesReturned]);
+        let resident = usage.of_the_subject();
+        let sample = Sample {
+            seconds,
+            process: usage.process,
+            operations,
+            operations_per_second: operations.saturating_sub(before.operations) as f64
+                / (seconds - before.seconds),
+            verified_bytes: tally[Count::BytesVerified],
+            live_bytes: live,
+            resident_bytes: resident,
+            process_bytes: usage.resident,
+            harness_bytes: usage.harness,
+            fragmentation: 1.0 - live as f64 / resident.max(live).max(1) as f64,
+            minor_faults: usage.minor_faults,
+            major_faults: usage.major_faults,
+        };
+        self.samples.push(sample);
+        Some(sample)
+    }
+
+    /// What was seen.
+    pub fn samples(&self) -> &[Sample] {
+        &self.samples
+    }
+
+    /// Memory that grows in one of the run's processes, watched for `enough` at least.
+    pub fn growth(&self, enough: Duration) -> Option<Growth> {
+        let processes = self.samples.chunk_by(|one, next| one.process == next.process);
+        processes.filter_map(|samples| growth(samples, enough.as_secs_f64())).next()
+    }
+}
+
+/// What was seen of memory that grows.
+pub fn describe(growth: &Growth) -> String {
+    let Growth { slope, live_at_most, seconds, resident } = growth;
+    let rate =
+        |per_second: f64| format!("{}/min", human::bytes((per_second * 60.0).max(0.0) as u64));
+    format!(
+        "the resident set grew by {} (99 % confidence: {} to {}) for {seconds:.0} s from {} on, the live set by {} at \
+         most",
+        rate(slope.middle),
+        rate(slope.least),
+        rate(slope.most),
+        human::bytes(*resident as u64),
+        rate(*live_at_most)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_come_at_a_steady_interval_and_are_bounded() {
+        let mut watcher = Watcher::new(Duration::from_secs(8 * 3600));
+        let usage = Usage { process: 7, resident: 100, harness: 20, ..Usage::default() };
+        let mut tally = Tally::default();
+        tally[Count::BytesIssued] = 60;
+        tally[Count::BytesReturned] = 20;
+        for second in 1..=8 * 3600 {
+            tally[Count::Operations] += 10;
+            watcher.look(&tally, usage, Duration::from_secs(second));
+        }
+        let samples = watcher.samples();
+        assert!((900..=1_000).contains(&samples.len()), "{}", samples.len());
+        let last = samples.last().unwrap();
+        assert_eq!((last.live_bytes, last.resident_bytes), (40, 80));
+        assert!((last.fragmentation - 0.5).abs() < 1e-9);
+        assert!((last.operations_per_second - 10.0).abs() < 1e-6);
+        // A child that has not spoken yet is not looked at.
+        assert_eq!(
+            Watcher::new(Duration::ZERO).look(&tally, Usage::default(), Duration::from_secs(9)),
+            None
+        );
+    }
+}

@@ -1,0 +1,177 @@
+//! `cargo stress programs` as its user sees it: arguments, output, exit codes, and planted faults, each found.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use drystone_stress::programs::command::{End, Launcher};
+use drystone_stress::stop::Stop;
+use serde_json::Value;
+
+fn run(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stress"));
+    command.arg("programs").args(arguments).env_remove("NO_COLOR");
+    command.output().expect("the tool starts")
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("the tool prints UTF-8")
+}
+
+/// The report of one round, which must end with `code`.
+fn report(code: i32, arguments: &[&str]) -> Value {
+    let output = run(&[arguments, &["--quick", "--format", "json"]].concat());
+    let (out, errors) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {errors}{out}");
+    serde_json::from_str(out).expect("the report is JSON")
+}
+
+fn refused(arguments: &[&str]) -> String {
+    let output = run(arguments);
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", text(&output.stderr));
+    assert_eq!(text(&output.stdout), "");
+    text(&output.stderr).to_owned()
+}
+
+/// Compiles a shared library; its path.
+fn library(folder: &Path, name: &str, source: &str, flags: &[&str]) -> String {
+    let (c, so) = (folder.join(name).with_extension("c"), folder.join(format!("{name}.so")));
+    std::fs::write(&c, source).unwrap();
+    let mut compile = Command::new("cc");
+    compile.args(["-shared", "-fPIC", "-O1", "-w", "-fno-builtin"]).args(flags);
+    assert!(compile.args([&c, Path::new("-o"), &so]).status().expect("cc runs").success());
+    so.to_string_lossy().into_owned()
+}
+
+fn faulty(folder: &Path, fault: &str) -> String {
+    library(folder, fault, include_str!("faulty.c"), &[&format!("-DFAULT={fault}")])
+}
+
+#[test]
+fn what_is_wrong_is_refused_before_anything_runs() {
+    for (arguments, expected) in [
+        (&["--subject", "system", "--program", "pearl"][..], "Did you mean `perl`?"),
+        (&["--subject", "./nowhere.so"], "give the path of a shared library that defines malloc"),
+        (&["--subject", "/dev/null"], "is no shared library (ELF)"),
+        (&["--subject", "system", "--deadline", "soon"], "`soon` is no duration"),
+    ] {
+        let why = refused(arguments);
+        assert!(why.contains(expected), "{arguments:?}: {why}");
+    }
+}
+
+#[test]
+fn the_list_names_programs_and_subjects() {
+    let output = run(&["--list"]);
+    assert!(output.status.success());
+    for line in ["  system ", "  python-fork ", "  xz "] {
+        assert!(text(&output.stdout).contains(line), "{line}: {}", text(&output.stdout));
+    }
+}
+
+#[test]
+fn a_right_allocator_is_the_same_and_its_calls_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let right = faulty(folder.path(), "NONE");
+    let programs = ["--program", "lua", "--program", "perl"];
+    let report = report(0, &[&["--subject", &right][..], &programs].concat());
+    assert_eq!(
+        (&report["format"], &report["version"]),
+        (&"drystone-programs-report".into(), &1.into())
+    );
+    for program in report["programs"].as_array().unwrap() {
+        let subject = &program["subjects"][0];
+        assert!(subject["calls"].as_u64() > Some(100_000), "{program}");
+        assert_eq!(subject["finding"], Value::Null);
+        let round = &subject["rounds"][0];
+        for side in 0..2 {
+            assert!(round["cpu"][side].as_f64() > Some(0.0), "{program}");
+            assert!(round["peak"][side].as_u64() > report["floor_kib"].as_u64(), "{program}");
+        }
+    }
+}
+
+#[test]
+fn every_planted_fault_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    for (fault, program, kinds) in [
+        ("DIRTY_CALLOC", "perl", &["fails", "differs", "hangs"][..]),
+        ("SHORT_REALLOC", "lua", &["fails", "differs", "hangs"]),
+        ("TWO_OWNERS", "lua", &["fails", "differs", "hangs"]),
+        ("CRASH", "lua", &["fails"]),
+        ("HANG", "lua", &["hangs"]),
+        // The end of a program that did nothing wrong, but too early.
+        ("EXIT", "lua", &["differs"]),
+        ("CHILD_HANGS", "perl", &["hangs"]),
+    ] {
+        let faulty = faulty(folder.path(), fault);
+        let deadline = if kinds.contains(&"hangs") { "20s" } else { "5m" };
+        let arguments = ["--subject", &faulty, "--program", program, "--deadline", deadline];
+        let report = report(1, &arguments);
+        let finding = &report["programs"][0]["subjects"][0]["finding"];
+        let kind = finding["kind"].as_str().unwrap_or_default();
+        assert!(kinds.contains(&kind), "{fault}: {finding}");
+    }
+}
+
+#[test]
+fn an_allocator_that_serves_nothing_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let nothing = library(folder.path(), "nothing", "int nothing(void) { return 0; }", &[]);
+    let report = report(1, &["--subject", &nothing, "--program", "lua"]);
+    let finding = &report["programs"][0]["subjects"][0]["finding"];
+    assert_eq!(finding["kind"], "reports", "{finding}");
+    assert!(finding["detail"].as_str().unwrap().contains("served by"), "{finding}");
+}
+
+#[test]
+fn too_few_calls_are_a_finding_in_words_and_markdown() {
+    let folder = tempfile::tempdir().unwrap();
+    let right = faulty(folder.path(), "NONE");
+    let few = ["--subject", &right, "--program", "lua", "--quick", "--calls", "1000000000"];
+    for format in ["table", "markdown"] {
+        let output = run(&[&few[..], &["--format", format]].concat());
+        assert_eq!(output.status.code(), Some(1));
+        let out = text(&output.stdout);
+        assert!(out.contains("not served") && out.contains("NONE in lua: "), "{out}");
+        assert!(out.contains("1,000,000,000 must"), "{out}");
+    }
+}
+
+// ---- One command -------------------------------------------------------------------------------
+
+fn sh(script: &str, deadline: Duration, stop: &Stop) -> (End, String, String, u64) {
+    let launcher = Launcher { helper: PathBuf::from(env!("CARGO_BIN_EXE_stress")), deadline };
+    let arguments = ["sh", "-c", script].map(str::to_owned);
+    let path = std::env::var_os("PATH").unwrap();
+    let environment = [("PATH".to_owned(), path), ("WHO".to_owned(), "world".into())];
+    let ended = launcher.run(&arguments, Path::new("/"), &environment, stop).unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (ended.end, text(ended.stdout), text(ended.stderr), ended.usage.peak)
+}
+
+#[test]
+fn what_a_command_says_and_how_it_ends_is_seen() {
+    let minute = Duration::from_secs(60);
+    let (end, stdout, stderr, peak) =
+        sh("echo hello $WHO $STRESS; echo error >&2; exit 3", minute, &Stop::new());
+    assert_eq!((stdout.as_str(), stderr.as_str()), ("hello world\n", "error\n"));
+    assert_eq!(end.describe(), "exit status 3");
+    assert!(peak > 0);
+    let (killed, ..) = sh("kill -SEGV $$", minute, &Stop::new());
+    assert!(killed.describe().starts_with("killed by SIGSEGV"), "{killed:?}");
+}
+
+#[test]
+fn one_that_hangs_is_killed_with_its_children() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let script = format!("(sleep 3; echo late > {}) & wait", file.path().display());
+    let began = Instant::now();
+    let (end, ..) = sh(&script, Duration::from_millis(500), &Stop::new());
+    assert_eq!(end, End::Hung);
+    std::thread::sleep(Duration::from_secs(4).saturating_sub(began.elapsed()));
+    assert_eq!(std::fs::read(file.path()).unwrap(), b"");
+    let stop = Stop::new();
+    stop.set();
+    assert_eq!(sh("sleep 60", Duration::from_secs(60), &stop).0, End::Stopped);
+}
