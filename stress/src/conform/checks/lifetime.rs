@@ -32,7 +32,7 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         name: "lifetime/atexit",
-        about: "it serves handlers of atexit, those registered before and after its first call",
+        about: "it serves handlers of atexit, which free what main allocated",
         source: "C23 7.24.4.2; atexit(3)",
         check: Check::Judged(|heap| at_the_end(heap, Late::Handlers)),
     },
@@ -44,7 +44,8 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         name: "lifetime/main-leaves-first",
-        about: "it serves a thread that outlives the main thread and ends the process",
+        about: "it serves a thread that outlives the main thread, which leaves by pthread_exit, and ends the \
+                process",
         source: "POSIX.1-2024 pthread_exit",
         check: Check::Judged(main_leaves_first),
     },
@@ -251,19 +252,16 @@ fn main_leaves_first(heap: &'static Heap) -> Checked {
                 libc::exit(0)
             }
         }
-        // SAFETY: the attributes are the default's, the function fits; pthread_exit ends this thread alone and
-        // unwinds nothing: there is no destructor on this stack that has to run.
+        // SAFETY: the attributes are the default's, the function fits, and `main` is this thread, which is
+        // never detached.
         unsafe {
             let mut thread = std::mem::zeroed();
             let main = ptr::without_provenance_mut(libc::pthread_self() as usize);
             if libc::pthread_create(&raw mut thread, ptr::null(), outlives, main) != 0 {
                 return Err("no thread");
             }
-            // A thread that ends by a system call runs no destructors and unwinds nothing, and is joined all
-            // the same.
-            libc::syscall(libc::SYS_exit, 0);
         }
-        Ok(())
+        leave_by_pthread_exit()
     });
     // SAFETY: the descriptor is this check's own.
     unsafe { libc::close(SAYS.swap(-1, Ordering::Relaxed)) };
@@ -271,6 +269,32 @@ fn main_leaves_first(heap: &'static Heap) -> Checked {
     let mut words = String::new();
     reader.read_to_string(&mut words).map_err(|error| Wrong::CannotTell(error.to_string()))?;
     expect(words == "+", || "a thread that works on".to_owned(), || format!("{words:?}"))
+}
+
+/// Ends the calling thread by `pthread_exit`, on a stack of its own: what that unwinds, to the stack's first
+/// frame, must not be Rust's frames. What this thread's own stack holds is never dropped.
+fn leave_by_pthread_exit() -> Result<(), &'static str> {
+    extern "C" fn leaves() {
+        // SAFETY: it may be called by any thread, and the only frame that it unwinds is this, which holds nothing.
+        unsafe { libc::pthread_exit(null_mut()) }
+    }
+    const STACK: usize = 256 << 10;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK;
+    // SAFETY: a new mapping disturbs nobody. getcontext fills in what makecontext then directs to the mapping,
+    // which is the stack of `leaves` alone and is never unmapped; all zero is a valid ucontext_t to be filled.
+    unsafe {
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let stack = libc::mmap(null_mut(), STACK, protection, flags, -1, 0);
+        let mut context: libc::ucontext_t = std::mem::zeroed();
+        if stack == libc::MAP_FAILED || libc::getcontext(&raw mut context) != 0 {
+            return Err("no stack to leave from");
+        }
+        context.uc_stack.ss_sp = stack;
+        context.uc_stack.ss_size = STACK;
+        libc::makecontext(&raw mut context, leaves, 0);
+        libc::setcontext(&raw const context);
+    }
+    Err("no way to the other stack")
 }
 
 fn thread_exits(heap: &'static Heap) -> Checked {

@@ -67,14 +67,21 @@ pub const ROWS: &[Row] = &[
 
 /// Fails unless the request is refused with `ENOMEM`.
 fn refused(heap: &'static Heap, way: Way, size: usize) -> Checked {
-    errno::set(0);
-    let block = heap.request(way, size)?;
-    let error = errno::get();
-    let expected = || format!("null and ENOMEM from {} of {size:#x} bytes", way.name());
-    expect(block.is_none(), expected, || "a block".to_owned())?;
-    // posix_memalign returns its error.
-    let right = error == libc::ENOMEM || matches!(way, Way::PosixMemalign(_));
-    expect(right, expected, || format!("null and errno {error}"))
+    let (refused, error) = match way {
+        // It returns its error.
+        Way::PosixMemalign(align) => {
+            let answer = heap.posix_memalign(align, size)?;
+            (answer.result != 0, answer.result)
+        }
+        _ => {
+            errno::set(0);
+            let block = heap.request(way, size)?;
+            (block.is_none(), errno::get())
+        }
+    };
+    let expected = || format!("a refusal with ENOMEM from {} of {size:#x} bytes", way.name());
+    expect(refused, expected, || "a block".to_owned())?;
+    expect(error == libc::ENOMEM, expected, || format!("one with error {error}"))
 }
 
 fn above_ptrdiff_max(heap: &'static Heap) -> Checked {
