@@ -32,7 +32,7 @@ use crate::workers::crew::Crew;
 use crate::workers::duel::{self, Arena};
 use crate::workers::foreign_duel::{self, Pulse};
 use crate::workers::replay::{Parts, Pass};
-use crate::workers::{churn, false_sharing, handoff, mixed, slots, thread_storm};
+use crate::workers::{churn, false_sharing, fork_join, handoff, mixed, slots, thread_storm};
 
 /// How often the supervisor hears of the work.
 const TICK: Duration = Duration::from_millis(100);
@@ -145,6 +145,7 @@ impl Run {
                 Workload::Churn => churn::episode(crew, seed, settings),
                 Workload::Handoff => handoff::episode(crew, seed, settings),
                 Workload::FalseSharing => false_sharing::episode(crew, seed, settings),
+                Workload::ForkJoin => fork_join::episode(crew, seed, settings),
                 Workload::ThreadStorm => thread_storm::episode(crew, seed, settings),
                 Workload::Mixed => mixed::episode(crew, seed, settings),
                 stream => slots::episode(crew, stream, seed, settings),

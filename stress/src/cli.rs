@@ -64,6 +64,10 @@ pub struct Options {
     #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "5s")]
     pub episode: Duration,
 
+    /// How long a process must be watched before memory that grows while its live set does not is a finding
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "60s")]
+    pub growth_after: Duration,
+
     /// Where findings are kept, a folder each
     #[arg(long, value_name = "DIR", default_value = findings::DEFAULT)]
     pub findings: PathBuf,

@@ -57,6 +57,13 @@ pub enum Kind {
     Hang,
 }
 
+impl Kind {
+    /// Whether it shows over a whole run only, at no call and in no worker.
+    pub fn of_a_whole_run(self) -> bool {
+        matches!(self, Kind::Growth | Kind::DidNotRace)
+    }
+}
+
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -120,7 +127,7 @@ pub struct Finding {
     /// earlier ones have left in the allocator is not in its seed, so that it is told and not replayed.
     pub episode: Option<Episode>,
     /// A time in seconds in which a replay comes as far: the run's own, and at least twice what it had
-    /// taken.
+    /// taken; of memory that grows, what it had taken.
     pub replay_seconds: u64,
     /// The trace that was replayed.
     pub trace: Option<PathBuf>,

@@ -51,6 +51,9 @@ pub struct Outcome {
     pub notes: Notes,
     /// What was found. The first wrong answer ends a run.
     pub finding: Option<Finding>,
+    /// Why the finding is in no folder, if it could not be kept.
+    #[serde(skip)]
+    pub not_kept: Option<String>,
     /// Whether it was stopped from outside before its end.
     pub cut_short: bool,
 }
@@ -73,7 +76,7 @@ impl Outcome {
             let before = self.notes.entry(note).or_default();
             *before = if state { times } else { *before + times };
         }
-        self.finding = other.finding;
+        (self.finding, self.not_kept) = (other.finding, other.not_kept);
         self.cut_short |= other.cut_short;
     }
 
@@ -316,7 +319,7 @@ impl<'a> Watch<'a> {
             Some(finding) => Some(Finding { trace: spec.trace.clone(), backtrace, ..finding }),
             None => self.death(ended, elapsed)?,
         };
-        Ok(Outcome { spec, elapsed, tally, notes, finding, cut_short })
+        Ok(Outcome { spec, elapsed, tally, notes, finding, not_kept: None, cut_short })
     }
 
     /// What the child's end says about the subject.

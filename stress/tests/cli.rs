@@ -419,7 +419,8 @@ fn a_run_that_did_no_work_fails() {
     let plan = Plan { seed: Seed(1), shard: None, threads: 2, runs: vec![spec] };
     let program = PathBuf::from(env!("CARGO_BIN_EXE_stress"));
     let supervisor = Supervisor { program, patience: Duration::from_secs(60) };
-    let episodes = Episodes { supervisor, length: Duration::from_secs(5), findings: None };
+    let length = Duration::from_secs(5);
+    let episodes = Episodes { supervisor, length, findings: None, growth_after: length };
     let bar = Bar::new(&plan);
     let record = Writer::begin(None, Begin::new(plan.seed, None, 2, &plan.runs)).unwrap();
     let results = campaign::run(plan, &episodes, &Stop::new(), &bar, record);
