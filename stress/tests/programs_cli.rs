@@ -115,6 +115,20 @@ fn every_planted_fault_is_found() {
     }
 }
 
+/// One of Python's tests fails by it, and not when it is run again.
+#[test]
+fn a_fault_that_does_not_come_again_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let once = faulty(folder.path(), "ONCE");
+    let report = report(1, &["--subject", &once, "--program", "python-suite"]);
+    let subject = &report["programs"][0]["subjects"][0];
+    assert_eq!(subject["finding"]["kind"], "flaky", "{report}");
+    let tests = subject["flaky"].as_array().unwrap();
+    assert_eq!(tests.len(), 1, "{report}");
+    let detail = subject["finding"]["detail"].as_str().unwrap();
+    assert!(detail.ends_with(tests[0].as_str().unwrap()), "{detail}");
+}
+
 #[test]
 fn an_allocator_that_serves_nothing_is_found() {
     let folder = tempfile::tempdir().unwrap();

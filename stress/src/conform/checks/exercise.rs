@@ -71,6 +71,35 @@ pub fn still(block: &Block, seed: u64) -> Result<(), &'static str> {
     }
 }
 
+/// Stages in which what grows must come to rest.
+const STAGES: usize = 10;
+/// What no stage may lead to, KiB: nobody's machine is to be filled.
+const FAR_TOO_MUCH: usize = 64 << 10;
+
+/// Repeats a stage that frees all it allocates until one leaves less than `growth` KiB more resident than the one
+/// before: what comes to rest is a cache that fills, or a table that is walked through once, and lost is nothing.
+///
+/// # Errors
+/// None of [`STAGES`] does, or [`FAR_TOO_MUCH`] is resident; or what `stage` returns.
+pub fn comes_to_rest(growth: usize, mut stage: impl FnMut() -> Checked) -> Checked {
+    let mut seen = Vec::with_capacity(STAGES + 1);
+    seen.push(resident()?);
+    for place in 0..STAGES {
+        stage()?;
+        seen.push(resident()?);
+        if seen[place + 1] < seen[place] + growth {
+            return Ok(());
+        }
+        if seen[place + 1] > seen[0] + FAR_TOO_MUCH {
+            break;
+        }
+    }
+    fail(
+        format!("less than {growth} KiB more resident after one of {STAGES} stages"),
+        format!("{seen:?} KiB"),
+    )
+}
+
 /// The resident set of this process, KiB (proc_pid_statm(5)).
 ///
 /// # Errors
