@@ -16,7 +16,7 @@ use drystone_workloads::trace::Trace;
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
-use crate::finding::{Episode, Finding, Kind};
+use crate::finding::{Finding, Kind, Round};
 use crate::job::Job;
 use crate::last_words::BACKTRACE_FOLLOWS;
 use crate::protocol::{self, Message};
@@ -189,7 +189,7 @@ struct Heard {
     usage: Usage,
     notes: Notes,
     doing: Vec<String>,
-    episode: Option<Episode>,
+    round: Option<Round>,
     ready: bool,
     done: bool,
     dying: Option<(Option<usize>, u64)>,
@@ -376,7 +376,7 @@ impl Heard {
         seen: String,
     ) -> Finding {
         let mut finding = Finding::of_run(spec, elapsed, kind, expected, seen);
-        finding.episode = self.episode;
+        finding.round = self.round;
         if let Some((thread, operation)) = self.dying {
             (finding.thread, finding.operation) = (thread, Some(operation));
         }
@@ -386,14 +386,14 @@ impl Heard {
     fn take(&mut self, message: Message) {
         match message {
             Message::Ready => self.ready = true,
-            Message::Progress { tally, doing, episode, usage } => {
+            Message::Progress { tally, doing, round, usage } => {
                 self.usage = usage;
                 // Work done is the sign of life, not the telling of it.
                 if tally != self.tally {
                     self.last_sign_of_life = Some(Instant::now());
                 }
                 if !self.done {
-                    (self.tally, self.doing, self.episode) = (tally, doing, episode);
+                    (self.tally, self.doing, self.round) = (tally, doing, round);
                 }
             }
             Message::Finding { finding, tally, notes } => {

@@ -43,7 +43,7 @@ counts! {
     /// Requests that had to be refused, and were.
     Refusals = "refusals",
     /// Rounds of the workload between two moments of rest.
-    Episodes = "episodes",
+    Rounds = "rounds",
     /// Walks of the heap over itself that found it sound.
     HeapChecks = "heap_checks",
     /// Duels fought.

@@ -219,38 +219,46 @@ fn run_tool(arguments: &[&str]) -> Output {
     tool.arg(TOOL).args(arguments).env_remove("NO_COLOR").output().expect("the tool starts")
 }
 
+/// The report of the first of three runs that finds something: a machine that stands still for seconds sees too little
+/// of memory that grows.
+fn found_in_three(run: impl Fn() -> Output) -> Value {
+    let mut output = run();
+    for _ in 1..3 {
+        if output.status.code() != Some(0) && output.status.code() != Some(3) {
+            break;
+        }
+        output = run();
+    }
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("the report is JSON")
+}
+
 /// What a heap that keeps one free in 200 comes to while the live set stays as it is, and a sound one does not: as
 /// the tool's user sees it, and once more when it is replayed.
 fn growing_memory_is_found() {
     let place = tempfile::tempdir().unwrap();
     let findings = place.path().join("findings");
-    let watched = |subject: &str, code: i32| -> Value {
+    let watched = |subject: &str| {
         let small = "shifting-sizes:live=256K,largest=4K,period=1000";
         let what = ["--subject", subject, "--workload", small, "--threads", "2"];
-        let how = ["--seed", "7", "--for", "10s", "--growth-after", "7s", "--format", "json"];
+        let how = ["--seed", "7", "--for", "15s", "--growth-after", "10s", "--format", "json"];
         let kept = ["--findings", findings.to_str().unwrap()];
-        let output = run_tool(&[&what[..], &how, &kept].concat());
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "{subject}: {said}");
-        serde_json::from_slice(&output.stdout).expect("the report is JSON")
+        run_tool(&[&what[..], &how, &kept].concat())
     };
-    assert_eq!(watched("sound", 0)["findings"].as_array().map(Vec::len), Some(0));
+    let sound = watched("sound");
+    assert_eq!(sound.status.code(), Some(0), "{}", String::from_utf8_lossy(&sound.stderr));
     assert!(!findings.exists());
-    let report = watched("leaks", 1);
+    let report = found_in_three(|| watched("leaks"));
     assert_eq!(report["findings"][0]["kind"], "growth", "{report}");
     assert!(report["runs"][0]["counts"]["operations"].as_u64() > Some(0), "{report}");
     let folder = report["findings"][0]["folder"].as_str().expect("it is kept");
     let (record, log) = findings::read(folder.as_ref()).unwrap();
     assert_eq!((record.finding.kind, record.calls), (Kind::Growth, 0));
     assert_eq!(log.entries(), []);
-    let output = run_tool(&["replay", folder, "--format", "json"]);
-    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
-    let replayed: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let replayed = found_in_three(|| run_tool(&["replay", folder, "--format", "json"]));
     let attempts = &replayed["attempts"][0];
-    assert_eq!(
-        (&attempts["way"], &attempts["tries"], &attempts["again"]),
-        (&"free".into(), &1.into(), &1.into())
-    );
+    assert_eq!(attempts["way"], "free", "{replayed}");
+    assert_eq!((&attempts["tries"], &attempts["again"]), (&1.into(), &1.into()), "{replayed}");
     growth_that_was_mended_does_not_come_again(folder);
 }
 
@@ -300,8 +308,8 @@ fn one_thread_replays_exactly() {
         let again = finding(stress(subject, Workload::Mixed, 1, LONGEST));
         assert!(first.operation.is_some());
         assert_eq!((first.kind, first.operation), (again.kind, again.operation));
-        // The command repeats the run from its beginning, whichever episode it came to.
-        assert!(first.episode.is_some() && first.episode == again.episode);
+        // The command repeats the run from its beginning, whichever round it came to.
+        assert!(first.round.is_some() && first.round == again.round);
         assert_eq!(first.seed, Seed(7));
         assert!(first.replay().contains(" --seed 0x0000000000000007 "), "{}", first.replay());
     }

@@ -256,19 +256,4 @@ impl<O: Os + Sync, P: Probe + Sync, L: RawLock + Sync> Linked for Watchable<O, P
         // SAFETY: the heap is the calling thread's for the time of the call.
         self.with_heap(|heap| unsafe { self.0.trim(heap) }).unwrap_or(0)
     }
-
-    fn fork_prepare(&self) {
-        self.0.fork_prepare();
-    }
-
-    unsafe fn fork_parent(&self) {
-        // SAFETY: the caller's.
-        unsafe { self.0.fork_parent() }
-    }
-
-    unsafe fn fork_child(&self) {
-        let mine = MINE.get().heap;
-        // SAFETY: the caller's; of all heaps the child's only thread owns the one that it has claimed.
-        unsafe { self.0.fork_child(|heap| heap.addr() == mine) }
-    }
 }

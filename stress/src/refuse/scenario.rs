@@ -166,7 +166,7 @@ impl Scenario<'_> {
                 }
                 gate.pass();
                 space.push(self.size());
-                self.board.row(0).add(Count::Episodes, 1);
+                self.board.row(0).add(Count::Rounds, 1);
                 tell();
             }
         });

@@ -43,7 +43,7 @@ use crate::stop::Stop;
 use crate::subject::{Own, Target};
 use crate::tally::{Board, Count, Doing, Notes, Tally};
 
-/// Duels of one episode.
+/// Duels of one round.
 const DUELS: u64 = 20_000;
 
 /// So many duels show whether the workers race at all; in fewer it may be chance that they did not.
@@ -190,7 +190,7 @@ struct Deeds {
     reissued: AtomicPtr<c_void>,
 }
 
-/// What the workers of one episode share.
+/// What the workers of one round share.
 pub struct Arena<'a> {
     target: &'a Target,
     own: Own,
@@ -221,7 +221,7 @@ impl<'a> Arena<'a> {
         }
     }
 
-    /// One worker's part in an episode, from rest to rest.
+    /// One worker's part in a round, from rest to rest.
     pub fn work(&self, checked: &mut Checked<'_>, board: &Board, stop: &Stop) {
         schedule::often(DISTURB_ONE_IN);
         let mut rules = generator(self.seed, RULES);

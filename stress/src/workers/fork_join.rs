@@ -31,8 +31,8 @@ struct Tree<'a> {
     stop: &'a Stop,
 }
 
-/// One episode, from rest to rest.
-pub fn episode(crew: &mut Crew<'_>, seed: Seed, settings: &Settings) {
+/// One round, from rest to rest.
+pub fn round(crew: &mut Crew<'_>, seed: Seed, settings: &Settings) {
     let (threads, stop) = (crew.workers(), crew.stop());
     let setting = |name| settings.size(Workload::ForkJoin, name);
     let sizes = LogUniform { octaves: setting("largest").ilog2() };
@@ -108,7 +108,7 @@ impl Tree<'_> {
 fn with_checked<R>(work: impl FnOnce(&mut Checked<'_>) -> R) -> R {
     let at_hand = AT_HAND.get().cast::<Checked<'_>>();
     assert!(!at_hand.is_null(), "tasks run in the pool's threads");
-    // SAFETY: set by this thread, in `episode`, for the time that it runs tasks, from the one reference there is. No
+    // SAFETY: set by this thread, in `round`, for the time that it runs tasks, from the one reference there is. No
     // other is made meanwhile: `work` starts no task and waits for none, so no second call is below this one.
     let checked = unsafe { &mut *at_hand };
     let result = work(checked);
