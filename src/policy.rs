@@ -88,6 +88,15 @@ fn from_environment() -> Policy {
     }
 }
 
+/// Whether the C library knows the environment already: a program's `.preinit_array` runs before that.
+pub(crate) fn has_environment() -> bool {
+    unsafe extern "C" {
+        safe static environ: core::sync::atomic::AtomicPtr<*const libc::c_char>;
+    }
+    // Relaxed: the C library sets it once, before there are threads.
+    !environ.load(Ordering::Relaxed).is_null()
+}
+
 /// The value of a variable of the environment. A program with more rights than its caller takes no
 /// orders from the caller's environment: there it is not set.
 pub(crate) fn variable(name: &CStr) -> Option<&'static [u8]> {

@@ -1,6 +1,8 @@
 //! The C interface as a C program sees it: compiled against the header, linked to the shared library and
 //! to the static one, used as it should be and misused.
 
+#[path = "support/lab.rs"]
+mod lab;
 #[path = "support/served.rs"]
 mod served;
 mod support;
@@ -8,12 +10,11 @@ mod support;
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
-use std::sync::LazyLock;
 
+use lab::{Lab, Linked, SHARED, finished};
 use served::{Account, Ended};
-use tempfile::TempDir;
 
 const SIGABRT: i32 = 6;
 
@@ -42,95 +43,6 @@ const FUNCTIONS: [&str; 18] = [
 /// C++'s sized deletes.
 const OPERATORS: [&str; 4] =
     ["_ZdaPvm", "_ZdaPvmSt11align_val_t", "_ZdlPvm", "_ZdlPvmSt11align_val_t"];
-
-static SHARED: LazyLock<PathBuf> =
-    LazyLock::new(|| support::shared_library("drystone-capi", "libdrystone.so"));
-
-/// What a program is linked to.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Linked {
-    /// `-ldrystone`, found again at run time.
-    Shared,
-    /// `libdrystone.a`, the C library shared.
-    Static,
-    /// `libdrystone.a`, and everything else static too.
-    AllStatic,
-    /// Nothing of ours.
-    Plain,
-}
-
-/// A folder for one test's programs and what they write.
-struct Lab(TempDir);
-
-impl Lab {
-    fn new() -> Lab {
-        Lab(TempDir::new().unwrap())
-    }
-
-    fn folder(&self) -> &Path {
-        self.0.path()
-    }
-
-    /// Compiles `source`, a path from the workspace's root, with warnings for errors.
-    fn compile(&self, source: &str, linked: Linked) -> PathBuf {
-        let release = SHARED.parent().unwrap();
-        let program = self.folder().join(Path::new(source).file_stem().unwrap());
-        let mut cc = Command::new("cc");
-        // no-builtin: a compiler that knows malloc elides what is tested.
-        cc.args(["-std=gnu17", "-O1", "-g", "-fno-builtin", "-pthread"])
-            .args(["-Wall", "-Wextra", "-Werror"])
-            .arg("-I")
-            .arg(support::workspace().join("capi/include"))
-            .arg(support::workspace().join(source))
-            .arg("-o")
-            .arg(&program);
-        match linked {
-            Linked::Shared => {
-                // An old-style run path comes before LD_LIBRARY_PATH, in which cargo puts the folder of
-                // another build of the library.
-                let run_path = format!("-Wl,--disable-new-dtags,-rpath,{}", release.display());
-                cc.arg("-L").arg(release).arg("-ldrystone").arg(run_path);
-            }
-            Linked::Static => _ = cc.arg(release.join("libdrystone.a")),
-            Linked::AllStatic => _ = cc.arg("-static").arg(release.join("libdrystone.a")),
-            Linked::Plain => _ = cc.arg("-ldl"),
-        }
-        let said = finished(&mut cc, "gcc and libc6-dev");
-        assert!(said.status.success(), "{source}, {linked:?}: {}", said.stderr);
-        program
-    }
-
-    /// The accounts of all processes of the last run, in the order of their ends.
-    fn accounts(&self) -> Vec<Account> {
-        Account::all(&self.folder().join("stats"))
-    }
-
-    /// Runs `program`, and returns how it ended and the account that it gave at its exit, if it did.
-    fn run(
-        &self,
-        program: &Path,
-        environment: &[(&str, &str)],
-        arguments: &[&str],
-    ) -> (Ended, Option<Account>) {
-        let file = self.folder().join("stats");
-        let _ = fs::remove_file(&file);
-        let mut command = Command::new(program);
-        command
-            .args(arguments)
-            .env_remove("DRYSTONE_ON_MISUSE")
-            .env("DRYSTONE_STATS", &file)
-            .envs(environment.iter().copied());
-        let ended = served::run(&mut command, self.folder(), 120).unwrap();
-        (ended, self.accounts().pop())
-    }
-}
-
-/// Runs a tool that the Debian packages `from` hold.
-fn finished(tool: &mut Command, from: &str) -> Ended {
-    let name = tool.get_program().to_string_lossy().into_owned();
-    served::run(tool, &support::workspace(), 120)
-        .unwrap_or_else(|error| panic!("{name} does not run ({error}): install Debian's {from}"))
-}
 
 /// The program ended well, said `stdout` and nothing on stderr, and was served by a heap that is sound.
 #[track_caller]
@@ -210,6 +122,9 @@ fn the_library_exports_the_functions_of_the_header_and_no_more() {
 
 #[test]
 fn the_header_compiles_as_c_and_as_cpp_beside_the_systems_own() {
+    if !support::has("c++", "g++") {
+        return;
+    }
     let lab = Lab::new();
     let c = ["c89", "c99", "c11", "gnu17", "gnu2x"];
     let cpp = ["c++98", "c++11", "c++17", "gnu++20"];
@@ -301,6 +216,9 @@ fn fork_handlers_of_the_program_may_allocate_and_take_locks() {
 /// What a C++ program's sized deletes must do, whatever the program has replaced.
 #[test]
 fn sized_deletes_of_cpp_programs() {
+    if !support::has("c++", "g++") {
+        return;
+    }
     let lab = Lab::new();
     let program = |replaced: &str, how: &[&str]| {
         let program = lab.folder().join(format!("operators{replaced}{}", how.len()));
@@ -368,6 +286,20 @@ fn figures_go_where_the_setting_says() {
     for line in ["drystone: process", "malloc ", "reallocarray ", "calls ", "the heap is sound"] {
         assert!(has(line), "{line}:\n{table}");
     }
+    let figure = |name: &str| {
+        let mut rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        let row = rows.find(|row| row.len() == 2 && row[0] == name);
+        row.and_then(|row| row[1].parse::<u64>().ok()).unwrap_or_else(|| panic!("{name}:\n{table}"))
+    };
+    assert!(figure("slabs_made") > 0 && figure("locked") > 0 && figure("held_nanoseconds") > 0);
+    // The classes' rows: bytes of a block, slabs, live blocks, blocks. They add up to the slabs there are.
+    let numbers = |line: &str| -> Option<Vec<u64>> {
+        line.split_whitespace().map(|word| word.parse().ok()).collect()
+    };
+    let classes: Vec<_> = table.lines().filter_map(numbers).filter(|row| row.len() == 4).collect();
+    assert!(!classes.is_empty() && classes.iter().all(|row| row[2] <= row[3]), "{table}");
+    let slabs: u64 = classes.iter().map(|row| row[1]).sum();
+    assert_eq!(slabs, figure("slabs_made") - figure("slabs_given_back"), "{table}");
     // While it runs a program can ask for the same table.
     let asks = lab.compile("tests/c/figures.c", Linked::Shared);
     let (ended, _) = lab.run(&asks, &[("DRYSTONE_STATS", "0")], &[]);

@@ -315,3 +315,36 @@ fn threads_in_teardown_lose_no_slab() {
     assert_eq!(FREED.load(Ordering::Relaxed), THREADS + 10);
     assert!(after <= before + 4, "{before} slabs, then {after}");
 }
+
+/// A thread that only took slabs over never came to look at what others freed of theirs.
+#[test]
+fn an_owner_that_only_takes_over_gets_back_what_others_free() {
+    const SLABS: usize = 250;
+    const EACH: usize = 8;
+    const SIZE: usize = 8192;
+    let engine = plain();
+    // All three claim before one exits: who claims later would have its heap whole.
+    let mine = Claim::new(&engine).unwrap();
+    let other = Claim::new(&engine).unwrap();
+    let exits = Claim::new(&engine).unwrap();
+    let blocks: Vec<*mut u8> = (0..SLABS * EACH).map(|_| exits.malloc(SIZE)).collect();
+    let singles: Vec<*mut u8> = (0..64).map(|_| exits.malloc(SINGLE * 12)).collect();
+    drop(exits);
+    // Makes orphans of what rests; none of them is empty.
+    // SAFETY: the heap is this thread's.
+    unsafe { engine.trim(other.heap) };
+    for slab in blocks.chunks(EACH) {
+        mine.free(slab[0]);
+    }
+    assert_eq!(engine.layer_stats().slabs_taken_over, SLABS as u64);
+    for slab in blocks.chunks(EACH) {
+        slab[1..].iter().for_each(|block| other.free(*block));
+    }
+    // Nobody has looked yet.
+    assert!(engine.stats().regions >= SLABS);
+    singles.iter().for_each(|block| mine.free(*block));
+    // What a heap may keep, and no more: 2 MiB of empty slabs.
+    let left = engine.stats().regions;
+    assert!(left <= 40, "{left} slabs, none live");
+    mine.sound();
+}

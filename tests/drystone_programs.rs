@@ -9,7 +9,7 @@ mod support;
 
 use std::process::Command;
 
-use lab::{Lab, SHARED};
+use lab::{Lab, Linked, SHARED};
 use served::Ended;
 
 #[track_caller]
@@ -21,7 +21,7 @@ fn well(ended: &Ended, stdout: &str) {
 #[test]
 fn threads_allocate_and_free_while_they_are_torn_down() {
     let lab = Lab::new();
-    let program = lab.compile("tests/c/teardown.c");
+    let program = lab.compile("tests/c/teardown.c", Linked::Shared);
     let run = |quarantine: &str| {
         let (ended, account) = lab.run(&program, &[("DRYSTONE_QUARANTINE", quarantine)], &[]);
         well(&ended, "2000 threads ended in 3 rounds\n");
@@ -40,7 +40,7 @@ fn threads_allocate_and_free_while_they_are_torn_down() {
 #[test]
 fn a_program_works_in_half_a_gibibyte_of_address_space() {
     let lab = Lab::new();
-    let program = lab.compile("tests/c/tight.c");
+    let program = lab.compile("tests/c/tight.c", Linked::Shared);
     let mut shell = Command::new("sh");
     shell.args(["-c", "ulimit -v 524288 && exec \"$0\""]).arg(&program);
     shell.env_remove("DRYSTONE_STATS");
@@ -52,9 +52,12 @@ fn a_program_works_in_half_a_gibibyte_of_address_space() {
 /// say of it. (It is told not to put its own malloc in the place of ours.)
 #[test]
 fn valgrind_finds_no_error_in_it() {
+    if !support::has("valgrind", "valgrind") {
+        return;
+    }
     let lab = Lab::new();
     for (source, lines) in [("examples/hello.c", 4), ("tests/c/tight.c", 1)] {
-        let program = lab.compile(source);
+        let program = lab.compile(source, Linked::Shared);
         let mut valgrind = Command::new("valgrind");
         valgrind.args(["--quiet", "--error-exitcode=9", "--soname-synonyms=somalloc=nowhere"]);
         valgrind.arg(&program).env_remove("DRYSTONE_STATS");
@@ -70,7 +73,7 @@ fn valgrind_finds_no_error_in_it() {
 /// Runs one of the mistakes of `tests/c/quarantine.c` under a quarantine of `bytes`.
 fn mistake(name: &str, bytes: &str) -> (Ended, served::Account) {
     let lab = Lab::new();
-    let program = lab.compile("tests/c/quarantine.c");
+    let program = lab.compile("tests/c/quarantine.c", Linked::Shared);
     let environment = [("DRYSTONE_QUARANTINE", bytes), ("DRYSTONE_ON_MISUSE", "report")];
     let (ended, account) = lab.run(&program, &environment, &[name]);
     assert!(ended.status.success() && ended.stdout.ends_with("went on\n"), "{name}: {ended:?}");
@@ -80,6 +83,18 @@ fn mistake(name: &str, bytes: &str) -> (Ended, served::Account) {
 }
 
 const LIMIT: &str = "8388608";
+
+/// A program can allocate before the C library knows the environment; the quarantine is there from `main` on.
+#[test]
+fn a_program_that_allocates_before_it_has_an_environment_gets_its_quarantine() {
+    let lab = Lab::new();
+    let program = lab.compile("tests/c/early.c", Linked::Shared);
+    let environment = [("DRYSTONE_QUARANTINE", LIMIT), ("DRYSTONE_ON_MISUSE", "report")];
+    let (ended, _) = lab.run(&program, &environment, &[]);
+    assert!(ended.status.success() && ended.stdout == "went on\n", "{ended:?}");
+    assert!(ended.stderr.starts_with("drystone: double free: 0x"), "{ended:?}");
+    assert!(ended.stderr.ends_with(", found at the call\n"), "{ended:?}");
+}
 
 #[test]
 fn a_double_free_behind_a_thousand_others_is_found_at_the_call() {

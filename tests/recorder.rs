@@ -440,6 +440,9 @@ fn blocks_from_before_there_is_an_allocator() {
 /// Interpreters with threads and children print what they print without the recorder.
 #[test]
 fn real_programs_print_the_same() {
+    if !support::has("python3", "python3") || !support::has("perl", "perl") {
+        return;
+    }
     const PYTHON: &str = "\
 import json, subprocess, sys, threading
 results = {}

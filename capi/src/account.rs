@@ -20,9 +20,15 @@ use engine::engine::classes::{CLASSES, size_of};
 /// Room for every number at its longest.
 pub type Account = Text<4096>;
 
-/// The figures as a table.
-pub fn table() -> Result<Account, fmt::Error> {
-    let mut text = Account::new();
+/// And for a row of each class.
+pub type Table = Text<16384>;
+
+// What `drystone.h` says of `drystone_stats` holds too: a class takes at most 100 bytes, and the rest 4,096.
+const _: () = assert!(CLASSES * 100 + 4096 <= 16384);
+
+/// The figures as a table: calls, sums, layers, and the classes that have slabs.
+pub fn table() -> Result<Table, fmt::Error> {
+    let mut text = Table::new();
     // SAFETY: getpid takes nothing and cannot fail.
     let pid = unsafe { libc::getpid() };
     write!(text, "drystone: process {pid}")?;
@@ -40,11 +46,26 @@ pub fn table() -> Result<Account, fmt::Error> {
     for (name, figure) in figures(&HEAP.stats()) {
         row(name, figure)?;
     }
+    for (name, figure) in layers(&HEAP.engine().layer_stats()) {
+        row(name, figure)?;
+    }
+    writeln!(text, "  {:>14}{:>16}{:>16}{:>16}", "block_bytes", "slabs", "live_blocks", "blocks")?;
+    let mut classes = [ClassStats::default(); CLASSES];
+    for (bytes, ClassStats { slabs, live, capacity }) in used(&mut classes) {
+        writeln!(text, "  {bytes:>14}{slabs:>16}{live:>16}{capacity:>16}")?;
+    }
     match HEAP.check() {
         Ok(()) => writeln!(text, "  the heap is sound")?,
         Err(broken) => writeln!(text, "  {broken}")?,
     }
     Ok(text)
+}
+
+/// The figures of each class that has slabs, with its blocks' bytes. `classes` is the room for it.
+fn used(classes: &mut [ClassStats; CLASSES]) -> impl Iterator<Item = (usize, &ClassStats)> {
+    HEAP.engine().class_stats(classes);
+    let sizes = classes.iter().enumerate().map(|(class, figures)| (size_of(class), figures));
+    sizes.filter(|(_, figures)| figures.slabs > 0)
 }
 
 /// The figures as one line of JSON.
@@ -65,10 +86,8 @@ pub fn object(out: &mut impl Write) -> fmt::Result {
     }
     write!(out, "}},\"classes\":[")?;
     let mut classes = [ClassStats::default(); CLASSES];
-    HEAP.engine().class_stats(&mut classes);
-    let used = classes.iter().enumerate().filter(|(_, class)| class.slabs > 0);
-    for (place, (class, ClassStats { slabs, live, capacity })) in used.enumerate() {
-        let (comma, bytes) = (if place > 0 { "," } else { "" }, size_of(class));
+    for (place, (bytes, ClassStats { slabs, live, capacity })) in used(&mut classes).enumerate() {
+        let comma = if place > 0 { "," } else { "" };
         write!(out, "{comma}{{\"block_bytes\":{bytes},\"slabs\":{slabs}")?;
         write!(out, ",\"live_blocks\":{live},\"blocks\":{capacity}}}")?;
     }
@@ -93,7 +112,7 @@ fn begin(out: &mut impl Write) -> fmt::Result {
     write!(out, ",\"sound\":{}", HEAP.check().is_ok())
 }
 
-fn layers(layers: &LayerStats) -> [(&'static str, u64); 12] {
+fn layers(layers: &LayerStats) -> [(&'static str, u64); 13] {
     [
         ("reserved_bytes", layers.reserved_bytes as u64),
         ("span_bytes", layers.span_bytes as u64),
@@ -107,6 +126,7 @@ fn layers(layers: &LayerStats) -> [(&'static str, u64); 12] {
         ("slabs_given_back", layers.slabs_given_back),
         ("slabs_taken_over", layers.slabs_taken_over),
         ("locked", layers.locked),
+        ("held_nanoseconds", layers.held),
     ]
 }
 

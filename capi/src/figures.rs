@@ -61,10 +61,9 @@ pub extern "C" fn mallinfo2() -> Mallinfo2 {
 /// `malloc_stats(3)`
 #[unsafe(no_mangle)]
 pub extern "C" fn malloc_stats() {
-    errno::kept(|| {
-        if let Ok(table) = account::table() {
-            table.write_to(stderr::NUMBER);
-        }
+    errno::kept(|| match account::table() {
+        Ok(table) => _ = table.write_to(stderr::NUMBER),
+        Err(_) => stderr::say("drystone: the figures do not fit their table\n"),
     });
 }
 

@@ -24,9 +24,10 @@ pub fn counts() -> bool {
     COUNTING.load(Ordering::Relaxed)
 }
 
-/// From now on calls are counted. Before there are threads.
+/// From now on calls are counted, and the time that the span lock is held. Before there are threads.
 pub fn count() {
     COUNTING.store(true, Ordering::Relaxed);
     HEAP.divert();
+    HEAP.engine().time_lock();
     fork::register();
 }

@@ -21,12 +21,11 @@ use core::ffi::{CStr, c_void};
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use engine::engine::front::Fast;
+use engine::engine::MIN_ALIGN;
 
 use crate::counts::Function;
-use crate::exports::free_moves;
 use crate::heap::HEAP;
-use crate::sized::{free_sized_slow, freed};
+use crate::sized::freed;
 
 /// Not looked up yet.
 const UNDECIDED: usize = 0;
@@ -50,7 +49,7 @@ macro_rules! weak {
                 concat!(".weak ", $symbol),
                 concat!("mov {address}, qword ptr [rip + ", $symbol, "@GOTPCREL]"),
                 address = out(reg) address,
-                options(nomem, nostack, preserves_flags)
+                options(readonly, nostack, preserves_flags)
             );
         }
         #[cfg(target_arch = "aarch64")]
@@ -61,7 +60,7 @@ macro_rules! weak {
                 concat!("adrp {address}, :got:", $symbol),
                 concat!("ldr {address}, [{address}, :got_lo12:", $symbol, "]"),
                 address = out(reg) address,
-                options(nomem, nostack, preserves_flags)
+                options(readonly, nostack, preserves_flags)
             );
         }
         address
@@ -79,7 +78,7 @@ pub unsafe extern "C" fn delete_sized(block: *mut c_void, size: usize) {
         return unsafe { undirected(block, size, 0, Which::Plain) };
     }
     // SAFETY: the caller's word.
-    unsafe { freed(HEAP.free_sized_fast(block.cast(), size), block, size, Function::DeleteSized) }
+    unsafe { delete_here(block, size) }
 }
 
 /// `operator delete[](void *, std::size_t)`
@@ -93,7 +92,7 @@ pub unsafe extern "C" fn delete_array_sized(block: *mut c_void, size: usize) {
         return unsafe { undirected(block, size, 0, Which::Array) };
     }
     // SAFETY: the caller's word.
-    unsafe { freed(HEAP.free_sized_fast(block.cast(), size), block, size, Function::DeleteSized) }
+    unsafe { delete_here(block, size) }
 }
 
 /// `operator delete(void *, std::size_t, std::align_val_t)`
@@ -147,14 +146,12 @@ unsafe extern "C" fn undirected(block: *mut c_void, size: usize, align: usize, w
     unsafe {
         match (state.load(Ordering::Relaxed), aligned) {
             (DIRECT, false) => {
-                let fast = HEAP.free_sized_fast(block.cast(), size);
-                freed(fast, block, size, Function::DeleteSized);
+                delete_here(block, size);
             }
-            (DIRECT, true) => match HEAP.free_aligned_sized_fast(block.cast(), size, align) {
-                Fast::Done => {}
-                Fast::Moves => free_moves(block),
-                Fast::Slow => free_sized_slow(block, size, align, Function::DeleteAlignedSized),
-            },
+            (DIRECT, true) => {
+                let fast = HEAP.free_aligned_sized_fast(block.cast(), size, align);
+                freed(fast, block, size, align, Function::DeleteAlignedSized);
+            }
             (address, false) => {
                 let operator: unsafe extern "C" fn(*mut c_void) = core::mem::transmute(address);
                 operator(block);
@@ -165,6 +162,19 @@ unsafe extern "C" fn undirected(block: *mut c_void, size: usize, align: usize, w
                 operator(block, align);
             }
         }
+    }
+}
+
+/// The sized delete of a program that has no operators of its own.
+///
+/// # Safety
+/// As [`free`](crate::exports::free).
+#[inline(always)]
+unsafe fn delete_here(block: *mut c_void, size: usize) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let fast = HEAP.free_sized_fast(block.cast(), size);
+        freed(fast, block, size, MIN_ALIGN, Function::DeleteSized);
     }
 }
 

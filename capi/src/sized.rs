@@ -21,7 +21,10 @@ use crate::heap::HEAP;
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn free_sized(block: *mut c_void, size: usize) {
     // SAFETY: the caller's word.
-    unsafe { freed(HEAP.free_sized_fast(block.cast(), size), block, size, Function::FreeSized) }
+    unsafe {
+        let fast = HEAP.free_sized_fast(block.cast(), size);
+        freed(fast, block, size, MIN_ALIGN, Function::FreeSized);
+    }
 }
 
 /// `free_aligned_sized`; C23, 7.24.3.5
@@ -31,12 +34,9 @@ pub unsafe extern "C" fn free_sized(block: *mut c_void, size: usize) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn free_aligned_sized(block: *mut c_void, align: usize, size: usize) {
     // SAFETY: the caller's word.
-    match unsafe { HEAP.free_aligned_sized_fast(block.cast(), size, align) } {
-        Fast::Done => {}
-        // SAFETY: just so.
-        Fast::Moves => unsafe { free_moves(block) },
-        // SAFETY: the caller's word.
-        Fast::Slow => unsafe { free_sized_slow(block, size, align, Function::FreeAlignedSized) },
+    unsafe {
+        let fast = HEAP.free_aligned_sized_fast(block.cast(), size, align);
+        freed(fast, block, size, align, Function::FreeAlignedSized);
     }
 }
 
@@ -45,13 +45,13 @@ pub unsafe extern "C" fn free_aligned_sized(block: *mut c_void, align: usize, si
 /// # Safety
 /// As [`free`](crate::exports::free); `fast` is this thread's last free, of this block.
 #[inline(always)]
-pub unsafe fn freed(fast: Fast, block: *mut c_void, size: usize, function: Function) {
+pub unsafe fn freed(fast: Fast, block: *mut c_void, size: usize, align: usize, function: Function) {
     match fast {
         Fast::Done => {}
         // SAFETY: just so.
         Fast::Moves => unsafe { free_moves(block) },
         // SAFETY: the caller's word.
-        Fast::Slow => unsafe { free_sized_slow(block, size, MIN_ALIGN, function) },
+        Fast::Slow => unsafe { free_sized_slow(block, size, align, function) },
     }
 }
 
@@ -59,7 +59,7 @@ pub unsafe fn freed(fast: Fast, block: *mut c_void, size: usize, function: Funct
 /// As [`free`](crate::exports::free).
 #[cold]
 #[inline(never)]
-pub unsafe extern "C" fn free_sized_slow(
+unsafe extern "C" fn free_sized_slow(
     block: *mut c_void,
     size: usize,
     align: usize,

@@ -35,7 +35,7 @@ static DIVERTED: AtomicBool = AtomicBool::new(false);
 /// The start of the process's part: see [`start`].
 static START: Start = Start {
     lock: FutexLock::new(),
-    state: Cell::new(Started { done: false, key: 0 }),
+    state: Cell::new(Started { done: false, read: false, key: 0 }),
     under_way: AtomicUsize::new(0),
 };
 
@@ -49,6 +49,8 @@ struct Start {
 
 struct Started {
     done: bool,
+    /// The environment has been read.
+    read: bool,
     key: libc::pthread_key_t,
 }
 
@@ -436,6 +438,11 @@ impl Drystone {
     /// fork's first handlers are called last, and the engine's locks must be taken last.
     pub fn prepare(&self) {
         crate::errno::kept(start);
+        // A program that allocated before the environment could be read has a thread that does not know of the
+        // quarantine yet.
+        if QUARANTINE.is_on() && thread::own() > GONE {
+            thread::set(ptr::from_ref(&EMPTY.0).expose_provenance(), thread::own());
+        }
     }
 
     /// Sends every call of every thread that has not allocated yet, and of this one, the slow way, so that a front
@@ -555,6 +562,9 @@ fn start() -> Option<libc::pthread_key_t> {
                 // No memory for a handler: a fork under load, or a late misuse at exit, goes unserved.
                 libc::pthread_atfork(Some(fork_prepare), Some(fork_parent), Some(fork_child));
                 libc::atexit(at_exit);
+            }
+            if !state.read && policy::has_environment() {
+                state.read = true;
                 QUARANTINE.read_environment();
             }
             state.key

@@ -10,7 +10,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use crate::exit;
-use crate::finding::{Episode, Finding, Kind};
+use crate::finding::{Finding, Kind, Round};
 use crate::job::Job;
 use crate::protocol::{self, Message};
 use crate::seed::Seed;
@@ -23,7 +23,7 @@ struct Context {
     board: &'static Board,
     began: Instant,
     /// The one under way, once the first has begun.
-    episode: Mutex<Option<Episode>>,
+    round: Mutex<Option<Round>>,
 }
 
 static CONTEXT: OnceLock<Context> = OnceLock::new();
@@ -39,22 +39,22 @@ thread_local! {
 /// Says what the child is running. Once, before any worker starts.
 pub fn arm(job: &Job, board: &'static Board) {
     let (spec, backtrace, began) = (job.spec.clone(), job.backtrace, Instant::now());
-    let context = Context { spec, backtrace, board, began, episode: Mutex::new(None) };
+    let context = Context { spec, backtrace, board, began, round: Mutex::new(None) };
     assert!(CONTEXT.set(context).is_ok(), "a child makes one run");
 }
 
-/// Says that a new episode begins.
-pub fn episode(seed: Seed) {
+/// Says that a new round begins.
+pub fn round(seed: Seed) {
     if let Some(context) = CONTEXT.get() {
-        let mut episode = context.episode.lock().unwrap_or_else(PoisonError::into_inner);
-        let number = episode.map_or(1, |before| before.number + 1);
-        *episode = Some(Episode { number, seed });
+        let mut round = context.round.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = round.map_or(1, |before| before.number + 1);
+        *round = Some(Round { number, seed });
     }
 }
 
-/// The episode under way.
-pub fn current_episode() -> Option<Episode> {
-    *CONTEXT.get()?.episode.lock().unwrap_or_else(PoisonError::into_inner)
+/// The round under way.
+pub fn current_round() -> Option<Round> {
+    *CONTEXT.get()?.round.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Says which worker the calling thread is.
@@ -71,11 +71,11 @@ pub fn worker() -> Option<usize> {
 #[cold]
 pub fn raise(kind: Kind, expected: &str, seen: impl Into<String>) -> ! {
     let _first = FIRST.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some(Context { spec, backtrace, board, began, episode }) = CONTEXT.get() else {
+    let Some(Context { spec, backtrace, board, began, round }) = CONTEXT.get() else {
         panic!("{kind}: expected {expected}, seen {}", seen.into());
     };
     let mut finding = Finding::of_run(spec, began.elapsed(), kind, expected, seen.into());
-    finding.episode = *episode.lock().unwrap_or_else(PoisonError::into_inner);
+    finding.round = *round.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(worker) = worker() {
         let row = board.row(worker);
         finding.thread = Some(worker);

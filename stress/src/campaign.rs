@@ -2,18 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
-
 use crate::cli::Plan;
 use crate::episode::Episodes;
-use crate::finding::{Finding, Kind};
+use crate::finding::Finding;
 use crate::human;
 use crate::progress::Bar;
 use crate::record::{Line, Writer};
 use crate::stop::Stop;
 use crate::supervisor::Outcome;
 use crate::tally::Count;
-use crate::watch::{self, Watcher};
+use crate::watch::Watcher;
 
 /// What became of a campaign.
 #[derive(Debug)]
@@ -48,11 +46,15 @@ pub fn run(plan: Plan, episodes: &Episodes, stop: &Stop, bar: &Bar, mut record: 
                 record.write(&Line::Sample { run: number, sample });
             }
         });
-        match outcome.and_then(|outcome| grown(outcome, &watcher, episodes)) {
-            Ok(outcome) => {
+        match outcome {
+            Ok(mut outcome) => {
+                judge_growth(&mut outcome, &watcher, episodes);
                 let line = Line::End { run: number, outcome: Box::new(outcome.clone()) };
                 record.write(&line);
                 bar.say(&summary(&outcome));
+                if let Some(why) = &outcome.not_kept {
+                    fail(&mut failures, &mut record, Some(number), format!("{spec}: {why}"));
+                }
                 // One that was stopped before it began is no failure, if others did work.
                 if !outcome.worked() && !stop.is_set() {
                     fail(
@@ -90,18 +92,14 @@ fn fail(failures: &mut Vec<String>, record: &mut Writer, run: Option<usize>, why
     failures.push(why);
 }
 
-/// The outcome, with a finding if the run's memory grew.
-fn grown(outcome: Outcome, watcher: &Watcher, episodes: &Episodes) -> Result<Outcome> {
-    let growth = match &outcome.finding {
-        None => watcher.growth(watch::ENOUGH),
-        Some(_) => None,
-    };
-    let Some(growth) = growth else { return Ok(outcome) };
-    let expected = "memory that stays as it is while the live set does";
-    let seen = watch::describe(&growth);
-    let finding = Finding::of_run(&outcome.spec, outcome.elapsed, Kind::Growth, expected, seen);
-    let finding = episodes.keep_of_run(finding, &outcome.spec)?;
-    Ok(Outcome { finding: Some(finding), ..outcome })
+/// Adds a finding if the run's memory grew.
+fn judge_growth(outcome: &mut Outcome, watcher: &Watcher, episodes: &Episodes) {
+    if outcome.finding.is_none()
+        && let Some(growth) = watcher.growth(episodes.growth_after)
+    {
+        let finding = growth.finding(&outcome.spec, outcome.elapsed);
+        episodes.keep_of_run(outcome, finding);
+    }
 }
 
 /// One line about a run that has ended.

@@ -90,7 +90,7 @@ fn part_plans<'a>(
         Some(_) => return Err("`minutes` must be a number".to_owned()),
     };
     if !(1e-3..=1e6).contains(&minutes) {
-        return Err(format!("`minutes` must be above 0, not {minutes}"));
+        return Err(format!("`minutes` must be 0.001 to 1000000, not {minutes}"));
     }
     let threads = match said("threads") {
         None => vec![None],
@@ -204,7 +204,10 @@ mod tests {
         assert!(refused("minutes = 1\nworkloads = [\"curn\"]").contains("Did you mean `churn`?"));
         assert!(refused("subjects = [\"list\"]").contains("`minutes` is missing"));
         assert!(refused("minutes = \"5\"").contains("must be a number"));
-        assert!(refused("minutes = 0").contains("above 0"));
+        for wrong in ["0", "0.0005", "2000000", "-1", "nan"] {
+            let said = refused(&format!("minutes = {wrong}"));
+            assert!(said.contains("`minutes` must be 0.001 to 1000000, not "), "{said}");
+        }
         assert!(refused("minutes = 1\nthreads = [0]").contains("1 to 512, not 0"));
         assert!(refused("minutes = 1\nsubjects = \"list\"").contains("list of strings"));
         assert!(refused("part = 3").contains("[[part]]"));

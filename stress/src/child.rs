@@ -33,7 +33,7 @@ use crate::workers::crew::Crew;
 use crate::workers::duel::{self, Arena};
 use crate::workers::foreign_duel::{self, Pulse};
 use crate::workers::replay::{Parts, Pass};
-use crate::workers::{churn, false_sharing, handoff, mixed, slots, thread_storm};
+use crate::workers::{churn, false_sharing, fork_join, handoff, mixed, slots, thread_storm};
 
 /// How often the supervisor hears of the work.
 const TICK: Duration = Duration::from_millis(100);
@@ -142,13 +142,14 @@ impl Run {
             (Workload::Duel, None, _) => unreachable!("fought above"),
             (Workload::Trace, _, Some(parts)) => self.replay(parts),
             (Workload::Trace, _, None) => return Err("workload trace needs a trace".to_owned()),
-            (workload, ..) => self.episodes(|seed, crew| match workload {
-                Workload::Churn => churn::episode(crew, seed, settings),
-                Workload::Handoff => handoff::episode(crew, seed, settings),
-                Workload::FalseSharing => false_sharing::episode(crew, seed, settings),
-                Workload::ThreadStorm => thread_storm::episode(crew, seed, settings),
-                Workload::Mixed => mixed::episode(crew, seed, settings),
-                stream => slots::episode(crew, stream, seed, settings),
+            (workload, ..) => self.rounds(|seed, crew| match workload {
+                Workload::Churn => churn::round(crew, seed, settings),
+                Workload::Handoff => handoff::round(crew, seed, settings),
+                Workload::FalseSharing => false_sharing::round(crew, seed, settings),
+                Workload::ForkJoin => fork_join::round(crew, seed, settings),
+                Workload::ThreadStorm => thread_storm::round(crew, seed, settings),
+                Workload::Mixed => mixed::round(crew, seed, settings),
+                stream => slots::round(crew, stream, seed, settings),
             }),
         }
         Ok(())
@@ -179,17 +180,17 @@ impl Run {
         Ok(Some(parts))
     }
 
-    /// Episodes of `work` on all workers, each from rest to rest, until it is time to stop.
-    fn episodes(&self, mut work: impl FnMut(Seed, &mut Crew<'_>)) {
+    /// Rounds of `work` on all workers, each from rest to rest, until it is time to stop.
+    fn rounds(&self, mut work: impl FnMut(Seed, &mut Crew<'_>)) {
         let overlap = Overlap::default();
         let mut crew = Crew::new(&self.target, self.board, &STOP, &overlap, &self.spec);
         let mut seed = self.spec.seed;
         loop {
-            alarm::episode(seed);
+            alarm::round(seed);
             work(seed, &mut crew);
-            assert_eq!(overlap.pieces(), 0, "an episode ends with nothing live");
+            assert_eq!(overlap.pieces(), 0, "a round ends with nothing live");
             self.judge_rest();
-            self.board.row(0).add(Count::Episodes, 1);
+            self.board.row(0).add(Count::Rounds, 1);
             seed = seed.next();
             if STOP.is_set() || self.spec.length == Length::Once {
                 return;
@@ -230,7 +231,7 @@ impl Run {
     }
 
     fn duel(&self, own: Own) {
-        self.episodes(|seed, crew| {
+        self.rounds(|seed, crew| {
             let arena = Arena::new(&self.target, own, seed.0, self.spec.threads);
             crew.each(|checked| arena.work(checked, self.board, &STOP));
         });
@@ -240,7 +241,7 @@ impl Run {
     }
 
     fn replay(&self, parts: &Parts) {
-        self.episodes(|_, crew| {
+        self.rounds(|_, crew| {
             let pass = Pass::new(parts, self.spec.threads);
             crew.each(|checked| pass.work(checked, &STOP));
         });
@@ -330,7 +331,7 @@ fn tell(board: &Board) {
     protocol::send(&Message::Progress {
         tally: board.tally(),
         doing: board.doings(),
-        episode: alarm::current_episode(),
+        round: alarm::current_round(),
         usage: Usage::of_this_process().unwrap_or_else(|why| untold(why)),
     });
 }

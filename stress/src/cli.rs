@@ -17,7 +17,7 @@ use crate::subject::{self, Subject};
 /// Stress allocators: integrity of every byte, mutual exclusion, double frees under contention.
 ///
 /// Results go to standard output, progress to standard error. Exit codes: 0 no finding; 1 a finding,
-/// kept in a folder and printed with the command that replays it; 2 wrong usage, a failure of the tool, or no work done;
+/// kept in a folder where one can be written, and printed with the command that replays it; 2 wrong usage, a failure of the tool, or no work done;
 /// 3 stopped before all runs had come to their end, and no finding so far.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "cargo stress", bin_name = "cargo stress")]
@@ -28,6 +28,7 @@ cargo stress join RECORD...  joins the records of a campaign's shards
 cargo stress refuse          refuses an allocator's calls to the OS
 cargo stress bench           measures allocators
 cargo stress conform         checks what the standards ask of malloc
+cargo stress programs        runs real programs with an allocator preloaded
 Each has a --help of its own.")]
 pub struct Options {
     /// How long in all: 90s, 30m, 8h, 1h30m [default: 60s; with --trace, each trace once]
@@ -63,6 +64,10 @@ pub struct Options {
     /// How long an episode lasts: a process of its own, from a seed of its own
     #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "5s")]
     pub episode: Duration,
+
+    /// How long a process must be watched before memory that grows while its live set does not is a finding
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "60s")]
+    pub growth_after: Duration,
 
     /// Where findings are kept, a folder each
     #[arg(long, value_name = "DIR", default_value = findings::DEFAULT)]

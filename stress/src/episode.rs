@@ -3,10 +3,13 @@
 //! Nothing is left over from one to the next, so whatever an episode finds hangs on its seed alone, and a
 //! replay need not begin earlier. Its log is thrown away unless it finds something.
 //!
+//! `sawtooth` and `shifting-sizes` are one episode, as long as the run: what grows or breaks up slowly does so in
+//! a process that lives on. It writes no log, which hours would fill: its seed alone replays it.
+//!
 //! | an episode ends | then |
 //! |---|---|
 //! | after its time, or when its log is nearly full | the next begins, if the run has time left |
-//! | with a finding | the finding is kept in a folder, the run ends |
+//! | with a finding | the finding is kept in a folder, or said to be lost; the run ends |
 //! | because the run was stopped | the run ends |
 
 use std::path::PathBuf;
@@ -14,21 +17,18 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use crate::finding::{Finding, Kind};
+use crate::finding::Finding;
 use crate::findings::{self, Record};
 use crate::job::Job;
-use crate::log::Store;
+use crate::log::{Builder, Log, Store};
 use crate::seed::Seed;
 use crate::spec::{Length, Spec};
 use crate::stop::Stop;
 use crate::supervisor::{Outcome, Progress, Supervisor};
-use crate::tally::{Count, Tally};
+use crate::tally::Tally;
 use crate::usage::Usage;
 use crate::version::Version;
-use crate::workers::duel::missing_class;
-
-/// How long an episode lasts unless another time is asked for.
-pub const DEFAULT: Duration = Duration::from_secs(5);
+use crate::workers::duel::did_not_race;
 
 /// With less than this left of a run no further episode begins.
 const SHORTEST: Duration = Duration::from_millis(50);
@@ -42,13 +42,15 @@ pub struct Episodes {
     pub length: Duration,
     /// Where findings are kept, if they are.
     pub findings: Option<PathBuf>,
+    /// How long a process must be watched before the growth of its memory can be told.
+    pub growth_after: Duration,
 }
 
 impl Episodes {
     /// Makes one run, to its end or until `stop`: the sums of its episodes, and the first finding.
     ///
     /// # Errors
-    /// As [`Supervisor::run`]; and a finding can't be written.
+    /// As [`Supervisor::run`]. A finding that can't be kept is none: the outcome says so.
     pub fn run(&self, spec: &Spec, stop: &Stop, progress: &mut Progress<'_>) -> Result<Outcome> {
         let began = Instant::now();
         let store = Store::new(spec.threads).context("a file for the log")?;
@@ -72,12 +74,9 @@ impl Episodes {
         sum.elapsed = began.elapsed();
         // Over the whole run: one episode is too short to tell.
         if sum.finding.is_none()
-            && let Some(class) = missing_class(&sum.tally, &sum.notes, spec.threads)
+            && let Some(finding) = did_not_race(spec, sum.elapsed, &sum.tally, &sum.notes)
         {
-            let expected = format!("{class}, now and then");
-            let seen = format!("never in {} duels", sum.tally[Count::Duels]);
-            sum.finding =
-                Some(Finding::of_run(spec, sum.elapsed, Kind::DidNotRace, &expected, seen));
+            self.keep_of_run(&mut sum, finding);
         }
         Ok(sum)
     }
@@ -91,35 +90,39 @@ impl Episodes {
         stop: &Stop,
         progress: &mut Progress<'_>,
     ) -> Result<Outcome> {
-        // What grows or breaks up slowly does so in a process that lives on.
         let longest = if run.workload.long_lived() { Duration::MAX } else { self.length };
         let length = left.map_or(Length::Once, |left| Length::of(left.min(longest)));
         let spec = Spec { seed, length, ..run.clone() };
         store.clear().context("the file for the log")?;
         let kept = self.findings.is_some();
-        // A process that lives for hours would fill any log: its seed alone replays it.
         let log = (!run.workload.long_lived()).then(|| store.path());
         let job = Job { log, backtrace: kept, ..Job::plain(&spec) };
         let mut outcome = self.supervisor.job(&job, stop, progress)?;
-        if let Some(finding) = outcome.finding.take() {
-            outcome.finding = Some(self.keep(finding, spec, store)?);
-        }
+        self.keep(&mut outcome, &spec, || store.read().context("reading the log"));
         Ok(outcome)
     }
 
-    /// Keeps a finding, if findings are kept.
-    fn keep(&self, finding: Finding, spec: Spec, store: &Store) -> Result<Finding> {
-        let Some(directory) = &self.findings else { return Ok(finding) };
-        let version = Version::of(&spec, &self.supervisor.program).map_err(anyhow::Error::msg)?;
-        let log = store.read().context("reading the log")?;
-        findings::keep(directory, Record::new(finding, spec, version), &log)
+    /// Keeps the outcome's finding, if it has one and findings are kept. One that can't be kept stays in the
+    /// outcome, which then says why.
+    fn keep(&self, outcome: &mut Outcome, spec: &Spec, log: impl FnOnce() -> Result<Log>) {
+        let (Some(directory), Some(finding)) = (&self.findings, &mut outcome.finding) else {
+            return;
+        };
+        let keep = |finding: &Finding| {
+            let version =
+                Version::of(spec, &self.supervisor.program).map_err(anyhow::Error::msg)?;
+            findings::keep(directory, Record::new(finding.clone(), spec.clone(), version), &log()?)
+        };
+        match keep(finding) {
+            Ok(kept) => *finding = kept,
+            Err(why) => outcome.not_kept = Some(format!("the finding could not be kept: {why:#}")),
+        }
     }
 
-    /// Keeps what was found in the run as a whole, of which no episode has a log.
-    ///
-    /// # Errors
-    /// It can't be written.
-    pub fn keep_of_run(&self, finding: Finding, spec: &Spec) -> Result<Finding> {
-        self.keep(finding, spec.clone(), &Store::new(spec.threads).context("a file for the log")?)
+    /// Adds to a run's outcome what was found in the run as a whole, of which no episode has a log.
+    pub fn keep_of_run(&self, outcome: &mut Outcome, finding: Finding) {
+        outcome.finding = Some(finding);
+        let spec = outcome.spec.clone();
+        self.keep(outcome, &spec, || Ok(Builder::new(spec.threads).finish()));
     }
 }

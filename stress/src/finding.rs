@@ -57,6 +57,13 @@ pub enum Kind {
     Hang,
 }
 
+impl Kind {
+    /// Whether it shows over a whole run only, at no call and in no worker.
+    pub fn of_a_whole_run(self) -> bool {
+        matches!(self, Kind::Growth | Kind::DidNotRace)
+    }
+}
+
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -85,10 +92,10 @@ impl fmt::Display for Kind {
     }
 }
 
-/// One episode of a run.
+/// One round of a process's workload, from one moment of rest to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Episode {
-    /// How many the run has begun, this one included.
+pub struct Round {
+    /// How many the process has begun, this one included.
     pub number: u64,
     /// The seed of its random choices.
     pub seed: Seed,
@@ -116,11 +123,12 @@ pub struct Finding {
     /// How often threads were disturbed.
     #[serde(default)]
     pub disturb: Rates,
-    /// The episode in which it happened, if the run is made of episodes and one was under way. What
+    /// The round of its process in which it happened, if the workload is made of rounds and one was under way. What
     /// earlier ones have left in the allocator is not in its seed, so that it is told and not replayed.
-    pub episode: Option<Episode>,
+    #[serde(alias = "episode")]
+    pub round: Option<Round>,
     /// A time in seconds in which a replay comes as far: the run's own, and at least twice what it had
-    /// taken.
+    /// taken; of memory that grows, what it had taken.
     pub replay_seconds: u64,
     /// The trace that was replayed.
     pub trace: Option<PathBuf>,
@@ -165,7 +173,7 @@ impl Finding {
             threads: spec.threads,
             seed: spec.seed,
             disturb: spec.disturb,
-            episode: None,
+            round: None,
             replay_seconds: enough.as_secs() + u64::from(enough.subsec_nanos() > 0),
             trace: spec.trace.clone(),
             refused: None,
@@ -228,8 +236,8 @@ impl fmt::Display for Finding {
         if let Some(operation) = self.operation {
             write!(f, ", operation {operation}")?;
         }
-        if let Some(Episode { number, seed }) = self.episode {
-            write!(f, ", episode {number} (seed {seed})")?;
+        if let Some(Round { number, seed }) = self.round {
+            write!(f, ", round {number} (seed {seed})")?;
         }
         if let Some(doing) = &self.doing {
             write!(f, " ({doing})")?;
@@ -255,10 +263,10 @@ mod tests {
             let elapsed = Duration::from_secs_f64(seconds);
             let mut finding =
                 Finding::of_run(&spec, elapsed, Kind::Overlap, "none", "one".to_owned());
-            finding.episode = Some(Episode { number: 3, seed: Seed(9) });
+            finding.round = Some(Round { number: 3, seed: Seed(9) });
             finding.operation = Some(17);
             let text = finding.to_string();
-            assert!(text.contains("operation 17, episode 3 (seed 0x0000000000000009)"), "{text}");
+            assert!(text.contains("operation 17, round 3 (seed 0x0000000000000009)"), "{text}");
             let command = finding.replay();
             assert!(command.contains(" --seed 0x0000000000000007 "), "{command}");
             assert!(command.contains(" --workload mixed:largest=64 "), "{command}");

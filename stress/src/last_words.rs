@@ -24,6 +24,9 @@ static BACKTRACE: AtomicBool = AtomicBool::new(false);
 /// What stands on standard error between what the subject printed and the backtrace.
 pub const BACKTRACE_FOLLOWS: &str = "\n[drystone-stress: backtrace]\n";
 
+/// More bytes than the line has.
+const LINE: usize = 128;
+
 /// The deepest that a backtrace goes, frames.
 const FRAMES: usize = 48;
 
@@ -67,8 +70,20 @@ extern "C" fn speak(_signal: i32) {
         (Some(board), Some(worker)) => board.row(worker).get(Count::Operations),
         _ => 0,
     };
-    let mut line = Cursor::new([0u8; 128]);
-    // A line of its own, whatever was half written. `Message::Dying`, by hand: serde allocates.
+    let (line, length) = line(worker, operation);
+    // SAFETY: the first `length` bytes are written; write is async-signal-safe.
+    unsafe { libc::write(libc::STDOUT_FILENO, line.as_ptr().cast(), length) };
+    // Relaxed: only whether it is the first matters. A crash in the unwinder comes here once more, and
+    // must not unwind again.
+    if BACKTRACE.swap(false, Ordering::Relaxed) {
+        print_backtrace();
+    }
+}
+
+/// The message [`Dying`](crate::protocol::Message::Dying), by hand: serde allocates. A line of its own, whatever was
+/// half written; its length.
+fn line(worker: Option<usize>, operation: u64) -> ([u8; LINE], usize) {
+    let mut line = Cursor::new([0; LINE]);
     let written = match worker {
         Some(worker) => writeln!(
             line,
@@ -76,16 +91,8 @@ extern "C" fn speak(_signal: i32) {
         ),
         None => writeln!(line, "\n{{\"message\":\"dying\",\"thread\":null,\"operation\":0}}"),
     };
-    if written.is_ok() {
-        let length = line.position() as usize;
-        // SAFETY: the first `length` bytes are written; write is async-signal-safe.
-        unsafe { libc::write(libc::STDOUT_FILENO, line.get_ref().as_ptr().cast(), length) };
-    }
-    // Relaxed: only whether it is the first matters. A crash in the unwinder comes here once more, and
-    // must not unwind again.
-    if BACKTRACE.swap(false, Ordering::Relaxed) {
-        print_backtrace();
-    }
+    let length = if written.is_ok() { line.position() as usize } else { 0 };
+    (line.into_inner(), length)
 }
 
 /// To standard error, as `object(symbol+offset) [address]` lines.
@@ -106,14 +113,18 @@ fn print_backtrace() {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::protocol::{self, Message};
 
     #[test]
     fn the_line_written_by_hand_is_a_message() {
-        let line = "{\"message\":\"dying\",\"thread\":3,\"operation\":17}";
-        let expected = Message::Dying { thread: Some(3), operation: 17 };
-        assert_eq!(protocol::parse(line), Some(expected));
-        let line = "{\"message\":\"dying\",\"thread\":null,\"operation\":0}";
-        assert_eq!(protocol::parse(line), Some(Message::Dying { thread: None, operation: 0 }));
+        let last = u64::MAX;
+        for (thread, operation) in [(Some(3), 17), (Some(usize::MAX), last), (None, 0)] {
+            let (bytes, length) = line(thread, operation);
+            let text = std::str::from_utf8(&bytes[..length]).unwrap();
+            // What stood there before it ends with its first byte.
+            let line = text.strip_prefix('\n').and_then(|line| line.strip_suffix('\n')).unwrap();
+            assert_eq!(protocol::parse(line), Some(Message::Dying { thread, operation }), "{line}");
+        }
     }
 }

@@ -11,10 +11,13 @@
 //! |---|---|
 //! | [`tool`] | the steps from arguments to exit code |
 //! | [`cli`], [`spec`] | what is asked for; one run of it |
+//! | [`campaign_file`], [`shard`] | a plan in a file; a part of a plan |
 //! | [`campaign`], [`episode`](mod@episode), [`supervisor`], [`job`] | the runs one after the other; a run's processes one after the other; one child with its deadline; what it is handed |
 //! | [`child`], [`workers`] | one run; what its threads do |
 //! | [`checker`] | what must be true, and who disturbs it |
 //! | [`subject`], [`linked`] | allocators under test; those that are linked in |
+//! | [`watch`](mod@watch), [`usage`] | a run over time, memory that grows; what a process uses of the machine |
+//! | [`record`], [`join`] | a campaign written down while it runs; the records of its parts as one report |
 //! | [`alarm`], [`finding`], [`last_words`], [`protocol`], [`tally`] | wrong answers and counts, and how they travel |
 //! | [`log`], [`script`] | every call of an episode, written down; the same calls made once more |
 //! | [`findings`], [`history`], [`version`] | a finding as a folder; what was done to its block; which subject it was |

@@ -32,8 +32,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::stop::Stop;
 
-/// Bytes of all parts together. They are touched as they fill, and used again by the next episode.
-pub const BYTES: usize = 96 << 20;
+/// Bytes of all parts together, unless the workers are so many that each would have less than a part needs: then
+/// there are `2 * SLACK` for each, 3 GiB for 512. They are touched as they fill, and used again by the next episode.
+const BYTES: usize = 96 << 20;
 
 /// When a part has less room than this, the episode comes to its end: what workers still do until they
 /// rest, which is to free everything and to allocate it once more, must fit.
@@ -100,7 +101,7 @@ pub enum Call {
     Verify {
         block: Name,
     },
-    /// A size that no allocator has: to be refused. `realloc` if there is a block, else `malloc`.
+    /// `realloc` to a size that no allocator has: to be refused, as the next three are. The block stays.
     RefusedResize {
         block: Name,
         size: usize,
@@ -300,7 +301,8 @@ impl Part {
     #[inline]
     pub fn call(self, call: Call) {
         // Relaxed, here and below: one writer, and readers come when it is gone.
-        let written = self.state.written.load(Ordering::Relaxed) as usize;
+        // A subject that writes wildly may hit the state: such a part is full.
+        let written = (self.state.written.load(Ordering::Relaxed) as usize).min(self.room);
         let left = self.room - written;
         if left < SLACK {
             self.stop.set();
@@ -313,11 +315,11 @@ impl Part {
         let since = now.saturating_sub(self.state.last.load(Ordering::Relaxed));
         self.state.last.store(now, Ordering::Relaxed);
         let sequence = self.state.sequence.load(Ordering::Relaxed);
-        // SAFETY: `LONGEST` bytes are left in the part, which is this worker's alone.
+        // SAFETY: `LONGEST` bytes are left in the part, as was seen above; it is this worker's alone.
         let bytes = unsafe { std::slice::from_raw_parts_mut(self.entries.add(written), LONGEST) };
         let length = encode(bytes, call, since, Name { owner: self.worker, sequence });
         if call.issues() {
-            self.state.sequence.store(sequence + 1, Ordering::Relaxed);
+            self.state.sequence.store(sequence.wrapping_add(1), Ordering::Relaxed);
         }
         self.state.written.store((written + length) as u64, Ordering::Relaxed);
     }
@@ -329,10 +331,15 @@ impl Part {
             return;
         }
         let written = self.state.written.load(Ordering::Relaxed) as usize;
+        if written > self.room - LONGEST {
+            // Hit wildly, since `call` leaves more.
+            self.state.full.store(1, Ordering::Relaxed);
+            return;
+        }
         let last = self.state.address.load(Ordering::Relaxed);
         self.state.address.store(address as u64, Ordering::Relaxed);
         let step = zigzag((address as u64).wrapping_sub(last));
-        // SAFETY: `call` has left as much room behind the entry; the part is this worker's alone.
+        // SAFETY: as many bytes are left, as was seen above; the part is this worker's alone.
         let bytes = unsafe { std::slice::from_raw_parts_mut(self.entries.add(written), LONGEST) };
         let mut at = 0;
         put(bytes, &mut at, step);
@@ -783,6 +790,34 @@ mod tests {
             let at = (HEADER + 24) as u64;
             std::os::unix::fs::FileExt::read_exact_at(&self.file, &mut full, at).unwrap();
             u64::from_le_bytes(full)
+        }
+    }
+
+    #[test]
+    fn a_part_whose_state_was_hit_is_full_and_writes_nothing_outside() {
+        static STOP: Stop = Stop::new();
+        const ROOM: usize = 2 * SLACK;
+        for written in [u64::MAX, ROOM as u64 + 1, (ROOM - LONGEST + 1) as u64, 1 << 40] {
+            // Behind the part lies what must stay as it is.
+            let memory = Box::leak(vec![0xa5u8; ROOM + 2 * LONGEST].into_boxed_slice());
+            let state = Box::leak(Box::new(State {
+                written: written.into(),
+                last: u64::MAX.into(),
+                address: u64::MAX.into(),
+                full: 0.into(),
+                sequence: u64::MAX.into(),
+            }));
+            let entries = memory.as_mut_ptr();
+            let part =
+                Part { state, entries, room: ROOM, worker: 0, stop: &STOP, began: Instant::now() };
+            part.returned(1);
+            part.call(Call::Malloc { size: 1 });
+            part.returned(1);
+            assert_eq!(state.full.load(Ordering::Relaxed), 1, "{written}");
+            assert!(STOP.is_set());
+            // SAFETY: the memory is leaked, as long as this, and nobody writes to it any more.
+            let all = unsafe { std::slice::from_raw_parts(entries, ROOM + 2 * LONGEST) };
+            assert!(all.iter().all(|byte| *byte == 0xa5), "{written}");
         }
     }
 

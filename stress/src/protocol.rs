@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use serde::{Deserialize, Serialize};
 
-use crate::finding::{Episode, Finding};
+use crate::finding::{Finding, Round};
 use crate::tally::{Notes, Tally};
 use crate::usage::Usage;
 
@@ -21,8 +21,8 @@ pub enum Message {
         tally: Tally,
         /// What each worker is at.
         doing: Vec<String>,
-        /// The episode under way.
-        episode: Option<Episode>,
+        /// The round under way.
+        round: Option<Round>,
         /// What the process uses.
         #[serde(default)]
         usage: Usage,

@@ -9,7 +9,7 @@
 //! | `failed` | a run could not be made, or did nothing |
 //! | `done` | the campaign has come to its end, or was stopped |
 //!
-//! A run has a thousand samples at most, so a record's size is bounded by the plan. A reader refuses versions that it
+//! A run has two thousand samples at most, so a record's size is bounded by the plan. A reader refuses versions that it
 //! does not know, and takes a last line that is cut off for not written.
 
 use std::fs::{self, File};
@@ -148,8 +148,6 @@ pub struct Record {
     pub failures: Vec<String>,
     /// The last sample of a run that has no end.
     pub unfinished: Option<(usize, Sample)>,
-    /// Samples in all.
-    pub samples: usize,
     /// Whether the campaign came to an end of its own, and whether that was before all runs had.
     pub done: Option<bool>,
     /// Wall-clock seconds: of the campaign, or as far as it is known.
@@ -194,22 +192,20 @@ impl Record {
             outcomes: Vec::new(),
             failures: Vec::new(),
             unfinished: None,
-            samples: 0,
             done: None,
             seconds: 0.0,
         };
         for (index, line) in lines.enumerate() {
             let line = serde_json::from_str(line).with_context(|| format!("line {}", index + 2))?;
-            record.take(line);
+            record.take(line).with_context(|| format!("line {}", index + 2))?;
         }
         Ok(record)
     }
 
-    fn take(&mut self, line: Line) {
+    fn take(&mut self, line: Line) -> Result<()> {
         match line {
-            Line::Begin(_) => {}
+            Line::Begin(_) => bail!("a second beginning: these are two records in one file"),
             Line::Sample { run, sample } => {
-                self.samples += 1;
                 self.unfinished = Some((run, sample));
             }
             Line::End { outcome, .. } => {
@@ -217,11 +213,16 @@ impl Record {
                 self.seconds += outcome.elapsed.as_secs_f64();
                 self.outcomes.push(*outcome);
             }
-            Line::Failed { why, .. } => self.failures.push(why),
+            Line::Failed { run, why } => {
+                // It is under way no more.
+                self.unfinished.take_if(|(number, _)| run == Some(*number));
+                self.failures.push(why);
+            }
             Line::Done { interrupted, seconds } => {
                 (self.done, self.seconds) = (Some(interrupted), seconds);
             }
         }
+        Ok(())
     }
 }
 
@@ -247,7 +248,18 @@ mod tests {
         let record = Record::parse(&cut).unwrap();
         assert_eq!(record.begin, begin());
         assert_eq!(record.unfinished, Some((0, sample)));
-        assert_eq!((record.samples, record.done), (1, None));
+        assert_eq!(record.done, None);
+    }
+
+    #[test]
+    fn a_run_that_failed_is_not_under_way() {
+        let sample = Line::Sample { run: 0, sample: Sample::default() };
+        let failed = |run| Line::Failed { run, why: "no thread".to_owned() };
+        let mut lines = vec![Line::Begin(begin()), sample, failed(None), failed(Some(1))];
+        assert!(Record::parse(&text(&lines)).unwrap().unfinished.is_some());
+        lines.push(failed(Some(0)));
+        let record = Record::parse(&text(&lines)).unwrap();
+        assert_eq!((record.unfinished, record.failures.len()), (None, 3));
     }
 
     #[test]
@@ -259,5 +271,7 @@ mod tests {
         assert!(refused(&newer).contains("version 2, and this tool reads version 1"));
         let broken = text(&[Line::Begin(begin())]) + "what\n";
         assert!(refused(&broken).contains("line 2"));
+        let twice = text(&[Line::Begin(begin()), Line::Begin(begin())]);
+        assert!(refused(&twice).contains("line 2: a second beginning"), "{}", refused(&twice));
     }
 }

@@ -29,7 +29,7 @@ impl Seed {
         Self(splitmix(&mut state))
     }
 
-    /// The seed of the episode after this one's. It makes the same choices wherever it
+    /// The seed of the round after this one's in one process. It makes the same choices wherever it
     /// comes; what it meets in the allocator is left by those before it.
     #[must_use]
     pub fn next(self) -> Self {
@@ -74,6 +74,8 @@ impl TryFrom<String> for Seed {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     #[test]
@@ -87,12 +89,20 @@ mod tests {
     }
 
     #[test]
-    fn episodes_do_not_repeat() {
-        let seeds: std::collections::HashSet<u64> =
-            std::iter::successors(Some(Seed(1)), |seed| Some(seed.next()))
-                .map(|seed| seed.0)
-                .take(10_000)
-                .collect();
-        assert_eq!(seeds.len(), 10_000);
+    fn episodes_and_their_rounds_do_not_repeat() {
+        const EACH: u64 = 1_000;
+        // Two runs with neighbouring seeds, their episodes, and the first rounds of each.
+        let mut seeds = HashSet::new();
+        for run in [1, 2] {
+            assert_eq!(Seed(run).episode(0), Seed(run));
+            for number in 0..EACH {
+                let mut seed = Seed(run).episode(number);
+                for _ in 0..10 {
+                    seeds.insert(seed.0);
+                    seed = seed.next();
+                }
+            }
+        }
+        assert_eq!(seeds.len() as u64, 2 * EACH * 10);
     }
 }

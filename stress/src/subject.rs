@@ -65,19 +65,6 @@ pub struct Own {
     pub refusable: bool,
     /// Whether what it says that it has mapped is every byte that it has of the OS.
     pub accounts: bool,
-    /// What is to be called around a fork.
-    pub fork: Fork,
-}
-
-/// What a linked heap is told of a fork, which the C library does not tell it.
-#[derive(Clone, Copy)]
-pub struct Fork {
-    /// Before, by the thread that forks.
-    pub prepare: fn(),
-    /// After, by the same thread in the parent.
-    pub parent: fn(),
-    /// After, by the only thread of the child.
-    pub child: fn(),
 }
 
 /// What a heap holds.

@@ -16,7 +16,7 @@ use drystone_workloads::trace::Trace;
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
-use crate::finding::{Episode, Finding, Kind};
+use crate::finding::{Finding, Kind, Round};
 use crate::job::Job;
 use crate::last_words::BACKTRACE_FOLLOWS;
 use crate::protocol::{self, Message};
@@ -51,6 +51,9 @@ pub struct Outcome {
     pub notes: Notes,
     /// What was found. The first wrong answer ends a run.
     pub finding: Option<Finding>,
+    /// Why the finding is in no folder, if it could not be kept.
+    #[serde(skip)]
+    pub not_kept: Option<String>,
     /// Whether it was stopped from outside before its end.
     pub cut_short: bool,
 }
@@ -73,7 +76,7 @@ impl Outcome {
             let before = self.notes.entry(note).or_default();
             *before = if state { times } else { *before + times };
         }
-        self.finding = other.finding;
+        (self.finding, self.not_kept) = (other.finding, other.not_kept);
         self.cut_short |= other.cut_short;
     }
 
@@ -186,7 +189,7 @@ struct Heard {
     usage: Usage,
     notes: Notes,
     doing: Vec<String>,
-    episode: Option<Episode>,
+    round: Option<Round>,
     ready: bool,
     done: bool,
     dying: Option<(Option<usize>, u64)>,
@@ -316,7 +319,7 @@ impl<'a> Watch<'a> {
             Some(finding) => Some(Finding { trace: spec.trace.clone(), backtrace, ..finding }),
             None => self.death(ended, elapsed)?,
         };
-        Ok(Outcome { spec, elapsed, tally, notes, finding, cut_short })
+        Ok(Outcome { spec, elapsed, tally, notes, finding, not_kept: None, cut_short })
     }
 
     /// What the child's end says about the subject.
@@ -373,7 +376,7 @@ impl Heard {
         seen: String,
     ) -> Finding {
         let mut finding = Finding::of_run(spec, elapsed, kind, expected, seen);
-        finding.episode = self.episode;
+        finding.round = self.round;
         if let Some((thread, operation)) = self.dying {
             (finding.thread, finding.operation) = (thread, Some(operation));
         }
@@ -383,14 +386,14 @@ impl Heard {
     fn take(&mut self, message: Message) {
         match message {
             Message::Ready => self.ready = true,
-            Message::Progress { tally, doing, episode, usage } => {
+            Message::Progress { tally, doing, round, usage } => {
                 self.usage = usage;
                 // Work done is the sign of life, not the telling of it.
                 if tally != self.tally {
                     self.last_sign_of_life = Some(Instant::now());
                 }
                 if !self.done {
-                    (self.tally, self.doing, self.episode) = (tally, doing, episode);
+                    (self.tally, self.doing, self.round) = (tally, doing, round);
                 }
             }
             Message::Finding { finding, tally, notes } => {

@@ -44,7 +44,7 @@ counts! {
     /// logged order is repeated. Anywhere else null is a finding.
     Refusals = "refusals",
     /// Rounds of the workload between two moments of rest.
-    Episodes = "episodes",
+    Rounds = "rounds",
     /// Walks of the heap over itself that found it sound.
     HeapChecks = "heap_checks",
     /// Duels fought.

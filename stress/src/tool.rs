@@ -33,7 +33,11 @@ use crate::supervisor::{CHILD, Supervisor};
 
 /// Runs the tool, or the child that the tool has started, on this process's arguments.
 pub fn main(subjects: &[Subject]) -> ExitCode {
-    let arguments: Vec<OsString> = env::args_os().collect();
+    run(env::args_os().collect(), subjects)
+}
+
+/// Runs the tool, or the child that the tool has started, on these arguments, the program's name first.
+pub fn run(arguments: Vec<OsString>, subjects: &[Subject]) -> ExitCode {
     if let Some(code) = child_main(&arguments, subjects) {
         return code;
     }
@@ -118,6 +122,7 @@ fn stress(plan: Plan, options: &Options) -> Result<Results> {
         supervisor: Supervisor::of_this_binary()?,
         length: options.episode,
         findings: Some(options.findings.clone()),
+        growth_after: options.growth_after,
     };
     let results = campaign::run(plan, &episodes, &STOP, &bar, record);
     report::print(&results, options.format, options.color).context("writing the report")?;

@@ -1,5 +1,6 @@
 //! Findings as their user meets them: a folder each, which can be replayed.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -91,6 +92,26 @@ fn a_finding_is_a_folder_with_all_that_is_known() {
 }
 
 #[test]
+fn a_finding_that_can_not_be_kept_is_reported_all_the_same() {
+    let place = tempfile::tempdir().unwrap();
+    let subject = faulty(place.path(), "-DMISALIGN");
+    // A file lies where the folder would be.
+    let findings = place.path().join("findings");
+    fs::write(&findings, "").unwrap();
+    let arguments =
+        ["--subject", &subject, "--workload", "mixed", "--for", "30s", "--threads", "2"];
+    let kept = ["--format", "json", "--findings", findings.to_str().unwrap()];
+    let output = run(&[&arguments[..], &kept].concat());
+    let report = json(&output, 1);
+    assert_eq!(report["findings"][0]["kind"], "misaligned", "{report}");
+    assert!(report["runs"][0]["counts"]["operations"].as_u64() > Some(0), "{report}");
+    let replay = report["findings"][0]["replay"].as_str().unwrap();
+    assert!(replay.starts_with("cargo stress --subject "), "{replay}");
+    let said = text(&output.stderr);
+    assert!(said.contains("the finding could not be kept: the folder for findings"), "{said}");
+}
+
+#[test]
 fn one_thread_comes_again_exactly_every_time() {
     for flag in ["-DMISALIGN", "-DCRASH"] {
         let (_place, folder) = found(flag, "1");
@@ -162,12 +183,16 @@ fn an_episode_is_a_process_from_a_seed_of_its_own() {
     let arguments = ["--subject", "list", "--workload", "mixed", "--for", "2500ms"];
     let place = tempfile::tempdir().unwrap();
     let findings = place.path().join("findings");
+    let record = place.path().join("record.jsonl");
     let more = ["--episode", "500ms", "--threads", "2", "--format", "json", "--findings"];
-    let output = run(&[&arguments[..], &more[..], &[findings.to_str().unwrap()][..]].concat());
-    let report = json(&output, 0);
-    // Each episode ends with a trim and a count of its own, so there were several.
-    let run = &report["runs"][0];
-    assert!(run["counts"]["episodes"].as_u64() >= Some(3), "{run}");
+    let to = [findings.to_str().unwrap(), "--record", record.to_str().unwrap()];
+    json(&run(&[&arguments[..], &more[..], &to].concat()), 0);
+    // A sample every quarter of a second says which process it is of.
+    let text = fs::read_to_string(&record).unwrap();
+    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let processes: HashSet<u64> =
+        lines.filter_map(|line| line["sample"]["process"].as_u64()).collect();
+    assert!(processes.len() >= 3, "{text}");
     assert!(!findings.exists(), "nothing is kept of episodes that found nothing");
 }
 

@@ -41,7 +41,7 @@ static void *allocating(void *seed)
 
 static void in_the_child(uint32_t seed, void *inherited)
 {
-    alarm(20);
+    alarm(60);
     if (!is_filled(inherited, 3000, 4))
         _exit(3);
     free(inherited);
@@ -85,7 +85,7 @@ static void *forking(void *seed)
 int main(void)
 {
     pthread_t worker[WORKERS], forker[2];
-    alarm(110);
+    alarm(500);
     for (uintptr_t i = 0; i < WORKERS; i++)
         CHECK(pthread_create(&worker[i], NULL, allocating, (void *)(i + 1)) == 0);
     while (ready < WORKERS)

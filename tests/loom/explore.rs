@@ -60,11 +60,10 @@ fn twin(name: &str, fault: Fault, expected: &[&str], model: impl Fn() + Sync + S
                 .env("RUST_BACKTRACE", "0")
                 .output()
                 .unwrap();
-            let errors = String::from_utf8_lossy(&output.stderr);
+            let said = format!("{}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
             assert!(
-                !output.status.success() && expected.iter().any(|seen| errors.contains(seen)),
-                "the twin '{name}' must fail by what the model looks for: {} {errors}",
-                output.status
+                !output.status.success() && expected.iter().any(|seen| said.contains(seen)),
+                "the twin '{name}' must fail by what the model looks for: {said}",
             );
         }
     }

@@ -2,7 +2,7 @@
 //! where that ends, and else those within a stated bound on preemptions. Each model has twins in which
 //! one thing is broken, and which must fail: else the model would prove nothing.
 //!
-//! `RUSTFLAGS="--cfg loom" cargo test --release --test loom`
+//! `RUSTFLAGS="--cfg loom" cargo test --package drystone --test loom`
 #![cfg(loom)]
 
 mod engine;

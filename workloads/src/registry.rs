@@ -141,7 +141,8 @@ workloads! {
         }
     /// Threads that write to what may be one cache line.
     FalseSharing = "false-sharing",
-        about "small blocks written to again and again, each thread its own (active), or after one thread has made them                all (passive)",
+        about "small blocks written to again and again, each thread its own (active), or after one thread has made them \
+               all (passive)",
         after "cache-thrash and cache-scratch (Berger et al., Hoard, ASPLOS 2000)",
         weight 1,
         {
@@ -199,10 +200,20 @@ workloads! {
             "left" = 50, 0 => 100, "percent of them that it leaves behind";
             "largest" = 4 * KIB, 1 => 64 * MIB, "largest size in bytes, rounded down to a power of two";
         }
+    /// Tasks that are stolen.
+    ForkJoin = "fork-join",
+        about "a tree of tasks on threads that steal from each other: what a task makes is freed by who joins it",
+        after "fork and join with work stealing: Blumofe and Leiserson, JACM 1999; the pool is rayon's",
+        weight 1,
+        {
+            "depth" = 10, 0 => 20, "forks from the root of the tree to its leaves";
+            "blocks" = 16, 1 => 64 * KIB, "blocks that each task makes";
+            "largest" = KIB, 1 => 64 * MIB, "largest size in bytes, rounded down to a power of two";
+        }
     /// Double frees under contention.
     Duel = "duel",
         about "double frees: N threads, one pointer, one barrier",
-        after "DESIGN section 2: N frees of one block give N - 1 reports",
+        after "two frees of one pointer (CWE-415), here at once: of N frees of one block N - 1 are to be reported",
         weight 1,
         {}
     /// A recorded program.
@@ -272,11 +283,6 @@ impl Settings {
         let value = |parameter: &Parameter| (parameter.name, self.get(workload, parameter.name));
         workload.parameters().iter().map(value).collect()
     }
-
-    /// Whether nothing was set.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
 }
 
 /// What stands behind the workload's name: `:slots=1000,largest=64`, or nothing.
@@ -317,7 +323,7 @@ mod tests {
     fn what_is_set_is_kept_within_its_bounds_and_written_back() {
         let parameter = Workload::Mixed.parameter("largest").unwrap();
         let mut settings = Settings::default();
-        assert_eq!((settings.to_string(), settings.is_empty()), (String::new(), true));
+        assert_eq!(settings.to_string(), "");
         assert!(!settings.set(parameter, parameter.most + 1));
         assert!(settings.set(parameter, 4096));
         assert_eq!(settings.get(Workload::Mixed, "largest"), 4096);

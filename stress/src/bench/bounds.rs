@@ -94,6 +94,7 @@ pub fn judge(results: &Results) -> Vec<Bound> {
     bounds.push(judge.mean("peak resident set", MIMALLOC, Limit::AtMost(0.65), Judge::peak));
     bounds.push(judge.mean("peak resident set", SYSTEM, Limit::AtMost(1.10), Judge::peak));
     bounds.push(judge.scaling(Limit::AtLeast(0.95)));
+    bounds.push(judge.span_lock(Limit::AtLeast(1000.0)));
     bounds
 }
 
@@ -256,6 +257,22 @@ impl Judge<'_> {
         }
     }
 
+    /// The row of small blocks that takes the span lock most often for its calls.
+    fn span_lock(&self, limit: Limit) -> Bound {
+        let small = self.rows().filter(|(_, kind, _)| kind.is_small());
+        let figures: Option<Vec<_>> =
+            small.map(|(name, _, row)| Some((row.calls_between_locks(0)?, name))).collect();
+        let fewest =
+            figures.and_then(|all| all.into_iter().min_by(|one, other| one.0.total_cmp(&other.0)));
+        let row = fewest.map_or(String::new(), |(_, name)| format!(" ({name})"));
+        let measure = format!(
+            "calls between two takings of the span lock, fewest of the rows of small blocks{row}"
+        );
+        let why = self.results.plan.quick.then(|| "the rows were cut short".to_owned());
+        let seen = fewest.map(|(calls, _)| calls).ok_or("the subject does not say".to_owned());
+        bound(measure, limit, seen, why)
+    }
+
     fn scaling(&self, limit: Limit) -> Bound {
         let row = self.rows().find(|(_, kind, _)| *kind == Kind::Scaling);
         let kept = row.and_then(|(_, _, row)| {
@@ -289,6 +306,35 @@ mod tests {
         let one = found.next().unwrap_or_else(|| panic!("no bound on {measure}: {bounds:?}"));
         assert!(found.next().is_none(), "{measure} is ambiguous: {bounds:?}");
         one
+    }
+
+    #[test]
+    fn the_row_that_locks_most_is_judged() {
+        let mut results = results(9.0, &[("mimalloc", 10.0)]);
+        let measure = "calls between two takings";
+        let samples = |results: &mut Results, locked| {
+            for row in &mut results.rows {
+                row.entries[0].samples.values_mut().for_each(|sample| sample.locked = locked);
+            }
+        };
+        samples(&mut results, None);
+        assert!(matches!(of(&judge(&results), measure).verdict, Verdict::CannotTell { .. }));
+        samples(&mut results, Some(1));
+        let small: Vec<usize> = (0..results.plan.rows.len())
+            .filter(|&row| results.plan.rows[row].kind.is_small())
+            .collect();
+        for &row in &small {
+            for sample in results.rows[row].entries[0].samples.values_mut() {
+                (sample.operations, sample.locked) = (10_000, Some(0));
+            }
+        }
+        assert_eq!(of(&judge(&results), measure).seen, Some(10_000.0));
+        for sample in results.rows[small[1]].entries[0].samples.values_mut() {
+            sample.locked = Some(20);
+        }
+        let bounds = judge(&results);
+        assert_eq!(of(&bounds, measure).seen, Some(500.0));
+        assert!((missed(of(&bounds, measure)) - 1.0).abs() < 1e-9);
     }
 
     fn missed(bound: &Bound) -> f64 {

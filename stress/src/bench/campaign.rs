@@ -81,6 +81,16 @@ impl RowResults {
         self.entries[subject].median(|sample| sample.faults as f64)
     }
 
+    /// A subject's median calls between two takings of its span lock; as many as there were if it took none.
+    pub fn calls_between_locks(&self, subject: usize) -> Option<f64> {
+        let samples = &self.entries[subject].samples;
+        samples.values().all(|sample| sample.locked.is_some()).then_some(())?;
+        let between = |sample: &Sample| {
+            sample.operations as f64 / sample.locked.map_or(f64::NAN, |locked| locked.max(1) as f64)
+        };
+        self.entries[subject].median(between)
+    }
+
     /// The spread of the quotients of the first subject's two runs in each round.
     pub fn a_a_spread(&self) -> Option<f64> {
         let quotient = |(round, one): (&u32, &Sample)| {

@@ -15,6 +15,7 @@ use drystone_workloads::trace::Script;
 use serde::{Deserialize, Serialize};
 
 use super::instructions;
+use super::lock;
 use super::statistics::median;
 use super::suite::{self, Kind};
 use super::usage::Usage;
@@ -94,6 +95,8 @@ pub struct Sample {
     pub floor: u64,
     /// Minor faults since the row began.
     pub faults: u64,
+    /// How often the subject took its span lock since the row began, where it says so.
+    pub locked: Option<u64>,
     /// What two threads gain, where that is measured.
     pub gains: Option<Gains>,
 }
@@ -124,6 +127,7 @@ fn job(argument: &str) -> Result<Sample, String> {
         peak: 0,
         floor: 0,
         faults: 0,
+        locked: None,
         gains: None,
     };
     match job.task {
@@ -136,12 +140,14 @@ fn job(argument: &str) -> Result<Sample, String> {
         }
         Task::Row { row, passes, script } => {
             let ready = Ready::new(&row, script.as_deref())?;
+            let lock = lock::Watch::begin();
             let before = Usage::now()?;
             let (operations, nanoseconds, gains) = ready.measure(heap, passes);
             let after = Usage::now()?;
+            let locked = lock.map(lock::Watch::end);
             let faults = after.minor_faults - before.minor_faults;
             let (peak, floor) = (after.peak, before.resident);
-            Ok(Sample { operations, nanoseconds, peak, floor, faults, gains, ..proof })
+            Ok(Sample { operations, nanoseconds, peak, floor, faults, locked, gains, ..proof })
         }
         Task::Pairs { pairs, subject } => {
             instructions::pairs(subject.then_some(&target.calls), pairs);

@@ -66,6 +66,7 @@ fn entry(kind: Kind, nanoseconds: f64) -> Entry {
             peak: 4000 + (100.0 * nanoseconds) as u64,
             floor: 4000,
             faults: nanoseconds as u64,
+            locked: Some(1),
             gains: (kind == Kind::Scaling).then_some(Gains { memory: 1.9, registers: 1.9 }),
         };
         (round, sample)

@@ -33,6 +33,16 @@ pub enum Kind {
     Trace,
 }
 
+impl Kind {
+    /// Whether the row's blocks are small, all of them or next to all: slabs' own, many to a slab.
+    pub fn is_small(self) -> bool {
+        match self {
+            Kind::Pair(size) | Kind::Calloc(size) | Kind::Realloc(size) => size <= 8 << 10,
+            _ => true,
+        }
+    }
+}
+
 /// A row of the suite.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {

@@ -22,7 +22,7 @@ use crate::checker::errno;
 use crate::checker::witness::{Watched, Witness};
 use crate::fake_os::Refusable;
 use crate::finding::Kind;
-use crate::subject::{Fork, Held, Own, Subject, Target};
+use crate::subject::{Held, Own, Subject, Target};
 
 pub use production::{DRYSTONE, ENGINE, Watchable};
 
@@ -34,10 +34,6 @@ pub const LIST: Subject = Subject {
 };
 
 /// A heap that C's functions can be put in front of. The methods are those of [`ListHeap`].
-///
-/// The three for fork are called around a fork of the harness: the first in the parent before it, by the
-/// thread that forks, the others after it. A heap that has told the C library of such handlers by itself
-/// leaves them as they are here.
 #[allow(missing_docs, reason = "the methods are those of ListHeap")]
 pub trait Linked: Sync {
     fn malloc(&self, size: usize) -> *mut u8;
@@ -54,13 +50,6 @@ pub trait Linked: Sync {
     fn check(&self) -> Result<(), String>;
     fn sweep(&self) -> usize;
     fn trim(&self) -> usize;
-    fn fork_prepare(&self) {}
-    /// # Safety
-    /// The calling thread has come from [`fork_prepare`](Self::fork_prepare).
-    unsafe fn fork_parent(&self) {}
-    /// # Safety
-    /// The calling thread is the only one of a child forked after [`fork_prepare`](Self::fork_prepare).
-    unsafe fn fork_child(&self) {}
 }
 
 impl<O: Os + Sync, P: Probe + Sync, L: RawLock + Sync> Linked for ListHeap<O, P, L> {
@@ -104,20 +93,6 @@ impl<O: Os + Sync, P: Probe + Sync, L: RawLock + Sync> Linked for ListHeap<O, P,
 
     fn trim(&self) -> usize {
         ListHeap::trim(self)
-    }
-
-    fn fork_prepare(&self) {
-        ListHeap::fork_prepare(self);
-    }
-
-    unsafe fn fork_parent(&self) {
-        // SAFETY: the caller's.
-        unsafe { ListHeap::fork_parent(self) }
-    }
-
-    unsafe fn fork_child(&self) {
-        // SAFETY: the caller's.
-        unsafe { ListHeap::fork_child(self) }
     }
 }
 
@@ -190,13 +165,6 @@ pub fn target<P: Place>() -> Target {
         finds_late: P::FINDS_LATE,
         refusable: P::REFUSABLE,
         accounts: P::ACCOUNTS,
-        fork: Fork {
-            prepare: || P::heap().fork_prepare(),
-            // SAFETY: the callers'.
-            parent: || unsafe { P::heap().fork_parent() },
-            // SAFETY: the callers'.
-            child: || unsafe { P::heap().fork_child() },
-        },
     };
     // Black boxes: the compiler must not know which functions these are, or it would inline them, and
     // drop a malloc whose block is freed at once.

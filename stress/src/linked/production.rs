@@ -273,21 +273,6 @@ impl<O: Os + Sync, P: Probe + Sync, L: RawLock + Sync> Linked for Watchable<O, P
             trimmed => looked(trimmed),
         }
     }
-
-    fn fork_prepare(&self) {
-        self.0.fork_prepare();
-    }
-
-    unsafe fn fork_parent(&self) {
-        // SAFETY: the caller's.
-        unsafe { self.0.fork_parent() }
-    }
-
-    unsafe fn fork_child(&self) {
-        let mine = MINE.get().heap;
-        // SAFETY: the caller's; of all heaps the child's only thread owns the one that it has claimed.
-        unsafe { self.0.fork_child(|heap| heap.addr() == mine) }
-    }
 }
 
 #[cfg(test)]

@@ -170,7 +170,7 @@ impl Scenario<'_> {
                 }
                 gate.pass();
                 sized = refuser.size().map(|size| sizes.push(size));
-                self.board.row(0).add(Count::Episodes, 1);
+                self.board.row(0).add(Count::Rounds, 1);
                 tell();
             }
         });

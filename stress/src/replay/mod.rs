@@ -5,6 +5,9 @@
 //! | [`Way::Logged`] | every call, in the order in which they began, one at a time | exact | one order of them; no two calls meet |
 //! | [`Way::Free`] | the episode's seed, so every thread's choices | exact | whatever order the threads meet in |
 //!
+//! What shows over a run as a whole, memory that grows or a race that never was, is looked for in the same way as
+//! in the run, at the end of each attempt.
+//!
 //! What the OS draws, such as addresses, is drawn anew either way.
 
 pub mod shrink;
@@ -27,7 +30,11 @@ use crate::log::Log;
 use crate::refuse;
 use crate::spec::{Length, Spec};
 use crate::stop::Stop;
-use crate::supervisor::Supervisor;
+use crate::supervisor::{Outcome, Supervisor};
+use crate::tally::Tally;
+use crate::usage::Usage;
+use crate::watch::Watcher;
+use crate::workers::duel::did_not_race;
 
 /// How a finding is made again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -78,12 +85,19 @@ pub fn attempt(
         None => free(record),
     };
     while attempts.tries < tries && !stop.is_set() {
-        let outcome = match (record.refused, way) {
-            (Some(refused), Way::Free) => {
-                refuse::run(supervisor, &job.spec, refused, stop, &mut |_, _, _| {})?
-            }
-            _ => supervisor.job(&job, stop, &mut |_, _, _| {})?,
+        let mut watcher = Watcher::new(job.spec.length.time().unwrap_or_default());
+        let mut progress = |tally: &Tally, usage: Usage, elapsed: Duration| {
+            watcher.look(tally, usage, elapsed);
         };
+        let mut outcome = match (record.refused, way) {
+            (Some(refused), Way::Free) => {
+                refuse::run(supervisor, &job.spec, refused, stop, &mut progress)?
+            }
+            _ => supervisor.job(&job, stop, &mut progress)?,
+        };
+        if outcome.finding.is_none() {
+            outcome.finding = in_the_whole(record.finding.kind, &outcome, &watcher);
+        }
         if outcome.cut_short && outcome.finding.is_none() {
             break;
         }
@@ -94,6 +108,20 @@ pub fn attempt(
         told(&attempts);
     }
     Ok(attempts)
+}
+
+/// What no worker is there to see, in the process that `outcome` is of.
+fn in_the_whole(kind: Kind, outcome: &Outcome, watcher: &Watcher) -> Option<Finding> {
+    let Outcome { spec, elapsed, tally, notes, .. } = outcome;
+    match kind {
+        Kind::Growth => {
+            // The attempt is planned to take as long as the run had: most of that must have been seen.
+            let enough = spec.length.time()? * 3 / 4;
+            Some(watcher.growth(enough)?.finding(spec, *elapsed))
+        }
+        Kind::DidNotRace => did_not_race(spec, *elapsed, tally, notes),
+        _ => None,
+    }
 }
 
 impl Attempts {

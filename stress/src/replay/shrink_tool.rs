@@ -51,8 +51,8 @@ pub struct Options {
     #[arg(long = "for", value_name = "TIME", value_parser = duration::parse, default_value = "5m")]
     pub time: Duration,
 
-    /// How often a script is tried before it counts as one that does not show the finding [default: 1 with
-    /// one thread, 3 with more if one of the first 5 failed to]
+    /// How often a script is tried before it counts as one that does not show the finding [default: 1 if
+    /// each of the first 5 tries has shown it, else 3]
     #[arg(long, value_name = "N")]
     pub tries: Option<u32>,
 
@@ -194,22 +194,24 @@ fn write(output: &Path, record: &Record, finding: Finding, script: &Script) -> R
     fs::write(&calls, listing(script, usize::MAX)).with_context(doing)
 }
 
-/// The calls, a line each.
+/// The first `most` calls, a line each, and how many more there are.
 fn listing(script: &Script, most: usize) -> String {
     let mut text = String::new();
     let mut begun = HashSet::new();
     // That each thread begins somewhere goes without saying; new ones after that do not.
     let told = |entry: &&Entry| entry.call != Call::Begin || !begun.insert(entry.worker);
     // As a log names the blocks, so that both read the same.
-    for entry in script.to_log().entries().iter().filter(told).take(most) {
+    let entries = script.to_log().entries();
+    let told: Vec<&Entry> = entries.iter().filter(told).collect();
+    for entry in told.iter().take(most) {
         _ = write!(text, "thread {}  {}", entry.worker, entry.call);
         if let (true, Some(block)) = (entry.call.issues(), entry.block) {
             _ = write!(text, " = block {block}");
         }
         text.push('\n');
     }
-    if script.steps.len() > most {
-        _ = writeln!(text, "... and {} more", human::count((script.steps.len() - most) as u64));
+    if told.len() > most {
+        _ = writeln!(text, "... and {} more", human::count((told.len() - most) as u64));
     }
     text
 }
@@ -293,4 +295,28 @@ fn conclude(shrunk: &Shrunk, output: &Path) {
         false => "stopped before all was tried",
     };
     eprintln!("{how}; written to {}", output.display());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::Builder;
+
+    #[test]
+    fn what_is_listed_and_what_is_left_are_all_that_is_told() {
+        let mut log = Builder::new(2);
+        for worker in 0..2 {
+            log.push(worker, 0, Call::Begin);
+            for moment in 1..=4 {
+                log.push(worker, moment, Call::Malloc { size: 8 });
+            }
+        }
+        let script = Script::of(&log.finish().entries());
+        let all = listing(&script, usize::MAX);
+        assert_eq!(all.lines().count(), 8, "{all}");
+        let some = listing(&script, 5);
+        assert_eq!(some.lines().count(), 6, "{some}");
+        assert!(some.ends_with("... and 3 more\n"), "{some}");
+        assert_eq!(listing(&script, 8), all);
+    }
 }

@@ -24,7 +24,8 @@ use crate::version::Version;
 /// Replay a finding: its logged calls in their order, one at a time; failing that, its seed, many times.
 ///
 /// Exit codes: 0 the finding of one thread was repeated exactly and did not come again; 1 it came again;
-/// 2 wrong usage or a failure of the tool; 3 it did not come again, which with several threads says little.
+/// 2 wrong usage or a failure of the tool; 3 it did not come again, which with several threads, or of what hangs on
+/// time, such as memory that grows, says little.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "cargo stress replay", bin_name = "cargo stress replay")]
 pub struct Options {
@@ -36,9 +37,10 @@ pub struct Options {
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub logged: u32,
 
-    /// How often it is rerun freely from its seed, where the logged order does not show it
-    #[arg(long, value_name = "N", default_value_t = 20)]
-    pub times: u32,
+    /// How often it is rerun freely from its seed, where the logged order does not show it [default: 20; 1 if it
+    /// shows over a whole run, which takes as long as it did]
+    #[arg(long, value_name = "N")]
+    pub times: Option<u32>,
 
     /// How the result is written
     #[arg(long, value_enum, default_value_t = Format::Table)]
@@ -52,6 +54,8 @@ struct Replayed<'a> {
     version: u32,
     folder: &'a std::path::Path,
     threads: usize,
+    /// Whether it shows over a whole run, and not at a call.
+    of_a_whole_run: bool,
     attempts: Vec<Attempts>,
     /// Whether it was stopped before the last attempt.
     interrupted: bool,
@@ -110,8 +114,10 @@ fn replay<'a>(
         attempts.push(logged);
     }
     let again = attempts.iter().any(|attempts: &Attempts| attempts.again > 0);
-    if !again && options.times > 0 && !record.is_a_script {
-        attempts.push(attempt(supervisor, record, None, options.times, &STOP, &mut told)?);
+    let of_a_whole_run = record.finding.kind.of_a_whole_run();
+    let times = options.times.unwrap_or(if of_a_whole_run { 1 } else { 20 });
+    if !again && times > 0 && !record.is_a_script {
+        attempts.push(attempt(supervisor, record, None, times, &STOP, &mut told)?);
     }
     bar.finish_and_clear();
     Ok(Replayed {
@@ -119,6 +125,7 @@ fn replay<'a>(
         version: 1,
         folder: &options.folder,
         threads: record.spec.threads,
+        of_a_whole_run,
         attempts,
         interrupted: STOP.is_set(),
     })
@@ -155,11 +162,12 @@ impl Replayed<'_> {
 
     fn code(&self) -> u8 {
         let tried = self.attempts.iter().any(|attempts| attempts.tries > 0);
+        let exact = self.threads == 1 && !self.of_a_whole_run;
         match self.again() {
             true => exit::FOUND,
             // Something else was found.
             false if self.last().is_some() => exit::FOUND,
-            false if self.threads == 1 && tried && !self.interrupted => exit::FINE,
+            false if exact && tried && !self.interrupted => exit::FINE,
             false => exit::INTERRUPTED,
         }
     }

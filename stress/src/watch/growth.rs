@@ -2,8 +2,8 @@
 //!
 //! The slope is Theil's and Sen's: the median of the slopes between all pairs of points. Its bounds are those of
 //! Sen, "Estimates of the Regression Coefficient Based on Kendall's Tau", 1968: of the `N` sorted slopes those at
-//! ranks `(N ± C)/2`, `C = z · √(n(n − 1)(2n + 5)/18)`. They suppose no distribution, and one wild point in three does
-//! not move them.
+//! ranks `(N ± C)/2`, `C = z · √(n(n − 1)(2n + 5)/18)`. They suppose no distribution, and the slope bears up to
+//! 29.3 % of wild points (its breakdown point, 1 − 1/√2: Rousseeuw and Leroy 1987).
 //!
 //! An allocator may grow at first, and wander: only what has grown on in every quarter of the time is a finding.
 
@@ -11,6 +11,8 @@ use super::Sample;
 
 /// The normal quantile of 99 % confidence, both sides.
 const Z: f64 = 2.576;
+/// A slope through fewer has no bounds.
+const LEAST_POINTS: usize = 7;
 /// The samples are averaged to so many points; the number of slopes grows with its square.
 const POINTS: usize = 80;
 /// The share of the time at the beginning that is left out: memory is filled first.
@@ -32,10 +34,10 @@ pub struct Slope {
     pub most: f64,
 }
 
-/// The slope through points with distinct first coordinates; none through fewer than seven.
+/// The slope through points with distinct first coordinates; none through fewer than [`LEAST_POINTS`].
 pub fn slope(points: &[(f64, f64)]) -> Option<Slope> {
     let n = points.len();
-    if n < 7 {
+    if n < LEAST_POINTS {
         return None;
     }
     let pairs = points.iter().enumerate();
@@ -70,7 +72,7 @@ pub fn growth(samples: &[Sample], enough: f64) -> Option<Growth> {
     let (first, last) = (samples.first()?.seconds, samples.last()?.seconds);
     let from = first + (last - first) * WARM_UP;
     let rest: Vec<&Sample> = samples.iter().filter(|sample| sample.seconds >= from).collect();
-    if rest.len() < POINTS / 4 || last - first < enough {
+    if rest.len() < 4 * LEAST_POINTS || last - first < enough {
         return None;
     }
     let line = |bytes: fn(&Sample) -> f64| points(&rest, bytes);
@@ -81,9 +83,11 @@ pub fn growth(samples: &[Sample], enough: f64) -> Option<Growth> {
     let seconds = last - from;
     let grown = slope.least * seconds;
     let at_first = resident.first()?.1;
-    let quarter = resident.len().div_ceil(4);
-    let in_every_quarter =
-        resident.chunks(quarter).all(|part| self::slope(part).is_some_and(|one| one.middle > 0.0));
+    let at = |quarter: usize| quarter * resident.len() / 4;
+    let in_every_quarter = (0..4).all(|quarter| {
+        let part = &resident[at(quarter)..at(quarter + 1)];
+        self::slope(part).is_some_and(|one| one.middle > 0.0)
+    });
     let found = grown > (at_first * SHARE).max(LEAST_BYTES)
         && live.most <= slope.least * LIVE_SHARE
         && in_every_quarter;
@@ -129,6 +133,11 @@ mod tests {
                 Sample { seconds, process_bytes, live_bytes, ..Sample::default() }
             })
             .collect()
+    }
+
+    /// Where the warm-up of so many samples ends.
+    fn one_fifth(samples: usize) -> f64 {
+        (samples as f64 - 1.0) / 5.0
     }
 
     #[test]
@@ -180,6 +189,15 @@ mod tests {
         let samples = watched(1, 4, |t| 100.0 + t, |_| 80.0);
         assert_eq!(growth(&samples[..50], 60.0), None);
         assert!(growth(&samples[..120], 60.0).is_some());
+        // However few samples there are, from the least that tell on, each quarter has enough.
+        for seconds in 0..120 {
+            let enough = samples[..seconds].iter().filter(|one| one.seconds >= one_fifth(seconds));
+            assert_eq!(
+                growth(&samples[..seconds], 0.0).is_some(),
+                enough.count() >= 28,
+                "{seconds}"
+            );
+        }
         assert_eq!(growth(&[], 0.0), None);
     }
 

@@ -2,12 +2,15 @@
 
 mod growth;
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::growth::{Growth, Slope, growth, slope};
+use crate::finding::{Finding, Kind};
 use crate::human;
+use crate::spec::Spec;
 use crate::tally::{Count, Tally};
 use crate::usage::Usage;
 
@@ -40,12 +43,12 @@ pub struct Sample {
     pub major_faults: u64,
 }
 
-/// So many samples at most are taken of a run, however long it is planned.
-const MOST_SAMPLES: u32 = 1_000;
+/// So many samples are taken of a run that takes as long as it is planned, however long that is.
+const PLANNED_SAMPLES: u32 = 1_000;
+/// Of one that takes longer no more than so many are.
+const MOST_SAMPLES: usize = 2_000;
 /// The shortest interval.
 const SHORTEST: Duration = Duration::from_millis(250);
-/// How long a process must be watched before its growth can be told.
-pub const ENOUGH: Duration = Duration::from_secs(60);
 
 /// Takes samples.
 #[derive(Debug)]
@@ -57,7 +60,7 @@ pub struct Watcher {
 impl Watcher {
     /// One for a run that is planned to take `planned`.
     pub fn new(planned: Duration) -> Self {
-        Self { interval: (planned / MOST_SAMPLES).max(SHORTEST), samples: Vec::new() }
+        Self { interval: (planned / PLANNED_SAMPLES).max(SHORTEST), samples: Vec::new() }
     }
 
     /// Takes a sample if it is time, and returns it.
@@ -66,7 +69,7 @@ impl Watcher {
         let seconds = elapsed.as_secs_f64();
         let due = before.seconds + self.interval.as_secs_f64();
         // Before a child has told of itself there is nothing to see.
-        if seconds < due || usage.process == 0 || self.samples.len() >= 2 * MOST_SAMPLES as usize {
+        if seconds < due || usage.process == 0 || self.samples.len() >= MOST_SAMPLES {
             return None;
         }
         let operations = tally[Count::Operations];
@@ -91,11 +94,6 @@ impl Watcher {
         Some(sample)
     }
 
-    /// What was seen.
-    pub fn samples(&self) -> &[Sample] {
-        &self.samples
-    }
-
     /// Memory that grows in one of the run's processes, watched for `enough` at least.
     pub fn growth(&self, enough: Duration) -> Option<Growth> {
         let processes = self.samples.chunk_by(|one, next| one.process == next.process);
@@ -103,20 +101,32 @@ impl Watcher {
     }
 }
 
-/// What was seen of memory that grows.
-pub fn describe(growth: &Growth) -> String {
-    let Growth { slope, live_at_most, seconds, resident } = growth;
-    let rate =
-        |per_second: f64| format!("{}/min", human::bytes((per_second * 60.0).max(0.0) as u64));
-    format!(
-        "the resident set grew by {} (99 % confidence: {} to {}) for {seconds:.0} s from {} on, the live set by {} at \
-         most",
-        rate(slope.middle),
-        rate(slope.least),
-        rate(slope.most),
-        human::bytes(*resident as u64),
-        rate(*live_at_most)
-    )
+impl Growth {
+    /// The finding that this is, in a run of `spec` that took `elapsed`, which is how long a replay takes.
+    pub fn finding(&self, spec: &Spec, elapsed: Duration) -> Finding {
+        let expected = "memory that stays as it is while the live set does";
+        let finding = Finding::of_run(spec, elapsed, Kind::Growth, expected, self.to_string());
+        Finding { replay_seconds: elapsed.as_secs_f64().ceil() as u64, ..finding }
+    }
+}
+
+/// What was seen of the memory.
+impl fmt::Display for Growth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { slope, live_at_most, seconds, resident } = self;
+        let rate =
+            |per_second: f64| format!("{}/min", human::bytes((per_second * 60.0).max(0.0) as u64));
+        write!(
+            f,
+            "the resident set grew by {} (99 % confidence: {} to {}) for {seconds:.0} s from {} on, the live set by {} \
+             at most",
+            rate(slope.middle),
+            rate(slope.least),
+            rate(slope.most),
+            human::bytes(*resident as u64),
+            rate(*live_at_most)
+        )
+    }
 }
 
 #[cfg(test)]
@@ -134,7 +144,7 @@ mod tests {
             tally[Count::Operations] += 10;
             watcher.look(&tally, usage, Duration::from_secs(second));
         }
-        let samples = watcher.samples();
+        let samples = &watcher.samples;
         assert!((900..=1_000).contains(&samples.len()), "{}", samples.len());
         let last = samples.last().unwrap();
         assert_eq!((last.live_bytes, last.resident_bytes), (40, 80));

@@ -17,11 +17,11 @@ use super::slots::Slots;
 use crate::seed::Seed;
 use crate::tally::{Count, Doing};
 
-/// Generations of an episode.
+/// Generations of a round.
 const GENERATIONS: usize = 8;
 
-/// One episode, from rest to rest.
-pub fn episode(crew: &mut Crew<'_>, seed: Seed, settings: &Settings) {
+/// One round, from rest to rest.
+pub fn round(crew: &mut Crew<'_>, seed: Seed, settings: &Settings) {
     let (threads, stop) = (crew.workers(), crew.stop());
     let turns = settings.size(Workload::Churn, "turns");
     let count = settings.size(Workload::Churn, "slots");
@@ -34,9 +34,8 @@ pub fn episode(crew: &mut Crew<'_>, seed: Seed, settings: &Settings) {
             // Never contended: in a generation each table is one worker's.
             let mine = &slots[(worker + generation) % threads];
             let mut mine = mine.lock().unwrap_or_else(PoisonError::into_inner);
-            if generation > 0 {
-                checked.row().add(Count::HandOffs, count as u64);
-            }
+            // Whoever made them has exited: each generation is threads of its own.
+            checked.row().add(Count::HandOffs, mine.filled() as u64);
             for Turn { slot, size } in Churn::new(seed.0, worker, settings).take(turns) {
                 if stop.is_set() {
                     break;

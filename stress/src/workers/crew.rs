@@ -47,16 +47,6 @@ impl<'a> Crew<'a> {
         self.sequences.len()
     }
 
-    /// What they work on.
-    pub fn target(&self) -> &'a Target {
-        self.target
-    }
-
-    /// Where they count.
-    pub fn board(&self) -> &'a Board {
-        self.board
-    }
-
     /// What they look at before each operation.
     pub fn stop(&self) -> &'a Stop {
         self.stop

@@ -25,6 +25,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use crossbeam::utils::CachePadded;
 use drystone_workloads::mixed::generator;
@@ -36,12 +37,13 @@ use super::gate::Gate;
 use crate::alarm;
 use crate::checker::checked::{Block, Checked};
 use crate::checker::schedule;
-use crate::finding::Kind;
+use crate::finding::{Finding, Kind};
+use crate::spec::Spec;
 use crate::stop::Stop;
 use crate::subject::{Own, Target};
 use crate::tally::{Board, Count, Doing, Notes, Tally};
 
-/// Duels of one episode.
+/// Duels of one round.
 const DUELS: u64 = 20_000;
 
 /// So many duels show whether the workers race at all; in fewer it may be chance that they did not.
@@ -188,7 +190,7 @@ struct Deeds {
     reissued: AtomicPtr<c_void>,
 }
 
-/// What the workers of one episode share.
+/// What the workers of one round share.
 pub struct Arena<'a> {
     target: &'a Target,
     own: Own,
@@ -219,7 +221,7 @@ impl<'a> Arena<'a> {
         }
     }
 
-    /// One worker's part in an episode, from rest to rest.
+    /// One worker's part in a round, from rest to rest.
     pub fn work(&self, checked: &mut Checked<'_>, board: &Board, stop: &Stop) {
         schedule::often(DISTURB_ONE_IN);
         let mut rules = generator(self.seed, RULES);
@@ -658,8 +660,21 @@ fn judge_sums(rules: Rules, sums: Sums, late: u64) {
 /// The note of a subject in which every place where a double free may be found late must come up.
 pub const FINDS_LATE: &str = "places where a double free may be found late";
 
-/// A class of duels that never came up in a run that was long enough: the test did not race.
-pub fn missing_class(tally: &Tally, notes: &Notes, workers: usize) -> Option<&'static str> {
+/// The finding that the test did not race: a class of duels never came up in a run of `spec` that was long enough.
+pub fn did_not_race(
+    spec: &Spec,
+    elapsed: Duration,
+    tally: &Tally,
+    notes: &Notes,
+) -> Option<Finding> {
+    let class = missing_class(tally, notes, spec.threads)?;
+    let expected = format!("{class}, now and then");
+    let seen = format!("never in {} duels", tally[Count::Duels]);
+    Some(Finding::of_run(spec, elapsed, Kind::DidNotRace, &expected, seen))
+}
+
+/// A class of duels that never came up in so many of them that it should have.
+fn missing_class(tally: &Tally, notes: &Notes, workers: usize) -> Option<&'static str> {
     let missing = |enough: u64, classes: &[(Count, &'static str)]| {
         let told = workers >= 2 && tally[Count::Duels] >= enough;
         let missing = classes.iter().find(|(count, _)| told && tally[*count] == 0);

@@ -15,11 +15,11 @@ use crate::checker::checked::{Block, Checked};
 use crate::seed::Seed;
 use crate::tally::{Count, Doing};
 
-/// Rounds of an episode: in each every block is written to and replaced.
-const ROUNDS: usize = 50;
+/// Passes of a round: in each every block is written to and replaced.
+const PASSES: usize = 50;
 
-/// One episode, from rest to rest.
-pub fn episode(crew: &mut Crew<'_>, seed: Seed, settings: &Settings) {
+/// One round, from rest to rest.
+pub fn round(crew: &mut Crew<'_>, seed: Seed, settings: &Settings) {
     let (threads, stop) = (crew.workers(), crew.stop());
     let setting = |name| settings.size(Workload::FalseSharing, name);
     let (size, count, writes) = (setting("size"), setting("blocks"), setting("writes"));
@@ -34,11 +34,13 @@ pub fn episode(crew: &mut Crew<'_>, seed: Seed, settings: &Settings) {
         let mine = &given[checked.worker()];
         let mut blocks = std::mem::take(&mut *mine.lock().unwrap_or_else(PoisonError::into_inner));
         if passive {
-            checked.row().add(Count::HandOffs, count as u64);
+            // The dealer's own were in its hands before.
+            let handed_over = if checked.worker() == 0 { 0 } else { blocks.len() };
+            checked.row().add(Count::HandOffs, handed_over as u64);
         } else {
             blocks = (0..count).map(|_| checked.malloc(size)).collect();
         }
-        for _ in 0..ROUNDS {
+        for _ in 0..PASSES {
             if stop.is_set() {
                 break;
             }

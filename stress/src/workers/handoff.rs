@@ -17,15 +17,15 @@ use crate::seed::Seed;
 use crate::stop::Stop;
 use crate::tally::{Count, Doing};
 
-/// Blocks that a producer makes in an episode.
+/// Blocks that a producer makes in a round.
 const BLOCKS: usize = 100_000;
 /// Batches that may be under way.
 const UNDER_WAY: usize = 16;
 
 type Batch = Vec<Block>;
 
-/// One episode, from rest to rest.
-pub fn episode(crew: &mut Crew<'_>, seed: Seed, settings: &Settings) {
+/// One round, from rest to rest.
+pub fn round(crew: &mut Crew<'_>, seed: Seed, settings: &Settings) {
     let (threads, stop) = (crew.workers(), crew.stop());
     let setting = |name| settings.size(Workload::Handoff, name);
     let producers = match setting("producers") {
@@ -92,7 +92,7 @@ impl Part<'_> {
                     }
                     self.consume(checked, rng, batch);
                 }
-                Err(TrySendError::Disconnected(_)) => unreachable!("the episode holds an end"),
+                Err(TrySendError::Disconnected(_)) => unreachable!("the round holds an end"),
             }
         }
         drop(sender);

@@ -1,7 +1,7 @@
 //! The mixed workload under full checking: what each worker does with its stream of operations.
 //!
-//! An episode runs from rest to rest: every worker carries out its stream up to the episode's length,
-//! all meet, blocks still under way are taken in, and everything is freed. With one worker an episode
+//! A round runs from rest to rest: every worker carries out its stream up to the round's length,
+//! all meet, blocks still under way are taken in, and everything is freed. With one worker a round
 //! is determined by its seed.
 
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
@@ -22,15 +22,15 @@ const CHANNEL: usize = 256;
 /// Live blocks that one worker holds at most; the bound on bytes does not bound blocks of no bytes.
 const MOST_BLOCKS: usize = 1 << 16;
 
-/// One episode, from rest to rest.
-pub fn episode(crew: &mut Crew<'_>, seed: Seed, settings: &Settings) {
-    let episode = Episode::new(seed.0, crew.workers(), settings);
+/// One round, from rest to rest.
+pub fn round(crew: &mut Crew<'_>, seed: Seed, settings: &Settings) {
+    let round = Round::new(seed.0, crew.workers(), settings);
     let stop = crew.stop();
-    crew.each(|checked| episode.work(checked, stop));
+    crew.each(|checked| round.work(checked, stop));
 }
 
-/// What the workers of one episode share.
-struct Episode {
+/// What the workers of one round share.
+struct Round {
     seed: u64,
     shape: Shape,
     operations: u64,
@@ -38,8 +38,8 @@ struct Episode {
     inboxes: Vec<(Sender<Block>, Receiver<Block>)>,
 }
 
-impl Episode {
-    /// The episode of `seed` for `threads` workers. Unless it is set, the seed also decides between the wide
+impl Round {
+    /// The round of `seed` for `threads` workers. Unless it is set, the seed also decides between the wide
     /// and the small shape: many sizes, or many operations.
     fn new(seed: u64, threads: usize, settings: &Settings) -> Self {
         let largest = settings.get(Workload::Mixed, "largest");
@@ -225,7 +225,7 @@ impl Hands<'_, '_> {
         match self.inboxes[to].0.try_send(block) {
             Ok(()) => {}
             Err(TrySendError::Full(block)) => self.checked.free(block),
-            Err(TrySendError::Disconnected(_)) => unreachable!("the episode holds both ends"),
+            Err(TrySendError::Disconnected(_)) => unreachable!("the round holds both ends"),
         }
     }
 

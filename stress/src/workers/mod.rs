@@ -5,6 +5,7 @@ pub mod crew;
 pub mod duel;
 pub mod false_sharing;
 pub mod foreign_duel;
+pub mod fork_join;
 pub mod gate;
 pub mod handoff;
 pub mod mixed;

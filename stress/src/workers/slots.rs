@@ -8,13 +8,13 @@ use crate::checker::checked::{Block, Checked};
 use crate::seed::Seed;
 use crate::tally::Doing;
 
-/// Operations of a worker in an episode.
+/// Operations of a worker in a round.
 const OPERATIONS: u64 = 100_000;
 /// As before where each takes milliseconds, for all its bytes are written and read.
 const LARGE_OPERATIONS: u64 = 200;
 
-/// One episode of `workload`, from rest to rest; of a long-lived one there is only this.
-pub fn episode(crew: &mut Crew<'_>, workload: Workload, seed: Seed, settings: &Settings) {
+/// One round of `workload`, from rest to rest; of a long-lived one there is only this.
+pub fn round(crew: &mut Crew<'_>, workload: Workload, seed: Seed, settings: &Settings) {
     let (threads, stop) = (crew.workers(), crew.stop());
     let operations = match workload {
         Workload::Large => LARGE_OPERATIONS,
@@ -43,6 +43,11 @@ impl Slots {
     /// `count` empty slots.
     pub fn new(count: usize) -> Self {
         Self((0..count).map(|_| None).collect())
+    }
+
+    /// How many hold a block.
+    pub fn filled(&self) -> usize {
+        self.0.iter().flatten().count()
     }
 
     /// Carries one operation out.

@@ -26,8 +26,8 @@ struct Life {
     orphans: Mutex<Vec<Block>>,
 }
 
-/// One episode, from rest to rest.
-pub fn episode(crew: &mut Crew<'_>, seed: Seed, settings: &Settings) {
+/// One round, from rest to rest.
+pub fn round(crew: &mut Crew<'_>, seed: Seed, settings: &Settings) {
     let (threads, stop) = (crew.workers(), crew.stop());
     let setting = |name| settings.size(Workload::ThreadStorm, name);
     let life = Life {

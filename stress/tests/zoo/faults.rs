@@ -23,7 +23,7 @@ pub enum Fault {
     ForgetsToZero,
     /// Keeps, once in 10,000 frees, the block.
     DropsAFree,
-    /// Keeps, once in 200 frees, the block: memory that grows.
+    /// Keeps, once in 200 frees, the block until it is swept: memory that grows, and of which nothing is missing at rest.
     Leaks,
     /// Says of every double free that it is fine.
     CallsDoubleFreesFine,
@@ -64,6 +64,8 @@ pub struct Faulty<L: RawLock> {
     under_way: AtomicUsize,
     /// A part of a live block that will be handed out, or a byte that will be changed.
     bait: Mutex<Bait>,
+    /// Blocks that are kept until the heap is swept.
+    kept: Mutex<Vec<usize>>,
 }
 
 #[derive(Clone, Copy)]
@@ -78,7 +80,9 @@ impl<L: RawLock> Faulty<L> {
     pub const fn new(fault: Fault, witness: &'static Witness, lock: L) -> Self {
         let heap = ListHeap::with_parts(Mmap, Watched(witness), lock);
         let (calls, under_way) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Self { heap, fault, calls, under_way, bait: Mutex::new(NOTHING) }
+
+        let kept = Mutex::new(Vec::new());
+        Self { heap, fault, calls, under_way, bait: Mutex::new(NOTHING), kept }
     }
 
     /// True once in `every` calls, if the fault is `fault`.
@@ -107,6 +111,11 @@ impl<L: RawLock> Faulty<L> {
     /// The bait. To wait for it must not show in `errno`, which the checker looks at.
     fn bait(&self) -> MutexGuard<'_, Bait> {
         drystone::errno::kept(|| self.bait.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The blocks that are kept; as for the bait, waiting must not show.
+    fn kept(&self) -> MutexGuard<'_, Vec<usize>> {
+        drystone::errno::kept(|| self.kept.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Changes a byte of the block that was handed out before, unless that was freed meanwhile.
@@ -181,7 +190,11 @@ impl<L: RawLock + Sync> Linked for Faulty<L> {
 
     unsafe fn try_free(&self, block: *mut u8) -> Result<(), Misuse> {
         self.forget(block);
-        if self.strikes(Fault::DropsAFree, 10_000) || self.strikes(Fault::Leaks, 200) {
+        if self.strikes(Fault::DropsAFree, 10_000) {
+            return Ok(());
+        }
+        if self.strikes(Fault::Leaks, 200) {
+            self.kept().push(block.expose_provenance());
             return Ok(());
         }
         if self.strikes(Fault::AccusesTheInnocent, 20_000) {
@@ -241,6 +254,11 @@ impl<L: RawLock + Sync> Linked for Faulty<L> {
     }
 
     fn sweep(&self) -> usize {
+        for block in std::mem::take(&mut *self.kept()) {
+            // SAFETY: its owner has freed it, and it was kept: nobody has freed it here.
+            let freed = unsafe { self.heap.try_free(std::ptr::with_exposed_provenance_mut(block)) };
+            freed.expect("a block that was kept is live");
+        }
         self.heap.sweep(|_| {})
     }
 
