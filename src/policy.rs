@@ -88,6 +88,7 @@ fn from_environment() -> Policy {
     }
 }
 
+#[cfg(not(loom))]
 /// Whether the C library knows the environment already: a program's `.preinit_array` runs before that.
 pub(crate) fn has_environment() -> bool {
     unsafe extern "C" {

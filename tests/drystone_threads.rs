@@ -1,18 +1,21 @@
 //! Double frees by threads that race, and threads that come and go. Each test has an engine of its
 //! own, so that its sums are its alone; a probe yields where another thread could interfere.
 
+#[path = "support/clocked.rs"]
+mod clocked;
 #[path = "support/heaps.rs"]
 mod heaps;
 
 use std::cell::Cell;
 use std::collections::HashSet;
 use std::ptr;
-use std::sync::Barrier;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
-use drystone::{Engine, FutexLock, Mmap, Os, Probe};
+use clocked::Clocked;
+use drystone::{Engine, FutexLock, Mmap, Probe};
 use heaps::{Claim, engine};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
@@ -351,47 +354,12 @@ fn double_frees_into_slabs_that_go_back_are_refused() {
     assert_eq!((engine.stats().live_blocks, layers.span_bytes), (0, 0), "{layers:?}");
 }
 
-/// The kernel's memory, and no time that passes: however slow the machine, no heap rests for long.
-struct Timeless;
-
-// SAFETY: passed on.
-unsafe impl Os for Timeless {
-    fn map(&self, bytes: usize) -> *mut u8 {
-        Mmap.map(bytes)
-    }
-
-    unsafe fn unmap(&self, start: *mut u8, bytes: usize) -> bool {
-        // SAFETY: passed on.
-        unsafe { Mmap.unmap(start, bytes) }
-    }
-
-    unsafe fn remap(&self, start: *mut u8, old: usize, new: usize, may_move: bool) -> *mut u8 {
-        // SAFETY: passed on.
-        unsafe { Mmap.remap(start, old, new, may_move) }
-    }
-
-    fn reserve(&self, bytes: usize, align: usize) -> *mut u8 {
-        Mmap.reserve(bytes, align)
-    }
-
-    unsafe fn decommit(&self, start: *mut u8, bytes: usize) -> bool {
-        // SAFETY: passed on.
-        unsafe { Mmap.decommit(start, bytes) }
-    }
-
-    fn milliseconds(&self) -> u64 {
-        1000
-    }
-
-    fn entropy(&self) -> u64 {
-        Mmap.entropy()
-    }
-}
-
 /// A thread that begins has the slabs of one that has exited: none is made, none changes hands.
 #[test]
 fn an_exited_threads_heap_is_the_next_threads() {
-    let engine = engine(Timeless, Yields, FutexLock::new());
+    // No time passes: however slow the machine, no heap rests for long.
+    let still = Clocked(Arc::new(AtomicU64::new(1000)));
+    let engine = engine(still, Yields, FutexLock::new());
     let engine = &*engine;
     let blocks = |count: usize| {
         thread::scope(|scope| {

@@ -11,7 +11,7 @@ pub use super::heap::DIRECT;
 use super::heap::Heap;
 use super::quarantine::Quarantine;
 use super::resize::fits;
-use super::slab::Freed;
+use super::slab::{Freed, Slab};
 use super::thread::{self, EMPTY, GONE};
 use super::{Engine, MIN_ALIGN};
 use crate::misuse::Misuse;
@@ -133,6 +133,18 @@ impl Drystone {
             if (*slab).owner.load(Ordering::Relaxed) != thread::fast().addr() {
                 return Fast::Slow;
             }
+            Self::free_in(slab, address)
+        }
+    }
+
+    /// The free of the block at `address`, if one that is live starts there.
+    ///
+    /// # Safety
+    /// The calling thread owns `slab`, and `address` lies there, or many GiB away.
+    #[inline(always)]
+    pub(super) unsafe fn free_in(slab: *const Slab, address: usize) -> Fast {
+        // SAFETY: as the caller promises; the number is just so.
+        unsafe {
             let Some(number) = (*slab).number_as_owner(address) else { return Fast::Slow };
             match (*slab).free(number, address, &NoProbe) {
                 Ok(Freed::Fine) => Fast::Done,

@@ -383,11 +383,26 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     /// The calling thread owns `heap`. If `address` is a live block, nothing uses it after this call.
     /// If it is anything else, no more is asked for: it is refused.
     pub unsafe fn try_free(&self, heap: &Heap, block: *mut u8) -> Result<(), Misuse> {
+        // SAFETY: as the caller promises.
+        unsafe { self.free_by(Some(heap), block) }
+    }
+
+    /// The free of a thread that can get no heap: a mark, wherever the block lies, for the next owner to find.
+    ///
+    /// # Safety
+    /// As [`try_free`](Self::try_free), but for the heap.
+    pub unsafe fn free_without_heap(&self, block: *mut u8) -> Result<(), Misuse> {
+        // SAFETY: as the caller promises.
+        unsafe { self.free_by(None, block) }
+    }
+
+    /// # Safety
+    /// As [`try_free`](Self::try_free), if there is a heap.
+    unsafe fn free_by(&self, heap: Option<&Heap>, block: *mut u8) -> Result<(), Misuse> {
         if block.is_null() {
             return Ok(());
         }
         let address = block.expose_provenance();
-        let me = ptr::from_ref(heap).expose_provenance();
         loop {
             let slab = self.pages.slab_at(address);
             if slab.is_null() {
@@ -399,24 +414,26 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 return self.free_huge(address);
             }
             let owner = header.owner.load(Ordering::Acquire);
-            if owner == me {
-                // SAFETY: the calling thread owns heap and slab.
-                return unsafe { self.free_own(heap, slab, address) };
-            }
             if owner == NOBODY {
                 look_again(); // retired since the look at the map
                 continue;
             }
-            if owner == ORPHANED || has_vanished(owner) {
-                // SAFETY: the calling thread owns the heap.
-                unsafe { self.take_over(heap, slab) };
-                continue;
+            if let Some(heap) = heap {
+                if owner == ptr::from_ref(heap).expose_provenance() {
+                    // SAFETY: the calling thread owns heap and slab.
+                    return unsafe { self.free_own(heap, slab, address) };
+                }
+                if owner == ORPHANED || has_vanished(owner) {
+                    // SAFETY: the calling thread owns the heap.
+                    unsafe { self.take_over(heap, slab) };
+                    continue;
+                }
             }
             match header.mark(address, &self.probe) {
                 Marked::Again => look_again(),
                 Marked::Refused => return self.refuse(judge_block(slab, address)),
                 marked => {
-                    // SAFETY: the calling thread owns the heap; an owner was read.
+                    // SAFETY: the calling thread owns the heap, if there is one; an owner was read.
                     unsafe { self.after_mark(heap, header, owner, marked) };
                     return Ok(());
                 }
@@ -427,11 +444,11 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     /// What is left to do after the free of another's block has taken effect.
     ///
     /// # Safety
-    /// The calling thread owns `heap`; `owner` was read from the slab before, and named a heap.
+    /// The calling thread owns `heap`, if there is one; `owner` was read from the slab before.
     #[inline]
-    unsafe fn after_mark(&self, heap: &Heap, slab: &Slab, owner: usize, marked: Marked) {
-        if marked == Marked::First {
-            // SAFETY: heaps live as long as the engine.
+    unsafe fn after_mark(&self, heap: Option<&Heap>, slab: &Slab, owner: usize, marked: Marked) {
+        if marked == Marked::First && owner > ORPHANED {
+            // SAFETY: neither of the two marks, so a heap's address; heaps live as long as the engine.
             let owner = unsafe { &*ptr::with_exposed_provenance::<Heap>(owner) };
             // Release: the flag is up.
             owner.marked.fetch_add(1, Ordering::Release);
@@ -441,43 +458,12 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             }
         }
         // If the owner leaves the slab at this moment: see `orphan_all`.
-        if slab.owner.load(Ordering::Relaxed) == ORPHANED && !planted(Fault::OwnerUnseen) {
+        if let Some(heap) = heap
+            && slab.owner.load(Ordering::Relaxed) == ORPHANED
+            && !planted(Fault::OwnerUnseen)
+        {
             // SAFETY: as the caller promises.
             unsafe { self.take_over(heap, slab) };
-        }
-    }
-
-    /// The free of a thread that can get no heap: a mark, wherever the block lies, for the next owner to find.
-    ///
-    /// # Safety
-    /// As [`try_free`](Self::try_free), but for the heap.
-    pub unsafe fn free_without_heap(&self, block: *mut u8) -> Result<(), Misuse> {
-        if block.is_null() {
-            return Ok(());
-        }
-        let address = block.expose_provenance();
-        loop {
-            let slab = self.pages.slab_at(address);
-            if slab.is_null() {
-                return self.refuse(self.judge_nowhere(address));
-            }
-            // SAFETY: headers live as long as the engine.
-            let header = unsafe { &*slab };
-            if header.class() == HUGE {
-                return self.free_huge(address);
-            }
-            if header.owner.load(Ordering::Acquire) == NOBODY {
-                look_again(); // retired since the look at the map
-                continue;
-            }
-            return match header.mark(address, &self.probe) {
-                Marked::Again => {
-                    look_again();
-                    continue;
-                }
-                Marked::Refused => self.refuse(judge_block(slab, address)),
-                Marked::Done | Marked::First => Ok(()),
-            };
         }
     }
 
@@ -503,7 +489,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             return false;
         }
         // SAFETY: the calling thread owns the heap; an owner was read.
-        unsafe { self.after_mark(heap, slab, owner, marked) };
+        unsafe { self.after_mark(Some(heap), slab, owner, marked) };
         true
     }
 

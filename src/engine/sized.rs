@@ -17,12 +17,12 @@ use super::classes::{LARGEST, SMALL, class_of, class_of_small, size_of};
 use super::front::{Drystone, Fast};
 use super::huge::mapping_bytes;
 use super::resize::fits;
-use super::slab::{Freed, HUGE};
+use super::slab::HUGE;
 use super::thread;
 use super::{Engine, MIN_ALIGN};
 use crate::misuse::{BlockState, Found, Misuse, MisuseKind};
 use crate::os::Os;
-use crate::probe::{NoProbe, Probe};
+use crate::probe::Probe;
 use crate::sync::{Ordering, RawLock};
 
 impl Drystone {
@@ -125,12 +125,7 @@ impl Drystone {
             {
                 return Fast::Slow;
             }
-            let Some(number) = (*slab).number_as_owner(address) else { return Fast::Slow };
-            match (*slab).free(number, address, &NoProbe) {
-                Ok(Freed::Fine) => Fast::Done,
-                Ok(Freed::Move) => Fast::Moves,
-                Err(_) => Fast::Slow,
-            }
+            Drystone::free_in(slab, address)
         }
     }
 

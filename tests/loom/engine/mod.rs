@@ -12,6 +12,8 @@
 //! slab taken over is a matter of a call or two. The span lock is loom's own mutex here: the shipping one has its own
 //! models, and the engine's with it would explore its spinning over and over.
 
+#[path = "../../support/clocked.rs"]
+mod clocked;
 mod exit;
 mod one_block;
 mod orphans;

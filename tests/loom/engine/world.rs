@@ -7,9 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use drystone::engine::{Engine, Heap};
-use drystone::{Mmap, NoProbe, Os, RawLock};
+use drystone::{NoProbe, RawLock};
 use loom::sync::{Mutex, MutexGuard};
 use loom::thread::{self, JoinHandle};
+
+use super::clocked::Clocked;
 
 /// Bytes of a block of which a slab has two (under loom; else eight).
 pub const PAIR: usize = 8192;
@@ -54,47 +56,10 @@ unsafe impl RawLock for ModelLock {
     unsafe fn fork_child(&self) {}
 }
 
-/// The OS, but for its clock, which the model sets.
-pub struct ModelOs(Arc<AtomicU64>);
-
 /// Milliseconds after which a heap has rested for long.
 pub const AGED: u64 = 60_000;
 
-// SAFETY: memory is `Mmap`'s.
-unsafe impl Os for ModelOs {
-    fn map(&self, bytes: usize) -> *mut u8 {
-        Mmap.map(bytes)
-    }
-
-    unsafe fn unmap(&self, start: *mut u8, bytes: usize) -> bool {
-        // SAFETY: as the caller promises.
-        unsafe { Mmap.unmap(start, bytes) }
-    }
-
-    unsafe fn remap(&self, start: *mut u8, old: usize, new: usize, may_move: bool) -> *mut u8 {
-        // SAFETY: as the caller promises.
-        unsafe { Mmap.remap(start, old, new, may_move) }
-    }
-
-    fn reserve(&self, bytes: usize, align: usize) -> *mut u8 {
-        Mmap.reserve(bytes, align)
-    }
-
-    unsafe fn decommit(&self, start: *mut u8, bytes: usize) -> bool {
-        // SAFETY: as the caller promises.
-        unsafe { Mmap.decommit(start, bytes) }
-    }
-
-    fn milliseconds(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    fn entropy(&self) -> u64 {
-        0
-    }
-}
-
-type ModelEngine = Engine<ModelOs, NoProbe, ModelLock>;
+type ModelEngine = Engine<Clocked, NoProbe, ModelLock>;
 
 /// See the [module](self). Loom's threads take turns on one, so a plain count will do.
 #[derive(Clone)]
@@ -134,7 +99,7 @@ impl World {
     pub fn new() -> World {
         let lock = ModelLock { mutex: Mutex::new(()), guard: UnsafeCell::new(None) };
         let clock = Arc::new(AtomicU64::new(AGED));
-        let os = ModelOs(clock.clone());
+        let os = Clocked(clock.clone());
         let engine = ManuallyDrop::new(Engine::with_parts(os, NoProbe, lock));
         World(Rc::new(Inner { engine, clock }))
     }
