@@ -2,11 +2,10 @@
 //! handlers, destructors, forked children. Of the harness's memory [`exercise`], [`still`] and [`end_with`] use
 //! none; the others are for checks that may.
 
-use std::fs;
-
 use crate::conform::child;
 use crate::conform::heap::{Block, Heap, Way};
 use crate::conform::outcome::{Checked, Wrong, fail};
+use crate::usage::Statm;
 
 /// Bytes of the blocks: a few classes, and one that most allocators map.
 const SIZES: [usize; 6] = [1, 40, 600, 5000, 70_000, 600_000];
@@ -105,7 +104,7 @@ pub fn comes_to_rest(growth: usize, mut stage: impl FnMut() -> Checked) -> Check
 /// # Errors
 /// `/proc` can't be read.
 pub fn resident() -> Result<usize, Wrong> {
-    Ok(statm(1)? / 1024)
+    Ok(statm()?.resident as usize / 1024)
 }
 
 /// The address space of this process, bytes (proc_pid_statm(5)).
@@ -113,15 +112,11 @@ pub fn resident() -> Result<usize, Wrong> {
 /// # Errors
 /// `/proc` can't be read.
 pub fn address_space() -> Result<usize, Wrong> {
-    statm(0)
+    Ok(statm()?.size as usize)
 }
 
-fn statm(field: usize) -> Result<usize, Wrong> {
-    let text = fs::read_to_string("/proc/self/statm");
-    let text = text.map_err(|error| Wrong::CannotTell(format!("/proc/self/statm: {error}")))?;
-    let pages = text.split(' ').nth(field).and_then(|pages| pages.parse::<usize>().ok());
-    let pages = pages.ok_or_else(|| Wrong::CannotTell("/proc/self/statm".to_owned()))?;
-    Ok(pages * crate::conform::heap::page())
+fn statm() -> Result<Statm, Wrong> {
+    Statm::of_this_process().map_err(Wrong::CannotTell)
 }
 
 /// Ends the process at once, by `_exit` with status 1, after the line that says that the check has failed. For
