@@ -19,6 +19,7 @@ const CALLS: &[Found] = &[
     ("MISTRUSTS_SIZES", "interface/free_sized", "crash"),
     ("TALKS", "interface/says-nothing", "fail"),
     ("GRANTS_THE_IMPOSSIBLE", "limits/ptrdiff-max", "fail"),
+    ("BLAMES_THE_ALIGNMENT", "limits/ptrdiff-max", "fail"),
     ("WRAPS", "limits/size-max", "fail"),
     ("MULTIPLIES", "limits/calloc-overflow", "fail"),
     ("FREES_WHEN_REFUSED", "limits/realloc-refused", "any"),
@@ -43,6 +44,8 @@ const PROCESSES: &[Found] = &[
     ("DIES_AT_EXIT", "lifetime/atexit", "fail"),
     ("DIES_AT_EXIT", "lifetime/after-destructors", "fail"),
     ("DIES_WITH_ITS_KEY", "lifetime/tls-destructors", "fail"),
+    ("REFUSES_THE_ALIGNED", "signals/in-a-handler", "fail"),
+    ("REFUSES_THE_ALIGNED", "processes/atfork-handlers", "fail"),
     ("REFUSES_OTHER_STACKS", "signals/other-stack", "fail"),
     ("GIVES_UP_AT_EINTR", "signals/storm", "fail"),
     ("CALLS_LOADER", "loading/while-others-allocate", "hang"),
@@ -144,6 +147,17 @@ fn the_sound_shim_passes_those_rows() {
         assert!(["pass", "not-offered"].contains(&seen), "{}: {seen}", row["name"]);
     }
     assert_eq!(report["rows"].as_array().unwrap().len(), rows.len());
+}
+
+/// Where the standards leave an allocator nothing to be judged by, that is said, and is no pass.
+#[test]
+fn a_choice_that_leaves_nothing_to_judge_is_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    let library = shim(folder.path(), "null.so", "NULL_FOR_NOTHING");
+    let rows = ["zero/malloc", "zero/grows", "zero/usable-size"];
+    let (code, report) = report(&library, &rows, "120s");
+    let seen: Vec<&str> = (0..3).map(|row| outcome(&report["rows"][row]["subjects"][0])).collect();
+    assert_eq!((code, seen), (0, vec!["pass", "behaviour", "behaviour"]), "{report}");
 }
 
 #[test]

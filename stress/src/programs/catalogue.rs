@@ -32,7 +32,7 @@ pub struct Program {
     pub long: bool,
     /// Whether it runs what fails once more, and says so: see [`super::judge::flaky`].
     pub retries: bool,
-    /// Whether `--quick` runs it: not what may not end soon without any subject either.
+    /// Whether `--quick` runs it: not what sleeps for minutes.
     pub quick: bool,
 }
 

@@ -71,6 +71,9 @@ void *malloc(size_t size) {
     static long nothing[2];
     if (size == 0) return nothing;
 #endif
+#ifdef NULL_FOR_NOTHING
+    if (size == 0) return NULL;
+#endif
 #ifdef GRANTS_THE_IMPOSSIBLE
     if (size > PTRDIFF_MAX && size < SIZE_MAX - 65536) size &= 0xfff;
 #endif
@@ -285,7 +288,13 @@ int posix_memalign(void **block, size_t align, size_t size) {
 #ifndef SETS_ERRNO
     errno = before;
 #endif
+#ifdef BLAMES_THE_ALIGNMENT
+    if (!it) return EINVAL;
+#endif
     if (!it) return ENOMEM;
+#ifdef REFUSES_THE_ALIGNED
+    if (size == 5000) { __libc_free(it); return ENOMEM; }
+#endif
     *block = it;
     return 0;
 }
