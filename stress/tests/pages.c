@@ -1,5 +1,6 @@
-/* A correct allocator of the simplest kind, for the tests of preloaded subjects: each block has pages
- * of its own, so a double free touches what is no longer mapped.
+/* An allocator of the simplest kind, for the tests of preloaded subjects: each block has pages of its
+ * own, so a double free touches what is no longer mapped. Correct but for one thing: where munmap fails
+ * the pages are lost, for it does not try again.
  *
  *   | header: start, bytes mapped, bytes asked for | block ... |
  *
@@ -9,6 +10,7 @@
  * When the OS refuses a mapping, with -DREFUSED_CRASH it is used all the same; with -DREFUSED_LOSES a
  * realloc frees the old block; with -DREFUSED_FOREVER every later request is refused; with -DREFUSED_LEAKS
  * a MiB is mapped and forgotten.
+ * With -DBREAKS_DOWN it aborts as soon as anybody asks for the program break by sbrk.
  * With -DNULLS every request is refused, with -DNO_MEGABYTE those of 1 MiB sharp. */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -106,5 +108,9 @@ void *realloc(void *block, size_t size) {
     free(block);
     return moved;
 }
+
+#ifdef BREAKS_DOWN
+void *sbrk(intptr_t more) { abort(); }
+#endif
 
 size_t malloc_usable_size(void *block) { return block ? header_of(block)->asked : 0; }

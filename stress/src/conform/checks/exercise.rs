@@ -1,10 +1,9 @@
 //! A little of everything that a heap does, for places in which a check may not allocate by itself: signal
 //! handlers, destructors, forked children. Nothing in here uses the harness's memory.
 
-use std::fs;
-
 use crate::conform::heap::{Block, Heap, Way};
 use crate::conform::outcome::{Checked, Wrong, fail};
+use crate::usage::Statm;
 
 /// Bytes of the blocks: a few classes, and one that most allocators map.
 const SIZES: [usize; 6] = [1, 40, 600, 5000, 70_000, 600_000];
@@ -73,7 +72,7 @@ pub fn still(block: &Block, seed: u64) -> Result<(), &'static str> {
 /// # Errors
 /// `/proc` can't be read.
 pub fn resident() -> Result<usize, Wrong> {
-    Ok(statm(1)? / 1024)
+    Ok(statm()?.resident as usize / 1024)
 }
 
 /// The address space of this process, bytes (proc_pid_statm(5)).
@@ -81,15 +80,11 @@ pub fn resident() -> Result<usize, Wrong> {
 /// # Errors
 /// `/proc` can't be read.
 pub fn address_space() -> Result<usize, Wrong> {
-    statm(0)
+    Ok(statm()?.size as usize)
 }
 
-fn statm(field: usize) -> Result<usize, Wrong> {
-    let text = fs::read_to_string("/proc/self/statm");
-    let text = text.map_err(|error| Wrong::CannotTell(format!("/proc/self/statm: {error}")))?;
-    let pages = text.split(' ').nth(field).and_then(|pages| pages.parse::<usize>().ok());
-    let pages = pages.ok_or_else(|| Wrong::CannotTell("/proc/self/statm".to_owned()))?;
-    Ok(pages * crate::conform::heap::page())
+fn statm() -> Result<Statm, Wrong> {
+    Statm::of_this_process().map_err(Wrong::CannotTell)
 }
 
 /// The status with which the C library's `exit` ends a check's process early, its sentence printed as what was
