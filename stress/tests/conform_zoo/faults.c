@@ -47,7 +47,7 @@ static int listed(void *block) { return true_size(block) >= 712 && true_size(blo
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 #endif
 
-#if defined SILENT || defined HANGS || defined REPORTS || defined MISNAMES || defined LATE || defined ACCUSES
+#if defined SILENT || defined REFUSES || defined HANGS || defined REPORTS || defined MISNAMES || defined LATE || defined ACCUSES
 /* The last block of 8 bytes that was freed: given back only by the next one. */
 static void *last;
 static int late;
@@ -64,6 +64,9 @@ static int again(void *block) {
 #endif
 
 void *malloc(size_t size) {
+#ifdef REFUSES
+    if (late) { errno = ENOMEM; return NULL; }
+#endif
 #ifdef SHARES_NOTHING
     static long nothing[2];
     if (size == 0) return nothing;
@@ -185,7 +188,7 @@ void free(void *block) {
     pthread_mutex_unlock(&lock);
     return;
 #endif
-#if defined SILENT || defined HANGS || defined REPORTS || defined MISNAMES || defined LATE || defined ACCUSES
+#if defined SILENT || defined REFUSES || defined HANGS || defined REPORTS || defined MISNAMES || defined LATE || defined ACCUSES
     switch (again(block)) {
     case 1:
 #ifdef HANGS
