@@ -15,6 +15,7 @@ use crate::exit;
 use crate::fake_os;
 use crate::finding::Kind;
 use crate::job::{Job, Refusal};
+use crate::kept::Size;
 use crate::last_words;
 use crate::log::{self, Call, Log};
 use crate::memory;
@@ -269,7 +270,7 @@ impl Run {
             let seen = format!("{} live blocks", held.live_blocks);
             alarm::raise(Kind::Leak, "no live block after everything was freed", seen);
         }
-        if let Err(entered) = (own.at_rest)() {
+        if let Some(Err(entered)) = own.at_rest.map(|at_rest| at_rest()) {
             alarm::raise(Kind::Exclusion, "an exit for every entry", entered);
         }
     }
@@ -284,9 +285,12 @@ impl Run {
         let held = (own.held)();
         self.board.note("bytes given back by the last trim", given_back as u64);
         self.board.note("bytes mapped at the end", held.mapped_bytes as u64);
-        if own.refusable && own.accounts && fake_os::mapped() > held.mapped_bytes as i64 {
+        // A heap that remembers what it was refused to unmap, to try again, says more.
+        let Size { mapped, kept } = fake_os::size();
+        let mapped = mapped.saturating_sub(kept);
+        if own.refusable && own.accounts && mapped > held.mapped_bytes as u64 {
             let expected = format!("{} bytes of the OS, as the heap says", held.mapped_bytes);
-            alarm::raise(Kind::Leak, &expected, format!("{} mapped", fake_os::mapped()));
+            alarm::raise(Kind::Leak, &expected, format!("{mapped} mapped"));
         }
         if held.mappings != 0 {
             let seen = format!("{} mappings, {} bytes", held.mappings, held.mapped_bytes);
@@ -323,8 +327,14 @@ fn tell(board: &Board) {
         tally: board.tally(),
         doing: board.doings(),
         round: alarm::current_round(),
-        usage: Usage::of_this_process(),
+        usage: Usage::of_this_process().unwrap_or_else(|why| untold(why)),
     });
+}
+
+/// The machine does not say what it must, and no memory can be judged: not the subject's fault.
+fn untold(why: String) -> ! {
+    protocol::send(&Message::Refused { why });
+    exit::now(exit::FAILED)
 }
 
 /// Tells the supervisor about the work, and stops it at the deadline.

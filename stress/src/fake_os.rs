@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use drystone::{Mmap, Os};
 
+use crate::kept::{Kept, Size};
 use crate::plan::{Calls, Plan};
 
 /// The kernel's memory, with refusals.
@@ -20,8 +21,11 @@ static MADE: AtomicU64 = AtomicU64::new(0);
 static REFUSED: AtomicU64 = AtomicU64::new(0);
 /// Bytes mapped and not unmapped.
 static MAPPED: AtomicI64 = AtomicI64::new(0);
-/// Bytes that an unmapping was refused for.
-static KEPT: AtomicI64 = AtomicI64::new(0);
+/// What an unmapping was refused for.
+static KEPT: Mutex<Kept> = Mutex::new(Kept::new());
+/// Its bytes. Relaxed wherever it is used: stored with the lock held, and who unmaps for the second time what was
+/// kept at the first has seen that store, since the heap hands the mapping on in order.
+static KEPT_BYTES: AtomicU64 = AtomicU64::new(0);
 
 /// Refuses by `plan` from now on, and counts from 0.
 pub fn arm(plan: Plan) {
@@ -40,11 +44,35 @@ pub fn disarm() -> Calls {
     Calls { made: MADE.load(Ordering::Relaxed), refused: REFUSED.load(Ordering::Relaxed) }
 }
 
-/// Bytes that heaps have mapped in this process and not unmapped, less those that they wanted to unmap and
-/// were refused. Never less than they can know of.
-pub fn mapped() -> i64 {
+/// Whether calls may be refused now.
+pub fn armed() -> bool {
+    // Relaxed: asked by who has armed it, or was started after that.
+    ARMED.load(Ordering::Relaxed)
+}
+
+/// What heaps have mapped in this process and not unmapped, and what of it they wanted to unmap and were refused.
+pub fn size() -> Size {
     // Relaxed: asked at rest.
-    MAPPED.load(Ordering::Relaxed) - KEPT.load(Ordering::Relaxed)
+    let mapped = MAPPED.load(Ordering::Relaxed).max(0).cast_unsigned();
+    Size { mapped, kept: KEPT_BYTES.load(Ordering::Relaxed) }
+}
+
+/// Changes what is kept.
+fn keep(change: impl FnOnce(&mut Kept)) {
+    // To wait for the lock must not show in errno, which the checker looks at.
+    drystone::errno::kept(|| {
+        let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut kept);
+        KEPT_BYTES.store(kept.bytes(), Ordering::Relaxed);
+    });
+}
+
+/// The heap unmaps `bytes` from `start` on, or goes on to use them, whatever was refused of them before. Said
+/// before the call: afterwards they may be somebody else's.
+fn gone(start: *mut u8, bytes: usize) {
+    if KEPT_BYTES.load(Ordering::Relaxed) > 0 {
+        keep(|kept| kept.gone(start.addr() as u64, bytes as u64));
+    }
 }
 
 fn lock() -> std::sync::MutexGuard<'static, Plan> {
@@ -82,15 +110,18 @@ unsafe impl Os for Refusable {
 
     unsafe fn unmap(&self, start: *mut u8, bytes: usize) -> bool {
         if refuses() {
-            // Relaxed: a sum that is read at rest.
-            KEPT.fetch_add(bytes as i64, Ordering::Relaxed);
+            keep(|kept| kept.refused(start.addr() as u64, bytes as u64));
             return false;
         }
+        gone(start, bytes);
         // SAFETY: the caller's.
         let unmapped = unsafe { Mmap.unmap(start, bytes) };
         if unmapped {
-            // Relaxed: as above.
+            // Relaxed: a sum that is read at rest.
             MAPPED.fetch_sub(bytes as i64, Ordering::Relaxed);
+        } else {
+            // By the kernel, which comes to the same.
+            keep(|kept| kept.refused(start.addr() as u64, bytes as u64));
         }
         unmapped
     }
@@ -99,6 +130,7 @@ unsafe impl Os for Refusable {
         if refuses() {
             return std::ptr::null_mut();
         }
+        gone(start, old);
         // SAFETY: the caller's.
         let moved = unsafe { Mmap.remap(start, old, new, may_move) };
         if !moved.is_null() {

@@ -24,7 +24,7 @@
 //! | [`findings`], [`history`], [`version`] | a finding as a folder; what was done to its block; which subject it was |
 //! | [`replay`](mod@replay) | a finding made again |
 //! | [`refuse`](mod@refuse) | `cargo stress refuse`: what becomes of calls to the OS that fail |
-//! | [`plan`], [`fake_os`], [`notify`] | which calls fail; who makes them: the linked subjects' OS, the kernel |
+//! | [`plan`], [`fake_os`], [`notify`], [`kept`] | which calls fail; who makes them: the linked subjects' OS, the kernel; what could not be given back |
 //! | [`duration`], [`pattern`], [`nearest`] | what people write, and mistype |
 //! | [`report`], [`sheet`], [`progress`], [`human`] | what is printed |
 //! | [`bench`](mod@bench) | `cargo stress bench`, the benchmark runner |
@@ -52,6 +52,7 @@ pub mod history;
 pub mod human;
 pub mod job;
 pub mod join;
+pub mod kept;
 pub mod last_words;
 pub mod linked;
 pub mod log;

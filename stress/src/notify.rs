@@ -5,7 +5,8 @@
 //! installs the filter                      listens at a socket
 //! sends its listener and its break ──────► a thread takes them
 //! mmap ═══ kernel ═══ notification ══════► counts, and says: go on, or fail with ENOMEM
-//! "arm", "disarm" ───────────────────────► counts from 0; refuses nothing any more; says how many
+//! "arm", "disarm", "kept" ───────────────► counts from 0; refuses nothing any more; says how many calls,
+//!                                          and how many bytes are mapped because their unmapping was refused
 //! ```
 //!
 //! The filter can't be taken out, so it asks the supervisor for ever, who lets all pass while nothing is
@@ -21,6 +22,8 @@
 //!
 //! A call that a signal interrupts before the answer is made once more by the kernel: it has the verdict of
 //! the first, and counts once.
+//!
+//! What is let pass may fail in the kernel all the same, which is not told: a `munmap` that does is taken for done.
 
 use std::collections::HashMap;
 use std::fs;
@@ -36,8 +39,10 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::kept::Kept;
 use crate::memory::MARK;
 use crate::plan::{Calls, Plan};
+use crate::usage;
 
 /// The calls that the filter asks about.
 const CALLS: &[libc::c_long] = &[
@@ -158,13 +163,22 @@ impl Armory {
         self.say(ARM).map(drop)
     }
 
-    /// Refuses nothing from now on; what became of the calls, and the last one that was refused.
+    /// Refuses nothing from now on; what became of the calls.
     ///
     /// # Errors
     /// The supervisor is gone.
-    pub fn disarm(&mut self) -> io::Result<(Calls, Option<&'static str>)> {
-        let [made, refused, last] = self.say(DISARM)?;
-        Ok((Calls { made, refused }, (refused > 0).then(|| name(last))))
+    pub fn disarm(&mut self) -> io::Result<Calls> {
+        let [made, refused, _] = self.say(DISARM)?;
+        Ok(Calls { made, refused })
+    }
+
+    /// Bytes of the address space that are there only because their unmapping was refused.
+    ///
+    /// # Errors
+    /// The supervisor is gone.
+    pub fn kept(&mut self) -> io::Result<u64> {
+        let [.., kept] = self.say(KEPT)?;
+        Ok(kept)
     }
 
     fn say(&mut self, word: u8) -> io::Result<[u64; 3]> {
@@ -180,6 +194,7 @@ impl Armory {
 
 const ARM: u8 = b'a';
 const DISARM: u8 = b'd';
+const KEPT: u8 = b'k';
 
 /// Room for one descriptor in a control message.
 type Control = [u64; 4];
@@ -214,7 +229,16 @@ fn send(stream: &UnixStream, descriptor: &OwnedFd, number: u64) -> io::Result<()
         libc::CMSG_DATA(header).cast::<RawFd>().write_unaligned(descriptor.as_raw_fd());
         libc::sendmsg(stream.as_raw_fd(), &raw const message, 0)
     };
-    if sent == bytes.len() as isize { Ok(()) } else { Err(io::Error::last_os_error()) }
+    whole(sent, "the listener was sent in part")
+}
+
+/// Whether all of a message's one number has come through: only a failure has left an `errno`.
+fn whole(bytes: isize, otherwise: &'static str) -> io::Result<()> {
+    match bytes {
+        ..0 => Err(io::Error::last_os_error()),
+        0..8 => Err(io::Error::new(io::ErrorKind::UnexpectedEof, otherwise)),
+        8.. => Ok(()),
+    }
 }
 
 fn receive(stream: &UnixStream) -> io::Result<(OwnedFd, u64)> {
@@ -227,14 +251,12 @@ fn receive(stream: &UnixStream) -> io::Result<(OwnedFd, u64)> {
     unsafe {
         let flags = libc::MSG_CMSG_CLOEXEC;
         let received = libc::recvmsg(stream.as_raw_fd(), &raw mut message, flags);
-        if received != bytes.len() as isize {
-            return Err(io::Error::last_os_error());
-        }
+        whole(received, "the child ended before it had sent its listener")?;
         let header = libc::CMSG_FIRSTHDR(&raw const message);
-        let whole = libc::CMSG_LEN(size_of::<RawFd>() as u32) as usize;
+        let length = libc::CMSG_LEN(size_of::<RawFd>() as u32) as usize;
         if header.is_null()
             || (*header).cmsg_type != libc::SCM_RIGHTS
-            || ((*header).cmsg_len as usize) < whole
+            || ((*header).cmsg_len as usize) < length
         {
             return Err(io::Error::other("the child has sent no listener"));
         }
@@ -248,8 +270,11 @@ fn receive(stream: &UnixStream) -> io::Result<(OwnedFd, u64)> {
 pub struct Notifier {
     folder: TempDir,
     over: Arc<AtomicBool>,
-    thread: Option<JoinHandle<io::Result<()>>>,
+    thread: Option<JoinHandle<io::Result<Last>>>,
 }
+
+/// The name of the last call that was refused, if one was.
+type Last = Option<&'static str>;
 
 impl Notifier {
     /// Waits for a child, and refuses by `plan` when it arms.
@@ -264,7 +289,7 @@ impl Notifier {
         let seen = Arc::clone(&over);
         let thread = thread::spawn(move || match accept(&listener, &seen)? {
             Some(stream) => Session::begin(stream, plan)?.serve(&seen),
-            None => Ok(()),
+            None => Ok(None),
         });
         Ok(Self { folder, over, thread: Some(thread) })
     }
@@ -274,11 +299,11 @@ impl Notifier {
         self.folder.path().join("socket")
     }
 
-    /// Ends it, once the child is gone.
+    /// Ends it, once the child is gone; the name of the last call that was refused.
     ///
     /// # Errors
     /// It could not do its work.
-    pub fn finish(mut self) -> io::Result<()> {
+    pub fn finish(mut self) -> io::Result<Option<&'static str>> {
         // Relaxed: nothing is published with it.
         self.over.store(true, Ordering::Relaxed);
         let thread = self.thread.take().expect("it is taken here alone");
@@ -331,7 +356,8 @@ struct Session {
     plan: Plan,
     armed: bool,
     calls: Calls,
-    last_refused: u64,
+    last_refused: Last,
+    kept: Kept,
     /// The present break, and the one before in case the kernel itself has refused to move it.
     present: u64,
     before: u64,
@@ -348,14 +374,15 @@ impl Session {
             plan,
             armed: false,
             calls: Calls::default(),
-            last_refused: 0,
+            last_refused: None,
+            kept: Kept::new(),
             present,
             before: present,
             interrupted: HashMap::new(),
         })
     }
 
-    fn serve(mut self, over: &AtomicBool) -> io::Result<()> {
+    fn serve(mut self, over: &AtomicBool) -> io::Result<Last> {
         // Relaxed: as in `finish`.
         while !over.load(Ordering::Relaxed) {
             let poll =
@@ -370,13 +397,13 @@ impl Session {
             if both[0].revents & libc::POLLIN != 0 {
                 self.answer()?;
             } else if both[1].revents != 0 && !self.listen()? {
-                return Ok(());
+                break;
             } else if both[0].revents & libc::POLLHUP != 0 {
                 // Nobody is left under the filter.
-                return Ok(());
+                break;
             }
         }
-        Ok(())
+        Ok(self.last_refused)
     }
 
     /// What the child says; false when it is gone.
@@ -388,13 +415,18 @@ impl Session {
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(false),
             Err(error) => return Err(error),
         }
-        self.armed = word[0] == ARM;
         let mut answer = Vec::new();
-        for number in [self.calls.made, self.calls.refused, self.last_refused] {
+        for number in [self.calls.made, self.calls.refused, self.kept.bytes()] {
             answer.extend(number.to_le_bytes());
         }
-        if self.armed {
-            (self.calls, self.last_refused) = (Calls::default(), 0);
+        match word[0] {
+            ARM => {
+                self.armed = true;
+                (self.calls, self.last_refused) = (Calls::default(), None);
+            }
+            DISARM => self.armed = false,
+            KEPT => {}
+            word => return Err(io::Error::other(format!("the child has said {word}"))),
         }
         // One that has died meanwhile reads no answer.
         Ok(self.stream.write_all(&answer).is_ok())
@@ -436,14 +468,43 @@ impl Session {
             self.calls.made += 1;
             if self.plan.refuses(self.calls.made) {
                 self.calls.refused += 1;
-                self.last_refused = call as u64;
+                self.last_refused = Some(name(call as u64));
                 verdict = Verdict::Refused;
             }
         }
+        self.keep(libc::c_long::from(call), arguments, verdict);
         if brk && verdict == Verdict::GoOn && arguments[0] != 0 {
             (self.before, self.present) = (self.present, arguments[0]);
         }
         verdict
+    }
+
+    /// What a call does to the memory that was kept by refusals.
+    fn keep(&mut self, call: libc::c_long, arguments: [u64; 6], verdict: Verdict) {
+        let [start, length, new, flags, target, _] = arguments;
+        let whole = |bytes: u64| bytes.checked_next_multiple_of(usage::page()).unwrap_or(0);
+        let has = |flag: i32| flags & flag as u64 != 0;
+        match (call, verdict) {
+            // One that the kernel would have refused itself keeps nothing.
+            (libc::SYS_munmap, Verdict::Refused) if start.is_multiple_of(usage::page()) => {
+                self.kept.refused(start, whole(length));
+            }
+            (libc::SYS_munmap, Verdict::GoOn) => self.kept.gone(start, whole(length)),
+            (libc::SYS_mremap, Verdict::Refused) if whole(new) < whole(length) => {
+                self.kept.refused(start + whole(new), whole(length) - whole(new));
+            }
+            // It is in use after all, or elsewhere from now on.
+            (libc::SYS_mremap, Verdict::GoOn) => {
+                self.kept.gone(start, whole(length));
+                if has(libc::MREMAP_FIXED) {
+                    self.kept.gone(target, whole(new));
+                }
+            }
+            (libc::SYS_mmap, Verdict::GoOn) if has(libc::MAP_FIXED) => {
+                self.kept.gone(start, whole(length));
+            }
+            _ => {}
+        }
     }
 
     fn give(&mut self, asked: &libc::seccomp_notif, verdict: Verdict) -> io::Result<()> {
@@ -478,9 +539,8 @@ impl Session {
     /// Where the break is. The kernel may have refused by itself what was let pass: then the heap's mapping
     /// ends before.
     fn present_break(&self, thread: u32) -> u64 {
-        let page = 4096;
         match heap_end(thread) {
-            Some(end) if self.present.next_multiple_of(page) > end => self.before,
+            Some(end) if self.present.next_multiple_of(usage::page()) > end => self.before,
             _ => self.present,
         }
     }

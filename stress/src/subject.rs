@@ -57,8 +57,8 @@ pub struct Own {
     pub sweep: fn() -> usize,
     /// Gives idle memory back: the calling thread's, nobody's and what all share.
     pub trim: fn() -> usize,
-    /// At rest: whether every entry into a critical section had its exit.
-    pub at_rest: fn() -> Result<(), String>,
+    /// At rest: whether every entry into a critical section had its exit. None: nobody watches them.
+    pub at_rest: Option<fn() -> Result<(), String>>,
     /// Whether every place where a double free may be found late must come up, or the test did not race.
     pub finds_late: bool,
     /// Whether its OS is [`fake_os`](crate::fake_os), which can refuse its calls.

@@ -40,7 +40,8 @@ counts! {
     BytesReturned = "bytes_returned",
     /// Blocks that another thread than the giver took over.
     HandOffs = "hand_offs",
-    /// Requests that had to be refused, and were.
+    /// Requests that were answered by null: those that had to be, and those that may be because the OS refused or a
+    /// logged order is repeated. Anywhere else null is a finding.
     Refusals = "refusals",
     /// Rounds of the workload between two moments of rest.
     Rounds = "rounds",

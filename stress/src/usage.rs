@@ -1,6 +1,7 @@
 //! What a process uses of the machine, by its own account.
 
-use std::fs;
+use std::fs::File;
+use std::io::Read;
 use std::mem::MaybeUninit;
 
 use serde::{Deserialize, Serialize};
@@ -24,18 +25,22 @@ pub struct Usage {
 
 impl Usage {
     /// The calling process's. Calls nothing of a subject's.
-    pub fn of_this_process() -> Self {
+    ///
+    /// # Errors
+    /// A sentence: `/proc` can't be read.
+    pub fn of_this_process() -> Result<Self, String> {
+        let Statm { resident, shared, .. } = Statm::of_this_process()?;
         // SAFETY: all zero is a valid rusage.
         let mut usage: libc::rusage = unsafe { MaybeUninit::zeroed().assume_init() };
         // SAFETY: RUSAGE_SELF is valid, the struct is writable.
         unsafe { libc::getrusage(libc::RUSAGE_SELF, &raw mut usage) };
-        Self {
+        Ok(Self {
             process: std::process::id(),
-            resident: resident().unwrap_or(0),
+            resident: resident.saturating_sub(shared),
             harness: memory::used() as u64,
             minor_faults: usage.ru_minflt.cast_unsigned(),
             major_faults: usage.ru_majflt.cast_unsigned(),
-        }
+        })
     }
 
     /// Resident bytes that are the subject's, and what little the process had before it.
@@ -44,14 +49,43 @@ impl Usage {
     }
 }
 
-/// proc_pid_statm(5): pages in all, resident, shared.
-fn resident() -> Option<u64> {
-    let text = fs::read_to_string("/proc/self/statm").ok()?;
-    let mut pages = text.split_whitespace().skip(1).map(|field| field.parse::<u64>());
-    let (resident, shared) = (pages.next()?.ok()?, pages.next()?.ok()?);
+/// A process's memory as the kernel counts it (proc_pid_statm(5)), bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Statm {
+    /// Its address space.
+    pub size: u64,
+    /// What is resident of it.
+    pub resident: u64,
+    /// Of that, files and what it shares.
+    pub shared: u64,
+}
+
+impl Statm {
+    /// The calling process's. Allocates nothing: some who ask may not.
+    ///
+    /// # Errors
+    /// A sentence: `/proc` can't be read.
+    pub fn of_this_process() -> Result<Self, String> {
+        const FILE: &str = "/proc/self/statm";
+        // Seven numbers of at most 20 digits.
+        let mut text = [0; 256];
+        let read = File::open(FILE).and_then(|mut file| file.read(&mut text));
+        let read = read.map_err(|error| format!("{FILE}: {error}"))?;
+        Self::of(&text[..read]).ok_or_else(|| format!("{FILE} does not hold pages of memory"))
+    }
+
+    fn of(text: &[u8]) -> Option<Self> {
+        let mut fields = std::str::from_utf8(text).ok()?.split_ascii_whitespace();
+        let mut bytes = || fields.next()?.parse::<u64>().ok()?.checked_mul(page());
+        Some(Self { size: bytes()?, resident: bytes()?, shared: bytes()? })
+    }
+}
+
+/// Bytes of the system's pages.
+pub fn page() -> u64 {
     // SAFETY: sysconf takes any name.
     let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
-    Some(resident.saturating_sub(shared) * u64::try_from(page).ok()?)
+    u64::try_from(page).expect("POSIX has every system answer this")
 }
 
 #[cfg(test)]
@@ -61,15 +95,27 @@ mod tests {
     #[test]
     fn a_process_sees_what_it_touches() {
         const TOUCHED: usize = 512 << 20;
-        let before = Usage::of_this_process();
+        let before = Usage::of_this_process().unwrap();
         // Larger than any class: the harness maps it for itself. Other tests of this process come and go in
         // a few MiB meanwhile.
         let touched = vec![1u8; TOUCHED];
-        let after = Usage::of_this_process();
+        let after = Usage::of_this_process().unwrap();
         let least = TOUCHED as u64 / 10 * 9;
         assert!(after.resident >= before.resident + least, "{before:?} {after:?}");
         assert!(after.harness >= before.harness + least, "{before:?} {after:?}");
         assert!(after.minor_faults > before.minor_faults);
         drop(touched);
+    }
+
+    #[test]
+    fn what_is_no_count_of_pages_is_not_taken_for_none() {
+        let page = page();
+        let statm = Statm { size: 812 * page, resident: 30 * page, shared: 4 * page };
+        assert_eq!(Statm::of(b"812 30 4 1 0 70 0\n"), Some(statm));
+        for text in [&b""[..], b"812", b"812 30", b"many 30 4", b"812 -30 4", b"\xff\xfe"] {
+            assert_eq!(Statm::of(text), None, "{text:?}");
+        }
+        let here = Statm::of_this_process().unwrap();
+        assert!(here.size >= here.resident && here.resident > 0, "{here:?}");
     }
 }

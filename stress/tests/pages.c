@@ -1,17 +1,21 @@
-/* A correct allocator of the simplest kind, for the tests of preloaded subjects: each block has pages
- * of its own, so a double free touches what is no longer mapped.
+/* An allocator of the simplest kind, for the tests of preloaded subjects: each block has pages of its
+ * own, so a double free touches what is no longer mapped. Correct but for one thing: where munmap fails
+ * the pages are lost, for it does not try again.
  *
  *   | header: start, bytes mapped, bytes asked for | block ... |
  *
  * One call in 5,000 does, with -DMISALIGN, -DCRASH, -DEXITS, -DHANGS, -DTALKS: return a block that is
- * off by 8 bytes; abort; end the process with 101; never return; print half a line that is no text.
+ * off by 8 bytes; abort; end the process with 101; never return, after making the file that -DSIGN names, if
+ * it does; print half a line that is no text.
  * With -DLARGE_MISALIGN every block of more than 64 KiB is off by 8 bytes.
  * When the OS refuses a mapping, with -DREFUSED_CRASH it is used all the same; with -DREFUSED_LOSES a
  * realloc frees the old block; with -DREFUSED_FOREVER every later request is refused; with -DREFUSED_LEAKS
  * a MiB is mapped and forgotten.
+ * With -DBREAKS_DOWN it aborts as soon as anybody asks for the program break by sbrk.
  * With -DNULLS every request is refused, with -DNO_MEGABYTE those of 1 MiB sharp. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -62,6 +66,9 @@ void *aligned_alloc(size_t alignment, size_t size) {
         _exit(101);
 #endif
 #ifdef HANGS
+#ifdef SIGN
+        close(open(SIGN, O_CREAT | O_WRONLY, 0600));
+#endif
         for (volatile int forever = 1; forever;) {}
 #endif
 #ifdef TALKS
@@ -106,5 +113,9 @@ void *realloc(void *block, size_t size) {
     free(block);
     return moved;
 }
+
+#ifdef BREAKS_DOWN
+void *sbrk(intptr_t more) { abort(); }
+#endif
 
 size_t malloc_usable_size(void *block) { return block ? header_of(block)->asked : 0; }

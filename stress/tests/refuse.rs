@@ -80,6 +80,37 @@ fn what_each_refusal_loses_is_found() {
     let row = refuse(1, &subject, place.path(), &["--for", "3s", "--last", "1"]);
     assert_eq!(row["findings"][0]["kind"], "leak", "{row}");
     assert!(row["findings"][0]["refused"].as_str().unwrap().contains("one call in 10"), "{row}");
+    // What was seen up to then is told with it.
+    assert!(row["by_chance_calls"].as_u64() > Some(0), "{row}");
+    // One that loses nothing but what munmap was refused for has no leak.
+    let subject = faulty(place.path(), "-DSOUND");
+    let row = refuse(0, &subject, place.path(), &["--for", "3s", "--last", "1"]);
+    assert!(row["by_chance_calls"].as_u64() > Some(100), "{row}");
+    assert_eq!(row["findings"].as_array().unwrap().len(), 0, "{row}");
+}
+
+#[test]
+fn a_child_that_dies_before_anything_is_armed_is_a_crash() {
+    let place = tempfile::tempdir().unwrap();
+    // It has said where its socket is, and not sent its listener.
+    let subject = faulty(place.path(), "-DBREAKS_DOWN");
+    let row = refuse(1, &subject, place.path(), &["--for", "1s", "--call", "1"]);
+    assert_eq!(row["findings"][0]["kind"], "crash", "{row}");
+    assert!(row["findings"][0]["seen"].as_str().unwrap().contains("SIGABRT"), "{row}");
+}
+
+#[test]
+fn a_call_that_is_never_made_is_no_success() {
+    let place = tempfile::tempdir().unwrap();
+    let row = refuse(3, "list", place.path(), &["--call", "1000000"]);
+    let why = row["cannot_tell"][0].as_str().unwrap();
+    assert!(why.contains("call 1000000 was never made"), "{row}");
+    assert_eq!((&row["in_turn"], &row["by_chance_calls"]), (&0.into(), &Value::Null), "{row}");
+    // One in a million is none of the few that a second brings.
+    let row =
+        refuse(3, "list", place.path(), &["--last", "1", "--for", "1s", "--one-in", "1000000000"]);
+    assert!(row["cannot_tell"][0].as_str().unwrap().contains("by chance: none of"), "{row}");
+    assert!(row["limit_nulls"].as_u64() > Some(0), "{row}");
 }
 
 #[test]

@@ -6,6 +6,8 @@
 
 #[path = "zoo/faults.rs"]
 mod faults;
+#[path = "zoo/refused.rs"]
+mod refused;
 #[path = "zoo/twins.rs"]
 mod twins;
 
@@ -74,7 +76,7 @@ type Case = (String, Box<dyn Fn()>);
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = env::args_os().collect();
-    let subjects = [faults::SUBJECTS, twins::SUBJECTS].concat();
+    let subjects = [faults::SUBJECTS, twins::SUBJECTS, refused::SUBJECTS].concat();
     if let Some(code) = tool::child_main(&arguments, &subjects) {
         return code;
     }
@@ -94,6 +96,11 @@ fn main() -> ExitCode {
     }
     cases.push(("mixed_finds_what_keeps_memory".into(), Box::new(kept_memory_is_found)));
     cases.push(("growing_memory_is_found".into(), Box::new(growing_memory_is_found)));
+    cases.push((
+        "what_a_linked_heap_loses_at_a_refusal_is_found".into(),
+        Box::new(losses_are_found),
+    ));
+    cases.push(("calls_that_are_never_seen_are_no_success".into(), Box::new(unseen_calls)));
     cases.push(("a_hang_is_a_finding".into(), Box::new(a_hang_is_a_finding)));
     cases.push(("a_sound_subject_gives_no_finding".into(), Box::new(no_false_finding)));
     cases.push(("one_thread_replays_exactly".into(), Box::new(one_thread_replays_exactly)));
@@ -280,6 +287,43 @@ fn growth_that_was_mended_does_not_come_again(folder: &str) {
 fn kept_memory_is_found() {
     let found = finding(stress("keeps-memory", Workload::Mixed, 2, Duration::from_millis(500)));
     assert_eq!(found.kind, Kind::NotGivenBack, "{found}");
+}
+
+/// What `cargo stress refuse` says of a subject, and its exit code.
+fn refuse(subject: &str, more: &[&str]) -> (Option<i32>, Value) {
+    let place = tempfile::tempdir().unwrap();
+    let findings = place.path().to_str().unwrap();
+    let always =
+        ["refuse", "--subject", subject, "--threads", "3", "--for", "1s", "--format", "json"];
+    let output = run_tool(&[&always[..], &["--seed", "7", "--findings", findings], more].concat());
+    let report: Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    (output.status.code(), report["subjects"][0].clone())
+}
+
+/// A page that is lost at one refusal, by the heap's own account; and more than an engine's arenas come to, by growth.
+fn losses_are_found() {
+    let (code, row) = refuse("list-loses-none", &["--last", "12"]);
+    assert_eq!((code, row["findings"].as_array().map(Vec::len)), (Some(0), Some(0)), "{row}");
+    let (code, row) = refuse("list-loses-a-page", &["--last", "12"]);
+    let finding = &row["findings"][0];
+    assert_eq!((code, &finding["kind"]), (Some(1), &"leak".into()), "{row}");
+    assert!(finding["expected"].as_str().unwrap().contains("as the heap says"), "{row}");
+    // By its accounts, at the first refused call that maps: not by growth.
+    assert!(finding["refused"].as_str().unwrap().starts_with("call "), "{row}");
+    let (code, row) = refuse("engine-loses-mebibytes", &["--last", "1"]);
+    let finding = &row["findings"][0];
+    assert_eq!((code, &finding["kind"]), (Some(1), &"leak".into()), "{row}");
+    assert_eq!(finding["refused"], "one call in 10 to the OS refused", "{row}");
+    assert!(row["by_chance_calls"].as_u64() > Some(0), "{row}");
+}
+
+fn unseen_calls() {
+    let (code, row) = refuse("refused-unseen", &[]);
+    assert_eq!((code, &row["all"]), (Some(3), &false.into()), "{row}");
+    let why = |index: usize| row["cannot_tell"][index].as_str().unwrap_or_default();
+    assert!(why(0).contains("in turn: no call to the OS was seen"), "{row}");
+    assert!(why(1).contains("by chance: no call to the OS was seen"), "{row}");
 }
 
 fn a_hang_is_a_finding() {

@@ -14,7 +14,9 @@ use drystone::{Drystone, Engine, FutexLock, Misuse, Os, Probe, RawLock, Stats};
 
 use super::{Linked, Place, own_methods, target};
 use crate::checker::witness::{Watched, Witness};
-use crate::fake_os::Refusable;
+use crate::exit;
+use crate::fake_os::{self, Refusable};
+use crate::protocol::{self, Message};
 use crate::subject::Subject;
 
 /// The production allocator.
@@ -35,9 +37,6 @@ pub const ENGINE: Subject = Subject {
     open: || Ok(target::<Watching>()),
 };
 
-/// The front has no critical section that can be watched: nobody ever enters here.
-static UNSEEN: Witness = Witness::new();
-
 struct Front;
 
 impl Place for Front {
@@ -47,8 +46,9 @@ impl Place for Front {
         &Drystone
     }
 
-    fn witness() -> &'static Witness {
-        &UNSEEN
+    /// It has no critical section that can be watched.
+    fn witness() -> Option<&'static Witness> {
+        None
     }
 }
 
@@ -74,8 +74,8 @@ impl Place for Watching {
         &HEAP
     }
 
-    fn witness() -> &'static Witness {
-        &WITNESS
+    fn witness() -> Option<&'static Witness> {
+        Some(&WITNESS)
     }
 
     const FINDS_LATE: bool = true;
@@ -157,6 +157,18 @@ fn leave<O: Os, P: Probe, L: RawLock>(mine: Mine) {
     }
 }
 
+/// What a walk over the heap has seen; it takes a heap of the calling thread's. Where none can be had, nothing was
+/// looked at, and nothing can be told of the subject: that is not the same as nothing found.
+fn looked<R>(seen: Option<R>) -> R {
+    seen.unwrap_or_else(|| {
+        let why = "there is no memory for a heap to look at the engine with, so that nothing can be told of it; \
+                   give the process more memory"
+            .to_owned();
+        protocol::send(&Message::Refused { why });
+        exit::now(exit::FAILED)
+    })
+}
+
 impl<O: Os + Sync, P: Probe + Sync, L: RawLock + Sync> Linked for Watchable<O, P, L> {
     fn malloc(&self, size: usize) -> *mut u8 {
         self.malloc_aligned(size, 16)
@@ -179,8 +191,9 @@ impl<O: Os + Sync, P: Probe + Sync, L: RawLock + Sync> Linked for Watchable<O, P
 
     unsafe fn try_free(&self, block: *mut u8) -> Result<(), Misuse> {
         // SAFETY: the heap is the calling thread's for the time of the call; of the block, the caller's.
-        // With no memory for a heap the block stays live, which the checks at rest would tell.
-        self.with_heap(|heap| unsafe { self.0.try_free(heap, block) }).unwrap_or(Ok(()))
+        // As the front does it: without memory for a heap it marks the block, for the next owner to find.
+        self.with_heap(|heap| unsafe { self.0.try_free(heap, block) })
+            .unwrap_or_else(|| unsafe { self.0.free_without_heap(block) })
     }
 
     unsafe fn try_realloc(&self, block: *mut u8, size: usize) -> Result<*mut u8, Misuse> {
@@ -204,16 +217,117 @@ impl<O: Os + Sync, P: Probe + Sync, L: RawLock + Sync> Linked for Watchable<O, P
     fn check(&self) -> Result<(), String> {
         // SAFETY: the heap is the calling thread's for the time of the call.
         let checked = self.with_heap(|heap| unsafe { self.0.check(heap) });
-        checked.unwrap_or(Ok(())).map_err(|broken| broken.to_string())
+        looked(checked).map_err(|broken| broken.to_string())
     }
 
     fn sweep(&self) -> usize {
         // SAFETY: the heap is the calling thread's for the time of the call.
-        self.with_heap(|heap| unsafe { self.0.sweep_all(heap, |_| {}) }).unwrap_or(0)
+        looked(self.with_heap(|heap| unsafe { self.0.sweep_all(heap, |_| {}) }))
     }
 
     fn trim(&self) -> usize {
         // SAFETY: the heap is the calling thread's for the time of the call.
-        self.with_heap(|heap| unsafe { self.0.trim(heap) }).unwrap_or(0)
+        match self.with_heap(|heap| unsafe { self.0.trim(heap) }) {
+            // Refused, which is an answer: there is nothing of this thread's.
+            None if fake_os::armed() => 0,
+            trimmed => looked(trimmed),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::{env, thread};
+
+    use drystone::{MisuseKind, Mmap, NoProbe};
+
+    use super::*;
+
+    static STARVED: AtomicBool = AtomicBool::new(false);
+
+    /// Gives nothing more when it is starved, and takes everything.
+    struct Starving;
+
+    // SAFETY: passes on what the kernel gives, or null, which says that it was refused.
+    unsafe impl Os for Starving {
+        fn map(&self, bytes: usize) -> *mut u8 {
+            if STARVED.load(Ordering::Relaxed) { ptr::null_mut() } else { Mmap.map(bytes) }
+        }
+
+        unsafe fn unmap(&self, start: *mut u8, bytes: usize) -> bool {
+            // SAFETY: the caller's.
+            unsafe { Mmap.unmap(start, bytes) }
+        }
+
+        unsafe fn remap(&self, start: *mut u8, old: usize, new: usize, may_move: bool) -> *mut u8 {
+            // SAFETY: the caller's.
+            unsafe { Mmap.remap(start, old, new, may_move) }
+        }
+
+        fn reserve(&self, bytes: usize, align: usize) -> *mut u8 {
+            if STARVED.load(Ordering::Relaxed) {
+                return ptr::null_mut();
+            }
+            Mmap.reserve(bytes, align)
+        }
+
+        unsafe fn decommit(&self, start: *mut u8, bytes: usize) -> bool {
+            // SAFETY: the caller's.
+            unsafe { Mmap.decommit(start, bytes) }
+        }
+
+        fn entropy(&self) -> u64 {
+            Mmap.entropy()
+        }
+    }
+
+    static HEAP: Watchable<Starving, NoProbe, FutexLock> =
+        // SAFETY: a static; the tests of this process that use it are one at a time, in threads of their own.
+        unsafe { Watchable::new(Engine::with_parts(Starving, NoProbe, FutexLock::new())) };
+
+    /// Calls `f` in a thread that can get no heap.
+    fn without_a_heap(f: impl FnOnce() + Send) {
+        STARVED.store(true, Ordering::Relaxed);
+        // What is left in the chunk that heaps are cut from.
+        while HEAP.0.claim().is_some() {}
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                assert!(HEAP.with_heap(|_| ()).is_none());
+                f();
+            });
+        });
+        STARVED.store(false, Ordering::Relaxed);
+    }
+
+    const CHILD: &str = "DRYSTONE_STRESS_LOOKS_WITHOUT_A_HEAP";
+
+    #[test]
+    fn a_thread_without_a_heap_frees_all_the_same_and_does_not_look_away() {
+        if env::var_os(CHILD).is_some() {
+            without_a_heap(|| drop(HEAP.check()));
+            return;
+        }
+        let block = HEAP.malloc(100).expose_provenance();
+        without_a_heap(|| {
+            let block = ptr::with_exposed_provenance_mut(block);
+            // SAFETY: the block is live, and used by nobody; then it is not, which is what is asked.
+            let freed = unsafe { [HEAP.try_free(block), HEAP.try_free(block)] };
+            assert_eq!(freed[0], Ok(()));
+            assert_eq!(freed[1].unwrap_err().kind, MisuseKind::DoubleFree);
+        });
+        assert_eq!(HEAP.sweep(), 0);
+        assert_eq!((HEAP.stats().live_blocks, HEAP.check()), (0, Ok(())));
+        // A check that can't be made ends the process, with a sentence.
+        let name = thread::current().name().unwrap().to_owned();
+        let output = Command::new(env::current_exe().unwrap())
+            .args([&name, "--exact", "--nocapture"])
+            .env(CHILD, "1")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(i32::from(exit::FAILED)), "{said}");
+        assert!(said.contains("no memory for a heap to look at the engine with"), "{said}");
     }
 }

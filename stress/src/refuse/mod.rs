@@ -2,7 +2,7 @@
 //!
 //! | phase | refuses |
 //! |---|---|
-//! | each in turn | the k-th call, for every k, until a run sees no further one; each a process |
+//! | each in turn | the k-th call since refusals were armed, for k from 1 until a run sees no further one, or finds something; each a process |
 //! | by chance | one call in so many, while all threads work |
 //! | address space | whatever the kernel does when `RLIMIT_AS` is reached |
 //!
@@ -17,6 +17,7 @@
 
 pub mod refuser;
 pub mod scenario;
+mod stack;
 pub mod tool;
 
 use anyhow::{Context, Result};
@@ -25,6 +26,7 @@ use crate::finding::Finding;
 use crate::job::{Job, Refusal};
 use crate::notify::Notifier;
 pub use crate::plan::{By, Calls, Plan, Refused};
+use crate::refuse::scenario::{MADE, REFUSED};
 use crate::spec::Spec;
 use crate::stop::Stop;
 use crate::supervisor::{Outcome, Progress, Supervisor};
@@ -32,7 +34,7 @@ use crate::supervisor::{Outcome, Progress, Supervisor};
 /// Makes one run of the scenario.
 ///
 /// # Errors
-/// As [`Supervisor::run`]; and the notifications fail.
+/// As [`Supervisor::run`]; and the notifications fail, in a run that finds nothing.
 pub fn run(
     supervisor: &Supervisor,
     spec: &Spec,
@@ -48,26 +50,22 @@ pub fn run(
     let refusal = Some(Refusal { plan: refused.plan, socket });
     let job = Job { refusal, backtrace: true, ..Job::plain(spec) };
     let outcome = supervisor.job(&job, stop, progress);
-    if let Some(notifier) = notifier {
-        // A run that has failed tells more than what its end does to the notifier.
-        if let (Err(error), Ok(_)) = (notifier.finish(), &outcome) {
-            return Err(error).context("refusing by notifications");
-        }
-    }
+    let finished = notifier.map_or(Ok(None), Notifier::finish);
     let mut outcome = outcome?;
-    outcome.finding = outcome
-        .finding
-        .map(|finding| Finding { refused: Some(refused.plan.to_string()), ..finding });
+    // What was found, or a run that has failed, tells more than what its end does to the notifier: a child that
+    // dies early leaves that without an answer.
+    let last = match (finished, &outcome.finding) {
+        (Err(error), None) => return Err(error).context("refusing by notifications"),
+        (finished, _) => finished.ok().flatten(),
+    };
+    let which = last.map_or_else(String::new, |call| format!(" (the last was {call})"));
+    let told = format!("{}{which}", refused.plan);
+    outcome.finding = outcome.finding.map(|finding| Finding { refused: Some(told), ..finding });
     Ok(outcome)
 }
 
-/// What a run's notes say of the calls.
-pub fn calls(outcome: &Outcome) -> Calls {
-    let note = |name: &str| outcome.notes.get(name).copied().unwrap_or(0);
-    Calls { made: note("calls to the OS"), refused: note("calls to the OS refused") }
-}
-
-/// The last call that was refused, if the notes say.
-pub fn last_refused(outcome: &Outcome) -> Option<&str> {
-    outcome.notes.keys().find_map(|note| note.strip_prefix("refused last: "))
+/// What a run's notes say of the calls. None if it has not come to the end of its refusals, or nobody counts there.
+pub fn calls(outcome: &Outcome) -> Option<Calls> {
+    let note = |name: &str| outcome.notes.get(name).copied();
+    Some(Calls { made: note(MADE)?, refused: note(REFUSED)? })
 }

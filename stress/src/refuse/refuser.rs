@@ -4,9 +4,10 @@ use std::io;
 use std::path::Path;
 
 use crate::fake_os;
+use crate::kept::Size;
 use crate::notify::Armory;
 use crate::plan::{Calls, Plan};
-use crate::tally::Board;
+use crate::usage::Statm;
 
 /// Who refuses.
 #[derive(Debug)]
@@ -46,32 +47,39 @@ impl Refuser {
             Refuser::Limit(bytes, before) => {
                 let limit = limit()?;
                 *before = Some(limit);
-                let present = address_space().ok_or("the process's size is not known")?;
+                let present = Statm::of_this_process()?.size;
                 set(libc::rlimit { rlim_cur: present + *bytes, ..limit })?;
             }
         }
         Ok(())
     }
 
-    /// Refuses nothing from now on; what became of the calls.
+    /// Refuses nothing from now on; what became of the calls, if who refuses counts them.
     ///
     /// # Errors
     /// A sentence: it can't be done here.
-    pub fn disarm(&mut self, board: &Board) -> Result<Calls, String> {
+    pub fn disarm(&mut self) -> Result<Option<Calls>, String> {
         match self {
-            Refuser::FakeOs(_) => Ok(fake_os::disarm()),
-            Refuser::Supervisor(armory) => {
-                let (calls, last) = armory.disarm().map_err(gone)?;
-                if let Some(last) = last {
-                    board.note(&format!("refused last: {last}"), 1);
-                }
-                Ok(calls)
-            }
+            Refuser::FakeOs(_) => Ok(Some(fake_os::disarm())),
+            Refuser::Supervisor(armory) => armory.disarm().map(Some).map_err(gone),
             Refuser::Limit(_, before) => {
                 before.take().map(set).transpose()?;
-                Ok(Calls::default())
+                Ok(None)
             }
         }
+    }
+
+    /// What the subject has of the OS.
+    ///
+    /// # Errors
+    /// A sentence: it is not known.
+    pub fn size(&mut self) -> Result<Size, String> {
+        let kept = match self {
+            Refuser::FakeOs(_) => return Ok(fake_os::size()),
+            Refuser::Supervisor(armory) => armory.kept().map_err(gone)?,
+            Refuser::Limit(..) => 0,
+        };
+        Ok(Size { mapped: Statm::of_this_process()?.size, kept })
     }
 }
 
@@ -94,11 +102,4 @@ fn set(limit: libc::rlimit) -> Result<(), String> {
         0 => Ok(()),
         _ => Err(format!("RLIMIT_AS: {}", io::Error::last_os_error())),
     }
-}
-
-/// The process's, bytes.
-fn address_space() -> Option<u64> {
-    // proc(5): the first number is the size in pages.
-    let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
-    Some(statm.split(' ').next()?.parse::<u64>().ok()? * 4096)
 }

@@ -19,11 +19,12 @@ use drystone_workloads::sizes::{LogUniform, below};
 use rand_pcg::Pcg64;
 
 use super::refuser::Refuser;
+use super::stack::Stack;
 use crate::alarm;
 use crate::checker::checked::{Block, Checked};
 use crate::checker::overlap::Overlap;
-use crate::fake_os;
 use crate::finding::Kind;
+use crate::kept::Size;
 use crate::plan::{Calls, Plan};
 use crate::seed::Seed;
 use crate::stop::Stop;
@@ -71,22 +72,21 @@ impl Scenario<'_> {
         tell: impl Fn() + Sync,
     ) -> Result<(), String> {
         let overlap = Overlap::default();
-        let calls = match plan {
+        match plan {
             Plan::OneIn { .. } => self.by_chance(refuser, &overlap, tell)?,
             Plan::AddressSpace(_) => {
                 let mut hand = self.hand(&overlap, 0);
                 refuser.arm()?;
                 hand.fill();
-                refuser.disarm(self.board)?
+                self.disarm(refuser)?;
             }
             Plan::None | Plan::Once(_) => {
                 let mut hand = self.hand(&overlap, 0);
                 refuser.arm()?;
                 hand.round(self.seed.0, 0);
-                refuser.disarm(self.board)?
+                self.disarm(refuser)?;
             }
-        };
-        self.judge_nulls(plan, calls);
+        }
         // The OS has recovered: whatever was refused must be granted now, also what the refusals have made
         // the subject remember.
         let before = self.board.tally()[Count::Refusals];
@@ -105,18 +105,22 @@ impl Scenario<'_> {
 
     fn hand<'a>(&'a self, overlap: &'a Overlap, worker: usize) -> Hand<'a> {
         let checked = Checked::new(self.target, overlap, self.board, worker);
-        Hand { scenario: self, overlap, checked, blocks: Vec::with_capacity(1 << 12), bytes: 0 }
+        let blocks = Vec::with_capacity(1 << 12);
+        Hand { scenario: self, overlap, checked, blocks, bytes: 0, stack: None }
     }
 
-    /// Null where nothing was refused.
-    fn judge_nulls(&self, plan: Plan, calls: Calls) {
+    /// Refuses no more, and notes what became of the calls, before anything is judged: a finding takes along what is
+    /// noted by then.
+    fn disarm(&self, refuser: &mut Refuser) -> Result<(), String> {
+        let Some(Calls { made, refused }) = refuser.disarm()? else { return Ok(()) };
+        self.board.note(MADE, made);
+        self.board.note(REFUSED, refused);
         let nulls = self.board.tally()[Count::Refusals];
-        self.board.note("calls to the OS", calls.made);
-        self.board.note("calls to the OS refused", calls.refused);
-        if nulls > 0 && calls.refused == 0 && !matches!(plan, Plan::AddressSpace(_)) {
+        if nulls > 0 && refused == 0 {
             let seen = format!("{nulls} requests were answered by null");
             alarm::raise(Kind::UnprovokedNull, "no null where no call to the OS is refused", seen);
         }
+        Ok(())
     }
 
     /// Rounds by all workers at once until time is up, from rest to rest.
@@ -125,11 +129,11 @@ impl Scenario<'_> {
         refuser: &mut Refuser,
         overlap: &Overlap,
         tell: impl Fn() + Sync,
-    ) -> Result<Calls, String> {
+    ) -> Result<(), String> {
         let gate = Gate::new(self.threads + 1);
         let over = AtomicBool::new(false);
-        let mut space = Vec::new();
-        let armed = thread::scope(|scope| {
+        let mut sizes = Vec::new();
+        let sized = thread::scope(|scope| {
             let worker = |worker| {
                 let (gate, over) = (&gate, &over);
                 scope.spawn(move || {
@@ -149,51 +153,65 @@ impl Scenario<'_> {
             let workers: Vec<_> = (0..self.threads).map(worker).collect();
             // Threads are std's, which end the process where a call is refused while they start.
             gate.pass();
-            let armed = refuser.arm();
+            let mut sized = refuser.arm();
             loop {
                 // However slow the machine: enough rounds to tell growth from chance.
-                let ended = space.len() >= ENOUGH_ROUNDS
+                let ended = sizes.len() >= ENOUGH_ROUNDS
                     && self.deadline.is_none_or(|deadline| Instant::now() >= deadline);
                 // Relaxed: as above.
-                over.store(ended || self.stop.is_set() || armed.is_err(), Ordering::Relaxed);
+                over.store(ended || self.stop.is_set() || sized.is_err(), Ordering::Relaxed);
                 gate.pass();
                 if over.load(Ordering::Relaxed) {
                     // A join waits for a thread's destructors too; the scope's end alone would not.
                     workers
                         .into_iter()
                         .for_each(|worker| worker.join().expect("it ends the process"));
-                    return armed;
+                    return sized;
                 }
                 gate.pass();
-                space.push(self.size());
+                sized = refuser.size().map(|size| sizes.push(size));
                 self.board.row(0).add(Count::Rounds, 1);
                 tell();
             }
         });
-        armed?;
-        let calls = refuser.disarm(self.board)?;
-        self.judge_growth(&space);
-        Ok(calls)
+        sized?;
+        self.disarm(refuser)?;
+        self.judge_growth(&sizes);
+        Ok(())
     }
 
     /// A subject that loses something at each refusal grows without end, as one that caches does not: the
     /// last quarter of the rounds against the quarter before the middle.
-    fn judge_growth(&self, space: &[u64]) {
-        if space.len() < ENOUGH_ROUNDS {
+    ///
+    /// Both with and without what it was refused to give back: who forgets such memory grows with it, and who uses
+    /// it again seems to grow without it, whenever the OS takes it at last.
+    fn judge_growth(&self, sizes: &[Size]) {
+        if sizes.len() < ENOUGH_ROUNDS {
             // Stopped from outside.
             return;
         }
-        let quarter = space.len() / 4;
-        let median = |part: &[u64]| {
-            let mut part = part.to_vec();
-            part.sort_unstable();
-            part[part.len() / 2]
+        let quarter = sizes.len() / 4;
+        // The least of all, and the medians of the two quarters.
+        let levels = |size: fn(&Size) -> u64| {
+            let sorted = |part: &[Size]| {
+                let mut part: Vec<u64> = part.iter().map(|bytes| size(bytes) >> 10).collect();
+                part.sort_unstable();
+                part
+            };
+            let median = |part: &[Size]| sorted(part)[part.len() / 2];
+            (sorted(sizes)[0], median(&sizes[quarter..2 * quarter]), median(&sizes[3 * quarter..]))
         };
-        let early = median(&space[quarter..2 * quarter]);
-        let late = median(&space[3 * quarter..]);
+        let grown = |(least, early, late): (u64, u64, u64)| match self.target.own {
+            Some(own) if own.refusable && own.accounts => {
+                late > early + early / 4 + GROWTH_OF_A_LIST
+            }
+            Some(own) if own.refusable => late > early + least + GROWTH_OF_ARENAS,
+            _ => late > early + early / 4 + GROWTH_OF_A_PROCESS,
+        };
+        let own = levels(|size| size.mapped.saturating_sub(size.kept));
+        let (_, early, late) = own;
         self.board.note("size at rest, KiB", late);
-        let slack = if self.fake_os() { GROWTH_OF_A_HEAP } else { GROWTH_OF_A_PROCESS };
-        if late > early + early / 4 + slack {
+        if grown(own) && grown(levels(|size| size.mapped)) {
             alarm::raise(
                 Kind::Leak,
                 "memory of the OS that does not grow from rest to rest",
@@ -201,32 +219,21 @@ impl Scenario<'_> {
             );
         }
     }
-
-    fn fake_os(&self) -> bool {
-        self.target.own.is_some_and(|own| own.refusable)
-    }
-
-    /// What the heap has of the OS, or the whole process if that is not known, KiB.
-    fn size(&self) -> u64 {
-        match self.fake_os() {
-            true => fake_os::mapped().max(0) as u64 >> 10,
-            false => address_space(),
-        }
-    }
 }
+
+/// The notes of calls to the OS while refusals were armed.
+pub const MADE: &str = "calls to the OS";
+/// Of these, the ones that were refused.
+pub const REFUSED: &str = "calls to the OS refused";
 
 /// So many rounds tell whether memory grows.
 const ENOUGH_ROUNDS: usize = 64;
-/// What may come and go by chance, KiB.
-const GROWTH_OF_A_HEAP: u64 = 1 << 10;
+/// What may come and go by chance, KiB, beside a quarter of what is there: of a heap that gives its regions back; of one
+/// with arenas, each as large as all before it, which it keeps until the OS refuses something, so that it may double
+/// what it had at the least; of a process.
+const GROWTH_OF_A_LIST: u64 = 1 << 10;
+const GROWTH_OF_ARENAS: u64 = 16 << 10;
 const GROWTH_OF_A_PROCESS: u64 = 64 << 10;
-
-/// The process's, KiB; 0 if it can't be read.
-fn address_space() -> u64 {
-    // proc(5): the first number is the size in pages.
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    statm.split(' ').next().and_then(|pages| pages.parse().ok()).unwrap_or(0) * 4
-}
 
 /// A worker and what it holds.
 struct Hand<'a> {
@@ -235,6 +242,8 @@ struct Hand<'a> {
     checked: Checked<'a>,
     blocks: Vec<Block>,
     bytes: usize,
+    /// Of the threads that it starts, one at a time.
+    stack: Option<Stack>,
 }
 
 impl Hand<'_> {
@@ -384,16 +393,11 @@ impl Hand<'_> {
             blocks: std::mem::take(&mut self.blocks),
             bytes: self.bytes,
         };
-        let mut thread = 0;
-        // SAFETY: the errand lives until the thread is joined, below, and is the thread's alone until then.
-        let started = unsafe {
-            libc::pthread_create(&raw mut thread, std::ptr::null(), run, (&raw mut errand).cast())
-        };
+        let stack = self.stack.get_or_insert_with(Stack::new);
+        // SAFETY: the errand is what `run` takes, and the thread's alone until its end, which this waits for.
+        let started = unsafe { stack.run(run, (&raw mut errand).cast()) };
         match started {
-            0 => {
-                // SAFETY: the thread was started above, and is joined once.
-                unsafe { libc::pthread_join(thread, null_mut()) };
-            }
+            0 => {}
             // Refused, which is an answer.
             libc::EAGAIN | libc::ENOMEM => scenario.board.note("threads refused", 1),
             error => panic!("pthread_create: {}", std::io::Error::from_raw_os_error(error)),

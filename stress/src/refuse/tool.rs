@@ -20,7 +20,7 @@ use crate::findings::{self, Record};
 use crate::human;
 use crate::log::Builder;
 use crate::notify;
-use crate::plan::Plan;
+use crate::plan::{Calls, Plan};
 use crate::progress;
 use crate::seed::Seed;
 use crate::sheet::{self, Shape, Sheet};
@@ -35,8 +35,9 @@ use crate::version::Version;
 ///
 /// After each refusal: null with ENOMEM or success, old blocks intact, nothing leaked, all granted again
 /// later. Exit codes: 0 no finding; 1 a finding, kept in a folder; 2 wrong usage or a failure of the tool;
-/// 3 stopped before the end, or this machine does not permit seccomp's user notification, which all but
-/// linked subjects with an OS of their own need.
+/// 3 stopped before the end, or something could not be told: nothing was there to be refused, or there was no
+/// end to it, or this machine does not permit seccomp's user notification, which all but linked subjects with
+/// an OS of their own need.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "cargo stress refuse", bin_name = "cargo stress refuse")]
 pub struct Options {
@@ -49,7 +50,7 @@ pub struct Options {
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(1..))]
     pub call: Option<u64>,
 
-    /// The last call to be refused in turn [default: the last that there is]
+    /// The last call to be refused in turn [default: the last that there is, if that comes before 20,000]
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(1..))]
     pub last: Option<u64>,
 
@@ -98,6 +99,59 @@ struct Contestant {
     by: By,
 }
 
+/// What a run in turn says.
+#[derive(Debug, PartialEq, Eq)]
+enum Turn {
+    /// Its call was refused, of so many.
+    Refused { of: u64 },
+    /// It made fewer calls than that: there is no further one.
+    Over { of: u64 },
+    /// It can't be told.
+    Untold(String),
+}
+
+fn turn(call: u64, seen: Option<Calls>) -> Turn {
+    match seen {
+        None => Turn::Untold(NOT_COUNTED.to_owned()),
+        Some(Calls { made, refused: 1.. }) => Turn::Refused { of: made },
+        Some(Calls { made, refused: 0 }) if made < call => Turn::Over { of: made },
+        Some(Calls { made, .. }) => {
+            Turn::Untold(format!("{made} calls to the OS were made, and it was not refused"))
+        }
+    }
+}
+
+const NOT_COUNTED: &str = "the run does not say which calls to the OS it made";
+
+/// Whether any call was seen at all.
+fn counted(seen: Option<Calls>) -> Result<Calls, String> {
+    match seen {
+        None => Err(NOT_COUNTED.to_owned()),
+        Some(Calls { made: 0, .. }) => {
+            Err("no call to the OS was seen that could be refused".to_owned())
+        }
+        Some(calls) => Ok(calls),
+    }
+}
+
+/// Whether some call was refused.
+fn some_refused(seen: Option<Calls>) -> Result<(), String> {
+    match counted(seen)? {
+        Calls { made, refused: 0 } => Err(format!(
+            "none of {made} calls to the OS was refused; give a longer --for or a smaller --one-in"
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn no_end(made: u64) -> String {
+    format!(
+        "stopped after {} calls in turn of some {}; give --last for more",
+        human::count(MOST_CALLS),
+        human::count(made)
+    )
+}
+
 /// What became of one.
 #[derive(Debug, Default, Serialize)]
 struct Row {
@@ -109,11 +163,14 @@ struct Row {
     all: bool,
     /// Of those, the ones that ended in null for the program; the others were absorbed.
     ended_in_null: u64,
-    /// Requests that were refused by chance, and calls to the OS.
-    by_chance_nulls: u64,
-    by_chance_calls: u64,
-    /// Requests that were refused for want of address space.
-    limit_nulls: u64,
+    /// Requests that were refused by chance, and calls to the OS. None: that was not tried, or the run ended
+    /// before it could say.
+    by_chance_nulls: Option<u64>,
+    by_chance_calls: Option<u64>,
+    /// Requests that were refused for want of address space. None: as above.
+    limit_nulls: Option<u64>,
+    /// What has shown nothing, and why: no finding, and nothing to rely on.
+    cannot_tell: Vec<String>,
     findings: Vec<Finding>,
 }
 
@@ -140,13 +197,29 @@ fn work(options: &Options, subjects: &[Subject]) -> Result<u8> {
     }
     campaign.bar.finish_and_clear();
     print(&rows, seed, options.format).context("writing the report")?;
+    Ok(conclude(&rows, STOP.is_set() || campaign.not_permitted))
+}
+
+/// Says what came of it all, and how the process ends.
+fn conclude(rows: &[Row], not_all: bool) -> u8 {
     let found: usize = rows.iter().map(|row| row.findings.len()).sum();
-    eprintln!("{}", if found == 0 { "no finding".to_owned() } else { format!("{found} findings") });
-    Ok(match (found, STOP.is_set() || campaign.not_permitted) {
-        (1.., _) => exit::FOUND,
-        (0, true) => exit::INTERRUPTED,
-        (0, false) => exit::FINE,
-    })
+    let mut untold = not_all;
+    for row in rows {
+        for why in &row.cannot_tell {
+            eprintln!("{}: cannot tell: {why}", row.subject);
+            untold = true;
+        }
+    }
+    let (said, code) = match (found, untold) {
+        (1.., _) => (format!("findings: {found}"), exit::FOUND),
+        (0, true) => (
+            format!("no finding, but not all is told (exit code {})", exit::INTERRUPTED),
+            exit::INTERRUPTED,
+        ),
+        (0, false) => ("no finding".to_owned(), exit::FINE),
+    };
+    eprintln!("{said}");
+    code
 }
 
 fn contestants(options: &Options, subjects: &[Subject]) -> Result<Vec<Contestant>, String> {
@@ -200,32 +273,50 @@ impl Campaign<'_> {
             None => {
                 let plan = Plan::None;
                 let none = self.run(contestant, Refused { plan, by: contestant.by }, 1)?;
-                if self.found(contestant, Plan::None, contestant.by, none, row)? {
+                let (seen, cut_short) = (calls(&none), none.cut_short);
+                if self.found(contestant, Plan::None, contestant.by, none, row)? || cut_short {
+                    return Ok(());
+                }
+                if let Err(why) = counted(seen) {
+                    row.cannot_tell.push(format!("in turn: {why}"));
                     return Ok(());
                 }
                 1
             }
         };
-        let last = self.options.call.or(self.options.last).unwrap_or(MOST_CALLS);
-        for call in first..=last {
+        let (mut made, limit) = (0, self.options.call.or(self.options.last));
+        for call in first..=limit.unwrap_or(MOST_CALLS) {
             let refused = Refused { plan: Plan::Once(call), by: contestant.by };
             let outcome = self.run(contestant, refused, 1)?;
             if outcome.cut_short {
                 return Ok(());
             }
-            let calls = calls(&outcome);
-            let nulls = outcome.tally[Count::Refusals];
-            self.bar.set_message(format!("call {call} of some {}", calls.made.max(call)));
-            if outcome.finding.is_none() && calls.refused == 0 {
-                row.all = true;
-                return Ok(());
+            if outcome.finding.is_none() {
+                match turn(call, calls(&outcome)) {
+                    Turn::Refused { of } => made = of,
+                    Turn::Over { .. } if self.options.call.is_none() => {
+                        row.all = true;
+                        return Ok(());
+                    }
+                    Turn::Over { of } => {
+                        let why = format!("call {call} was never made, there were {of}");
+                        row.cannot_tell.push(why);
+                        return Ok(());
+                    }
+                    Turn::Untold(why) => {
+                        row.cannot_tell.push(format!("call {call}: {why}"));
+                        return Ok(());
+                    }
+                }
             }
+            self.bar.set_message(format!("call {call} of some {}", made.max(call)));
             row.in_turn += 1;
-            row.ended_in_null += u64::from(nulls > 0);
+            row.ended_in_null += u64::from(outcome.tally[Count::Refusals] > 0);
             if self.found(contestant, refused.plan, refused.by, outcome, row)? {
                 return Ok(());
             }
         }
+        row.cannot_tell.extend(limit.is_none().then(|| no_end(made)));
         Ok(())
     }
 
@@ -235,17 +326,28 @@ impl Campaign<'_> {
         self.bar.set_message(format!("one call in {} by chance", self.options.one_in));
         let refused = Refused { plan, by: contestant.by };
         let outcome = self.run(contestant, refused, threads)?;
-        row.by_chance_nulls = outcome.tally[Count::Refusals];
-        row.by_chance_calls = calls(&outcome).refused;
-        self.found(contestant, plan, contestant.by, outcome, row).map(drop)
+        row.by_chance_nulls = Some(outcome.tally[Count::Refusals]);
+        let seen = calls(&outcome);
+        row.by_chance_calls = seen.map(|calls| calls.refused);
+        let cut_short = outcome.cut_short;
+        if !self.found(contestant, plan, contestant.by, outcome, row)? && !cut_short {
+            row.cannot_tell.extend(some_refused(seen).err().map(|why| format!("by chance: {why}")));
+        }
+        Ok(())
     }
 
     fn in_little_space(&self, contestant: &Contestant, row: &mut Row) -> Result<()> {
         let plan = Plan::AddressSpace(SPACE_MIB << 20);
         self.bar.set_message("little address space");
         let outcome = self.run(contestant, Refused { plan, by: By::Limit }, 1)?;
-        row.limit_nulls = outcome.tally[Count::Refusals];
-        self.found(contestant, plan, By::Limit, outcome, row).map(drop)
+        let nulls = outcome.tally[Count::Refusals];
+        row.limit_nulls = Some(nulls);
+        let cut_short = outcome.cut_short;
+        if !self.found(contestant, plan, By::Limit, outcome, row)? && !cut_short && nulls == 0 {
+            let why = "every request was granted, so that none was refused for want of it";
+            row.cannot_tell.push(format!("in little space: {why}"));
+        }
+        Ok(())
     }
 
     fn spec(&self, contestant: &Contestant, threads: usize) -> Spec {
@@ -292,7 +394,7 @@ struct Report<'a> {
 }
 
 fn print(rows: &[Row], seed: Seed, format: Format) -> io::Result<()> {
-    let report = Report { format: "drystone-stress-refuse", version: 1, seed, subjects: rows };
+    let report = Report { format: "drystone-stress-refuse", version: 2, seed, subjects: rows };
     sheet::print(Printing::plain(format), |shape, _| table(rows, shape), || sheet::json(&report))
 }
 
@@ -315,16 +417,63 @@ fn table(rows: &[Row], shape: Shape) -> String {
             row.by.to_owned(),
             in_turn,
             human::count(row.ended_in_null),
-            human::count(row.by_chance_calls),
-            human::count(row.by_chance_nulls),
-            human::count(row.limit_nulls),
+            known(row.by_chance_calls),
+            known(row.by_chance_nulls),
+            known(row.limit_nulls),
             row.findings.len().to_string(),
         ]);
     }
     table.right(2..8);
     let mut text = format!("{table}\n");
+    for row in rows {
+        for why in &row.cannot_tell {
+            text += &format!("\n{}: cannot tell: {why}\n", row.subject);
+        }
+    }
     for finding in rows.iter().flat_map(|row| &row.findings) {
         text += &shape.block(finding);
     }
     text
+}
+
+fn known(count: Option<u64>) -> String {
+    count.map_or_else(|| "-".to_owned(), human::count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_in_turn_is_refused_or_over_or_not_told() {
+        let calls = |made, refused| Some(Calls { made, refused });
+        assert_eq!(turn(7, calls(9, 1)), Turn::Refused { of: 9 });
+        assert_eq!(turn(10, calls(9, 0)), Turn::Over { of: 9 });
+        assert_eq!(turn(1, calls(0, 0)), Turn::Over { of: 0 });
+        assert!(matches!(turn(9, calls(9, 0)), Turn::Untold(why) if why.contains("not refused")));
+        assert_eq!(turn(7, None), Turn::Untold(NOT_COUNTED.to_owned()));
+    }
+
+    #[test]
+    fn what_was_not_seen_is_no_success() {
+        assert!(counted(None).is_err());
+        assert!(counted(Some(Calls { made: 0, refused: 0 })).unwrap_err().contains("no call"));
+        let some = |made, refused| some_refused(Some(Calls { made, refused }));
+        assert_eq!(some(300, 30), Ok(()));
+        assert!(some(3, 0).unwrap_err().contains("none of 3 calls"));
+        assert!(some(0, 0).is_err() && some_refused(None).is_err());
+    }
+
+    #[test]
+    fn the_exit_code_is_no_zero_where_something_is_not_told() {
+        let row = || Row::default();
+        let untold = || Row { cannot_tell: vec![no_end(30_000)], ..row() };
+        assert_eq!(conclude(&[row(), row()], false), exit::FINE);
+        assert_eq!(conclude(&[row(), row()], true), exit::INTERRUPTED);
+        assert_eq!(conclude(&[row(), untold()], false), exit::INTERRUPTED);
+        assert_eq!(
+            no_end(30_000),
+            "stopped after 20,000 calls in turn of some 30,000; give --last for more"
+        );
+    }
 }

@@ -333,8 +333,8 @@ macro_rules! zoo {
                     &HEAP
                 }
 
-                fn witness() -> &'static Witness {
-                    Self::WITNESS
+                fn witness() -> Option<&'static Witness> {
+                    Some(Self::WITNESS)
                 }
             }
         )*

@@ -152,7 +152,7 @@ static LIST: ListHeap<Mmap, Watched, FutexLock> =
 static DRYSTONE: Drystone = Drystone;
 
 macro_rules! twins {
-    ($($name:literal => $place:ident, $heap:expr, $race:expr;)*) => {
+    ($($name:literal => $place:ident, $heap:expr, watched $watched:literal, $race:expr;)*) => {
         $(
             struct $place;
 
@@ -164,8 +164,8 @@ macro_rules! twins {
                     &TWIN
                 }
 
-                fn witness() -> &'static Witness {
-                    &WITNESS
+                fn witness() -> Option<&'static Witness> {
+                    $watched.then_some(&WITNESS)
                 }
             }
         )*
@@ -185,10 +185,10 @@ macro_rules! twins {
 }
 
 twins! {
-    "list-answers" => ListAnswers, LIST, Race::Answers;
-    "list-torn" => ListTorn, LIST, Race::Torn;
-    "drystone-answers" => DrystoneAnswers, DRYSTONE, Race::Answers;
-    "drystone-torn" => DrystoneTorn, DRYSTONE, Race::Torn;
-    "list-sound" => ListSound, LIST, Race::None;
-    "drystone-sound" => DrystoneSound, DRYSTONE, Race::None;
+    "list-answers" => ListAnswers, LIST, watched true, Race::Answers;
+    "list-torn" => ListTorn, LIST, watched true, Race::Torn;
+    "drystone-answers" => DrystoneAnswers, DRYSTONE, watched false, Race::Answers;
+    "drystone-torn" => DrystoneTorn, DRYSTONE, watched false, Race::Torn;
+    "list-sound" => ListSound, LIST, watched true, Race::None;
+    "drystone-sound" => DrystoneSound, DRYSTONE, watched false, Race::None;
 }

@@ -1,0 +1,108 @@
+//! Heaps that lose something when the OS refuses: what is asked of linked heaps under refusals, and nothing else, shows it.
+
+use drystone::{Engine, FutexLock, ListHeap, Os};
+use drystone_stress::checker::witness::{Watched, Witness};
+use drystone_stress::fake_os::Refusable;
+use drystone_stress::linked::{self, Place, Watchable};
+use drystone_stress::subject::Subject;
+
+/// The OS that can refuse, behind a heap that maps so much for nobody whenever it does. With 0 it is sound.
+pub struct Losing(usize);
+
+impl Losing {
+    fn lose(&self, given: *mut u8) -> *mut u8 {
+        if given.is_null() && self.0 > 0 {
+            Refusable.map(self.0);
+        }
+        given
+    }
+}
+
+// SAFETY: passes on what the other gives, or null, which says that it was refused.
+unsafe impl Os for Losing {
+    fn map(&self, bytes: usize) -> *mut u8 {
+        self.lose(Refusable.map(bytes))
+    }
+
+    unsafe fn unmap(&self, start: *mut u8, bytes: usize) -> bool {
+        // SAFETY: the caller's.
+        unsafe { Refusable.unmap(start, bytes) }
+    }
+
+    unsafe fn remap(&self, start: *mut u8, old: usize, new: usize, may_move: bool) -> *mut u8 {
+        // SAFETY: the caller's.
+        unsafe { Refusable.remap(start, old, new, may_move) }
+    }
+
+    fn reserve(&self, bytes: usize, align: usize) -> *mut u8 {
+        self.lose(Refusable.reserve(bytes, align))
+    }
+
+    unsafe fn decommit(&self, start: *mut u8, bytes: usize) -> bool {
+        // SAFETY: the caller's.
+        unsafe { Refusable.decommit(start, bytes) }
+    }
+
+    fn entropy(&self) -> u64 {
+        Refusable.entropy()
+    }
+}
+
+/// An OS of which nothing is seen, under a heap that says it can be refused.
+type Unseen = drystone::Mmap;
+
+const PAGE: usize = 4096;
+
+macro_rules! places {
+    ($($name:literal => $place:ident, $heap:ty = $make:expr, accounts $accounts:literal;)*) => {
+        $(
+            struct $place;
+
+            impl $place {
+                const WITNESS: &'static Witness = {
+                    static WITNESS: Witness = Witness::new();
+                    &WITNESS
+                };
+            }
+
+            impl Place for $place {
+                type Heap = $heap;
+
+                const REFUSABLE: bool = true;
+                const ACCOUNTS: bool = $accounts;
+
+                fn heap() -> &'static Self::Heap {
+                    static HEAP: $heap = $make;
+                    &HEAP
+                }
+
+                fn witness() -> Option<&'static Witness> {
+                    Some(Self::WITNESS)
+                }
+            }
+        )*
+
+        /// All of them.
+        pub const SUBJECTS: &[Subject] = &[$(
+            Subject { name: $name, about: "under refusals", open: || Ok(linked::target::<$place>()) },
+        )*];
+    };
+}
+
+type List<O> = ListHeap<O, Watched, FutexLock>;
+type Whole<O> = Watchable<O, Watched, FutexLock>;
+
+places! {
+    "list-loses-none" => ListSound, List<Losing> =
+        ListHeap::with_parts(Losing(0), Watched(ListSound::WITNESS), FutexLock::new()), accounts true;
+    "list-loses-a-page" => ListLoses, List<Losing> =
+        ListHeap::with_parts(Losing(PAGE), Watched(ListLoses::WITNESS), FutexLock::new()), accounts true;
+    "engine-loses-mebibytes" => EngineLoses, Whole<Losing> =
+        // SAFETY: a static, and a child serves one subject.
+        unsafe {
+            let witness = Watched(EngineLoses::WITNESS);
+            Watchable::new(Engine::with_parts(Losing(16 << 20), witness, FutexLock::new()))
+        }, accounts false;
+    "refused-unseen" => RefusedUnseen, List<Unseen> =
+        ListHeap::with_parts(drystone::Mmap, Watched(RefusedUnseen::WITNESS), FutexLock::new()), accounts false;
+}
