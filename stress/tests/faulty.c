@@ -1,11 +1,12 @@
 /* An allocator over glibc's with one planted fault, which FAULT names. With none it is right. */
+#include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { NONE, DIRTY_CALLOC, SHORT_REALLOC, TWO_OWNERS, CRASH, HANG, EXIT, CHILD_HANGS };
+enum { NONE, DIRTY_CALLOC, SHORT_REALLOC, TWO_OWNERS, CRASH, HANG, EXIT, CHILD_HANGS, ONCE };
 
 void *__libc_malloc(size_t);
 void *__libc_realloc(void *, size_t);
@@ -34,6 +35,11 @@ static unsigned long count(void)
 void *malloc(size_t size)
 {
     unsigned long number = count();
+    static int refused;
+    if (FAULT == ONCE && size > 30 << 20 && !__atomic_exchange_n(&refused, 1, __ATOMIC_RELAXED)) {
+        errno = ENOMEM;
+        return NULL;
+    }
     if (FAULT == TWO_OWNERS && number > 20000 && size == 40) {
         if (number % 100 == 0 && last)
             return last;

@@ -5,7 +5,8 @@
  *   | header: start, bytes mapped, bytes asked for | block ... |
  *
  * One call in 5,000 does, with -DMISALIGN, -DCRASH, -DEXITS, -DHANGS, -DTALKS: return a block that is
- * off by 8 bytes; abort; end the process with 101; never return; print half a line that is no text.
+ * off by 8 bytes; abort; end the process with 101; never return, after making the file that -DSIGN names, if
+ * it does; print half a line that is no text.
  * With -DLARGE_MISALIGN every block of more than 64 KiB is off by 8 bytes.
  * When the OS refuses a mapping, with -DREFUSED_CRASH it is used all the same; with -DREFUSED_LOSES a
  * realloc frees the old block; with -DREFUSED_FOREVER every later request is refused; with -DREFUSED_LEAKS
@@ -14,6 +15,7 @@
  * With -DNULLS every request is refused, with -DNO_MEGABYTE those of 1 MiB sharp. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -64,6 +66,9 @@ void *aligned_alloc(size_t alignment, size_t size) {
         _exit(101);
 #endif
 #ifdef HANGS
+#ifdef SIGN
+        close(open(SIGN, O_CREAT | O_WRONLY, 0600));
+#endif
         for (volatile int forever = 1; forever;) {}
 #endif
 #ifdef TALKS

@@ -13,7 +13,7 @@ use super::loaded::Loaded;
 use super::misuse::messages::Kind;
 use super::misuse::mistakes::Mistake;
 use super::misuse::score::{End, Score};
-use super::outcome::{Outcome, Verdict};
+use super::outcome::Outcome;
 use super::rows::{Row, mistake_name};
 use super::subjects::Subject;
 use crate::stop::Stop;
@@ -102,7 +102,7 @@ pub fn run(
     Ok(results)
 }
 
-/// How many rows there are.
+/// How often `told` is called when nothing stops the run: once for each subject with each row, mistake and twin.
 pub fn count(plan: &Plan) -> u64 {
     steps(plan).len() as u64
 }
@@ -201,13 +201,12 @@ impl Results {
             for (subject, scored) in self.plan.subjects.iter().zip(entries) {
                 let name = |twin| mistake_name(scoring.mistake, scoring.size, twin);
                 if let Some(score) = &scored.score
-                    && must_report(subject, scoring.mistake)
-                    && score.end != End::Reported
+                    && let Some(expected) = wrong(subject, *scoring, score)
                 {
                     findings.push(Finding {
                         row: name(false),
                         subject: subject.name.clone(),
-                        detail: format!("expected a report; {}", told(score)),
+                        detail: format!("expected {expected}; {}", told(score)),
                     });
                 }
                 if let Some(twin) = scored.twin.as_ref().filter(|twin| twin.is_wrong()) {
@@ -218,16 +217,22 @@ impl Results {
         findings
     }
 
-    /// Rows that could not be checked here, with why.
-    pub fn untold(&self) -> Vec<(&'static str, &str)> {
-        let rows = self.plan.rows.iter().zip(&self.rows);
-        let untold = rows.flat_map(|(row, outcomes)| {
-            outcomes.iter().filter_map(|outcome| match outcome {
-                Outcome::Said(Verdict::CannotTell { why }) => Some((row.name, why.as_str())),
-                _ => None,
+    /// Rows, mistakes and twins that could not be checked here, with why.
+    pub fn untold(&self) -> Vec<(String, &str)> {
+        let rows = self.plan.rows.iter().zip(&self.rows).flat_map(|(row, outcomes)| {
+            let untold = outcomes.iter().filter_map(Outcome::untold);
+            untold.map(|why| (row.name.to_owned(), why))
+        });
+        let mistakes = self.plan.mistakes.iter().zip(&self.mistakes).flat_map(|(one, entries)| {
+            let name = |twin| mistake_name(one.mistake, one.size, twin);
+            entries.iter().flat_map(move |scored| {
+                let score = scored.score.as_ref().filter(|score| score.end == End::CannotTell);
+                let twin = scored.twin.as_ref().and_then(Outcome::untold);
+                let made = score.map(|score| (name(false), score.how.as_str()));
+                made.into_iter().chain(twin.map(|why| (name(true), why)))
             })
         });
-        untold.collect()
+        rows.chain(mistakes).collect()
     }
 }
 
@@ -245,11 +250,73 @@ pub fn told(score: &Score) -> String {
     format!("{}, {}{message}", score.end.name(), score.how)
 }
 
+/// What was expected, where a mistake's end must not be: what goes before it is right, and must go well with
+/// everybody; a report is due from who has promised one.
+fn wrong(subject: &Subject, scoring: Scoring, score: &Score) -> Option<&'static str> {
+    match score.end {
+        // Told by `untold`.
+        End::Reported | End::CannotTell => None,
+        End::SetUp => Some("what goes before the mistake to go well"),
+        _ => must_report(subject, scoring).then_some("a report"),
+    }
+}
+
 /// Whether the subject has promised to report this mistake.
-fn must_report(subject: &Subject, mistake: Mistake) -> bool {
+fn must_report(subject: &Subject, Scoring { mistake, size, .. }: Scoring) -> bool {
     match mistake.kind() {
         Kind::DoubleFree | Kind::InvalidFree => subject.promises_reports(),
-        Kind::Write => mistake == Mistake::WriteAfterFree && subject.promises_write_reports(),
+        Kind::Write => mistake == Mistake::WriteAfterFree && subject.promises_write_reports(size),
         Kind::SizeMismatch => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::outcome::Verdict;
+    use super::*;
+
+    /// One mistake with one subject, which promises nothing.
+    fn results(score: End, twin: Outcome) -> Results {
+        let subject = Subject {
+            name: "one".to_owned(),
+            library: None,
+            version: String::new(),
+            env: Vec::new(),
+        };
+        let scoring = Scoring { mistake: Mistake::FreeTwice, size: 8, made: true, twin: true };
+        let score = Score { end: score, how: "no thread".to_owned(), message: None };
+        Results {
+            plan: Plan {
+                subjects: vec![subject],
+                rows: Vec::new(),
+                mistakes: vec![scoring],
+                deadline: Duration::ZERO,
+                jobs: 1,
+            },
+            rows: Vec::new(),
+            mistakes: vec![vec![Scored { score: Some(score), twin: Some(twin) }]],
+            interrupted: false,
+        }
+    }
+
+    #[test]
+    fn a_mistake_that_cannot_be_made_here_is_told() {
+        let untold = Outcome::Said(Verdict::CannotTell { why: "no mapping".to_owned() });
+        let results = results(End::CannotTell, untold);
+        let names = ["misuse/double-free-immediate/8B", "twin/double-free-immediate/8B"];
+        let expected = [(names[0].to_owned(), "no thread"), (names[1].to_owned(), "no mapping")];
+        assert_eq!(results.untold(), expected);
+        assert!(results.findings().is_empty());
+    }
+
+    #[test]
+    fn what_goes_before_a_mistake_must_go_well_with_everybody() {
+        let pass = || Outcome::Said(Verdict::Pass);
+        assert_eq!(results(End::SetUp, pass()).findings().len(), 1);
+        for end in [End::Silent, End::Refuses, End::Crash] {
+            assert!(results(end, pass()).findings().is_empty(), "{end:?}");
+        }
     }
 }

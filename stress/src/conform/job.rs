@@ -70,6 +70,13 @@ pub enum Line {
     TwoOwners,
 }
 
+/// The text of [`Line::Done`] with a failure, in pieces that need no memory. Both sentences must be such as
+/// JSON takes as they are.
+pub fn failed(expected: &'static str, got: &'static str) -> [&'static str; 5] {
+    let begin = "\n{\"line\":\"done\",\"verdict\":\"fail\",\"expected\":\"";
+    [begin, expected, "\",\"got\":\"", got, "\"}\n"]
+}
+
 impl Line {
     /// As it is printed, with its line break. It stands alone whatever the subject has printed before.
     pub fn text(&self) -> String {
@@ -81,5 +88,19 @@ impl Line {
     pub fn all(output: &[u8]) -> Vec<Line> {
         let lines = output.split(|byte| *byte == b'\n');
         lines.filter_map(|line| serde_json::from_slice(line).ok()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_in_pieces_is_the_same_line() {
+        let line = Line::Done(Verdict::Fail {
+            expected: "a heap".to_owned(),
+            got: "it's none".to_owned(),
+        });
+        assert_eq!(failed("a heap", "it's none").concat(), line.text());
     }
 }

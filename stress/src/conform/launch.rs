@@ -64,8 +64,9 @@ impl Launcher {
         Ok(Self { program, deadline })
     }
 
-    /// Runs one child to its end, its deadline, or `stop`. The object that served it is the subject's, or this
-    /// is an error: nothing is said of an allocator that was not there.
+    /// Runs one child to its end, its deadline, or `stop`. A child that says that it is served by anybody but the
+    /// subject is an error: nothing is said of an allocator that was not there. One that dies or hangs before it can
+    /// say who serves it is held against the subject, and its outcome says so.
     ///
     /// # Errors
     /// It can't be started or waited for, or the subject did not serve it.
@@ -89,11 +90,12 @@ impl Launcher {
                 _ => {}
             }
         }
-        let served = lines.iter().any(|line| matches!(line, Line::Served { .. }));
-        if !served && status == Status::Exited(0) {
+        let ending = Ending { lines, status, words };
+        if !ending.served() && status == Status::Exited(0) {
+            let words = ending.words;
             bail!("subject {}: a child ended well without a word; {words}", subject.name);
         }
-        Ok(Ending { lines, status, words })
+        Ok(ending)
     }
 
     fn start(&self, subject: &Subject, job: &Job) -> Result<Child> {
@@ -168,6 +170,11 @@ fn collect(mut from: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
 }
 
 impl Ending {
+    /// Whether it came so far as to say who serves it.
+    fn served(&self) -> bool {
+        self.lines.iter().any(|line| matches!(line, Line::Served { .. }))
+    }
+
     /// In a sentence.
     pub fn how(&self) -> String {
         match self.status {
@@ -193,7 +200,11 @@ impl Ending {
             (Status::Exited(0), Some(verdict)) => Outcome::Said(verdict.clone()),
             (Status::Exited(_), Some(verdict)) if failed => Outcome::Said(verdict.clone()),
             (_, last) => {
-                let after = if last.is_some() { " after its check" } else { "" };
+                let after = match last {
+                    Some(_) => " after its check",
+                    None if !self.served() => " before it could say who serves it",
+                    None => "",
+                };
                 Outcome::Crash { how: format!("{}{after}", self.how()), words: self.words.clone() }
             }
         }
@@ -219,6 +230,11 @@ mod tests {
         let crash = outcome(from_ref(&pass), Status::Signal(libc::SIGSEGV));
         assert_eq!(crash.detail().unwrap(), "killed by SIGSEGV after its check");
         assert!(outcome(&[], Status::Exited(0)).is_wrong());
+        let early = outcome(&[], Status::Signal(libc::SIGSEGV));
+        assert_eq!(early.detail().unwrap(), "killed by SIGSEGV before it could say who serves it");
+        let served = Line::Served { by: PathBuf::from("a.so") };
+        let crash = outcome(&[served], Status::Signal(libc::SIGSEGV));
+        assert_eq!(crash.detail().unwrap(), "killed by SIGSEGV");
         assert!(outcome(from_ref(&pass), Status::Exited(3)).is_wrong());
         assert_eq!(outcome(&[pass, failed], Status::Exited(1)), Outcome::Said(fail));
         assert_eq!(outcome(&[], Status::Hung(7)), Outcome::Hang { after: 7 });

@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::misuse::score::Score;
-
 /// Why a check has not passed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wrong {
@@ -14,6 +12,8 @@ pub enum Wrong {
         /// What the subject did.
         got: String,
     },
+    /// The sources leave this open, and what the subject does, said here, leaves nothing to judge.
+    LeftOpen(String),
     /// The subject does not define this function, and nothing obliges it to.
     NotOffered(&'static str),
     /// The check can't be made on this machine.
@@ -71,7 +71,7 @@ impl From<Result<Option<String>, Wrong>> for Verdict {
     fn from(result: Result<Option<String>, Wrong>) -> Self {
         match result {
             Ok(None) => Verdict::Pass,
-            Ok(Some(does)) => Verdict::Behaviour { does },
+            Ok(Some(does)) | Err(Wrong::LeftOpen(does)) => Verdict::Behaviour { does },
             Err(Wrong::Fail { expected, got }) => Verdict::Fail { expected, got },
             Err(Wrong::NotOffered(what)) => Verdict::NotOffered { what: what.to_owned() },
             Err(Wrong::CannotTell(why)) => Verdict::CannotTell { why },
@@ -97,8 +97,6 @@ pub enum Outcome {
         /// Seconds.
         after: u64,
     },
-    /// A mistake was made, and this became of it.
-    Scored(Score),
     /// Stopped before its end.
     Stopped,
 }
@@ -112,6 +110,14 @@ impl Outcome {
         )
     }
 
+    /// Why it can't be checked here, if so.
+    pub fn untold(&self) -> Option<&str> {
+        match self {
+            Outcome::Said(Verdict::CannotTell { why }) => Some(why),
+            _ => None,
+        }
+    }
+
     /// One or two words for a table's cell.
     pub fn word(&self) -> String {
         match self {
@@ -122,7 +128,6 @@ impl Outcome {
             Outcome::Said(Verdict::CannotTell { .. }) => "cannot tell".to_owned(),
             Outcome::Crash { .. } => "CRASH".to_owned(),
             Outcome::Hang { .. } => "HANG".to_owned(),
-            Outcome::Scored(score) => score.end.name().to_owned(),
             Outcome::Stopped => "stopped".to_owned(),
         }
     }

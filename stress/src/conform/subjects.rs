@@ -34,9 +34,16 @@ impl Subject {
         name.is_some_and(|name| name.as_encoded_bytes().starts_with(b"libdrystone.so"))
     }
 
-    /// Whether it promises to report a write after free.
-    pub fn promises_write_reports(&self) -> bool {
-        self.promises_reports() && self.env.iter().any(|(name, _)| name == QUARANTINE_ON.0)
+    /// Whether it promises to report a write to a block of `size` bytes after its free: it has a quarantine,
+    /// with room for the block and what it is rounded up to.
+    pub fn promises_write_reports(&self, size: usize) -> bool {
+        self.promises_reports() && self.quarantine() >= 2 * size
+    }
+
+    /// Bytes of its quarantine, 0 without. Of a variable that is given twice the last counts.
+    fn quarantine(&self) -> usize {
+        let value = self.env.iter().rev().find(|(name, _)| name == QUARANTINE_ON.0);
+        value.and_then(|(_, bytes)| bytes.parse().ok()).unwrap_or(0)
     }
 }
 
@@ -80,5 +87,29 @@ pub fn variable(text: &str) -> Result<(String, String), String> {
         }
         Some(("LD_PRELOAD", _)) => Err("LD_PRELOAD is set by --subject".to_owned()),
         _ => Err(format!("`{text}` is no variable: write NAME=VALUE")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_quarantine_with_room_for_the_block_promises_to_report_writes() {
+        let with = |file: &str, env: &[(&str, &str)]| Subject {
+            name: "one".to_owned(),
+            library: Some(PathBuf::from(file)),
+            version: String::new(),
+            env: env.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
+        };
+        let promises =
+            |env: &[(&str, &str)]| with("libdrystone.so", env).promises_write_reports(4096);
+        assert!(promises(&[QUARANTINE_ON]));
+        for env in [&[][..], &[("DRYSTONE_QUARANTINE", "0")], &[("DRYSTONE_QUARANTINE", "lots")]] {
+            assert!(!promises(env), "{env:?}");
+        }
+        assert!(!promises(&[("DRYSTONE_QUARANTINE", "4096")]));
+        assert!(!promises(&[QUARANTINE_ON, ("DRYSTONE_QUARANTINE", "0")]));
+        assert!(!with("libother.so", &[QUARANTINE_ON]).promises_write_reports(4096));
     }
 }

@@ -1,5 +1,6 @@
 //! The runs: several programs at once, each without and with its subjects by turns.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,12 +13,15 @@ use super::account::{Account, Counter};
 use super::catalogue::Program;
 use super::cli::Plan;
 use super::command::{Launcher, Usage};
-use super::judge::{Finding, Kind, differ};
+use super::judge::{Finding, Kind, differ, flaky};
 use super::stage::{Run, Stage};
 use crate::bench::statistics::median;
 use crate::bench::subjects::Contestant;
 use crate::human;
 use crate::stop::Stop;
+
+/// Runs without any subject that may show that a test which was flaky with one is so by itself.
+const AGAIN: usize = 3;
 
 /// What came of all programs.
 #[derive(Clone)]
@@ -54,6 +58,9 @@ pub struct Entry {
     pub calls: u64,
     /// Each round's usage, without the subject and with it.
     pub rounds: Vec<(Usage, Usage)>,
+    /// Tests that failed at first and not when they were run again. A finding unless they do so without the
+    /// subject too.
+    pub flaky: BTreeSet<String>,
     /// What is wrong with the subject.
     pub finding: Option<Finding>,
 }
@@ -110,15 +117,14 @@ pub fn run(
         for _ in 0..plan.jobs.min(plan.programs.len()) {
             scope.spawn(|| {
                 // Relaxed: each number is given out once; nothing else hangs on it.
-                while let Some(program) = plan.programs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let place = plan.programs.iter().position(|one| one.name == program.name);
+                loop {
+                    let place = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(program) = plan.programs.get(place) else { return };
                     progress.begins(program.name);
                     let row = one(program, &plan, launcher, &counters, folder, stop)
                         .with_context(|| program.name.to_owned());
                     progress.done();
-                    if let Some(mut slot) = place.and_then(|place| rows[place].lock().ok()) {
-                        *slot = row;
-                    }
+                    *rows[place].lock().expect("each place is one worker's") = row;
                 }
             });
         }
@@ -156,8 +162,17 @@ fn one(
         Ok(stage) => stage,
         Err(missing) => return Ok(Row { missing: Some(missing), ..Row::default() }),
     };
-    let mut turn =
-        Turn { program, plan, launcher, stage, folder, stop, reference: None, row: Row::default() };
+    let mut turn = Turn {
+        program,
+        plan,
+        launcher,
+        stage,
+        folder,
+        stop,
+        reference: None,
+        flaky: BTreeSet::new(),
+        row: Row::default(),
+    };
     if turn.without()?.is_none() {
         return Ok(turn.row);
     }
@@ -166,6 +181,7 @@ fn one(
         turn.row.entries.push(entry);
     }
     turn.rounds()?;
+    turn.flaky_alone()?;
     Ok(turn.row)
 }
 
@@ -179,6 +195,8 @@ struct Turn<'a> {
     stop: &'a Stop,
     /// The first run without any subject.
     reference: Option<Run>,
+    /// Tests that have failed at first, and then not, without any subject.
+    flaky: BTreeSet<String>,
     row: Row,
 }
 
@@ -197,10 +215,11 @@ impl Turn<'_> {
             return Ok(None);
         }
         let usage = run.usage();
+        self.flaky.append(&mut flaky(&run, self.program));
         match &self.reference {
             None => self.reference = Some(run),
             Some(reference) => {
-                if let Some(finding) = differ(reference, &run, self.program.stderr) {
+                if let Some(finding) = differ(reference, &run, self.program) {
                     let detail = finding.detail;
                     self.row.failure = Some(format!("two runs without any subject: {detail}"));
                     return Ok(None);
@@ -212,7 +231,7 @@ impl Turn<'_> {
 
     /// What a run with a subject does otherwise than the reference.
     fn judged(&self, run: &Run) -> Option<Finding> {
-        differ(self.reference.as_ref()?, run, self.program.stderr)
+        differ(self.reference.as_ref()?, run, self.program)
     }
 
     /// The run whose calls are counted.
@@ -240,7 +259,36 @@ impl Turn<'_> {
                 ),
             })
         });
-        Ok(Entry { account, calls, rounds: Vec::new(), finding })
+        let flaky = flaky(&run, self.program);
+        Ok(Entry { account, calls, rounds: Vec::new(), flaky, finding })
+    }
+
+    /// Whether what was flaky with a subject is so without any, which has a few more runs to show it; what is not
+    /// is a finding.
+    fn flaky_alone(&mut self) -> Result<()> {
+        if self.stop.is_set() || self.row.failure.is_some() {
+            return Ok(());
+        }
+        for _ in 0..AGAIN {
+            let told =
+                |entry: &Entry| entry.finding.is_some() || entry.flaky.is_subset(&self.flaky);
+            if self.row.entries.iter().all(told) || self.without()?.is_none() {
+                break;
+            }
+        }
+        if self.stop.is_set() || self.row.failure.is_some() {
+            return Ok(());
+        }
+        for entry in &mut self.row.entries {
+            let only: Vec<&str> = entry.flaky.difference(&self.flaky).map(String::as_str).collect();
+            if entry.finding.is_none() && !only.is_empty() {
+                let tests = only.join(", ");
+                let detail =
+                    format!("fails at first, then not, and never without the subject: {tests}");
+                entry.finding = Some(Finding { kind: Kind::Flaky, detail });
+            }
+        }
+        Ok(())
     }
 
     /// The rounds, as they are for a user: no call is counted.
@@ -291,6 +339,7 @@ impl Turn<'_> {
         let finding = self.judged(&run);
         let entry = &mut self.row.entries[place];
         entry.finding = finding;
+        entry.flaky.append(&mut flaky(&run, self.program));
         Ok(entry.finding.is_none().then(|| run.usage()))
     }
 }

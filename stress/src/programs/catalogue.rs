@@ -30,10 +30,14 @@ pub struct Program {
     pub stderr: bool,
     /// Whether one round is enough, because it takes long and mostly sleeps.
     pub long: bool,
+    /// Whether it runs what fails once more, and says so: see [`super::judge::flaky`].
+    pub retries: bool,
+    /// Whether `--quick` runs it: not what sleeps for minutes.
+    pub quick: bool,
 }
 
 /// What is the same for most.
-const PLAIN: Program = Program {
+pub const PLAIN: Program = Program {
     name: "",
     about: "",
     needs: &[],
@@ -44,6 +48,8 @@ const PLAIN: Program = Program {
     served: &[],
     stderr: true,
     long: false,
+    retries: false,
+    quick: true,
 };
 
 /// With its own allocator for small objects out of the way, so that every object is the subject's.
@@ -62,6 +68,7 @@ const SUITE: Program = Program {
     prepare: |here| fs::write(here.join("suite.py"), include_str!("sources/suite.py")),
     stderr: false,
     long: true,
+    retries: true,
     ..PYTHON
 };
 
@@ -85,6 +92,7 @@ pub const ALL: &[Program] = &[
         about: "python3's own test_multiprocessing_fork",
         build: &[(&["python3", "suite.py", "--probe", "test_multiprocessing_fork"], TESTSUITE)],
         commands: &[&["python3", "{here}/suite.py", "test_multiprocessing_fork"]],
+        quick: false,
         ..SUITE
     },
     Program {

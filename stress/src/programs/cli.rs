@@ -26,7 +26,7 @@ pub struct Options {
     #[arg(long = "subject", value_name = "NAME|FILE|NAME=FILE")]
     pub subjects: Vec<String>,
 
-    /// A program of --list; repeatable [default: all]
+    /// A program of --list; repeatable [default: all; with --quick all but python-fork]
     #[arg(long = "program", value_name = "NAME")]
     pub programs: Vec<String>,
 
@@ -34,7 +34,7 @@ pub struct Options {
     #[arg(long, value_name = "N")]
     pub rounds: Option<NonZeroU32>,
 
-    /// One round
+    /// One round, and unless programs are named only those that end soon
     #[arg(long, conflicts_with = "rounds")]
     pub quick: bool,
 
@@ -90,8 +90,9 @@ impl Options {
         if let Some(unknown) = self.programs.iter().find(|name| !names.contains(&name.as_str())) {
             return Err(nearest::refuse("program", unknown, &names));
         }
-        let chosen = |program: &&'static Program| {
-            self.programs.is_empty() || self.programs.iter().any(|name| name == program.name)
+        let chosen = |program: &&'static Program| match self.programs.is_empty() {
+            true => program.quick || !self.quick,
+            false => self.programs.iter().any(|name| name == program.name),
         };
         let cores = thread::available_parallelism().map_or(2, usize::from);
         Ok(Plan {
@@ -139,6 +140,15 @@ mod tests {
         let plan = plan(&["--subject", "system", "--program", "perl", "--program", "git"]).unwrap();
         let names: Vec<_> = plan.programs.iter().map(|program| program.name).collect();
         assert_eq!((names, plan.rounds), (vec!["git", "perl"], 3));
+    }
+
+    #[test]
+    fn quick_leaves_out_what_does_not_end_soon_unless_it_is_named() {
+        let count = |arguments: &[&str]| {
+            plan(&[&["--subject", "system"], arguments].concat()).unwrap().programs.len()
+        };
+        assert_eq!((count(&[]), count(&["--quick"])), (ALL.len(), ALL.len() - 1));
+        assert_eq!(count(&["--quick", "--program", "python-fork"]), 1);
     }
 
     #[test]

@@ -1,7 +1,14 @@
 //! What two runs of a program differ in.
+//!
+//! Python's tests are tried twice (`sources/suite.py`). One that fails at first is compared by its second
+//! outcome, and named beside that: see [`flaky`].
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use super::catalogue::Program;
 use super::command::{End, Ended};
 use super::stage::Run;
 
@@ -27,6 +34,8 @@ pub enum Kind {
     Hangs,
     /// A command says or writes something else.
     Differs,
+    /// A test fails at first and not when it is run again, and never without the subject.
+    Flaky,
     /// Fewer calls reached the subject than must have.
     NotServed,
     /// The subject itself reports a misuse, or that its heap is not sound; or another served.
@@ -40,6 +49,7 @@ impl Kind {
             Kind::Fails => "fails",
             Kind::Hangs => "hangs",
             Kind::Differs => "differs",
+            Kind::Flaky => "flaky",
             Kind::NotServed => "not served",
             Kind::Reports => "reports",
         }
@@ -47,14 +57,38 @@ impl Kind {
 }
 
 /// What `run` does otherwise than `reference`, in which every command went well.
-pub fn differ(reference: &Run, run: &Run, stderr: bool) -> Option<Finding> {
+pub fn differ(reference: &Run, run: &Run, program: &Program) -> Option<Finding> {
     reference.commands.iter().zip(&run.commands).find_map(|((command, expected), (_, got))| {
-        let (kind, detail) = of_command(expected, got, stderr)?;
+        let (kind, detail) = of_command(expected, got, program)?;
         Some(Finding { kind, detail: format!("{command}: {detail}") })
     })
 }
 
-fn of_command(expected: &Ended, got: &Ended, stderr: bool) -> Option<(Kind, String)> {
+/// How `sources/suite.py` says that a test has failed at first, before what it did when it was run again.
+const AT_FIRST: &str = " fails once, then ";
+
+/// The tests that failed at first and not when they were run again.
+pub fn flaky(run: &Run, program: &Program) -> BTreeSet<String> {
+    if !program.retries {
+        return BTreeSet::new();
+    }
+    let outputs = run.commands.iter().map(|(_, ended)| String::from_utf8_lossy(&ended.stdout));
+    let tests = outputs.flat_map(|output| {
+        let tests = output.lines().filter_map(|line| line.split_once(AT_FIRST));
+        tests.map(|(test, _)| test.trim().to_owned()).collect::<Vec<_>>()
+    });
+    tests.collect()
+}
+
+/// What is compared of standard output: the outcomes that count.
+fn counting<'a>(stdout: &'a [u8], program: &Program) -> Cow<'a, [u8]> {
+    match (program.retries, std::str::from_utf8(stdout)) {
+        (true, Ok(text)) => Cow::Owned(text.replace(AT_FIRST, " ").into_bytes()),
+        _ => Cow::Borrowed(stdout),
+    }
+}
+
+fn of_command(expected: &Ended, got: &Ended, program: &Program) -> Option<(Kind, String)> {
     if got.end != expected.end {
         let kind = if got.end == End::Hung { Kind::Hangs } else { Kind::Fails };
         let said = String::from_utf8_lossy(&got.stderr);
@@ -64,13 +98,16 @@ fn of_command(expected: &Ended, got: &Ended, stderr: bool) -> Option<(Kind, Stri
         };
         return Some((kind, format!("{}; {said}", got.end.describe())));
     }
+    let [expected_out, got_out] = [expected, got].map(|one| counting(&one.stdout, program));
     let places = [
-        ("standard output", &expected.stdout, &got.stdout),
+        ("standard output", &*expected_out, &*got_out),
         ("standard error", &expected.stderr, &got.stderr),
     ];
-    places.into_iter().take(if stderr { 2 } else { 1 }).find_map(|(place, expected, got)| {
-        (expected != got).then(|| (Kind::Differs, first_difference(place, expected, got)))
-    })
+    places.into_iter().take(if program.stderr { 2 } else { 1 }).find_map(
+        |(place, expected, got)| {
+            (expected != got).then(|| (Kind::Differs, first_difference(place, expected, got)))
+        },
+    )
 }
 
 /// Names the first line that differs.
@@ -108,6 +145,7 @@ mod tests {
     use std::os::unix::process::ExitStatusExt;
     use std::process::ExitStatus;
 
+    use super::super::catalogue::PLAIN;
     use super::super::command::Usage;
     use super::*;
 
@@ -125,7 +163,8 @@ mod tests {
     fn the_same_is_the_same_and_each_difference_is_named() {
         let reference = run(well(), "a\nb\n", "e\n");
         let found = |run: &Run, stderr| {
-            differ(&reference, run, stderr).map(|finding| (finding.kind, finding.detail))
+            let program = Program { stderr, ..PLAIN };
+            differ(&reference, run, &program).map(|finding| (finding.kind, finding.detail))
         };
         assert_eq!(found(&run(well(), "a\nb\n", "e\n"), true), None);
         let other = run(well(), "a\nb\n", "f\n");
@@ -140,6 +179,20 @@ mod tests {
         assert_eq!(kind, Kind::Fails);
         assert!(detail.contains("SIGSEGV") && detail.ends_with("it printed: 2\n3\n4"), "{detail}");
         assert_eq!(found(&run(End::Hung, "", ""), true).unwrap().0, Kind::Hangs);
+    }
+
+    #[test]
+    fn a_test_that_fails_at_first_is_compared_by_its_second_outcome_and_named() {
+        let suite = Program { retries: true, ..PLAIN };
+        let reference = run(well(), "test_json 2\n  a (b.C) ok\n  d (b.C) skipped\n", "");
+        let once =
+            run(well(), "test_json 2\n  a (b.C) fails once, then ok\n  d (b.C) skipped\n", "");
+        assert_eq!(differ(&reference, &once, &suite), None);
+        assert_eq!(differ(&once, &reference, &suite), None);
+        assert_eq!(flaky(&once, &suite), BTreeSet::from(["a (b.C)".to_owned()]));
+        assert!(flaky(&reference, &suite).is_empty());
+        assert_eq!(differ(&reference, &once, &PLAIN).unwrap().kind, Kind::Differs);
+        assert!(flaky(&once, &PLAIN).is_empty());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! JSON: one object with `format` "drystone-programs-report" and `version` 1; what is added later leaves the
 //! version, what changes its meaning raises it.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use comfy_table::presets::{ASCII_MARKDOWN, UTF8_HORIZONTAL_ONLY};
@@ -125,6 +126,13 @@ fn notes(results: &Results, markdown: bool) -> String {
         .map(|(program, subject, finding)| format!("{subject} in {program}: {}", finding.detail))
         .collect();
     for (row, program) in results.rows.iter().zip(&results.plan.programs) {
+        for (entry, subject) in row.entries.iter().zip(&results.plan.subjects) {
+            if entry.finding.is_none() && !entry.flaky.is_empty() {
+                let tests = entry.flaky.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+                let (subject, program) = (&subject.name, program.name);
+                lines.push(format!("{subject} in {program}: flaky, and without it too: {tests}"));
+            }
+        }
         let why = row.missing.as_ref().or(row.failure.as_ref());
         lines.extend(why.map(|why| format!("{}: {why}", program.name)));
     }
@@ -163,6 +171,7 @@ struct OfSubject<'a> {
     calls: u64,
     account: &'a Account,
     rounds: Vec<Pair>,
+    flaky: &'a BTreeSet<String>,
     finding: Option<&'a Finding>,
 }
 
@@ -203,6 +212,7 @@ fn json(results: &Results) -> String {
                         peak: [without.peak, with.peak],
                     })
                     .collect(),
+                flaky: &entry.flaky,
                 finding: entry.finding.as_ref(),
             })
             .collect(),

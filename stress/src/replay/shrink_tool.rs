@@ -305,18 +305,21 @@ mod tests {
     #[test]
     fn what_is_listed_and_what_is_left_are_all_that_is_told() {
         let mut log = Builder::new(2);
+        // Two generations: the second thread of each worker is told of too.
         for worker in 0..2 {
-            log.push(worker, 0, Call::Begin);
-            for moment in 1..=4 {
-                log.push(worker, moment, Call::Malloc { size: 8 });
+            for generation in 0..2 {
+                log.push(worker, 4 * generation, Call::Begin);
+                for moment in 1..=2 {
+                    log.push(worker, 4 * generation + moment, Call::Malloc { size: 8 });
+                }
             }
         }
         let script = Script::of(&log.finish().entries());
         let all = listing(&script, usize::MAX);
-        assert_eq!(all.lines().count(), 8, "{all}");
+        assert_eq!(all.lines().count(), 8 + 2, "{all}");
         let some = listing(&script, 5);
         assert_eq!(some.lines().count(), 6, "{some}");
-        assert!(some.ends_with("... and 3 more\n"), "{some}");
-        assert_eq!(listing(&script, 8), all);
+        assert!(some.ends_with("... and 5 more\n"), "{some}");
+        assert_eq!(listing(&script, 10), all);
     }
 }

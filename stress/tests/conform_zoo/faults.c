@@ -47,7 +47,7 @@ static int listed(void *block) { return true_size(block) >= 712 && true_size(blo
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 #endif
 
-#if defined SILENT || defined HANGS || defined REPORTS || defined MISNAMES || defined LATE || defined ACCUSES
+#if defined SILENT || defined REFUSES || defined HANGS || defined REPORTS || defined MISNAMES || defined LATE || defined ACCUSES
 /* The last block of 8 bytes that was freed: given back only by the next one. */
 static void *last;
 static int late;
@@ -64,9 +64,15 @@ static int again(void *block) {
 #endif
 
 void *malloc(size_t size) {
+#ifdef REFUSES
+    if (late) { errno = ENOMEM; return NULL; }
+#endif
 #ifdef SHARES_NOTHING
     static long nothing[2];
     if (size == 0) return nothing;
+#endif
+#ifdef NULL_FOR_NOTHING
+    if (size == 0) return NULL;
 #endif
 #ifdef GRANTS_THE_IMPOSSIBLE
     if (size > PTRDIFF_MAX && size < SIZE_MAX - 65536) size &= 0xfff;
@@ -185,7 +191,7 @@ void free(void *block) {
     pthread_mutex_unlock(&lock);
     return;
 #endif
-#if defined SILENT || defined HANGS || defined REPORTS || defined MISNAMES || defined LATE || defined ACCUSES
+#if defined SILENT || defined REFUSES || defined HANGS || defined REPORTS || defined MISNAMES || defined LATE || defined ACCUSES
     switch (again(block)) {
     case 1:
 #ifdef HANGS
@@ -282,7 +288,13 @@ int posix_memalign(void **block, size_t align, size_t size) {
 #ifndef SETS_ERRNO
     errno = before;
 #endif
+#ifdef BLAMES_THE_ALIGNMENT
+    if (!it) return EINVAL;
+#endif
     if (!it) return ENOMEM;
+#ifdef REFUSES_THE_ALIGNED
+    if (size == 5000) { __libc_free(it); return ENOMEM; }
+#endif
     *block = it;
     return 0;
 }

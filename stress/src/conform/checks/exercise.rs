@@ -1,6 +1,8 @@
 //! A little of everything that a heap does, for places in which a check may not allocate by itself: signal
-//! handlers, destructors, forked children. Nothing in here uses the harness's memory.
+//! handlers, destructors, forked children. Of the harness's memory [`exercise`], [`still`] and [`end_with`] use
+//! none; the others are for checks that may.
 
+use crate::conform::child;
 use crate::conform::heap::{Block, Heap, Way};
 use crate::conform::outcome::{Checked, Wrong, fail};
 use crate::usage::Statm;
@@ -30,11 +32,12 @@ pub fn exercise(heap: &'static Heap, seed: u64) -> Result<(), &'static str> {
             return Err("calloc's memory is not zero");
         }
         zeroed.free();
-        if let Ok(Some(aligned)) = heap.request(Way::PosixMemalign(256), size) {
-            if !aligned.address().is_multiple_of(256) {
-                return Err("posix_memalign's block is not aligned");
-            }
-            aligned.free();
+        match heap.request(Way::PosixMemalign(256), size) {
+            Ok(Some(aligned)) if aligned.address().is_multiple_of(256) => aligned.free(),
+            Ok(Some(_)) => return Err("posix_memalign's block is not aligned"),
+            Ok(None) => return Err(REFUSED),
+            // The subject does not define it.
+            Err(_) => {}
         }
     }
     for (place, size) in SIZES.into_iter().enumerate() {
@@ -67,6 +70,35 @@ pub fn still(block: &Block, seed: u64) -> Result<(), &'static str> {
     }
 }
 
+/// Stages in which what grows must come to rest.
+const STAGES: usize = 10;
+/// What no stage may lead to, KiB: nobody's machine is to be filled.
+const FAR_TOO_MUCH: usize = 64 << 10;
+
+/// Repeats a stage that frees all it allocates until one leaves less than `growth` KiB more resident than the one
+/// before: what comes to rest is a cache that fills, or a table that is walked through once, and lost is nothing.
+///
+/// # Errors
+/// None of [`STAGES`] does, or [`FAR_TOO_MUCH`] is resident; or what `stage` returns.
+pub fn comes_to_rest(growth: usize, mut stage: impl FnMut() -> Checked) -> Checked {
+    let mut seen = Vec::with_capacity(STAGES + 1);
+    seen.push(resident()?);
+    for place in 0..STAGES {
+        stage()?;
+        seen.push(resident()?);
+        if seen[place + 1] < seen[place] + growth {
+            return Ok(());
+        }
+        if seen[place + 1] > seen[0] + FAR_TOO_MUCH {
+            break;
+        }
+    }
+    fail(
+        format!("less than {growth} KiB more resident after one of {STAGES} stages"),
+        format!("{seen:?} KiB"),
+    )
+}
+
 /// The resident set of this process, KiB (proc_pid_statm(5)).
 ///
 /// # Errors
@@ -87,11 +119,9 @@ fn statm() -> Result<Statm, Wrong> {
     Statm::of_this_process().map_err(Wrong::CannotTell)
 }
 
-/// The status with which the C library's `exit` ends a check's process early, its sentence printed as what was
-/// got. For handlers that run where nothing can be returned.
-pub fn end_with(expected: &str, sentence: &str) -> ! {
-    let (expected, got) = (expected.to_owned(), sentence.to_owned());
-    let verdict = crate::conform::outcome::Verdict::Fail { expected, got };
-    crate::conform::child::say(&crate::conform::job::Line::Done(verdict));
-    crate::exit::now(1)
+/// Ends the process at once, by `_exit` with status 1, after the line that says that the check has failed. For
+/// handlers that run where nothing can be returned, and wherever the harness's memory may be locked.
+pub fn end_with(expected: &'static str, got: &'static str) -> ! {
+    child::say_failed(expected, got);
+    crate::exit::now(crate::exit::FOUND)
 }

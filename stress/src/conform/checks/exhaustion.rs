@@ -244,11 +244,16 @@ fn new_thread(heap: &'static Heap) -> Checked {
     }
     let argument = || ptr::from_ref(&late).cast_mut().cast::<c_void>();
     let mut threads = Vec::with_capacity(8);
-    for _ in 0..8 {
-        // SAFETY: what the argument leads to is shared, and outlives the threads: they are joined below.
-        threads.push(unsafe { Pthread::start(first_call, argument()) }?);
+    let mut started = Ok(());
+    while started.is_ok() && threads.len() < 8 {
+        // SAFETY: what the argument leads to is shared, and outlives the threads: whatever fails before,
+        // all that have started are let through the gate and joined below, and nothing between returns.
+        match unsafe { Pthread::start(first_call, argument()) } {
+            Ok(thread) => threads.push(thread),
+            Err(wrong) => started = Err(wrong),
+        }
     }
-    let limited = limit(64 << 20);
+    let limited = started.and_then(|()| limit(64 << 20));
     if limited.is_ok() {
         take_the_rest(heap, &mut blocks);
     }
@@ -267,11 +272,19 @@ fn new_thread(heap: &'static Heap) -> Checked {
     exercised(heap, 2)
 }
 
+/// How many mappings a process may have (proc_sys_vm(5)).
+fn most_mappings() -> Result<usize, Wrong> {
+    const FILE: &str = "/proc/sys/vm/max_map_count";
+    let text =
+        fs::read_to_string(FILE).map_err(|error| Wrong::CannotTell(format!("{FILE}: {error}")))?;
+    let most = text.trim().parse();
+    most.map_err(|_| Wrong::CannotTell(format!("{FILE} is no number: {text}")))
+}
+
 /// A mapping of pages of which every second is made accessible: the kernel counts each as a mapping of its
 /// own. Cut up until it refuses.
 fn use_up_mappings() -> Result<(*mut libc::c_void, usize), Wrong> {
-    let most = fs::read_to_string("/proc/sys/vm/max_map_count").ok();
-    let most = most.and_then(|text| text.trim().parse::<usize>().ok()).unwrap_or(65_530);
+    let most = most_mappings()?;
     let bytes = (most + 16) * 2 * page();
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
     // SAFETY: a new mapping disturbs nobody.

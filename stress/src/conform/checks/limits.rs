@@ -67,14 +67,26 @@ pub const ROWS: &[Row] = &[
 
 /// Fails unless the request is refused with `ENOMEM`.
 fn refused(heap: &'static Heap, way: Way, size: usize) -> Checked {
-    errno::set(0);
-    let block = heap.request(way, size)?;
-    let error = errno::get();
-    let expected = || format!("null and ENOMEM from {} of {size:#x} bytes", way.name());
-    expect(block.is_none(), expected, || "a block".to_owned())?;
-    // posix_memalign returns its error.
-    let right = error == libc::ENOMEM || matches!(way, Way::PosixMemalign(_));
-    expect(right, expected, || format!("null and errno {error}"))
+    let (refused, error) = answer(heap, way, size)?;
+    let expected = || format!("a refusal with ENOMEM from {} of {size:#x} bytes", way.name());
+    expect(refused, expected, || "a block".to_owned())?;
+    expect(error == libc::ENOMEM, expected, || format!("one with error {error}"))
+}
+
+/// Whether the request is refused, and with which error.
+fn answer(heap: &'static Heap, way: Way, size: usize) -> Result<(bool, i32), Wrong> {
+    Ok(match way {
+        // It returns its error.
+        Way::PosixMemalign(align) => {
+            let answer = heap.posix_memalign(align, size)?;
+            (answer.result != 0, answer.result)
+        }
+        _ => {
+            errno::set(0);
+            let block = heap.request(way, size)?;
+            (block.is_none(), errno::get())
+        }
+    })
 }
 
 fn above_ptrdiff_max(heap: &'static Heap) -> Checked {
@@ -89,7 +101,12 @@ fn above_ptrdiff_max(heap: &'static Heap) -> Checked {
 fn last_sizes(heap: &'static Heap) -> Checked {
     for below in 0..=8192 {
         for way in heap.ways() {
-            refused(heap, way, usize::MAX - below)?;
+            let size = usize::MAX - below;
+            expect(
+                answer(heap, way, size)?.0,
+                || format!("a refusal from {} of {size:#x} bytes", way.name()),
+                || "a block".to_owned(),
+            )?;
         }
     }
     Ok(())

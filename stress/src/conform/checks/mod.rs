@@ -1,7 +1,7 @@
 //! The checks, one file a topic. Each runs in a process of its own in which the subject serves `malloc`.
 
 mod alignment;
-mod errno_kept;
+mod errno;
 mod exercise;
 mod exhaustion;
 mod interface;
@@ -28,7 +28,7 @@ pub const ALL: &[&[Row]] = &[
     usable::ROWS,
     resize::ROWS,
     zeroing::ROWS,
-    errno_kept::ROWS,
+    errno::ROWS,
     lifetime::ROWS,
     signals::ROWS,
     loading::ROWS,

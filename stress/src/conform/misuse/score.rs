@@ -18,7 +18,9 @@ pub enum End {
     NotMade,
     /// Named at the call, and dead by its signal.
     Reported,
-    /// The same, later.
+    /// The machine lacks what the mistake needs.
+    CannotTell,
+    /// The same as reported, later.
     Late,
     /// Dead in any other way.
     Crash,
@@ -26,14 +28,27 @@ pub enum End {
     Hang,
     /// Nothing.
     Silent,
+    /// Nothing, and then a request refused though memory is there.
+    Refuses,
     /// Nothing, and one piece of memory given to two.
     TwoOwners,
+    /// It never came to the mistake: what goes before it, which is right, failed.
+    SetUp,
 }
 
 impl End {
     /// The columns of a table.
-    pub const COLUMNS: [End; 6] =
-        [End::Reported, End::Crash, End::Late, End::Hang, End::TwoOwners, End::Silent];
+    pub const COLUMNS: [End; 7] = [
+        End::Reported,
+        End::Crash,
+        End::Late,
+        End::Hang,
+        End::TwoOwners,
+        End::Refuses,
+        End::Silent,
+    ];
+    /// Where the mistake was not made.
+    pub const NOT_MADE: [End; 4] = [End::NotMade, End::NotOffered, End::CannotTell, End::SetUp];
 
     /// As columns spell it.
     pub fn name(self) -> &'static str {
@@ -41,11 +56,14 @@ impl End {
             End::NotOffered => "not offered",
             End::NotMade => "not made",
             End::Reported => "reported",
+            End::CannotTell => "cannot tell",
             End::Late => "late report",
             End::Crash => "crash",
             End::Hang => "hang",
             End::Silent => "silent",
+            End::Refuses => "then refuses",
             End::TwoOwners => "two owners",
+            End::SetUp => "failed before the mistake",
         }
     }
 }
@@ -69,18 +87,30 @@ impl Score {
         let score =
             |end, how: String| Score { end, how, message: named.or(first).map(str::to_owned) };
         let said = |wanted: &Line| ending.lines.contains(wanted);
+        let (mut how, mut failed) = (ending.how(), false);
         for line in &ending.lines {
             match line {
                 Line::NotMade { why } => return score(End::NotMade, why.clone()),
                 Line::Done(Verdict::NotOffered { what }) => {
                     return score(End::NotOffered, format!("it does not define {what}"));
                 }
-                _ => {}
+                Line::Done(Verdict::CannotTell { why }) => {
+                    return score(End::CannotTell, why.clone());
+                }
+                Line::Done(Verdict::Fail { expected, got }) => {
+                    failed = true;
+                    how = format!("expected {expected}; got {got}; {how}");
+                }
+                Line::Done(Verdict::Pass | Verdict::Behaviour { .. })
+                | Line::Served { .. }
+                | Line::Refused { .. }
+                | Line::Mistake
+                | Line::Returned
+                | Line::TwoOwners => {}
             }
         }
-        let how = ending.how();
         if !said(&Line::Mistake) {
-            return score(End::Crash, format!("before the mistake: {how}"));
+            return score(End::SetUp, how);
         }
         if said(&Line::TwoOwners) {
             return score(End::TwoOwners, how);
@@ -94,6 +124,7 @@ impl Score {
                     End::Reported
                 }
             }
+            Status::Exited(0) if failed => End::Refuses,
             Status::Exited(0) => End::Silent,
             _ => End::Crash,
         };
@@ -124,7 +155,22 @@ mod tests {
         assert_eq!(end(after, Status::Hung(5), ""), End::Hang);
         let both = &[Line::Mistake, Line::Returned, Line::TwoOwners];
         assert_eq!(end(both, Status::Exited(0), ""), End::TwoOwners);
+    }
+
+    #[test]
+    fn what_goes_wrong_before_the_mistake_or_beside_it_has_ends_of_its_own() {
+        let well = Status::Exited(0);
+        let refused =
+            Line::Done(Verdict::Fail { expected: "8 bytes".to_owned(), got: "null".to_owned() });
+        let untold = Line::Done(Verdict::CannotTell { why: "no thread".to_owned() });
         // A process that dies before the mistake has reported nothing.
-        assert_eq!(end(&[], abort, words), End::Crash);
+        assert_eq!(end(&[], Status::Signal(libc::SIGABRT), "double free"), End::SetUp);
+        assert_eq!(end(&[], Status::Hung(5), ""), End::SetUp);
+        assert_eq!(end(std::slice::from_ref(&refused), well, ""), End::SetUp);
+        assert_eq!(end(&[untold], well, ""), End::CannotTell);
+        assert_eq!(end(&[Line::Mistake, Line::Returned, refused], well, ""), End::Refuses);
+        // The worst of several counts.
+        assert!(End::Reported < End::CannotTell && End::CannotTell < End::Late);
+        assert!(End::Silent < End::Refuses && End::Refuses < End::TwoOwners);
     }
 }

@@ -61,24 +61,22 @@ impl Page<'_> {
     fn semantics(&self) -> String {
         let columns = ["row"].into_iter().chain(self.names()).chain(["source"]);
         let mut table = self.table(columns);
-        let mut passed = vec![0; self.results.plan.subjects.len()];
-        let mut judged = 0;
+        let mut all = vec![Vec::new(); self.results.plan.subjects.len()];
         for (row, outcomes) in self.results.plan.rows.iter().zip(&self.results.rows) {
             if !matches!(row.check, Check::Judged(_)) {
                 continue;
             }
-            judged += 1;
-            for (passed, outcome) in passed.iter_mut().zip(outcomes) {
-                *passed += usize::from(*outcome == Outcome::Said(Verdict::Pass));
+            for (all, outcome) in all.iter_mut().zip(outcomes) {
+                all.push(outcome);
             }
             let cells = outcomes.iter().map(|outcome| self.cell(outcome));
             let cells = [Cell::new(row.name)].into_iter().chain(cells);
             table.add_row(cells.chain([Cell::new(row.source)]));
         }
-        if judged == 0 {
+        if table.is_empty() {
             return String::new();
         }
-        let passed = passed.iter().map(|passed| Cell::new(format!("{passed} of {judged}")));
+        let passed = all.iter().map(|outcomes| Cell::new(passed(outcomes)));
         table.add_row([Cell::new("passed")].into_iter().chain(passed));
         self.under("Semantics", &table)
     }
@@ -122,10 +120,9 @@ impl Page<'_> {
             let made: usize = counts.iter().sum();
             let twins: Vec<&Outcome> =
                 scored.iter().filter_map(|scored| scored.twin.as_ref()).collect();
-            let well = twins.iter().filter(|twin| !twin.is_wrong()).count();
             let mut cells = vec![name.to_owned()];
             cells.extend(counts.map(|count| count.to_string()));
-            cells.extend([made.to_string(), format!("{well} of {}", twins.len())]);
+            cells.extend([made.to_string(), passed(&twins)]);
             table.add_row(cells);
         }
         match self.results.mistakes.is_empty() {
@@ -165,7 +162,7 @@ impl Page<'_> {
                     };
                     cells.push(self.painted(sizes(&[end]), color));
                 }
-                cells.push(Cell::new(sizes(&[End::NotMade, End::NotOffered])));
+                cells.push(Cell::new(sizes(&End::NOT_MADE)));
                 table.add_row(cells);
             }
         }
@@ -228,5 +225,32 @@ impl Page<'_> {
         };
         let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
         format!("{hashes}{heading}\n{gap}{}\n\n", lines.join("\n"))
+    }
+}
+
+/// How many passed of all, and how many neither passed nor failed.
+fn passed(outcomes: &[&Outcome]) -> String {
+    let passed = |outcome: &&&Outcome| ***outcome == Outcome::Said(Verdict::Pass);
+    let count = outcomes.iter().filter(passed).count();
+    let open = outcomes.iter().filter(|it| !passed(it) && !it.is_wrong()).count();
+    match open {
+        0 => format!("{count} of {}", outcomes.len()),
+        _ => format!("{count} of {}, {open} open", outcomes.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_passed_counts_as_passed() {
+        let [pass, fail] =
+            [Verdict::Pass, Verdict::Fail { expected: String::new(), got: String::new() }]
+                .map(Outcome::Said);
+        let untold = Outcome::Said(Verdict::CannotTell { why: String::new() });
+        let missing = Outcome::Said(Verdict::NotOffered { what: String::new() });
+        assert_eq!(passed(&[&pass, &pass, &fail]), "2 of 3");
+        assert_eq!(passed(&[&pass, &fail, &untold, &missing, &Outcome::Stopped]), "1 of 5, 3 open");
     }
 }
