@@ -129,7 +129,7 @@ impl List {
 }
 
 /// A thread's heap. Lives as long as its engine: a thread's exit leaves it, whole, to the next thread. If none comes
-/// within [`DECAY`](super::span::DECAY), its slabs become orphans.
+/// within a quarter of a second (`span::DECAY`), its slabs become orphans.
 pub struct Heap {
     /// The owner's.
     pub own: Cell<Own>,

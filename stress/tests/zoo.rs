@@ -116,10 +116,13 @@ const RACE: Duration = Duration::from_secs(10);
 fn races_are_found(times: u64) {
     let (twins, sound) = twins::SUBJECTS.split_at(4);
     for twin in sound {
-        // Without the fault the twin is not found: not in a fifth of the time, each.
-        let outcome = stress(twin.name, Workload::Duel, 4, RACE / 5);
-        assert_eq!(outcome.finding, None);
-        assert!(outcome.tally[Count::DuelsRaced] > 0, "{:?}", outcome.tally);
+        // Without the fault the twin is not found, in a run that did race: on a busy machine that may take several.
+        let raced = (0..10).any(|_| {
+            let outcome = stress(twin.name, Workload::Duel, 4, RACE / 5);
+            assert_eq!(outcome.finding, None);
+            outcome.tally[Count::DuelsRaced] > 0
+        });
+        assert!(raced, "{}: no two frees raced", twin.name);
     }
     for twin in twins {
         let mut longest = Duration::ZERO;

@@ -34,7 +34,7 @@ pub struct Slope {
     pub most: f64,
 }
 
-/// The slope through points with distinct first coordinates; none through fewer than [`LEAST_POINTS`].
+/// The slope through points with distinct first coordinates; none through fewer than seven.
 pub fn slope(points: &[(f64, f64)]) -> Option<Slope> {
     let n = points.len();
     if n < LEAST_POINTS {
