@@ -6,11 +6,11 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use drystone_workloads::trace::Trace;
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
@@ -18,9 +18,11 @@ use tempfile::NamedTempFile;
 use crate::finding::{Finding, Kind, Round};
 use crate::job::Job;
 use crate::last_words::BACKTRACE_FOLLOWS;
+use crate::loaded::Loaded;
 use crate::preloaded;
+pub(crate) use crate::preloaded::signal_name;
 use crate::protocol::{self, Message};
-use crate::spec::Spec;
+use crate::spec::{Spec, Workload};
 use crate::stop::Stop;
 use crate::tally::{Count, Notes, Tally};
 use crate::usage::Usage;
@@ -36,6 +38,8 @@ pub struct Supervisor {
     /// A child whose workers finish no operation for so long hangs, and so does one that goes on for
     /// so long after its time. Long: a loaded machine is no finding.
     pub patience: Duration,
+    /// The library that children load and close, compiled for the first that does.
+    pub loaded: Arc<OnceLock<Result<Loaded, String>>>,
 }
 
 /// What became of a run.
@@ -106,7 +110,7 @@ impl Supervisor {
     /// The OS does not say which binary this is.
     pub fn of_this_binary() -> Result<Self> {
         let program = preloaded::this_binary()?;
-        Ok(Self { program, patience: Duration::from_secs(60) })
+        Ok(Self { program, patience: Duration::from_secs(60), loaded: Arc::default() })
     }
 
     /// Makes one run, to its end or until `stop`.
@@ -123,7 +127,15 @@ impl Supervisor {
     /// # Errors
     /// As [`run`](Self::run).
     pub fn job(&self, job: &Job, stop: &Stop, progress: &mut Progress<'_>) -> Result<Outcome> {
-        let mut watch = Watch::start(self, job)?;
+        let mut job = job.clone();
+        if job.spec.loads() {
+            let loaded = self.loaded.get_or_init(Loaded::compile).as_ref();
+            let loaded = loaded.map_err(|why| {
+                anyhow!("{why}; or set lifecycles:load=0, which loads no library")
+            })?;
+            job.loaded = Some(loaded.path());
+        }
+        let mut watch = Watch::start(self, &job)?;
         let ended = watch.until_the_end(self.patience, stop, progress)?;
         watch.judge(ended)
     }
@@ -199,6 +211,9 @@ impl<'a> Watch<'a> {
             .stdin(Stdio::piped())
             // What is judged of our own library is its default, to end the process.
             .env_remove("DRYSTONE_ON_MISUSE");
+        if spec.workload == Workload::Hostile {
+            command.env("DRYSTONE_ON_MISUSE", "report");
+        }
         let mut child = command
             .spawn()
             .with_context(|| format!("starting {}", supervisor.program.display()))?;
@@ -435,21 +450,6 @@ impl LastWords {
         let surplus = words.floor_char_boundary(words.len().saturating_sub(LAST_WORDS));
         (words[surplus..].to_owned(), backtrace)
     }
-}
-
-pub(crate) fn signal_name(signal: i32) -> String {
-    let name = match signal {
-        libc::SIGABRT => "SIGABRT",
-        libc::SIGBUS => "SIGBUS",
-        libc::SIGFPE => "SIGFPE",
-        libc::SIGILL => "SIGILL",
-        libc::SIGKILL => "SIGKILL (by whoever ran out of memory?)",
-        libc::SIGSEGV => "SIGSEGV",
-        libc::SIGTERM => "SIGTERM",
-        libc::SIGTRAP => "SIGTRAP",
-        _ => return format!("signal {signal}"),
-    };
-    name.to_owned()
 }
 
 #[cfg(test)]

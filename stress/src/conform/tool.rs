@@ -10,13 +10,13 @@ use super::child;
 use super::cli::Options;
 use super::job::CHILD;
 use super::launch::Launcher;
-use super::loaded::Loaded;
 use super::print;
 use super::rows::{self, mistake_name};
 use super::subjects;
 use crate::bench::subjects::Folders;
 use crate::entry;
 use crate::exit;
+use crate::loaded::Loaded;
 use crate::progress;
 use crate::stop::{self, Stop};
 
