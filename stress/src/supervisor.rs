@@ -96,6 +96,8 @@ pub type Progress<'a> = dyn FnMut(&Tally, Usage, Duration) + 'a;
 const POLL: Duration = Duration::from_millis(50);
 /// Short: a finding that is shrunk takes hundreds of children.
 const POLL_AT_THE_END: Duration = Duration::from_millis(1);
+/// Longer than a turn of the loop takes on the busiest machine that works.
+const STANDING_STILL: Duration = Duration::from_secs(2);
 /// How long a child that was asked to stop may be silent. It is killed then, and that is no finding.
 const PATIENCE_AFTER_STOP: Duration = Duration::from_secs(5);
 /// Of what the subject prints, the end.
@@ -173,6 +175,10 @@ struct Watch<'a> {
     messages: Receiver<Message>,
     last_words: LastWords,
     began: Instant,
+    /// When it was looked at last, and for how long nobody could look: all processes stood still, as at night in a
+    /// machine's sleep, which is no hang.
+    looked: Instant,
+    stood_still: Duration,
     /// When it was asked to stop.
     stopped: Option<Instant>,
     heard: Heard,
@@ -232,6 +238,8 @@ impl<'a> Watch<'a> {
             messages,
             last_words,
             began,
+            looked: began,
+            stood_still: Duration::ZERO,
             stopped: None,
             heard,
         })
@@ -252,6 +260,7 @@ impl<'a> Watch<'a> {
                 Err(RecvTimeoutError::Disconnected) => thread::sleep(POLL_AT_THE_END),
             }
             progress(&self.heard.tally, self.heard.usage, self.began.elapsed());
+            self.look();
             if stop.is_set() && self.input.take().is_some() && !self.heard.done {
                 self.stopped = Some(Instant::now());
             }
@@ -270,6 +279,17 @@ impl<'a> Watch<'a> {
         }
     }
 
+    /// Notes that it is looked at, and takes what passed since as standing still if that is much longer than a turn.
+    fn look(&mut self) {
+        let passed = std::mem::replace(&mut self.looked, Instant::now()).elapsed();
+        if passed > STANDING_STILL {
+            self.stood_still += passed;
+            for moment in [&mut self.heard.last_sign_of_life, &mut self.stopped] {
+                *moment = moment.map(|moment| moment + passed);
+            }
+        }
+    }
+
     /// Whether the child was asked to stop and does nothing, so that it never will.
     fn ignores_the_stop(&self) -> bool {
         let since = self.stopped.max(self.heard.last_sign_of_life);
@@ -282,7 +302,8 @@ impl<'a> Watch<'a> {
         if silent > patience {
             return Some(format!("no operation ended for {} s", silent.as_secs()));
         }
-        let late = self.began.elapsed().saturating_sub(self.spec.length.time()?);
+        let ran = self.began.elapsed().saturating_sub(self.stood_still);
+        let late = ran.saturating_sub(self.spec.length.time()?);
         (late > patience).then(|| format!("it went on {} s after its time", late.as_secs()))
     }
 

@@ -88,7 +88,8 @@ const IN_CHILDREN: &[(&str, Kind)] = &[
 ];
 
 /// Faults of the shim that the zoo of the conformance suite is made of, which show in a process's life.
-const SHIMS: &[&str] = &["FORGETS_FORK", "CALLS_LOADER"];
+const SHIMS: &[(&str, &str)] =
+    &[("FORGETS_FORK", "patience=2,fork=2000,load=0"), ("CALLS_LOADER", "fork=0,load=500")];
 
 /// A name, and what must not panic.
 type Case = (String, Box<dyn Fn()>);
@@ -178,6 +179,9 @@ const COME_AGAIN: &[(&str, Workload, bool)] = &[
     ("unlocks-early", Workload::Mixed, false),
     ("list-torn", Workload::Duel, false),
     ("drystone-torn", Workload::Duel, false),
+    ("takes-a-signal-for-its-turn", Workload::Lifecycles, false),
+    ("refuses-in-the-child", Workload::Lifecycles, false),
+    ("misses-misuses", Workload::Hostile, false),
 ];
 
 /// Finds each `times` times from as many seeds, keeps it, and makes it again by its log and from its seed,
@@ -273,11 +277,11 @@ fn lifecycles(subject: &str, library: Option<&str>, settings: &str) -> Outcome {
 /// One keeps a lock over a fork; one holds a lock of its own while it calls the loader, which calls it while it holds its.
 fn shims_are_found() {
     let place = tempfile::tempdir().unwrap();
-    for fault in SHIMS {
+    for (fault, settings) in SHIMS {
         let (name, flag) = (fault.to_lowercase(), format!("-D{fault}"));
         let source = include_str!("conform_zoo/faults.c");
         let shim = support::library(place.path(), &name, source, &["-pthread", &flag]);
-        let found = finding(lifecycles(&shim, Some(&shim), "patience=2,fork=2000,load=500"));
+        let found = finding(lifecycles(&shim, Some(&shim), settings));
         assert_eq!(found.kind, Kind::Hang, "{found}");
     }
 }

@@ -202,9 +202,8 @@ impl Round<'_> {
         let address = address.cast::<c_void>();
         checked.row().doing(Doing::Misuse);
         self.plant(address, kind, checked);
-        // SAFETY, of both: the mistakes are what the workload is for.
         let answer = match below(rng, 4) {
-            // SAFETY: as above.
+            // SAFETY: the mistakes are what the workload is for.
             0 => unsafe { resize(self.target, address) },
             // SAFETY: as above.
             _ => unsafe { free(self.target, address) },
@@ -235,7 +234,7 @@ impl Round<'_> {
         checked.row().doing(Doing::DoubleFree);
         let kind = MisuseKind::DoubleFree;
         self.plant(block, kind, checked);
-        // SAFETY, of all: the mistakes are what the workload is for.
+        // SAFETY: the mistakes are what the workload is for.
         let mine = || unsafe { free(self.target, block) };
         let helped = || self.accomplice.free(helper, block);
         let answers = match way {
