@@ -32,6 +32,9 @@ pub fn semantics() -> impl Iterator<Item = &'static Row> {
     checks::ALL.iter().copied().flatten()
 }
 
+/// The row on what a subject says, which is judged by what its process says too.
+pub const SAYS_NOTHING: &str = "interface/says-nothing";
+
 /// The row of a name.
 pub fn named(name: &str) -> Option<&'static Row> {
     semantics().find(|row| row.name == name)
