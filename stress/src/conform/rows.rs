@@ -66,6 +66,23 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
+    fn the_documentation_counts_them() {
+        let page = include_str!("../../../docs/conformance.md");
+        let mut topics = std::collections::BTreeMap::<&str, usize>::new();
+        for row in semantics() {
+            *topics.entry(row.name.split('/').next().unwrap()).or_default() += 1;
+        }
+        for (topic, rows) in &topics {
+            assert!(page.contains(&format!("| `{topic}/` | {rows} |")), "{topic}: {rows} rows");
+        }
+        let recorded = semantics().filter(|row| matches!(row.check, Check::Recorded(_))).count();
+        let judged = semantics().count() - recorded;
+        let counts = format!("{judged} rows are judged, {recorded} recorded.");
+        assert!(page.contains(&counts), "{counts}");
+        assert!(page.contains(&format!("| passed, of {judged} |")), "{judged}");
+    }
+
+    #[test]
     fn every_row_has_a_name_of_its_own_and_a_source() {
         let mut names = BTreeSet::new();
         for row in semantics() {
