@@ -253,7 +253,7 @@ impl Drystone {
         }
         let block = self.aligned_fast(size, align)?;
         // SAFETY: the block is ours alone until it is returned, and at least `size` bytes long.
-        unsafe { ptr::write_bytes(block.as_ptr(), 0, size) };
+        unsafe { clear(block.as_ptr(), size) };
         Some(block)
     }
 
@@ -657,6 +657,37 @@ unsafe impl GlobalAlloc for Drystone {
         });
         self.report_late();
         resized
+    }
+}
+
+/// Fills the first `size` bytes of a block with zeroes, and maybe some more: those of its last 16. Small ones
+/// without a call of the C library's `memset`, which takes as long as all the rest of `calloc`.
+///
+/// # Safety
+/// A block of at least `size` bytes starts at `block`, and nobody else uses it.
+#[inline(always)]
+unsafe fn clear(block: *mut u8, size: usize) {
+    const STEP: usize = 16;
+    // A block is at least one step, and a whole number of them.
+    let end = size.max(1).next_multiple_of(STEP);
+    // SAFETY: every store lies in the block, as the branch above it says.
+    unsafe {
+        let store = |at: usize| ptr::write_bytes(block.add(at), 0, STEP);
+        if end > 128 {
+            return ptr::write_bytes(block, 0, size);
+        }
+        store(0);
+        store(end - 16);
+        if end > 32 {
+            store(16);
+            store(end - 32);
+        }
+        if end > 64 {
+            store(32);
+            store(48);
+            store(end - 64);
+            store(end - 48);
+        }
     }
 }
 
