@@ -6,7 +6,7 @@
 //! | `told` | means |
 //! |---|---|
 //! | 0 | nothing yet: it works, or something ended it |
-//! | [`WELL`] | it has done its work, and goes through its exit handlers |
+//! | `WELL` | it has done its work, and goes through its exit handlers |
 //! | n | `text` holds n bytes: what it found, as JSON |
 //!
 //! [`alarm`](crate::alarm) asks [`page`] where it is, and workload `lifecycles` reads it.

@@ -6,11 +6,11 @@
 //!
 //! | `state` | means | left by |
 //! |---|---|---|
-//! | [`IDLE`] | nothing is asked | who asks, one at a time: [`ASKED`], [`AT_ONCE`]; who ends it: [`OVER`] |
-//! | [`ASKED`] | the block at `address` is to be freed | the accomplice: [`DONE`] |
-//! | [`AT_ONCE`] | as before, when both are ready | the accomplice: [`DONE`] |
-//! | [`DONE`] | `answer` is what it came to | who has asked: [`IDLE`] |
-//! | [`OVER`] | it ends | |
+//! | `IDLE` | nothing is asked | who asks, one at a time: `ASKED`, `AT_ONCE`; who ends it: `OVER` |
+//! | `ASKED` | the block at `address` is to be freed | the accomplice: `DONE` |
+//! | `AT_ONCE` | as before, when both are ready | the accomplice: `DONE` |
+//! | `DONE` | `answer` is what it came to | who has asked: `IDLE` |
+//! | `OVER` | it ends | |
 
 use std::ffi::c_void;
 use std::ptr::with_exposed_provenance_mut;
