@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use crate::exit;
 use crate::finding::{Finding, Kind, Round};
+use crate::forked;
 use crate::job::Job;
 use crate::protocol::{self, Message};
 use crate::seed::Seed;
@@ -70,6 +71,10 @@ pub fn worker() -> Option<usize> {
 /// Writes the finding and ends the process.
 #[cold]
 pub fn raise(kind: Kind, expected: &str, seen: impl Into<String>) -> ! {
+    if let Some(page) = forked::page() {
+        page.found(kind, expected, &seen.into());
+        exit::now(exit::FOUND);
+    }
     let _first = FIRST.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(Context { spec, backtrace, board, began, round }) = CONTEXT.get() else {
         panic!("{kind}: expected {expected}, seen {}", seen.into());

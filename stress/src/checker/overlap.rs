@@ -87,6 +87,18 @@ impl Overlap {
         self.shards[index as usize].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Calls `f`, which forks, while nobody is in the middle of a shard, so that the child's are whole.
+    pub fn held<R>(&self, f: impl FnOnce() -> R) -> R {
+        let guards: Vec<_> = self
+            .shards
+            .iter()
+            .map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner))
+            .collect();
+        let result = f();
+        drop(guards);
+        result
+    }
+
     /// Enters a live block. A block of no bytes counts as one byte: its address must be its own.
     ///
     /// # Errors
