@@ -197,6 +197,46 @@ fn hostile_programs_are_for_subjects_that_report_and_go_on() {
     }
 }
 
+/// What a preloaded library prints is compared with what was planted.
+#[test]
+fn the_reports_of_a_library_are_read() {
+    let place = tempfile::tempdir().unwrap();
+    let faults = [
+        ("SOUND", None),
+        ("SILENT", Some("misuse-missed")),
+        ("TWICE", Some("wrong-report")),
+        ("MISNAMES", Some("wrong-report")),
+    ];
+    for (fault, kind) in faults {
+        let folder = place.path().join(fault);
+        fs::create_dir(&folder).unwrap();
+        let flag = format!("-D{fault}");
+        // By its name the tool knows a library that reports.
+        let library =
+            library(&folder, "libdrystone", include_str!("reports.c"), &["-pthread", &flag]);
+        let work = [
+            "--workload",
+            "hostile:largest=1K,misuse=50",
+            "--threads",
+            "3",
+            "--for",
+            "3s",
+            "--seed",
+            "7",
+        ];
+        let code = i32::from(kind.is_some());
+        let report = STRESS.report(code, &[&["--subject", &library][..], &work].concat());
+        assert_eq!(report["findings"][0]["kind"].as_str(), kind, "{fault}: {report}");
+        let counts = &report["runs"][0]["counts"];
+        let count = |name: &str| counts[name].as_u64().unwrap();
+        assert!(count("misuses_planted") > 0, "{fault}: {report}");
+        if kind.is_none() {
+            let reported = count("misuses_reported_at_call") + count("misuses_reported_late");
+            assert_eq!(count("misuses_planted"), reported, "{report}");
+        }
+    }
+}
+
 /// Threads whose first call comes in a destructor, if at all, leave nothing behind that does not go back.
 #[test]
 fn threads_that_end_before_they_have_lived_lose_nothing() {
