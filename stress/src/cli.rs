@@ -27,6 +27,7 @@ cargo stress shrink FOLDER   makes a finding smaller
 cargo stress join RECORD...  joins the records of a campaign's shards
 cargo stress refuse          refuses an allocator's calls to the OS
 cargo stress bench           measures allocators
+cargo stress cost            measures what the checker costs
 cargo stress conform         checks what the standards ask of malloc
 cargo stress programs        runs real programs with an allocator preloaded
 Each has a --help of its own.")]

@@ -25,9 +25,11 @@
 //! | [`replay`](mod@replay) | a finding made again |
 //! | [`refuse`](mod@refuse) | `cargo stress refuse`: what becomes of calls to the OS that fail |
 //! | [`plan`], [`fake_os`], [`notify`], [`kept`] | which calls fail; who makes them: the linked subjects' OS, the kernel; what could not be given back |
+//! | [`ticks`] | the log's clock |
 //! | [`duration`], [`pattern`], [`nearest`] | what people write, and mistype |
 //! | [`report`], [`sheet`], [`progress`], [`human`] | what is printed |
 //! | [`bench`](mod@bench) | `cargo stress bench`, the benchmark runner |
+//! | [`cost`](mod@cost) | `cargo stress cost`: what the checker costs |
 //! | [`programs`] | `cargo stress programs`: real programs with an allocator preloaded |
 //! | [`conform`] | `cargo stress conform`, the conformance suite |
 //! | [`memory`] | the harness's own allocator, installed in every binary that links this |
@@ -41,6 +43,7 @@ pub mod checker;
 pub mod child;
 pub mod cli;
 pub mod conform;
+pub mod cost;
 pub mod duration;
 pub mod entry;
 pub mod episode;
@@ -78,6 +81,7 @@ pub mod stop;
 pub mod subject;
 pub mod supervisor;
 pub mod tally;
+pub mod ticks;
 pub mod tool;
 pub mod usage;
 pub mod version;
