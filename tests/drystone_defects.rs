@@ -184,6 +184,14 @@ thread_local! {
     static HOOK: RefCell<Option<Hook>> = const { RefCell::new(None) };
 }
 
+/// Has the thread do `hook` at the pause that comes after `pauses` others.
+fn at_pause(pauses: usize, hook: Hook) {
+    HOOK.set(Some(match pauses {
+        0 => hook,
+        _ => Box::new(move || at_pause(pauses - 1, hook)),
+    }));
+}
+
 /// Runs the thread's hook at the next pause, once.
 struct Hooked;
 
@@ -349,4 +357,49 @@ fn an_owner_that_only_takes_over_gets_back_what_others_free() {
     let left = engine.stats().regions;
     assert!(left <= 40, "{left} slabs, none live");
     mine.sound();
+}
+
+/// A slab that `trim` took off the orphans' list still said that it was one: whoever freed a block of it again
+/// at that moment took it off the list once more.
+#[test]
+fn a_double_free_at_any_moment_of_a_trim_is_refused() {
+    const SIZE: usize = 8192;
+    let mut pauses = 0;
+    loop {
+        HOOK.set(None);
+        let engine = engine(Mmap, Hooked, FutexLock::new());
+        let (mine, other) = (Claim::new(&engine).unwrap(), Claim::new(&engine).unwrap());
+        let exits = Claim::new(&engine).unwrap();
+        let [block, live] = [exits.malloc(SIZE), exits.malloc(SINGLE)];
+        drop(exits);
+        // Makes orphans of what rests.
+        // SAFETY: the heap is this thread's.
+        unsafe { engine.trim(mine.heap) };
+        free_without_heap(&engine, block).unwrap();
+        let (at, heap) = (ptr::from_ref(&*engine), ptr::from_ref(other.heap));
+        at_pause(
+            pauses,
+            Box::new(move || {
+                // SAFETY: both live as long as this round; the block is dead.
+                let again = unsafe { (*at).try_free(&*heap, block) };
+                assert_eq!(again.unwrap_err().kind, MisuseKind::DoubleFree);
+            }),
+        );
+        // SAFETY: as above.
+        unsafe { engine.trim(mine.heap) };
+        if HOOK.take().is_some() {
+            break; // so many pauses there are not
+        }
+        other.sound();
+        mine.free(live);
+        for heap in [mine.heap, other.heap] {
+            // SAFETY: both heaps are this thread's.
+            unsafe { engine.trim(heap) };
+        }
+        assert_eq!(engine.stats().regions, 0, "after {pauses} pauses: every slab comes back");
+        mine.sound();
+        other.sound();
+        pauses += 1;
+    }
+    assert!(pauses >= 4, "a trim has more than {pauses} pauses");
 }

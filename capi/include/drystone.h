@@ -21,7 +21,8 @@
  *   ignore   the call has no effect, and the program goes on
  *
  * With DRYSTONE_QUARANTINE=bytes freed blocks wait, first in first out, filled with a pattern, until
- * that many bytes do: then a late double free and a write after free are reported too.
+ * they take that many bytes, 16 for the place of each among them: then a late double free and a write
+ * after free are reported too.
  *
  * Figures. With DRYSTONE_STATS=1 in the environment a process that exits prints a table on stderr:
  * calls of each function, blocks and bytes live and free, misuses, and whether the heap is sound. With

@@ -4,13 +4,16 @@
 //! While a block waits, a second free of it is a double free found at the call, however many others were freed in
 //! between, and a write into it changes the pattern: a [`WriteAfterFree`](MisuseKind::WriteAfterFree), found late.
 //!
+//! What counts toward the limit is each block and its slot of the ring, and slots that are behind all that wait go
+//! back to the OS: the quarantine never has more memory than it was given, but for two pages of slots.
+//!
 //! All of it is under one mutex: who asks for it asks for mistakes to be found, not for speed.
 
 use core::ptr;
 
 use super::ledger::{LIVE, UNBORN, WAITING};
 use super::slab::HUGE;
-use super::{Engine, Heap, double_free};
+use super::{Engine, Heap, MIN_ALIGN, double_free};
 use crate::misuse::{BlockState, Found, Misuse, MisuseKind};
 use crate::os::{Os, PAGE};
 use crate::probe::Probe;
@@ -22,6 +25,17 @@ const PATTERN: u64 = 0xDBDB_DBDB_DBDB_DBDB;
 /// A smaller quarantine than this would hold next to nothing.
 const LEAST: usize = 1 << 12;
 
+/// What a slot of the ring holds: a block's address and size.
+type Slot = (usize, usize);
+
+/// The bytes that a waiting block of `size` bytes takes.
+const fn taken(size: usize) -> usize {
+    size + size_of::<Slot>()
+}
+
+/// Slots of a page of the ring.
+const IN_A_PAGE: usize = PAGE / size_of::<Slot>();
+
 /// See the [module](self).
 pub struct Quarantine {
     lock: FutexLock,
@@ -31,11 +45,20 @@ pub struct Quarantine {
 }
 
 /// A ring of the blocks that wait.
+///
+/// ```text
+///  page        page        page        page
+/// │· · · · · ·│· · x x x x│x x x x x x│x · · · · ·│      x waits, · reads as zero or was popped
+///    given      ▲ first                  ▲ first + count
+///    back
+/// ```
 struct Waiting {
-    ring: *mut (usize, usize),
+    ring: *mut Slot,
+    /// Whole pages of them.
     slots: usize,
     first: usize,
     count: usize,
+    /// Of the blocks and their slots.
     bytes: usize,
     limit: usize,
 }
@@ -88,9 +111,11 @@ impl Quarantine {
 
     /// Turns it on for at most `limit` bytes. Before there are threads.
     pub fn turn_on(&self, limit: usize) {
-        let slots = limit / 16 + 1;
-        let bytes = (slots * size_of::<(usize, usize)>()).next_multiple_of(PAGE);
-        let ring = crate::os::Mmap.reserve(bytes, PAGE).cast::<(usize, usize)>();
+        // As many of the smallest blocks as fit, and the one that pushes the oldest out.
+        let most = limit / taken(MIN_ALIGN) + 1;
+        let bytes = (most * size_of::<Slot>()).next_multiple_of(PAGE);
+        let slots = bytes / size_of::<Slot>();
+        let ring = crate::os::Mmap.reserve(bytes, PAGE).cast::<Slot>();
         if ring.is_null() {
             crate::policy::say("drystone: no memory for the quarantine; there is none");
             return;
@@ -114,7 +139,7 @@ impl Quarantine {
         let address = block.expose_provenance();
         self.locked(|waiting| {
             let size = engine.hold(address)?;
-            if size > waiting.limit {
+            if taken(size) > waiting.limit {
                 engine.let_go(address);
                 // SAFETY: as the caller promises.
                 return unsafe { engine.try_free(heap, block) };
@@ -200,13 +225,13 @@ impl Quarantine {
 
 impl Waiting {
     /// # Safety
-    /// The ring exists. (It has room: a slot for each 16 bytes of the limit, and one more.)
+    /// The ring exists. (It has room: see [`Quarantine::turn_on`].)
     unsafe fn push(&mut self, address: usize, size: usize) {
         let place = (self.first + self.count) % self.slots;
         // SAFETY: a slot of the ring.
         unsafe { *self.ring.add(place) = (address, size) };
         self.count += 1;
-        self.bytes += size;
+        self.bytes += taken(size);
     }
 
     /// # Safety
@@ -216,7 +241,13 @@ impl Waiting {
         let oldest = unsafe { *self.ring.add(self.first) };
         self.first = (self.first + 1) % self.slots;
         self.count -= 1;
-        self.bytes -= oldest.1;
+        self.bytes -= taken(oldest.1);
+        // Unless the newest have come round to it.
+        if self.first.is_multiple_of(IN_A_PAGE) && self.count + IN_A_PAGE <= self.slots {
+            let behind = (self.first + self.slots - IN_A_PAGE) % self.slots;
+            // SAFETY: a page of the ring, all of whose slots were popped. Should the OS refuse, it stays.
+            unsafe { crate::os::Mmap.decommit(self.ring.add(behind).cast(), PAGE) };
+        }
         oldest
     }
 }

@@ -10,7 +10,7 @@ use comfy_table::{Attribute, Cell, Color};
 use serde::Serialize;
 
 use crate::campaign::Results;
-use crate::cli::Printing;
+use crate::cli::{Format, Printing};
 use crate::finding::Finding;
 use crate::human;
 use crate::seed::Seed;
@@ -19,11 +19,15 @@ use crate::spec::Workload;
 use crate::supervisor::Outcome;
 use crate::tally::{Count, Notes, Tally};
 
-/// Writes the report to standard output.
+/// Writes the report to standard output. Where no run could be made there is no table.
 ///
 /// # Errors
 /// Standard output can't be written.
 pub fn print(results: &Results, printing: Printing) -> io::Result<()> {
+    let nothing = results.outcomes.is_empty() && !results.failures.is_empty();
+    if nothing && printing.format != Format::Json {
+        return Ok(());
+    }
     sheet::print(printing, |shape, colored| table(results, shape, colored), || json(results))
 }
 

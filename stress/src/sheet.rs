@@ -45,9 +45,19 @@ pub fn print(
         Format::Markdown => table(Shape::Markdown, false),
         Format::Json => json(),
     };
+    write(&text)
+}
+
+/// Writes to standard output. A reader who reads no further has what was wanted.
+///
+/// # Errors
+/// Standard output can't be written.
+pub fn write(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Whether to colour what goes to standard output.

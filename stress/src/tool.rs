@@ -2,7 +2,6 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -27,6 +26,7 @@ use crate::record::{Begin, Writer};
 use crate::refuse;
 use crate::replay;
 use crate::report;
+use crate::sheet;
 use crate::spec::Workload;
 use crate::stop::{self, Stop};
 use crate::subject::Subject;
@@ -62,12 +62,9 @@ pub fn run(arguments: Vec<OsString>, subjects: &[Subject]) -> ExitCode {
     }
     let options = Options::parse_from(arguments);
     if options.list {
-        return match list(subjects, &mut io::stdout().lock()) {
-            // Who reads no further has what was wanted.
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                refuse(&format!("writing the list: {error}"))
-            }
-            _ => exit::FINE.into(),
+        return match sheet::write(&list(subjects)) {
+            Err(error) => refuse(&format!("writing the list: {error}")),
+            Ok(()) => exit::FINE.into(),
         };
     }
     let plan = match &options.campaign {
@@ -168,20 +165,20 @@ fn code(results: &Results) -> u8 {
     }
 }
 
-fn list(subjects: &[Subject], out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "Subjects (or the path of a shared library):")?;
+fn list(subjects: &[Subject]) -> String {
+    let mut text = String::from("Subjects (or the path of a shared library):\n");
     for subject in subjects {
-        writeln!(out, "  {:<8} {}", subject.name, subject.about)?;
+        text += &format!("  {:<8} {}\n", subject.name, subject.about);
     }
-    writeln!(out, "Workloads:")?;
+    text += "Workloads:\n";
     for workload in Workload::ALL {
-        writeln!(out, "  {:<14} {}", workload.name(), workload.about())?;
-        writeln!(out, "  {:<14} after {}", "", workload.source())?;
+        text += &format!("  {:<14} {}\n", workload.name(), workload.about());
+        text += &format!("  {:<14} after {}\n", "", workload.source());
         for Parameter { name, about, default, .. } in workload.parameters() {
-            writeln!(out, "  {:<14} {name}={default}  {about}", "")?;
+            text += &format!("  {:<14} {name}={default}  {about}\n", "");
         }
     }
-    out.flush()
+    text
 }
 
 fn refuse(why: &str) -> ExitCode {

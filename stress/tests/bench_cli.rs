@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
-use support::{PAGES, PLAIN, Tool, ended, faulty, interrupted, json, library, text};
+use support::{PAGES, PLAIN, Tool, ended, faulty, has, interrupted, json, library, text};
 
 /// Rows are short where a report is wanted.
 const BENCH: Tool = Tool { name: &["bench"], for_a_report: &["--quick"], ..PLAIN };
@@ -136,6 +136,9 @@ fn the_list_names_subjects_and_rows() {
 /// The figure of a known allocator: glibc 2.26 to 2.41 take from 100 to 150 (its thread cache).
 #[test]
 fn instructions_of_a_pair_are_counted() {
+    if !has("valgrind", "valgrind") {
+        return;
+    }
     let output = BENCH.run(&["instructions", "--subject", "system", "--format", "json"]);
     let report = json(&output, 0);
     assert_eq!(report["format"], "drystone-instructions-report");

@@ -417,13 +417,21 @@ fn a_recorded_program_is_replayed_on_every_subject() {
 
 #[test]
 fn a_list_that_nobody_reads_is_no_panic() {
-    let (reader, writer) = std::io::pipe().unwrap();
-    drop(reader);
-    assert_eq!(stress().arg("--list").stdout(writer).status().unwrap().code(), Some(0));
-    let full = fs::File::options().write(true).open("/dev/full").unwrap();
-    let output = stress().arg("--list").stdout(full).stderr(Stdio::piped()).output().unwrap();
-    assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output.stderr).contains("writing the list"), "{}", text(&output.stderr));
+    for tool in [&[][..], &["bench"], &["conform"], &["programs"]] {
+        let list = || {
+            let mut command = stress();
+            command.args(tool).arg("--list");
+            command
+        };
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        assert_eq!(list().stdout(writer).status().unwrap().code(), Some(0), "{tool:?}");
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = list().stdout(full).stderr(Stdio::piped()).output().unwrap();
+        ended(&output, 2);
+        let said = text(&output.stderr);
+        assert!(said.contains("writing the list") && said.lines().count() == 1, "{said}");
+    }
 }
 
 #[test]
@@ -451,11 +459,7 @@ fn the_committed_traces_are_replayed_whole() {
 fn a_shared_library_must_serve_malloc_and_all_its_kin() {
     let folder = tempfile::tempdir().unwrap();
     let short = ["--workload", "mixed", "--for", "200ms"];
-    let refused = |subject: &str| {
-        let output = STRESS.run(&[&["--subject", subject][..], &short].concat());
-        ended(&output, 2);
-        text(&output.stderr).to_owned()
-    };
+    let refused = |subject: &str| STRESS.refused(&[&["--subject", subject][..], &short].concat());
     assert!(refused("./nowhere.so").contains("give the path of a shared library"));
     let no_library = folder.path().join("text.so");
     fs::write(&no_library, "not a library").unwrap();

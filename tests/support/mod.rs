@@ -1,7 +1,11 @@
 //! What tests across packages share: the shared libraries they preload, built on demand.
 
 // Each test file uses its part of this.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
+
+mod has;
+
+pub use has::has;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -33,18 +37,4 @@ pub fn shared_library(package: &str, file: &str) -> PathBuf {
     let library = target.join("release").join(file);
     assert!(library.exists(), "{} was not built", library.display());
     library
-}
-
-/// Whether `program` can be run here. Where it can't, a test that needs it says so and is passed over; but not in CI,
-/// which has all of them, and where a test that did not run must not look as if it had.
-#[must_use]
-pub fn has(program: &str, package: &str) -> bool {
-    let found = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
-        .any(|folder| folder.join(program).is_file());
-    if !found {
-        let why = format!("needs {program}: install Debian's {package}");
-        assert!(std::env::var_os("CI").is_none(), "{why}");
-        eprintln!("passed over: {why}");
-    }
-    found
 }

@@ -126,8 +126,9 @@ impl Project {
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
         if child.try_wait().unwrap().is_none() {
-            let id = child.id().to_string();
-            assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+            // The shell's own: not every machine has the program.
+            let kill = format!("kill {signal} {}", child.id());
+            assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
         }
         Output::from(child.wait_with_output().unwrap())
     }

@@ -72,10 +72,10 @@ fn follow(engine: &'static Plain, steps: &[Step]) {
                     let block = live.swap_remove(which % live.len());
                     let size = engine.usable_size(block).unwrap();
                     quarantine.free(engine, heap, block).unwrap();
-                    if size <= LIMIT {
+                    if taken(size) <= LIMIT {
                         waits.push_back((block, size));
                     }
-                    while waits.iter().map(|waiting| waiting.1).sum::<usize>() > LIMIT {
+                    while waits.iter().map(|waiting| taken(waiting.1)).sum::<usize>() > LIMIT {
                         waits.pop_front();
                     }
                 }
@@ -87,7 +87,7 @@ fn follow(engine: &'static Plain, steps: &[Step]) {
                     assert_eq!(misuse.found, Found::AtCall);
                 }
             }
-            let bytes = waits.iter().map(|waiting| waiting.1).sum();
+            let bytes = waits.iter().map(|waiting| taken(waiting.1)).sum();
             assert_eq!(waiting(&quarantine), (waits.len(), bytes));
         }
         // What waits is still in its slab; nothing else is left once the live ones are freed.
@@ -149,4 +149,49 @@ fn the_first_byte_that_was_written_is_named_wherever_it_lies() {
             assert!(!engine.has_late(), "told once");
         }
     }
+}
+
+/// Bytes of the ring that are resident.
+fn resident(quarantine: &Quarantine) -> usize {
+    quarantine.locked(|waiting| {
+        let bytes = waiting.slots * size_of::<Slot>();
+        let mut pages = vec![0u8; bytes / PAGE];
+        // SAFETY: the ring is a mapping of `bytes` bytes, and there is a byte for each of its pages.
+        let asked = unsafe { libc::mincore(waiting.ring.cast(), bytes, pages.as_mut_ptr()) };
+        assert_eq!(asked, 0, "{}", std::io::Error::last_os_error());
+        pages.iter().filter(|page| **page & 1 == 1).count() * PAGE
+    })
+}
+
+/// Of the smallest blocks, whose slots are as large as they are, and of large ones after them.
+#[test]
+fn the_ring_counts_toward_the_limit_and_goes_back_where_nothing_waits() {
+    // So that the ring is full to the last slot, and its newest page is its oldest too.
+    const LIMIT: usize = (1 << 20) - taken(16);
+    let engine = engine();
+    let quarantine = Quarantine::new();
+    quarantine.turn_on(LIMIT);
+    let heap = engine.claim().unwrap();
+    let free = |size, times| {
+        for _ in 0..times {
+            // SAFETY: the heap is this thread's, and the block is live.
+            unsafe {
+                let block = engine.malloc(heap, size, 16);
+                quarantine.free(engine, heap, block).unwrap();
+            }
+            let (count, bytes) = waiting(&quarantine);
+            assert!(bytes <= LIMIT && bytes >= count * taken(16), "{count} blocks, {bytes} bytes");
+        }
+    };
+    // Three times round the ring.
+    free(16, 3 * LIMIT / 16);
+    let (count, bytes) = waiting(&quarantine);
+    assert_eq!((count, bytes), (LIMIT / taken(16), LIMIT));
+    let slots = resident(&quarantine);
+    assert!((LIMIT / 2..=LIMIT / 2 + 2 * PAGE).contains(&slots), "{slots} bytes of slots");
+    free(1024, 3 * LIMIT / 16);
+    let (count, slots) = (waiting(&quarantine).0, resident(&quarantine));
+    assert!(slots <= count * size_of::<Slot>() + 2 * PAGE, "{slots} bytes of slots for {count}");
+    // SAFETY: the heap is this thread's, which does not use it any more.
+    unsafe { engine.release(heap) };
 }

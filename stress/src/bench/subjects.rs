@@ -49,8 +49,11 @@ pub struct Folders {
 }
 
 /// Debian's allocators, by file.
-const DEBIAN: [(&str, &str); 2] =
-    [("jemalloc", "libjemalloc.so.2"), ("tcmalloc", "libtcmalloc_minimal.so.4")];
+const DEBIAN: [(&str, &str); 3] = [
+    (MIMALLOC, "libmimalloc.so.2"),
+    ("jemalloc", "libjemalloc.so.2"),
+    ("tcmalloc", "libtcmalloc_minimal.so.4"),
+];
 
 impl Folders {
     /// Those of this binary, which cargo put into a folder of its target folder.

@@ -17,6 +17,7 @@ use super::suite;
 use crate::entry;
 use crate::exit;
 use crate::progress;
+use crate::sheet;
 use crate::stop::{self, Stop};
 
 static STOP: Stop = Stop::new();
@@ -107,13 +108,14 @@ fn code(results: &Results) -> u8 {
 }
 
 fn list(folders: &Folders) -> Result<u8> {
-    println!("Subjects (or the path of a shared library, or NAME=PATH):");
+    let mut text = String::from("Subjects (or the path of a shared library, or NAME=PATH):\n");
     for subject in folders.all().map_err(anyhow::Error::msg)? {
-        println!("  {:<16} {}", subject.name, subject.version);
+        text += &format!("  {:<16} {}\n", subject.name, subject.version);
     }
-    println!("Rows:");
+    text += "Rows:\n";
     for row in suite::rows(false).map_err(anyhow::Error::msg)? {
-        println!("  {}", row.name);
+        text += &format!("  {}\n", row.name);
     }
+    sheet::write(&text).context("writing the list")?;
     Ok(exit::FINE)
 }

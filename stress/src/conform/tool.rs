@@ -1,7 +1,6 @@
 //! `cargo stress conform` from its arguments to its exit code.
 
 use std::ffi::OsString;
-use std::io;
 
 use anyhow::{Context, Result};
 
@@ -18,6 +17,7 @@ use crate::bench::subjects::Folders;
 use crate::entry;
 use crate::exit;
 use crate::progress;
+use crate::sheet;
 use crate::stop::{self, Stop};
 
 static STOP: Stop = Stop::new();
@@ -71,7 +71,6 @@ fn conclude(results: &Results) -> u8 {
 }
 
 fn list(folders: &Folders) -> Result<u8> {
-    use std::io::Write;
     let mut text = String::from("Subjects (or the path of a shared library, or NAME=PATH):\n");
     for subject in subjects::usual(folders, &[]).map_err(anyhow::Error::msg)? {
         text += &format!("  {}\n", subject.name);
@@ -84,11 +83,6 @@ fn list(folders: &Folders) -> Result<u8> {
     for (mistake, size) in rows::mistakes() {
         text += &format!("  {}\n", mistake_name(mistake, size, false));
     }
-    // Who reads no further has what was wanted.
-    match io::stdout().lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(error).context("writing the list")
-        }
-        _ => Ok(exit::FINE),
-    }
+    sheet::write(&text).context("writing the list")?;
+    Ok(exit::FINE)
 }

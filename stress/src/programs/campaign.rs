@@ -293,9 +293,8 @@ impl Turn<'_> {
 
     /// The rounds, as they are for a user: no call is counted.
     fn rounds(&mut self) -> Result<()> {
-        let rounds = if self.program.long { 1 } else { self.plan.rounds };
         let mut first = self.reference.as_ref().map(Run::usage);
-        for round in 0..rounds {
+        for round in 0..self.plan.rounds_of(self.program) {
             for place in 0..self.row.entries.len() {
                 if self.row.entries[place].finding.is_some() {
                     continue;

@@ -28,12 +28,10 @@ pub struct Program {
     pub served: &'static [&'static str],
     /// Whether what it says on standard error is the same each time.
     pub stderr: bool,
-    /// Whether one round is enough, because it takes long and mostly sleeps.
+    /// Whether it takes long and mostly sleeps: one round is enough, and with `--quick` none beside the counted run.
     pub long: bool,
     /// Whether it runs what fails once more, and says so: see [`super::judge::flaky`].
     pub retries: bool,
-    /// Whether `--quick` runs it: not what sleeps for minutes.
-    pub quick: bool,
 }
 
 /// What is the same for most.
@@ -49,7 +47,6 @@ pub const PLAIN: Program = Program {
     stderr: true,
     long: false,
     retries: false,
-    quick: true,
 };
 
 /// With its own allocator for small objects out of the way, so that every object is the subject's.
@@ -92,7 +89,6 @@ pub const ALL: &[Program] = &[
         about: "python3's own test_multiprocessing_fork",
         build: &[(&["python3", "suite.py", "--probe", "test_multiprocessing_fork"], TESTSUITE)],
         commands: &[&["python3", "{here}/suite.py", "test_multiprocessing_fork"]],
-        quick: false,
         ..SUITE
     },
     Program {

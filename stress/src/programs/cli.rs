@@ -26,7 +26,7 @@ pub struct Options {
     #[arg(long = "subject", value_name = "NAME|FILE|NAME=FILE")]
     pub subjects: Vec<String>,
 
-    /// A program of --list; repeatable [default: all; with --quick all but python-fork]
+    /// A program of --list; repeatable [default: all]
     #[arg(long = "program", value_name = "NAME")]
     pub programs: Vec<String>,
 
@@ -34,7 +34,7 @@ pub struct Options {
     #[arg(long, value_name = "N")]
     pub rounds: Option<NonZeroU32>,
 
-    /// One round, and unless programs are named only those that end soon
+    /// One round, and of Python's tests, which take long, only the run whose calls are counted
     #[arg(long, conflicts_with = "rounds")]
     pub quick: bool,
 
@@ -42,7 +42,7 @@ pub struct Options {
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     pub calls: u64,
 
-    /// Programs at once [default: the cores, at least 2]
+    /// Programs at once [default: the cores and one more: some mostly sleep]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub jobs: Option<u16>,
 
@@ -66,14 +66,27 @@ pub struct Plan {
     pub programs: Vec<&'static Program>,
     /// Who is preloaded.
     pub subjects: Vec<Contestant>,
-    /// How often each program is measured.
+    /// How often each program is measured: see [`rounds_of`](Self::rounds_of).
     pub rounds: u32,
+    /// Whether what takes long is not measured.
+    pub quick: bool,
     /// Calls that must be served.
     pub calls: u64,
     /// Programs at once.
     pub jobs: usize,
     /// When a command is given up.
     pub deadline: Duration,
+}
+
+impl Plan {
+    /// How often a program is measured, beside the run whose calls are counted.
+    pub fn rounds_of(&self, program: &Program) -> u32 {
+        match (program.long, self.quick) {
+            (true, true) => 0,
+            (true, false) => 1,
+            (false, _) => self.rounds,
+        }
+    }
 }
 
 impl Options {
@@ -86,17 +99,17 @@ impl Options {
         if let Some(unknown) = self.programs.iter().find(|name| !names.contains(&name.as_str())) {
             return Err(nearest::refuse("program", unknown, &names));
         }
-        let chosen = |program: &&'static Program| match self.programs.is_empty() {
-            true => program.quick || !self.quick,
-            false => self.programs.iter().any(|name| name == program.name),
+        let chosen = |program: &&'static Program| {
+            self.programs.is_empty() || self.programs.iter().any(|name| name == program.name)
         };
         let cores = thread::available_parallelism().map_or(2, usize::from);
         Ok(Plan {
             programs: ALL.iter().filter(chosen).collect(),
             subjects: self.chosen_subjects(folders)?,
             rounds: self.rounds.map_or(if self.quick { 1 } else { 3 }, NonZeroU32::get),
+            quick: self.quick,
             calls: self.calls,
-            jobs: self.jobs.map_or(cores.max(2), usize::from),
+            jobs: self.jobs.map_or(cores + 1, usize::from),
             deadline: self.deadline,
         })
     }
@@ -126,12 +139,16 @@ mod tests {
     }
 
     #[test]
-    fn quick_leaves_out_what_does_not_end_soon_unless_it_is_named() {
-        let count = |arguments: &[&str]| {
-            plan(&[&["--subject", "system"], arguments].concat()).unwrap().programs.len()
+    fn quick_runs_all_and_measures_once_what_does_not_take_long() {
+        let rounds = |arguments: &[&str]| {
+            let plan = plan(&[&["--subject", "system"], arguments].concat()).unwrap();
+            assert_eq!(plan.programs.len(), ALL.len());
+            let of = |name| ALL.iter().find(|program| program.name == name).unwrap();
+            ["python-fork", "git"].map(|name| plan.rounds_of(of(name)))
         };
-        assert_eq!((count(&[]), count(&["--quick"])), (ALL.len(), ALL.len() - 1));
-        assert_eq!(count(&["--quick", "--program", "python-fork"]), 1);
+        assert_eq!(rounds(&[]), [1, 3]);
+        assert_eq!(rounds(&["--rounds", "5"]), [1, 5]);
+        assert_eq!(rounds(&["--quick"]), [0, 1]);
     }
 
     #[test]

@@ -200,3 +200,6 @@ fn json(results: &Results) -> String {
     };
     sheet::json(&report)
 }
+
+#[cfg(test)]
+mod tests;

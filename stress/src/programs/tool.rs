@@ -15,6 +15,7 @@ use crate::entry;
 use crate::exit;
 use crate::preloaded::{this_binary, without_core_files};
 use crate::progress;
+use crate::sheet;
 use crate::stop::{self, Stop};
 
 static STOP: Stop = Stop::new();
@@ -75,14 +76,15 @@ fn conclude(results: &Results) -> u8 {
 }
 
 fn list(folders: &Folders) -> Result<u8> {
-    println!("Subjects (or the path of a shared library, or NAME=PATH):");
+    let mut text = String::from("Subjects (or the path of a shared library, or NAME=PATH):\n");
     for subject in folders.all().map_err(anyhow::Error::msg)? {
-        println!("  {:<18} {}", subject.name, subject.version);
+        text += &format!("  {:<18} {}\n", subject.name, subject.version);
     }
-    println!("Programs:");
+    text += "Programs:\n";
     for program in ALL {
-        println!("  {:<18} {}", program.name, program.about);
+        text += &format!("  {:<18} {}\n", program.name, program.about);
     }
+    sheet::write(&text).context("writing the list")?;
     Ok(exit::FINE)
 }
 

@@ -2,12 +2,16 @@
 //! preload.
 
 // Each test file uses its part of this.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
+
+#[path = "../../../tests/support/has.rs"]
+mod has;
 
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
+pub use has::{has, has_module};
 use serde_json::Value;
 
 /// A tool, and what its tests give it besides their own arguments.
