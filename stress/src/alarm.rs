@@ -67,6 +67,19 @@ pub fn worker() -> Option<usize> {
     Some(WORKER.get()).filter(|&worker| worker != usize::MAX)
 }
 
+/// As [`raise`], unless the run is told that this is known of the function that the calling worker is at: then it is
+/// counted, and the worker goes on.
+#[cold]
+pub fn raise_unless_known(kind: Kind, expected: &str, seen: impl Into<String>) {
+    if let (Some(Context { spec, board, .. }), Some(worker)) = (CONTEXT.get(), worker()) {
+        let call = board.row(worker).what();
+        if let Some(known) = spec.known.iter().find(|known| known.is(kind, call)) {
+            return board.note(&known.note(), 1);
+        }
+    }
+    raise(kind, expected, seen);
+}
+
 /// Writes the finding and ends the process.
 #[cold]
 pub fn raise(kind: Kind, expected: &str, seen: impl Into<String>) -> ! {

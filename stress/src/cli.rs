@@ -179,6 +179,7 @@ impl Options {
                     length,
                     disturb: self.disturb.map_or(Rates::DEFAULT, Rates::one_in),
                     trace: trace.clone(),
+                    known: Vec::new(),
                 });
             }
         }

@@ -11,7 +11,7 @@
 //! |---|---|
 //! | [`tool`], [`entry`] | the steps from arguments to exit code; those that all tools share |
 //! | [`cli`], [`spec`] | what is asked for; one run of it |
-//! | [`campaign_file`], [`shard`] | a plan in a file; a part of a plan |
+//! | [`campaign_file`], [`shard`], [`known`] | a plan in a file; a part of a plan; faults that are no findings in it |
 //! | [`campaign`], [`episode`](mod@episode), [`supervisor`], [`job`] | the runs one after the other; a run's processes one after the other; one child with its deadline; what it is handed |
 //! | [`child`], [`workers`] | one run; what its threads do |
 //! | [`preloaded`] | what children under a preloaded allocator are started with |
@@ -56,6 +56,7 @@ pub mod human;
 pub mod job;
 pub mod join;
 pub mod kept;
+pub mod known;
 pub mod last_words;
 pub mod linked;
 pub mod log;

@@ -267,7 +267,7 @@ impl<'a> Checked<'a> {
         // SAFETY: the subject says that `size` bytes are ours and zero, so initialised; if that is not
         // so, this reads what another owner has, or crashes, and either is the finding.
         if let Err(mismatch) = unsafe { identity::verify_zero(entered.address, entered.size()) } {
-            alarm::raise(
+            alarm::raise_unless_known(
                 Kind::NotZeroed,
                 &format!("calloc({count}, {size}) to return zeroes"),
                 format!("{:p}: {mismatch}", entered.address),
@@ -507,7 +507,7 @@ impl<'a> Checked<'a> {
         };
         let required = asked.alignment.max(natural);
         if !address.addr().is_multiple_of(required) {
-            alarm::raise(
+            alarm::raise_unless_known(
                 Kind::Misaligned,
                 &format!("{} bytes aligned to {required}", asked.size),
                 format!("{address:p}"),
@@ -522,13 +522,13 @@ impl<'a> Checked<'a> {
         // SAFETY: the subject has just returned the address as a live block.
         let usable = unsafe { usable_size(address) };
         if usable < asked.size {
-            alarm::raise(
+            alarm::raise_unless_known(
                 Kind::UsableSize,
                 &format!("at least {} usable bytes at {address:p}", asked.size),
                 format!("{usable}"),
             );
         }
-        usable
+        usable.max(asked.size)
     }
 
     #[cold]
