@@ -74,7 +74,7 @@ pub struct Options {
     #[arg(long, value_name = "DIR", default_value = findings::DEFAULT)]
     pub findings: PathBuf,
 
-    /// A file that lists subjects, workloads, threads and minutes: see stress/campaigns/ci.toml
+    /// A file that lists subjects, workloads, threads and minutes: see stress/campaigns/ci.toml, docs/stress.md
     #[arg(long, value_name = "FILE", conflicts_with_all = ["time", "threads", "subjects", "workloads", "traces"])]
     pub campaign: Option<PathBuf>,
 
