@@ -130,7 +130,7 @@ impl Drystone {
         // SAFETY: headers live for ever. Whoever reads its own heap as the owner is the owner; and the
         // address lies in the slab, or many GiB away.
         unsafe {
-            if (*slab).owner.load(Ordering::Relaxed) != thread::fast().addr() {
+            if !thread::is_fast((*slab).owner.load(Ordering::Relaxed)) {
                 return Fast::Slow;
             }
             Self::free_in(slab, address)
@@ -341,7 +341,7 @@ impl Drystone {
         let slab = ENGINE.pages.slab_near(address);
         // SAFETY: as in `free_fast`; the new block is this call's alone, and both hold what is copied.
         unsafe {
-            if (*slab).owner.load(Ordering::Relaxed) != thread::fast().addr() {
+            if !thread::is_fast((*slab).owner.load(Ordering::Relaxed)) {
                 return None;
             }
             let number = (*slab).number_as_owner(address)?;

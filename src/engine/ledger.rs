@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | 0 | unborn: never issued since the slab was made | free, when the owner extends its list |
 //! | 1..=4096 | free; the next free block's number, counted from 1 | live, at the hand-out |
-//! | [`END`] | free, the last of its list | live |
+//! | [`END`] | free, the last of its list. As a signed number it leads to an entry in the header that always has its returned bit set | live |
 //! | [`WAITING`] | freed, in the quarantine | live, for the free that ends the wait |
 //! | [`LIVE`] | issued | free, by the owner: at its free, or when it sweeps another's |
 //!
@@ -37,7 +37,7 @@
 //! owner next looks at the bit: at the hand-out, a sweep, or the slab's end.
 
 use crate::sync::fault::{Fault, planted, unless};
-use crate::sync::{AtomicU16, Ordering};
+use crate::sync::{AtomicU16, Ordering, const_unless_loom};
 
 /// *mine* of a free block that is the last of its list.
 pub const END: u16 = 0xFFFD;
@@ -74,11 +74,17 @@ pub enum Mark {
 }
 
 impl Entry {
-    /// An entry of an unborn block. Outside loom zeroed memory is as good.
-    #[cfg(loom)]
-    #[expect(clippy::new_without_default, reason = "there only for loom")]
-    pub fn new() -> Entry {
-        Entry { mine: AtomicU16::new(UNBORN), theirs: AtomicU16::new(0) }
+    const_unless_loom! {
+        /// An entry of an unborn block. Outside loom zeroed memory is as good.
+        #[expect(clippy::new_without_default, reason = "a ledger is not made of values")]
+        pub fn new() -> Entry {
+            Entry { mine: AtomicU16::new(UNBORN), theirs: AtomicU16::new(0) }
+        }
+
+        /// An entry of no block, whose returned bit is set and stays so: what [`END`] names.
+        pub fn sentinel() -> Entry {
+            Entry { mine: AtomicU16::new(END), theirs: AtomicU16::new(RETURNED) }
+        }
     }
 
     /// *mine*. What it means to another thread than the owner: see the orderings above.

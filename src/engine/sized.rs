@@ -120,9 +120,7 @@ impl Drystone {
         // SAFETY: headers live for ever. Whoever reads its own heap as the owner is the owner; and the
         // address lies in the slab, or many GiB away.
         unsafe {
-            if (*slab).owner.load(Ordering::Relaxed) != thread::fast().addr()
-                || (*slab).class() != class
-            {
+            if !thread::is_fast((*slab).owner.load(Ordering::Relaxed)) || (*slab).class() != class {
                 return Fast::Slow;
             }
             Drystone::free_in(slab, address)

@@ -88,32 +88,40 @@ pub struct Slab {
 }
 
 /// What the owner alone touches.
-#[repr(align(64))]
+#[repr(C, align(64))]
 pub struct Local {
     /// The address of the block that `head` names; of no meaning where that is [`END`]. Kept beside the number
     /// because a block that is freed and issued again at once then need not wait for a multiplication.
     top: usize,
+    /// `start - size`: numbers count from 1.
+    base: usize,
+    /// Bytes of a block.
+    size: usize,
+    /// Neighbours on the list of `place`.
+    pub previous: *const Slab,
+    /// As above.
+    pub next: *const Slab,
     /// The first free block, counted from 1, or [`END`].
     head: u16,
     /// Blocks that were ever free or issued: those from here on are unborn.
     born: u16,
     /// How many more frees there can be before the owner has something to do; see the [module](self).
     more: i32,
+    /// What [`END`] names where a block's number is asked for: an entry whose returned bit is always set.
+    sentinel: Entry,
     /// What is taken off `more` while the slab is on the list of full ones: its capacity, less [`wake`] of it.
     asleep: i32,
-    /// `start - size`: numbers count from 1.
-    base: usize,
-    /// Bytes of a block.
-    size: usize,
     /// Which list of its heap the slab is on.
     pub place: Place,
     /// The span held only zeroes when the slab was made.
     clean: bool,
-    /// Neighbours on that list.
-    pub previous: *const Slab,
-    /// As above.
-    pub next: *const Slab,
 }
+
+#[cfg(not(loom))]
+const _: () = assert!(
+    core::mem::offset_of!(Slab, local) + core::mem::offset_of!(Local, sentinel)
+        == size_of::<Slab>() - (END.cast_signed().unsigned_abs() as usize + 1) * size_of::<Entry>()
+);
 
 /// Where a slab stands in its heap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,18 +179,18 @@ pub struct NotLive;
 const_unless_loom! {
     /// A slab that is nobody's and has no blocks: stands where a heap has none at hand.
     pub fn nothing() -> Slab {
-        Slab::with(HUGE as u16, END, Place::Current)
+        Slab::with(HUGE as u16, END, Entry::sentinel(), Place::Current)
     }
 
     /// A slab that is nobody's, of which nobody asks more. All zero: what holds it costs no room in a file.
     pub fn blank() -> Slab {
-        Slab::with(0, 0, Place::Nowhere)
+        Slab::with(0, 0, Entry::new(), Place::Nowhere)
     }
 }
 
 impl Slab {
     const_unless_loom! {
-    fn with(class: u16, head: u16, place: Place) -> Slab {
+    fn with(class: u16, head: u16, sentinel: Entry, place: Place) -> Slab {
         Slab {
             base: AtomicUsize::new(0),
             reciprocal: 0,
@@ -194,16 +202,17 @@ impl Slab {
             flag: AtomicBool::new(false),
             local: Cell::new(Local {
                 top: 0,
+                base: 0,
+                size: 0,
+                previous: ptr::null(),
+                next: ptr::null(),
                 head,
                 born: 0,
                 more: 0,
+                sentinel,
                 asleep: 0,
-                base: 0,
-                size: 0,
                 place,
                 clean: false,
-                previous: ptr::null(),
-                next: ptr::null(),
             }),
         }
     }
@@ -298,7 +307,7 @@ impl Slab {
             let ledger = ptr::with_exposed_provenance::<Entry>(
                 ptr::from_ref(self).addr() + size_of::<Slab>(),
             );
-            &*ledger.add(index)
+            &*ledger.wrapping_add(index)
         }
     }
 
@@ -306,11 +315,11 @@ impl Slab {
     ///
     /// # Safety
     /// The number comes from [`number_as_owner`](Self::number_as_owner), or is at least 1 and at most the
-    /// capacity.
+    /// capacity, or, outside loom, is [`END`], sign-extended.
     #[inline(always)]
     unsafe fn numbered(&self, number: usize) -> &Entry {
-        // SAFETY: as the caller promises.
-        unsafe { self.entry(number - 1) }
+        // SAFETY: as the caller promises; the sentinel stands so far in front of the ledger (see the assertion below [`Local`]).
+        unsafe { self.entry(number.wrapping_sub(1)) }
     }
 
     /// Whether the returned bit of the block with this number is set.
@@ -431,17 +440,20 @@ impl Slab {
         // SAFETY: the owner's; and of `nothing`, which all heaps share, no more is done than this look.
         unsafe {
             let head = self.local.look(|local| local.head);
-            if head == END {
+            if cfg!(loom) && head == END {
                 return None;
             }
+            // Signed, so that END is the sentinel's number, whose returned bit is always set: one look tells of
+            // an empty list and of a head that was freed.
+            let head = head.cast_signed() as isize as usize;
             self.local.with(|local| {
-                let entry = self.numbered(usize::from(head));
-                let next = entry.mine_as_owner();
                 // The hand-out's instant is this look. Acquire costs nothing on x86-64 and is not
                 // needed: a set bit goes the slow way, which looks again.
-                if self.is_returned(usize::from(head)) && !planted(Fault::PopBlind) {
+                if self.is_returned(head) && !planted(Fault::PopBlind) {
                     return None;
                 }
+                let entry = self.numbered(head);
+                let next = entry.mine_as_owner();
                 entry.set_mine(LIVE);
                 let address = local.top;
                 local.set_head(next);

@@ -76,6 +76,25 @@ mod words {
         fast
     }
 
+    /// Whether `owner` is the address of the heap that the fast paths use.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    pub fn is_fast(owner: usize) -> bool {
+        // SAFETY: reads the calling thread's own word. One instruction where the compiler, which folds no load of
+        // an assembler block into a comparison, makes two.
+        unsafe {
+            core::arch::asm!(
+                "cmp {owner}, qword ptr fs:[{offset}]",
+                "jne {no}",
+                owner = in(reg) owner,
+                offset = in(reg) offset(),
+                no = label { return false },
+                options(readonly, nostack)
+            );
+        }
+        true
+    }
+
     #[cfg(target_arch = "x86_64")]
     fn words() -> *mut usize {
         let thread: usize;
@@ -116,6 +135,13 @@ mod words {
         core::ptr::with_exposed_provenance(unsafe { words().read() })
     }
 
+    /// Whether `owner` is the address of the heap that the fast paths use.
+    #[cfg(target_arch = "aarch64")]
+    #[inline(always)]
+    pub fn is_fast(owner: usize) -> bool {
+        owner == fast().addr()
+    }
+
     /// The word that says which heap is the thread's own.
     #[inline]
     pub fn own() -> usize {
@@ -134,4 +160,4 @@ mod words {
 }
 
 #[cfg(all(not(loom), any(target_arch = "x86_64", target_arch = "aarch64")))]
-pub use words::{fast, own, set};
+pub use words::{fast, is_fast, own, set};

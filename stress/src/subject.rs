@@ -9,7 +9,9 @@
 //! Whatever it is, workers see a [`Target`]: function pointers that the compiler can't see through.
 
 use std::ffi::{CStr, CString, OsStr, c_void};
+use std::fs::File;
 use std::hint::black_box;
+use std::io::{self, Read};
 use std::mem::{MaybeUninit, transmute};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -204,12 +206,15 @@ pub fn system_library() -> Result<PathBuf, String> {
 /// # Errors
 /// A sentence that names what to change.
 pub fn library(path: &str) -> Result<PathBuf, String> {
-    let canonical = Path::new(path).canonicalize().map_err(|error| {
+    let unreadable = |error: io::Error| {
         format!("subject {path}: {error}; give the path of a shared library that defines malloc")
-    })?;
-    let start = std::fs::read(&canonical).map_err(|error| format!("subject {path}: {error}"))?;
-    if !start.starts_with(b"\x7fELF") {
-        return Err(format!("subject {path} is no shared library (ELF)"));
+    };
+    let canonical = Path::new(path).canonicalize().map_err(unreadable)?;
+    let mut start = Vec::new();
+    let file = File::open(&canonical).map_err(unreadable)?;
+    file.take(HEADER as u64).read_to_end(&mut start).map_err(unreadable)?;
+    if let Some(other) = other_than_a_library(&start) {
+        return Err(format!("subject {path} is {other}"));
     }
     // LD_PRELOAD separates by spaces and colons and knows no quoting.
     if canonical.as_os_str().as_bytes().iter().any(|byte| b" :".contains(byte)) {
@@ -223,9 +228,59 @@ pub fn library(path: &str) -> Result<PathBuf, String> {
     Ok(canonical)
 }
 
+/// Bytes of an ELF file's header, for 64-bit machines (elf(5)).
+const HEADER: usize = 64;
+
+/// What a file is that begins so, unless it is a shared library for this machine.
+fn other_than_a_library(start: &[u8]) -> Option<&'static str> {
+    const SHARED: u16 = 3;
+    #[cfg(target_arch = "x86_64")]
+    const MACHINE: u16 = 62;
+    #[cfg(target_arch = "aarch64")]
+    const MACHINE: u16 = 183;
+    let half = |at: usize| start.get(at..at + 2).map(|two| u16::from_ne_bytes([two[0], two[1]]));
+    match start {
+        start if start.starts_with(b"!<arch>\n") => {
+            Some("a static archive: link its objects with -shared")
+        }
+        start if !start.starts_with(b"\x7fELF") => Some("no shared library (ELF)"),
+        start if start.len() < HEADER => Some("no whole ELF file: it ends within its header"),
+        start if start[4] != 2 => Some("no library for 64-bit processes (ELF class)"),
+        _ if half(18) != Some(MACHINE) => Some("a library for another kind of machine (ELF)"),
+        _ if half(16) == Some(1) => Some("an object file: link it with -shared"),
+        _ if half(16) != Some(SHARED) => Some("no shared library, but another kind of ELF file"),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_library_for_this_machine_is_named() {
+        let own = std::fs::read("/proc/self/exe").unwrap();
+        let with = |at: usize, byte: u8| {
+            let mut start = own[..HEADER].to_vec();
+            start[at] = byte;
+            start
+        };
+        // Executables of today are linked as libraries are.
+        assert_eq!(other_than_a_library(&own[..HEADER]), None);
+        for (start, expected) in [
+            (with(0, b'E'), "no shared library (ELF)"),
+            (b"!<arch>\nobject.o/".to_vec(), "a static archive"),
+            (own[..HEADER - 1].to_vec(), "ends within its header"),
+            (Vec::new(), "no shared library (ELF)"),
+            (with(4, 1), "64-bit"),
+            (with(18, 40), "another kind of machine"),
+            (with(16, 1), "an object file"),
+            (with(16, 4), "another kind of ELF file"),
+        ] {
+            let found = other_than_a_library(&start).unwrap_or("a library");
+            assert!(found.contains(expected), "{found}");
+        }
+    }
 
     #[test]
     fn paths_and_names_are_told_apart() {

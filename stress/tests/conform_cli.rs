@@ -35,6 +35,31 @@ fn a_library_that_does_not_serve_is_refused() {
     assert!(why.contains("subject without: ") && why.contains("does not define malloc"), "{why}");
 }
 
+/// No row is waited for in vain, and the one finding says what happens.
+#[test]
+fn who_never_comes_to_main_is_one_finding() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, body, outcome, detail) in [
+        ("hangs", "for (;;) pause();", "hang", "not done after 3 s"),
+        ("aborts", "abort();", "crash", "killed by SIGABRT before it could say who serves it"),
+        ("exits", "_exit(0);", "crash", "exit status 0 before it could say who serves it"),
+    ] {
+        let source = format!(
+            "{PAGES}\n#include <stdlib.h>\n#include <unistd.h>\n\
+             __attribute__((constructor)) static void begin(void) {{ {body} }}"
+        );
+        let subject = library(folder.path(), name, &source, &[]);
+        let report = CONFORM.report(1, &["--subject", &subject, "--deadline", "3s"]);
+        let findings = report["findings"].as_array().unwrap();
+        assert_eq!(findings.len(), 1, "{report}");
+        let said = findings[0]["detail"].as_str().unwrap();
+        let expected = format!("no process under it comes to main: {detail}");
+        assert!(said.starts_with(&expected) && findings[0]["row"] == "every row", "{said}");
+        let rows = report["rows"].as_array().unwrap();
+        assert!(rows.iter().all(|row| row["subjects"][0]["outcome"] == outcome), "{report}");
+    }
+}
+
 #[test]
 fn rows_have_sources_and_outcomes() {
     let report =

@@ -187,7 +187,7 @@ pub fn distinct<S>(
 fn name_of(file: &Path) -> String {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let stem = name.split(".so").next().unwrap_or_default();
-    let stem = stem.strip_prefix("lib").unwrap_or(stem);
+    let stem = stem.strip_prefix("lib").filter(|rest| !rest.is_empty()).unwrap_or(stem);
     // As Debian calls gperftools' allocator without its profilers.
     if stem == "tcmalloc_minimal" { "tcmalloc".to_owned() } else { stem.to_owned() }
 }
@@ -217,6 +217,7 @@ mod tests {
             ("libtcmalloc_minimal.so.4.5.10", "tcmalloc"),
             ("target/peers/mimalloc-secure.so", "mimalloc-secure"),
             ("target/release/libdrystone.so", "drystone"),
+            ("build/lib.so", "lib"),
         ] {
             assert_eq!(name_of(Path::new(file)), name);
         }
@@ -228,7 +229,8 @@ mod tests {
         let peers = folder.path().join("peers");
         fs::create_dir(&peers).unwrap();
         for file in ["snmalloc.so", "other.so"] {
-            fs::write(peers.join(file), b"\x7fELF").unwrap();
+            // An ELF file for this machine, as a library is one.
+            fs::copy("/proc/self/exe", peers.join(file)).unwrap();
         }
         fs::write(peers.join("versions"), "other\t1\tx\nsnmalloc\t0.7\tcrate\tflags\n").unwrap();
         let folders = Folders { target: folder.path().to_owned(), system: Vec::new() };

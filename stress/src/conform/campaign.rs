@@ -13,8 +13,8 @@ use super::loaded::Loaded;
 use super::misuse::messages::Kind;
 use super::misuse::mistakes::Mistake;
 use super::misuse::score::{End, Score};
-use super::outcome::Outcome;
-use super::rows::{Row, mistake_name};
+use super::outcome::{Outcome, Verdict};
+use super::rows::{Row, SAYS_NOTHING, mistake_name};
 use super::subjects::Subject;
 use crate::stop::Stop;
 
@@ -22,6 +22,9 @@ use crate::stop::Stop;
 pub struct Results {
     /// What was asked for.
     pub plan: Plan,
+    /// Of each subject, what comes of a process that only begins under it, if it does not come to `main`: then
+    /// no row was run, and it stands for all of them.
+    pub stillborn: Vec<Option<Outcome>>,
     /// Of each row of semantics, each subject's outcome.
     pub rows: Vec<Vec<Outcome>>,
     /// Of each mistake, each subject's score, and its twin's outcome; none where that was not asked for.
@@ -68,9 +71,16 @@ pub fn run(
     stop: &Stop,
     told: &(dyn Fn(&str, &str) + Sync),
 ) -> Result<Results> {
-    let steps = steps(&plan);
+    let worker = Worker { plan: &plan, launcher, loaded, stop };
+    let begun = plan.subjects.iter().map(|subject| worker.stillborn(subject));
+    let stillborn = begun.collect::<Result<Vec<_>>>()?;
+    let mut steps = steps(&plan);
+    steps.retain(|(_, subject)| stillborn[*subject].is_none());
+    let untried: Vec<Outcome> =
+        stillborn.iter().map(|one| one.clone().unwrap_or(Outcome::Stopped)).collect();
     let results = Mutex::new(Results {
-        rows: vec![vec![Outcome::Stopped; plan.subjects.len()]; plan.rows.len()],
+        stillborn,
+        rows: vec![untried; plan.rows.len()],
         mistakes: vec![vec![Scored::default(); plan.subjects.len()]; plan.mistakes.len()],
         plan: plan.clone(),
         interrupted: false,
@@ -83,7 +93,6 @@ pub fn run(
             if stop.is_set() || failure.lock().expect("no panic").is_some() {
                 return;
             }
-            let worker = Worker { plan: &plan, launcher, loaded, stop };
             if let Err(error) = worker.take(step, subject, &results, told) {
                 *failure.lock().expect("no panic") = Some(error);
             }
@@ -102,7 +111,8 @@ pub fn run(
     Ok(results)
 }
 
-/// How often `told` is called when nothing stops the run: once for each subject with each row, mistake and twin.
+/// How often `told` is called when nothing stops the run and every subject serves: once for each subject with each
+/// row, mistake and twin.
 pub fn count(plan: &Plan) -> u64 {
     steps(plan).len() as u64
 }
@@ -138,7 +148,7 @@ impl Worker<'_> {
         match step {
             Step::Row(row) => {
                 let Row { name, .. } = self.plan.rows[row];
-                let outcome = self.check(subject, Task::Check { row: (*name).to_owned() })?;
+                let outcome = self.row(subject, name)?;
                 locked().rows[row][place] = outcome;
                 told(name, &subject.name);
             }
@@ -161,6 +171,28 @@ impl Worker<'_> {
     fn job(&self, subject: &Subject, task: Task) -> Job {
         let loaded = self.loaded.map(Loaded::path);
         Job { task, library: subject.library.clone(), loaded }
+    }
+
+    /// What comes of a process that only begins, if it does not come so far as to say who serves it.
+    fn stillborn(&self, subject: &Subject) -> Result<Option<Outcome>> {
+        let ending = self.launcher.run(subject, &self.job(subject, Task::Begin), self.stop)?;
+        let begun = ending.served() || ending.status == Status::Stopped;
+        Ok((!begun).then(|| ending.outcome()))
+    }
+
+    fn row(&self, subject: &Subject, name: &str) -> Result<Outcome> {
+        let job = self.job(subject, Task::Check { row: name.to_owned() });
+        let ending = self.launcher.run(subject, &job, self.stop)?;
+        let outcome = ending.outcome();
+        // What is said before `main` and at the end the check itself can't see.
+        let talk = [ending.besides, ending.words].into_iter().find(|said| !said.is_empty());
+        Ok(match (outcome, talk) {
+            (Outcome::Said(Verdict::Pass), Some(got)) if name == SAYS_NOTHING => {
+                let expected = "no output before main and at exit".to_owned();
+                Outcome::Said(Verdict::Fail { expected, got: format!("{got:?}") })
+            }
+            (outcome, _) => outcome,
+        })
     }
 
     fn check(&self, subject: &Subject, task: Task) -> Result<Outcome> {
@@ -190,8 +222,17 @@ impl Results {
     /// Everything that must not be, row by row.
     pub fn findings(&self) -> Vec<Finding> {
         let mut findings = Vec::new();
+        for (subject, stillborn) in self.plan.subjects.iter().zip(&self.stillborn) {
+            if let Some(detail) = stillborn.as_ref().and_then(Outcome::detail) {
+                let detail = format!("no process under it comes to main: {detail}");
+                let (row, subject) = ("every row".to_owned(), subject.name.clone());
+                findings.push(Finding { row, subject, detail });
+            }
+        }
+        let serves = |place: &usize| self.stillborn[*place].is_none();
         for (row, outcomes) in self.plan.rows.iter().zip(&self.rows) {
-            for (subject, outcome) in self.plan.subjects.iter().zip(outcomes) {
+            for place in (0..self.plan.subjects.len()).filter(serves) {
+                let (subject, outcome) = (&self.plan.subjects[place], &outcomes[place]);
                 if outcome.is_wrong() {
                     findings.push(Finding::of(row.name, subject, outcome));
                 }
@@ -274,7 +315,6 @@ fn must_report(subject: &Subject, Scoring { mistake, size, .. }: Scoring) -> boo
 mod tests {
     use std::time::Duration;
 
-    use super::super::outcome::Verdict;
     use super::*;
 
     /// One mistake with one subject, which promises nothing.
@@ -295,6 +335,7 @@ mod tests {
                 deadline: Duration::ZERO,
                 jobs: 1,
             },
+            stillborn: vec![None],
             rows: Vec::new(),
             mistakes: vec![vec![Scored { score: Some(score), twin: Some(twin) }]],
             interrupted: false,

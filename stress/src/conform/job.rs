@@ -25,6 +25,8 @@ pub struct Job {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "task")]
 pub enum Task {
+    /// Nothing: to say who serves, and to end.
+    Begin,
     /// A row of [`super::rows`].
     Check {
         /// Its name.
@@ -84,10 +86,20 @@ impl Line {
         format!("\n{line}\n")
     }
 
-    /// Those in a child's output; what else is there is the subject's and is passed over.
+    /// Those in a child's output; what else is there is the subject's.
     pub fn all(output: &[u8]) -> Vec<Line> {
         let lines = output.split(|byte| *byte == b'\n');
         lines.filter_map(|line| serde_json::from_slice(line).ok()).collect()
+    }
+
+    /// The beginning of what else is there, but for empty lines.
+    pub fn besides(output: &[u8]) -> String {
+        const LINES: usize = 3;
+        let lines = output.split(|byte| *byte == b'\n');
+        let others =
+            lines.filter(|line| !line.is_empty() && serde_json::from_slice::<Line>(line).is_err());
+        let others: Vec<_> = others.take(LINES).map(String::from_utf8_lossy).collect();
+        others.join("\n")
     }
 }
 

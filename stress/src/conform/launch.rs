@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use super::job::{CHILD, Job, Line};
 use super::outcome::{Outcome, Verdict};
 use super::subjects::Subject;
-use crate::preloaded::{self, Reader, tail};
+use crate::preloaded::{self, Reader, said, tail};
 use crate::stop::Stop;
 use crate::supervisor::signal_name;
 
@@ -42,6 +42,8 @@ pub enum Status {
 pub struct Ending {
     /// Its lines.
     pub lines: Vec<Line>,
+    /// What stood on its standard output besides, the beginning of it: the subject's words.
+    pub besides: String,
     /// How it ended.
     pub status: Status,
     /// The end of what it printed on standard error.
@@ -76,10 +78,15 @@ impl Launcher {
         let status = self.wait(&mut child, stop)?;
         // Children of the child may hold its pipes.
         kill_group(&child);
-        let lines = Line::all(&output.all());
+        let output = output.all();
+        let (lines, besides) = (Line::all(&output), Line::besides(&output));
         let words = tail(&errors.all(), LAST_WORDS);
         for line in &lines {
             match line {
+                // The loader may have said why.
+                Line::Refused { why } if !words.is_empty() => {
+                    bail!("subject {}: {why}; {}", subject.name, said(&words))
+                }
                 Line::Refused { why } => bail!("subject {}: {why}", subject.name),
                 Line::Served { by } if job.library.as_ref().is_some_and(|it| it != by) => {
                     bail!("subject {}: served by {}", subject.name, by.display())
@@ -87,12 +94,7 @@ impl Launcher {
                 _ => {}
             }
         }
-        let ending = Ending { lines, status, words };
-        if !ending.served() && status == Status::Exited(0) {
-            let words = ending.words;
-            bail!("subject {}: a child ended well without a word; {words}", subject.name);
-        }
-        Ok(ending)
+        Ok(Ending { lines, besides, status, words })
     }
 
     fn start(&self, subject: &Subject, job: &Job) -> Result<Child> {
@@ -151,7 +153,7 @@ fn kill_group(child: &Child) {
 
 impl Ending {
     /// Whether it came so far as to say who serves it.
-    fn served(&self) -> bool {
+    pub fn served(&self) -> bool {
         self.lines.iter().any(|line| matches!(line, Line::Served { .. }))
     }
 
@@ -198,7 +200,8 @@ mod tests {
     use super::*;
 
     fn outcome(lines: &[Line], status: Status) -> Outcome {
-        Ending { lines: lines.to_vec(), status, words: String::new() }.outcome()
+        let (lines, besides, words) = (lines.to_vec(), String::new(), String::new());
+        Ending { lines, besides, status, words }.outcome()
     }
 
     #[test]
@@ -224,6 +227,7 @@ mod tests {
     fn what_a_subject_prints_hides_no_line() {
         let output = b"half a word{\"line\":\"mistake\"}\n\xff\n{\"line\":\"returned\"}\n{}";
         assert_eq!(Line::all(output), [Line::Returned]);
+        assert_eq!(Line::besides(output), "half a word{\"line\":\"mistake\"}\n\u{fffd}\n{}");
         let text = format!("half{}", Line::Mistake.text());
         assert_eq!(Line::all(text.as_bytes()), [Line::Mistake]);
     }

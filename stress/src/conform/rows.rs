@@ -32,6 +32,9 @@ pub fn semantics() -> impl Iterator<Item = &'static Row> {
     checks::ALL.iter().copied().flatten()
 }
 
+/// The row on what a subject says, which is judged by what its process says too.
+pub const SAYS_NOTHING: &str = "interface/says-nothing";
+
 /// The row of a name.
 pub fn named(name: &str) -> Option<&'static Row> {
     semantics().find(|row| row.name == name)
@@ -61,6 +64,23 @@ pub fn size_name(size: usize) -> String {
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
+
+    #[test]
+    fn the_documentation_counts_them() {
+        let page = include_str!("../../../docs/conformance.md");
+        let mut topics = std::collections::BTreeMap::<&str, usize>::new();
+        for row in semantics() {
+            *topics.entry(row.name.split('/').next().unwrap()).or_default() += 1;
+        }
+        for (topic, rows) in &topics {
+            assert!(page.contains(&format!("| `{topic}/` | {rows} |")), "{topic}: {rows} rows");
+        }
+        let recorded = semantics().filter(|row| matches!(row.check, Check::Recorded(_))).count();
+        let judged = semantics().count() - recorded;
+        let counts = format!("{judged} rows are judged, {recorded} recorded.");
+        assert!(page.contains(&counts), "{counts}");
+        assert!(page.contains(&format!("| passed, of {judged} |")), "{judged}");
+    }
 
     #[test]
     fn every_row_has_a_name_of_its_own_and_a_source() {

@@ -358,6 +358,14 @@ static void at_exit(void) {
 
 __attribute__((constructor)) static void start(void) {
     constructed = 1;
+#ifdef GREETS
+    if (write(1, "shim: hello\n", 12)) {}
+#endif
+#ifdef LEAVES_ITS_STATE
+    /* For itself in the next program: which it does not expect to be started so. */
+    if (getenv("SHIM")) _exit(3);
+    setenv("SHIM", "here", 1);
+#endif
 #ifdef OPENS_A_FILE
     if (open("/dev/null", O_RDONLY)) {}
 #endif

@@ -137,7 +137,8 @@ mod tests {
     use super::*;
 
     fn end(lines: &[Line], status: Status, words: &str) -> End {
-        let ending = Ending { lines: lines.to_vec(), status, words: words.to_owned() };
+        let (lines, besides, words) = (lines.to_vec(), String::new(), words.to_owned());
+        let ending = Ending { lines, besides, status, words };
         Score::of(Mistake::FreeTwice, &ending).end
     }
 

@@ -78,6 +78,7 @@ fn everything() -> Results {
             deadline: Duration::from_secs(60),
             jobs: 2,
         },
+        stillborn: vec![None; 3],
         rows: vec![
             vec![pass(), fail("a block", "null, errno 12"), Outcome::Said(missing)],
             vec![pass(), crash("some\nwords"), Outcome::Said(untold)],
