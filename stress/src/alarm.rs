@@ -12,6 +12,7 @@ use std::time::Instant;
 use crate::exit;
 use crate::finding::{Finding, Kind, Round};
 use crate::job::Job;
+use crate::known::Flaw;
 use crate::protocol::{self, Message};
 use crate::seed::Seed;
 use crate::spec::Spec;
@@ -70,14 +71,14 @@ pub fn worker() -> Option<usize> {
 /// As [`raise`], unless the run is told that this is known of the function that the calling worker is at: then it is
 /// counted, and the worker goes on.
 #[cold]
-pub fn raise_unless_known(kind: Kind, expected: &str, seen: impl Into<String>) {
+pub fn raise_unless_known(flaw: Flaw, expected: &str, seen: impl Into<String>) {
     if let (Some(Context { spec, board, .. }), Some(worker)) = (CONTEXT.get(), worker()) {
         let call = board.row(worker).what();
-        if let Some(known) = spec.known.iter().find(|known| known.is(kind, call)) {
+        if let Some(known) = spec.known.iter().find(|known| known.is(flaw, call)) {
             return board.note(&known.note(), 1);
         }
     }
-    raise(kind, expected, seen);
+    raise(flaw.into(), expected, seen);
 }
 
 /// Writes the finding and ends the process.

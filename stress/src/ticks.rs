@@ -70,7 +70,7 @@ impl Counter {
     fn nanoseconds(self) -> u64 {
         // A core that is a few steps behind has not gone back in time.
         let steps = Self::read().saturating_sub(self.began);
-        (u128::from(steps) * u128::from(self.scale) >> 32) as u64
+        ((u128::from(steps) * u128::from(self.scale)) >> 32) as u64
     }
 }
 

@@ -15,6 +15,7 @@ use super::overlap::{NotEntered, Overlap, Shared};
 use super::schedule;
 use crate::alarm;
 use crate::finding::Kind;
+use crate::known::Flaw;
 use crate::log::{self, Call, Name};
 use crate::subject::Target;
 use crate::tally::{Board, Count, Doing, Row};
@@ -268,7 +269,7 @@ impl<'a> Checked<'a> {
         // so, this reads what another owner has, or crashes, and either is the finding.
         if let Err(mismatch) = unsafe { identity::verify_zero(entered.address, entered.size()) } {
             alarm::raise_unless_known(
-                Kind::NotZeroed,
+                Flaw::NotZeroed,
                 &format!("calloc({count}, {size}) to return zeroes"),
                 format!("{:p}: {mismatch}", entered.address),
             );
@@ -508,7 +509,7 @@ impl<'a> Checked<'a> {
         let required = asked.alignment.max(natural);
         if !address.addr().is_multiple_of(required) {
             alarm::raise_unless_known(
-                Kind::Misaligned,
+                Flaw::Misaligned,
                 &format!("{} bytes aligned to {required}", asked.size),
                 format!("{address:p}"),
             );
@@ -523,7 +524,7 @@ impl<'a> Checked<'a> {
         let usable = unsafe { usable_size(address) };
         if usable < asked.size {
             alarm::raise_unless_known(
-                Kind::UsableSize,
+                Flaw::UsableSize,
                 &format!("at least {} usable bytes at {address:p}", asked.size),
                 format!("{usable}"),
             );

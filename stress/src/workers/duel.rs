@@ -430,12 +430,15 @@ impl<'a> Arena<'a> {
     }
 }
 
+/// What a duel was: its style, its owner, and whether its block was a mapping of its own.
+type Ring = (Style, Owner, bool);
+
 /// What second frees were reported as.
 #[derive(Default)]
 struct Kinds {
     /// The present duel's rules.
     of: Option<Rules>,
-    counts: BTreeMap<(&'static str, Option<(Style, Owner, bool)>), u64>,
+    counts: BTreeMap<(&'static str, Option<Ring>), u64>,
 }
 
 impl Kinds {
