@@ -355,7 +355,7 @@ fn threads_in_teardown_lose_no_slab() {
 #[test]
 fn an_owner_that_only_takes_over_gets_back_what_others_free() {
     const SLABS: usize = 250;
-    const EACH: usize = 8;
+    const EACH: usize = 16;
     const SIZE: usize = 8192;
     let engine = plain();
     // All three claim before one exits: who claims later would have its heap whole.

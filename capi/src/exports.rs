@@ -45,8 +45,11 @@ pub unsafe extern "C" fn free(block: *mut c_void) {
 /// `calloc(3)`; C23, 7.24.3.2
 #[unsafe(no_mangle)]
 pub extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
-    gate::pass(Function::Calloc);
-    issued(HEAP.calloc(count, size))
+    let bytes = count.checked_mul(size).filter(|&bytes| bytes <= DIRECT);
+    match bytes.and_then(|bytes| HEAP.zeroed_direct(bytes)) {
+        Some(block) => block.as_ptr().cast(),
+        None => calloc_slow(count, size),
+    }
 }
 
 // The slow ways are C functions too: those cannot unwind, so malloc and free end with a jump to them.
@@ -64,6 +67,12 @@ extern "C" fn malloc_medium(size: usize) -> *mut c_void {
 extern "C" fn malloc_slow(size: usize) -> *mut c_void {
     gate::pass(Function::Malloc);
     issued(HEAP.malloc_slow(size, 1, false))
+}
+
+#[inline(never)]
+extern "C" fn calloc_slow(count: usize, size: usize) -> *mut c_void {
+    gate::pass(Function::Calloc);
+    issued(HEAP.calloc(count, size))
 }
 
 /// # Safety

@@ -86,11 +86,13 @@ pub fn size_of(class: usize) -> usize {
     SIZES[class] as usize
 }
 
-/// Units of the span that slabs of `class` are cut from: one while that gives eight blocks, four while
-/// those do, then what one block needs.
+/// Units of the span that slabs of `class` are cut from: as many as give 4,096 of the smallest blocks, two while
+/// those give sixteen, four while those give eight, then what one block needs. One for all small ones would do, but the
+/// headers of many slabs then crowd the first cache.
 pub const fn units(class: usize) -> usize {
     match compute_size(class) {
-        0..=8192 => 1,
+        0..=16 => 1,
+        17..=8192 => 2,
         8193..=32768 => 4,
         larger => larger.div_ceil(UNIT),
     }

@@ -235,6 +235,15 @@ impl Drystone {
         count.checked_mul(size).map_or(ptr::null_mut(), |size| self.malloc_zeroed(size, MIN_ALIGN))
     }
 
+    /// As [`malloc_fast`](Self::malloc_fast), all zero.
+    #[inline(always)]
+    pub fn zeroed_direct(&self, size: usize) -> Option<NonNull<u8>> {
+        let block = self.malloc_fast(size)?;
+        // SAFETY: the block is ours alone until it is returned, and at least `size` bytes long.
+        unsafe { clear(block.as_ptr(), size) };
+        Some(block)
+    }
+
     /// As [`malloc_aligned`](Self::malloc_aligned), all zero. Pages fresh from the OS are not written.
     #[inline]
     pub fn malloc_zeroed(&self, size: usize, align: usize) -> *mut u8 {
@@ -251,8 +260,11 @@ impl Drystone {
         if size > SMALL {
             return None;
         }
+        if size <= DIRECT && align <= MIN_ALIGN && align.is_power_of_two() {
+            return self.zeroed_direct(size);
+        }
         let block = self.aligned_fast(size, align)?;
-        // SAFETY: the block is ours alone until it is returned, and at least `size` bytes long.
+        // SAFETY: as there.
         unsafe { ptr::write_bytes(block.as_ptr(), 0, size) };
         Some(block)
     }
@@ -657,6 +669,37 @@ unsafe impl GlobalAlloc for Drystone {
         });
         self.report_late();
         resized
+    }
+}
+
+/// Fills the first `size` bytes of a block with zeroes, and maybe some more: those of its last 16. Small ones
+/// without a call of the C library's `memset`, which takes as long as all the rest of `calloc`.
+///
+/// # Safety
+/// A block of at least `size` bytes starts at `block`, and nobody else uses it.
+#[inline(always)]
+unsafe fn clear(block: *mut u8, size: usize) {
+    const STEP: usize = 16;
+    // A block is at least one step, and a whole number of them.
+    let end = (size.max(1) + STEP - 1) & !(STEP - 1);
+    // SAFETY: every store lies in the block, as the branch above it says.
+    unsafe {
+        let store = |at: usize| ptr::write_bytes(block.add(at), 0, STEP);
+        if end > 8 * STEP {
+            return ptr::write_bytes(block, 0, size);
+        }
+        store(0);
+        store(end - STEP);
+        if end > 2 * STEP {
+            store(STEP);
+            store(end - 2 * STEP);
+        }
+        if end > 4 * STEP {
+            store(2 * STEP);
+            store(3 * STEP);
+            store(end - 3 * STEP);
+            store(end - 4 * STEP);
+        }
     }
 }
 

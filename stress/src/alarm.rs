@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use crate::exit;
 use crate::finding::{Finding, Kind, Round};
+use crate::forked;
 use crate::job::Job;
 use crate::known::Flaw;
 use crate::protocol::{self, Message};
@@ -84,6 +85,10 @@ pub fn raise_unless_known(flaw: Flaw, expected: &str, seen: impl Into<String>) {
 /// Writes the finding and ends the process.
 #[cold]
 pub fn raise(kind: Kind, expected: &str, seen: impl Into<String>) -> ! {
+    if let Some(page) = forked::page() {
+        page.found(kind, expected, &seen.into());
+        exit::now(exit::FOUND);
+    }
     let _first = FIRST.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(Context { spec, backtrace, board, began, round }) = CONTEXT.get() else {
         panic!("{kind}: expected {expected}, seen {}", seen.into());

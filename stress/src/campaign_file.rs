@@ -65,6 +65,7 @@ fn parse(text: &str, options: &Options, known: &[Subject]) -> Result<Plan, Strin
                 Some(whole) => {
                     whole.threads = whole.threads.max(plan.threads);
                     whole.runs.extend(plan.runs);
+                    whole.left_out.extend(plan.left_out);
                 }
             }
         }

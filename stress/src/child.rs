@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::panic;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use crate::checker::overlap::Overlap;
 use crate::exit;
 use crate::fake_os;
 use crate::finding::Kind;
+use crate::forked;
 use crate::job::{Job, Refusal};
 use crate::kept::Size;
 use crate::last_words;
@@ -33,6 +34,8 @@ use crate::usage::Usage;
 use crate::workers::crew::Crew;
 use crate::workers::duel::{self, Arena};
 use crate::workers::foreign_duel::{self, Pulse};
+use crate::workers::hostile::{self, Reports};
+use crate::workers::lifecycles::{self, Library};
 use crate::workers::replay::{Parts, Pass};
 use crate::workers::{churn, false_sharing, fork_join, handoff, mixed, slots, thread_storm};
 
@@ -74,7 +77,10 @@ pub(crate) fn end_at_a_panic() {
     let print = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
         print(panic);
-        protocol::send(&Message::Panicked);
+        // A forked child's parent says so, from its exit code: what it would print with, another thread may hold.
+        if forked::page().is_none() {
+            protocol::send(&Message::Panicked);
+        }
         exit::now(exit::PANICKED);
     }));
 }
@@ -88,6 +94,8 @@ struct Run {
     script: Option<Script>,
     /// What is refused while the scenario for that runs in place of the workload.
     refusal: Option<Refusal>,
+    /// A library that may be loaded.
+    loaded: Option<PathBuf>,
 }
 
 impl Run {
@@ -107,7 +115,7 @@ impl Run {
                 .map_err(|error| format!("the log {}: {error}", path.display()))?;
         }
         let script = job.script.as_deref().map(script).transpose()?;
-        Ok(Self { spec, target, board, script, refusal: job.refusal })
+        Ok(Self { spec, target, board, script, refusal: job.refusal, loaded: job.loaded })
     }
 
     fn work(&self) -> Result<(), String> {
@@ -132,6 +140,8 @@ impl Run {
             return Ok(());
         }
         let settings = &self.spec.settings;
+        let library = self.library()?;
+        let reports = self.reports()?;
         match (self.spec.workload, self.target.own, &parts) {
             (Workload::Duel, Some(own), _) => self.duel(own),
             (Workload::Duel, None, _) => unreachable!("fought above"),
@@ -143,6 +153,8 @@ impl Run {
                 Workload::FalseSharing => false_sharing::round(crew, seed, settings),
                 Workload::ForkJoin => fork_join::round(crew, seed, settings),
                 Workload::ThreadStorm => thread_storm::round(crew, seed, settings),
+                Workload::Lifecycles => lifecycles::round(crew, seed, settings, library.as_ref()),
+                Workload::Hostile => hostile::round(crew, seed, settings, reports.as_ref()),
                 Workload::Mixed => mixed::round(crew, seed, settings),
                 stream => slots::round(crew, stream, seed, settings),
             }),
@@ -173,6 +185,24 @@ impl Run {
         let parts = Parts::new(&trace, self.spec.threads);
         self.board.note("copies of the trace at once", parts.copies() as u64);
         Ok(Some(parts))
+    }
+
+    /// What workload `lifecycles` loads and closes, if it does.
+    fn library(&self) -> Result<Option<Library>, String> {
+        if self.spec.workload != Workload::Lifecycles {
+            return Ok(None);
+        }
+        lifecycles::can(&self.spec, &self.target)?;
+        self.loaded.as_deref().map(|path| Library::open(path, &self.target)).transpose()
+    }
+
+    /// Where workload `hostile` finds what a preloaded subject reports.
+    fn reports(&self) -> Result<Option<Reports>, String> {
+        match (self.spec.workload, self.target.own) {
+            (Workload::Hostile, None) if self.target.claims_detection => Reports::begin().map(Some),
+            (Workload::Hostile, None) => Err(hostile::refused(&self.spec.subject)),
+            _ => Ok(None),
+        }
     }
 
     /// Rounds of `work` on all workers, each from rest to rest, until it is time to stop.
@@ -255,8 +285,9 @@ impl Run {
         }
         let Some(own) = self.target.own else { return };
         (own.sweep)();
-        // The duels' own are counted; elsewhere there are none.
-        let late = (own.late)() - self.board.tally()[Count::Late];
+        // Those of duels and hostile programs are counted; elsewhere there are none.
+        let tally = self.board.tally();
+        let late = (own.late)() - tally[Count::Late] - tally[Count::MisusesLate];
         if late != 0 {
             let seen = format!("{late} misuses found late");
             alarm::raise(Kind::FalseAlarm, "no misuse in a correct program", seen);

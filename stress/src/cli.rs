@@ -13,8 +13,10 @@ use crate::seed::Seed;
 use crate::shard::Shard;
 use crate::spec::{self, Length, Rates, Settings, Spec, Workload};
 use crate::subject::{self, Subject};
+use crate::workers::hostile;
 
-/// Stress allocators: integrity of every byte, mutual exclusion, double frees under contention.
+/// Stress allocators: integrity of every byte, mutual exclusion, double frees under contention; by name also forks,
+/// signals, ends of threads, libraries (--workload lifecycles), and programs with mistakes (--workload hostile).
 ///
 /// Results go to standard output, progress to standard error. Exit codes: 0 no finding; 1 a finding,
 /// kept in a folder where one can be written, and printed with the command that replays it; 2 wrong usage, a failure of the tool, or no work done;
@@ -148,6 +150,8 @@ pub struct Plan {
     pub threads: usize,
     /// One child process each.
     pub runs: Vec<Spec>,
+    /// What is not run though all subjects are: a sentence each.
+    pub left_out: Vec<String>,
 }
 
 impl Options {
@@ -160,11 +164,18 @@ impl Options {
         let works = self.chosen_works()?;
         let seed = self.seed.unwrap_or_else(Seed::random);
         let threads = self.threads.map_or_else(default_threads, usize::from);
-        let parts: u32 = works.iter().map(|work| work.workload.weight()).sum();
         let per_subject = self.total() / u32::try_from(subjects.len()).unwrap_or(u32::MAX);
-        let mut runs = Vec::new();
+        let (mut runs, mut left_out) = (Vec::new(), Vec::new());
         for (subject, library) in &subjects {
-            for Work { workload, settings, trace } in &works {
+            let goes_on = subject::reports_and_goes_on(subject, library.as_deref());
+            let (works, not): (Vec<&Work>, Vec<&Work>) =
+                works.iter().partition(|work| goes_on || work.workload != Workload::Hostile);
+            if !not.is_empty() && !self.subjects.is_empty() {
+                return Err(hostile::refused(subject));
+            }
+            left_out.extend(not.iter().map(|_| hostile::refused(subject)));
+            let parts: u32 = works.iter().map(|work| work.workload.weight()).sum();
+            for Work { workload, settings, trace } in works {
                 let length = match (workload, self.time) {
                     (Workload::Trace, None) => Length::Once,
                     _ => Length::of(per_subject * workload.weight() / parts),
@@ -183,7 +194,7 @@ impl Options {
                 });
             }
         }
-        Ok(Plan { seed, shard: self.shard, threads, runs })
+        Ok(Plan { seed, shard: self.shard, threads, runs, left_out })
     }
 
     fn total(&self) -> Duration {

@@ -36,6 +36,10 @@ pub enum Kind {
     FalseAlarm,
     /// More frees of one issue took effect than one.
     DoubleFreeMissed,
+    /// A planted misuse was not reported.
+    MisuseMissed,
+    /// A misuse was reported as another than it is, or more than once.
+    WrongReport,
     /// No free of a live block took effect.
     FreeRefused,
     /// Frees that took effect and issues of the block do not add up.
@@ -89,6 +93,8 @@ impl fmt::Display for Kind {
             Kind::Errno => "errno",
             Kind::FalseAlarm => "false alarm",
             Kind::DoubleFreeMissed => "double free missed",
+            Kind::MisuseMissed => "misuse missed",
+            Kind::WrongReport => "wrong report",
             Kind::FreeRefused => "free refused",
             Kind::Sums => "sums",
             Kind::Exclusion => "mutual exclusion",

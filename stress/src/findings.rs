@@ -128,7 +128,7 @@ pub fn keep(directory: &Path, record: Record, log: &Log) -> Result<Finding> {
 /// It can't be written.
 pub fn write(folder: &Path, mut record: Record, log: &Log) -> Result<Finding> {
     let entries = log.entries();
-    record.log_is_whole = log.whole(&entries);
+    record.log_is_whole = record.spec.workload.is_its_calls() && log.whole(&entries);
     record.calls = entries.len();
     record.finding.folder = Some(folder.to_owned());
     record.command = record.finding.replay();

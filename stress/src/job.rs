@@ -21,6 +21,9 @@ pub struct Job {
     /// The calls to the OS that are refused, while a scenario runs in place of the workload.
     #[serde(default)]
     pub refusal: Option<Refusal>,
+    /// A library that the child may load and close, if its workload does that.
+    #[serde(default)]
+    pub loaded: Option<PathBuf>,
     /// Whether a finding comes with a backtrace, which takes a while.
     #[serde(default)]
     pub backtrace: bool,
@@ -29,7 +32,8 @@ pub struct Job {
 impl Job {
     /// The run and nothing else.
     pub fn plain(spec: &Spec) -> Self {
-        Self { spec: spec.clone(), log: None, script: None, refusal: None, backtrace: false }
+        let spec = spec.clone();
+        Self { spec, log: None, script: None, refusal: None, loaded: None, backtrace: false }
     }
 }
 

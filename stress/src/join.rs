@@ -138,8 +138,13 @@ fn cut_off(record: &Record) -> Option<String> {
 /// Equal runs are summed; each with a finding stands for itself.
 fn sum(records: Vec<Record>, interrupted: bool) -> Results {
     let Record { begin, .. } = &records[0];
-    let plan =
-        Plan { seed: begin.seed, threads: begin.threads, shard: None, runs: begin.runs.clone() };
+    let plan = Plan {
+        seed: begin.seed,
+        threads: begin.threads,
+        shard: None,
+        runs: begin.runs.clone(),
+        left_out: Vec::new(),
+    };
     let seconds = records.iter().map(|record| record.seconds).fold(0.0, f64::max);
     let (mut outcomes, mut failures) = (Vec::<Outcome>::new(), Vec::new());
     for record in records {

@@ -14,7 +14,8 @@
 //! | [`campaign_file`], [`shard`], [`known`] | a plan in a file; a part of a plan; faults that are no findings in it |
 //! | [`campaign`], [`episode`](mod@episode), [`supervisor`], [`job`] | the runs one after the other; a run's processes one after the other; one child with its deadline; what it is handed |
 //! | [`child`], [`workers`] | one run; what its threads do |
-//! | [`preloaded`] | what children under a preloaded allocator are started with |
+//! | [`preloaded`], [`loaded`] | what children under a preloaded allocator are started with; a library that they load |
+//! | [`forked`] | how a child of a child tells what it finds |
 //! | [`checker`] | what must be true, and who disturbs it |
 //! | [`subject`], [`linked`] | allocators under test; those that are linked in |
 //! | [`watch`](mod@watch), [`usage`] | a run over time, memory that grows; what a process uses of the machine |
@@ -51,6 +52,7 @@ pub mod exit;
 pub mod fake_os;
 pub mod finding;
 pub mod findings;
+pub mod forked;
 pub mod history;
 pub mod human;
 pub mod job;
@@ -59,6 +61,7 @@ pub mod kept;
 pub mod known;
 pub mod last_words;
 pub mod linked;
+pub mod loaded;
 pub mod log;
 pub mod memory;
 pub mod nearest;

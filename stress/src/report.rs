@@ -137,7 +137,7 @@ fn short(outcome: &Outcome) -> String {
     library.map_or(outcome.spec.subject.clone(), |name| name.to_string_lossy().into_owned())
 }
 
-/// Where double frees were found: only what came up.
+/// Where double frees were found, and what else was provoked: only what came up.
 fn where_found(tally: &Tally) -> Vec<String> {
     let places = [
         (Count::AtCall, "at the call"),
@@ -150,6 +150,13 @@ fn where_found(tally: &Tally) -> Vec<String> {
         (Count::Hung, "hung"),
         (Count::Silent, "silent"),
         (Count::TwoOwners, "silent, then two owners"),
+        (Count::Forks, "forks"),
+        (Count::Signals, "signals"),
+        (Count::ThreadEnds, "thread ends"),
+        (Count::Loads, "libraries loaded"),
+        (Count::Misuses, "misuses"),
+        (Count::MisusesAtCall, "reported at the call"),
+        (Count::MisusesLate, "reported late"),
     ];
     let mut found: Vec<String> = places
         .iter()

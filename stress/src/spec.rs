@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::known::Known;
 use crate::nearest;
 use crate::seed::Seed;
+use crate::subject;
 
 /// How long a run lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,6 +111,13 @@ impl Spec {
             trace: None,
             known: Vec::new(),
         }
+    }
+
+    /// Whether its child loads a library and closes it. Of a linked subject no library knows.
+    pub fn loads(&self) -> bool {
+        self.workload == Workload::Lifecycles
+            && (self.library.is_some() || self.subject == subject::SYSTEM.name)
+            && self.settings.get(Workload::Lifecycles, "load") > 0
     }
 }
 

@@ -61,7 +61,14 @@ pub fn at_ctrl_c(stop: &'static Stop) -> Result<()> {
 pub fn at_end_of_input(stop: &'static Stop) {
     thread::spawn(move || {
         let mut rest = [0; 64];
-        while matches!(io::stdin().read(&mut rest), Ok(1..)) {}
+        loop {
+            match io::stdin().read(&mut rest) {
+                Ok(1..) => {}
+                // A signal that was meant for a worker whose number this thread has now.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                _ => break,
+            }
+        }
         stop.set();
     });
 }

@@ -55,6 +55,8 @@ pub struct Own {
     pub held: fn() -> Held,
     /// How many misuses were found late, ever.
     pub late: fn() -> u64,
+    /// Its part of a fork, if it has one: without it a forked child has no use of the heap.
+    pub fork: Option<Fork>,
     /// Looks for misuses that no call has found, in what is the calling thread's and nobody's; how many.
     pub sweep: fn() -> usize,
     /// Gives idle memory back: the calling thread's, nobody's and what all share.
@@ -67,6 +69,17 @@ pub struct Own {
     pub refusable: bool,
     /// Whether what it says that it has mapped is every byte that it has of the OS.
     pub accounts: bool,
+}
+
+/// A heap's part of a fork, as `pthread_atfork` takes it.
+#[derive(Clone, Copy)]
+pub struct Fork {
+    /// Before it, in the thread that forks.
+    pub prepare: fn(),
+    /// After it, in the same thread.
+    pub parent: fn(),
+    /// After it, in the child's only thread.
+    pub child: fn(),
 }
 
 /// What a heap holds.
@@ -148,6 +161,11 @@ pub fn open_process(library: Option<&Path>) -> Result<Target, String> {
     };
     let claims_detection = library.is_some_and(claims_detection);
     Ok(Target { calls: black_box(calls), own: None, claims_detection })
+}
+
+/// Whether a subject, by its name or its library, reports a misuse and goes on if it is asked to.
+pub fn reports_and_goes_on(name: &str, library: Option<&Path>) -> bool {
+    library.map_or(name != SYSTEM.name, claims_detection)
 }
 
 /// Our own library promises what DESIGN section 2 says.

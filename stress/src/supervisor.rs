@@ -6,11 +6,11 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use drystone_workloads::trace::Trace;
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
@@ -18,9 +18,11 @@ use tempfile::NamedTempFile;
 use crate::finding::{Finding, Kind, Round};
 use crate::job::Job;
 use crate::last_words::BACKTRACE_FOLLOWS;
+use crate::loaded::Loaded;
 use crate::preloaded;
+pub(crate) use crate::preloaded::signal_name;
 use crate::protocol::{self, Message};
-use crate::spec::Spec;
+use crate::spec::{Spec, Workload};
 use crate::stop::Stop;
 use crate::tally::{Count, Notes, Tally};
 use crate::usage::Usage;
@@ -36,6 +38,8 @@ pub struct Supervisor {
     /// A child whose workers finish no operation for so long hangs, and so does one that goes on for
     /// so long after its time. Long: a loaded machine is no finding.
     pub patience: Duration,
+    /// The library that children load and close, compiled for the first that does.
+    pub loaded: Arc<OnceLock<Result<Loaded, String>>>,
 }
 
 /// What became of a run.
@@ -92,6 +96,8 @@ pub type Progress<'a> = dyn FnMut(&Tally, Usage, Duration) + 'a;
 const POLL: Duration = Duration::from_millis(50);
 /// Short: a finding that is shrunk takes hundreds of children.
 const POLL_AT_THE_END: Duration = Duration::from_millis(1);
+/// Longer than a turn of the loop takes on the busiest machine that works.
+const STANDING_STILL: Duration = Duration::from_secs(2);
 /// How long a child that was asked to stop may be silent. It is killed then, and that is no finding.
 const PATIENCE_AFTER_STOP: Duration = Duration::from_secs(5);
 /// Of what the subject prints, the end.
@@ -106,7 +112,7 @@ impl Supervisor {
     /// The OS does not say which binary this is.
     pub fn of_this_binary() -> Result<Self> {
         let program = preloaded::this_binary()?;
-        Ok(Self { program, patience: Duration::from_secs(60) })
+        Ok(Self { program, patience: Duration::from_secs(60), loaded: Arc::default() })
     }
 
     /// Makes one run, to its end or until `stop`.
@@ -123,7 +129,15 @@ impl Supervisor {
     /// # Errors
     /// As [`run`](Self::run).
     pub fn job(&self, job: &Job, stop: &Stop, progress: &mut Progress<'_>) -> Result<Outcome> {
-        let mut watch = Watch::start(self, job)?;
+        let mut job = job.clone();
+        if job.spec.loads() {
+            let loaded = self.loaded.get_or_init(Loaded::compile).as_ref();
+            let loaded = loaded.map_err(|why| {
+                anyhow!("{why}; or set lifecycles:load=0, which loads no library")
+            })?;
+            job.loaded = Some(loaded.path());
+        }
+        let mut watch = Watch::start(self, &job)?;
         let ended = watch.until_the_end(self.patience, stop, progress)?;
         watch.judge(ended)
     }
@@ -161,6 +175,10 @@ struct Watch<'a> {
     messages: Receiver<Message>,
     last_words: LastWords,
     began: Instant,
+    /// When it was looked at last, and for how long nobody could look: all processes stood still, as at night in a
+    /// machine's sleep, which is no hang.
+    looked: Instant,
+    stood_still: Duration,
     /// When it was asked to stop.
     stopped: Option<Instant>,
     heard: Heard,
@@ -199,6 +217,9 @@ impl<'a> Watch<'a> {
             .stdin(Stdio::piped())
             // What is judged of our own library is its default, to end the process.
             .env_remove("DRYSTONE_ON_MISUSE");
+        if spec.workload == Workload::Hostile {
+            command.env("DRYSTONE_ON_MISUSE", "report");
+        }
         let mut child = command
             .spawn()
             .with_context(|| format!("starting {}", supervisor.program.display()))?;
@@ -217,6 +238,8 @@ impl<'a> Watch<'a> {
             messages,
             last_words,
             began,
+            looked: began,
+            stood_still: Duration::ZERO,
             stopped: None,
             heard,
         })
@@ -237,6 +260,7 @@ impl<'a> Watch<'a> {
                 Err(RecvTimeoutError::Disconnected) => thread::sleep(POLL_AT_THE_END),
             }
             progress(&self.heard.tally, self.heard.usage, self.began.elapsed());
+            self.look();
             if stop.is_set() && self.input.take().is_some() && !self.heard.done {
                 self.stopped = Some(Instant::now());
             }
@@ -255,6 +279,17 @@ impl<'a> Watch<'a> {
         }
     }
 
+    /// Notes that it is looked at, and takes what passed since as standing still if that is much longer than a turn.
+    fn look(&mut self) {
+        let passed = std::mem::replace(&mut self.looked, Instant::now()).elapsed();
+        if passed > STANDING_STILL {
+            self.stood_still += passed;
+            for moment in [&mut self.heard.last_sign_of_life, &mut self.stopped] {
+                *moment = moment.map(|moment| moment + passed);
+            }
+        }
+    }
+
     /// Whether the child was asked to stop and does nothing, so that it never will.
     fn ignores_the_stop(&self) -> bool {
         let since = self.stopped.max(self.heard.last_sign_of_life);
@@ -267,7 +302,8 @@ impl<'a> Watch<'a> {
         if silent > patience {
             return Some(format!("no operation ended for {} s", silent.as_secs()));
         }
-        let late = self.began.elapsed().saturating_sub(self.spec.length.time()?);
+        let ran = self.began.elapsed().saturating_sub(self.stood_still);
+        let late = ran.saturating_sub(self.spec.length.time()?);
         (late > patience).then(|| format!("it went on {} s after its time", late.as_secs()))
     }
 
@@ -435,21 +471,6 @@ impl LastWords {
         let surplus = words.floor_char_boundary(words.len().saturating_sub(LAST_WORDS));
         (words[surplus..].to_owned(), backtrace)
     }
-}
-
-pub(crate) fn signal_name(signal: i32) -> String {
-    let name = match signal {
-        libc::SIGABRT => "SIGABRT",
-        libc::SIGBUS => "SIGBUS",
-        libc::SIGFPE => "SIGFPE",
-        libc::SIGILL => "SIGILL",
-        libc::SIGKILL => "SIGKILL (by whoever ran out of memory?)",
-        libc::SIGSEGV => "SIGSEGV",
-        libc::SIGTERM => "SIGTERM",
-        libc::SIGTRAP => "SIGTRAP",
-        _ => return format!("signal {signal}"),
-    };
-    name.to_owned()
 }
 
 #[cfg(test)]

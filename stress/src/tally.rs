@@ -79,14 +79,38 @@ counts! {
     Silent = "double_frees_silent",
     /// Of these (foreign subjects), nothing was noticed and the block had two owners afterwards.
     TwoOwners = "double_frees_two_owners",
+    /// Forks whose child came to a good end.
+    Forks = "forks",
+    /// Operations that their children did.
+    ForkedOperations = "operations_in_forked_children",
+    /// Signals that interrupted a worker.
+    Signals = "signals",
+    /// Threads that ended in the middle of their work.
+    ThreadEnds = "thread_ends",
+    /// Operations in their thread-local destructors.
+    EndOperations = "operations_in_thread_ends",
+    /// Libraries loaded, used and closed.
+    Loads = "libraries_loaded",
+    /// Misuses planted in a correct run.
+    Misuses = "misuses_planted",
+    /// Of these, reported by the very call.
+    MisusesAtCall = "misuses_reported_at_call",
+    /// Of these, reported afterwards.
+    MisusesLate = "misuses_reported_late",
 }
 
 const COUNTS: usize = Count::ALL.len();
 
 /// A value for each [`Count`].
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "BTreeMap<String, u64>", from = "BTreeMap<String, u64>")]
 pub struct Tally([u64; COUNTS]);
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self([0; COUNTS])
+    }
+}
 
 impl Index<Count> for Tally {
     type Output = u64;
@@ -153,6 +177,10 @@ doings! {
     Realloc = "realloc",
     Free = "free",
     DoubleFree = "double free",
+    Misuse = "free of what is no block",
+    Forking = "fork",
+    WaitingForAChild = "waiting for a forked child",
+    Loading = "loading and closing a library",
     UsableSize = "malloc_usable_size",
     Verify = "verifying a block",
     Waiting = "waiting for the others",
@@ -258,6 +286,14 @@ impl Board {
         } else if notes.len() < MOST_NOTES {
             notes.insert(what.to_owned(), times);
         }
+    }
+
+    /// Calls `f`, which forks, while nobody is at the notes, so that the child can be.
+    pub fn held<R>(&self, f: impl FnOnce() -> R) -> R {
+        let guard = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = f();
+        drop(guard);
+        result
     }
 
     /// All notes.

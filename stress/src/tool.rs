@@ -119,6 +119,9 @@ fn stress(plan: Plan, options: &Options) -> Result<Results> {
     let threads = if plan.threads == 1 { "thread" } else { "threads" };
     let shard = plan.shard.map_or(String::new(), |shard| format!(", shard {shard}"));
     eprintln!("seed {}, {} {threads}{shard}", plan.seed, plan.threads);
+    for why in &plan.left_out {
+        eprintln!("left out: {why}");
+    }
     let begin = Begin::new(plan.seed, plan.shard, plan.threads, &plan.runs);
     let record = Writer::begin(options.record.as_deref(), begin).map_err(anyhow::Error::msg)?;
     let bar = Bar::new(&plan);

@@ -141,17 +141,20 @@ fn every_workload_works_on_every_kind_of_subject_and_finds_nothing() {
     for subject in ["list", "drystone", "system"] {
         arguments.extend(["--subject", subject]);
     }
-    // The trace has a test of its own; blocks of hundreds of MiB are not for a test's machine.
-    for workload in Workload::ALL.iter().filter(|&&workload| workload != Workload::Trace) {
+    // The trace has a test of its own, and hostile programs are not for every subject; blocks of hundreds of MiB are not
+    // for a test's machine.
+    let everywhere = |workload: &Workload| !matches!(workload, Workload::Trace | Workload::Hostile);
+    for workload in Workload::ALL.iter().copied().filter(everywhere) {
         let text = match workload {
             Workload::Large => "large:largest=4M,live=32M",
+            Workload::Lifecycles => "lifecycles:fork=2000,load=500",
             _ => workload.name(),
         };
         arguments.extend(["--workload", text]);
     }
     let report = STRESS.report(0, &arguments);
     let runs = report["runs"].as_array().unwrap();
-    assert_eq!(runs.len(), 3 * (Workload::ALL.len() - 1));
+    assert_eq!(runs.len(), 3 * (Workload::ALL.len() - 2));
     for run in runs {
         let count = |name: &str| run["counts"][name].as_u64().unwrap();
         assert!(count("operations") > 0, "{run}");
@@ -159,6 +162,38 @@ fn every_workload_works_on_every_kind_of_subject_and_finds_nothing() {
             assert!(count("bytes_verified") > 0 && count("rounds") > 0, "{run}");
             assert_eq!(count("bytes_issued"), count("bytes_returned"), "{run}");
         }
+        if run["workload"] == "lifecycles" {
+            // Of what is linked no library knows.
+            let library = run["subject"] == "system";
+            assert_eq!(count("libraries_loaded") > 0, library, "{run}");
+            for provoked in ["forks", "operations_in_forked_children", "signals", "thread_ends"] {
+                assert!(count(provoked) > 0, "{provoked}: {run}");
+            }
+        }
+    }
+}
+
+#[test]
+fn hostile_programs_are_for_subjects_that_report_and_go_on() {
+    let said = STRESS.refused(&["--subject", "system", "--workload", "hostile"]);
+    assert!(
+        said.contains("workload hostile is for subjects that report a misuse and go on"),
+        "{said}"
+    );
+    assert!(said.contains("system does not"), "{said}");
+    // Among all subjects, it is left out by name.
+    let arguments = ["--workload", "hostile", "--for", "4s", "--threads", "3", "--format", "json"];
+    let output = STRESS.run(&arguments);
+    let report = json(&output, 0);
+    let said = text(&output.stderr);
+    assert!(said.contains("left out: ") && said.contains("system does not"), "{said}");
+    let runs = report["runs"].as_array().unwrap();
+    let subjects: Vec<&str> = runs.iter().map(|run| run["subject"].as_str().unwrap()).collect();
+    assert_eq!(subjects, ["list", "drystone", "engine"]);
+    for run in runs {
+        let count = |name: &str| run["counts"][name].as_u64().unwrap();
+        let reported = count("misuses_reported_at_call") + count("misuses_reported_late");
+        assert!(count("misuses_planted") > 100 && count("misuses_planted") == reported, "{run}");
     }
 }
 
@@ -368,9 +403,10 @@ fn wait_for_work(tool: u32) {
 #[test]
 fn a_run_that_did_no_work_fails() {
     let spec = Spec::new("system", Workload::Mixed, 2, Seed(1), Length::Millis(0));
-    let plan = Plan { seed: Seed(1), shard: None, threads: 2, runs: vec![spec] };
+    let plan =
+        Plan { seed: Seed(1), shard: None, threads: 2, runs: vec![spec], left_out: Vec::new() };
     let program = PathBuf::from(env!("CARGO_BIN_EXE_stress"));
-    let supervisor = Supervisor { program, patience: Duration::from_secs(60) };
+    let supervisor = Supervisor { program, ..Supervisor::of_this_binary().unwrap() };
     let length = Duration::from_secs(5);
     let episodes = Episodes { supervisor, length, findings: None, growth_after: length };
     let bar = Bar::new(&plan);

@@ -8,6 +8,7 @@
 mod faults;
 #[path = "zoo/refused.rs"]
 mod refused;
+mod support;
 #[path = "zoo/twins.rs"]
 mod twins;
 
@@ -69,7 +70,26 @@ const FOUND: &[(&str, Workload, Kind)] = &[
     ("drops-a-free", Workload::ThreadStorm, Kind::Leak),
     ("overlaps", Workload::ForkJoin, Kind::Overlap),
     ("elides-its-lock", Workload::ForkJoin, Kind::Exclusion),
+    ("scribbles", Workload::Lifecycles, Kind::Identity),
+    ("loses-blocks-at-thread-ends", Workload::Lifecycles, Kind::Leak),
+    ("takes-a-signal-for-its-turn", Workload::Lifecycles, Kind::Exclusion),
+    ("overlaps", Workload::Hostile, Kind::Overlap),
+    ("misses-misuses", Workload::Hostile, Kind::MisuseMissed),
+    ("misnames-misuses", Workload::Hostile, Kind::WrongReport),
+    ("reports-twice", Workload::Hostile, Kind::WrongReport),
+    ("scribbles-when-it-reports", Workload::Hostile, Kind::Identity),
 ];
+
+/// Faults that show in forked children.
+const IN_CHILDREN: &[(&str, Kind)] = &[
+    ("is-held-in-the-child", Kind::Hang),
+    ("knows-no-forks", Kind::Hang),
+    ("refuses-in-the-child", Kind::UnprovokedNull),
+];
+
+/// Faults of the shim that the zoo of the conformance suite is made of, which show in a process's life.
+const SHIMS: &[(&str, &str)] =
+    &[("FORGETS_FORK", "patience=2,fork=2000,load=0"), ("CALLS_LOADER", "fork=0,load=500")];
 
 /// A name, and what must not panic.
 type Case = (String, Box<dyn Fn()>);
@@ -94,6 +114,12 @@ fn main() -> ExitCode {
         let name = format!("{workload}_finds_what_{subject}").replace('-', "_");
         cases.push((name, Box::new(move || is_found(subject, workload, kind))));
     }
+    for &(subject, kind) in IN_CHILDREN {
+        let name = format!("forked_children_show_that_it_{subject}").replace('-', "_");
+        cases.push((name, Box::new(move || is_found_in_a_child(subject, kind))));
+    }
+    cases.push(("a_library_that_is_in_the_way_is_found".into(), Box::new(shims_are_found)));
+    cases.push(("what_has_no_fork_handlers_is_refused".into(), Box::new(no_fork_handlers)));
     cases.push(("mixed_finds_what_keeps_memory".into(), Box::new(kept_memory_is_found)));
     cases.push(("a_slow_check_is_told_by_its_cost".into(), Box::new(a_slow_check_costs_most)));
     cases.push(("growing_memory_is_found".into(), Box::new(growing_memory_is_found)));
@@ -154,6 +180,9 @@ const COME_AGAIN: &[(&str, Workload, bool)] = &[
     ("unlocks-early", Workload::Mixed, false),
     ("list-torn", Workload::Duel, false),
     ("drystone-torn", Workload::Duel, false),
+    ("takes-a-signal-for-its-turn", Workload::Lifecycles, false),
+    ("refuses-in-the-child", Workload::Lifecycles, false),
+    ("misses-misuses", Workload::Hostile, false),
 ];
 
 /// Finds each `times` times from as many seeds, keeps it, and makes it again by its log and from its seed,
@@ -220,6 +249,59 @@ fn is_found(subject: &str, workload: Workload, kind: Kind) {
     assert_eq!((found.subject.as_str(), found.workload), (subject, workload));
     let command = format!("cargo stress --subject {subject} --workload {workload} --threads 4");
     assert!(found.replay().starts_with(&command), "{}", found.replay());
+}
+
+/// A child that hangs, or finds something, is told of with its seed, and what it was at.
+fn is_found_in_a_child(subject: &str, kind: Kind) {
+    let found = finding(lifecycles(subject, None, "patience=2,fork=2000"));
+    assert_eq!(found.kind, kind, "{found}");
+    assert!(found.seen.contains("a forked child (its seed 0x"), "{found}");
+    assert!(
+        found.rerun().contains("--workload lifecycles:fork=2000,patience=2 "),
+        "{}",
+        found.rerun()
+    );
+}
+
+/// A run of workload `lifecycles` on a subject, or on a library.
+fn lifecycles(subject: &str, library: Option<&str>, settings: &str) -> Outcome {
+    let text = format!("lifecycles:{settings}");
+    let (workload, settings) = drystone_stress::spec::parse_workload(&text).unwrap();
+    let library = library.map(std::path::PathBuf::from);
+    let spec = Spec::new(subject, workload, 4, Seed(7), Length::of(LONGEST));
+    let spec = Spec { settings, library, ..spec };
+    let patience = Duration::from_secs(10);
+    let supervisor = Supervisor { patience, ..Supervisor::of_this_binary().unwrap() };
+    supervisor.run(&spec, &Stop::new(), &mut |_, _, _| {}).expect("the harness itself works")
+}
+
+/// One keeps a lock over a fork; one holds a lock of its own while it calls the loader, which calls it while it holds its.
+fn shims_are_found() {
+    let place = tempfile::tempdir().unwrap();
+    for (fault, settings) in SHIMS {
+        let (name, flag) = (fault.to_lowercase(), format!("-D{fault}"));
+        let source = include_str!("conform_zoo/faults.c");
+        let shim = support::library(place.path(), &name, source, &["-pthread", &flag]);
+        let found = finding(lifecycles(&shim, Some(&shim), settings));
+        assert_eq!(found.kind, Kind::Hang, "{found}");
+    }
+}
+
+fn no_fork_handlers() {
+    let said = |workload| {
+        let what = ["--subject", "list-sound", "--workload", workload, "--findings"];
+        let place = tempfile::tempdir().unwrap();
+        let how = [place.path().to_str().unwrap(), "--threads", "2", "--for", "1s", "--seed", "7"];
+        let output = run_tool(&[&what[..], &how].concat());
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, refused) = said("lifecycles");
+    assert_eq!(code, Some(2), "{refused}");
+    assert!(refused.contains("list-sound has no fork handlers"), "{refused}");
+    assert!(refused.contains("set lifecycles:fork=0"), "{refused}");
+    // What the twin makes of resizes is for duels alone: it may be found, and is not refused.
+    let (code, tried) = said("lifecycles:fork=0");
+    assert!(code != Some(2) && !tried.contains("fork handlers"), "{tried}");
 }
 
 /// The argument that makes this binary the tool, with the faulty subjects.
@@ -352,13 +434,25 @@ fn a_hang_is_a_finding() {
 }
 
 fn no_false_finding() {
-    for workload in [Workload::Mixed, Workload::Duel] {
+    use Count::{
+        DoubleFrees, EndOperations, ForkedOperations, Forks, HandOffs, Signals, ThreadEnds,
+    };
+    let provoked: &[(Workload, &[Count])] = &[
+        (Workload::Mixed, &[HandOffs]),
+        (Workload::Duel, &[DoubleFrees]),
+        (
+            Workload::Lifecycles,
+            &[HandOffs, Forks, ForkedOperations, Signals, ThreadEnds, EndOperations],
+        ),
+        (Workload::Hostile, &[Count::Misuses, Count::MisusesAtCall]),
+    ];
+    for &(workload, counts) in provoked {
         let outcome = stress("sound", workload, 4, Duration::from_secs(3));
         assert_eq!(outcome.finding, None);
         assert!(outcome.worked() && outcome.tally[Count::HeapChecks] > 0);
-        let expected =
-            if workload == Workload::Duel { Count::DoubleFrees } else { Count::HandOffs };
-        assert!(outcome.tally[expected] > 0, "{:?}", outcome.tally);
+        assert!(counts.iter().all(|&count| outcome.tally[count] > 0), "{:?}", outcome.tally);
+        let reported = outcome.tally[Count::MisusesAtCall] + outcome.tally[Count::MisusesLate];
+        assert_eq!(reported, outcome.tally[Count::Misuses]);
     }
 }
 

@@ -213,6 +213,31 @@ workloads! {
             "blocks" = 16, 1 => 64 * KIB, "blocks that each task makes";
             "largest" = KIB, 1 => 64 * MIB, ROUNDED;
         }
+    /// What else happens in a process.
+    Lifecycles = "lifecycles",
+        about "forks whose children go on, a storm of signals, threads that end in the middle, thread-local destructors \
+               that allocate and free, libraries loaded and closed",
+        after "fork(2), signal(7), pthread_key_create(3), dlopen(3): where a process's handlers meet an allocator's locks",
+        weight 1,
+        {
+            "fork" = 20_000, 0 => GIB, "operations of a thread from fork to fork, on average; 0: no forks";
+            "patience" = 30, 1 => 3600, "seconds after which a forked child that does not end hangs";
+            "signals" = 1000, 0 => 100_000, "signals to each thread in a second; 0: none";
+            "life" = 2000, 1 => GIB, "operations of a thread before it ends, on average";
+            "load" = 4000, 0 => GIB, "operations of a thread from one library that it loads to the next, on average; 0: \
+                none. For subjects that serve the process's malloc; of linked ones no library knows";
+            "largest" = 64 * KIB, 1 => 64 * MIB, ROUNDED;
+        }
+    /// A program with mistakes.
+    Hostile = "hostile",
+        about "double frees and frees of what is no block, mixed into a correct run: each must be reported once, and for \
+               what it is, and do nothing else; for subjects that report and go on",
+        after "CWE-415, CWE-590 and CWE-763, under DRYSTONE_ON_MISUSE=report",
+        weight 1,
+        {
+            "misuse" = 200, 1 => GIB, "operations of a thread from misuse to misuse, on average";
+            "largest" = 64 * KIB, 1 => 64 * MIB, ROUNDED;
+        }
     /// Double frees under contention.
     Duel = "duel",
         about "double frees: N threads, one pointer, one barrier",
@@ -231,6 +256,11 @@ impl Workload {
     /// Whether it shows what it is for only to a process that lives on: memory that grows, that breaks up.
     pub fn long_lived(self) -> bool {
         matches!(self, Workload::Sawtooth | Workload::ShiftingSizes)
+    }
+
+    /// Whether its calls of the allocator, one after the other, are all that it does.
+    pub fn is_its_calls(self) -> bool {
+        !matches!(self, Workload::Duel | Workload::Hostile | Workload::Lifecycles)
     }
 
     /// The workload that is written so.

@@ -43,3 +43,18 @@ fn a_free_that_moves_its_slab_moves_that_slab() {
     // SAFETY: the heap of this thread.
     unsafe { ENGINE.check(&*heap) }.unwrap();
 }
+
+/// All of a block that `calloc` promises is zero, however it came about, and nothing behind it changes.
+#[test]
+fn every_size_is_cleared_to_its_end() {
+    const ROOM: usize = 2048;
+    let mut room = [0u8; ROOM];
+    for size in 0..1024 {
+        room.fill(0xA5);
+        // SAFETY: the array is longer.
+        unsafe { clear(room.as_mut_ptr(), size) };
+        assert!(room[..size].iter().all(|&byte| byte == 0), "{size} bytes");
+        let end = size.max(1).next_multiple_of(16);
+        assert!(room[end..].iter().all(|&byte| byte == 0xA5), "behind {size} bytes");
+    }
+}

@@ -196,6 +196,26 @@ impl<'a> Checked<'a> {
         self.sequence
     }
 
+    /// The subject.
+    pub fn target(&self) -> &'a Target {
+        self.target
+    }
+
+    /// Everybody's counters.
+    pub fn board(&self) -> &'a Board {
+        self.board
+    }
+
+    /// What is live.
+    pub fn overlap(&self) -> &'a Overlap {
+        self.overlap
+    }
+
+    /// From here on nothing is written down: for a forked child, whose calls are not the run's.
+    pub fn leave_the_log(&mut self) {
+        self.log = None;
+    }
+
     fn begin(&self, doing: Doing) {
         if self.checks.has(Check::Schedule) {
             schedule::at_operation();

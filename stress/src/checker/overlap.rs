@@ -172,6 +172,15 @@ impl Overlap {
         self.pieces.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Calls `f`, which forks, while nobody is in the middle of the pieces, so that the child's are whole. The bits are
+    /// whole at any time.
+    pub fn held<R>(&self, f: impl FnOnce() -> R) -> R {
+        let guard = self.lock();
+        let result = f();
+        drop(guard);
+        result
+    }
+
     /// Enters a live block.
     ///
     /// # Errors

@@ -9,13 +9,13 @@ use anyhow::Result;
 use super::cli::{Plan, Scoring};
 use super::job::{Job, Task};
 use super::launch::{Launcher, Status};
-use super::loaded::Loaded;
 use super::misuse::messages::Kind;
 use super::misuse::mistakes::Mistake;
 use super::misuse::score::{End, Score};
 use super::outcome::{Outcome, Verdict};
 use super::rows::{Row, SAYS_NOTHING, mistake_name};
 use super::subjects::Subject;
+use crate::loaded::Loaded;
 use crate::stop::Stop;
 
 /// What was done, and what came of it.

@@ -15,7 +15,7 @@
 //! | [`outcome`] | what came of a row |
 //! | [`rows`], [`checks`] | the register of rows; the semantics, one file a topic |
 //! | [`misuse`](mod@misuse) | the mistakes, the allocators' messages, the score |
-//! | [`heap`], [`forks`], [`pthreads`], [`loaded`] | the subject's functions and blocks; forked children; threads without std; a library to load |
+//! | [`heap`], [`forks`], [`pthreads`] | the subject's functions and blocks; forked children; threads without std |
 //! | [`print`](mod@print) | table, Markdown, JSON |
 //!
 //! Each row with each subject is a process of its own, so that none suffers from another's crash. What the
@@ -29,7 +29,6 @@ pub mod forks;
 pub mod heap;
 pub mod job;
 pub mod launch;
-pub mod loaded;
 pub mod misuse;
 pub mod outcome;
 pub mod print;

@@ -22,7 +22,7 @@ use crate::checker::errno;
 use crate::checker::witness::{Watched, Witness};
 use crate::fake_os::Refusable;
 use crate::finding::Kind;
-use crate::subject::{Held, Own, Subject, Target};
+use crate::subject::{Fork, Held, Own, Subject, Target};
 
 pub use production::{DRYSTONE, ENGINE, Watchable};
 
@@ -50,6 +50,17 @@ pub trait Linked: Sync {
     fn check(&self) -> Result<(), String>;
     fn sweep(&self) -> usize;
     fn trim(&self) -> usize;
+    /// Whether the three below do their part, or there is nothing for them to do.
+    fn survives_forks(&self) -> bool {
+        false
+    }
+    fn fork_prepare(&self) {}
+    /// # Safety
+    /// As [`ListHeap::fork_parent`].
+    unsafe fn fork_parent(&self) {}
+    /// # Safety
+    /// As [`ListHeap::fork_child`].
+    unsafe fn fork_child(&self) {}
 }
 
 /// The methods of [`Linked`] by the type's own of the same names.
@@ -102,6 +113,24 @@ use own_methods;
 
 impl<O: Os + Sync, P: Probe + Sync, L: RawLock + Sync> Linked for ListHeap<O, P, L> {
     own_methods!();
+
+    fn survives_forks(&self) -> bool {
+        true
+    }
+
+    fn fork_prepare(&self) {
+        Self::fork_prepare(self);
+    }
+
+    unsafe fn fork_parent(&self) {
+        // SAFETY: the caller's.
+        unsafe { Self::fork_parent(self) }
+    }
+
+    unsafe fn fork_child(&self) {
+        // SAFETY: the caller's.
+        unsafe { Self::fork_child(self) }
+    }
 }
 
 /// Where a subject's heap is.
@@ -167,6 +196,13 @@ pub fn target<P: Place>() -> Target {
             Held { live_blocks, mapped_bytes, mappings: regions + huge_blocks }
         },
         late: || P::heap().stats().misuses_late,
+        fork: P::heap().survives_forks().then_some(Fork {
+            prepare: || P::heap().fork_prepare(),
+            // SAFETY: whoever forks calls one of the two after `prepare`, in the thread that each is for.
+            parent: || unsafe { P::heap().fork_parent() },
+            // SAFETY: as above.
+            child: || unsafe { P::heap().fork_child() },
+        }),
         sweep: || P::heap().sweep(),
         trim: || P::heap().trim(),
         at_rest: P::witness().map(|_| at_rest::<P> as fn() -> Result<(), String>),

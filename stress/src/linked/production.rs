@@ -55,7 +55,10 @@ impl Place for Front {
 impl Linked for Drystone {
     own_methods!();
 
-    // Its first allocation has registered its own handlers with the C library, which every fork calls.
+    /// Its first allocation has registered its own handlers with the C library, which every fork calls.
+    fn survives_forks(&self) -> bool {
+        true
+    }
 }
 
 struct Watching;
@@ -223,6 +226,26 @@ impl<O: Os + Sync, P: Probe + Sync, L: RawLock + Sync> Linked for Watchable<O, P
     fn sweep(&self) -> usize {
         // SAFETY: the heap is the calling thread's for the time of the call.
         looked(self.with_heap(|heap| unsafe { self.0.sweep_all(heap, |_| {}) }))
+    }
+
+    fn survives_forks(&self) -> bool {
+        true
+    }
+
+    fn fork_prepare(&self) {
+        self.0.fork_prepare();
+    }
+
+    unsafe fn fork_parent(&self) {
+        // SAFETY: the caller's.
+        unsafe { self.0.fork_parent() }
+    }
+
+    unsafe fn fork_child(&self) {
+        let mine = MINE.get().heap;
+        // SAFETY: of the lock, the caller's. The thread that forks is not in the middle of a call, so that the one heap
+        // that it has is its word's.
+        unsafe { self.0.fork_child(|heap| heap.addr() == mine) }
     }
 
     fn trim(&self) -> usize {

@@ -58,6 +58,9 @@ struct Replayed<'a> {
     /// Whether it shows over a whole run, and not at a call.
     of_a_whole_run: bool,
     attempts: Vec<Attempts>,
+    /// Whether a single thread does the same each time: not where signals hit it, or another frees at once.
+    #[serde(skip)]
+    exact: bool,
     /// Whether it was stopped before the last attempt.
     interrupted: bool,
 }
@@ -124,6 +127,7 @@ fn replay<'a>(
         folder: &options.folder,
         threads: record.spec.threads,
         of_a_whole_run,
+        exact: record.spec.threads == 1 && !of_a_whole_run && record.spec.workload.is_its_calls(),
         attempts,
         interrupted: STOP.is_set(),
     })
@@ -154,12 +158,11 @@ impl Replayed<'_> {
 
     fn code(&self) -> u8 {
         let tried = self.attempts.iter().any(|attempts| attempts.tries > 0);
-        let exact = self.threads == 1 && !self.of_a_whole_run;
         match self.again() {
             true => exit::FOUND,
             // Something else was found.
             false if self.last().is_some() => exit::FOUND,
-            false if exact && tried && !self.interrupted => exit::FINE,
+            false if self.exact && tried && !self.interrupted => exit::FINE,
             false => exit::INTERRUPTED,
         }
     }

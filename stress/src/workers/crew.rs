@@ -57,6 +57,16 @@ impl<'a> Crew<'a> {
         self.sequences.len()
     }
 
+    /// Whom they call.
+    pub fn target(&self) -> &'a Target {
+        self.target
+    }
+
+    /// Where they count.
+    pub fn board(&self) -> &'a Board {
+        self.board
+    }
+
     /// What they look at before each operation.
     pub fn stop(&self) -> &'a Stop {
         self.stop

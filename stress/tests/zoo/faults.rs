@@ -1,7 +1,8 @@
 //! Heaps that are wrong in one way each: wrappers around `ListHeap`, and locks that do not lock.
 
+use std::cell::Cell;
 use std::ptr::null_mut;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::{hint, process, thread, time::Duration};
 
@@ -55,6 +56,18 @@ pub enum Fault {
     Hangs,
     /// Ends the process, at the 20,000th malloc, as if all were well.
     Exits,
+    /// Keeps the blocks that a thread frees after its first thread-local destructors.
+    LosesBlocksAtThreadEnds,
+    /// Refuses everything in a forked child.
+    RefusesInTheChild,
+    /// Says of one misuse in 50 that it is fine.
+    MissesMisuses,
+    /// Calls one double free in 50 another misuse.
+    MisnamesMisuses,
+    /// Changes, when it reports a pointer into a live block, the byte there.
+    ScribblesWhenItReports,
+    /// Says of one misuse in 50 once more, late, what it has said at the call.
+    ReportsTwice,
 }
 
 /// A heap with a fault.
@@ -68,6 +81,25 @@ pub struct Faulty<L: RawLock> {
     bait: Mutex<Bait>,
     /// Blocks that are kept until the heap is swept.
     kept: Mutex<Vec<usize>>,
+    /// This process is a forked child.
+    is_a_child: AtomicBool,
+    /// Reports that were made once more.
+    again: AtomicU64,
+}
+
+thread_local! {
+    // No destructor, so that it can be read when the other's has run.
+    static HAS_ENDED: Cell<bool> = const { Cell::new(false) };
+    static AT_THE_END: AtTheEnd = const { AtTheEnd };
+}
+
+/// Says that the thread's destructors have begun.
+struct AtTheEnd;
+
+impl Drop for AtTheEnd {
+    fn drop(&mut self) {
+        HAS_ENDED.set(true);
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -84,7 +116,9 @@ impl<L: RawLock> Faulty<L> {
         let (calls, under_way) = (AtomicUsize::new(0), AtomicUsize::new(0));
 
         let kept = Mutex::new(Vec::new());
-        Self { heap, fault, calls, under_way, bait: Mutex::new(NOTHING), kept }
+        let (is_a_child, again) = (AtomicBool::new(false), AtomicU64::new(0));
+        let bait = Mutex::new(NOTHING);
+        Self { heap, fault, calls, under_way, bait, kept, is_a_child, again }
     }
 
     /// True once in `every` calls, if the fault is `fault`.
@@ -169,6 +203,11 @@ impl<L: RawLock + Sync> Linked for Faulty<L> {
                 thread::sleep(Duration::from_secs(1));
             },
             Fault::Exits if self.strikes(Fault::Exits, 20_000) => process::exit(0),
+            Fault::RefusesInTheChild if self.is_a_child.load(Ordering::Relaxed) => {
+                return null_mut();
+            }
+            // Registers the destructor.
+            Fault::LosesBlocksAtThreadEnds => _ = AT_THE_END.try_with(|_| ()),
             _ => {}
         }
         let block = self.heap.malloc(size);
@@ -195,6 +234,9 @@ impl<L: RawLock + Sync> Linked for Faulty<L> {
         if self.strikes(Fault::DropsAFree, 10_000) {
             return Ok(());
         }
+        if self.fault == Fault::LosesBlocksAtThreadEnds && HAS_ENDED.get() {
+            return Ok(());
+        }
         if self.strikes(Fault::Leaks, 200) {
             self.kept().push(block.expose_provenance());
             return Ok(());
@@ -216,7 +258,8 @@ impl<L: RawLock + Sync> Linked for Faulty<L> {
             Err(_) if self.fault == Fault::CallsRacingFreesFine && others > 0 => Ok(()),
             Err(_) if self.fault == Fault::CallsDoubleFreesFine => Ok(()),
             Err(_) if self.strikes(Fault::CallsSomeDoubleFreesFine, 100) => Ok(()),
-            _ => freed,
+            Err(misuse) => self.told(misuse),
+            Ok(()) => Ok(()),
         }
     }
 
@@ -248,7 +291,28 @@ impl<L: RawLock + Sync> Linked for Faulty<L> {
     }
 
     fn stats(&self) -> Stats {
-        self.heap.stats()
+        let stats = self.heap.stats();
+        let misuses_late = stats.misuses_late + self.again.load(Ordering::Relaxed);
+        Stats { misuses_late, ..stats }
+    }
+
+    fn survives_forks(&self) -> bool {
+        true
+    }
+
+    fn fork_prepare(&self) {
+        self.heap.fork_prepare();
+    }
+
+    unsafe fn fork_parent(&self) {
+        // SAFETY: the caller's.
+        unsafe { self.heap.fork_parent() }
+    }
+
+    unsafe fn fork_child(&self) {
+        self.is_a_child.store(true, Ordering::Relaxed);
+        // SAFETY: the caller's.
+        unsafe { self.heap.fork_child() }
     }
 
     fn check(&self) -> Result<(), String> {
@@ -269,6 +333,28 @@ impl<L: RawLock + Sync> Linked for Faulty<L> {
 
     fn trim(&self) -> usize {
         if self.fault == Fault::KeepsMemory { 0 } else { self.heap.trim() }
+    }
+}
+
+impl<L: RawLock> Faulty<L> {
+    /// What is said of a misuse.
+    fn told(&self, misuse: Misuse) -> Result<(), Misuse> {
+        if self.strikes(Fault::MissesMisuses, 50) {
+            return Ok(());
+        }
+        if self.strikes(Fault::ReportsTwice, 50) {
+            self.again.fetch_add(1, Ordering::Relaxed);
+        }
+        if misuse.kind == MisuseKind::DoubleFree && self.strikes(Fault::MisnamesMisuses, 50) {
+            return Err(Misuse { kind: MisuseKind::InteriorPointer, ..misuse });
+        }
+        let inside = (misuse.kind, misuse.state) == (MisuseKind::InteriorPointer, BlockState::Live);
+        if inside && self.fault == Fault::ScribblesWhenItReports {
+            let byte = std::ptr::with_exposed_provenance_mut::<u8>(misuse.address);
+            // SAFETY: the pointer is into a live block of the caller's, who waits for this; to change it is the fault.
+            unsafe { byte.write(!byte.read()) };
+        }
+        Err(misuse)
     }
 }
 
@@ -316,6 +402,87 @@ unsafe impl RawLock for EarlyUnlock {
     fn fork_prepare(&self) {}
     unsafe fn fork_parent(&self) {}
     unsafe fn fork_child(&self) {}
+}
+
+/// A lock that forgets to let go of itself in a forked child.
+pub struct HeldInTheChild(FutexLock);
+
+// SAFETY: as the lock within; in a forked child nobody gets in, which breaks no promise of exclusion, and is the fault.
+unsafe impl RawLock for HeldInTheChild {
+    fn lock(&self) {
+        self.0.lock();
+    }
+
+    unsafe fn unlock(&self) {
+        // SAFETY: the caller's.
+        unsafe { self.0.unlock() }
+    }
+
+    fn fork_prepare(&self) {
+        self.0.lock();
+    }
+
+    unsafe fn fork_parent(&self) {
+        // SAFETY: locked in `fork_prepare`.
+        unsafe { self.0.unlock() }
+    }
+
+    unsafe fn fork_child(&self) {}
+}
+
+/// A lock that knows nothing of forks: in the child it is held if another thread had it.
+pub struct KnowsNoForks(FutexLock);
+
+// SAFETY: as the lock within.
+unsafe impl RawLock for KnowsNoForks {
+    fn lock(&self) {
+        self.0.lock();
+    }
+
+    unsafe fn unlock(&self) {
+        // SAFETY: the caller's.
+        unsafe { self.0.unlock() }
+    }
+
+    fn fork_prepare(&self) {}
+    unsafe fn fork_parent(&self) {}
+    unsafe fn fork_child(&self) {}
+}
+
+/// A lock whose waiters sleep, and take the sleep's early end for their turn.
+pub struct TakesASignalForItsTurn(AtomicBool);
+
+// SAFETY: it breaks the trait's contract on purpose, as `NoLock`.
+unsafe impl RawLock for TakesASignalForItsTurn {
+    fn lock(&self) {
+        while self.0.swap(true, Ordering::Acquire) {
+            let pause = libc::timespec { tv_sec: 0, tv_nsec: 20_000 };
+            // SAFETY: a valid time; what is left of it is not asked for.
+            let slept =
+                drystone::errno::kept(|| unsafe { libc::nanosleep(&raw const pause, null_mut()) });
+            if slept != 0 {
+                return;
+            }
+        }
+    }
+
+    unsafe fn unlock(&self) {
+        self.0.store(false, Ordering::Release);
+    }
+
+    fn fork_prepare(&self) {
+        while self.0.swap(true, Ordering::Acquire) {
+            thread::yield_now();
+        }
+    }
+
+    unsafe fn fork_parent(&self) {
+        self.0.store(false, Ordering::Release);
+    }
+
+    unsafe fn fork_child(&self) {
+        self.0.store(false, Ordering::Release);
+    }
 }
 
 macro_rules! zoo {
@@ -377,4 +544,16 @@ zoo! {
     "crashes" => Crashes, FutexLock = FutexLock::new(), Fault::Crashes;
     "hangs" => Hangs, FutexLock = FutexLock::new(), Fault::Hangs;
     "exits" => Exits, FutexLock = FutexLock::new(), Fault::Exits;
+    "is-held-in-the-child" => HeldInChild, HeldInTheChild = HeldInTheChild(FutexLock::new()), Fault::None;
+    "knows-no-forks" => NoForks, KnowsNoForks = KnowsNoForks(FutexLock::new()), Fault::None;
+    "takes-a-signal-for-its-turn" => SignalForTurn, TakesASignalForItsTurn =
+        TakesASignalForItsTurn(AtomicBool::new(false)), Fault::None;
+    "loses-blocks-at-thread-ends" => LosesAtEnds, FutexLock = FutexLock::new(),
+        Fault::LosesBlocksAtThreadEnds;
+    "refuses-in-the-child" => RefusesInChild, FutexLock = FutexLock::new(), Fault::RefusesInTheChild;
+    "misses-misuses" => MissesMisuses, FutexLock = FutexLock::new(), Fault::MissesMisuses;
+    "misnames-misuses" => MisnamesMisuses, FutexLock = FutexLock::new(), Fault::MisnamesMisuses;
+    "scribbles-when-it-reports" => ScribblesReporting, FutexLock = FutexLock::new(),
+        Fault::ScribblesWhenItReports;
+    "reports-twice" => ReportsTwice, FutexLock = FutexLock::new(), Fault::ReportsTwice;
 }

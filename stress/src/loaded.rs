@@ -1,4 +1,4 @@
-//! A library that checks load while the program runs, compiled when the tool starts.
+//! A library that checks and workloads load while the program runs, compiled when it is wanted.
 
 use std::env;
 use std::ffi::OsString;
@@ -9,6 +9,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 /// The library, as long as the tool runs.
+#[derive(Debug)]
 pub struct Loaded {
     folder: TempDir,
 }
