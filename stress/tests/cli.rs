@@ -197,6 +197,18 @@ fn hostile_programs_are_for_subjects_that_report_and_go_on() {
     }
 }
 
+/// Threads whose first call comes in a destructor, if at all, leave nothing behind that does not go back.
+#[test]
+fn threads_that_end_before_they_have_lived_lose_nothing() {
+    let subjects = ["--subject", "list", "--subject", "drystone", "--subject", "engine"];
+    let work =
+        ["--workload", "lifecycles:fork=0,life=3", "--threads", "2", "--for", "6s", "--seed", "21"];
+    let report = STRESS.report(0, &[&subjects[..], &work].concat());
+    for run in report["runs"].as_array().unwrap() {
+        assert!(run["counts"]["thread_ends"].as_u64() > Some(100), "{run}");
+    }
+}
+
 /// The lines of a record.
 fn lines(record: &Path) -> Vec<Value> {
     let text = fs::read_to_string(record).unwrap();
