@@ -6,7 +6,9 @@
 //! at the thread's first call and left at its end.
 
 use std::cell::Cell;
+use std::ffi::c_void;
 use std::ptr;
+use std::sync::OnceLock;
 
 use drystone::engine::Heap;
 use drystone::policy::{self, Policy};
@@ -100,20 +102,24 @@ struct Mine {
 const NOTHING: Mine = Mine { engine: 0, heap: 0 };
 
 thread_local! {
-    // No destructor and a constant start, so that it can be read and written while the thread ends.
+    // No destructors and constant starts, so that they can be read and written while the thread ends.
     static MINE: Cell<Mine> = const { Cell::new(NOTHING) };
-    static END: Leaving = const { Leaving(Cell::new(None)) };
+    /// The thread has left its heap, and has one for each call.
+    static GONE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Leaves the thread's heap to others when the thread ends.
-struct Leaving(Cell<Option<fn(Mine)>>);
-
-impl Drop for Leaving {
-    fn drop(&mut self) {
-        if let Some(leave) = self.0.take() {
-            leave(MINE.replace(NOTHING));
-        }
-    }
+/// The key whose destructor, `leave`, leaves the thread's heap to others when the thread ends. A key, as the front has
+/// one, and no thread-local variable's destructor: a thread whose first call comes in a key's destructor is too late
+/// for those.
+fn key(leave: unsafe extern "C" fn(*mut c_void)) -> libc::pthread_key_t {
+    static KEY: OnceLock<libc::pthread_key_t> = OnceLock::new();
+    *KEY.get_or_init(|| {
+        let mut key = 0;
+        // SAFETY: `key` is writable; the destructor takes whatever is set for the key.
+        let made = unsafe { libc::pthread_key_create(&raw mut key, Some(leave)) };
+        assert_eq!(made, 0, "the system gives a key");
+        key
+    })
 }
 
 impl<O: Os, P: Probe, L: RawLock> Watchable<O, P, L> {
@@ -136,9 +142,17 @@ impl<O: Os, P: Probe, L: RawLock> Watchable<O, P, L> {
             return Some(f(unsafe { &*ptr::with_exposed_provenance(own) }));
         }
         let heap = self.0.claim()?;
-        if END.try_with(|end| end.0.set(Some(leave::<O, P, L>))).is_ok() {
+        if !GONE.get() {
             let engine = ptr::from_ref(&self.0).expose_provenance();
             MINE.set(Mine { engine, heap: ptr::from_ref(heap).expose_provenance() });
+            // Neither may show in `errno`, which the checker looks at.
+            drystone::errno::kept(|| {
+                // SAFETY: the key exists; the value is not null. Without memory for it the heap is never left, as
+                // that of a thread that never ends.
+                unsafe {
+                    libc::pthread_setspecific(key(leave::<O, P, L>), ptr::from_ref(heap).cast())
+                }
+            });
             return Some(f(heap));
         }
         let result = f(heap);
@@ -148,7 +162,9 @@ impl<O: Os, P: Probe, L: RawLock> Watchable<O, P, L> {
     }
 }
 
-fn leave<O: Os, P: Probe, L: RawLock>(mine: Mine) {
+extern "C" fn leave<O: Os, P: Probe, L: RawLock>(_heap: *mut c_void) {
+    let mine = MINE.replace(NOTHING);
+    GONE.set(true);
     if mine.heap == 0 {
         return;
     }

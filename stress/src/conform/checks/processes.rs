@@ -30,9 +30,9 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         name: "processes/fork-from-thread",
-        about: "300 forks from a thread while four others allocate: each child allocates, frees, exits",
+        about: "100 forks from a thread while four others allocate: each child allocates, frees, exits",
         source: FORK,
-        check: Check::Judged(|heap| while_others_allocate(heap, 300)),
+        check: Check::Judged(|heap| while_others_allocate(heap, 100)),
     },
     Row {
         name: "processes/fork-in-a-storm",
@@ -41,7 +41,7 @@ pub const ROWS: &[Row] = &[
         check: Check::Judged(|heap| {
             shrug(libc::SIGALRM);
             every(700);
-            let checked = while_others_allocate(heap, 200);
+            let checked = while_others_allocate(heap, 100);
             every(0);
             checked
         }),
