@@ -277,6 +277,31 @@ fn a_double_free_of_a_huge_block_behind_a_thousand_others_is_named() {
     assert!(misuse.size.is_some_and(|size| size >= 2 * MIB), "its size is known: {misuse:?}");
 }
 
+/// A place that a huge block had left by `mremap` was forgotten, and who freed it there was told of a foreign pointer.
+#[test]
+fn a_double_free_at_the_place_that_a_huge_block_moved_from_is_named() {
+    let engine = plain();
+    let mine = Claim::new(&engine).unwrap();
+    let mut moved = 0;
+    // Most have a neighbour behind them and can't grow where they are.
+    let blocks: Vec<_> = (0..8).map(|_| mine.malloc(2 * MIB)).collect();
+    for block in blocks {
+        let grown = mine.realloc(block, 6 * MIB);
+        if grown != block {
+            moved += 1;
+            let misuse = mine.try_free(block).unwrap_err();
+            assert_eq!(misuse.kind, MisuseKind::DoubleFree);
+            assert!(
+                misuse.size.is_some_and(|size| size >= 2 * MIB),
+                "its size is known: {misuse:?}"
+            );
+        }
+        mine.free(grown);
+    }
+    assert!(moved > 0, "no block moved");
+    mine.sound();
+}
+
 /// Slabs that threads took over while they were torn down stayed with the heap that such threads share.
 #[test]
 fn threads_in_teardown_lose_no_slab() {

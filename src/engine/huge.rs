@@ -100,18 +100,36 @@ impl Huge {
 
     /// Registers the block at `start`.
     pub fn add(&mut self, slab: *const Slab, start: usize, bytes: usize) {
-        // Graves that lie under the rest of the block are not looked for while it is live.
-        for grave in self.graves_of(start) {
-            if grave.0 == start {
-                *grave = (0, 0);
-            }
-        }
+        self.unbury(start);
         // SAFETY: a header from the pool; the lock is held.
         unsafe {
             self.resize(slab, start, bytes, 0);
             self.live.push_front(slab);
         }
         self.count += 1;
+    }
+
+    /// Remembers that a block of so many bytes was at `start`.
+    fn bury(&mut self, start: usize, bytes: usize) {
+        let graves = self.graves_of(start);
+        graves.rotate_right(1);
+        graves[0] = (start, bytes);
+    }
+
+    /// Forgets it: a block is there. Graves that lie under the rest of that are not looked for while it is live.
+    fn unbury(&mut self, start: usize) {
+        for grave in self.graves_of(start) {
+            if grave.0 == start {
+                *grave = (0, 0);
+            }
+        }
+    }
+
+    /// Says that a block has moved from `from`, where it had `before` bytes, to `to`: who frees it at its old place
+    /// frees it twice.
+    pub fn moved(&mut self, from: usize, before: usize, to: usize) {
+        self.bury(from, before);
+        self.unbury(to);
     }
 
     /// Says where a block, that had `before` bytes, is now, and how large.
@@ -131,9 +149,7 @@ impl Huge {
         };
         self.count -= 1;
         self.bytes -= bytes;
-        let graves = self.graves_of(start);
-        graves.rotate_right(1);
-        graves[0] = (start, bytes);
+        self.bury(start, bytes);
         // SAFETY: as above. An old pointer to the header finds no block at its address.
         unsafe { (*slab).set_huge(0, 0) };
         Mapping { start: ptr::with_exposed_provenance_mut(start), bytes }

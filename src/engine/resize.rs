@@ -177,6 +177,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             }
             self.pages.set(address, 1, ptr::null());
             self.pages.set(start, 1, slab);
+            shared.huge.moved(address, before, start);
         }
         shared.huge.resize(slab, start, bytes, before);
         Some(new)

@@ -13,6 +13,7 @@ use crate::exit;
 use crate::finding::{Finding, Kind, Round};
 use crate::forked;
 use crate::job::Job;
+use crate::known::Flaw;
 use crate::protocol::{self, Message};
 use crate::seed::Seed;
 use crate::spec::Spec;
@@ -66,6 +67,19 @@ pub fn this_is_worker(worker: usize) {
 /// The calling thread's worker number, if it is one.
 pub fn worker() -> Option<usize> {
     Some(WORKER.get()).filter(|&worker| worker != usize::MAX)
+}
+
+/// As [`raise`], unless the run is told that this is known of the function that the calling worker is at: then it is
+/// counted, and the worker goes on.
+#[cold]
+pub fn raise_unless_known(flaw: Flaw, expected: &str, seen: impl Into<String>) {
+    if let (Some(Context { spec, board, .. }), Some(worker)) = (CONTEXT.get(), worker()) {
+        let call = board.row(worker).what();
+        if let Some(known) = spec.known.iter().find(|known| known.is(flaw, call)) {
+            return board.note(&known.note(), 1);
+        }
+    }
+    raise(flaw.into(), expected, seen);
 }
 
 /// Writes the finding and ends the process.

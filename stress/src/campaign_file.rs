@@ -11,8 +11,15 @@
 //! [[part]]                         # what a part does not say, the top does
 //! workloads = ["duel"]
 //! minutes = 1
+//!
+//! [[known]]                        # a fault of a subject that is no finding, but counted and told
+//! subject = "system"
+//! finding = "misaligned"
+//! call = "aligned_alloc"
+//! why = "fixed in version 3"
 //! ```
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -20,6 +27,7 @@ use std::time::Duration;
 use toml::{Table, Value};
 
 use crate::cli::{Options, Plan};
+use crate::known::Known;
 use crate::nearest;
 use crate::seed::Seed;
 use crate::subject::Subject;
@@ -27,6 +35,9 @@ use crate::subject::Subject;
 /// What a part can say, and, but for `part` itself, the top too.
 const KEYS: [&str; 6] = ["disturb", "minutes", "subjects", "threads", "traces", "workloads"];
 const PART: &str = "part";
+const KNOWN: &str = "known";
+/// What each of those must say.
+const KNOWN_KEYS: [&str; 4] = ["subject", "finding", "call", "why"];
 
 /// The plan of the campaign in the file `path`; `options` says what a file can't: seed and output.
 ///
@@ -40,18 +51,9 @@ pub fn plan(path: &Path, options: &Options, known: &[Subject]) -> Result<Plan, S
 
 fn parse(text: &str, options: &Options, known: &[Subject]) -> Result<Plan, String> {
     let mut top: Table = text.parse().map_err(|error: toml::de::Error| error.to_string())?;
-    let parts = match top.remove(PART) {
-        None => vec![Table::new()],
-        Some(Value::Array(parts)) if !parts.is_empty() => parts
-            .into_iter()
-            .map(|part| match part {
-                Value::Table(part) => Ok(part),
-                _ => Err(format!("`{PART}` must be tables: write [[{PART}]]")),
-            })
-            .collect::<Result<_, _>>()?,
-        Some(_) => return Err(format!("`{PART}` must be tables: write [[{PART}]]")),
-    };
-    refuse_unknown(&top, &[&KEYS[..], &[PART]].concat())?;
+    let parts = tables(&mut top, PART)?.unwrap_or_else(|| vec![Table::new()]);
+    let known_faults = tables(&mut top, KNOWN)?.unwrap_or_default();
+    refuse_unknown(&top, &[&KEYS[..], &[PART, KNOWN]].concat())?;
     let seed = options.seed.unwrap_or_else(Seed::random);
     let mut whole: Option<Plan> = None;
     for part in parts {
@@ -68,7 +70,47 @@ fn parse(text: &str, options: &Options, known: &[Subject]) -> Result<Plan, Strin
             }
         }
     }
-    whole.ok_or_else(|| "it names no run".to_owned())
+    let mut whole = whole.ok_or_else(|| "it names no run".to_owned())?;
+    exempt(&known_faults, &mut whole)?;
+    Ok(whole)
+}
+
+/// The tables of a list of them, if there is one.
+fn tables(top: &mut Table, key: &str) -> Result<Option<Vec<Table>>, String> {
+    let refused = || format!("`{key}` must be tables: write [[{key}]]");
+    let table = |one| match one {
+        Value::Table(table) => Ok(table),
+        _ => Err(refused()),
+    };
+    match top.remove(key) {
+        None => Ok(None),
+        Some(Value::Array(list)) if !list.is_empty() => {
+            list.into_iter().map(table).collect::<Result<_, _>>().map(Some)
+        }
+        Some(_) => Err(refused()),
+    }
+}
+
+/// Tells the runs what is known of their subjects.
+fn exempt(known_faults: &[Table], plan: &mut Plan) -> Result<(), String> {
+    for table in known_faults {
+        refuse_unknown(table, &KNOWN_KEYS)?;
+        let said = |key: &str| {
+            let value = table.get(key).and_then(Value::as_str);
+            value.ok_or_else(|| format!("[[{KNOWN}]]: `{key}` must be a string"))
+        };
+        let subject = said("subject")?;
+        let known = Known::parse(said("finding")?, said("call")?, said("why")?)?;
+        let names: BTreeSet<&str> = plan.runs.iter().map(|spec| spec.subject.as_str()).collect();
+        if !names.contains(subject) {
+            let names: Vec<&str> = names.into_iter().collect();
+            return Err(nearest::refuse("subject in this campaign", subject, &names));
+        }
+        for spec in plan.runs.iter_mut().filter(|spec| spec.subject == subject) {
+            spec.known.push(known.clone());
+        }
+    }
+    Ok(())
 }
 
 fn refuse_unknown(table: &Table, known: &[&str]) -> Result<(), String> {
@@ -192,6 +234,27 @@ mod tests {
             ]
         );
         assert!(plan.runs.iter().all(|spec| spec.seed == Seed(7)));
+    }
+
+    #[test]
+    fn what_is_known_of_a_subject_is_told_to_its_runs_alone() {
+        let text = "
+            minutes = 1
+            [[known]]
+            subject = \"system\"
+            finding = \"misaligned\"
+            call = \"aligned_alloc\"
+            why = \"so\"
+        ";
+        for spec in plan(text).unwrap().runs {
+            assert_eq!(spec.known.len(), usize::from(spec.subject == "system"), "{spec}");
+        }
+        let refused = |from: &str, to: &str| plan(&text.replace(from, to)).unwrap_err();
+        assert!(refused("\"system\"", "\"sytem\"").contains("Did you mean `system`?"));
+        assert!(refused("\"misaligned\"", "\"overlap\"").contains("finding that can be exempt"));
+        assert!(refused("call = ", "cal = ").contains("Did you mean `call`?"));
+        assert!(refused("why = \"so\"", "").contains("`why` must be a string"));
+        assert!(refused("[[known]]", "[known]").contains("[[known]]"));
     }
 
     #[test]

@@ -73,7 +73,7 @@ pub fn main(argument: &str, subjects: &[Subject]) -> u8 {
 }
 
 /// A worker that panics would leave the others waiting at a gate for ever.
-fn end_at_a_panic() {
+pub(crate) fn end_at_a_panic() {
     let print = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
         print(panic);
@@ -213,7 +213,7 @@ impl Run {
         loop {
             alarm::round(seed);
             work(seed, &mut crew);
-            assert_eq!(overlap.pieces(), 0, "a round ends with nothing live");
+            assert!(overlap.is_empty(), "a round ends with nothing live");
             self.judge_rest();
             self.board.row(0).add(Count::Rounds, 1);
             seed = seed.next();
@@ -345,7 +345,11 @@ fn script(path: &Path) -> Result<Script, String> {
     Ok(Script::of(&Log::from_bytes(&bytes)?.entries()))
 }
 
-fn open(spec: &Spec, subjects: &[Subject]) -> Result<Target, String> {
+/// The subject of a run, ready to be called.
+///
+/// # Errors
+/// A sentence: it does not serve this process.
+pub(crate) fn open(spec: &Spec, subjects: &[Subject]) -> Result<Target, String> {
     if let Some(library) = &spec.library {
         return subject::open_process(Some(library));
     }

@@ -29,6 +29,7 @@ cargo stress shrink FOLDER   makes a finding smaller
 cargo stress join RECORD...  joins the records of a campaign's shards
 cargo stress refuse          refuses an allocator's calls to the OS
 cargo stress bench           measures allocators
+cargo stress cost            measures what the checker costs
 cargo stress conform         checks what the standards ask of malloc
 cargo stress programs        runs real programs with an allocator preloaded
 Each has a --help of its own.")]
@@ -75,7 +76,7 @@ pub struct Options {
     #[arg(long, value_name = "DIR", default_value = findings::DEFAULT)]
     pub findings: PathBuf,
 
-    /// A file that lists subjects, workloads, threads and minutes: see stress/campaigns/ci.toml
+    /// A file that lists subjects, workloads, threads and minutes: see stress/campaigns/ci.toml, docs/stress.md
     #[arg(long, value_name = "FILE", conflicts_with_all = ["time", "threads", "subjects", "workloads", "traces"])]
     pub campaign: Option<PathBuf>,
 
@@ -189,6 +190,7 @@ impl Options {
                     length,
                     disturb: self.disturb.map_or(Rates::DEFAULT, Rates::one_in),
                     trace: trace.clone(),
+                    known: Vec::new(),
                 });
             }
         }

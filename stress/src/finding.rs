@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::known::Flaw;
 use crate::seed::Seed;
 use crate::spec::{Rates, Settings, Spec, Workload};
 
@@ -65,6 +66,16 @@ impl Kind {
     /// Whether it shows over a whole run only, at no call and in no worker.
     pub fn of_a_whole_run(self) -> bool {
         matches!(self, Kind::Growth | Kind::DidNotRace)
+    }
+}
+
+impl From<Flaw> for Kind {
+    fn from(flaw: Flaw) -> Self {
+        match flaw {
+            Flaw::Misaligned => Kind::Misaligned,
+            Flaw::NotZeroed => Kind::NotZeroed,
+            Flaw::UsableSize => Kind::UsableSize,
+        }
     }
 }
 

@@ -11,7 +11,7 @@
 //! |---|---|
 //! | [`tool`], [`entry`] | the steps from arguments to exit code; those that all tools share |
 //! | [`cli`], [`spec`] | what is asked for; one run of it |
-//! | [`campaign_file`], [`shard`] | a plan in a file; a part of a plan |
+//! | [`campaign_file`], [`shard`], [`known`] | a plan in a file; a part of a plan; faults that are no findings in it |
 //! | [`campaign`], [`episode`](mod@episode), [`supervisor`], [`job`] | the runs one after the other; a run's processes one after the other; one child with its deadline; what it is handed |
 //! | [`child`], [`workers`] | one run; what its threads do |
 //! | [`preloaded`], [`loaded`] | what children under a preloaded allocator are started with; a library that they load |
@@ -26,9 +26,11 @@
 //! | [`replay`](mod@replay) | a finding made again |
 //! | [`refuse`](mod@refuse) | `cargo stress refuse`: what becomes of calls to the OS that fail |
 //! | [`plan`], [`fake_os`], [`notify`], [`kept`] | which calls fail; who makes them: the linked subjects' OS, the kernel; what could not be given back |
+//! | [`ticks`] | the log's clock |
 //! | [`duration`], [`pattern`], [`nearest`] | what people write, and mistype |
 //! | [`report`], [`sheet`], [`progress`], [`human`] | what is printed |
 //! | [`bench`](mod@bench) | `cargo stress bench`, the benchmark runner |
+//! | [`cost`](mod@cost) | `cargo stress cost`: what the checker costs |
 //! | [`programs`] | `cargo stress programs`: real programs with an allocator preloaded |
 //! | [`conform`] | `cargo stress conform`, the conformance suite |
 //! | [`memory`] | the harness's own allocator, installed in every binary that links this |
@@ -42,6 +44,7 @@ pub mod checker;
 pub mod child;
 pub mod cli;
 pub mod conform;
+pub mod cost;
 pub mod duration;
 pub mod entry;
 pub mod episode;
@@ -55,6 +58,7 @@ pub mod human;
 pub mod job;
 pub mod join;
 pub mod kept;
+pub mod known;
 pub mod last_words;
 pub mod linked;
 pub mod loaded;
@@ -81,6 +85,7 @@ pub mod stop;
 pub mod subject;
 pub mod supervisor;
 pub mod tally;
+pub mod ticks;
 pub mod tool;
 pub mod usage;
 pub mod version;

@@ -26,11 +26,11 @@ use std::path::Path;
 use std::ptr::null_mut;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
 use crate::stop::Stop;
+use crate::ticks::Ticks;
 
 /// Bytes of all parts together, unless the workers are so many that each would have less than a part needs: then
 /// there are `2 * SLACK` for each, 3 GiB for 512. They are touched as they fill, and used again by the next episode.
@@ -220,7 +220,7 @@ pub struct Part {
     room: usize,
     worker: usize,
     stop: &'static Stop,
-    began: Instant,
+    clock: Ticks,
 }
 
 /// What the writer of a part needs to know. Atomic because a file that is shared may be read at any time;
@@ -274,7 +274,7 @@ pub fn begin(path: &Path, workers: usize, stop: &'static Stop) -> io::Result<()>
     if start == libc::MAP_FAILED {
         return Err(io::Error::last_os_error());
     }
-    let began = Instant::now();
+    let clock = Ticks::begin();
     let parts = (0..workers).map(|worker| {
         // SAFETY: the offset lies within the mapping, which is that long.
         let part = unsafe { start.cast::<u8>().add(HEADER + worker * part_bytes(workers)) };
@@ -283,7 +283,7 @@ pub fn begin(path: &Path, workers: usize, stop: &'static Stop) -> io::Result<()>
         let state = unsafe { &*part.cast::<State>() };
         // SAFETY: a part is longer than its state.
         let entries = unsafe { part.add(STATE) };
-        Part { state, entries, room: part_bytes(workers) - STATE, worker, stop, began }
+        Part { state, entries, room: part_bytes(workers) - STATE, worker, stop, clock }
     });
     let begun = LOG.set(parts.collect());
     assert!(begun.is_ok(), "a process writes one log");
@@ -311,12 +311,12 @@ impl Part {
                 return;
             }
         }
-        let now = self.began.elapsed().as_nanos() as u64;
+        let now = self.clock.nanoseconds();
         let since = now.saturating_sub(self.state.last.load(Ordering::Relaxed));
         self.state.last.store(now, Ordering::Relaxed);
         let sequence = self.state.sequence.load(Ordering::Relaxed);
         // SAFETY: `LONGEST` bytes are left in the part, as was seen above; it is this worker's alone.
-        let bytes = unsafe { std::slice::from_raw_parts_mut(self.entries.add(written), LONGEST) };
+        let bytes = unsafe { &mut *self.entries.add(written).cast::<[u8; LONGEST]>() };
         let length = encode(bytes, call, since, Name { owner: self.worker, sequence });
         if call.issues() {
             self.state.sequence.store(sequence.wrapping_add(1), Ordering::Relaxed);
@@ -340,7 +340,7 @@ impl Part {
         self.state.address.store(address as u64, Ordering::Relaxed);
         let step = zigzag((address as u64).wrapping_sub(last));
         // SAFETY: as many bytes are left, as was seen above; the part is this worker's alone.
-        let bytes = unsafe { std::slice::from_raw_parts_mut(self.entries.add(written), LONGEST) };
+        let bytes = unsafe { &mut *self.entries.add(written).cast::<[u8; LONGEST]>() };
         let mut at = 0;
         put(bytes, &mut at, step);
         self.state.written.store((written + at) as u64, Ordering::Relaxed);
@@ -356,18 +356,19 @@ fn unzigzag(number: u64) -> u64 {
 }
 
 #[inline]
-fn put(bytes: &mut [u8], at: &mut usize, mut number: u64) {
+fn put(bytes: &mut [u8; LONGEST], at: &mut usize, mut number: u64) {
+    // No entry is longer than `LONGEST`, so the remainder is the number; it saves the bounds' checks.
     while number >= 0x80 {
-        bytes[*at] = number as u8 | 0x80;
+        bytes[*at % LONGEST] = number as u8 | 0x80;
         *at += 1;
         number >>= 7;
     }
-    bytes[*at] = number as u8;
+    bytes[*at % LONGEST] = number as u8;
     *at += 1;
 }
 
 /// A block of the worker's own is named by how long ago it was made, another's by its name.
-fn put_name(bytes: &mut [u8], at: &mut usize, name: Name, next: Name) {
+fn put_name(bytes: &mut [u8; LONGEST], at: &mut usize, name: Name, next: Name) {
     if name.owner == next.owner && name.sequence <= next.sequence {
         put(bytes, at, (next.sequence - name.sequence) << 1);
     } else {
@@ -377,7 +378,8 @@ fn put_name(bytes: &mut [u8], at: &mut usize, name: Name, next: Name) {
 }
 
 /// Writes an entry without its address; returns its length. `next` is the name of the worker's next block.
-fn encode(bytes: &mut [u8], call: Call, since: u64, next: Name) -> usize {
+#[inline]
+fn encode(bytes: &mut [u8; LONGEST], call: Call, since: u64, next: Name) -> usize {
     let (kind, block, numbers): (u8, Option<Name>, [Option<usize>; 2]) = match call {
         Call::Malloc { size } => (0, None, [Some(size), None]),
         Call::Calloc { count, size } => (1, None, [Some(count), Some(size)]),
@@ -809,7 +811,7 @@ mod tests {
             }));
             let entries = memory.as_mut_ptr();
             let part =
-                Part { state, entries, room: ROOM, worker: 0, stop: &STOP, began: Instant::now() };
+                Part { state, entries, room: ROOM, worker: 0, stop: &STOP, clock: Ticks::begin() };
             part.returned(1);
             part.call(Call::Malloc { size: 1 });
             part.returned(1);

@@ -68,6 +68,11 @@ pub enum Message {
 /// Writes a line of its own to standard output, whatever the subject has half written there. A supervisor that is gone reads nothing; the child learns of
 /// that by its standard input's end.
 pub fn send(message: &Message) {
+    send_line(message);
+}
+
+/// The same with another kind of message.
+pub fn send_line(message: &impl Serialize) {
     let mut line = vec![b'\n'];
     serde_json::to_writer(&mut line, message).expect("messages have string keys only");
     line.push(b'\n');

@@ -4,6 +4,7 @@
 //! the version, what changes its meaning raises it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io;
 
 use comfy_table::{Attribute, Cell, Color};
@@ -13,6 +14,7 @@ use crate::campaign::Results;
 use crate::cli::{Format, Printing};
 use crate::finding::Finding;
 use crate::human;
+use crate::known::Known;
 use crate::seed::Seed;
 use crate::sheet::{self, Shape, Sheet};
 use crate::spec::Workload;
@@ -56,7 +58,47 @@ fn table(results: &Results, shape: Shape, colored: bool) -> String {
     for finding in results.findings() {
         text += &shape.block(finding);
     }
+    for known in known(results) {
+        text += &shape.block(known);
+    }
     text
+}
+
+/// A fault that is known of a subject, and how often it was seen.
+#[derive(Serialize)]
+struct Seen<'a> {
+    subject: &'a str,
+    #[serde(flatten)]
+    known: &'a Known,
+    times: u64,
+}
+
+/// All that the runs were told, each once, seen or not.
+fn known(results: &Results) -> Vec<Seen<'_>> {
+    let mut all: Vec<Seen<'_>> = Vec::new();
+    for outcome in &results.outcomes {
+        for known in &outcome.spec.known {
+            let subject = outcome.spec.subject.as_str();
+            let times = outcome.notes.get(&known.note()).copied().unwrap_or_default();
+            let same = |one: &&mut Seen<'_>| one.subject == subject && one.known == known;
+            match all.iter_mut().find(same) {
+                Some(seen) => seen.times += times,
+                None => all.push(Seen { subject, known, times }),
+            }
+        }
+    }
+    all
+}
+
+impl fmt::Display for Seen<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { subject, known: Known { finding, call, why }, times } = self;
+        write!(f, "{subject}: {finding} in {call}, ")?;
+        match times {
+            0 => write!(f, "which the campaign says is known, was not seen: is it mended? ({why})"),
+            _ => write!(f, "{} times, which is known and no finding: {why}", human::count(*times)),
+        }
+    }
 }
 
 fn row(outcome: &Outcome, places: String, colored: bool) -> Vec<Cell> {
@@ -137,6 +179,7 @@ struct Report<'a> {
     interrupted: bool,
     runs: Vec<Run<'a>>,
     findings: Vec<Replayable<'a>>,
+    known: Vec<Seen<'a>>,
     failures: &'a [String],
 }
 
@@ -174,6 +217,7 @@ fn json(results: &Results) -> String {
             .findings()
             .map(|finding| Replayable { finding, replay: finding.replay() })
             .collect(),
+        known: known(results),
         failures: &results.failures,
     };
     sheet::json(&report)

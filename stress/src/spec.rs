@@ -7,6 +7,7 @@ use std::time::Duration;
 pub use drystone_workloads::registry::{Settings, Workload};
 use serde::{Deserialize, Serialize};
 
+use crate::known::Known;
 use crate::nearest;
 use crate::seed::Seed;
 use crate::subject;
@@ -84,6 +85,9 @@ pub struct Spec {
     pub disturb: Rates,
     /// The trace to replay.
     pub trace: Option<PathBuf>,
+    /// What is known of the subject, and no finding.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub known: Vec<Known>,
 }
 
 impl Spec {
@@ -105,6 +109,7 @@ impl Spec {
             length,
             disturb: Rates::DEFAULT,
             trace: None,
+            known: Vec::new(),
         }
     }
 

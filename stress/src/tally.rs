@@ -248,6 +248,11 @@ impl Board {
         Self { rows: (0..workers).map(|_| row()).collect(), notes: Mutex::default() }
     }
 
+    /// How many workers it is for.
+    pub fn workers(&self) -> usize {
+        self.rows.len()
+    }
+
     /// A worker's row.
     pub fn row(&self, worker: usize) -> &Row {
         &self.rows[worker]

@@ -16,6 +16,7 @@ use crate::campaign_file;
 use crate::child;
 use crate::cli::{Options, Plan};
 use crate::conform;
+use crate::cost;
 use crate::episode::Episodes;
 use crate::exit;
 use crate::join;
@@ -42,6 +43,9 @@ pub fn run(arguments: Vec<OsString>, subjects: &[Subject]) -> ExitCode {
         return code;
     }
     if let Some(code) = bench::tool::main(&arguments) {
+        return code.into();
+    }
+    if let Some(code) = cost::tool::main(&arguments, subjects) {
         return code.into();
     }
     if let Some(code) = conform::tool::main(&arguments) {
@@ -101,6 +105,9 @@ fn readable(traces: &[PathBuf]) -> Result<(), String> {
 
 /// Runs the child, if these are a child's arguments.
 pub fn child_main(arguments: &[OsString], subjects: &[Subject]) -> Option<ExitCode> {
+    if let Some(code) = cost::tool::child_main(arguments, subjects) {
+        return Some(code.into());
+    }
     let [_, first, run] = arguments else { return None };
     let run = (first == CHILD).then(|| run.to_string_lossy())?;
     Some(child::main(&run, subjects).into())

@@ -438,14 +438,15 @@ fn child_of(tool: u32) -> Option<String> {
     (!child.is_empty()).then(|| child.to_owned())
 }
 
-/// Waits until a child of `tool` has used a second of processor time.
+/// Waits until a child of `tool` has used a fifth of a second of processor time: a child is one episode, and on a busy
+/// machine it has little more.
 fn wait_for_work(tool: u32) {
     let worked = || -> Option<bool> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", child_of(tool)?)).ok()?;
         // proc(5): utime is field 14, in ticks of 10 ms; the name in field 2 may hold spaces.
         let (_, fields) = stat.rsplit_once(')')?;
         let ticks: u64 = fields.split_whitespace().nth(11)?.parse().ok()?;
-        Some(ticks > 100)
+        Some(ticks > 20)
     };
     while worked() != Some(true) {
         std::thread::sleep(Duration::from_millis(20));

@@ -121,6 +121,7 @@ fn main() -> ExitCode {
     cases.push(("a_library_that_is_in_the_way_is_found".into(), Box::new(shims_are_found)));
     cases.push(("what_has_no_fork_handlers_is_refused".into(), Box::new(no_fork_handlers)));
     cases.push(("mixed_finds_what_keeps_memory".into(), Box::new(kept_memory_is_found)));
+    cases.push(("a_slow_check_is_told_by_its_cost".into(), Box::new(a_slow_check_costs_most)));
     cases.push(("growing_memory_is_found".into(), Box::new(growing_memory_is_found)));
     cases.push((
         "what_a_linked_heap_loses_at_a_refusal_is_found".into(),
@@ -372,6 +373,19 @@ fn growth_that_was_mended_does_not_come_again(folder: &str) {
 fn kept_memory_is_found() {
     let found = finding(stress("keeps-memory", Workload::Mixed, 2, Duration::from_millis(500)));
     assert_eq!(found.kind, Kind::NotGivenBack, "{found}");
+}
+
+/// By the order of the figures, which hundreds of times stand between.
+fn a_slow_check_costs_most() {
+    let arguments =
+        ["cost", "--quick", "--subject", "says-the-size-slowly", "--seed", "7", "--format", "json"];
+    let output = run_tool(&arguments);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("the report is JSON");
+    let costs = report["subjects"][0]["checks"].as_array().expect("every check has a figure");
+    let cost = |check: &&Value| check["nanoseconds"]["median"].as_f64().expect("it was measured");
+    let most = costs.iter().max_by(|one, other| cost(one).total_cmp(&cost(other))).unwrap();
+    assert_eq!(most["check"], "usable size", "{report}");
 }
 
 /// What `cargo stress refuse` says of a subject, and its exit code.

@@ -47,8 +47,10 @@ pub const SMALLEST_PEAK: f64 = 64.0;
 
 /// One side of a bound.
 #[derive(Clone, Copy)]
-enum Limit {
+pub enum Limit {
+    /// No more than this.
     AtMost(f64),
+    /// No less than this.
     AtLeast(f64),
 }
 
@@ -71,7 +73,7 @@ impl Limit {
 }
 
 /// A figure, or why there is none.
-type Figure = Result<f64, String>;
+pub type Figure = Result<f64, String>;
 
 /// All bounds, judged for the first subject.
 pub fn judge(results: &Results) -> Vec<Bound> {
@@ -286,7 +288,8 @@ impl Judge<'_> {
     }
 }
 
-fn bound(measure: String, limit: Limit, seen: Figure, why_not: Option<String>) -> Bound {
+/// A bound, and whether what was seen reaches it; `why_not` says why that is not to be judged.
+pub fn bound(measure: String, limit: Limit, seen: Figure, why_not: Option<String>) -> Bound {
     let verdict = match (&seen, why_not) {
         (Err(why), _) => Verdict::CannotTell { why: why.clone() },
         (Ok(_), Some(why)) => Verdict::CannotTell { why },

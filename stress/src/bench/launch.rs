@@ -28,6 +28,35 @@ pub enum Outcome {
     Stopped,
 }
 
+/// A child to be started.
+#[derive(Clone, Copy, Debug)]
+pub struct What<'a, J> {
+    /// Its first argument.
+    pub child: &'a str,
+    /// Its second, as JSON.
+    pub job: &'a J,
+    /// What is preloaded.
+    pub library: Option<&'a Path>,
+}
+
+/// How a child ended.
+#[derive(Clone, Debug)]
+pub enum End {
+    /// By itself.
+    Came {
+        /// With this status.
+        status: ExitStatus,
+        /// What it printed on standard output.
+        output: Vec<u8>,
+        /// What it printed on standard error.
+        errors: Vec<u8>,
+    },
+    /// It did not, until its deadline.
+    Failed(Failure),
+    /// It was killed because the campaign was stopped.
+    Stopped,
+}
+
 /// How a subject failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Failure {
@@ -72,32 +101,49 @@ impl Launcher {
     /// # Errors
     /// As [`Launcher::run`].
     pub fn run_under(&self, wrapper: &[String], job: &Job, stop: &Stop) -> Result<Outcome> {
-        let mut child = self.start(wrapper, job)?;
+        let what = What { child: CHILD, job, library: job.library.as_deref() };
+        Ok(match self.end_of(wrapper, &what, stop)? {
+            End::Stopped => Outcome::Stopped,
+            End::Failed(failure) => Outcome::Failed(failure),
+            End::Came { status, output, errors } => match answer(&output) {
+                Some(Answer::Done(sample)) if status.success() => {
+                    match wrongly_served(job, &sample.served_by) {
+                        Some(why) => Outcome::Refused(why),
+                        None => Outcome::Done(sample),
+                    }
+                }
+                Some(Answer::Refused { why }) => Outcome::Refused(why),
+                _ => Outcome::Failed(death(status, &errors)),
+            },
+        })
+    }
+
+    /// Runs one child to its end, its deadline, or `stop`, whatever it answers.
+    ///
+    /// # Errors
+    /// It can't be started or waited for.
+    pub fn end_of<J: Serialize>(
+        &self,
+        wrapper: &[String],
+        what: &What<'_, J>,
+        stop: &Stop,
+    ) -> Result<End> {
+        let mut child = self.start(wrapper, what)?;
         let output = Reader::of(child.stdout.take().context("the child's output")?);
         let errors = Reader::of(child.stderr.take().context("the child's errors")?);
         let Some(status) = self.wait(&mut child, stop)? else {
             child.kill().context("killing a child")?;
             child.wait().context("waiting for a child that was killed")?;
             if stop.is_set() {
-                return Ok(Outcome::Stopped);
+                return Ok(End::Stopped);
             }
             let detail = format!("not done after {} s", self.deadline.as_secs());
-            return Ok(Outcome::Failed(Failure { short: "hang".to_owned(), detail }));
+            return Ok(End::Failed(Failure { short: "hang".to_owned(), detail }));
         };
-        let (output, errors) = (output.all(), errors.all());
-        Ok(match answer(&output) {
-            Some(Answer::Done(sample)) if status.success() => {
-                match wrongly_served(job, &sample.served_by) {
-                    Some(why) => Outcome::Refused(why),
-                    None => Outcome::Done(sample),
-                }
-            }
-            Some(Answer::Refused { why }) => Outcome::Refused(why),
-            _ => Outcome::Failed(death(status, &errors)),
-        })
+        Ok(End::Came { status, output: output.all(), errors: errors.all() })
     }
 
-    fn start(&self, wrapper: &[String], job: &Job) -> Result<Child> {
+    fn start<J: Serialize>(&self, wrapper: &[String], what: &What<'_, J>) -> Result<Child> {
         let mut command = match wrapper {
             [] => Command::new(&self.program),
             [program, arguments @ ..] => {
@@ -106,9 +152,9 @@ impl Launcher {
                 command
             }
         };
-        preloaded::prepare(&mut command, job.library.as_deref())
-            .arg(CHILD)
-            .arg(serde_json::to_string(job).context("the measurement as JSON")?)
+        preloaded::prepare(&mut command, what.library)
+            .arg(what.child)
+            .arg(serde_json::to_string(what.job).context("the measurement as JSON")?)
             .stdin(Stdio::null())
             // What is told of a panic is its message.
             .env("RUST_BACKTRACE", "0");
@@ -146,7 +192,8 @@ fn wrongly_served(job: &Job, served_by: &Path) -> Option<String> {
     })
 }
 
-fn death(status: ExitStatus, errors: &[u8]) -> Failure {
+/// What a child's death says of its subject.
+pub fn death(status: ExitStatus, errors: &[u8]) -> Failure {
     let (short, how) = match (status.signal(), status.code()) {
         (Some(signal), _) => (signal_name(signal), format!("killed by {}", signal_name(signal))),
         (None, Some(code)) if code == i32::from(exit::PANICKED) => {

@@ -8,12 +8,14 @@ mod lenient;
 use std::ffi::c_void;
 use std::ptr::null_mut;
 
+use super::checks::{Check, Checks};
 use super::errno;
 use super::identity::{self, Identity};
-use super::overlap::{Overlap, Shared};
+use super::overlap::{NotEntered, Overlap, Shared};
 use super::schedule;
 use crate::alarm;
 use crate::finding::Kind;
+use crate::known::Flaw;
 use crate::log::{self, Call, Name};
 use crate::subject::Target;
 use crate::tally::{Board, Count, Doing, Row};
@@ -22,17 +24,39 @@ use crate::tally::{Board, Count, Doing, Row};
 #[derive(Debug)]
 pub struct Block {
     address: *mut u8,
-    size: usize,
+    /// Bytes asked for, and above [`SLACK_SHIFT`] how many more are taken for the program's.
+    sizes: u64,
     identity: Identity,
 }
+
+// One is kept for every live block.
+const _: () = assert!(size_of::<Block>() == 24);
+
+/// A size that was granted has fewer bits.
+const SLACK_SHIFT: u32 = 48;
+
+/// The most bytes beyond those asked for that are taken for a block's, when the size is a multiple of 8.
+const MOST_SLACK: usize = (1 << 16) - 8;
 
 // SAFETY: a block is its holder's alone, whichever thread that is; allocators free from any thread.
 unsafe impl Send for Block {}
 
 impl Block {
+    /// A block of so many bytes that were asked for. The program may use `usable` bytes, which is no less: of what
+    /// is more than [`MOST_SLACK`] above that no account is kept.
+    fn new(address: *mut u8, size: usize, usable: usize, identity: Identity) -> Self {
+        let slack = (usable - size).min(MOST_SLACK - size % 8);
+        Self { address, sizes: (slack as u64) << SLACK_SHIFT | size as u64, identity }
+    }
+
     /// Bytes asked for.
     pub fn size(&self) -> usize {
-        self.size
+        (self.sizes & ((1 << SLACK_SHIFT) - 1)) as usize
+    }
+
+    /// Bytes that are the block's alone.
+    fn extent(&self) -> usize {
+        self.size() + (self.sizes >> SLACK_SHIFT) as usize
     }
 
     /// Whose it is.
@@ -119,6 +143,8 @@ pub struct Checked<'a> {
     row: &'a Row,
     worker: usize,
     sequence: u64,
+    /// What is done around the calls.
+    checks: Checks,
     /// Where the calls are written down, if they are.
     log: Option<log::Part>,
 }
@@ -131,7 +157,15 @@ impl<'a> Checked<'a> {
         if let Some(log) = log {
             log.call(Call::Begin);
         }
-        Self { target, overlap, board, row, worker, sequence: 0, log }
+        Self { target, overlap, board, row, worker, sequence: 0, checks: Checks::ALL, log }
+    }
+
+    /// With these checks alone.
+    #[must_use]
+    pub fn checking(mut self, checks: Checks) -> Self {
+        self.checks = checks;
+        self.log = self.log.filter(|_| checks.has(Check::Log));
+        self
     }
 
     /// The worker's number.
@@ -183,9 +217,25 @@ impl<'a> Checked<'a> {
     }
 
     fn begin(&self, doing: Doing) {
-        schedule::at_operation();
-        self.row.doing(doing);
-        self.row.add(Count::Operations, 1);
+        if self.checks.has(Check::Schedule) {
+            schedule::at_operation();
+        }
+        self.doing(doing);
+        self.count(Count::Operations, 1);
+    }
+
+    #[inline]
+    fn doing(&self, doing: Doing) {
+        if self.checks.has(Check::Counts) {
+            self.row.doing(doing);
+        }
+    }
+
+    #[inline]
+    fn count(&self, count: Count, by: u64) {
+        if self.checks.has(Check::Counts) {
+            self.row.add(count, by);
+        }
     }
 
     /// Writes a call down, before anything that may go wrong in it.
@@ -226,17 +276,24 @@ impl<'a> Checked<'a> {
     fn issued_zeroed(&mut self, address: *mut c_void, count: usize, size: usize) -> Block {
         let asked = Asked { size: count * size, alignment: 1 };
         let entered = self.enter(address, asked);
-        self.row.add(Count::BytesVerified, asked.size as u64);
+        self.check_zero(&entered, count, size);
+        self.stamped(entered)
+    }
+
+    fn check_zero(&self, entered: &Block, count: usize, size: usize) {
+        if !self.checks.has(Check::Zero) {
+            return;
+        }
+        self.count(Count::BytesVerified, entered.size() as u64);
         // SAFETY: the subject says that `size` bytes are ours and zero, so initialised; if that is not
         // so, this reads what another owner has, or crashes, and either is the finding.
-        if let Err(mismatch) = unsafe { identity::verify_zero(entered.address, asked.size) } {
-            alarm::raise(
-                Kind::NotZeroed,
+        if let Err(mismatch) = unsafe { identity::verify_zero(entered.address, entered.size()) } {
+            alarm::raise_unless_known(
+                Flaw::NotZeroed,
                 &format!("calloc({count}, {size}) to return zeroes"),
                 format!("{:p}: {mismatch}", entered.address),
             );
         }
-        self.stamped(entered)
     }
 
     /// `aligned_alloc(alignment, size)`, with the size rounded up for subjects that may refuse others.
@@ -295,19 +352,26 @@ impl<'a> Checked<'a> {
 
     /// Checks a block that was resized, enters it and stamps it.
     fn resized(&mut self, address: *mut c_void, block: &Block, size: usize) -> Block {
-        let kept = block.size.min(size);
         let entered =
             self.enter_as(address, Asked { size, alignment: 1 }, block.identity.resized());
-        self.row.add(Count::BytesVerified, kept as u64);
+        self.check_prefix(&entered, block, size);
+        self.stamped(entered)
+    }
+
+    fn check_prefix(&self, entered: &Block, block: &Block, size: usize) {
+        if !self.checks.has(Check::Identity) {
+            return;
+        }
+        let kept = block.size().min(size);
+        self.count(Count::BytesVerified, kept as u64);
         // SAFETY: the subject says that the bytes both sizes share are ours and what they were.
         if let Err(mismatch) = unsafe { identity::verify(entered.address, kept, block.identity) } {
             alarm::raise(
                 Kind::PrefixLost,
-                &format!("realloc from {} to {size} bytes to keep {kept}", block.size),
+                &format!("realloc from {} to {size} bytes to keep {kept}", block.size()),
                 format!("{:p} → {:p}: {mismatch}", block.address, entered.address),
             );
         }
-        self.stamped(entered)
     }
 
     /// `free(block)`
@@ -316,9 +380,17 @@ impl<'a> Checked<'a> {
         self.read(&block);
         self.leave(&block);
         self.begin(Doing::Free);
-        errno::set(UNTOUCHED);
+        if self.checks.has(Check::Errno) {
+            errno::set(UNTOUCHED);
+        }
         // SAFETY: the block is live and ours, and given up here.
         unsafe { (self.target.calls.free)(block.address.cast()) };
+        if self.checks.has(Check::Errno) {
+            self.check_errno_kept();
+        }
+    }
+
+    fn check_errno_kept(&self) {
         let after = errno::get();
         if after != UNTOUCHED {
             // POSIX.1-2024 wants it kept; older allocators do not, so a foreign one is not judged.
@@ -345,16 +417,21 @@ impl<'a> Checked<'a> {
     }
 
     fn read(&self, block: &Block) {
-        self.row.doing(Doing::Verify);
-        self.row.add(Count::BytesVerified, block.size as u64);
+        if !self.checks.has(Check::Identity) {
+            return;
+        }
+        self.doing(Doing::Verify);
+        self.count(Count::BytesVerified, block.size() as u64);
         // SAFETY: the block is live, ours and stamped, as far as the subject keeps its promise.
-        let verified = unsafe { identity::verify(block.address, block.size, block.identity) };
+        let verified = unsafe { identity::verify(block.address, block.size(), block.identity) };
         if let Err(mismatch) = verified {
             alarm::raise(
                 Kind::Identity,
                 &format!(
                     "{} bytes at {:p} as {} wrote them",
-                    block.size, block.address, block.identity
+                    block.size(),
+                    block.address,
+                    block.identity
                 ),
                 mismatch.to_string(),
             );
@@ -365,7 +442,7 @@ impl<'a> Checked<'a> {
     pub fn rewrite(&self, block: &Block) {
         self.verify(block);
         // SAFETY: the block is live and ours.
-        unsafe { identity::stamp(block.address, block.size, block.identity) };
+        unsafe { identity::stamp(block.address, block.size(), block.identity) };
     }
 
     /// Makes a request that must be refused, and checks that it was.
@@ -373,7 +450,9 @@ impl<'a> Checked<'a> {
         let doing = request.doing();
         self.log(request.call());
         self.begin(doing);
-        errno::set(0);
+        if self.checks.has(Check::Errno) {
+            errno::set(0);
+        }
         let address = request.make(self.target);
         let error = errno::get();
         if !address.is_null() {
@@ -383,8 +462,8 @@ impl<'a> Checked<'a> {
                 format!("{address:p}"),
             );
         }
-        self.row.add(Count::Refusals, 1);
-        if error != libc::ENOMEM {
+        self.count(Count::Refusals, 1);
+        if self.checks.has(Check::Errno) && error != libc::ENOMEM {
             // POSIX.1-2024 wants it, ISO C does not, and mimalloc, jemalloc and tcmalloc each have a
             // function that leaves it out: of a foreign one it is told, not judged.
             self.board.note(&format!("{} refuses without ENOMEM", doing.name()), 1);
@@ -426,16 +505,21 @@ impl<'a> Checked<'a> {
         }
         self.log_address(address);
         self.check_alignment(address, asked);
-        let extent = self.check_usable(address, asked);
-        let block = Block { address: address.cast(), size: asked.size, identity };
-        self.row.add(Count::BytesIssued, asked.size as u64);
-        if let Err(shared) = self.overlap.insert(block.address.addr(), extent, identity) {
-            self.overlaps(&block, extent, shared);
+        let usable = self.check_usable(address, asked);
+        let block = Block::new(address.cast(), asked.size, usable, identity);
+        self.count(Count::BytesIssued, asked.size as u64);
+        if self.checks.has(Check::Overlap)
+            && let Err(shared) = self.overlap.insert(block.address.addr(), block.extent())
+        {
+            self.overlaps(&block, shared);
         }
         block
     }
 
     fn check_alignment(&self, address: *mut c_void, asked: Asked) {
+        if !self.checks.has(Check::Alignment) {
+            return;
+        }
         // C17 §7.22.3: aligned for any object of that size. Ours promises 16 for every size.
         let natural = match (self.target.own, asked.size) {
             (Some(_), _) | (None, 16..) => 16,
@@ -444,8 +528,8 @@ impl<'a> Checked<'a> {
         };
         let required = asked.alignment.max(natural);
         if !address.addr().is_multiple_of(required) {
-            alarm::raise(
-                Kind::Misaligned,
+            alarm::raise_unless_known(
+                Flaw::Misaligned,
                 &format!("{} bytes aligned to {required}", asked.size),
                 format!("{address:p}"),
             );
@@ -454,42 +538,60 @@ impl<'a> Checked<'a> {
 
     /// The bytes that the program may use: what was asked for, or more.
     fn check_usable(&self, address: *mut c_void, asked: Asked) -> usize {
-        let Some(usable_size) = self.target.calls.usable_size else { return asked.size };
+        let usable_size = self.target.calls.usable_size.filter(|_| self.checks.has(Check::Usable));
+        let Some(usable_size) = usable_size else { return asked.size };
         // SAFETY: the subject has just returned the address as a live block.
         let usable = unsafe { usable_size(address) };
         if usable < asked.size {
-            alarm::raise(
-                Kind::UsableSize,
+            alarm::raise_unless_known(
+                Flaw::UsableSize,
                 &format!("at least {} usable bytes at {address:p}", asked.size),
                 format!("{usable}"),
             );
         }
-        usable
+        usable.max(asked.size)
     }
 
     #[cold]
-    fn overlaps(&self, block: &Block, extent: usize, shared: Shared) -> ! {
-        let start = block.address.addr();
+    fn overlaps(&self, block: &Block, shared: Shared) -> ! {
+        let (start, extent) = (block.address.addr(), block.extent());
+        // SAFETY: the bytes are a block's that the subject has issued, twice; whoever else has them may write, and
+        // then their author is not recognised.
+        let author = unsafe { identity::author(shared.start..shared.end, self.board.workers()) };
+        let whose = match author {
+            Some(author) => format!("{author} has"),
+            None => "a live block has".to_owned(),
+        };
         alarm::raise(
             Kind::Overlap,
             "a block apart from every live one",
-            format!("{}, {start:#x}..{:#x}, meets {shared}", block.identity, start + extent),
+            format!(
+                "{}, {start:#x}..{:#x}: {whose} {shared} of it",
+                block.identity,
+                start + extent
+            ),
         )
     }
 
     /// Takes a block out from among the live.
     fn leave(&self, block: &Block) {
-        self.row.add(Count::BytesReturned, block.size as u64);
-        if let Err(found) = self.overlap.remove(block.address.addr(), block.identity) {
+        self.count(Count::BytesReturned, block.size() as u64);
+        if !self.checks.has(Check::Overlap) {
+            return;
+        }
+        if let Err(NotEntered) = self.overlap.remove(block.address.addr(), block.extent()) {
             // Ours alone can take our entry out, so this is the harness's own mistake.
-            panic!("{} left the map at {:p}, where {found:?} was", block.identity, block.address);
+            panic!("{} left the map at {:p}, and was not in it", block.identity, block.address);
         }
     }
 
     fn stamped(&self, block: Block) -> Block {
+        if !self.checks.has(Check::Identity) {
+            return block;
+        }
         // SAFETY: the subject says that the block's bytes are ours; if that is not so, the other owner
         // will find our stamp.
-        unsafe { identity::stamp(block.address, block.size, block.identity) };
+        unsafe { identity::stamp(block.address, block.size(), block.identity) };
         block
     }
 }

@@ -13,9 +13,11 @@
 //! bytes it is the interval map of [`super::overlap`] that is certain.
 //!
 //! The arithmetic is additions, shifts and exclusive ors, so that the compiler vectorises it: stamping
-//! runs at the speed of memory.
+//! runs at the speed of memory. It does so once for every processor of the kind, and once more for those that
+//! have AVX2 (`wide!`).
 
 use std::fmt;
+use std::ops::Range;
 
 /// Who owns a block: packed into 64 bits, because one is kept for every live block.
 ///
@@ -61,6 +63,17 @@ impl Identity {
         let generation = (self.generation() + 1) & ((1 << GENERATION_BITS) - 1);
         let others = self.0 & !(((1 << GENERATION_BITS) - 1) << SEQUENCE_BITS);
         Self(others | generation << SEQUENCE_BITS)
+    }
+
+    /// The identity whose stream has this base.
+    fn of_base(base: u64) -> Self {
+        // Each step undoes one of `base`, the last first; the factors are the inverses modulo 2^64.
+        let mut word = base ^ (base >> 31) ^ (base >> 62);
+        word = word.wrapping_mul(0x3196_42b2_d24d_8ec3);
+        word = word ^ (word >> 27) ^ (word >> 54);
+        word = word.wrapping_mul(0x96de_1b17_3f11_9089);
+        word = word ^ (word >> 30) ^ (word >> 60);
+        Self(word.wrapping_sub(GAMMA))
     }
 
     /// The base of the block's stream: a bijective mix (SplitMix64's finaliser), so no two identities
@@ -121,6 +134,34 @@ impl fmt::Display for Mismatch {
     }
 }
 
+/// A function whose body is compiled twice, with and without AVX2.
+macro_rules! wide {
+    ($(#[$doc:meta])* pub unsafe fn $name:ident($($argument:ident: $type:ty),*) $(-> $returned:ty)? $body:block) => {
+        $(#[$doc])*
+        #[inline]
+        pub unsafe fn $name($($argument: $type),*) $(-> $returned)? {
+            #[inline(always)]
+            unsafe fn anywhere($($argument: $type),*) $(-> $returned)? $body
+
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx2")]
+                unsafe fn with_avx2($($argument: $type),*) $(-> $returned)? {
+                    // SAFETY: the caller's.
+                    unsafe { anywhere($($argument),*) }
+                }
+                if is_x86_feature_detected!("avx2") {
+                    // SAFETY: the processor has the feature; the rest is the caller's.
+                    return unsafe { with_avx2($($argument),*) };
+                }
+            }
+            // SAFETY: the caller's.
+            unsafe { anywhere($($argument),*) }
+        }
+    };
+}
+
+wide! {
 /// Fills a block with its identity's stream.
 ///
 /// # Safety
@@ -138,7 +179,9 @@ pub unsafe fn stamp(block: *mut u8, size: usize, identity: Identity) {
     // SAFETY: the rest ends at `size`; `last` is a local and does not overlap the block.
     unsafe { block.add(words * WORD).copy_from_nonoverlapping(last.as_ptr(), rest) };
 }
+}
 
+wide! {
 /// Compares the first `size` bytes of a block with its identity's stream.
 ///
 /// # Safety
@@ -164,6 +207,38 @@ pub unsafe fn verify(block: *const u8, size: usize, identity: Identity) -> Resul
     Err(unsafe {
         mismatch(block, size, |offset| word(base, offset / WORD).to_ne_bytes()[offset % WORD])
     })
+}
+}
+
+/// How far into a block its author is looked for, in words.
+const FARTHEST: usize = 1 << 12;
+/// A block's number is below this, if it is to be believed.
+const LIKELY: u64 = 1 << 30;
+
+/// Who has stamped these bytes, by what they are. None if they are too few, not on whole words of a stream, or
+/// somebody has written there since.
+///
+/// Two words in a row tell whether it is a stream; where in it they stand has to be tried, and where owner and
+/// number are likely ones is the place, with a chance of one in hundreds that it is another.
+///
+/// # Safety
+/// The bytes are readable. Others may write to them meanwhile.
+pub unsafe fn author(bytes: Range<usize>, workers: usize) -> Option<Identity> {
+    if bytes.len() < 2 * WORD {
+        return None;
+    }
+    let start = std::ptr::with_exposed_provenance::<[u8; WORD]>(bytes.start);
+    // SAFETY: two words are among the bytes, which the caller says are readable; an array of bytes has no alignment.
+    let [one, other] = [0, 1].map(|index| unsafe { start.add(index).read_volatile() });
+    let x = u64::from_le_bytes(one);
+    let x = x ^ (x >> 32);
+    if word(x, 1).to_ne_bytes() != other {
+        return None;
+    }
+    let stamped_at =
+        |index: usize| Identity::of_base(x.wrapping_sub((index as u64).wrapping_mul(GAMMA)));
+    let likely = |one: &Identity| one.owner() < workers && one.sequence() < LIKELY;
+    (0..FARTHEST).map(stamped_at).filter(likely).min_by_key(|one| one.sequence())
 }
 
 /// Compares a block with zeroes.
@@ -238,7 +313,28 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_author_of_a_block_is_told_by_its_bytes() {
+        let identity = Identity::new(3, 123_456).resized();
+        let mut bytes = stamped(4096, 0, identity);
+        let start = bytes.as_ptr().expose_provenance();
+        // SAFETY: the range is the vector's.
+        let author = |from: usize, to: usize| unsafe { author(start + from..start + to, 4) };
+        for from in [0, 8, 800, 4080] {
+            assert_eq!(author(from, from + 16), Some(identity), "{from}");
+        }
+        assert_eq!((author(0, 8), author(4, 64)), (None, None));
+        bytes[805] ^= 1;
+        assert_eq!(author(800, 900), None);
+    }
+
     proptest! {
+        #[test]
+        fn a_base_is_one_identitys(owner in 0usize..1024, sequence in 0u64..1 << 42) {
+            let identity = Identity::new(owner, sequence);
+            prop_assert_eq!(Identity::of_base(identity.base()), identity);
+        }
+
         #[test]
         fn any_changed_byte_is_seen(
             size in 1usize..300, shift in 0usize..8, at in any::<prop::sample::Index>(), flip in 1u8..,

@@ -5,7 +5,7 @@
 //! drawn from the run's seed, thread by thread.
 
 use std::cell::Cell;
-use std::thread;
+use std::thread::{self, LocalKey};
 use std::time::Duration;
 
 use drystone_workloads::mixed::splitmix;
@@ -21,6 +21,10 @@ thread_local! {
     // No destructors and constant starts: a heap's code may run in any thread at any time.
     static RATES: Cell<Rates> = const { Cell::new(Rates::DEFAULT) };
     static STATE: Cell<u64> = const { Cell::new(0) };
+    /// How many operations until one is disturbed, that one included; 0: none ever.
+    static OPERATIONS: Cell<u64> = const { Cell::new(Rates::DEFAULT.operations as u64) };
+    /// The same of places inside heaps.
+    static PAUSES: Cell<u64> = const { Cell::new(Rates::DEFAULT.pauses as u64) };
 }
 
 /// Sets what the calling thread will be disturbed by; `stream` tells its choices from other threads'.
@@ -29,13 +33,16 @@ pub fn begin(rates: Rates, seed: u64, stream: u64) {
     splitmix(&mut state);
     STATE.set(state);
     RATES.set(rates);
+    OPERATIONS.set(gap(rates.operations));
+    PAUSES.set(gap(rates.pauses));
 }
 
 /// Raises how often the calling thread is disturbed inside a heap to once in `pauses`, unless that is off.
 pub fn often(pauses: u32) {
     let rates = RATES.get();
-    if rates.pauses != 0 {
-        RATES.set(Rates { pauses: rates.pauses.min(pauses), ..rates });
+    if rates.pauses > pauses {
+        RATES.set(Rates { pauses, ..rates });
+        PAUSES.set(gap(pauses));
     }
 }
 
@@ -47,30 +54,47 @@ pub fn rates() -> Rates {
 /// An operation is about to begin.
 #[inline]
 pub fn at_operation() {
-    act(RATES.get().operations);
+    if is_due(&OPERATIONS) {
+        OPERATIONS.set(gap(RATES.get().operations));
+        disturb();
+    }
 }
 
 /// Another thread could interfere here.
 #[inline]
 pub fn at_pause() {
-    act(RATES.get().pauses);
+    if is_due(&PAUSES) {
+        PAUSES.set(gap(RATES.get().pauses));
+        disturb();
+    }
 }
 
 #[inline]
-fn act(one_in: u32) {
-    if one_in == 0 {
-        return;
-    }
-    let mut state = STATE.get();
-    let word = splitmix(&mut state);
-    STATE.set(state);
-    if (word >> 32).is_multiple_of(u64::from(one_in)) {
-        disturb(word & u64::from(u32::MAX));
+fn is_due(left: &'static LocalKey<Cell<u64>>) -> bool {
+    let now = left.get();
+    left.set(now.saturating_sub(1));
+    now == 1
+}
+
+/// How many until the next, from 1 to twice the mean: one draw for each disturbance, and none for what is not
+/// disturbed.
+fn gap(one_in: u32) -> u64 {
+    match u64::from(one_in) {
+        0 => 0,
+        mean => 1 + draw() % (2 * mean - 1),
     }
 }
 
+fn draw() -> u64 {
+    let mut state = STATE.get();
+    let word = splitmix(&mut state);
+    STATE.set(state);
+    word >> 32
+}
+
 #[cold]
-fn disturb(word: u64) {
+fn disturb() {
+    let word = draw();
     // Neither may show in `errno`, which the checker looks at.
     drystone::errno::kept(|| match word % SLEEPS_ONE_IN {
         0 => thread::sleep(Duration::from_micros(1 + word / SLEEPS_ONE_IN % LONGEST)),
@@ -82,15 +106,13 @@ fn disturb(word: u64) {
 mod tests {
     use super::*;
 
-    /// How many of 10,000 calls drew a disturbance, told by the state alone.
+    /// Which of 10,000 operations were disturbed.
     fn hits(one_in: u32, seed: u64) -> Vec<usize> {
         thread::spawn(move || {
             begin(Rates::one_in(one_in), seed, 3);
             let hit = |call: usize| {
-                let mut state = STATE.get();
+                let hit = OPERATIONS.get() == 1;
                 at_operation();
-                let hit =
-                    one_in != 0 && (splitmix(&mut state) >> 32).is_multiple_of(u64::from(one_in));
                 hit.then_some(call)
             };
             (0..10_000).filter_map(hit).collect()
@@ -106,5 +128,6 @@ mod tests {
         let count = hits(100, 7).len();
         assert!((60..150).contains(&count), "{count} of 10,000 at one in 100");
         assert_eq!(hits(0, 7), [0; 0]);
+        assert_eq!(hits(1, 7).len(), 10_000);
     }
 }

@@ -6,6 +6,7 @@ use std::thread;
 use super::gate::Gate;
 use crate::alarm;
 use crate::checker::checked::Checked;
+use crate::checker::checks::Checks;
 use crate::checker::overlap::Overlap;
 use crate::checker::schedule;
 use crate::exit;
@@ -25,6 +26,8 @@ pub struct Crew<'a> {
     /// How often the workers are disturbed, and the seed of where.
     disturbed: Rates,
     seed: u64,
+    /// What is done around each call.
+    checks: Checks,
     /// How many blocks each worker has made so far.
     sequences: Vec<u64>,
 }
@@ -39,7 +42,14 @@ impl<'a> Crew<'a> {
         spec: &Spec,
     ) -> Self {
         let (disturbed, seed) = (spec.disturb, spec.seed.0);
-        Self { target, board, stop, overlap, disturbed, seed, sequences: vec![0; spec.threads] }
+        let (checks, sequences) = (Checks::ALL, vec![0; spec.threads]);
+        Self { target, board, stop, overlap, disturbed, seed, checks, sequences }
+    }
+
+    /// With these checks alone.
+    #[must_use]
+    pub fn checking(self, checks: Checks) -> Self {
+        Self { checks, ..self }
     }
 
     /// How many they are.
@@ -65,11 +75,12 @@ impl<'a> Crew<'a> {
     /// Calls `work` once on each worker, at once, each a new thread that has exited when this returns: so
     /// every call is a generation, which leaves to the next what an allocator keeps for a thread.
     pub fn each(&mut self, work: impl Fn(&mut Checked<'_>) + Sync) {
-        let Self { target, board, overlap, sequences, disturbed, seed, .. } = self;
+        let Self { target, board, overlap, sequences, disturbed, seed, checks, .. } = self;
         let gate = Gate::new(sequences.len());
         let work_and_judge = |worker: usize, sequence: u64| {
             schedule::begin(*disturbed, *seed, sequence << 16 | worker as u64);
-            let mut checked = Checked::new(target, overlap, board, worker).counting_from(sequence);
+            let checked = Checked::new(target, overlap, board, worker).counting_from(sequence);
+            let mut checked = checked.checking(*checks);
             work(&mut checked);
             gate.pass();
             judge_worker(target.own, &gate);

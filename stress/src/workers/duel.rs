@@ -28,6 +28,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crossbeam::utils::CachePadded;
+use drystone::{Misuse, MisuseKind};
 use drystone_workloads::mixed::generator;
 use drystone_workloads::sizes::{LogUniform, below};
 use rand::Rng;
@@ -70,7 +71,7 @@ const NEIGHBOURS: usize = 48;
 const RULES: u64 = u64::MAX;
 
 /// Who the block's owner is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Owner {
     /// One of those who free it.
     In,
@@ -83,7 +84,7 @@ enum Owner {
 }
 
 /// What the duellists do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Style {
     /// Each frees once, all at once.
     Race,
@@ -226,7 +227,7 @@ impl<'a> Arena<'a> {
         schedule::often(DISTURB_ONE_IN);
         let mut rules = generator(self.seed, RULES);
         let mut own_stream = generator(self.seed, checked.worker() as u64);
-        let mut kinds = BTreeMap::new();
+        let mut kinds = Kinds::default();
         let mut judge = Judge { arena: self, neighbours: Vec::new(), late: (self.own.late)() };
         for duel in 1..=DUELS {
             let rules = Rules::draw(&mut rules, self.deeds.len());
@@ -241,6 +242,7 @@ impl<'a> Arena<'a> {
                 exiting = thread;
             }
             self.meet(checked);
+            kinds.of = Some(rules);
             self.fight(checked, rules, exiting, &mut own_stream, &mut kinds);
             self.meet(checked);
             let mut sums = None;
@@ -262,9 +264,7 @@ impl<'a> Arena<'a> {
             }
         }
         judge.neighbours.into_iter().for_each(|block| checked.free(block));
-        for (kind, times) in kinds {
-            board.note(&format!("reported as: {kind}"), times);
-        }
+        kinds.note(board);
         checked.row().doing(Doing::Idle);
     }
 
@@ -306,7 +306,7 @@ impl<'a> Arena<'a> {
         rules: Rules,
         exiting: Option<Exiting>,
         own_stream: &mut Pcg64,
-        kinds: &mut BTreeMap<&'static str, u64>,
+        kinds: &mut Kinds,
     ) {
         let worker = checked.worker();
         let deeds = &self.deeds[worker];
@@ -368,13 +368,7 @@ impl<'a> Arena<'a> {
 
     /// Asks for a block, and frees it: the duel's, which others may free at the same time, or another, which
     /// is this worker's alone.
-    fn free_own(
-        &self,
-        checked: &Checked<'_>,
-        block: *mut c_void,
-        rules: Rules,
-        kinds: &mut BTreeMap<&'static str, u64>,
-    ) {
+    fn free_own(&self, checked: &Checked<'_>, block: *mut c_void, rules: Rules, kinds: &mut Kinds) {
         let issued = self.ask(checked, rules);
         if issued == block {
             self.deeds[checked.worker()].again.fetch_add(1, Ordering::Relaxed);
@@ -385,25 +379,14 @@ impl<'a> Arena<'a> {
     }
 
     /// One free of the block that is fought over.
-    fn free(
-        &self,
-        checked: &Checked<'_>,
-        block: *mut c_void,
-        kinds: &mut BTreeMap<&'static str, u64>,
-    ) {
+    fn free(&self, checked: &Checked<'_>, block: *mut c_void, kinds: &mut Kinds) {
         // SAFETY: the block was given up by its owner, and nobody uses it; whether it is live still
         // is for the heap to say.
         self.end(checked, kinds, || unsafe { (self.own.try_free)(block) });
     }
 
     /// One realloc of the block that is fought over.
-    fn resize(
-        &self,
-        checked: &Checked<'_>,
-        block: *mut c_void,
-        size: usize,
-        kinds: &mut BTreeMap<&'static str, u64>,
-    ) {
+    fn resize(&self, checked: &Checked<'_>, block: *mut c_void, size: usize, kinds: &mut Kinds) {
         // SAFETY: as in `free`; the bytes that are copied are nobody's.
         let resized = self.end(checked, kinds, || unsafe { (self.own.try_realloc)(block, size) });
         if let Some(resized) = resized {
@@ -420,8 +403,8 @@ impl<'a> Arena<'a> {
     fn end<R>(
         &self,
         checked: &Checked<'_>,
-        kinds: &mut BTreeMap<&'static str, u64>,
-        call: impl FnOnce() -> Result<R, drystone::Misuse>,
+        kinds: &mut Kinds,
+        call: impl FnOnce() -> Result<R, Misuse>,
     ) -> Option<R> {
         checked.row().doing(Doing::DoubleFree);
         checked.row().add(Count::Operations, 1);
@@ -440,9 +423,40 @@ impl<'a> Arena<'a> {
                 Some(what)
             }
             Err(misuse) => {
-                *kinds.entry(misuse.kind.name()).or_default() += 1;
+                kinds.add(misuse);
                 None
             }
+        }
+    }
+}
+
+/// What a duel was: its style, its owner, and whether its block was a mapping of its own.
+type Ring = (Style, Owner, bool);
+
+/// What second frees were reported as.
+#[derive(Default)]
+struct Kinds {
+    /// The present duel's rules.
+    of: Option<Rules>,
+    counts: BTreeMap<(&'static str, Option<Ring>), u64>,
+}
+
+impl Kinds {
+    /// Of what is called by another name than it is, also in what kind of duel that was.
+    fn add(&mut self, misuse: Misuse) {
+        let by_name = misuse.kind == MisuseKind::DoubleFree;
+        let of = self.of.filter(|_| !by_name);
+        let of = of.map(|rules| (rules.style, rules.owner, rules.size > HUGE));
+        *self.counts.entry((misuse.kind.name(), of)).or_default() += 1;
+    }
+
+    fn note(&self, board: &Board) {
+        for ((kind, of), times) in &self.counts {
+            let of = of.map_or(String::new(), |(style, owner, huge)| {
+                let huge = if huge { "a mapping of its own" } else { "of a slab" };
+                format!(", {huge}; style {style:?}, owner {owner:?}")
+            });
+            board.note(&format!("reported as: {kind}{of}"), *times);
         }
     }
 }

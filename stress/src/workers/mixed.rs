@@ -24,68 +24,71 @@ const MOST_BLOCKS: usize = 1 << 16;
 
 /// One round, from rest to rest.
 pub fn round(crew: &mut Crew<'_>, seed: Seed, settings: &Settings) {
-    let round = Round::new(seed.0, crew.workers(), settings);
+    let (shape, operations) = shape_of(seed.0, crew.workers(), settings);
+    let round = Round::of(shape, crew.workers());
     let stop = crew.stop();
-    crew.each(|checked| round.work(checked, stop));
+    crew.each(|checked| {
+        let stream = Mixed::new(seed.0, checked.worker(), shape).take(operations);
+        let mut hands = round.hands(checked);
+        hands.carry_all_out(stream, stop);
+        round.come_to_rest(hands);
+    });
+}
+
+/// A round whose operations were drawn beforehand.
+pub struct Prepared {
+    shape: Shape,
+    /// Each worker's.
+    streams: Vec<Vec<Op>>,
+}
+
+impl Prepared {
+    /// So many operations for each of `threads` workers, of sizes to 1 KiB, rarely larger.
+    pub fn new(seed: Seed, threads: usize, operations: usize) -> Self {
+        let shape = Shape::SMALL.up_to(LogUniform::KIBIBYTE.largest() as u64);
+        let stream = |worker| Mixed::new(seed.0, worker, shape).take(operations).collect();
+        Self { shape, streams: (0..threads).map(stream).collect() }
+    }
+
+    /// Carries them out, from rest to rest; `around` is called on each worker, and calls what it is handed, which
+    /// is that worker's operations and nothing else.
+    pub fn round(&self, crew: &mut Crew<'_>, around: impl Fn(&mut dyn FnMut()) + Sync) {
+        let round = Round::of(self.shape, crew.workers());
+        let stop = crew.stop();
+        crew.each(|checked| {
+            let stream = &self.streams[checked.worker()];
+            let mut hands = round.hands(checked);
+            around(&mut || hands.carry_all_out(stream.iter().copied(), stop));
+            round.come_to_rest(hands);
+        });
+    }
 }
 
 /// What the workers of one round share.
 struct Round {
-    seed: u64,
     shape: Shape,
-    operations: u64,
     gate: Gate,
     inboxes: Vec<(Sender<Block>, Receiver<Block>)>,
 }
 
 impl Round {
-    /// The round of `seed` for `threads` workers. Unless it is set, the seed also decides between the wide
-    /// and the small shape: many sizes, or many operations.
-    fn new(seed: u64, threads: usize, settings: &Settings) -> Self {
-        let largest = settings.get(Workload::Mixed, "largest");
-        let wide = match largest {
-            0 => seed.count_ones().is_multiple_of(2),
-            _ => largest > LogUniform::KIBIBYTE.largest() as u64,
-        };
-        let (mut shape, operations) =
-            if wide { (Shape::WIDE, 20_000) } else { (Shape::SMALL, 400_000) };
-        if largest > 0 {
-            shape = shape.up_to(largest);
-        }
-        // However many workers: together they hold a few hundred MiB at most.
-        let live_bytes = match settings.size(Workload::Mixed, "live") {
-            0 => shape.live_bytes.min((256 << 20) / threads),
-            live => live,
-        };
-        Self {
-            seed,
-            shape: Shape { live_bytes, ..shape },
-            operations,
-            gate: Gate::new(threads),
-            inboxes: (0..threads).map(|_| bounded(CHANNEL)).collect(),
-        }
+    fn of(shape: Shape, threads: usize) -> Self {
+        let inboxes = (0..threads).map(|_| bounded(CHANNEL)).collect();
+        Self { shape, gate: Gate::new(threads), inboxes }
     }
 
-    /// One worker's part, from rest to rest.
-    fn work(&self, checked: &mut Checked<'_>, stop: &Stop) {
-        let worker = checked.worker();
-        let mut hands = Hands {
+    fn hands<'a, 'c>(&'a self, checked: &'a mut Checked<'c>) -> Hands<'a, 'c> {
+        Hands {
             checked,
             inboxes: &self.inboxes,
             blocks: Vec::new(),
             bytes: 0,
             most_bytes: self.shape.live_bytes,
-        };
-        let stream = Mixed::new(self.seed, worker, self.shape);
-        for (turn, op) in (0..self.operations).zip(stream) {
-            if turn % 4 == 0 {
-                hands.take_in_one();
-            }
-            if stop.is_set() {
-                break;
-            }
-            hands.carry_out(op);
         }
+    }
+
+    /// The end of one worker's part.
+    fn come_to_rest(&self, mut hands: Hands<'_, '_>) {
         // From here on nobody sends.
         hands.checked.row().doing(Doing::Waiting);
         self.gate.pass();
@@ -103,6 +106,27 @@ impl Round {
     }
 }
 
+/// The shape of the round of `seed`, and how many operations. Unless it is set, the seed also decides between the
+/// wide and the small shape: many sizes, or many operations.
+fn shape_of(seed: u64, threads: usize, settings: &Settings) -> (Shape, usize) {
+    let largest = settings.get(Workload::Mixed, "largest");
+    let wide = match largest {
+        0 => seed.count_ones().is_multiple_of(2),
+        _ => largest > LogUniform::KIBIBYTE.largest() as u64,
+    };
+    let (mut shape, operations) =
+        if wide { (Shape::WIDE, 20_000) } else { (Shape::SMALL, 400_000) };
+    if largest > 0 {
+        shape = shape.up_to(largest);
+    }
+    // However many workers: together they hold a few hundred MiB at most.
+    let live_bytes = match settings.size(Workload::Mixed, "live") {
+        0 => shape.live_bytes.min((256 << 20) / threads),
+        live => live,
+    };
+    (Shape { live_bytes, ..shape }, operations)
+}
+
 /// A worker and the blocks that it holds.
 struct Hands<'a, 'c> {
     checked: &'a mut Checked<'c>,
@@ -113,6 +137,18 @@ struct Hands<'a, 'c> {
 }
 
 impl Hands<'_, '_> {
+    fn carry_all_out(&mut self, stream: impl Iterator<Item = Op>, stop: &Stop) {
+        for (turn, op) in stream.enumerate() {
+            if turn % 4 == 0 {
+                self.take_in_one();
+            }
+            if stop.is_set() {
+                return;
+            }
+            self.carry_out(op);
+        }
+    }
+
     fn carry_out(&mut self, op: Op) {
         match op {
             Op::Malloc { size } => {

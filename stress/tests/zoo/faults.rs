@@ -42,6 +42,8 @@ pub enum Fault {
     GrantsTheImpossible,
     /// Says that a block has one byte less than was asked for, once in 10,000 questions.
     UnderstatesTheSize,
+    /// Takes microseconds to say how large a block is: no fault, and a check that is slow.
+    SaysTheSizeSlowly,
     /// Reports, once in 20,000 frees, a correct one.
     AccusesTheInnocent,
     /// Gives nothing back.
@@ -279,6 +281,9 @@ impl<L: RawLock + Sync> Linked for Faulty<L> {
         if self.fault == Fault::Overlaps {
             // The part of a live block has a size too.
             return Ok(self.heap.usable_size(block).unwrap_or(0).max(1 << 10));
+        }
+        if self.fault == Fault::SaysTheSizeSlowly {
+            (0..100).for_each(|_| hint::spin_loop());
         }
         let usable = self.heap.usable_size(block)?;
         let understates = usable > 0 && self.strikes(Fault::UnderstatesTheSize, 10_000);
@@ -532,6 +537,7 @@ zoo! {
     "refuses" => Refuses, FutexLock = FutexLock::new(), Fault::Refuses;
     "grants-the-impossible" => Grants, FutexLock = FutexLock::new(), Fault::GrantsTheImpossible;
     "understates-the-size" => Understates, FutexLock = FutexLock::new(), Fault::UnderstatesTheSize;
+    "says-the-size-slowly" => SaysSlowly, FutexLock = FutexLock::new(), Fault::SaysTheSizeSlowly;
     "accuses-the-innocent" => Accuses, FutexLock = FutexLock::new(), Fault::AccusesTheInnocent;
     "keeps-memory" => KeepsMemory, FutexLock = FutexLock::new(), Fault::KeepsMemory;
     "breaks-invariants" => BreaksInvariants, FutexLock = FutexLock::new(), Fault::BreaksInvariants;

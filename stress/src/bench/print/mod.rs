@@ -1,7 +1,7 @@
 //! What is printed: tables for a terminal, the same in Markdown, or JSON.
 
 mod json;
-mod table;
+pub mod table;
 #[cfg(test)]
 mod tests;
 

@@ -219,26 +219,8 @@ impl Page<'_> {
     }
 
     fn bounds(&self, bounds: &[Bound]) -> String {
-        let mut table =
-            Sheet::new(self.shape, self.colored, ["measure", "bound", "seen", "verdict"]);
-        for bound in bounds {
-            let seen = bound.seen.map_or("–".to_owned(), |seen| format!("{seen:.2}"));
-            let verdict = match &bound.verdict {
-                Verdict::Met => table.paint("met", Color::Green),
-                Verdict::Missed { by } => {
-                    table.paint(format!("missed by {:.1} %", 100.0 * by), Color::Red)
-                }
-                Verdict::CannotTell { why } => Cell::new(format!("cannot tell: {why}")),
-            };
-            table.row([
-                Cell::new(&bound.measure),
-                Cell::new(&bound.bound),
-                Cell::new(seen),
-                verdict,
-            ]);
-        }
         let ours = self.names().next().unwrap_or_default();
-        table.under(&format!("Bounds, judged for {ours}"))
+        self::bounds(bounds, self.shape, self.colored, &format!("Bounds, judged for {ours}"))
     }
 
     fn failures(&self) -> String {
@@ -254,8 +236,25 @@ impl Page<'_> {
     }
 }
 
+/// Bounds under a heading, with what was seen and whether they are reached.
+pub fn bounds(bounds: &[Bound], shape: Shape, colored: bool, heading: &str) -> String {
+    let mut table = Sheet::new(shape, colored, ["measure", "bound", "seen", "verdict"]);
+    for bound in bounds {
+        let seen = bound.seen.map_or("–".to_owned(), |seen| format!("{seen:.2}"));
+        let verdict = match &bound.verdict {
+            Verdict::Met => table.paint("met", Color::Green),
+            Verdict::Missed { by } => {
+                table.paint(format!("missed by {:.1} %", 100.0 * by), Color::Red)
+            }
+            Verdict::CannotTell { why } => Cell::new(format!("cannot tell: {why}")),
+        };
+        table.row([Cell::new(&bound.measure), Cell::new(&bound.bound), Cell::new(seen), verdict]);
+    }
+    table.under(heading)
+}
+
 /// A table of figures behind names.
-fn of_figures(shape: Shape, colored: bool, columns: &[&str]) -> Sheet {
+pub fn of_figures(shape: Shape, colored: bool, columns: &[&str]) -> Sheet {
     let mut sheet = Sheet::new(shape, colored, columns.iter().copied());
     sheet.right(1..columns.len());
     sheet

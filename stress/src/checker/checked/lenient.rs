@@ -60,8 +60,8 @@ impl Checked<'_> {
             return Ok(self.resized(address, &block, size));
         }
         // It never was anybody else's.
-        if let Err(shared) = self.overlap.insert(block.address.addr(), block.size, block.identity) {
-            self.overlaps(&block, block.size, shared);
+        if let Err(shared) = self.overlap.insert(block.address.addr(), block.extent()) {
+            self.overlaps(&block, shared);
         }
         self.read(&block);
         Err(block)
