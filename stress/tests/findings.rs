@@ -172,17 +172,22 @@ fn an_episode_is_a_process_from_a_seed_of_its_own() {
 
 #[test]
 fn a_finding_is_shrunk_to_what_it_needs() {
-    // Every block of more than 64 KiB is off: one call is enough.
+    // Every block of more than 64 KiB is off: one call is enough; or two, if it is a realloc that is left, which needs a
+    // block.
     let (_place, folder) = found("-DLARGE_MISALIGN", "3");
     let shrunk = json(&PLAIN.run(&["shrink", folder.to_str().unwrap(), "--format", "json"]), 0);
     assert_eq!(shrunk["finished"], true, "{shrunk}");
     assert_eq!(shrunk["after"]["threads"], 1, "{shrunk}");
-    assert_eq!(shrunk["after"]["calls"], 1, "{shrunk}");
     assert_eq!(shrunk["after"]["bytes_asked_for"], 65_537, "{shrunk}");
     assert!(shrunk["before"]["calls"].as_u64() > Some(1), "{shrunk}");
     // The result is a finding like any other.
     let small = folder.join("shrunk");
-    assert_eq!(read(&small, "calls.txt"), "thread 0  malloc(65537) = block 0.0\n");
+    let calls = read(&small, "calls.txt");
+    let (one, two) = (
+        "thread 0  malloc(65537) = block 0.0\n",
+        "thread 0  malloc(0) = block 0.0\nthread 0  realloc(block 0.0, 65537)\n",
+    );
+    assert!(calls == one || calls == two, "{calls}");
     let replayed = json(&PLAIN.run(&["replay", small.to_str().unwrap(), "--format", "json"]), 1);
     assert_eq!(replayed["attempts"][0]["again"], 5, "{replayed}");
     // It is not overwritten.
