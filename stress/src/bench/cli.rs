@@ -108,18 +108,27 @@ pub struct Plan {
 /// Fewer have no quartiles.
 const FEWEST_ROUNDS: u32 = 3;
 
+/// How many rounds are made, if `asked` for: seven else, and the fewest when in a hurry.
+///
+/// # Errors
+/// A sentence that names what to change.
+pub fn rounds(asked: Option<u32>, quick: bool) -> Result<u32, String> {
+    let rounds = asked.unwrap_or(if quick { FEWEST_ROUNDS } else { 7 });
+    if rounds < FEWEST_ROUNDS {
+        return Err(format!(
+            "--rounds {rounds}: fewer than {FEWEST_ROUNDS} say nothing about their spread"
+        ));
+    }
+    Ok(rounds)
+}
+
 impl Options {
     /// The measurements that these options ask for.
     ///
     /// # Errors
     /// A sentence that names what to change.
     pub fn plan(&self, folders: &Folders) -> Result<Plan, String> {
-        let rounds = self.rounds.unwrap_or(if self.quick { FEWEST_ROUNDS } else { 7 });
-        if rounds < FEWEST_ROUNDS {
-            return Err(format!(
-                "--rounds {rounds}: fewer than {FEWEST_ROUNDS} say nothing about their spread"
-            ));
-        }
+        let rounds = rounds(self.rounds, self.quick)?;
         let subjects = self.who.chosen(folders)?;
         let against = self.against(&subjects)?;
         let mut rows = suite::rows(self.quick)?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
+use crate::bench::cli::rounds;
 use crate::cli::{Printing, choose_subjects};
 use crate::duration;
 use crate::seed::Seed;
@@ -70,9 +71,6 @@ pub struct Plan {
     pub parts: u32,
 }
 
-/// Fewer have no quartiles.
-const FEWEST_ROUNDS: u32 = 3;
-
 /// Measured if none is named.
 const DEFAULT: [&str; 3] = ["list", "drystone", "system"];
 
@@ -85,12 +83,7 @@ impl Options {
     /// # Errors
     /// A sentence that names what to change.
     pub fn plan(&self, known: &[Subject]) -> Result<Plan, String> {
-        let rounds = self.rounds.unwrap_or(if self.quick { FEWEST_ROUNDS } else { 7 });
-        if rounds < FEWEST_ROUNDS {
-            return Err(format!(
-                "--rounds {rounds}: fewer than {FEWEST_ROUNDS} say nothing about their spread"
-            ));
-        }
+        let rounds = rounds(self.rounds, self.quick)?;
         let seed = self.seed.unwrap_or_else(Seed::random);
         let threads = usize::from(self.threads);
         let (workload, settings) = spec::parse_workload("mixed:largest=1K")?;
