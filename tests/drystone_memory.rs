@@ -201,3 +201,37 @@ fn ten_thousand_short_lived_threads_leave_the_resident_set_alone() {
     assert!(after < before + (4 << 20), "{before} bytes became {after}");
     assert!(now.heaps <= layers.heaps + 1 && now.header_bytes <= layers.header_bytes, "{now:?}");
 }
+
+/// A slab that ended waits for the thread that marked blocks there, if that one has not freed since; another header
+/// stands in for it. At worst there are twice as many.
+#[test]
+fn headers_that_wait_for_another_thread_do_not_pile_up() {
+    let _alone = ALONE.lock().unwrap_or_else(|poison| poison.into_inner());
+    const BLOCKS: usize = 100_000;
+    let engine = engine(Mmap, NoProbe, FutexLock::new());
+    let owner = Claim::new(&engine).unwrap();
+    let other = Claim::new(&engine).unwrap();
+    // Every `stride`th block is freed by the other, the rest by the owner; then every slab ends.
+    let rounds = |count: usize, stride: usize| {
+        for _ in 0..count {
+            let blocks: Vec<*mut u8> = (0..BLOCKS).map(|_| owner.malloc(64)).collect();
+            for (index, block) in blocks.into_iter().enumerate() {
+                match index % stride {
+                    0 => other.free(block),
+                    _ => owner.free(block),
+                }
+            }
+            owner.trim();
+            assert_eq!(engine.stats().live_blocks, 0);
+        }
+        engine.layer_stats().header_bytes
+    };
+    let made = rounds(1, usize::MAX);
+    let busy = rounds(5, 1);
+    assert!(busy <= 2 * made + (256 << 10), "{made} bytes became {busy}");
+    assert_eq!(rounds(20, 1), busy, "an other that frees on lets every slab begin anew");
+    // One free in each slab, too few to be counted; from then on none.
+    rounds(1, 3000);
+    let idle = rounds(20, usize::MAX);
+    assert!(idle <= busy + made + (256 << 10), "{made} and {busy} bytes became {idle}");
+}

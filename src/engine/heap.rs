@@ -22,7 +22,8 @@ use core::{mem, ptr};
 
 use super::classes::{self, CLASSES};
 use super::slab::{Place, Slab};
-use crate::sync::{AtomicBool, AtomicUsize, Cell, const_unless_loom};
+use crate::sync::fault::{Fault, planted};
+use crate::sync::{self, AtomicBool, AtomicUsize, Cell, Ordering, const_unless_loom};
 
 /// Full slabs that a refill looks at.
 pub const LOOKS: usize = 8;
@@ -35,6 +36,9 @@ pub const IDLE_AT_REST: usize = 512 << 10;
 
 /// Slabs in which others free before the owner looks at all of them.
 pub const PATIENCE: usize = 64;
+
+/// Frees of others' blocks between two that are counted for all to see.
+const STRIDE: u32 = if cfg!(loom) { 2 } else { 64 };
 
 /// The largest request that [`Heap::current_for`] answers, in bytes.
 pub const DIRECT: usize = 1024;
@@ -138,6 +142,8 @@ pub struct Heap {
     /// Slabs in which others have begun to free since the owner last looked at them all. Counted after the slab's
     /// flag is up (release), and taken before the flags are looked at (acquire): so what is counted is seen.
     pub marked: AtomicUsize,
+    /// Every so many frees of others' blocks: one more. And one more each time that a thread gets the heap.
+    pub steps: AtomicUsize,
     /// The next of all heaps; under the span lock, set once.
     pub next: *const Heap,
     /// Since when no thread has it, in milliseconds, and at least 1; 0 while one has. Written under the span lock.
@@ -170,6 +176,11 @@ pub struct Own {
     pub refills: u32,
     /// When the owner last looked at all its slabs, in milliseconds.
     pub looked: u64,
+    /// A sweep since the last look at all slabs may have crossed a mark whose thread saw the flag still up, and so told
+    /// nobody: another look is due, though nothing is counted in [`Heap::marked`].
+    pub unsure: bool,
+    /// Frees of others' blocks. It wraps.
+    foreign: u32,
     /// So many slabs must others have begun to free in before the owner looks sooner than that.
     pub patience: usize,
 }
@@ -187,10 +198,13 @@ const_unless_loom! {
                 idle_bytes: 0,
                 refills: 0,
                 looked: 0,
+                unsure: false,
+                foreign: 0,
                 patience: PATIENCE,
             }),
             vanished: AtomicBool::new(false),
             marked: AtomicUsize::new(0),
+            steps: AtomicUsize::new(0),
             next: ptr::null(),
             resting: AtomicUsize::new(0),
             next_resting: Cell::new(ptr::null()),
@@ -219,6 +233,32 @@ impl Heap {
         debug_assert!(size <= DIRECT);
         // SAFETY: as the caller promises; the step is at most DIRECT / 16.
         unsafe { self.own.look(|own| *own.direct.get_unchecked((size + 15) >> 4)) }
+    }
+}
+
+impl Heap {
+    /// Before a free of another's block. Now and then it is counted where others see it: a free before the count is
+    /// over for who sees the count, and one after it sees what came before the fence of who does not.
+    ///
+    /// # Safety
+    /// The calling thread owns the heap.
+    #[inline]
+    pub unsafe fn step(&self) {
+        // SAFETY: as the caller promises.
+        let foreign = unsafe {
+            self.own.with(|own| {
+                own.foreign = own.foreign.wrapping_add(1);
+                own.foreign
+            })
+        };
+        if foreign.is_multiple_of(STRIDE) {
+            // Release: pairs with the acquire in `Shared::is_over`.
+            self.steps.fetch_add(1, Ordering::Release);
+            // Pairs with the fence in `Slab::retire`.
+            if !planted(Fault::StepUnfenced) {
+                sync::fence_after_rmw();
+            }
+        }
     }
 }
 
@@ -323,8 +363,11 @@ impl Own {
         // SAFETY: the owner's slabs throughout; `nothing` is never flagged and has nothing unborn.
         unsafe {
             let current = self.current[class];
-            if (*current).flagged() && (*current).sweep(&mut late) > 0 {
-                return Some(false);
+            if (*current).flagged() {
+                self.unsure = true;
+                if (*current).sweep(&mut late) > 0 {
+                    return Some(false);
+                }
             }
             let partial = self.partial[class].first;
             if !partial.is_null() && (*partial).local.with(|local| local.has_free()) {
@@ -373,6 +416,7 @@ impl Own {
             // SAFETY: the owner's slabs.
             unsafe {
                 if (*slab).flagged() {
+                    self.unsure = true;
                     (*slab).sweep(&mut *late);
                 }
                 let (free, next) = (*slab).local.with(|local| (local.free(), local.next));

@@ -1,13 +1,13 @@
 //! The ledger: what is true of every block of a slab, kept apart from the blocks.
 //!
-//! An entry is two 16-bit words, side by side on one cache line.
+//! An entry is four bytes on one cache line: a 16-bit word and two bytes.
 //!
 //! *mine* is written by the slab's owner alone, by plain stores:
 //!
 //! | mine | means | becomes |
 //! |---|---|---|
 //! | 0 | unborn: never issued since the slab was made | free, when the owner extends its list |
-//! | 1..=4096 | free; the next free block's number, counted from 1 | live, at the hand-out |
+//! | 1..=8192 | free; the next free block's number, counted from 1 | live, at the hand-out |
 //! | [`END`] | free, the last of its list. As a signed number it leads to an entry in the header that always has its returned bit set | live |
 //! | [`WAITING`] | freed, in the quarantine | live, for the free that ends the wait |
 //! | [`LIVE`] | issued | free, by the owner: at its free, or when it sweeps another's |
@@ -17,27 +17,44 @@
 //! | theirs | means | becomes |
 //! |---|---|---|
 //! | `0nnn` | nothing returned; taken back n times | `1nnn`, by one compare-and-exchange of whoever frees |
-//! | `1nnn` | returned: freed by a thread that is not the owner | `0nnn` + 1, by the owner alone |
+//! | `1nnn` | returned: freed by a thread that is neither the owner nor the favourite | `0nnn` + 1, by the owner alone |
+//!
+//! *favourite's* is for one thread, which the slab names ([`Slab::favours`](super::slab::Slab)): the first other that
+//! freed there. Since nobody else sets it, it needs no exchange:
+//!
+//! | favourite's | means | becomes |
+//! |---|---|---|
+//! | `00` | nothing returned | `80`, by a plain store of the favourite |
+//! | `80` | returned: freed by the favourite | `00`, by the owner alone |
 //!
 //! So the free list runs through *mine*, and no link ever stands in user memory: nothing that a program
 //! writes can bend it, and a free touches no line of the block.
 //!
+//! # Two marks
+//! Either mark makes a later free of the block a misuse at the call. Two threads that free at once may each
+//! set one; then the owner, which counts them when it takes them back, reports the second. Each byte has one that
+//! sets and one that clears it at a time, so no mark is lost to another.
+//!
+//! A mark may also land on a block that is free: its thread had looked while it was live. Then it stays there
+//! until the block's next hand-out, or a sweep, or the slab's end, looks, and is reported.
+//!
 //! # Why there is a count
-//! Another thread reads both words, then exchanges *theirs*. Between the two the owner may have taken
+//! Another thread reads the entry, then exchanges *theirs*. Between the two the owner may have taken
 //! the block back for somebody else's free, even given the whole slab back and started a new one in the
-//! same ledger. The count is another then, the exchange fails, and the thread starts over with what is true now.
-//! It wraps at 32,768: a thread would have to sleep between two instructions while its slab is
-//! retired, or its block freed by others, exactly a multiple of that many times.
+//! same ledger. The count is another then, the exchange fails, and the thread starts over with what is true now: the
+//! misuse is found at the call, and not only at the block's next hand-out.
+//! It wraps at 128. A thread that slept between the two while *theirs* was taken back so many times would be
+//! found late, as the favourite is, whose store has no count to fail by.
 //!
 //! # Orderings
-//! *theirs* is exchanged with release and read with acquire, both ways: what a thread did to a block
-//! before its free happens before the owner's next issue of it, and a thread that sees the count of a
-//! taking-back sees *mine* as the owner left it. *mine* is relaxed: a thread that got the block's
+//! Both marks are set with release and read with acquire, and cleared with release: what a thread did to a block
+//! before its free happens before the owner's next issue of it, and a thread that sees a mark cleared
+//! sees *mine* as the owner left it. *mine* is relaxed: a thread that got the block's
 //! address legally got it after the store, and one that did not is told apart at the latest when the
-//! owner next looks at the bit: at the hand-out, a sweep, or the slab's end.
+//! owner next looks at the marks: at the hand-out, a sweep, or the slab's end.
 
 use crate::sync::fault::{Fault, planted, unless};
-use crate::sync::{AtomicU16, Ordering, const_unless_loom};
+use crate::sync::{AtomicU8, AtomicU16, Ordering, const_unless_loom};
 
 /// *mine* of a free block that is the last of its list.
 pub const END: u16 = 0xFFFD;
@@ -48,8 +65,15 @@ pub const LIVE: u16 = 0xFFFF;
 /// *mine* of a block that was never issued.
 pub const UNBORN: u16 = 0;
 
-/// The bit of *theirs* that says: returned.
-const RETURNED: u16 = 0x8000;
+/// The bit of *theirs*, and of *favourite's*, that says: returned.
+const RETURNED: u8 = 0x80;
+
+/// The same two bits in the 16-bit word that the two bytes make.
+#[cfg(all(not(loom), target_arch = "x86_64"))]
+pub const MARKS: u16 = 0x8080;
+/// Bytes from an entry's start to that word.
+#[cfg(all(not(loom), target_arch = "x86_64"))]
+pub const MARKS_AT: usize = core::mem::offset_of!(Entry, favourites);
 
 /// Entries that a sweep looks at together: a cache line of them, outside loom.
 pub const GROUP: usize = if cfg!(loom) { 1 } else { 16 };
@@ -59,7 +83,40 @@ pub const GROUP: usize = if cfg!(loom) { 1 } else { 16 };
 #[derive(Debug)]
 pub struct Entry {
     mine: AtomicU16,
-    theirs: AtomicU16,
+    favourites: AtomicU8,
+    theirs: AtomicU8,
+}
+
+#[cfg(not(loom))]
+const _: () = assert!(size_of::<Entry>() == 4 && core::mem::offset_of!(Entry, favourites) == 2);
+
+/// The marks of an entry that its owner has seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Marks {
+    theirs: bool,
+    favourites: bool,
+}
+
+impl Marks {
+    /// How many frees set them.
+    #[inline(always)]
+    pub fn count(self) -> usize {
+        usize::from(self.theirs) + usize::from(self.favourites)
+    }
+
+    /// One of them, if there is one.
+    pub fn first(self) -> Marks {
+        Marks { favourites: self.favourites && !self.theirs, ..self }
+    }
+}
+
+/// Whose free it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// The one heap's that the slab favours.
+    Favourite,
+    /// Any other's but the owner.
+    Anyone,
 }
 
 /// What a thread that is not the owner came to.
@@ -78,12 +135,12 @@ impl Entry {
         /// An entry of an unborn block. Outside loom zeroed memory is as good.
         #[expect(clippy::new_without_default, reason = "a ledger is not made of values")]
         pub fn new() -> Entry {
-            Entry { mine: AtomicU16::new(UNBORN), theirs: AtomicU16::new(0) }
+            Entry { mine: AtomicU16::new(UNBORN), favourites: AtomicU8::new(0), theirs: AtomicU8::new(0) }
         }
 
         /// An entry of no block, whose returned bit is set and stays so: what [`END`] names.
         pub fn sentinel() -> Entry {
-            Entry { mine: AtomicU16::new(END), theirs: AtomicU16::new(RETURNED) }
+            Entry { mine: AtomicU16::new(END), favourites: AtomicU8::new(0), theirs: AtomicU8::new(RETURNED) }
         }
     }
 
@@ -113,27 +170,34 @@ impl Entry {
         self.mine.store(value, Ordering::Relaxed);
     }
 
-    /// Whether the returned bit is set.
+    /// Whether it is marked.
     #[inline(always)]
     pub fn returned(&self) -> bool {
-        self.theirs.load(Ordering::Relaxed) & RETURNED != 0
+        (self.theirs.load(Ordering::Relaxed) | self.favourites.load(Ordering::Relaxed)) & RETURNED
+            != 0
     }
 
-    /// As [`returned`](Self::returned), by the owner, who will act on it: pairs with the exchange in
+    /// The marks, for the owner, who will act on them: pairs with the stores in
     /// [`mark`](Self::mark), so that what the freeing thread did to the block is over.
     #[inline(always)]
-    pub fn returned_for_good(&self) -> bool {
-        self.theirs.load(unless(Fault::SeenRelaxed, Ordering::Acquire)) & RETURNED != 0
+    pub fn marks(&self) -> Marks {
+        let acquire = unless(Fault::SeenRelaxed, Ordering::Acquire);
+        Marks {
+            theirs: self.theirs.load(acquire) & RETURNED != 0,
+            favourites: self.favourites.load(acquire) & RETURNED != 0,
+        }
     }
 
-    /// The free of a thread that is not the owner. `still` is asked between look and exchange whether
+    /// The free of a thread that is not the owner. `still` is asked between look and mark whether
     /// the ledger is still that of the block's slab.
     #[inline]
-    pub fn mark(&self, still: impl FnOnce() -> bool) -> Mark {
-        // Acquire: pairs with the owner's release in `take_back` and `bump`. Who sees the count that a
-        // taking-back left sees that the block was free then.
-        let theirs = self.theirs.load(unless(Fault::MarkAcquiresNothing, Ordering::Acquire));
-        if theirs & RETURNED != 0 {
+    pub fn mark(&self, by: By, still: impl FnOnce() -> bool) -> Mark {
+        // Acquire: pairs with the owner's release in `clear` and `bump`. Who sees what a taking-back left sees that
+        // the block was free then.
+        let acquire = unless(Fault::MarkAcquiresNothing, Ordering::Acquire);
+        let favourites = self.favourites.load(acquire);
+        let theirs = self.theirs.load(acquire);
+        if (theirs | favourites) & RETURNED != 0 {
             return if still() { Mark::Refused } else { Mark::Again };
         }
         let live = self.mine() == LIVE || planted(Fault::MarkBlind);
@@ -144,6 +208,12 @@ impl Entry {
             return Mark::Refused;
         }
         // Release: what this thread did to the block is over when the owner sees the bit.
+        let release = unless(Fault::MarkReleasesNothing, Ordering::Release);
+        if by == By::Favourite {
+            // Clear it was, and nobody else sets it.
+            self.favourites.store(RETURNED, release);
+            return Mark::Done;
+        }
         let marked = theirs | RETURNED;
         if planted(Fault::MarkStored) {
             self.theirs.store(marked, Ordering::Release);
@@ -156,35 +226,44 @@ impl Entry {
         }
     }
 
-    /// The owner clears the bit, which is set, and counts. Release: pairs with the acquire in `mark`.
-    /// A plain store, not an exchange: while the bit is set nobody else writes here.
+    /// The owner clears marks that it has seen, and counts. Release: pairs with the acquire in `mark`.
+    /// Plain stores, not exchanges: while a bit is set nobody else writes to its byte.
     #[inline]
-    pub fn take_back(&self) {
-        let count = counted(self.theirs.load(Ordering::Relaxed));
-        self.theirs.store(count, unless(Fault::TakeBackRelaxed, Ordering::Release));
+    pub fn clear(&self, marks: Marks) {
+        let release = unless(Fault::TakeBackRelaxed, Ordering::Release);
+        if marks.theirs {
+            self.theirs.store(counted(self.theirs.load(Ordering::Relaxed)), release);
+        }
+        if marks.favourites {
+            self.favourites.store(0, release);
+        }
     }
 
-    /// The owner ends the entry's use: counts, whatever the bit says, and clears it; true when it was
-    /// set. An exchange, since a mark may come at any moment up to it.
-    pub fn bump(&self) -> bool {
+    /// The owner ends the entry's use: counts, whatever the bits say, and clears them; returns how many were set. An
+    /// exchange, since a mark may come at any moment up to it. The favourite's may come later too: then it stays, for
+    /// whoever has the slab next.
+    pub fn bump(&self) -> usize {
+        let marks = Marks { theirs: false, ..self.marks() };
+        self.clear(marks);
         let seen = self.theirs.load(Ordering::Relaxed);
         let next = counted(seen);
         if planted(Fault::BumpStored) {
             self.theirs.store(next, Ordering::Release);
-            return seen & RETURNED != 0;
+            return usize::from(seen & RETURNED != 0);
         }
         // The count is the owner's to change, so only the bit can differ from what was seen.
-        self.theirs.swap(next, Ordering::AcqRel) & RETURNED != 0
+        let theirs = self.theirs.swap(next, Ordering::AcqRel) & RETURNED != 0;
+        Marks { theirs, ..marks }.count()
     }
 }
 
 /// *theirs* after another taking-back: the bit is clear, the count one more.
 #[inline(always)]
-fn counted(theirs: u16) -> u16 {
-    theirs.wrapping_add(u16::from(!planted(Fault::Uncounted))) & !RETURNED
+fn counted(theirs: u8) -> u8 {
+    theirs.wrapping_add(u8::from(!planted(Fault::Uncounted))) & !RETURNED
 }
 
-/// Whether any entry of the group that starts at `first` has its returned bit set: what a sweep asks before it
+/// Whether any entry of the group that starts at `first` is marked: what a sweep asks before it
 /// looks at each. A bit that is set meanwhile may be missed; the flag of the slab is then up again.
 ///
 /// # Safety
@@ -209,7 +288,7 @@ pub unsafe fn any_returned(first: &Entry) -> bool {
             all = out(reg) all,
             options(nostack, readonly)
         );
-        all & 0x8000_0000_8000_0000 != 0
+        all & 0x8080_0000_8080_0000 != 0
     }
     #[cfg(not(all(not(loom), target_arch = "x86_64")))]
     {

@@ -149,9 +149,11 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             // SAFETY: heaps live as long as the engine, and this one is the caller's now.
             unsafe {
                 // What was freed meanwhile comes before memory that was never used.
-                if (*heap).marked.swap(0, Ordering::Acquire) > 0 {
-                    (*heap).own.with(|own| self.sweep_flagged(own));
-                }
+                (*heap).own.with(|own| {
+                    if (*heap).marked.swap(0, Ordering::Acquire) > 0 || own.unsure {
+                        self.sweep_flagged(own);
+                    }
+                });
                 return Some(&*heap);
             }
         }
@@ -182,7 +184,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         // SAFETY: the owner's.
         unsafe {
             heap.own.with(|own| {
-                if heap.marked.swap(0, Ordering::Acquire) > 0 {
+                if heap.marked.swap(0, Ordering::Acquire) > 0 || own.unsure {
                     self.sweep_flagged(own);
                 }
                 self.drop_idle_large(own);
@@ -222,7 +224,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 own.each(|own, slab| {
                     own.unlist(slab);
                     if (*slab).flagged() {
-                        self.sweep(slab);
+                        self.sweep(own, slab);
                     }
                     if (*slab).local.with(|local| local.taken()) == 0 {
                         self.give_back(slab);
@@ -353,7 +355,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 (slab, _) => slab,
             };
             if let Some(slab) = adopted {
-                self.sweep(slab);
+                self.sweep(own, slab);
                 own.make_current(slab);
                 return match (*slab).local.with(|local| local.has_free()) {
                     true => Some(false),
@@ -361,7 +363,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                     false => Some((*slab).extend() > 0),
                 };
             }
-            let get = || self.locked(|shared| shared.slab(&self.os, &self.pages, class));
+            let get = || self.locked(|shared| shared.slab(&self.os, &self.pages, class, heap));
             let (slab, start, clean) = match get() {
                 Some(got) => got,
                 None => {
@@ -429,7 +431,12 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                     continue;
                 }
             }
-            match header.mark(address, &self.probe) {
+            let me = heap.map_or(NOBODY, |heap| {
+                // SAFETY: the calling thread owns the heap.
+                unsafe { heap.step() };
+                ptr::from_ref(heap).expose_provenance()
+            });
+            match header.mark(me, address, &self.probe) {
                 Marked::Again => look_again(),
                 Marked::Refused => return self.refuse(judge_block(slab, address)),
                 marked => {
@@ -484,7 +491,9 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         {
             return false;
         }
-        let marked = slab.mark(address, &self.probe);
+        // SAFETY: the calling thread owns the heap.
+        unsafe { heap.step() };
+        let marked = slab.mark(ptr::from_ref(heap).addr(), address, &self.probe);
         if matches!(marked, Marked::Again | Marked::Refused) {
             return false;
         }
@@ -562,6 +571,15 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         }
     }
 
+    /// For models: the slab of `block` favours `heap`, which counts a free.
+    #[cfg(loom)]
+    pub fn favour(&self, heap: &Heap, block: usize) {
+        heap.steps.fetch_add(1, Ordering::Release);
+        let slab = self.pages.slab_at(block);
+        // SAFETY: headers live as long as the engine.
+        unsafe { (*slab).favourite.store(ptr::from_ref(heap).addr(), Ordering::Release) };
+    }
+
     // ---- Slabs -----------------------------------------------------------------------------------
 
     /// Makes the calling thread the owner of a slab that has none, and puts it among its own.
@@ -570,8 +588,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         if self.locked(|shared| shared.take_over(slab, heap)) {
             // SAFETY: ours now, and on no list.
             unsafe {
-                self.sweep(slab);
                 heap.own.with(|own| {
+                    self.sweep(own, slab);
                     own.list(slab);
                     self.bound_idle(own, IDLE);
                     // A thread that only takes over would else never look at what it has.
@@ -585,11 +603,12 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         }
     }
 
-    /// Whether blocks came back.
+    /// Takes back what others freed in one slab. Whether that was anything.
     ///
     /// # Safety
-    /// The calling thread owns `slab`.
-    unsafe fn sweep(&self, slab: *const Slab) -> bool {
+    /// The calling thread owns `slab`, which is of the heap whose part `own` is.
+    unsafe fn sweep(&self, own: &mut Own, slab: *const Slab) -> bool {
+        own.unsure |= !planted(Fault::SweepSure);
         // SAFETY: as the caller promises.
         unsafe { (*slab).sweep(|address| self.found_late(address, slab)) > 0 }
     }
@@ -646,12 +665,12 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 own.looked = now;
                 self.drop_idle_large(own);
             }
-            if marked >= own.patience || is_time && marked > 0 {
+            if marked >= own.patience || is_time && (marked > 0 || own.unsure) {
                 // Acquire: pairs with the release in `after_mark`.
                 heap.marked.swap(0, Ordering::Acquire);
                 let empty = self.sweep_flagged(own);
                 // Slabs of which little comes back are not worth so many looks.
-                let worth = empty >= marked / 4;
+                let worth = marked == 0 || empty >= marked / 4;
                 own.patience = if worth { PATIENCE } else { own.patience.saturating_mul(2) };
             }
         }
@@ -672,10 +691,11 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     /// Takes back what others freed. Returns how many slabs that emptied.
     unsafe fn sweep_flagged(&self, own: &mut Own) -> usize {
         let mut emptied = 0;
+        own.unsure = false;
         // SAFETY: the owner's.
         unsafe {
             own.each(|own, slab| {
-                let swept = (*slab).flagged() && self.sweep(slab);
+                let swept = (*slab).flagged() && self.sweep(own, slab);
                 if swept && (*slab).local.with(|local| local.place) != Place::Current {
                     own.relist(slab);
                     emptied += usize::from((*slab).local.with(|local| local.taken()) == 0);
@@ -730,7 +750,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 }
                 own.each(|own, slab| {
                     if (*slab).flagged() {
-                        self.sweep(slab);
+                        self.sweep(own, slab);
                         own.relist(slab);
                     }
                 });
@@ -799,7 +819,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             let slab = self
                 .pages
                 .prepare(&self.os, start, 1)
-                .then(|| shared.header(&self.os, HUGE))
+                .then(|| shared.header(&self.os, HUGE, ptr::null()))
                 .flatten()?;
             shared.huge.add(slab, start, mapping.bytes);
             self.pages.set(start, 1, slab);
@@ -915,7 +935,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 own.each(|own, slab| {
                     // Moved only if something came back: moving a slab to the end of the list that is
                     // being walked, each time it is seen, would never end.
-                    let any = self.sweep(slab);
+                    let any = self.sweep(own, slab);
                     if any && (*slab).local.with(|local| local.place) != Place::Current {
                         own.relist(slab);
                     }
@@ -926,6 +946,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 shared.each_orphan(|shared, slab| {
                     self.sweep_locked(shared, slab);
                 });
+                shared.judge_ended(&self.os);
                 self.hint(shared);
             });
         }

@@ -11,6 +11,7 @@
 use core::ptr;
 
 use super::classes::{self, CLASSES};
+use super::double_free;
 use super::heap::{Heap, List};
 use super::huge::Huge;
 use super::late::Late;
@@ -34,8 +35,10 @@ pub struct Shared {
     pub spans: Spans,
     /// Blocks with mappings of their own.
     pub huge: Huge,
-    /// Headers without a span, by class; huge blocks' last. Linked through `next`.
-    pools: [*const Slab; CLASSES + 1],
+    /// Headers without a span, by class; huge blocks' last. What ended last is first.
+    pools: [List; CLASSES + 1],
+    /// As above, with a favourite, which may be in the middle of a free.
+    waiting: [List; CLASSES],
     orphans: [List; CLASSES],
     /// All heaps.
     pub heaps: *const Heap,
@@ -75,7 +78,8 @@ impl Shared {
         Shared {
             spans: Spans::new(),
             huge: Huge::new(),
-            pools: [ptr::null(); CLASSES + 1],
+            pools: [List::new(); CLASSES + 1],
+            waiting: [List::new(); CLASSES],
             orphans: [List::new(); CLASSES],
             heaps: ptr::null(),
             resting: ptr::null(),
@@ -94,15 +98,16 @@ impl Shared {
         }
     }
 
-    /// A span and a header for a slab of `class`, named in the page map's reach. `None` when the OS
+    /// A span and a header for a slab of `class` that will be of `heap`, named in the page map's reach. `None` when the OS
     /// has no more.
     pub fn slab<O: Os>(
         &mut self,
         os: &O,
         pages: &Pages,
         class: usize,
+        heap: *const Heap,
     ) -> Option<(*const Slab, usize, bool)> {
-        let header = self.header(os, class)?;
+        let header = self.header(os, class, heap)?;
         let units = classes::units(class);
         let span = self.spans.allocate(os, units).filter(|span| {
             let reached = pages.prepare(os, span.start, units * classes::UNIT);
@@ -129,13 +134,30 @@ impl Shared {
         self.given_back += 1;
     }
 
-    /// A header of `class` that nobody uses.
-    pub fn header<O: Os>(&mut self, os: &O, class: usize) -> Option<*const Slab> {
-        let pooled = self.pools[class];
-        if !pooled.is_null() {
-            // SAFETY: pooled headers are nobody's; the lock is held.
-            self.pools[class] = unsafe { (*pooled).local.with(|local| local.next) };
-            return Some(pooled);
+    /// A header of `class` that nobody uses, for `heap`.
+    pub fn header<O: Os>(
+        &mut self,
+        os: &O,
+        class: usize,
+        heap: *const Heap,
+    ) -> Option<*const Slab> {
+        let pooled = self.pools[class].first;
+        // SAFETY: pooled and waiting headers are nobody's; the lock is held.
+        unsafe {
+            if !pooled.is_null() {
+                self.pools[class].remove(pooled);
+                return Some(pooled);
+            }
+            // The one that ended first is the likeliest to be over.
+            if let Some(List { last, .. }) = self.waiting.get(class)
+                && let slab = *last
+                && !slab.is_null()
+                && is_over(&*slab, heap)
+            {
+                self.waiting[class].remove(slab);
+                self.judge_end(os, slab);
+                return Some(slab);
+            }
         }
         let place = self.cut(os, Slab::footprint(class))?.cast::<Slab>();
         // SAFETY: fresh zeroes of that size, at a multiple of 64.
@@ -143,13 +165,38 @@ impl Shared {
         Some(place)
     }
 
+    /// Notes the marks that came to a slab after its end.
+    ///
+    /// # Safety
+    /// `slab` waits, or was just taken from there.
+    unsafe fn judge_end<O: Os>(&mut self, os: &O, slab: *const Slab) {
+        // SAFETY: as the caller promises; the lock is held.
+        unsafe { (*slab).judge_end(|address| self.note_late(os, double_free(address, slab))) };
+    }
+
+    /// As above, for all that wait.
+    pub fn judge_ended<O: Os>(&mut self, os: &O) {
+        for class in 0..CLASSES {
+            let mut slab = self.waiting[class].first;
+            while !slab.is_null() && !planted(Fault::EndUnseen) {
+                // SAFETY: nobody's; the lock is held.
+                unsafe {
+                    self.judge_end(os, slab);
+                    slab = (*slab).local.with(|local| local.next);
+                }
+            }
+        }
+    }
+
     /// Puts a header that nobody uses back.
     pub fn pool(&mut self, slab: *const Slab) {
         // SAFETY: nobody's; the lock is held.
         unsafe {
             let class = (*slab).class();
-            (*slab).local.with(|local| local.next = self.pools[class]);
-            self.pools[class] = slab;
+            match (*slab).favourite() {
+                None => self.pools[class].push_front(slab),
+                Some(_) => self.waiting[class].push_front(slab),
+            }
         }
     }
 
@@ -195,6 +242,8 @@ impl Shared {
         unsafe {
             *list = (*heap).next_resting.with(|next| *next);
             (*heap).resting.store(0, Ordering::Relaxed);
+            // For those who saw it at rest and ask again: as in `Heap::step`.
+            (*heap).steps.fetch_add(1, Ordering::Release);
         }
         Some(heap)
     }
@@ -359,6 +408,26 @@ impl Shared {
         }
         self.chunks = ptr::null_mut();
     }
+}
+
+/// Whether the last life of a slab that has ended is over for its favourite too, so that another can begin, for `owner`:
+/// there is none; or it is not in the middle of a free, and then it is none any more; or it has counted another free since.
+/// Under the span lock.
+fn is_over(slab: &Slab, owner: *const Heap) -> bool {
+    let Some(favourite) = slab.favourite() else { return true };
+    let idle = ptr::eq(favourite, owner)
+        || favourite.resting.load(Ordering::Relaxed) != 0
+        || has_vanished(ptr::from_ref(favourite).addr());
+    if idle {
+        // Release: pairs with the acquire in `Slab::favours`. What that heap's thread marked came before it let the heap
+        // rest, under this lock.
+        slab.favourite.store(NOBODY, Ordering::Release);
+    }
+    // Acquire: pairs with the release in `Heap::step`. The marks of the frees before that count are seen.
+    let steps = favourite.steps.load(Ordering::Acquire) as u16;
+    // SAFETY: nobody's; the lock is held.
+    let ended = unsafe { slab.local.look(|local| local.ended) };
+    idle || steps != ended || planted(Fault::LifeEarly)
 }
 
 /// Whether the owner named so was a thread of the parent, before a fork.

@@ -3,10 +3,12 @@
 //! ```text
 //!  header, apart from the blocks                         the span, at a multiple of 64 KiB
 //!  +-------------------------------+                     +-----+-----+-----+-- ... --+-----+------+
-//!  | start, reciprocal, owner      | line 0, all threads |  0  |  1  |  2  |         | n-1 | tail |
-//!  | flag: look here               |                     +-----+-----+-----+-- ... --+-----+------+
+//!  | start, reciprocal, owner,     | line 0, all threads |  0  |  1  |  2  |         | n-1 | tail |
+//!  | favourite                     |                     +-----+-----+-----+-- ... --+-----+------+
 //!  +-------------------------------+                        ▲     ▲
-//!  | head, used, born, list links  | line 1, the owner's    │     │
+//!  | flag, news: look here         | line 1, the others'    │     │
+//!  +-------------------------------+                        │     │
+//!  | head, used, born, list links  | line 2, the owner's    │     │
 //!  +-------------------------------+                        │     │
 //!  | entry 0 | entry 1 | ...       | the ledger, 4 bytes a block
 //!  +-------------------------------+
@@ -24,16 +26,22 @@
 //!   with an empty list.
 //! - A full slab stays on the list of full ones until [`wake`] of its blocks are free: each move costs more
 //!   than the free that asks for it, and a slab that comes back for one block is soon full again.
-//! - `flag` is set after a mark, and cleared before a sweep: see [`Slab::mark`] and [`Slab::sweep`].
+//! - `flag` is set after a mark, and cleared before a sweep; `news` is counted after a favourite's mark, and read before a
+//!   sweep: see [`Slab::mark`] and [`Slab::sweep`].
+//! - `favourite` is the heap whose marks are plain stores: the first that freed here and is not the owner. A slab that
+//!   has ended begins no other life before that heap's thread is known to be past any free that began before the end,
+//!   so that no such store lands on another block than it was meant for: see [`Slab::retire`] and
+//!   [`Shared`](super::shared::Shared).
 
 use core::ptr::{self, NonNull};
 
 use super::classes::{self, UNIT};
-use super::ledger::{self, END, Entry, GROUP, LIVE, Mark, UNBORN, WAITING};
+use super::heap::Heap;
+use super::ledger::{self, By, END, Entry, GROUP, LIVE, Mark, UNBORN, WAITING};
 use crate::misuse::BlockState;
 use crate::probe::Probe;
 use crate::sync::fault::{Fault, planted};
-use crate::sync::{self, AtomicBool, AtomicUsize, Cell, Ordering, const_unless_loom};
+use crate::sync::{self, AtomicBool, AtomicU32, AtomicUsize, Cell, Ordering, const_unless_loom};
 
 /// The class of a block that has a mapping of its own.
 pub const HUGE: usize = classes::CLASSES;
@@ -79,12 +87,24 @@ pub struct Slab {
     pub size: AtomicUsize,
     /// Bytes of the span, or of a huge block's mapping. Changes for huge blocks only, under the lock.
     pub bytes: AtomicUsize,
+    /// The address of the heap whose frees are plain stores, or [`NOBODY`].
+    pub favourite: AtomicUsize,
     class: u16,
     capacity: u16,
-    /// Another thread has marked a block since the last sweep began.
-    flag: AtomicBool,
+    /// The others'.
+    others: Others,
     /// The owner's. Of slabs without owner: the span lock's.
     pub local: Cell<Local>,
+}
+
+/// What others write with their marks: on a line of its own, since each free of a favourite stores here, and each of the
+/// owner's reads the line before.
+#[repr(C, align(64))]
+struct Others {
+    /// Another thread has marked a block since the last sweep began.
+    flag: AtomicBool,
+    /// How many marks the favourite has set, ever; it alone writes here. It wraps.
+    news: AtomicU32,
 }
 
 /// What the owner alone touches.
@@ -107,10 +127,14 @@ pub struct Local {
     born: u16,
     /// How many more frees there can be before the owner has something to do; see the [module](self).
     more: i32,
-    /// What [`END`] names where a block's number is asked for: an entry whose returned bit is always set.
+    /// What [`END`] names where a block's number is asked for: an entry that is always marked.
     sentinel: Entry,
     /// What is taken off `more` while the slab is on the list of full ones: its capacity, less [`wake`] of it.
     asleep: i32,
+    /// `news` as it was when the last sweep began.
+    seen: u32,
+    /// When the slab ended: the low bits of the favourite's [count](super::heap::Heap::steps) then.
+    pub ended: u16,
     /// Which list of its heap the slab is on.
     pub place: Place,
     /// The span held only zeroes when the slab was made.
@@ -197,9 +221,10 @@ impl Slab {
             owner: AtomicUsize::new(NOBODY),
             size: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
+            favourite: AtomicUsize::new(NOBODY),
             class,
             capacity: 0,
-            flag: AtomicBool::new(false),
+            others: Others { flag: AtomicBool::new(false), news: AtomicU32::new(0) },
             local: Cell::new(Local {
                 top: 0,
                 base: 0,
@@ -211,6 +236,8 @@ impl Slab {
                 more: 0,
                 sentinel,
                 asleep: 0,
+                seen: 0,
+                ended: 0,
                 place,
                 clean: false,
             }),
@@ -322,7 +349,7 @@ impl Slab {
         unsafe { self.entry(number.wrapping_sub(1)) }
     }
 
-    /// Whether the returned bit of the block with this number is set.
+    /// Whether the block with this number is marked.
     ///
     /// # Safety
     /// As [`numbered`](Self::numbered).
@@ -331,15 +358,16 @@ impl Slab {
         // Two instructions where the compiler, which folds no atomic load into a test, makes three: on
         // the fast paths of malloc and free.
         #[cfg(all(not(loom), target_arch = "x86_64"))]
-        // SAFETY: looks at the high byte of a word that exists, as the caller promises: a load, as
-        // atomic as any of a byte.
+        // SAFETY: looks at two bytes that exist, as the caller promises, in one load, which no atomic type of the
+        // language allows beside the 8-bit ones; to the processor it is one like any other.
         unsafe {
             core::arch::asm!(
-                "test byte ptr [{slab} + 4 * {number} + {high}], 0x80",
+                "test word ptr [{slab} + 4 * {number} + {marks}], {bits}",
                 "jnz {yes}",
                 slab = in(reg) ptr::from_ref(self),
                 number = in(reg) number,
-                high = const size_of::<Slab>() - size_of::<Entry>() + 3,
+                marks = const size_of::<Slab>() - size_of::<Entry>() + ledger::MARKS_AT,
+                bits = const ledger::MARKS,
                 yes = label { return true },
                 options(nostack, readonly)
             );
@@ -443,7 +471,7 @@ impl Slab {
             if cfg!(loom) && head == END {
                 return None;
             }
-            // Signed, so that END is the sentinel's number, whose returned bit is always set: one look tells of
+            // Signed, so that END is the sentinel's number, which is always marked: one look tells of
             // an empty list and of a head that was freed.
             let head = head.cast_signed() as isize as usize;
             self.local.with(|local| {
@@ -477,10 +505,12 @@ impl Slab {
                     return None;
                 }
                 let entry = self.numbered(usize::from(head));
-                if !entry.returned_for_good() {
+                let marks = entry.marks();
+                if marks.count() == 0 {
                     return None;
                 }
-                entry.take_back();
+                // One at a time: the caller comes again.
+                entry.clear(marks.first());
                 Some(local.base + usize::from(head) * local.size)
             })
         }
@@ -522,11 +552,15 @@ impl Slab {
     }
 
     /// Another thread frees the block at `address`: marks it, and says on the slab that there is
-    /// something to see.
+    /// something to see. `heap` is the address of the thread's heap, or [`NOBODY`].
     ///
-    /// The flag is read after the mark is set, and must not be read before it; the owner clears it, and
+    /// Whoever exchanges reads the flag after the mark is set, and must not read it before; the owner clears it, and
     /// then looks at the marks. One of the two sees the other: the same fence stands on both sides.
-    pub fn mark(&self, address: usize, probe: &impl Probe) -> Marked {
+    ///
+    /// The favourite has no fence there, which would cost as much as an exchange. So it counts its marks, and the owner,
+    /// which remembers the count, sees that there were more. It may read a flag that is just being cleared, and tell
+    /// nobody; the owner, which knows that it swept, looks again: see [`Own::unsure`](super::heap::Own).
+    pub fn mark(&self, heap: usize, address: usize, probe: &impl Probe) -> Marked {
         let start = self.start();
         let offset = address.wrapping_sub(start);
         // A slab that was retired meanwhile and started elsewhere: the address is not in it.
@@ -538,7 +572,16 @@ impl Slab {
         };
         // SAFETY: below the capacity.
         let entry = unsafe { self.entry(index) };
-        let mark = entry.mark(|| {
+        let by = if self.favours(heap) { By::Favourite } else { By::Anyone };
+        let count = || {
+            let news = self.others.news.load(Ordering::Relaxed);
+            // Release: pairs with the acquire in `sweep`. Who sees the count sees the mark.
+            self.others.news.store(news.wrapping_add(1), Ordering::Release);
+        };
+        if by == By::Favourite && planted(Fault::NewsEarly) {
+            count();
+        }
+        let mark = entry.mark(by, || {
             probe.pause();
             // Acquire: pairs with the fence in `start_at`. If *mine* was that of the slab's next life,
             // so is the start.
@@ -550,25 +593,49 @@ impl Slab {
         if mark != Mark::Done {
             return Marked::from(mark);
         }
-        if !planted(Fault::MarkUnfenced) {
-            sync::fence_after_rmw();
+        match by {
+            By::Favourite if planted(Fault::NewsEarly) || planted(Fault::MarkUnflagged) => {}
+            By::Favourite => count(),
+            By::Anyone if planted(Fault::MarkUnfenced) => {}
+            By::Anyone => sync::fence_after_rmw(),
         }
-        if self.flag.load(Ordering::Relaxed) || planted(Fault::MarkUnflagged) {
+        if self.others.flag.load(Ordering::Relaxed) || planted(Fault::MarkUnflagged) {
             return Marked::Done;
         }
         // An exchange, for the fence behind it: whoever raises the flag looks at the owner next, and one that
         // leaves the slab writes there first and looks at the flag then (`Engine::orphan_all`).
-        let raised = self.flag.swap(true, Ordering::Relaxed);
+        let raised = self.others.flag.swap(true, Ordering::Relaxed);
         if !planted(Fault::FlagUnfenced) {
             sync::fence_after_rmw();
         }
         if raised { Marked::Done } else { Marked::First }
     }
 
-    /// Whether another thread has marked a block here.
+    /// Whether the heap at `heap` is the favourite, or becomes it here.
     #[inline]
-    pub fn flagged(&self) -> bool {
-        self.flag.load(Ordering::Relaxed)
+    fn favours(&self, heap: usize) -> bool {
+        // Acquire: pairs with the release in `Shared::settle`, so that the marks of a favourite before are seen.
+        let favourite = self.favourite.load(Ordering::Acquire);
+        let becomes = || {
+            self.favourite
+                .compare_exchange(NOBODY, heap, Ordering::Acquire, Ordering::Relaxed)
+                .is_ok()
+        };
+        heap != NOBODY
+            && (favourite == heap
+                || favourite == NOBODY && becomes()
+                || planted(Fault::AllFavoured))
+    }
+
+    /// Whether another thread has marked a block here since the last sweep began.
+    ///
+    /// # Safety
+    /// The calling thread owns the slab, or has the span lock and nobody owns it.
+    #[inline]
+    pub unsafe fn flagged(&self) -> bool {
+        let news = self.others.news.load(Ordering::Relaxed);
+        // SAFETY: as the caller promises.
+        self.others.flag.load(Ordering::Relaxed) || news != unsafe { self.local.look(|l| l.seen) }
     }
 
     /// Takes back what others freed: those blocks are on the list afterwards, the lowest first. `late` is
@@ -577,16 +644,19 @@ impl Slab {
     /// # Safety
     /// The calling thread owns the slab, or has the span lock and nobody owns it.
     pub unsafe fn sweep(&self, mut late: impl FnMut(usize)) -> usize {
-        self.flag.store(false, Ordering::Relaxed);
+        self.others.flag.store(false, Ordering::Relaxed);
         // Pairs with the fence in `mark`.
         if !planted(Fault::SweepUnfenced) {
             sync::fence(Ordering::SeqCst);
         }
+        // Acquire: pairs with the release in `mark`.
+        let news = self.others.news.load(Ordering::Acquire);
         // SAFETY: as the caller promises; blocks below `born` have entries, and a ledger's memory is whole groups.
         unsafe {
-            let (born, base, size, first) = self
-                .local
-                .with(|local| (usize::from(local.born), local.base, local.size, local.head));
+            let (born, base, size, first) = self.local.with(|local| {
+                local.seen = news;
+                (usize::from(local.born), local.base, local.size, local.head)
+            });
             let (mut head, mut back) = (first, 0);
             for group in (0..born.div_ceil(GROUP)).rev() {
                 let entries = group * GROUP;
@@ -596,17 +666,21 @@ impl Slab {
                 for index in (entries..born.min(entries + GROUP)).rev() {
                     let entry = self.entry(index);
                     // What the freeing thread did to the block is over, if it is marked.
-                    if !entry.returned_for_good() {
+                    let marks = entry.marks();
+                    let mut frees = marks.count();
+                    if frees == 0 {
                         continue;
                     }
                     if entry.mine() == LIVE {
                         entry.set_mine(head);
                         head = index as u16 + 1;
                         back += 1;
-                    } else if !planted(Fault::SweepSilent) {
-                        late(base + (index + 1) * size);
+                        frees -= 1;
                     }
-                    entry.take_back();
+                    if !planted(Fault::SweepSilent) {
+                        (0..frees).for_each(|_| late(base + (index + 1) * size));
+                    }
+                    entry.clear(marks);
                 }
             }
             if back > 0 {
@@ -676,8 +750,9 @@ impl Slab {
         self.owner.store(owner, Ordering::Release);
     }
 
-    /// Ends a life: every entry is counted on, so that a mark on its way fails. `late` as in
-    /// [`sweep`](Self::sweep).
+    /// Ends a life: every entry is counted on, so that a mark on its way fails. Not the favourite's, which may
+    /// still come: until its thread has [begun](super::heap::Heap::step) another free, which sees that the slab has ended,
+    /// the slab must not begin another life. `late` as in [`sweep`](Self::sweep).
     ///
     /// # Safety
     /// The calling thread owns the slab, none of its blocks is live, and the page map has let go of it.
@@ -688,7 +763,7 @@ impl Slab {
                 for index in 0..usize::from(local.born) {
                     let entry = self.entry(index);
                     entry.set_mine(UNBORN);
-                    if entry.bump() {
+                    for _ in 0..entry.bump() {
                         late(local.base + (index + 1) * local.size);
                     }
                 }
@@ -697,8 +772,50 @@ impl Slab {
                 local.place = Place::Nowhere;
             });
         }
-        self.flag.store(false, Ordering::Relaxed);
+        // An exchange, release: pairs with the acquire in `favours`. Who becomes the favourite after this sees the end.
+        if !planted(Fault::EndUnclaimed) {
+            let _ = self.favourite.compare_exchange(
+                NOBODY,
+                NOBODY,
+                Ordering::Release,
+                Ordering::Relaxed,
+            );
+        }
+        // Pairs with the fence in `Heap::step`: a free that begins after a count that is not seen here sees the end.
+        if !planted(Fault::EndUnfenced) {
+            sync::fence(Ordering::SeqCst);
+        }
+        let steps = self.favourite().map_or(0, |heap| heap.steps.load(Ordering::Relaxed));
+        // SAFETY: as the caller promises.
+        unsafe { self.local.with(|local| local.ended = steps as u16) };
+        self.others.flag.store(false, Ordering::Relaxed);
         self.owner.store(NOBODY, Ordering::Release);
+    }
+
+    /// The heap whose marks are plain stores, if there is one.
+    pub fn favourite(&self) -> Option<&Heap> {
+        match self.favourite.load(Ordering::Relaxed) {
+            NOBODY => None,
+            // SAFETY: a heap's address; heaps live as long as slabs.
+            heap => Some(unsafe { &*ptr::with_exposed_provenance(heap) }),
+        }
+    }
+
+    /// Tells of marks that came after the slab's end: misuses, all of them, since no block was live. `late` as in
+    /// [`sweep`](Self::sweep).
+    ///
+    /// # Safety
+    /// The slab has ended, and the caller has the span lock.
+    pub unsafe fn judge_end(&self, mut late: impl FnMut(usize)) {
+        let start = self.start();
+        for index in 0..self.capacity() {
+            // SAFETY: below the capacity.
+            let entry = unsafe { self.entry(index) };
+            let marks = entry.marks();
+            (0..marks.count())
+                .for_each(|_| late(start + index * self.size.load(Ordering::Relaxed)));
+            entry.clear(marks);
+        }
     }
 
     /// Blocks that are not on the list of a current slab, counted by a walk along it.
@@ -761,9 +878,7 @@ impl Slab {
                         _ => {
                             // Free and marked: its owner was about to take it back, or the mark is a
                             // misuse. Which, nobody can tell any more, so nobody is accused.
-                            if entry.returned_for_good() {
-                                entry.take_back();
-                            }
+                            entry.clear(entry.marks());
                             entry.set_mine(local.head);
                             local.set_head(index as u16 + 1);
                         }

@@ -25,8 +25,22 @@ pub enum Fault {
     MarkAsksEarly,
     /// `Slab::mark` has no fence between raising the flag and its caller's look at the owner.
     FlagUnfenced,
-    /// `Slab::mark` leaves the flag as it is.
+    /// `Slab::mark` leaves the flag as it is, and does not count a favourite's mark.
     MarkUnflagged,
+    /// `Slab::mark` counts a favourite's mark before it is set.
+    NewsEarly,
+    /// `Slab::favours` favours everybody.
+    AllFavoured,
+    /// `Shared::is_over` believes that no favourite is at a mark.
+    LifeEarly,
+    /// `Shared::judge_ended` looks at no slab that has ended.
+    EndUnseen,
+    /// `Heap::step` has no fence between the count and the free that comes next.
+    StepUnfenced,
+    /// `Slab::retire` reads its favourite's count without the fence before.
+    EndUnfenced,
+    /// `Slab::retire` only looks whether there is a favourite.
+    EndUnclaimed,
     /// `Entry::take_back` clears relaxed.
     TakeBackRelaxed,
     /// `Entry::take_back` and `Entry::bump` do not count.
@@ -41,6 +55,8 @@ pub enum Fault {
     FreeBlind,
     /// `Slab::sweep` clears the flag without the fence after it.
     SweepUnfenced,
+    /// `Engine::sweep` believes that no mark crossed it.
+    SweepSure,
     /// `Slab::sweep` tells nobody of what was freed twice.
     SweepSilent,
     /// `Slab::start_at` has no fence between the start and the entries of its life.

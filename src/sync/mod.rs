@@ -16,12 +16,12 @@ pub use lock::{FutexLock, FutexLockWith, RawLock};
 
 #[cfg(not(loom))]
 pub(crate) use core::sync::atomic::{
-    AtomicBool, AtomicPtr, AtomicU16, AtomicU32, AtomicUsize, Ordering,
+    AtomicBool, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicUsize, Ordering,
 };
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic::Ordering;
 #[cfg(loom)]
-pub(crate) use modelled::{AtomicBool, AtomicPtr, AtomicU16, AtomicU32, AtomicUsize};
+pub(crate) use modelled::{AtomicBool, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicUsize};
 
 /// Defines `const` functions that are plain ones under loom, whose atomics have no const constructors.
 macro_rules! const_unless_loom {

@@ -133,6 +133,7 @@ macro_rules! atomic {
 }
 
 atomic!(AtomicBool, bool);
+atomic!(AtomicU8, u8);
 atomic!(AtomicU16, u16);
 atomic!(AtomicU32, u32);
 atomic!(AtomicUsize, usize);

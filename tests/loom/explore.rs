@@ -41,6 +41,16 @@ pub fn must_catch(fault: Fault, expected: &[&str], model: impl Fn() + Sync + Sen
     twin(&format!("{fault:?}"), fault, expected, model);
 }
 
+/// As [`must_catch`], where a test has more than one twin with the same fault.
+pub fn must_catch_in(
+    name: &str,
+    fault: Fault,
+    expected: &[&str],
+    model: impl Fn() + Sync + Send + 'static,
+) {
+    twin(&format!("{fault:?}, {name}"), fault, expected, model);
+}
+
 /// In a process of its own, since loom cannot always unwind out of a failed model, and a planted fault is planted
 /// for all. The process is this test again, with the twin's name in its environment.
 fn twin(name: &str, fault: Fault, expected: &[&str], model: impl Fn() + Sync + Send + 'static) {

@@ -71,10 +71,10 @@ fn a_rebuild_accuses_nobody_and_loses_no_free_block() {
     unsafe {
         let number = slab.number_as_owner(blocks[0]).unwrap();
         // Another freed the first; the owner was taking it back when the fork came: free, and still marked.
-        assert_eq!(slab.mark(blocks[0], &NoProbe), Marked::First);
+        assert_eq!(slab.mark(NOBODY, blocks[0], &NoProbe), Marked::First);
         slab.numbered(number).set_mine(END);
         // Another freed the second, and the owner had not looked.
-        assert_eq!(slab.mark(blocks[1], &NoProbe), Marked::Done);
+        assert_eq!(slab.mark(NOBODY, blocks[1], &NoProbe), Marked::Done);
         slab.rebuild();
         slab.check().unwrap();
         let free = slab.local.with(|local| local.free());
@@ -137,5 +137,50 @@ fn corruption_is_named() {
             slab.local.with(|local| damage(slab, local));
             assert_eq!(slab.check(), Err(invariant), "damage {index}");
         }
+    }
+}
+
+#[test]
+fn a_favourites_mark_after_the_slabs_end_is_told_with_its_address() {
+    let (slab, blocks) = in_use();
+    let mut accused = Vec::new();
+    // SAFETY: this thread alone knows the slab; the blocks are its.
+    unsafe {
+        let free = |block: usize| {
+            let number = slab.number_as_owner(block).unwrap();
+            slab.free(number, block, &NoProbe).unwrap();
+        };
+        free(blocks[0]);
+        free(blocks[2]);
+        // The favourite has seen that the block is live; then the owner frees it, and the slab ends.
+        let entry = slab.entry(slab.index_of(blocks[1]).unwrap());
+        let mark = entry.mark(By::Favourite, || {
+            free(blocks[1]);
+            slab.retire(|_| panic!("nobody has made a mistake yet"));
+            true
+        });
+        assert_eq!(mark, ledger::Mark::Done);
+        slab.judge_end(|address| accused.push(address));
+        assert_eq!(accused, [blocks[1]]);
+        slab.judge_end(|_| panic!("told once"));
+    }
+}
+
+#[test]
+fn two_marks_of_a_block_are_two_frees() {
+    let (slab, blocks) = in_use();
+    // SAFETY: this thread alone knows the slab; the block is its.
+    unsafe {
+        // Both look while the block is live.
+        let entry = slab.entry(slab.index_of(blocks[0]).unwrap());
+        let first = entry.mark(By::Favourite, || {
+            assert_eq!(entry.mark(By::Anyone, || true), ledger::Mark::Done);
+            true
+        });
+        assert_eq!(first, ledger::Mark::Done);
+        let mut accused = Vec::new();
+        assert_eq!(slab.sweep(|address| accused.push(address)), 1, "the block comes back once");
+        assert_eq!(accused, [blocks[0]], "and the second free is told");
+        slab.check().unwrap();
     }
 }

@@ -3,14 +3,14 @@
 use drystone::sync::fault::Fault;
 
 use super::world::{Content, PAIR, SINGLE, World};
-use crate::explore::{explore, must_catch};
+use crate::explore::{explore, must_catch, must_catch_in};
 
 const REPORTS: &str = "N frees give N-1 reports";
 const BALANCE: &str = "frees that took effect";
 
 /// The owner and `others` free one block; nothing is issued meanwhile.
-fn owner_and_others(others: usize) {
-    let world = World::new();
+fn owner_and_others(favoured: bool, others: usize) {
+    let world = World::favouring(favoured);
     let owner = world.claim();
     let (block, kept) = (world.malloc(owner, PAIR), world.malloc(owner, PAIR));
     let hands: Vec<_> = (0..others).map(|_| world.claim()).collect();
@@ -26,8 +26,8 @@ fn owner_and_others(others: usize) {
 }
 
 /// Two others free one block, while the owner sweeps if `sweep`.
-fn two_others(sweep: bool) {
-    let world = World::new();
+fn two_others(favoured: bool, sweep: bool) {
+    let world = World::favouring(favoured);
     let owner = world.claim();
     let (block, kept) = (world.malloc(owner, PAIR), world.malloc(owner, PAIR));
     let threads = [world.claim(), world.claim()]
@@ -45,8 +45,8 @@ fn two_others(sweep: bool) {
 
 /// Another frees a block, then, in an order that the program makes, a third; the owner sweeps at any
 /// moment. The second free is reported at the call.
-fn an_ordered_second_free() {
-    let world = World::new();
+fn an_ordered_second_free(favoured: bool) {
+    let world = World::favouring(favoured);
     let owner = world.claim();
     let (block, _kept) = (world.malloc(owner, PAIR), world.malloc(owner, PAIR));
     let (first, second) = (world.claim(), world.claim());
@@ -61,8 +61,8 @@ fn an_ordered_second_free() {
 }
 
 /// Another frees, then the owner, in an order that the program makes.
-fn an_ordered_second_free_by_the_owner() {
-    let world = World::new();
+fn an_ordered_second_free_by_the_owner(favoured: bool) {
+    let world = World::favouring(favoured);
     let owner = world.claim();
     let (block, _kept) = (world.malloc(owner, PAIR), world.malloc(owner, PAIR));
     let other = world.claim();
@@ -73,8 +73,8 @@ fn an_ordered_second_free_by_the_owner() {
 }
 
 /// The owner frees a block and issues it again; another frees the same block.
-fn free_against_reissue() {
-    let world = World::new();
+fn free_against_reissue(favoured: bool) {
+    let world = World::favouring(favoured);
     let owner = world.claim();
     let (block, _kept) = (world.malloc(owner, PAIR), world.malloc(owner, PAIR));
     let other = world.claim();
@@ -87,8 +87,8 @@ fn free_against_reissue() {
 
 /// The owner and another free a block; then, in an order that the program makes, it is issued again. What was wrong has
 /// been reported by then, and the new issue is whole.
-fn an_ordered_reissue() {
-    let world = World::new();
+fn an_ordered_reissue(favoured: bool) {
+    let world = World::favouring(favoured);
     let owner = world.claim();
     let (block, _kept) = (world.malloc(owner, PAIR), world.malloc(owner, PAIR));
     let other = world.claim();
@@ -103,8 +103,8 @@ fn an_ordered_reissue() {
 
 /// Another writes into its block and frees it, once; the owner issues it again and writes: after a look at the flag, or,
 /// if `sweep`, at the ledger alone.
-fn a_correct_hand_over(sweep: bool) {
-    let world = World::new();
+fn a_correct_hand_over(favoured: bool, sweep: bool) {
+    let world = World::favouring(favoured);
     let owner = world.claim();
     let block = world.malloc(owner, SINGLE);
     let content = Content::new();
@@ -130,77 +130,92 @@ fn a_correct_hand_over(sweep: bool) {
     world.all_comes_back(&[owner]);
 }
 
+/// Explores a model where nobody is favoured, and where the first other is.
+fn both(preemptions: Option<usize>, model: fn(bool)) {
+    explore(preemptions, move || model(false));
+    explore(preemptions, move || model(true));
+}
+
+/// As [`both`], of a twin.
+fn twice(fault: Fault, expected: &[&str], model: fn(bool)) {
+    must_catch_in("nobody favoured", fault, expected, move || model(false));
+    must_catch_in("favoured", fault, expected, move || model(true));
+}
+
 #[test]
 fn the_owner_and_another_free_one_block() {
-    explore(None, || owner_and_others(1));
+    both(None, |favoured| owner_and_others(favoured, 1));
 }
 
 #[test]
 fn the_owner_and_two_others_free_one_block() {
-    explore(Some(2), || owner_and_others(2));
+    both(Some(2), |favoured| owner_and_others(favoured, 2));
 }
 
 #[test]
 fn two_others_free_one_block() {
-    explore(None, || two_others(false));
+    both(None, |favoured| two_others(favoured, false));
 }
 
 #[test]
 fn two_others_free_one_block_with_a_sweep_between() {
-    explore(Some(2), || two_others(true));
+    both(Some(2), |favoured| two_others(favoured, true));
 }
 
 #[test]
 fn ordered_second_frees_are_reported_at_the_call() {
-    explore(None, an_ordered_second_free);
-    explore(None, an_ordered_second_free_by_the_owner);
+    both(None, an_ordered_second_free);
+    both(None, an_ordered_second_free_by_the_owner);
 }
 
 #[test]
 fn a_free_races_a_reissue() {
-    explore(None, free_against_reissue);
-    explore(None, an_ordered_reissue);
+    both(None, free_against_reissue);
+    both(None, an_ordered_reissue);
 }
 
 #[test]
 fn a_block_is_handed_over_whole() {
-    explore(None, || a_correct_hand_over(false));
-    explore(None, || a_correct_hand_over(true));
+    both(None, |favoured| a_correct_hand_over(favoured, false));
+    both(None, |favoured| a_correct_hand_over(favoured, true));
 }
 
 #[test]
 fn a_mark_that_is_no_exchange_fails() {
-    must_catch(Fault::MarkStored, &[REPORTS, BALANCE], || two_others(false));
+    must_catch(Fault::MarkStored, &[REPORTS, BALANCE], || two_others(false, false));
+    must_catch(Fault::AllFavoured, &[REPORTS, BALANCE], || two_others(true, false));
 }
 
 #[test]
 fn a_sweep_that_says_nothing_fails() {
-    must_catch(Fault::SweepSilent, &[REPORTS, BALANCE], || owner_and_others(1));
+    let said = &[REPORTS, BALANCE];
+    twice(Fault::SweepSilent, said, |favoured| owner_and_others(favoured, 1));
+    must_catch_in("two marks", Fault::SweepSilent, said, || two_others(true, false));
 }
 
 #[test]
 fn a_free_that_looks_at_half_of_the_entry_fails() {
     let at_the_call = &["is reported at the call"];
-    must_catch(Fault::MarkBlind, at_the_call, an_ordered_second_free);
-    must_catch(Fault::FreeBlind, at_the_call, an_ordered_second_free_by_the_owner);
+    twice(Fault::MarkBlind, at_the_call, an_ordered_second_free);
+    twice(Fault::FreeBlind, at_the_call, an_ordered_second_free_by_the_owner);
 }
 
 #[test]
 fn a_mark_that_acquires_nothing_or_a_taking_back_that_releases_nothing_fails() {
     let at_the_call = &["is reported at the call"];
-    must_catch(Fault::MarkAcquiresNothing, at_the_call, an_ordered_second_free);
-    must_catch(Fault::TakeBackRelaxed, at_the_call, an_ordered_second_free);
+    twice(Fault::MarkAcquiresNothing, at_the_call, an_ordered_second_free);
+    twice(Fault::TakeBackRelaxed, at_the_call, an_ordered_second_free);
 }
 
 #[test]
 fn a_hand_out_that_does_not_look_fails() {
     let seen = &[REPORTS, "a correct free is not accused"];
-    must_catch(Fault::PopBlind, seen, an_ordered_reissue);
+    twice(Fault::PopBlind, seen, an_ordered_reissue);
 }
 
 #[test]
 fn a_hand_over_without_its_orderings_fails() {
     let race = &["Causality violation"];
-    must_catch(Fault::MarkReleasesNothing, race, || a_correct_hand_over(true));
-    must_catch(Fault::SeenRelaxed, race, || a_correct_hand_over(true));
+    twice(Fault::MarkReleasesNothing, race, |favoured| a_correct_hand_over(favoured, true));
+    twice(Fault::SeenRelaxed, race, |favoured| a_correct_hand_over(favoured, true));
 }

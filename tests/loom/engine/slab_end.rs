@@ -2,15 +2,15 @@
 
 use drystone::sync::fault::Fault;
 
-use super::world::{OTHER, SINGLE, World};
+use super::world::{OTHER, PAIR, SINGLE, World};
 use crate::explore::{explore, must_catch};
 
 const REPORTS: &str = "two frees give one report";
 const ACCUSED: &str = "a correct free is not accused";
 
 /// The owner frees the only block of a slab, which ends; another frees the block as well.
-fn a_late_mark() {
-    let world = World::new();
+fn a_late_mark(favoured: bool) {
+    let world = World::favouring(favoured);
     let owner = world.claim();
     let block = world.malloc(owner, SINGLE);
     // Another slab at hand: the first is given back as soon as it is empty.
@@ -26,47 +26,84 @@ fn a_late_mark() {
     world.all_comes_back(&[owner]);
 }
 
+/// Whose marks are plain stores.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Favourite {
+    /// Nobody's of this model.
+    Nobody,
+    /// The other's, as soon as it frees.
+    Soon,
+    /// The other's, which has freed another block before: its next free is counted.
+    Already,
+}
+
 /// As above, and the slab begins another life at another place, where the late mark must not land.
-fn a_mark_for_the_life_before() {
-    let world = World::new();
+fn a_mark_for_the_life_before(favourite: Favourite) {
+    let world = World::favouring(favourite != Favourite::Nobody);
     let owner = world.claim();
     let block = world.malloc(owner, SINGLE);
     let kept = world.malloc(owner, SINGLE);
     let other = world.claim();
+    let (mut issues, mut freed) = (4, vec![true]);
+    if favourite == Favourite::Already {
+        world.favour(other, block);
+        let before = world.malloc(owner, PAIR);
+        issues += 1;
+        freed.push(world.free(other, before));
+    }
     let thread = world.spawn(move |world| world.free(other, block));
-    let mine = world.free_own(owner, block);
+    freed.push(world.free_own(owner, block));
     // Takes the unit that was given back, if it was, so that the slab's next life is elsewhere.
     let between = world.malloc(owner, OTHER);
     let next = world.malloc(owner, SINGLE);
     assert_ne!(next, kept, "no block has two owners");
     assert!(world.free_own(owner, next), "{ACCUSED}");
-    let theirs = thread.join().unwrap();
+    freed.push(thread.join().unwrap());
     // What the other freed may have been this one, which has the address of the first: a stale free.
-    let ended = world.free_own(owner, between);
-    world.settle(&[owner], 4, &[mine, theirs, true, ended]);
+    freed.push(world.free_own(owner, between));
+    world.settle(&[owner], issues, &freed);
     assert!(world.free_own(owner, kept), "{ACCUSED}");
     world.all_comes_back(&[owner]);
 }
 
 #[test]
 fn a_late_mark_is_reported() {
-    explore(Some(3), a_late_mark);
+    explore(Some(3), || a_late_mark(false));
+    explore(Some(3), || a_late_mark(true));
 }
 
 #[test]
 fn a_late_mark_never_lands_in_another_life() {
-    explore(Some(2), a_mark_for_the_life_before);
+    for favourite in [Favourite::Nobody, Favourite::Soon, Favourite::Already] {
+        explore(Some(2), move || a_mark_for_the_life_before(favourite));
+    }
 }
 
 #[test]
 fn an_end_that_is_no_exchange_fails() {
-    must_catch(Fault::BumpStored, &[REPORTS, "frees that took effect"], a_late_mark);
+    must_catch(Fault::BumpStored, &[REPORTS, "frees that took effect"], || a_late_mark(false));
 }
 
 #[test]
 fn a_life_that_is_told_from_the_one_before_by_less_fails() {
-    must_catch(Fault::Uncounted, &[ACCUSED], a_mark_for_the_life_before);
-    must_catch(Fault::MarkElsewhere, &[ACCUSED], a_mark_for_the_life_before);
-    must_catch(Fault::MarkAsksEarly, &[ACCUSED], a_mark_for_the_life_before);
-    must_catch(Fault::StartUnfenced, &[ACCUSED], a_mark_for_the_life_before);
+    must_catch(Fault::Uncounted, &[ACCUSED], || a_mark_for_the_life_before(Favourite::Nobody));
+    must_catch(Fault::MarkElsewhere, &[ACCUSED], || a_mark_for_the_life_before(Favourite::Nobody));
+    must_catch(Fault::MarkAsksEarly, &[ACCUSED], || a_mark_for_the_life_before(Favourite::Nobody));
+    must_catch(Fault::StartUnfenced, &[ACCUSED], || a_mark_for_the_life_before(Favourite::Nobody));
+}
+
+#[test]
+fn an_end_that_nobody_looks_at_again_fails() {
+    must_catch(Fault::EndUnseen, &[REPORTS, "frees that took effect"], || a_late_mark(true));
+}
+
+#[test]
+fn a_life_that_begins_before_the_last_is_over_fails() {
+    let fails = |fault, favourite| {
+        must_catch(fault, &[ACCUSED], move || a_mark_for_the_life_before(favourite));
+    };
+    fails(Fault::LifeEarly, Favourite::Soon);
+    fails(Fault::EndUnclaimed, Favourite::Soon);
+    fails(Fault::StepUnfenced, Favourite::Already);
+    fails(Fault::EndUnfenced, Favourite::Already);
 }

@@ -9,8 +9,8 @@ const LOST: &str = "a refill finds what others freed";
 
 /// Two blocks of a slab are freed by another, one of them while the owner sweeps for the first. Whatever the sweep
 /// saw, the owner's next refill finds the other, and makes no new slab.
-fn a_mark_during_a_sweep() {
-    let world = World::new();
+fn a_mark_during_a_sweep(favoured: bool) {
+    let world = World::favouring(favoured);
     let owner = world.claim();
     let blocks = [world.malloc(owner, PAIR), world.malloc(owner, PAIR)];
     let other = world.claim();
@@ -28,8 +28,8 @@ fn a_mark_during_a_sweep() {
 }
 
 /// As above, and the other's two frees come from two threads.
-fn marks_of_two_during_a_sweep() {
-    let world = World::new();
+fn marks_of_two_during_a_sweep(favoured: bool) {
+    let world = World::favouring(favoured);
     let owner = world.claim();
     let blocks = [world.malloc(owner, PAIR), world.malloc(owner, PAIR)];
     let threads = blocks
@@ -46,17 +46,27 @@ fn marks_of_two_during_a_sweep() {
 
 #[test]
 fn no_mark_is_lost_to_a_sweep() {
-    explore(None, a_mark_during_a_sweep);
+    explore(None, || a_mark_during_a_sweep(false));
+    explore(None, || a_mark_during_a_sweep(true));
 }
 
 #[test]
 fn no_mark_of_two_threads_is_lost_to_a_sweep() {
-    explore(Some(2), marks_of_two_during_a_sweep);
+    explore(Some(2), || marks_of_two_during_a_sweep(false));
+    explore(Some(2), || marks_of_two_during_a_sweep(true));
 }
 
 #[test]
 fn a_missing_fence_or_flag_fails() {
-    must_catch(Fault::MarkUnfenced, &[LOST], a_mark_during_a_sweep);
-    must_catch(Fault::SweepUnfenced, &[LOST], a_mark_during_a_sweep);
-    must_catch(Fault::MarkUnflagged, &[LOST], a_mark_during_a_sweep);
+    let fails = |fault| must_catch(fault, &[LOST], || a_mark_during_a_sweep(false));
+    fails(Fault::MarkUnfenced);
+    fails(Fault::SweepUnfenced);
+    fails(Fault::MarkUnflagged);
+}
+
+#[test]
+fn a_favourites_mark_that_is_not_counted_after_it_fails() {
+    let fails = |fault| must_catch(fault, &[LOST], || a_mark_during_a_sweep(true));
+    fails(Fault::NewsEarly);
+    fails(Fault::MarkUnflagged);
 }

@@ -67,6 +67,8 @@ pub struct World(Rc<Inner>);
 
 struct Inner {
     engine: ManuallyDrop<ModelEngine>,
+    /// Whom every slab favours; else the first that frees there.
+    favourite: std::cell::Cell<Option<Hand>>,
     clock: Arc<AtomicU64>,
 }
 
@@ -101,7 +103,15 @@ impl World {
         let clock = Arc::new(AtomicU64::new(AGED));
         let os = Clocked(clock.clone());
         let engine = ManuallyDrop::new(Engine::with_parts(os, NoProbe, lock));
-        World(Rc::new(Inner { engine, clock }))
+        World(Rc::new(Inner { engine, favourite: Default::default(), clock }))
+    }
+
+    /// As [`new`](Self::new); `favoured` says whether the first other that frees into a slab does so by plain stores, as
+    /// it does by itself. If not, every slab favours one that never frees.
+    pub fn favouring(favoured: bool) -> World {
+        let world = World::new();
+        world.0.favourite.set((!favoured).then(|| world.claim()));
+        world
     }
 
     /// The engine.
@@ -136,6 +146,9 @@ impl World {
         // SAFETY: the calling model thread has the hand.
         let block = unsafe { self.engine().malloc(hand.heap(), size, 16) };
         assert!(!block.is_null(), "there is memory");
+        if let Some(favourite) = self.0.favourite.get() {
+            self.engine().favour(favourite.heap(), block.addr());
+        }
         block.expose_provenance()
     }
 
@@ -158,6 +171,11 @@ impl World {
                 .try_free(hand.heap(), std::ptr::with_exposed_provenance_mut(block))
                 .is_ok()
         }
+    }
+
+    /// The block's slab favours the heap.
+    pub fn favour(&self, hand: Hand, block: Block) {
+        self.engine().favour(hand.heap(), block);
     }
 
     /// Sweeps the heap and the orphans.
