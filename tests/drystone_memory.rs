@@ -235,3 +235,53 @@ fn headers_that_wait_for_another_thread_do_not_pile_up() {
     let idle = rounds(20, usize::MAX);
     assert!(idle <= busy + made + (256 << 10), "{made} and {busy} bytes became {idle}");
 }
+
+/// A block that grows step by step is copied while it is small; then it has room, and stays, or moves with its pages. The
+/// next one to grow finds the pages of the last, and what it does not need of them goes back.
+#[test]
+fn a_block_that_grows_stays_where_it_is() {
+    let _alone = ALONE.lock().unwrap_or_else(|poison| poison.into_inner());
+    const LAST: usize = 16 << 20;
+    let engine = engine(Mmap, NoProbe, FutexLock::new());
+    let claim = Claim::new(&engine).unwrap();
+    let grow = |last: usize| {
+        let (mut block, mut moves, mut size) = (claim.malloc(16), 0, 16);
+        while size < last {
+            let before = block;
+            block = claim.realloc(block, 2 * size);
+            // SAFETY: the block is live and that long.
+            unsafe {
+                for at in (0..size).step_by(4096).skip(1) {
+                    assert_eq!(block.add(at).cast::<usize>().read(), at, "contents are kept");
+                }
+                for at in (size..2 * size).step_by(4096) {
+                    block.add(at).cast::<usize>().write(at);
+                }
+            }
+            size *= 2;
+            moves += usize::from(size > 256 << 10 && block != before);
+        }
+        (block, moves)
+    };
+    let (block, moves) = grow(LAST);
+    assert!(moves <= 2, "{moves} moves from 256 KiB to 16 MiB");
+    assert!(engine.stats().live_bytes <= LAST + 4096, "room is no part of the block");
+    claim.free(block);
+    let kept = engine.layer_stats().kept_bytes;
+    assert_eq!(kept, LAST, "what was used is kept");
+    let before = resident();
+    // Its first block that grows has the kept pages, and needs no others.
+    let (block, moves) = grow(LAST);
+    assert_eq!(moves, 0);
+    assert!(resident() <= before + (1 << 20), "no more pages than before");
+    claim.free(block);
+    let (small, _) = grow(1 << 20);
+    assert_eq!(engine.layer_stats().kept_bytes, 0, "the kept mapping is in use");
+    let idle = claim.trim();
+    assert!(idle >= LAST - (1 << 20), "what the block did not grow into goes back: {idle} bytes");
+    assert!(resident() <= before - (LAST - (2 << 20)), "to the kernel");
+    claim.free(small);
+    claim.trim();
+    claim.sound();
+    assert_eq!(engine.stats().live_blocks, 0);
+}

@@ -298,6 +298,19 @@ fn reservations_shrink_until_they_are_granted() {
     let blocks: Vec<*mut u8> = (0..3000).map(|index| claim.malloc(index * 7 + 1)).collect();
     assert!(blocks.iter().all(|block| !block.is_null()));
     assert!(claim.malloc(4 << 20).is_null());
+    // A block that grows gets the room that there is, or none, and is copied where its mapping can't be made longer.
+    let mut grown = claim.malloc(40 << 10);
+    for size in [100 << 10, 200 << 10, 400 << 10, 700 << 10] {
+        // SAFETY: the block is live; its first and last bytes are written before they are read.
+        unsafe {
+            grown.write(1);
+            grown = claim.realloc(grown, size);
+            assert!(!grown.is_null(), "{size} bytes are there");
+            assert_eq!(grown.read(), 1);
+            grown.add(size - 1).write(2);
+        }
+    }
+    claim.free(grown);
     blocks.into_iter().for_each(|block| claim.free(block));
     claim.trim();
     claim.sound();

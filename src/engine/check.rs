@@ -66,6 +66,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 mapped_bytes: (shared.spans.units - shared.spans.free + shared.spans.dirty) * UNIT
                     + shared.huge.bytes
                     + shared.huge.kept_bytes
+                    + shared.huge.excess
                     + shared.header_bytes,
                 ..Stats::default()
             };

@@ -3,6 +3,18 @@
 //!
 //! A huge block's header is a slab's, of class [`HUGE`](super::slab::HUGE), that nobody owns; the page map names it for the
 //! unit in which the block starts. No two blocks start in one unit, since each is larger than one.
+//!
+//! ```text
+//!  start            start + size         start + used                        start + bytes
+//!  +----------------+--------------------+-----------------------------------+
+//!  | the block      | excess: may be     | room: untouched address space      |
+//!  |                | resident, and idle | for a block that grows by realloc  |
+//!  +----------------+--------------------+-----------------------------------+
+//! ```
+//!
+//! Most blocks fill their mappings. One that grows gets room, and then grows by a note in its header. When it is
+//! freed its mapping is kept with what is resident, so the next one that grows finds pages there; what that one has not
+//! grown into by the time that idle memory goes back, goes back with it.
 
 use core::ptr;
 
@@ -27,9 +39,11 @@ pub struct Mapping {
     pub start: *mut u8,
     /// Its length, a multiple of a page.
     pub bytes: usize,
+    /// So much of it, from its start, may be resident: a multiple of a page.
+    pub used: usize,
 }
 
-const NONE: Mapping = Mapping { start: ptr::null_mut(), bytes: 0 };
+const NONE: Mapping = Mapping { start: ptr::null_mut(), bytes: 0, used: 0 };
 
 /// See the [module](self).
 pub struct Huge {
@@ -40,8 +54,10 @@ pub struct Huge {
     /// Bytes of their mappings.
     pub bytes: usize,
     kept: [Mapping; KEPT],
-    /// Bytes of the kept ones.
+    /// Bytes of the kept ones that may be resident.
     pub kept_bytes: usize,
+    /// Bytes behind live blocks that may be resident.
+    pub excess: usize,
     /// Start and length; a length of 0 is no grave.
     graves: [[(usize, usize); WAYS]; SETS],
 }
@@ -55,58 +71,83 @@ impl Huge {
             bytes: 0,
             kept: [NONE; KEPT],
             kept_bytes: 0,
+            excess: 0,
             graves: [[(0, 0); WAYS]; SETS],
         }
     }
 
     /// Whether [`reuse`](Self::reuse) would find one.
     pub fn has(&self, bytes: usize) -> bool {
-        self.kept.iter().any(|mapping| mapping.bytes >= bytes && mapping.bytes - bytes <= bytes / 8)
+        self.kept.iter().any(|mapping| mapping.fits(bytes))
     }
 
-    /// A kept mapping of at least `bytes` bytes, and at most an eighth more: the shortest.
+    /// A kept mapping of which at least `bytes` bytes may be resident, and at most an eighth more: the one with the
+    /// fewest.
     pub fn reuse(&mut self, bytes: usize) -> Option<Mapping> {
-        let fits =
-            |mapping: &&mut Mapping| mapping.bytes >= bytes && mapping.bytes - bytes <= bytes / 8;
-        let best = self.kept.iter_mut().filter(fits).min_by_key(|mapping| mapping.bytes)?;
-        let mapping = core::mem::replace(best, NONE);
-        self.kept_bytes -= mapping.bytes;
-        Some(mapping)
+        let kept = self.kept.iter_mut().filter(|mapping| mapping.fits(bytes));
+        let best = kept.min_by_key(|mapping| mapping.used)?;
+        self.kept_bytes -= best.used;
+        Some(core::mem::replace(best, NONE))
+    }
+
+    /// A kept mapping for a block of `bytes` bytes that grows: the longest.
+    pub fn reuse_to_grow(&mut self, bytes: usize) -> Option<Mapping> {
+        let kept = self.kept.iter_mut().filter(|mapping| mapping.bytes >= bytes);
+        let longest = kept.max_by_key(|mapping| mapping.bytes)?;
+        self.kept_bytes -= longest.used;
+        Some(core::mem::replace(longest, NONE))
     }
 
     /// Keeps a mapping, if there is room for it.
     pub fn keep(&mut self, mapping: Mapping) -> bool {
-        if self.kept_bytes + mapping.bytes > KEPT_BYTES {
+        if self.kept_bytes + mapping.used > KEPT_BYTES {
             return false;
         }
-        let Some(room) = self.kept.iter_mut().find(|kept| kept.bytes == 0) else { return false };
-        *room = mapping;
-        self.kept_bytes += mapping.bytes;
+        let Some(place) = self.kept.iter_mut().find(|kept| kept.bytes == 0) else { return false };
+        *place = mapping;
+        self.kept_bytes += mapping.used;
         true
     }
 
-    /// Gives the kept mappings back. Returns their bytes. What the OS refuses to take stays.
+    /// Gives back the kept mappings, and what lies idle behind live blocks. Returns the bytes that may have been
+    /// resident. What the OS refuses to take stays.
     pub fn drop_kept<O: Os>(&mut self, os: &O) -> usize {
-        let before = self.kept_bytes;
+        let before = self.kept_bytes + self.excess;
         for kept in &mut self.kept {
             // SAFETY: a whole mapping that no block lives in.
             if kept.bytes > 0 && unsafe { os.unmap(kept.start, kept.bytes) } {
-                self.kept_bytes -= kept.bytes;
+                self.kept_bytes -= kept.used;
                 *kept = NONE;
             }
         }
-        before - self.kept_bytes
+        let mut slab = self.live.first;
+        while !slab.is_null() && self.excess > 0 {
+            // SAFETY: headers live for ever; the lock is held. Nobody refers to what lies behind a block.
+            unsafe {
+                let (mapping, size) = (Mapping::of(&*slab), (*slab).size.load(Ordering::Relaxed));
+                let idle = mapping.used - size;
+                if idle > 0 && os.decommit(mapping.start.wrapping_add(size), idle) {
+                    self.excess -= idle;
+                    (*slab).set_mapping(mapping.bytes, size);
+                }
+                slab = (*slab).local.with(|local| local.next);
+            }
+        }
+        before - self.kept_bytes - self.excess
     }
 
-    /// Registers the block at `start`.
-    pub fn add(&mut self, slab: *const Slab, start: usize, bytes: usize) {
+    /// Registers a block of so many usable bytes at the start of `mapping`.
+    pub fn add(&mut self, slab: *const Slab, mapping: Mapping, bytes: usize) {
+        let start = mapping.start.addr();
         self.unbury(start);
         // SAFETY: a header from the pool; the lock is held.
         unsafe {
-            self.resize(slab, start, bytes, 0);
+            (*slab).set_huge(start, 0);
+            (*slab).set_mapping(0, 0);
             self.live.push_front(slab);
         }
         self.count += 1;
+        self.resize(slab, mapping, bytes);
     }
 
     /// Remembers that a block of so many bytes was at `start`.
@@ -132,27 +173,34 @@ impl Huge {
         self.unbury(to);
     }
 
-    /// Says where a block, that had `before` bytes, is now, and how large.
-    pub fn resize(&mut self, slab: *const Slab, start: usize, bytes: usize, before: usize) {
-        // SAFETY: headers live for ever.
+    /// Says in which mapping a block is now, from its start, and how many bytes it has.
+    pub fn resize(&mut self, slab: *const Slab, mapping: Mapping, bytes: usize) {
+        // SAFETY: headers live for ever; the lock is held.
         let slab = unsafe { &*slab };
-        slab.set_huge(start, bytes);
-        self.bytes = self.bytes - before + bytes;
+        // SAFETY: as above.
+        let before = (slab.size.load(Ordering::Relaxed), unsafe { slab.mapping() }.1);
+        let used = mapping.used.max(bytes);
+        self.bytes = self.bytes - before.0 + bytes;
+        self.excess = self.excess - (before.1 - before.0) + (used - bytes);
+        slab.set_huge(mapping.start.addr(), bytes);
+        // SAFETY: as above.
+        unsafe { slab.set_mapping(mapping.bytes, used) };
     }
 
     /// Unregisters a block, and remembers it.
     pub fn remove(&mut self, slab: *const Slab) -> Mapping {
         // SAFETY: a live block's header; the lock is held.
-        let (start, bytes) = unsafe {
+        unsafe {
             self.live.remove(slab);
-            ((*slab).start(), (*slab).bytes.load(Ordering::Relaxed))
-        };
-        self.count -= 1;
-        self.bytes -= bytes;
-        self.bury(start, bytes);
-        // SAFETY: as above. An old pointer to the header finds no block at its address.
-        unsafe { (*slab).set_huge(0, 0) };
-        Mapping { start: ptr::with_exposed_provenance_mut(start), bytes }
+            let (mapping, bytes) = (Mapping::of(&*slab), (*slab).size.load(Ordering::Relaxed));
+            self.count -= 1;
+            self.bytes -= bytes;
+            self.excess -= mapping.used - bytes;
+            self.bury(mapping.start.addr(), bytes);
+            // An old pointer to the header finds no block at its address.
+            (*slab).set_huge(0, 0);
+            mapping
+        }
     }
 
     /// The block that `address` lies in.
@@ -196,6 +244,28 @@ impl Huge {
             unsafe { os.unmap(mapping.start, mapping.bytes) };
         }
     }
+}
+
+impl Mapping {
+    /// That of a live block.
+    ///
+    /// # Safety
+    /// The caller has the span lock.
+    pub unsafe fn of(slab: &Slab) -> Mapping {
+        // SAFETY: as the caller promises.
+        let (bytes, used) = unsafe { slab.mapping() };
+        Mapping { start: ptr::with_exposed_provenance_mut(slab.start()), bytes, used }
+    }
+
+    /// Whether it is worth being reused for a block of `bytes` bytes.
+    fn fits(&self, bytes: usize) -> bool {
+        self.used >= bytes && self.used - bytes <= bytes / 8
+    }
+}
+
+/// Bytes of the mapping for a block that grows and has `bytes` now: four times as many, and at most 64 MiB more.
+pub fn room_for(bytes: usize) -> usize {
+    bytes + (3 * bytes).min(64 << 20)
 }
 
 /// Bytes of the mapping for a block of `size`; `None` beyond `PTRDIFF_MAX`.

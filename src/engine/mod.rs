@@ -50,7 +50,7 @@ pub use heap::Heap;
 use heap::{IDLE, IDLE_AT_REST, Own, PATIENCE, bytes_of, new_heap};
 use huge::{Mapping, mapping_bytes};
 use pages::Pages;
-use shared::{Shared, has_vanished};
+use shared::{Shared, double_free, has_vanished};
 use slab::{Freed, HUGE, Marked, NOBODY, ORPHANED, Place, Slab, nothing};
 
 /// The alignment of every block, in bytes.
@@ -646,7 +646,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             let start = (*slab).start();
             self.pages.set(start, bytes_of((*slab).class()), ptr::null());
             self.probe.pause();
-            (*slab).retire(|address| self.found_late(address, slab));
+            (*slab).retire(|address| self.found_late(address, slab), shared::steps_of);
             self.locked(|shared| shared.give_back(&self.os, slab, start));
         }
     }
@@ -786,6 +786,24 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
 
     // ---- Huge blocks -----------------------------------------------------------------------------
 
+    /// As [`malloc`](Self::malloc), with a mapping of its own that has room: a block that grows. More than a unit.
+    ///
+    /// # Safety
+    /// As there.
+    unsafe fn malloc_to_grow(&self, heap: &Heap, size: usize) -> *mut u8 {
+        let Some(bytes) = mapping_bytes(size) else { return ptr::null_mut() };
+        if let Some(mapping) = self.locked(|shared| shared.huge.reuse_to_grow(bytes)) {
+            return self.settle_huge(mapping, bytes);
+        }
+        let length = huge::room_for(bytes);
+        let start = self.os.reserve(length, PAGE);
+        if !start.is_null() {
+            return self.settle_huge(Mapping { start, bytes: length, used: 0 }, bytes);
+        }
+        // SAFETY: as the caller promises.
+        unsafe { self.malloc(heap, size, MIN_ALIGN) }
+    }
+
     /// # Safety
     /// The calling thread owns `heap`.
     #[cold]
@@ -811,9 +829,15 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 if start.is_null() {
                     return None;
                 }
-                (Mapping { start, bytes }, true)
+                (Mapping { start, bytes, used: bytes }, true)
             }
         };
+        let block = self.settle_huge(mapping, mapping.used);
+        (!block.is_null()).then_some(Issued { block, zero })
+    }
+
+    /// Makes a block of `bytes` bytes at the start of a mapping that is nobody's. Null without memory to note it.
+    fn settle_huge(&self, mapping: Mapping, bytes: usize) -> *mut u8 {
         let start = mapping.start.expose_provenance();
         let registered = self.locked(|shared| {
             let slab = self
@@ -821,16 +845,16 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 .prepare(&self.os, start, 1)
                 .then(|| shared.header(&self.os, HUGE, ptr::null()))
                 .flatten()?;
-            shared.huge.add(slab, start, mapping.bytes);
+            shared.huge.add(slab, mapping, bytes);
             self.pages.set(start, 1, slab);
             Some(())
         });
         if registered.is_none() {
-            // SAFETY: mapped above, and nobody knows it. If refused, it is lost.
+            // SAFETY: mapped, and nobody knows it. If refused, it is lost.
             unsafe { self.os.unmap(mapping.start, mapping.bytes) };
-            return None;
+            return ptr::null_mut();
         }
-        Some(Issued { block: mapping.start, zero })
+        mapping.start
     }
 
     #[cold]
@@ -848,7 +872,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         });
         match mapping {
             None => self.refuse(self.judge_nowhere(address)),
-            Some(Mapping { start, bytes }) => {
+            Some(Mapping { start, bytes, .. }) => {
                 // SAFETY: a whole mapping whose block is freed. If the OS has no room to unmap (it may need
                 // to split), the mapping is lost to us, and harms nobody.
                 if bytes > 0 && !unsafe { self.os.unmap(start, bytes) } {
@@ -1070,12 +1094,4 @@ fn judge_block(slab: *const Slab, address: usize) -> Misuse {
         state => (interior(address), state, size),
     };
     Misuse { kind, address, size, state, found: Found::AtCall }
-}
-
-/// A block that was freed while it was free.
-fn double_free(address: usize, slab: *const Slab) -> Misuse {
-    // SAFETY: headers live as long as their engine.
-    let size = (!slab.is_null()).then(|| unsafe { (*slab).size.load(Ordering::Relaxed) });
-    let state = BlockState::Free;
-    Misuse { kind: MisuseKind::DoubleFree, address, size, state, found: Found::Late }
 }

@@ -2,8 +2,8 @@
 
 use core::ptr;
 
-use super::classes::LARGEST;
-use super::huge::mapping_bytes;
+use super::classes::{LARGEST, UNIT};
+use super::huge::{Mapping, mapping_bytes, room_for};
 use super::shared::Shared;
 use super::slab::{HUGE, Slab};
 use super::{Engine, Heap};
@@ -11,6 +11,9 @@ use crate::misuse::Misuse;
 use crate::os::{Os, PAGE};
 use crate::probe::Probe;
 use crate::sync::{Ordering, RawLock};
+
+/// A block of so many bytes that is grown has a mapping of its own from then on, so that it need not be copied again.
+const GROWN: usize = 32 << 10;
 
 /// Whether a block of a slab stays where it is: one that more than half of would lie idle is given up for a
 /// smaller one.
@@ -67,7 +70,11 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         // SAFETY: the caller owns the heap. The new block is its alone and holds `kept` bytes, as does the old,
         // which the caller gives up; if it is huge, it is held.
         unsafe {
-            let new = self.malloc(heap, size, align);
+            let grows = size > usable && usable >= GROWN && size > UNIT && align <= PAGE;
+            let new = match grows {
+                true => self.malloc_to_grow(heap, size),
+                false => self.malloc(heap, size, align),
+            };
             if new.is_null() {
                 if huge {
                     self.locked(|_| self.let_go_of_huge(block));
@@ -123,7 +130,9 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             // SAFETY: as above.
             let slab = unsafe { &*slab };
             let new = match mapping_bytes(size) {
-                Some(bytes) if size > LARGEST / 2 => self.remap(shared, slab, bytes, align),
+                Some(bytes) if size > LARGEST / 2 || bytes >= slab.size.load(Ordering::Relaxed) => {
+                    self.remap(shared, slab, bytes, align)
+                }
                 _ => None,
             };
             match new {
@@ -145,14 +154,18 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         bytes: usize,
         align: usize,
     ) -> Option<*mut u8> {
-        let (address, before) = (slab.start(), slab.bytes.load(Ordering::Relaxed));
-        let block: *mut u8 = ptr::with_exposed_provenance_mut(address);
-        if before == bytes && address.is_multiple_of(align) {
+        let before = slab.size.load(Ordering::Relaxed);
+        // SAFETY: the lock is held.
+        let mapping = unsafe { Mapping::of(slab) };
+        let (block, address) = (mapping.start, mapping.start.addr());
+        let grows = bytes > before;
+        if address.is_multiple_of(align) && (bytes == before || grows && bytes <= mapping.bytes) {
+            shared.huge.resize(slab, mapping, bytes);
             return Some(block);
         }
         // One that grows much moves into a kept mapping, if there is one: a copy costs less than the
         // pages that would have to be got, and cleared.
-        if bytes > before && bytes - before >= before / 2 && shared.huge.has(bytes) {
+        if grows && bytes - before >= before / 2 && shared.huge.has(bytes) {
             return None;
         }
         // A block that moves may come to lie anywhere at a page; one that may not stays where it is, or is copied.
@@ -162,7 +175,16 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         }
         // Refused also where the program has made several mappings of this one, by `madvise` or `mprotect`.
         // SAFETY: a whole mapping of this OS; the caller gives its old place up if it moves.
-        let new = unsafe { self.os.remap(block, before, bytes, may_move) };
+        let remap = |length| unsafe { self.os.remap(block, mapping.bytes, length, may_move) };
+        let (mut new, mut length) = (ptr::null_mut(), bytes);
+        if grows {
+            length = room_for(bytes);
+            new = remap(length);
+        }
+        if new.is_null() {
+            length = bytes;
+            new = remap(length);
+        }
         if new.is_null() {
             return None;
         }
@@ -172,14 +194,15 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 // There is no room to say where it is: back to where it was. If that fails too, which
                 // takes an OS that refuses to shrink, the block is where nobody can free it.
                 // SAFETY: as above.
-                let back = unsafe { self.os.remap(new, bytes, before, true) };
+                let back = unsafe { self.os.remap(new, length, mapping.bytes, true) };
                 return (back != block).then_some(new);
             }
             self.pages.set(address, 1, ptr::null());
             self.pages.set(start, 1, slab);
             shared.huge.moved(address, before, start);
         }
-        shared.huge.resize(slab, start, bytes, before);
+        let used = mapping.used.min(length);
+        shared.huge.resize(slab, Mapping { start: new, bytes: length, used }, bytes);
         Some(new)
     }
 }

@@ -11,14 +11,13 @@
 use core::ptr;
 
 use super::classes::{self, CLASSES};
-use super::double_free;
 use super::heap::{Heap, List};
 use super::huge::Huge;
 use super::late::Late;
 use super::pages::Pages;
 use super::slab::{NOBODY, ORPHANED, Place, Slab};
 use super::span::Spans;
-use crate::misuse::Misuse;
+use crate::misuse::{BlockState, Found, Misuse, MisuseKind};
 use crate::os::Os;
 use crate::sync::Ordering;
 use crate::sync::fault::{Fault, planted};
@@ -193,7 +192,7 @@ impl Shared {
         // SAFETY: nobody's; the lock is held.
         unsafe {
             let class = (*slab).class();
-            match (*slab).favourite() {
+            match favourite_of(&*slab) {
                 None => self.pools[class].push_front(slab),
                 Some(_) => self.waiting[class].push_front(slab),
             }
@@ -410,11 +409,31 @@ impl Shared {
     }
 }
 
+/// The heap whose marks in the slab are plain stores, if there is one.
+fn favourite_of(slab: &Slab) -> Option<&Heap> {
+    match slab.favourite.load(Ordering::Relaxed) {
+        NOBODY => None,
+        // SAFETY: a heap's address; heaps live as long as slabs.
+        heap => Some(unsafe { &*ptr::with_exposed_provenance(heap) }),
+    }
+}
+
+/// The low bits of the count that a slab that ends notes of its favourite, which is at `heap`, or [`NOBODY`].
+pub fn steps_of(heap: usize) -> u16 {
+    match heap {
+        NOBODY => 0,
+        // SAFETY: as above.
+        heap => unsafe {
+            (*ptr::with_exposed_provenance::<Heap>(heap)).steps.load(Ordering::Relaxed) as u16
+        },
+    }
+}
+
 /// Whether the last life of a slab that has ended is over for its favourite too, so that another can begin, for `owner`:
 /// there is none; or it is not in the middle of a free, and then it is none any more; or it has counted another free since.
 /// Under the span lock.
 fn is_over(slab: &Slab, owner: *const Heap) -> bool {
-    let Some(favourite) = slab.favourite() else { return true };
+    let Some(favourite) = favourite_of(slab) else { return true };
     let idle = ptr::eq(favourite, owner)
         || favourite.resting.load(Ordering::Relaxed) != 0
         || has_vanished(ptr::from_ref(favourite).addr());
@@ -437,4 +456,12 @@ pub fn has_vanished(owner: usize) -> bool {
         && unsafe {
             (*ptr::with_exposed_provenance::<Heap>(owner)).vanished.load(Ordering::Relaxed)
         }
+}
+
+/// A block that was freed while it was free.
+pub fn double_free(address: usize, slab: *const Slab) -> Misuse {
+    // SAFETY: headers live as long as their engine.
+    let size = (!slab.is_null()).then(|| unsafe { (*slab).size.load(Ordering::Relaxed) });
+    let state = BlockState::Free;
+    Misuse { kind: MisuseKind::DoubleFree, address, size, state, found: Found::Late }
 }

@@ -31,12 +31,11 @@
 //! - `favourite` is the heap whose marks are plain stores: the first that freed here and is not the owner. A slab that
 //!   has ended begins no other life before that heap's thread is known to be past any free that began before the end,
 //!   so that no such store lands on another block than it was meant for: see [`Slab::retire`] and
-//!   [`Shared`](super::shared::Shared).
+//!   `shared`.
 
 use core::ptr::{self, NonNull};
 
 use super::classes::{self, UNIT};
-use super::heap::Heap;
 use super::ledger::{self, By, END, Entry, GROUP, LIVE, Mark, UNBORN, WAITING};
 use crate::misuse::BlockState;
 use crate::probe::Probe;
@@ -85,7 +84,7 @@ pub struct Slab {
     pub owner: AtomicUsize,
     /// Bytes of a block. A huge block's usable bytes change, under the span lock.
     pub size: AtomicUsize,
-    /// Bytes of the span, or of a huge block's mapping. Changes for huge blocks only, under the lock.
+    /// Bytes of the span; of a huge block, its own. Changes for huge blocks only, under the lock.
     pub bytes: AtomicUsize,
     /// The address of the heap whose frees are plain stores, or [`NOBODY`].
     pub favourite: AtomicUsize,
@@ -112,10 +111,11 @@ struct Others {
 pub struct Local {
     /// The address of the block that `head` names; of no meaning where that is [`END`]. Kept beside the number
     /// because a block that is freed and issued again at once then need not wait for a multiplication.
+    /// Of a huge block: bytes of its mapping.
     top: usize,
     /// `start - size`: numbers count from 1.
     base: usize,
-    /// Bytes of a block.
+    /// Bytes of a block. Of a huge block: bytes of its mapping that may be resident.
     size: usize,
     /// Neighbours on the list of `place`.
     pub previous: *const Slab,
@@ -133,7 +133,7 @@ pub struct Local {
     asleep: i32,
     /// `news` as it was when the last sweep began.
     seen: u32,
-    /// When the slab ended: the low bits of the favourite's [count](super::heap::Heap::steps) then.
+    /// When the slab ended: the low bits of the favourite's count then.
     pub ended: u16,
     /// Which list of its heap the slab is on.
     pub place: Place,
@@ -319,6 +319,24 @@ impl Slab {
         self.size.store(bytes, Ordering::Relaxed);
         self.bytes.store(bytes, Ordering::Relaxed);
         self.base.store(start.wrapping_sub(bytes), Ordering::Relaxed);
+    }
+
+    /// Bytes of the huge block's mapping, and how many of them may be resident.
+    ///
+    /// # Safety
+    /// The caller has the span lock.
+    pub unsafe fn mapping(&self) -> (usize, usize) {
+        // SAFETY: as the caller promises.
+        unsafe { self.local.look(|local| (local.top, local.size)) }
+    }
+
+    /// Notes the length of the huge block's mapping, and how much of it may be resident.
+    ///
+    /// # Safety
+    /// The caller has the span lock.
+    pub unsafe fn set_mapping(&self, bytes: usize, used: usize) {
+        // SAFETY: as the caller promises.
+        unsafe { self.local.with(|local| (local.top, local.size) = (bytes, used)) };
     }
 
     /// The entry of block `index`, which is below `entries`.
@@ -559,7 +577,7 @@ impl Slab {
     ///
     /// The favourite has no fence there, which would cost as much as an exchange. So it counts its marks, and the owner,
     /// which remembers the count, sees that there were more. It may read a flag that is just being cleared, and tell
-    /// nobody; the owner, which knows that it swept, looks again: see [`Own::unsure`](super::heap::Own).
+    /// nobody; the owner, which knows that it swept, looks again: see `Own::unsure`.
     pub fn mark(&self, heap: usize, address: usize, probe: &impl Probe) -> Marked {
         let start = self.start();
         let offset = address.wrapping_sub(start);
@@ -751,12 +769,13 @@ impl Slab {
     }
 
     /// Ends a life: every entry is counted on, so that a mark on its way fails. Not the favourite's, which may
-    /// still come: until its thread has [begun](super::heap::Heap::step) another free, which sees that the slab has ended,
-    /// the slab must not begin another life. `late` as in [`sweep`](Self::sweep).
+    /// still come: until its thread has begun another free, which sees that the slab has ended,
+    /// the slab must not begin another life. `steps` is asked for the low bits of the count of the favourite at an
+    /// address, or of [`NOBODY`]. `late` as in [`sweep`](Self::sweep).
     ///
     /// # Safety
     /// The calling thread owns the slab, none of its blocks is live, and the page map has let go of it.
-    pub unsafe fn retire(&self, mut late: impl FnMut(usize)) {
+    pub unsafe fn retire(&self, mut late: impl FnMut(usize), steps: impl FnOnce(usize) -> u16) {
         // SAFETY: as the caller promises.
         unsafe {
             self.local.with(|local| {
@@ -785,20 +804,11 @@ impl Slab {
         if !planted(Fault::EndUnfenced) {
             sync::fence(Ordering::SeqCst);
         }
-        let steps = self.favourite().map_or(0, |heap| heap.steps.load(Ordering::Relaxed));
+        let count = steps(self.favourite.load(Ordering::Relaxed));
         // SAFETY: as the caller promises.
-        unsafe { self.local.with(|local| local.ended = steps as u16) };
+        unsafe { self.local.with(|local| local.ended = count) };
         self.others.flag.store(false, Ordering::Relaxed);
         self.owner.store(NOBODY, Ordering::Release);
-    }
-
-    /// The heap whose marks are plain stores, if there is one.
-    pub fn favourite(&self) -> Option<&Heap> {
-        match self.favourite.load(Ordering::Relaxed) {
-            NOBODY => None,
-            // SAFETY: a heap's address; heaps live as long as slabs.
-            heap => Some(unsafe { &*ptr::with_exposed_provenance(heap) }),
-        }
     }
 
     /// Tells of marks that came after the slab's end: misuses, all of them, since no block was live. `late` as in

@@ -23,7 +23,7 @@ fn mapping(pages: usize) -> Mapping {
     let bytes = pages * PAGE;
     let start = Mmap.map(bytes);
     assert!(!start.is_null());
-    Mapping { start, bytes }
+    Mapping { start, bytes, used: bytes }
 }
 
 #[test]
@@ -92,7 +92,8 @@ fn a_block_is_found_by_any_of_its_addresses_and_its_grave_by_its_first() {
         .map(|pages| {
             let mapping = mapping(300 + pages);
             let slab = header();
-            huge.add(slab, mapping.start.expose_provenance(), mapping.bytes);
+            mapping.start.expose_provenance();
+            huge.add(slab, mapping, mapping.bytes);
             (slab, mapping)
         })
         .collect();
@@ -109,7 +110,7 @@ fn a_block_is_found_by_any_of_its_addresses_and_its_grave_by_its_first() {
     assert_eq!(huge.grave(start), Some(middle.bytes));
     assert_eq!(huge.grave(start + PAGE), None);
     // A block in the same place has no grave.
-    huge.add(slab, start, middle.bytes);
+    huge.add(slab, gone, middle.bytes);
     assert_eq!(huge.grave(start), None);
     huge.release(&Mmap);
     assert_eq!((huge.count, huge.bytes), (0, 0));
@@ -121,7 +122,8 @@ fn the_last_freed_of_many_are_remembered() {
     let slab = header();
     let place = |number: usize| (number + 1) * 301 * PAGE;
     for number in 0..4000 {
-        huge.add(slab, place(number), 300 * PAGE);
+        let start = ptr::with_exposed_provenance_mut(place(number));
+        huge.add(slab, Mapping { start, bytes: 300 * PAGE, used: 300 * PAGE }, 300 * PAGE);
         huge.remove(slab);
     }
     let remembered = |from: usize| {
@@ -144,4 +146,44 @@ fn lengths_round_to_pages_and_stop_at_ptrdiff_max() {
     assert_eq!(mapping_bytes(most), Some(most));
     assert_eq!(mapping_bytes(isize::MAX as usize), None);
     assert_eq!(mapping_bytes(usize::MAX), None);
+}
+
+#[test]
+fn what_lies_idle_behind_a_block_goes_back_with_the_kept_mappings() {
+    let mut huge = Box::new(Huge::new());
+    let whole = mapping(1000);
+    assert!(huge.keep(Mapping { used: 600 * PAGE, ..whole }), "so much was used of it");
+    assert!(huge.keep(mapping(300)));
+    assert_eq!(huge.kept_bytes, 900 * PAGE);
+    assert!(huge.reuse(1000 * PAGE).is_none(), "600 pages may be resident");
+    let longest = huge.reuse_to_grow(20 * PAGE).unwrap();
+    assert_eq!((longest.bytes, huge.kept_bytes), (1000 * PAGE, 300 * PAGE));
+    let slab = header();
+    longest.start.expose_provenance();
+    huge.add(slab, longest, 20 * PAGE);
+    assert_eq!((huge.bytes, huge.excess), (20 * PAGE, 580 * PAGE));
+    // SAFETY: the mapping is that long, and this thread alone knows it.
+    unsafe {
+        longest.start.write(1);
+        longest.start.add(50 * PAGE).write(2);
+        longest.start.add(599 * PAGE).write(3);
+    }
+    huge.resize(slab, longest, 60 * PAGE);
+    assert_eq!((huge.bytes, huge.excess), (60 * PAGE, 540 * PAGE));
+    assert_eq!(huge.drop_kept(&Mmap), (300 + 540) * PAGE);
+    assert_eq!((huge.kept_bytes, huge.excess), (0, 0));
+    // SAFETY: as above.
+    unsafe {
+        assert_eq!((longest.start.read(), longest.start.add(50 * PAGE).read()), (1, 2));
+        assert_eq!(longest.start.add(599 * PAGE).read(), 0, "given back");
+    }
+    // SAFETY: the header of a live block; nobody else uses it.
+    let now = unsafe { Mapping::of(&*slab) };
+    assert_eq!((now.bytes, now.used), (1000 * PAGE, 60 * PAGE));
+    huge.resize(slab, now, 800 * PAGE);
+    assert_eq!((huge.bytes, huge.excess), (800 * PAGE, 0));
+    let freed = huge.remove(slab);
+    assert_eq!((freed.bytes, freed.used, huge.bytes), (1000 * PAGE, 800 * PAGE, 0));
+    // SAFETY: a whole mapping, and nobody's.
+    assert!(unsafe { Mmap.unmap(freed.start, freed.bytes) });
 }

@@ -156,7 +156,7 @@ fn a_favourites_mark_after_the_slabs_end_is_told_with_its_address() {
         let entry = slab.entry(slab.index_of(blocks[1]).unwrap());
         let mark = entry.mark(By::Favourite, || {
             free(blocks[1]);
-            slab.retire(|_| panic!("nobody has made a mistake yet"));
+            slab.retire(|_| panic!("nobody has made a mistake yet"), |_| 0);
             true
         });
         assert_eq!(mark, ledger::Mark::Done);
