@@ -136,6 +136,24 @@ impl Huge {
         before - self.kept_bytes - self.excess
     }
 
+    /// Takes the room from all live blocks: address space, where that is short.
+    pub fn cut_rooms<O: Os>(&mut self, os: &O) {
+        let mut slab = self.live.first;
+        while !slab.is_null() {
+            // SAFETY: headers live for ever; the lock is held. A whole mapping, of which the part that is cut off was
+            // never used.
+            unsafe {
+                let mapping = Mapping::of(&*slab);
+                if mapping.bytes > mapping.used
+                    && !os.remap(mapping.start, mapping.bytes, mapping.used, false).is_null()
+                {
+                    (*slab).set_mapping(mapping.used, mapping.used);
+                }
+                slab = (*slab).local.with(|local| local.next);
+            }
+        }
+    }
+
     /// Registers a block of so many usable bytes at the start of `mapping`.
     pub fn add(&mut self, slab: *const Slab, mapping: Mapping, bytes: usize) {
         let start = mapping.start.addr();

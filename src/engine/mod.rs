@@ -731,6 +731,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         self.dissolve(0);
         self.locked(|shared| {
             shared.huge.drop_kept(&self.os);
+            shared.huge.cut_rooms(&self.os);
             shared.spans.release_empty(&self.os);
         });
     }
