@@ -234,9 +234,7 @@ impl Heap {
         // SAFETY: as the caller promises; the step is at most DIRECT / 16.
         unsafe { self.own.look(|own| *own.direct.get_unchecked((size + 15) >> 4)) }
     }
-}
 
-impl Heap {
     /// Before a free of another's block. Now and then it is counted where others see it: a free before the count is
     /// over for who sees the count, and one after it sees what came before the fence of who does not.
     ///
