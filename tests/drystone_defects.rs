@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::ptr;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+use std::thread;
 
 use drystone::{Drystone, Engine, FutexLock, Misuse, MisuseKind, Mmap, NoProbe, Os, Probe};
 use heaps::{Claim, engine};
@@ -93,7 +94,7 @@ fn a_huge_block_grows_after_advice_about_a_part_of_it() {
 fn a_huge_block_has_one_successor() {
     const THREADS: usize = 3;
     let engine = plain();
-    let rounds = 400;
+    let rounds = 4000;
     // Threads inside a call, and calls that began while another's was not over. Relaxed: counters.
     let (inside, raced) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let block = AtomicPtr::new(ptr::null_mut());
@@ -427,4 +428,63 @@ fn a_double_free_at_any_moment_of_a_trim_is_refused() {
         pauses += 1;
     }
     assert!(pauses >= 4, "a trim has more than {pauses} pauses");
+}
+
+thread_local! {
+    /// The next pause of this thread is a long one.
+    static STOPS: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// Stops a thread between its look at a block and its mark, until the test goes on.
+struct Stop<'a> {
+    stopped: &'a Barrier,
+    goes_on: &'a Barrier,
+}
+
+impl Probe for Stop<'_> {
+    fn pause(&self) {
+        if STOPS.replace(false) {
+            self.stopped.wait();
+            self.goes_on.wait();
+        }
+    }
+}
+
+/// A mark that came after its slab's end was counted when the slab began another life, and told much later.
+#[test]
+fn a_mark_after_the_end_is_told_when_the_next_life_begins() {
+    let (stopped, goes_on, freed) = (Barrier::new(2), Barrier::new(2), Barrier::new(2));
+    let stop = Stop { stopped: &stopped, goes_on: &goes_on };
+    let engine = engine(Mmap, stop, FutexLock::new());
+    let owner = Claim::new(&engine).unwrap();
+    let block = owner.malloc(64).expose_provenance();
+    // Enough frees for the other to be known to be past the first.
+    let more: Vec<usize> = (0..300).map(|_| owner.malloc(128).expose_provenance()).collect();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let other = Claim::new(&engine).unwrap();
+            STOPS.set(true);
+            other.free(ptr::with_exposed_provenance_mut(block));
+            for &block in &more {
+                other.free(ptr::with_exposed_provenance_mut(block));
+            }
+            freed.wait();
+            // Until the test is over: a thread that has exited is waited for no more.
+            freed.wait();
+        });
+        stopped.wait();
+        owner.free(ptr::with_exposed_provenance_mut(block));
+        owner.trim();
+        goes_on.wait();
+        freed.wait();
+        let told = RefCell::new(Vec::new());
+        let tell = || engine.tell_late(|misuse| told.borrow_mut().push(misuse.address));
+        assert_eq!(tell(), 0, "nobody has looked");
+        let again = owner.malloc(64);
+        assert_eq!(tell(), 1);
+        assert_eq!(told.take(), [block], "the address that was freed");
+        owner.free(again);
+        freed.wait();
+    });
+    assert_eq!(engine.stats().misuses_late, 1);
 }

@@ -7,7 +7,8 @@
 //!  empties        ─► slabs of any class without a live block, youngest first, at most IDLE bytes
 //! ```
 //!
-//! Only the owner touches any of it: no lock, and no atomic instruction but the ledger's plain loads and stores.
+//! Only the owner touches any of it: no lock, and on the fast paths no atomic instruction but the ledger's plain loads
+//! and stores.
 //!
 //! # Where a block comes from when the current slab has none
 //! The cheapest first, and memory in use before memory that is not:
@@ -250,12 +251,17 @@ impl Heap {
             })
         };
         if foreign.is_multiple_of(STRIDE) {
-            // Release: pairs with the acquire in `Shared::is_over`.
-            self.steps.fetch_add(1, Ordering::Release);
-            // Pairs with the fence in `Slab::retire`.
-            if !planted(Fault::StepUnfenced) {
-                sync::fence_after_rmw();
-            }
+            self.count();
+        }
+    }
+
+    /// Counts for all to see that the heap's thread is in the middle of no free.
+    pub fn count(&self) {
+        // Release: pairs with the acquire in `Shared::is_over`.
+        self.steps.fetch_add(1, Ordering::Release);
+        // Pairs with the fence in `Slab::retire`.
+        if !planted(Fault::StepUnfenced) {
+            sync::fence_after_rmw();
         }
     }
 }

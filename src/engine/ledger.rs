@@ -41,10 +41,14 @@
 //! # Why there is a count
 //! Another thread reads the entry, then exchanges *theirs*. Between the two the owner may have taken
 //! the block back for somebody else's free, even given the whole slab back and started a new one in the
-//! same ledger. The count is another then, the exchange fails, and the thread starts over with what is true now: the
-//! misuse is found at the call, and not only at the block's next hand-out.
-//! It wraps at 128. A thread that slept between the two while *theirs* was taken back so many times would be
-//! found late, as the favourite is, whose store has no count to fail by.
+//! same ledger. *theirs* counts the exchanges that were taken back, and the slab's ends; if it has changed, the exchange
+//! fails, and the thread starts over with what is true now. If only the favourite's mark was taken back, the exchange lands
+//! on a free block, and is found late.
+//!
+//! The count wraps at 128. A thread that frees what is not live, and sleeps between the look and the exchange while
+//! the slab ends exactly a multiple of that many times, or the block is freed so often, would free whatever block
+//! stands there then. The favourite, whose store has no count to fail by, is waited for instead
+//! ([`Slab::retire`](super::slab::Slab::retire)).
 //!
 //! # Orderings
 //! Both marks are set with release and read with acquire, and cleared with release: what a thread did to a block
@@ -124,7 +128,7 @@ pub enum By {
 pub enum Mark {
     /// The free has taken effect.
     Done,
-    /// Something changed between the look and the exchange: look the block up again.
+    /// Something changed between the look and the mark: look the block up again.
     Again,
     /// The block is not live.
     Refused,

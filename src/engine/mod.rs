@@ -233,7 +233,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                     let emptied = self.locked(|shared| {
                         shared.orphan(slab);
                         // A mark that came after the sweep: either its flag is seen here, or its thread, which
-                        // looks at the owner after it raised the flag, sees that there is none.
+                        // looks at the owner after it raised the flag, sees that there is none. Unless it is a
+                        // favourite's, which found the flag up: see `Shared::doubt`.
                         crate::sync::fence(Ordering::SeqCst);
                         if (*slab).flagged() && !planted(Fault::ReleaseBlind) {
                             self.sweep_locked(shared, slab);
@@ -363,7 +364,14 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                     false => Some((*slab).extend() > 0),
                 };
             }
-            let get = || self.locked(|shared| shared.slab(&self.os, &self.pages, class, heap));
+            let get = || {
+                self.locked(|shared| {
+                    let got = shared.slab(&self.os, &self.pages, class, heap);
+                    // Its last life may have left a misuse to be told.
+                    self.hint(shared);
+                    got
+                })
+            };
             let (slab, start, clean) = match get() {
                 Some(got) => got,
                 None => {
@@ -678,14 +686,30 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             // However busy the heap is, it takes the lock for this a few times a second.
             return;
         }
-        self.dissolve(span::DECAY);
-        self.locked(|shared| {
+        // Not of what is dissolved at this moment: some time must pass.
+        let doubt = self.locked(|shared| {
             let before = shared.spans.decayed;
             shared.spans.decay(&self.os);
             if shared.spans.decayed != before {
                 shared.huge.drop_kept(&self.os);
             }
+            core::mem::take(&mut shared.doubt)
         });
+        if doubt {
+            // SAFETY: as the caller promises.
+            unsafe { self.sweep_orphans(heap) };
+        }
+        self.dissolve(span::DECAY);
+    }
+
+    /// For models: what is due now and then.
+    ///
+    /// # Safety
+    /// The calling thread owns `heap`.
+    #[cfg(loom)]
+    pub unsafe fn tick_now(&self, heap: &Heap) {
+        // SAFETY: as the caller promises.
+        unsafe { heap.own.with(|own| self.tick(heap, own)) };
     }
 
     /// Takes back what others freed. Returns how many slabs that emptied.
@@ -757,7 +781,24 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 });
                 self.bound_idle(own, 0);
             });
-            // Orphans: swept under the lock, where nobody can take them over. The empty ones come off as a chain.
+            self.sweep_orphans(heap);
+        }
+        self.locked(|shared| {
+            self.hint(shared);
+            let units = shared.spans.purge(&self.os, 0);
+            units * classes::UNIT + shared.huge.drop_kept(&self.os)
+        })
+    }
+
+    /// Takes back what others freed of orphans, and gives those back that have no live block left.
+    ///
+    /// # Safety
+    /// The calling thread owns `heap`.
+    #[cold]
+    unsafe fn sweep_orphans(&self, heap: &Heap) {
+        // SAFETY: orphans are the lock's, under which nobody can take them over. The empty ones come off as a chain, which
+        // is then this heap's.
+        unsafe {
             let mut empty = self.locked(|shared| {
                 let mut first: *const Slab = ptr::null();
                 shared.each_orphan(|shared, slab| {
@@ -770,6 +811,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                         first = slab;
                     }
                 });
+                self.hint(shared);
                 first
             });
             while !empty.is_null() {
@@ -778,11 +820,6 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 empty = next;
             }
         }
-        self.locked(|shared| {
-            self.hint(shared);
-            let units = shared.spans.purge(&self.os, 0);
-            units * classes::UNIT + shared.huge.drop_kept(&self.os)
-        })
     }
 
     // ---- Huge blocks -----------------------------------------------------------------------------

@@ -39,6 +39,8 @@ pub struct Shared {
     /// As above, with a favourite, which may be in the middle of a free.
     waiting: [List; CLASSES],
     orphans: [List; CLASSES],
+    /// A favourite's mark may have crossed the last look at a slab that became an orphan: another look is due.
+    pub doubt: bool,
     /// All heaps.
     pub heaps: *const Heap,
     /// Heaps that no thread has, the last left first.
@@ -80,6 +82,7 @@ impl Shared {
             pools: [List::new(); CLASSES + 1],
             waiting: [List::new(); CLASSES],
             orphans: [List::new(); CLASSES],
+            doubt: false,
             heaps: ptr::null(),
             resting: ptr::null(),
             bare: ptr::null(),
@@ -141,21 +144,29 @@ impl Shared {
         heap: *const Heap,
     ) -> Option<*const Slab> {
         let pooled = self.pools[class].first;
-        // SAFETY: pooled and waiting headers are nobody's; the lock is held.
+        // SAFETY: pooled headers are nobody's; the lock is held.
         unsafe {
             if !pooled.is_null() {
                 self.pools[class].remove(pooled);
                 return Some(pooled);
             }
-            // The one that ended first is the likeliest to be over.
-            if let Some(List { last, .. }) = self.waiting.get(class)
-                && let slab = *last
-                && !slab.is_null()
-                && is_over(&*slab, heap)
-            {
+        }
+        // What ended first is the likeliest to be over. What is not goes behind, or one idle favourite would bar
+        // the way to all others' slabs.
+        for _ in 0..LOOKS {
+            let Some(List { last, .. }) = self.waiting.get(class) else { break };
+            let slab = *last;
+            if slab.is_null() {
+                break;
+            }
+            // SAFETY: waiting headers are nobody's; the lock is held.
+            unsafe {
                 self.waiting[class].remove(slab);
-                self.judge_end(os, slab);
-                return Some(slab);
+                if is_over(&*slab, heap) {
+                    self.judge_end(os, slab);
+                    return Some(slab);
+                }
+                self.waiting[class].push_front(slab);
             }
         }
         let place = self.cut(os, Slab::footprint(class))?.cast::<Slab>();
@@ -241,8 +252,8 @@ impl Shared {
         unsafe {
             *list = (*heap).next_resting.with(|next| *next);
             (*heap).resting.store(0, Ordering::Relaxed);
-            // For those who saw it at rest and ask again: as in `Heap::step`.
-            (*heap).steps.fetch_add(1, Ordering::Release);
+            // Who saw it at rest may ask again.
+            (*heap).count();
         }
         Some(heap)
     }
@@ -303,6 +314,7 @@ impl Shared {
         unsafe {
             (*slab).local.with(|local| local.put(Place::Orphans));
             self.orphans[(*slab).class()].push_front(slab);
+            self.doubt |= favourite_of(&*slab).is_some() && !planted(Fault::OrphanSure);
             // Release: pairs with the acquire of a thread that reads the owner and takes the lock; what it
             // then touches the lock orders.
             (*slab).owner.store(ORPHANED, Ordering::Release);

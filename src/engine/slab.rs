@@ -17,7 +17,7 @@
 //! # Invariants
 //! - Headers are never unmapped, nor used for another class. Only `start` changes, and only while
 //!   nobody owns the slab; so a thread with an old pointer to a header reads sense, and the ledger's
-//!   count tells it that it came too late.
+//!   count tells it that it came too late. For a favourite, which has no use for the count, the next life waits.
 //! - The owner's list, from `head` through *mine*, holds exactly the free blocks below `born`.
 //! - `more` is the number of blocks below `born` that are not on that list, less one; less `asleep` while the slab is
 //!   on the heap's list of full ones. So its sign after a free tells the owner that there is more to do.
@@ -476,7 +476,7 @@ impl Slab {
         }
     }
 
-    /// Issues the first block of the list; `None` when there is none, or when its bit says that somebody
+    /// Issues the first block of the list; `None` when there is none, or when a mark says that somebody
     /// freed it while it was free: [`late`](Self::late) tells the two apart.
     ///
     /// # Safety
@@ -509,7 +509,7 @@ impl Slab {
         }
     }
 
-    /// The block at the list's head, if it was freed while it was free: the bit is cleared, and the
+    /// The block at the list's head, if it was freed while it was free: a mark is cleared, and the
     /// address comes back to be reported.
     ///
     /// # Safety
@@ -577,7 +577,8 @@ impl Slab {
     ///
     /// The favourite has no fence there, which would cost as much as an exchange. So it counts its marks, and the owner,
     /// which remembers the count, sees that there were more. It may read a flag that is just being cleared, and tell
-    /// nobody; the owner, which knows that it swept, looks again: see `Own::unsure`.
+    /// nobody; the owner, which knows that it swept, looks again once: see `Own::unsure`. So does, a quarter of a second
+    /// later, whoever lets go of a slab that has a favourite: see `Shared::doubt`.
     pub fn mark(&self, heap: usize, address: usize, probe: &impl Probe) -> Marked {
         let start = self.start();
         let offset = address.wrapping_sub(start);
@@ -613,7 +614,10 @@ impl Slab {
         }
         match by {
             By::Favourite if planted(Fault::NewsEarly) || planted(Fault::MarkUnflagged) => {}
-            By::Favourite => count(),
+            By::Favourite => {
+                count();
+                sync::fence_for_the_compiler();
+            }
             By::Anyone if planted(Fault::MarkUnfenced) => {}
             By::Anyone => sync::fence_after_rmw(),
         }
@@ -632,7 +636,8 @@ impl Slab {
     /// Whether the heap at `heap` is the favourite, or becomes it here.
     #[inline]
     fn favours(&self, heap: usize) -> bool {
-        // Acquire: pairs with the release in `Shared::settle`, so that the marks of a favourite before are seen.
+        // Acquire: pairs with the release in `shared::is_over`, so that the marks of a favourite before are seen, and, in
+        // the exchange, with the one in `retire`.
         let favourite = self.favourite.load(Ordering::Acquire);
         let becomes = || {
             self.favourite
@@ -817,14 +822,20 @@ impl Slab {
     /// # Safety
     /// The slab has ended, and the caller has the span lock.
     pub unsafe fn judge_end(&self, mut late: impl FnMut(usize)) {
-        let start = self.start();
-        for index in 0..self.capacity() {
-            // SAFETY: below the capacity.
-            let entry = unsafe { self.entry(index) };
-            let marks = entry.marks();
-            (0..marks.count())
-                .for_each(|_| late(start + index * self.size.load(Ordering::Relaxed)));
-            entry.clear(marks);
+        let (start, size) = (self.start(), self.size.load(Ordering::Relaxed));
+        for first in (0..self.capacity()).step_by(GROUP) {
+            // SAFETY: below the capacity; a ledger's memory is whole groups.
+            unsafe {
+                if !ledger::any_returned(self.entry(first)) {
+                    continue;
+                }
+                for index in first..self.capacity().min(first + GROUP) {
+                    let entry = self.entry(index);
+                    let marks = entry.marks();
+                    (0..marks.count()).for_each(|_| late(start + index * size));
+                    entry.clear(marks);
+                }
+            }
         }
     }
 

@@ -13,9 +13,9 @@ pub enum Fault {
     MarkStored,
     /// `Entry::mark` does not look whether the block is live.
     MarkBlind,
-    /// `Entry::mark` loads *theirs* relaxed.
+    /// `Entry::mark` loads both bytes relaxed.
     MarkAcquiresNothing,
-    /// `Entry::mark` exchanges relaxed.
+    /// `Entry::mark` exchanges or stores relaxed.
     MarkReleasesNothing,
     /// `Slab::mark` has no fence between its exchange and its look at the flag.
     MarkUnfenced,
@@ -31,27 +31,29 @@ pub enum Fault {
     NewsEarly,
     /// `Slab::favours` favours everybody.
     AllFavoured,
+    /// `Shared::orphan` believes that no mark crosses the last look.
+    OrphanSure,
     /// `Shared::is_over` believes that no favourite is at a mark.
     LifeEarly,
     /// `Shared::judge_ended` looks at no slab that has ended.
     EndUnseen,
-    /// `Heap::step` has no fence between the count and the free that comes next.
+    /// `Heap::count` has no fence between the count and the free that comes next.
     StepUnfenced,
     /// `Slab::retire` reads its favourite's count without the fence before.
     EndUnfenced,
     /// `Slab::retire` only looks whether there is a favourite.
     EndUnclaimed,
-    /// `Entry::take_back` clears relaxed.
+    /// `Entry::clear` clears relaxed.
     TakeBackRelaxed,
-    /// `Entry::take_back` and `Entry::bump` do not count.
+    /// `Entry::clear` and `Entry::bump` do not count.
     Uncounted,
     /// `Entry::bump` loads and stores where it must exchange.
     BumpStored,
-    /// `Entry::returned_for_good` loads relaxed.
+    /// `Entry::marks` loads relaxed.
     SeenRelaxed,
-    /// `Slab::pop` does not look at the returned bit.
+    /// `Slab::pop` does not look at the marks.
     PopBlind,
-    /// `Slab::free` does not look at the returned bit.
+    /// `Slab::free` does not look at the marks.
     FreeBlind,
     /// `Slab::sweep` clears the flag without the fence after it.
     SweepUnfenced,

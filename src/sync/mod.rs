@@ -66,3 +66,11 @@ pub(crate) fn fence_after_rmw() {
     #[cfg(not(all(not(loom), target_arch = "x86_64")))]
     fence(Ordering::SeqCst);
 }
+
+/// Keeps the compiler from moving a load above a store: it may still be read before others see the store, but by no more
+/// than what a processor holds back.
+#[inline(always)]
+pub(crate) fn fence_for_the_compiler() {
+    #[cfg(not(loom))]
+    core::sync::atomic::compiler_fence(Ordering::SeqCst);
+}

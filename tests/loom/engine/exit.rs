@@ -119,6 +119,27 @@ fn a_mark_that_crosses_the_last_sweep() {
     world.all_comes_back(&[next]);
 }
 
+/// As `dissolution_against_the_last_free`, but the flag of the slab is up already. A favourite that sees it so looks at
+/// nothing behind a fence: its mark may come after the last look at the orphan, and is found when time has passed.
+fn dissolution_with_the_flag_up(favoured: bool) {
+    let world = World::favouring(favoured);
+    let owner = world.claim();
+    let blocks = [world.malloc(owner, PAIR), world.malloc(owner, PAIR)];
+    let hands = [world.claim(), world.claim()];
+    world.exit(owner);
+    assert!(world.free(hands[0], blocks[0]), "{ACCUSED}");
+    let thread = world.spawn(move |world| world.free(hands[0], blocks[1]));
+    world.trim(hands[1]);
+    assert!(thread.join().unwrap(), "{ACCUSED}");
+    if favoured {
+        world.tick(hands[1]);
+    }
+    assert_eq!(world.slabs(), 0, "{LEFT}");
+    world.settle(&hands, 2, &[true, true]);
+    assert_eq!(world.late(), 0, "{ACCUSED}");
+    world.all_comes_back(&hands);
+}
+
 /// Two threads begin at once where one heap rests, and use what they have.
 fn two_claims() {
     let world = World::new();
@@ -169,6 +190,17 @@ fn an_exit_and_a_claim_race_a_free() {
 #[test]
 fn a_mark_crosses_the_sweep_of_an_exit() {
     explore(Some(3), a_mark_that_crosses_the_last_sweep);
+}
+
+#[test]
+fn a_mark_crosses_the_sweep_of_an_orphan() {
+    explore(Some(3), || dissolution_with_the_flag_up(false));
+    explore(Some(3), || dissolution_with_the_flag_up(true));
+}
+
+#[test]
+fn a_last_look_that_is_sure_of_itself_fails() {
+    must_catch(Fault::OrphanSure, &[LEFT], || dissolution_with_the_flag_up(true));
 }
 
 #[test]

@@ -66,6 +66,31 @@ fn a_mark_for_the_life_before(favourite: Favourite) {
     world.all_comes_back(&[owner]);
 }
 
+/// As above, and the favourite's heap rests when the slab ends. Another thread wakes it, and frees.
+fn a_mark_by_who_woke_the_favourite() {
+    let world = World::new();
+    let owner = world.claim();
+    let block = world.malloc(owner, SINGLE);
+    let kept = world.malloc(owner, SINGLE);
+    let other = world.claim();
+    world.favour(other, block);
+    world.exit(other);
+    let thread = world.spawn(move |world| {
+        let hand = world.claim();
+        world.free(hand, block)
+    });
+    let mine = world.free_own(owner, block);
+    let between = world.malloc(owner, OTHER);
+    let next = world.malloc(owner, SINGLE);
+    assert_ne!(next, kept, "no block has two owners");
+    assert!(world.free_own(owner, next), "{ACCUSED}");
+    let theirs = thread.join().unwrap();
+    let ended = world.free_own(owner, between);
+    world.settle(&[owner], 4, &[mine, theirs, true, ended]);
+    assert!(world.free_own(owner, kept), "{ACCUSED}");
+    world.all_comes_back(&[owner]);
+}
+
 #[test]
 fn a_late_mark_is_reported() {
     explore(Some(3), || a_late_mark(false));
@@ -77,6 +102,16 @@ fn a_late_mark_never_lands_in_another_life() {
     for favourite in [Favourite::Nobody, Favourite::Soon, Favourite::Already] {
         explore(Some(2), move || a_mark_for_the_life_before(favourite));
     }
+}
+
+#[test]
+fn a_heap_that_is_woken_makes_no_late_mark() {
+    explore(Some(3), a_mark_by_who_woke_the_favourite);
+}
+
+#[test]
+fn a_heap_that_is_woken_without_a_fence_fails() {
+    must_catch(Fault::StepUnfenced, &[ACCUSED], a_mark_by_who_woke_the_favourite);
 }
 
 #[test]

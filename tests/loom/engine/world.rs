@@ -136,6 +136,13 @@ impl World {
         unsafe { self.engine().trim(hand.heap()) };
     }
 
+    /// Time has passed, and the heap's thread comes by.
+    pub fn tick(&self, hand: Hand) {
+        self.wait(AGED);
+        // SAFETY: the calling model thread has the hand.
+        unsafe { self.engine().tick_now(hand.heap()) };
+    }
+
     /// Lets time pass.
     pub fn wait(&self, milliseconds: u64) {
         self.0.clock.fetch_add(milliseconds, Ordering::Relaxed);
