@@ -69,13 +69,19 @@ fn the_system_is_measured_and_nothing_is_concluded_from_one_short_row() {
 /// The trace's script reaches the child, and scaling, churn and hand-offs come to an end.
 #[test]
 fn rows_of_every_kind_run() {
-    let rows = "^(bulk/fifo|calloc/64|realloc/1K|handoff/1|churn|scaling|trace/cc1)$";
+    let by_the_wall = ["handoff/1", "churn"];
+    let rows = "^(pair/16|bulk/fifo|calloc/64|realloc/1K|handoff/1|churn|scaling|trace/cc1)$";
     let report = BENCH.report(0, &["--subject", "system", "--row", rows]);
     for row in report["rows"].as_array().unwrap() {
         let cell = &row["subjects"][0];
         assert!(cell["nanoseconds"].as_f64() > Some(0.0), "{row}");
         let gains = &cell["samples"][0]["gains"];
         assert_eq!(gains.is_object(), row["name"] == "scaling", "{row}");
+        let expected = by_the_wall.iter().any(|name| row["name"] == *name);
+        let samples = cell["samples"].as_array().unwrap();
+        // A busy machine may not have let two threads run at once in one of them.
+        assert_eq!(samples.iter().any(|one| one["line"].is_object()), expected, "{row}");
+        assert_eq!(row["line"]["median"].as_f64() > Some(0.0), expected, "{row}");
     }
 }
 

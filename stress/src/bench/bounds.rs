@@ -250,6 +250,12 @@ impl Judge<'_> {
         if self.results.plan.quick {
             return Some("the rows were cut short".to_owned());
         }
+        // Before the spread, of which it may be the cause.
+        if let Some((least, greatest)) = row.unequal_ways() {
+            return Some(format!(
+                "the processors were nearer to each other for some subjects: {least:.0} to {greatest:.0} ns"
+            ));
+        }
         match row.a_a_spread() {
             None => Some("too few rounds for an A/A spread".to_owned()),
             Some(spread) if spread > WIDEST_SPREAD => {
@@ -300,7 +306,7 @@ pub fn bound(measure: String, limit: Limit, seen: Figure, why_not: Option<String
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixtures::{fail, results};
+    use super::super::fixtures::{fail, move_away, results};
     use super::*;
 
     /// The one bound whose measure begins so.
@@ -401,6 +407,20 @@ mod tests {
             matches!(&row.verdict, Verdict::CannotTell { why } if why.contains("A/A")),
             "{row:?}"
         );
+    }
+
+    #[test]
+    fn a_row_whose_subjects_had_unequal_processors_is_not_judged() {
+        let mut results = results(18.0, &[("mimalloc", 10.0), ("snmalloc", 12.0)]);
+        assert!(missed(of(&judge(&results), "churn, against mimalloc")) > 0.0);
+        move_away(&mut results.rows[2].entries[2], 3.0);
+        let bounds = judge(&results);
+        let why =
+            "the processors were nearer to each other for some subjects: 22 to 64 ns".to_owned();
+        let unjudged = Verdict::CannotTell { why };
+        assert_eq!(of(&bounds, "churn, against mimalloc").verdict, unjudged);
+        assert_eq!(of(&bounds, "churn, against the best peer there").verdict, unjudged);
+        assert!(missed(of(&bounds, "handoff/1, against mimalloc")) > 0.0);
     }
 
     #[test]

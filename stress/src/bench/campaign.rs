@@ -15,7 +15,8 @@ use drystone_workloads::trace::{Script, Trace};
 use super::child::{Job, Sample, Task};
 use super::cli::Plan;
 use super::launch::{Failure, Launcher, Outcome};
-use super::statistics::{median, spread};
+use super::line;
+use super::statistics::{apart, median, spread};
 use super::suite::Row;
 use crate::preloaded::path_of;
 use crate::stop::Stop;
@@ -42,6 +43,8 @@ pub struct RowResults {
     pub entries: Vec<Entry>,
     /// The first subject once more.
     pub twin: Entry,
+    /// How many measurements were made once more because the processors had moved.
+    pub repeats: u32,
 }
 
 /// A subject's measurements of a row.
@@ -58,6 +61,16 @@ impl Entry {
     pub fn median(&self, figure: impl Fn(&Sample) -> f64) -> Option<f64> {
         let values: Vec<f64> = self.samples.values().map(figure).collect();
         median(&values).filter(|_| self.failure.is_none())
+    }
+
+    /// A cache line's ways, before and after each sample that has them.
+    pub fn ways(&self) -> impl Iterator<Item = f64> {
+        self.samples.values().filter_map(|sample| sample.line).flat_map(line::Line::ways)
+    }
+
+    /// The median of those. None as [`Entry::median`].
+    pub fn way(&self) -> Option<f64> {
+        median(&self.ways().collect::<Vec<_>>()).filter(|_| self.failure.is_none())
     }
 }
 
@@ -90,6 +103,17 @@ impl RowResults {
             sample.operations as f64 / sample.locked.map_or(f64::NAN, |locked| locked.max(1) as f64)
         };
         self.entries[subject].median(between)
+    }
+
+    /// A cache line's ways in all samples of the row.
+    pub fn ways(&self) -> Vec<f64> {
+        self.entries.iter().chain([&self.twin]).flat_map(Entry::ways).collect()
+    }
+
+    /// The least and the greatest of the subjects' ways, where they differ by more than [`line::WIDEST`].
+    pub fn unequal_ways(&self) -> Option<(f64, f64)> {
+        let ends = apart(self.entries.iter().filter_map(Entry::way));
+        ends.filter(|(least, greatest)| greatest / least > line::WIDEST)
     }
 
     /// The spread of the quotients of the first subject's two runs in each round.
@@ -183,7 +207,7 @@ pub fn run(
 
 fn empty(plan: &Plan) -> Vec<RowResults> {
     let entries = vec![Entry::default(); plan.subjects.len()];
-    let row = RowResults { floors: Vec::new(), entries, twin: Entry::default() };
+    let row = RowResults { floors: Vec::new(), entries, twin: Entry::default(), repeats: 0 };
     vec![row; plan.rows.len()]
 }
 
@@ -212,6 +236,7 @@ struct Measurement<'a> {
 impl Measurement<'_> {
     fn add_to(self, results: &mut RowResults, turn: Turn, round: u32, stop: &Stop) -> Result<()> {
         let (row, script) = (self.row.name.clone(), self.script.clone());
+        let usual = median(&results.ways());
         let (entry, subject) = match turn {
             Turn::Floor => {
                 let job = Job { task: Task::Floor { row, script }, library: None };
@@ -230,7 +255,12 @@ impl Measurement<'_> {
         }
         let library = self.plan.subjects[subject].library.clone();
         let job = Job { task: Task::Row { row, passes: self.row.passes, script }, library };
-        match self.launcher.run(&job, stop)? {
+        let mut outcome = self.launcher.run(&job, stop)?;
+        if astray(&outcome, usual) > line::WIDEST {
+            results.repeats += 1;
+            outcome = better(outcome, self.launcher.run(&job, stop)?, usual);
+        }
+        match outcome {
             Outcome::Done(sample) if sample.operations > 0 && sample.nanoseconds > 0.0 => {
                 entry.samples.insert(round, sample);
             }
@@ -245,6 +275,24 @@ impl Measurement<'_> {
     }
 }
 
+/// By what factor the processors had moved in a measurement, or before it; 1 where nobody looked.
+fn astray(outcome: &Outcome, usual: Option<f64>) -> f64 {
+    match outcome {
+        Outcome::Done(Sample { line: Some(line), .. }) => line.astray(usual),
+        _ => 1.0,
+    }
+}
+
+/// Which of two measurements counts: the one in which the processors had moved less. A failure is never
+/// passed over.
+fn better(first: Outcome, second: Outcome, usual: Option<f64>) -> Outcome {
+    match second {
+        Outcome::Stopped => first,
+        Outcome::Done(_) if astray(&second, usual) >= astray(&first, usual) => first,
+        _ => second,
+    }
+}
+
 /// A trace as the child replays it. The file has no name, so that nothing stays behind.
 fn script(trace: &Path) -> Result<File> {
     let doing = "a file for the trace's script";
@@ -253,4 +301,67 @@ fn script(trace: &Path) -> Result<File> {
     script.write_to(&mut out).context(doing)?;
     out.flush().context(doing)?;
     out.into_inner().context(doing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::{fail, move_away, results};
+    use super::super::line::Line;
+    use super::*;
+
+    const CHURN: usize = 2;
+
+    #[test]
+    fn a_row_has_the_ways_of_all_its_samples() {
+        let results = results(9.0, &[("mimalloc", 10.0)]);
+        // Before and after, seven rounds of two subjects and the twin.
+        assert_eq!(results.rows[CHURN].ways().len(), 2 * 7 * 3);
+        assert!(results.rows[0].ways().is_empty());
+        assert_eq!(results.rows[0].unequal_ways(), None);
+    }
+
+    #[test]
+    fn a_subject_whose_processors_were_farther_makes_a_row_unequal() {
+        let mut results = results(9.0, &[("mimalloc", 10.0), ("scudo", 12.0)]);
+        let row = &mut results.rows[CHURN];
+        assert_eq!(row.unequal_ways(), None);
+        let way = row.entries[1].way().unwrap();
+        move_away(&mut row.entries[1], 1.4);
+        assert_eq!(row.unequal_ways(), None);
+        move_away(&mut row.entries[1], 2.0 / 1.4);
+        let (least, greatest) = row.unequal_ways().unwrap();
+        assert!(least == way && (greatest / way - 2.0).abs() < 1e-9, "{least} to {greatest}");
+        // A few rounds of many do not move its median.
+        let mut row = row.clone();
+        row.entries[1] = row.entries[0].clone();
+        row.entries[1].samples.get_mut(&3).unwrap().line = Some(Line { before: 99.0, after: 99.0 });
+        assert_eq!(row.unequal_ways(), None);
+    }
+
+    #[test]
+    fn a_subject_that_failed_makes_no_row_unequal() {
+        let mut results = results(9.0, &[("mimalloc", 10.0)]);
+        move_away(&mut results.rows[CHURN].entries[1], 3.0);
+        fail(&mut results, CHURN, 1);
+        assert_eq!(results.rows[CHURN].unequal_ways(), None);
+    }
+
+    #[test]
+    fn of_two_measurements_the_steadier_counts_and_a_failure_always() {
+        let results = results(9.0, &[]);
+        let done = |before, after| {
+            let sample = results.rows[CHURN].entries[0].samples[&0].clone();
+            Outcome::Done(Sample { line: Some(Line { before, after }), ..sample })
+        };
+        let failed = Outcome::Refused("so".to_owned());
+        let (moved, far, near) = (done(20.0, 64.0), done(64.0, 64.0), done(20.0, 21.0));
+        let usual = Some(21.0);
+        assert!(astray(&moved, usual) > line::WIDEST && astray(&far, usual) > line::WIDEST);
+        assert!(astray(&near, usual) < line::WIDEST && astray(&far, None) < line::WIDEST);
+        assert_eq!(better(moved.clone(), near.clone(), usual), near);
+        assert_eq!(better(near.clone(), moved.clone(), usual), near);
+        assert_eq!(better(moved.clone(), far.clone(), None), far);
+        assert_eq!(better(moved.clone(), Outcome::Stopped, usual), moved);
+        assert_eq!(better(moved, failed.clone(), usual), failed);
+    }
 }

@@ -15,6 +15,7 @@ use drystone_workloads::trace::Script;
 use serde::{Deserialize, Serialize};
 
 use super::instructions;
+use super::line::{self, Line};
 use super::lock;
 use super::statistics::median;
 use super::suite::{self, Kind};
@@ -100,6 +101,8 @@ pub struct Sample {
     pub locked: Option<u64>,
     /// What two threads gain, where that is measured.
     pub gains: Option<Gains>,
+    /// A cache line's way between two threads, in a row that is timed by the wall's clock.
+    pub line: Option<Line>,
 }
 
 /// Does the job that `argument` describes, and returns the process's exit code.
@@ -130,6 +133,7 @@ fn job(argument: &str) -> Result<Sample, String> {
         faults: 0,
         locked: None,
         gains: None,
+        line: None,
     };
     match job.task {
         Task::Prove => Ok(proof),
@@ -141,6 +145,8 @@ fn job(argument: &str) -> Result<Sample, String> {
         }
         Task::Row { row, passes, script } => {
             let ready = Ready::new(&row, script.as_deref())?;
+            // Outside of all that is counted.
+            let way = ready.is_timed_by_the_wall().then(line::way).flatten();
             let lock = lock::Watch::begin();
             let before = Usage::now()?;
             let (operations, nanoseconds, gains) = ready.measure(heap, passes);
@@ -148,7 +154,18 @@ fn job(argument: &str) -> Result<Sample, String> {
             let locked = lock.map(lock::Watch::end);
             let faults = after.minor_faults - before.minor_faults;
             let (peak, floor) = (after.peak, before.resident);
-            Ok(Sample { operations, nanoseconds, peak, floor, faults, locked, gains, ..proof })
+            let line = way.and_then(|before| Some(Line { before, after: line::way()? }));
+            Ok(Sample {
+                operations,
+                nanoseconds,
+                peak,
+                floor,
+                faults,
+                locked,
+                gains,
+                line,
+                ..proof
+            })
         }
         Task::Pairs { pairs, subject } => {
             instructions::pairs(subject.then_some(&target.calls), pairs);
@@ -174,6 +191,11 @@ impl Ready {
         }
         let script = script.map(read).transpose()?;
         Ok(Ready::Passes(work::prepare(kind, script)))
+    }
+
+    /// As the rows of two threads are.
+    fn is_timed_by_the_wall(&self) -> bool {
+        matches!(self, Ready::Passes(Work { clock: Clock::Wall, .. }))
     }
 
     /// Operations in the steady part, nanoseconds for each, and gains.

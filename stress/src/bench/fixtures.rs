@@ -10,6 +10,7 @@ use super::campaign::{Entry, Results, RowResults};
 use super::child::Sample;
 use super::cli::Plan;
 use super::launch::Failure;
+use super::line::Line;
 use super::subjects::{Contestant, Folders};
 use super::suite::{Kind, Row};
 use super::work::scaling::Gains;
@@ -51,6 +52,7 @@ pub fn results(ours: f64, peers: &[(&str, f64)]) -> Results {
         floors: vec![4000.0; ROUNDS as usize],
         entries: all.iter().map(|(_, nanoseconds)| entry(kind, *nanoseconds)).collect(),
         twin: entry(kind, ours),
+        repeats: 0,
     };
     Results {
         plan: Plan {
@@ -81,6 +83,8 @@ fn entry(kind: Kind, nanoseconds: f64) -> Entry {
             faults: nanoseconds as u64,
             locked: Some(1),
             gains: (kind == Kind::Scaling).then_some(Gains { memory: 1.9, registers: 1.9 }),
+            line: matches!(kind, Kind::HandOff(_) | Kind::Churn)
+                .then_some(Line { before: 21.0, after: 22.0 }),
         };
         (round, sample)
     };
@@ -93,4 +97,11 @@ pub fn fail(results: &mut Results, row: usize, subject: usize) {
         short: "SIGSEGV".to_owned(),
         detail: "killed by SIGSEGV; it printed nothing".to_owned(),
     });
+}
+
+/// Lets the two processors be so many times as far from each other for a subject.
+pub fn move_away(entry: &mut Entry, times: f64) {
+    for line in entry.samples.values_mut().filter_map(|sample| sample.line.as_mut()) {
+        (line.before, line.after) = (times * line.before, times * line.after);
+    }
 }

@@ -11,7 +11,7 @@
 //! | [`tool`] | the steps from arguments to exit code |
 //! | [`cli`], [`subjects`], [`suite`] | what is asked for; who is measured; the rows |
 //! | [`campaign`], [`launch`] | the rounds in random order; one child with its deadline |
-//! | [`child`], [`work`], [`usage`], `lock` | one measurement; what each row does; peak and faults; how often ours locks |
+//! | [`child`], [`work`], [`usage`], [`line`](mod@line), `lock` | one measurement; what each row does; peak and faults; how far two threads are apart; how often ours locks |
 //! | [`statistics`], [`bounds`] | medians, spreads, means; what is to be reached |
 //! | [`print`](mod@print) | table, Markdown, JSON |
 //! | [`instructions`] | `cargo stress bench instructions`: a warm pair under callgrind |
@@ -26,6 +26,7 @@ pub mod cli;
 pub(crate) mod fixtures;
 pub mod instructions;
 pub mod launch;
+pub mod line;
 mod lock;
 pub mod print;
 pub mod statistics;

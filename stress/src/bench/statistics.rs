@@ -30,6 +30,12 @@ pub fn spread(ratios: &[f64]) -> Option<f64> {
     Some(quantile(ratios, 0.75)? / quantile(ratios, 0.25)? - 1.0)
 }
 
+/// The least and the greatest value. None of no values.
+pub fn apart(values: impl IntoIterator<Item = f64>) -> Option<(f64, f64)> {
+    let wider = |(least, most): (f64, f64), value: f64| (least.min(value), most.max(value));
+    values.into_iter().map(|value| (value, value)).reduce(|ends, (value, _)| wider(ends, value))
+}
+
 /// The geometric mean of positive values. None of no values.
 pub fn geometric_mean(values: &[f64]) -> Option<f64> {
     let logarithms: f64 = values.iter().map(|value| value.ln()).sum();
@@ -70,6 +76,13 @@ mod tests {
         near(spread(&[1.0, 0.5, 9.0, 1.1, 0.9]), 1.1 / 0.9 - 1.0);
         assert_eq!(spread(&[1.0, 1.0]), None);
         assert_eq!(spread(&[1.0; 7]), Some(0.0));
+    }
+
+    #[test]
+    fn the_ends_of_values() {
+        assert_eq!(apart([3.0, 1.0, 2.0]), Some((1.0, 3.0)));
+        assert_eq!(apart([2.0]), Some((2.0, 2.0)));
+        assert_eq!(apart([]), None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::super::campaign::{Entry, Results};
 use super::super::child::Sample;
 use super::super::instructions::{BOUND, Count};
 use super::super::launch::Failure;
-use super::super::statistics::median;
+use super::super::statistics::{apart, median};
 use super::super::subjects::Contestant;
 use crate::seed::Seed;
 use crate::sheet::json;
@@ -37,8 +37,18 @@ struct Row<'a> {
     floors: &'a [f64],
     floor: Option<f64>,
     a_a_spread: Option<f64>,
+    line: Option<Ways>,
+    repeats: u32,
     subjects: Vec<Cell<'a>>,
     twin: Cell<'a>,
+}
+
+/// A cache line's ways over all samples of a row, in nanoseconds.
+#[derive(Serialize)]
+struct Ways {
+    least: f64,
+    median: f64,
+    greatest: f64,
 }
 
 #[derive(Serialize)]
@@ -47,6 +57,7 @@ struct Cell<'a> {
     nanoseconds: Option<f64>,
     peak_above_floor: Option<f64>,
     faults: Option<f64>,
+    line: Option<f64>,
     samples: Vec<&'a Sample>,
     failure: Option<&'a Failure>,
 }
@@ -70,6 +81,8 @@ pub fn results(results: &Results, bounds: &[Bound]) -> String {
             floors: &figures.floors,
             floor: figures.floor(),
             a_a_spread: figures.a_a_spread(),
+            line: Ways::of(&figures.ways()),
+            repeats: figures.repeats,
             subjects: figures.entries.iter().enumerate().map(|(at, one)| cell(at, one)).collect(),
             twin: cell(0, &figures.twin),
         }
@@ -90,6 +103,13 @@ pub fn results(results: &Results, bounds: &[Bound]) -> String {
     })
 }
 
+impl Ways {
+    fn of(ways: &[f64]) -> Option<Self> {
+        let (least, greatest) = apart(ways.iter().copied())?;
+        Some(Self { least, median: median(ways)?, greatest })
+    }
+}
+
 impl<'a> Cell<'a> {
     fn new(subject: &'a str, entry: &'a Entry, floor: Option<f64>) -> Self {
         let peak = entry.median(|sample| sample.peak as f64);
@@ -98,6 +118,7 @@ impl<'a> Cell<'a> {
             nanoseconds: entry.median(|sample| sample.nanoseconds),
             peak_above_floor: peak.zip(floor).map(|(peak, floor)| peak - floor),
             faults: entry.median(|sample| sample.faults as f64),
+            line: entry.way(),
             samples: entry.samples.values().collect(),
             failure: entry.failure.as_ref(),
         }

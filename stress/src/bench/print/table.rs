@@ -5,7 +5,8 @@ use comfy_table::{Cell, Color};
 use super::super::bounds::{Bound, SMALLEST_PEAK, Verdict, WIDEST_SPREAD, in_the_means};
 use super::super::campaign::{Results, RowResults};
 use super::super::instructions::{BOUND, Count};
-use super::super::statistics::geometric_mean;
+use super::super::line;
+use super::super::statistics::{apart, geometric_mean, median};
 use super::super::suite::{Kind, Row};
 use crate::human;
 use crate::sheet::{Shape, Sheet};
@@ -15,6 +16,7 @@ pub fn results(results: &Results, bounds: &[Bound], shape: Shape, colored: bool)
     let page = Page { results, shape, colored };
     let mut text = page.subjects();
     text += &page.times();
+    text += &page.ways();
     text += &page.peaks();
     text += &page.faults();
     text += &page.scaling();
@@ -86,20 +88,55 @@ impl Page<'_> {
     fn times(&self) -> String {
         let against = &self.results.plan.subjects[self.results.plan.against].name;
         let spread = |row: &RowResults| {
-            row.a_a_spread().map_or("–".to_owned(), |spread| {
+            let unequal = if row.unequal_ways().is_some() { "†" } else { "" };
+            let spread = row.a_a_spread().map_or("–".to_owned(), |spread| {
                 let mark = if spread > WIDEST_SPREAD { "*" } else { "" };
                 format!("{:.1} %{mark}", 100.0 * spread)
-            })
+            });
+            spread + unequal
         };
         let heading = format!(
-            "Time: nanoseconds per call, and times {against}'s (medians of {}{} rounds; * the A/A \
-             spread is above {:.0} %: not judged)",
+            "Time: nanoseconds per call, and times {against}'s (medians of {}{} rounds; not judged: * the \
+             A/A spread is above {:.0} %, † a cache line's way differs between subjects by more than \
+             {:.1} times)",
             if self.results.interrupted { "up to " } else { "" },
             self.results.plan.rounds,
-            100.0 * WIDEST_SPREAD
+            100.0 * WIDEST_SPREAD,
+            line::WIDEST
         );
         let figure: Figure = RowResults::nanoseconds;
         self.figures("A/A", spread, figure, 0.0, nanoseconds).under(&heading)
+    }
+
+    /// How far the processors were apart, in the rows where that was measured.
+    fn ways(&self) -> String {
+        let fixed = ["row", "least", "median", "greatest", "repeated"];
+        let columns: Vec<&str> = fixed.into_iter().chain(self.names()).collect();
+        let mut table = self.sheet(&columns);
+        for (row, results) in self.rows() {
+            let ways = results.ways();
+            let Some(((least, greatest), middle)) = apart(ways.iter().copied()).zip(median(&ways))
+            else {
+                continue;
+            };
+            let mut cells = vec![Cell::new(&row.name)];
+            cells.extend([least, middle, greatest].map(|way| Cell::new(nanoseconds(way))));
+            cells.push(Cell::new(human::count(results.repeats.into())));
+            for (subject, entry) in results.entries.iter().enumerate() {
+                cells.push(match entry.way() {
+                    Some(way) => Cell::new(nanoseconds(way)),
+                    None => missing(&table, results, subject),
+                });
+            }
+            table.row(cells);
+        }
+        if table.is_empty() {
+            return String::new();
+        }
+        table.under(
+            "A cache line's way from one thread to another, ns: over all measurements of a row, how many \
+             were repeated because it changed, and each subject's median",
+        )
     }
 
     fn peaks(&self) -> String {

@@ -6,7 +6,7 @@ use snapbox::{assert_data_eq, file};
 
 use super::super::bounds::{Bound, judge};
 use super::super::campaign::Results;
-use super::super::fixtures::{fail, results};
+use super::super::fixtures::{fail, move_away, results};
 use super::super::instructions::Count;
 use super::super::launch::Failure;
 use super::super::subjects::Contestant;
@@ -14,13 +14,15 @@ use super::json;
 use super::table;
 use crate::sheet::Shape;
 
-/// A bound of every verdict, a failure, a row that is not judged.
+/// A bound of every verdict, a failure, rows that are not judged for either reason.
 fn everything() -> (Results, Vec<Bound>) {
     let mut results = results(9.5, &[("system", 20.0), ("mimalloc", 10.0), ("scudo", 12.0)]);
     fail(&mut results, 1, 3);
     for (round, sample) in &mut results.rows[2].twin.samples {
         sample.nanoseconds *= 1.0 + 0.1 * f64::from(*round);
     }
+    move_away(&mut results.rows[1].entries[1], 3.0);
+    results.rows[1].repeats = 2;
     let bounds = judge(&results);
     (results, bounds)
 }
