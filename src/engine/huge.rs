@@ -23,7 +23,7 @@ use super::slab::Slab;
 use crate::os::{Os, PAGE};
 use crate::sync::Ordering;
 
-/// Freed mappings that are kept, and how large they may be together.
+/// Freed mappings that are kept, and how many bytes may be resident there and behind live blocks together.
 const KEPT: usize = 16;
 const KEPT_BYTES: usize = 32 << 20;
 
@@ -98,9 +98,9 @@ impl Huge {
         Some(core::mem::replace(longest, NONE))
     }
 
-    /// Keeps a mapping, if there is room for it.
+    /// Keeps a mapping, if there is room for it beside what is kept and what lies idle behind live blocks.
     pub fn keep(&mut self, mapping: Mapping) -> bool {
-        if self.kept_bytes + mapping.used > KEPT_BYTES {
+        if self.kept_bytes + self.excess + mapping.used > KEPT_BYTES {
             return false;
         }
         let Some(place) = self.kept.iter_mut().find(|kept| kept.bytes == 0) else { return false };

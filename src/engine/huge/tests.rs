@@ -162,6 +162,10 @@ fn what_lies_idle_behind_a_block_goes_back_with_the_kept_mappings() {
     longest.start.expose_provenance();
     huge.add(slab, longest, 20 * PAGE);
     assert_eq!((huge.bytes, huge.excess), (20 * PAGE, 580 * PAGE));
+    let large = mapping(KEPT_BYTES / PAGE - 300 - 579);
+    assert!(!huge.keep(large), "what lies behind the block counts");
+    // SAFETY: a whole mapping, and nobody's.
+    assert!(unsafe { Mmap.unmap(large.start, large.bytes) });
     // SAFETY: the mapping is that long, and this thread alone knows it.
     unsafe {
         longest.start.write(1);
