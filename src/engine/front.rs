@@ -10,7 +10,7 @@ use super::classes::{LARGEST, SMALL, class_of_large, class_of_small};
 pub use super::heap::DIRECT;
 use super::heap::Heap;
 use super::quarantine::Quarantine;
-use super::resize::fits;
+use super::resize::{fits, gets_room};
 use super::slab::{Freed, Slab};
 use super::thread::{self, EMPTY, GONE};
 use super::{Engine, MIN_ALIGN};
@@ -363,6 +363,9 @@ impl Drystone {
             let usable = (*slab).size_as_owner();
             if fits(size, usable) {
                 return NonNull::new(block);
+            }
+            if gets_room(size, usable) {
+                return None;
             }
             let new = match size <= DIRECT {
                 true => self.malloc_fast(size)?,

@@ -22,6 +22,12 @@ pub fn fits(size: usize, usable: usize) -> bool {
     size <= usable && (size > usable / 2 || usable <= 32)
 }
 
+/// Whether a block of `usable` bytes that is to have `size` bytes gets a mapping with room. No less than a unit: see `huge`.
+#[inline]
+pub fn gets_room(size: usize, usable: usize) -> bool {
+    size > usable && usable >= GROWN && size > UNIT
+}
+
 /// What a huge block came to.
 enum Resized {
     /// It is here now.
@@ -70,8 +76,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         // SAFETY: the caller owns the heap. The new block is its alone and holds `kept` bytes, as does the old,
         // which the caller gives up; if it is huge, it is held.
         unsafe {
-            let grows = size > usable && usable >= GROWN && size > UNIT && align <= PAGE;
-            let new = match grows {
+            let new = match gets_room(size, usable) && align <= PAGE {
                 true => self.malloc_to_grow(heap, size),
                 false => self.malloc(heap, size, align),
             };
