@@ -257,7 +257,7 @@ impl Heap {
 
     /// Counts for all to see that the heap's thread is in the middle of no free.
     pub fn count(&self) {
-        // Release: pairs with the acquire in `Shared::is_over`.
+        // Release: pairs with the acquire in `shared::is_over`.
         self.steps.fetch_add(1, Ordering::Release);
         // Pairs with the fence in `Slab::retire`.
         if !planted(Fault::StepUnfenced) {

@@ -423,22 +423,18 @@ impl Shared {
 
 /// The heap whose marks in the slab are plain stores, if there is one.
 fn favourite_of(slab: &Slab) -> Option<&Heap> {
-    match slab.favourite.load(Ordering::Relaxed) {
-        NOBODY => None,
-        // SAFETY: a heap's address; heaps live as long as slabs.
-        heap => Some(unsafe { &*ptr::with_exposed_provenance(heap) }),
-    }
+    heap_at(slab.favourite.load(Ordering::Relaxed))
 }
 
 /// The low bits of the count that a slab that ends notes of its favourite, which is at `heap`, or [`NOBODY`].
 pub fn steps_of(heap: usize) -> u16 {
-    match heap {
-        NOBODY => 0,
-        // SAFETY: as above.
-        heap => unsafe {
-            (*ptr::with_exposed_provenance::<Heap>(heap)).steps.load(Ordering::Relaxed) as u16
-        },
-    }
+    heap_at(heap).map_or(0, |heap| heap.steps.load(Ordering::Relaxed) as u16)
+}
+
+/// The heap at an address that a slab names, unless that is [`NOBODY`].
+fn heap_at<'a>(address: usize) -> Option<&'a Heap> {
+    // SAFETY: what slabs name is a heap's address, or nobody's; heaps live as long as slabs.
+    (address != NOBODY).then(|| unsafe { &*ptr::with_exposed_provenance(address) })
 }
 
 /// Whether the last life of a slab that has ended is over for its favourite too, so that another can begin, for `owner`:
@@ -454,7 +450,7 @@ fn is_over(slab: &Slab, owner: *const Heap) -> bool {
         // rest, under this lock.
         slab.favourite.store(NOBODY, Ordering::Release);
     }
-    // Acquire: pairs with the release in `Heap::step`. The marks of the frees before that count are seen.
+    // Acquire: pairs with the release in `Heap::count`. The marks of the frees before that count are seen.
     let steps = favourite.steps.load(Ordering::Acquire) as u16;
     // SAFETY: nobody's; the lock is held.
     let ended = unsafe { slab.local.look(|local| local.ended) };

@@ -805,7 +805,7 @@ impl Slab {
                 Ordering::Relaxed,
             );
         }
-        // Pairs with the fence in `Heap::step`: a free that begins after a count that is not seen here sees the end.
+        // Pairs with the fence in `Heap::count`: a free that begins after a count that is not seen here sees the end.
         if !planted(Fault::EndUnfenced) {
             sync::fence(Ordering::SeqCst);
         }

@@ -33,7 +33,7 @@ pub enum Fault {
     AllFavoured,
     /// `Shared::orphan` believes that no mark crosses the last look.
     OrphanSure,
-    /// `Shared::is_over` believes that no favourite is at a mark.
+    /// `shared::is_over` believes that no favourite is at a mark.
     LifeEarly,
     /// `Shared::judge_ended` looks at no slab that has ended.
     EndUnseen,

@@ -31,6 +31,18 @@ pub fn explore(preemptions: Option<usize>, model: impl Fn() + Sync + Send + 'sta
     println!("{this_test}: {runs:?} schedules in {:?}", began.elapsed());
 }
 
+/// Explores a model where nobody is favoured, and where the first other is.
+pub fn both(preemptions: Option<usize>, model: fn(bool)) {
+    explore(preemptions, move || model(false));
+    explore(preemptions, move || model(true));
+}
+
+/// As [`both`], of a twin.
+pub fn twice(fault: Fault, expected: &[&str], model: fn(bool)) {
+    must_catch_in("nobody favoured", fault, expected, move || model(false));
+    must_catch_in("favoured", fault, expected, move || model(true));
+}
+
 /// Explores a twin, which must fail by something that the model looks for.
 pub fn must_fail(name: &str, model: impl Fn() + Sync + Send + 'static) {
     twin(name, Fault::None, BY_LOOM, model);

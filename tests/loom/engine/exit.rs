@@ -3,7 +3,7 @@
 use drystone::sync::fault::Fault;
 
 use super::world::{AGED, OTHER, PAIR, SINGLE, World};
-use crate::explore::{explore, must_catch};
+use crate::explore::{both, explore, must_catch};
 
 const REPORTS: &str = "N frees give N-1 reports";
 const ACCUSED: &str = "a correct free is not accused";
@@ -163,28 +163,23 @@ fn two_claims() {
 
 #[test]
 fn a_dissolution_races_the_last_free() {
-    explore(Some(3), || dissolution_against_the_last_free(false));
-    explore(Some(3), || dissolution_against_the_last_free(true));
-    explore(Some(2), || dissolution_by_two_last_frees(false));
-    explore(Some(2), || dissolution_by_two_last_frees(true));
+    both(Some(3), dissolution_against_the_last_free);
+    both(Some(2), dissolution_by_two_last_frees);
 }
 
 #[test]
 fn a_dissolution_races_two_frees() {
-    explore(Some(2), || dissolution_against_two_frees(false));
-    explore(Some(2), || dissolution_against_two_frees(true));
+    both(Some(2), dissolution_against_two_frees);
 }
 
 #[test]
 fn an_exit_races_a_second_free() {
-    explore(Some(3), || exit_against_a_second_free(false));
-    explore(Some(3), || exit_against_a_second_free(true));
+    both(Some(3), exit_against_a_second_free);
 }
 
 #[test]
 fn an_exit_and_a_claim_race_a_free() {
-    explore(Some(3), || exit_and_claim_against_a_free(false));
-    explore(Some(3), || exit_and_claim_against_a_free(true));
+    both(Some(3), exit_and_claim_against_a_free);
 }
 
 #[test]
@@ -194,8 +189,7 @@ fn a_mark_crosses_the_sweep_of_an_exit() {
 
 #[test]
 fn a_mark_crosses_the_sweep_of_an_orphan() {
-    explore(Some(3), || dissolution_with_the_flag_up(false));
-    explore(Some(3), || dissolution_with_the_flag_up(true));
+    both(Some(3), dissolution_with_the_flag_up);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use drystone::sync::fault::Fault;
 
 use super::world::{Content, PAIR, SINGLE, World};
-use crate::explore::{explore, must_catch, must_catch_in};
+use crate::explore::{both, must_catch, must_catch_in, twice};
 
 const REPORTS: &str = "N frees give N-1 reports";
 const BALANCE: &str = "frees that took effect";
@@ -128,18 +128,6 @@ fn a_correct_hand_over(favoured: bool, sweep: bool) {
     world.settle(&[owner], 2, &[true, true]);
     assert_eq!(world.late(), 0, "a correct program is never accused");
     world.all_comes_back(&[owner]);
-}
-
-/// Explores a model where nobody is favoured, and where the first other is.
-fn both(preemptions: Option<usize>, model: fn(bool)) {
-    explore(preemptions, move || model(false));
-    explore(preemptions, move || model(true));
-}
-
-/// As [`both`], of a twin.
-fn twice(fault: Fault, expected: &[&str], model: fn(bool)) {
-    must_catch_in("nobody favoured", fault, expected, move || model(false));
-    must_catch_in("favoured", fault, expected, move || model(true));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use drystone::sync::fault::Fault;
 
 use super::world::{OTHER, PAIR, SINGLE, World};
-use crate::explore::{explore, must_catch};
+use crate::explore::{both, explore, must_catch};
 
 const REPORTS: &str = "two frees give one report";
 const ACCUSED: &str = "a correct free is not accused";
@@ -93,8 +93,7 @@ fn a_mark_by_who_woke_the_favourite() {
 
 #[test]
 fn a_late_mark_is_reported() {
-    explore(Some(3), || a_late_mark(false));
-    explore(Some(3), || a_late_mark(true));
+    both(Some(3), a_late_mark);
 }
 
 #[test]

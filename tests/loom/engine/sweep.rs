@@ -3,7 +3,7 @@
 use drystone::sync::fault::Fault;
 
 use super::world::{PAIR, World};
-use crate::explore::{explore, must_catch};
+use crate::explore::{both, must_catch};
 
 const LOST: &str = "a refill finds what others freed";
 
@@ -46,14 +46,12 @@ fn marks_of_two_during_a_sweep(favoured: bool) {
 
 #[test]
 fn no_mark_is_lost_to_a_sweep() {
-    explore(None, || a_mark_during_a_sweep(false));
-    explore(None, || a_mark_during_a_sweep(true));
+    both(None, a_mark_during_a_sweep);
 }
 
 #[test]
 fn no_mark_of_two_threads_is_lost_to_a_sweep() {
-    explore(Some(2), || marks_of_two_during_a_sweep(false));
-    explore(Some(2), || marks_of_two_during_a_sweep(true));
+    both(Some(2), marks_of_two_during_a_sweep);
 }
 
 #[test]
