@@ -2,8 +2,9 @@
 
 use std::process::ExitCode;
 
-use drystone_stress::{linked, subject, tool};
+use drystone_stress::allocators::{linked, process};
+use drystone_stress::cmd;
 
 fn main() -> ExitCode {
-    tool::main(&[linked::LIST, linked::DRYSTONE, linked::ENGINE, subject::SYSTEM])
+    cmd::main(&[linked::LIST, linked::DRYSTONE, linked::ENGINE, process::SYSTEM])
 }

@@ -9,18 +9,18 @@ use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use drystone_stress::campaign;
-use drystone_stress::campaign_file;
-use drystone_stress::cli::{Options, Plan};
-use drystone_stress::episode::Episodes;
-use drystone_stress::linked;
-use drystone_stress::progress::Bar;
-use drystone_stress::record::{Begin, Writer};
-use drystone_stress::seed::Seed;
-use drystone_stress::spec::{Length, Spec, Workload};
-use drystone_stress::stop::Stop;
-use drystone_stress::subject;
-use drystone_stress::supervisor::Supervisor;
+use drystone_harness::seed::Seed;
+use drystone_harness::stop::Stop;
+use drystone_stress::allocators::{linked, process};
+use drystone_stress::model::spec::{Length, Spec, Workload};
+use drystone_stress::plan::campaign_file;
+use drystone_stress::plan::options::Options;
+use drystone_stress::plan::runs::Plan;
+use drystone_stress::runner::campaign;
+use drystone_stress::runner::episode::Episodes;
+use drystone_stress::runner::progress::Bar;
+use drystone_stress::runner::record::{Begin, Writer};
+use drystone_stress::runner::supervisor::Supervisor;
 use drystone_workloads::trace::{Kind, Op, Trace};
 use serde_json::Value;
 use support::{PAGES, PLAIN, Tool, ended, faulty, interrupted, json, library, stress, text};
@@ -343,7 +343,7 @@ fn a_killed_runs_record_shows_what_it_had_done() {
 fn the_committed_campaigns_are_right_and_last_as_long_as_they_say() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("campaigns");
     let mut known = Vec::new();
-    known.extend([linked::LIST, linked::DRYSTONE, linked::ENGINE, subject::SYSTEM]);
+    known.extend([linked::LIST, linked::DRYSTONE, linked::ENGINE, process::SYSTEM]);
     let files = [("smoke.toml", 1.0), ("ci.toml", 5.0), ("hour.toml", 60.0), ("night.toml", 300.0)];
     for (file, minutes) in files {
         // Libraries are built or installed where the campaign runs; here others stand for them, or nobody.

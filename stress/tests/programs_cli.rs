@@ -5,8 +5,8 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use drystone_stress::programs::command::{End, Launcher};
-use drystone_stress::stop::Stop;
+use drystone_harness::stop::Stop;
+use drystone_measure::programs::command::{End, Launcher};
 use serde_json::Value;
 use support::{PLAIN, Tool, ended, has, has_module, library, text};
 

@@ -12,23 +12,23 @@ mod support;
 #[path = "zoo/twins.rs"]
 mod twins;
 
-use std::env;
 use std::ffi::OsString;
-use std::fs;
 use std::process::{Command, ExitCode, Output};
 use std::time::{Duration, Instant};
+use std::{env, fs};
 
-use drystone_stress::episode::Episodes;
-use drystone_stress::finding::{Finding, Kind};
-use drystone_stress::findings;
-use drystone_stress::log::Log;
+use drystone_checker::counters::Count;
+use drystone_checker::journal::Log;
+use drystone_checker::violation::Kind;
+use drystone_harness::seed::Seed;
+use drystone_harness::stop::Stop;
+use drystone_stress::model::finding::Finding;
+use drystone_stress::model::outcome::Outcome;
+use drystone_stress::model::spec::{Length, Spec, Workload};
 use drystone_stress::replay::{self, Attempts};
-use drystone_stress::seed::Seed;
-use drystone_stress::spec::{Length, Spec, Workload};
-use drystone_stress::stop::Stop;
-use drystone_stress::supervisor::{Outcome, Supervisor};
-use drystone_stress::tally::Count;
-use drystone_stress::tool;
+use drystone_stress::runner::episode::Episodes;
+use drystone_stress::runner::supervisor::Supervisor;
+use drystone_stress::{cmd, findings};
 use serde_json::Value;
 
 /// The longest that a fault may go unfound. Found faults end their run at once, in a second or two;
@@ -97,11 +97,11 @@ type Case = (String, Box<dyn Fn()>);
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = env::args_os().collect();
     let subjects = [faults::SUBJECTS, twins::SUBJECTS, refused::SUBJECTS].concat();
-    if let Some(code) = tool::child_main(&arguments, &subjects) {
+    if let Some(code) = cmd::child_main(&arguments, &subjects) {
         return code;
     }
     if arguments.get(1).is_some_and(|first| first == TOOL) {
-        return tool::run(arguments[1..].to_vec(), &subjects);
+        return cmd::run(arguments[1..].to_vec(), &subjects);
     }
     if arguments.iter().any(|argument| argument == "--ignored") {
         return run(&[
@@ -266,7 +266,7 @@ fn is_found_in_a_child(subject: &str, kind: Kind) {
 /// A run of workload `lifecycles` on a subject, or on a library.
 fn lifecycles(subject: &str, library: Option<&str>, settings: &str) -> Outcome {
     let text = format!("lifecycles:{settings}");
-    let (workload, settings) = drystone_stress::spec::parse_workload(&text).unwrap();
+    let (workload, settings) = drystone_stress::model::spec::parse_workload(&text).unwrap();
     let library = library.map(std::path::PathBuf::from);
     let spec = Spec::new(subject, workload, 4, Seed(7), Length::of(LONGEST));
     let spec = Spec { settings, library, ..spec };

@@ -13,6 +13,7 @@
 pub mod calls;
 pub mod conveyor;
 pub mod crew;
+pub mod errno;
 pub mod heap;
 pub mod mixed;
 pub mod patterns;

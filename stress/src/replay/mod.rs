@@ -11,8 +11,6 @@
 //! What the OS draws, such as addresses, is drawn anew either way.
 
 pub mod shrink;
-pub mod shrink_tool;
-pub mod tool;
 
 use std::fs::File;
 use std::io::{self, Seek, Write};
@@ -21,20 +19,22 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use drystone_checker::counters::Tally;
+use drystone_checker::journal::Log;
+use drystone_checker::violation::Kind;
+use drystone_harness::stop::Stop;
+use drystone_harness::usage::Usage;
 use serde::Serialize;
 
-use crate::finding::{Finding, Kind};
 use crate::findings::Record;
-use crate::job::Job;
-use crate::log::Log;
-use crate::refuse;
-use crate::spec::{Length, Spec};
-use crate::stop::Stop;
-use crate::supervisor::{Outcome, Supervisor};
-use crate::tally::Tally;
-use crate::usage::Usage;
-use crate::watch::Watcher;
-use crate::workers::duel::did_not_race;
+use crate::model::finding::Finding;
+use crate::model::job::Job;
+use crate::model::outcome::Outcome;
+use crate::model::spec::{Length, Spec};
+use crate::runner::growth::Watcher;
+use crate::runner::inject;
+use crate::runner::race_coverage::did_not_race;
+use crate::runner::supervisor::Supervisor;
 
 /// How a finding is made again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -91,7 +91,7 @@ pub fn attempt(
         };
         let mut outcome = match (record.refused, way) {
             (Some(refused), Way::Free) => {
-                refuse::run(supervisor, &job.spec, refused, stop, &mut progress)?
+                inject::run(supervisor, &job.spec, refused, stop, &mut progress)?
             }
             _ => supervisor.job(&job, stop, &mut progress)?,
         };

@@ -18,9 +18,8 @@
 use std::collections::HashSet;
 
 use anyhow::Result;
-
-use crate::log::{Call, Name};
-use crate::script::{Script, Step};
+use drystone_checker::journal::{Call, Name};
+use drystone_checker::script::{Script, Step};
 
 /// Says whether a script shows the finding; none when there is no time left to find out.
 pub type Oracle<'a> = dyn FnMut(&Script) -> Result<Option<bool>> + 'a;

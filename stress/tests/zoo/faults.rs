@@ -4,12 +4,14 @@ use std::cell::Cell;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::{hint, process, thread, time::Duration};
+use std::time::Duration;
+use std::{hint, process, thread};
 
 use drystone::{BlockState, Found, FutexLock, ListHeap, Misuse, MisuseKind, Mmap, RawLock, Stats};
-use drystone_stress::checker::witness::{Watched, Witness};
-use drystone_stress::linked::{self, Linked, Place};
-use drystone_stress::subject::Subject;
+use drystone_checker::witness::Witness;
+use drystone_stress::allocators::linked::watched::Watched;
+use drystone_stress::allocators::linked::{self, Linked, Place};
+use drystone_stress::allocators::process::Subject;
 
 /// What is wrong with a heap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,10 +1,11 @@
 //! Heaps that lose something when the OS refuses: what is asked of linked heaps under refusals, and nothing else, shows it.
 
 use drystone::{Engine, FutexLock, ListHeap, Os};
-use drystone_stress::checker::witness::{Watched, Witness};
-use drystone_stress::fake_os::Refusable;
-use drystone_stress::linked::{self, Place, Watchable};
-use drystone_stress::subject::Subject;
+use drystone_checker::witness::Witness;
+use drystone_stress::allocators::linked::watched::Watched;
+use drystone_stress::allocators::linked::{self, Place, Watchable};
+use drystone_stress::allocators::process::Subject;
+use drystone_stress::inject::faulty_os::Refusable;
 
 /// The OS that can refuse, behind a heap that maps so much for nobody whenever it does. With 0 it is sound.
 pub struct Losing(usize);

@@ -12,9 +12,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use drystone::policy::{self, Policy};
 use drystone::{BlockState, Drystone, Found, FutexLock, ListHeap, Misuse, MisuseKind, Mmap, Stats};
-use drystone_stress::checker::witness::{Watched, Witness};
-use drystone_stress::linked::{self, Linked, Place};
-use drystone_stress::subject::Subject;
+use drystone_checker::witness::Witness;
+use drystone_stress::allocators::linked::watched::Watched;
+use drystone_stress::allocators::linked::{self, Linked, Place};
+use drystone_stress::allocators::process::Subject;
 
 /// How a race is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

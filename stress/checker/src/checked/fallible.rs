@@ -1,0 +1,88 @@
+//! Requests that may be refused, since the OS refuses some of the subject's own: null is an answer then.
+//! All else is checked as ever; after a refusal nothing may have changed.
+
+use std::ffi::c_void;
+
+use drystone_workloads::errno;
+
+use crate::checked::{Asked, Block, Checked};
+use crate::counters::{Count, Doing};
+use crate::journal::Call;
+use crate::violation::{self, Kind};
+
+impl Checked<'_> {
+    /// `malloc(size)`; none if refused.
+    pub fn ask_malloc(&mut self, size: usize) -> Option<Block> {
+        self.log(Call::Malloc { size });
+        self.begin(Doing::Malloc);
+        errno::set(0);
+        // SAFETY: malloc takes any size.
+        let address = unsafe { (self.allocator.calls.malloc)(size) };
+        self.granted(address, Doing::Malloc)?;
+        Some(self.issued(address, Asked { size, alignment: 1 }))
+    }
+
+    /// `calloc(1, size)`; none if refused.
+    pub fn ask_calloc(&mut self, size: usize) -> Option<Block> {
+        self.log(Call::Calloc { count: 1, size });
+        self.begin(Doing::Calloc);
+        errno::set(0);
+        // SAFETY: calloc takes any numbers.
+        let address = unsafe { (self.allocator.calls.calloc)(1, size) };
+        self.granted(address, Doing::Calloc)?;
+        Some(self.issued_zeroed(address, 1, size))
+    }
+
+    /// `aligned_alloc(alignment, size)`, for a size that is a multiple of the alignment; none if refused.
+    pub fn ask_aligned(&mut self, alignment: usize, size: usize) -> Option<Block> {
+        self.log(Call::AlignedAlloc { alignment, size });
+        self.begin(Doing::AlignedAlloc);
+        errno::set(0);
+        // SAFETY: the alignment is a power of two.
+        let address = unsafe { (self.allocator.calls.aligned_alloc)(alignment, size) };
+        self.granted(address, Doing::AlignedAlloc)?;
+        Some(self.issued(address, Asked { size, alignment }))
+    }
+
+    /// `realloc(block, size)`, for a size that is not 0.
+    ///
+    /// # Errors
+    /// Refused: the old block, which was read through and is what it was.
+    pub fn ask_realloc(&mut self, block: Block, size: usize) -> Result<Block, Block> {
+        self.log(Call::Realloc { block: block.name(), size });
+        self.read(&block);
+        self.leave(&block);
+        self.begin(Doing::Realloc);
+        errno::set(0);
+        // SAFETY: the block is live and ours, and given up here, unless it is refused.
+        let address = unsafe { (self.allocator.calls.realloc)(block.address.cast(), size) };
+        if self.granted(address, Doing::Realloc).is_some() {
+            return Ok(self.resized(address, &block, size));
+        }
+        // It never was anybody else's.
+        if let Err(shared) = self.overlap.insert(block.address.addr(), block.extent()) {
+            self.overlaps(&block, shared);
+        }
+        self.read(&block);
+        Err(block)
+    }
+
+    /// None if refused, which must be told by `errno`.
+    fn granted(&self, address: *mut c_void, doing: Doing) -> Option<()> {
+        if !address.is_null() {
+            return Some(());
+        }
+        let error = errno::get();
+        self.log_address(address);
+        self.row.add(Count::Refusals, 1);
+        if error != libc::ENOMEM {
+            // As for impossible sizes: told of a foreign one, not judged.
+            self.board.note(&format!("{} refuses without ENOMEM", doing.name()), 1);
+            if self.allocator.promises.errno {
+                let expected = format!("ENOMEM ({}) with null", libc::ENOMEM);
+                violation::raise(Kind::Errno, &expected, format!("errno {error}"));
+            }
+        }
+        None
+    }
+}

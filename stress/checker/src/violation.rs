@@ -1,0 +1,187 @@
+//! What a check says when an allocator is wrong, and to whom.
+//!
+//! After a wrong answer nothing in the process can be relied on, least of all the heap under test. So a
+//! violation is not returned through the layers: [`raise`] never comes back, and may be called from
+//! anywhere, also inside the allocator's critical section. Whoever owns the process says by [`install`]
+//! what becomes of it: the stress tool's child writes a finding and ends the process. Where nobody has
+//! installed a [`Hook`], as in a unit test, it is a panic.
+
+use std::cell::Cell;
+use std::fmt;
+use std::sync::OnceLock;
+
+use serde::{Deserialize, Serialize};
+
+/// Which check failed. The names are those of the JSON report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A live block's bytes are not those that its owner wrote.
+    Identity,
+    /// A block that was handed out overlaps a live one.
+    Overlap,
+    /// A block is aligned less than was asked for, or than its size demands.
+    Misaligned,
+    /// `malloc_usable_size` says less than was asked for.
+    UsableSize,
+    /// `calloc` returned bytes that are not zero.
+    NotZeroed,
+    /// `realloc` did not keep the bytes that both sizes share.
+    PrefixLost,
+    /// A request was refused though nothing provoked it.
+    UnprovokedNull,
+    /// A request over `PTRDIFF_MAX` was granted.
+    ImpossibleGranted,
+    /// A refused request left another `errno` than `ENOMEM`, or a `free` changed it.
+    Errno,
+    /// A correct program was accused of a misuse.
+    FalseAlarm,
+    /// More frees of one issue took effect than one.
+    DoubleFreeMissed,
+    /// A planted misuse was not reported.
+    MisuseMissed,
+    /// A misuse was reported as another than it is, or more than once.
+    WrongReport,
+    /// No free of a live block took effect.
+    FreeRefused,
+    /// Frees that took effect and issues of the block do not add up.
+    Sums,
+    /// Two threads were inside one critical section, or one entered twice.
+    Exclusion,
+    /// At rest the heap's own walk found a broken invariant.
+    BrokenHeap,
+    /// All is freed, and the heap still counts live blocks.
+    Leak,
+    /// All is freed and trimmed, and the heap still holds memory.
+    NotGivenBack,
+    /// The resident set grows though the live set does not.
+    Growth,
+    /// A class of double frees never came up: the test did not race.
+    DidNotRace,
+    /// The child process died.
+    Crash,
+    /// The child process came to a stop.
+    Hang,
+}
+
+impl Kind {
+    /// Whether it shows over a whole run only, at no call and in no worker.
+    pub fn of_a_whole_run(self) -> bool {
+        matches!(self, Kind::Growth | Kind::DidNotRace)
+    }
+}
+
+impl From<Flaw> for Kind {
+    fn from(flaw: Flaw) -> Self {
+        match flaw {
+            Flaw::Misaligned => Kind::Misaligned,
+            Flaw::NotZeroed => Kind::NotZeroed,
+            Flaw::UsableSize => Kind::UsableSize,
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Kind::Identity => "identity",
+            Kind::Overlap => "overlap",
+            Kind::Misaligned => "misaligned",
+            Kind::UsableSize => "usable size",
+            Kind::NotZeroed => "not zeroed",
+            Kind::PrefixLost => "prefix lost",
+            Kind::UnprovokedNull => "unprovoked null",
+            Kind::ImpossibleGranted => "impossible request granted",
+            Kind::Errno => "errno",
+            Kind::FalseAlarm => "false alarm",
+            Kind::DoubleFreeMissed => "double free missed",
+            Kind::MisuseMissed => "misuse missed",
+            Kind::WrongReport => "wrong report",
+            Kind::FreeRefused => "free refused",
+            Kind::Sums => "sums",
+            Kind::Exclusion => "mutual exclusion",
+            Kind::BrokenHeap => "broken heap",
+            Kind::Leak => "leak",
+            Kind::NotGivenBack => "memory not given back",
+            Kind::Growth => "growing memory",
+            Kind::DidNotRace => "did not race",
+            Kind::Crash => "crash",
+            Kind::Hang => "hang",
+        })
+    }
+}
+
+/// What can be exempt: checks whose findings bear the same names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Flaw {
+    /// A block is aligned less than was asked for, or than its size demands.
+    Misaligned,
+    /// `calloc` returned bytes that are not zero.
+    NotZeroed,
+    /// `malloc_usable_size` says less than was asked for.
+    UsableSize,
+}
+
+impl fmt::Display for Flaw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Flaw::Misaligned => "misaligned",
+            Flaw::NotZeroed => "not zeroed",
+            Flaw::UsableSize => "usable size",
+        })
+    }
+}
+
+/// What becomes of a violation.
+#[derive(Clone, Copy, Debug)]
+pub struct Hook {
+    /// Ends the process, or unwinds: told the check that failed, the expected answer and the seen one.
+    pub raise: fn(Kind, &str, String) -> !,
+    /// Whether this flaw of the call that the calling worker is at is suppressed: then it is counted by
+    /// the hook, and the worker goes on.
+    pub suppresses: fn(Flaw) -> bool,
+}
+
+static HOOK: OnceLock<Hook> = OnceLock::new();
+
+thread_local! {
+    // No destructor and a constant start, so that the allocator's own code may raise in any thread.
+    static WORKER: Cell<usize> = const { Cell::new(usize::MAX) };
+}
+
+/// Says what becomes of violations in this process. Once, before any worker starts.
+///
+/// # Errors
+/// A hook is installed already; it stays.
+pub fn install(hook: Hook) -> Result<(), Hook> {
+    HOOK.set(hook)
+}
+
+/// Says which worker the calling thread is.
+pub fn this_is_worker(worker: usize) {
+    WORKER.set(worker);
+}
+
+/// The calling thread's worker number, if it is one.
+pub fn worker() -> Option<usize> {
+    Some(WORKER.get()).filter(|&worker| worker != usize::MAX)
+}
+
+/// As [`raise`], unless the hook says that this flaw is suppressed.
+#[cold]
+pub fn raise_unless_suppressed(flaw: Flaw, expected: &str, seen: impl Into<String>) {
+    if HOOK.get().is_some_and(|hook| (hook.suppresses)(flaw)) {
+        return;
+    }
+    raise(flaw.into(), expected, seen);
+}
+
+/// Hands a violation to the hook, which does not come back.
+#[cold]
+pub fn raise(kind: Kind, expected: &str, seen: impl Into<String>) -> ! {
+    match HOOK.get() {
+        Some(hook) => (hook.raise)(kind, expected, seen.into()),
+        None => panic!("{kind}: expected {expected}, seen {}", seen.into()),
+    }
+}

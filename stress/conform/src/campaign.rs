@@ -1,0 +1,363 @@
+//! All rows with all subjects, several at once.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use anyhow::Result;
+use drystone_harness::process::dlopen_fixture::Loaded;
+use drystone_harness::stop::Stop;
+
+use crate::cli::{Plan, Scoring};
+use crate::job::{Job, Task};
+use crate::launch::{Launcher, Status};
+use crate::misuse::messages::Kind;
+use crate::misuse::mistakes::Mistake;
+use crate::misuse::score::{End, Score};
+use crate::outcome::{Outcome, Verdict};
+use crate::rows::{Row, SAYS_NOTHING, mistake_name};
+use crate::subjects::Subject;
+
+/// What was done, and what came of it.
+pub struct Results {
+    /// What was asked for.
+    pub plan: Plan,
+    /// Of each subject, what comes of a process that only begins under it, if it does not come to `main`: then
+    /// no row was run, and it stands for all of them.
+    pub stillborn: Vec<Option<Outcome>>,
+    /// Of each row of semantics, each subject's outcome.
+    pub rows: Vec<Vec<Outcome>>,
+    /// Of each mistake, each subject's score, and its twin's outcome; none where that was not asked for.
+    pub mistakes: Vec<Vec<Scored>>,
+    /// Stopped before the end.
+    pub interrupted: bool,
+}
+
+/// A mistake with one subject.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scored {
+    /// What became of it.
+    pub score: Option<Score>,
+    /// What became of its twin.
+    pub twin: Option<Outcome>,
+}
+
+/// Something that must not be.
+pub struct Finding {
+    /// The row's name.
+    pub row: String,
+    /// The subject's name.
+    pub subject: String,
+    /// What was seen.
+    pub detail: String,
+}
+
+/// One task of the campaign.
+#[derive(Clone, Copy)]
+enum Step {
+    Row(usize),
+    Mistake(usize),
+    Twin(usize),
+}
+
+/// Runs the plan; `told` is called after each row.
+///
+/// # Errors
+/// A child can't be started, or a subject does not serve it.
+pub fn run(
+    plan: Plan,
+    launcher: &Launcher,
+    loaded: Option<&Loaded>,
+    stop: &Stop,
+    told: &(dyn Fn(&str, &str) + Sync),
+) -> Result<Results> {
+    let worker = Worker { plan: &plan, launcher, loaded, stop };
+    let begun = plan.subjects.iter().map(|subject| worker.stillborn(subject));
+    let stillborn = begun.collect::<Result<Vec<_>>>()?;
+    let mut steps = steps(&plan);
+    steps.retain(|(_, subject)| stillborn[*subject].is_none());
+    let untried: Vec<Outcome> =
+        stillborn.iter().map(|one| one.clone().unwrap_or(Outcome::Stopped)).collect();
+    let results = Mutex::new(Results {
+        stillborn,
+        rows: vec![untried; plan.rows.len()],
+        mistakes: vec![vec![Scored::default(); plan.subjects.len()]; plan.mistakes.len()],
+        plan: plan.clone(),
+        interrupted: false,
+    });
+    let failure = Mutex::new(None);
+    // Relaxed: a counter; what the tasks make is under a mutex.
+    let next = AtomicUsize::new(0);
+    let work = || {
+        while let Some(&(step, subject)) = steps.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if stop.is_set() || failure.lock().expect("no panic").is_some() {
+                return;
+            }
+            if let Err(error) = worker.take(step, subject, &results, told) {
+                *failure.lock().expect("no panic") = Some(error);
+            }
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..plan.jobs {
+            scope.spawn(work);
+        }
+    });
+    if let Some(error) = failure.into_inner().expect("no panic") {
+        return Err(error);
+    }
+    let mut results = results.into_inner().expect("no panic");
+    results.interrupted = stop.is_set();
+    Ok(results)
+}
+
+/// How often `told` is called when nothing stops the run and every subject serves: once for each subject with each
+/// row, mistake and twin.
+pub fn count(plan: &Plan) -> u64 {
+    steps(plan).len() as u64
+}
+
+fn steps(plan: &Plan) -> Vec<(Step, usize)> {
+    let rows = (0..plan.rows.len()).map(Step::Row);
+    let mistakes = plan.mistakes.iter().enumerate().flat_map(|(place, scoring)| {
+        let made = scoring.made.then_some(Step::Mistake(place));
+        let twin = scoring.twin.then_some(Step::Twin(place));
+        made.into_iter().chain(twin)
+    });
+    let every = |step| (0..plan.subjects.len()).map(move |subject| (step, subject));
+    rows.chain(mistakes).flat_map(every).collect()
+}
+
+struct Worker<'a> {
+    plan: &'a Plan,
+    launcher: &'a Launcher,
+    loaded: Option<&'a Loaded>,
+    stop: &'a Stop,
+}
+
+impl Worker<'_> {
+    fn take(
+        &self,
+        step: Step,
+        place: usize,
+        results: &Mutex<Results>,
+        told: &(dyn Fn(&str, &str) + Sync),
+    ) -> Result<()> {
+        let subject = &self.plan.subjects[place];
+        let locked = || results.lock().expect("no panic");
+        match step {
+            Step::Row(row) => {
+                let Row { name, .. } = self.plan.rows[row];
+                let outcome = self.row(subject, name)?;
+                locked().rows[row][place] = outcome;
+                told(name, &subject.name);
+            }
+            Step::Mistake(row) => {
+                let scoring = self.plan.mistakes[row];
+                let score = self.score(subject, scoring)?;
+                locked().mistakes[row][place].score = score;
+                told(&mistake_name(scoring.mistake, scoring.size, false), &subject.name);
+            }
+            Step::Twin(row) => {
+                let Scoring { mistake, size, .. } = self.plan.mistakes[row];
+                let outcome = self.check(subject, Task::Mistake { mistake, size, twin: true })?;
+                locked().mistakes[row][place].twin = Some(outcome);
+                told(&mistake_name(mistake, size, true), &subject.name);
+            }
+        }
+        Ok(())
+    }
+
+    fn job(&self, subject: &Subject, task: Task) -> Job {
+        let loaded = self.loaded.map(Loaded::path);
+        Job { task, library: subject.library.clone(), loaded }
+    }
+
+    /// What comes of a process that only begins, if it does not come so far as to say who serves it.
+    fn stillborn(&self, subject: &Subject) -> Result<Option<Outcome>> {
+        let ending = self.launcher.run(subject, &self.job(subject, Task::Begin), self.stop)?;
+        let begun = ending.served() || ending.status == Status::Stopped;
+        Ok((!begun).then(|| ending.outcome()))
+    }
+
+    fn row(&self, subject: &Subject, name: &str) -> Result<Outcome> {
+        let job = self.job(subject, Task::Check { row: name.to_owned() });
+        let ending = self.launcher.run(subject, &job, self.stop)?;
+        let outcome = ending.outcome();
+        // What is said before `main` and at the end the check itself can't see.
+        let talk = [ending.besides, ending.words].into_iter().find(|said| !said.is_empty());
+        Ok(match (outcome, talk) {
+            (Outcome::Said(Verdict::Pass), Some(got)) if name == SAYS_NOTHING => {
+                let expected = "no output before main and at exit".to_owned();
+                Outcome::Said(Verdict::Fail { expected, got: format!("{got:?}") })
+            }
+            (outcome, _) => outcome,
+        })
+    }
+
+    fn check(&self, subject: &Subject, task: Task) -> Result<Outcome> {
+        Ok(self.launcher.run(subject, &self.job(subject, task), self.stop)?.outcome())
+    }
+
+    /// The worst of a mistake's repetitions; none if it was stopped.
+    fn score(&self, subject: &Subject, scoring: Scoring) -> Result<Option<Score>> {
+        let Scoring { mistake, size, .. } = scoring;
+        let job = self.job(subject, Task::Mistake { mistake, size, twin: false });
+        let mut worst: Option<Score> = None;
+        for _ in 0..mistake.repeats() {
+            let ending = self.launcher.run(subject, &job, self.stop)?;
+            if ending.status == Status::Stopped {
+                return Ok(None);
+            }
+            let score = Score::of(mistake, &ending);
+            if worst.as_ref().is_none_or(|worst| score.end > worst.end) {
+                worst = Some(score);
+            }
+        }
+        Ok(worst)
+    }
+}
+
+impl Results {
+    /// Everything that must not be, row by row.
+    pub fn findings(&self) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        for (subject, stillborn) in self.plan.subjects.iter().zip(&self.stillborn) {
+            if let Some(detail) = stillborn.as_ref().and_then(Outcome::detail) {
+                let detail = format!("no process under it comes to main: {detail}");
+                let (row, subject) = ("every row".to_owned(), subject.name.clone());
+                findings.push(Finding { row, subject, detail });
+            }
+        }
+        let serves = |place: &usize| self.stillborn[*place].is_none();
+        for (row, outcomes) in self.plan.rows.iter().zip(&self.rows) {
+            for place in (0..self.plan.subjects.len()).filter(serves) {
+                let (subject, outcome) = (&self.plan.subjects[place], &outcomes[place]);
+                if outcome.is_wrong() {
+                    findings.push(Finding::of(row.name, subject, outcome));
+                }
+            }
+        }
+        for (scoring, entries) in self.plan.mistakes.iter().zip(&self.mistakes) {
+            for (subject, scored) in self.plan.subjects.iter().zip(entries) {
+                let name = |twin| mistake_name(scoring.mistake, scoring.size, twin);
+                if let Some(score) = &scored.score
+                    && let Some(expected) = wrong(subject, *scoring, score)
+                {
+                    findings.push(Finding {
+                        row: name(false),
+                        subject: subject.name.clone(),
+                        detail: format!("expected {expected}; {}", told(score)),
+                    });
+                }
+                if let Some(twin) = scored.twin.as_ref().filter(|twin| twin.is_wrong()) {
+                    findings.push(Finding::of(&name(true), subject, twin));
+                }
+            }
+        }
+        findings
+    }
+
+    /// Rows, mistakes and twins that could not be checked here, with why.
+    pub fn untold(&self) -> Vec<(String, &str)> {
+        let rows = self.plan.rows.iter().zip(&self.rows).flat_map(|(row, outcomes)| {
+            let untold = outcomes.iter().filter_map(Outcome::untold);
+            untold.map(|why| (row.name.to_owned(), why))
+        });
+        let mistakes = self.plan.mistakes.iter().zip(&self.mistakes).flat_map(|(one, entries)| {
+            let name = |twin| mistake_name(one.mistake, one.size, twin);
+            entries.iter().flat_map(move |scored| {
+                let score = scored.score.as_ref().filter(|score| score.end == End::CannotTell);
+                let twin = scored.twin.as_ref().and_then(Outcome::untold);
+                let made = score.map(|score| (name(false), score.how.as_str()));
+                made.into_iter().chain(twin.map(|why| (name(true), why)))
+            })
+        });
+        rows.chain(mistakes).collect()
+    }
+}
+
+impl Finding {
+    fn of(row: &str, subject: &Subject, outcome: &Outcome) -> Finding {
+        let (row, subject) = (row.to_owned(), subject.name.clone());
+        Finding { row, subject, detail: outcome.detail().unwrap_or_default() }
+    }
+}
+
+/// What was seen of a mistake, in a sentence.
+pub fn told(score: &Score) -> String {
+    let message = score.message.as_ref();
+    let message = message.map_or(String::new(), |line| format!("; it printed: {line}"));
+    format!("{}, {}{message}", score.end.name(), score.how)
+}
+
+/// What was expected, where a mistake's end must not be: what goes before it is right, and must go well with
+/// everybody; a report is due from who has promised one.
+fn wrong(subject: &Subject, scoring: Scoring, score: &Score) -> Option<&'static str> {
+    match score.end {
+        // Told by `untold`.
+        End::Reported | End::CannotTell => None,
+        End::SetUp => Some("what goes before the mistake to go well"),
+        _ => must_report(subject, scoring).then_some("a report"),
+    }
+}
+
+/// Whether the subject has promised to report this mistake.
+fn must_report(subject: &Subject, Scoring { mistake, size, .. }: Scoring) -> bool {
+    match mistake.kind() {
+        Kind::DoubleFree | Kind::InvalidFree => subject.promises_reports(),
+        Kind::Write => mistake == Mistake::WriteAfterFree && subject.promises_write_reports(size),
+        Kind::SizeMismatch => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// One mistake with one subject, which promises nothing.
+    fn results(score: End, twin: Outcome) -> Results {
+        let subject = Subject {
+            name: "one".to_owned(),
+            library: None,
+            version: String::new(),
+            env: Vec::new(),
+        };
+        let scoring = Scoring { mistake: Mistake::FreeTwice, size: 8, made: true, twin: true };
+        let score = Score { end: score, how: "no thread".to_owned(), message: None };
+        Results {
+            plan: Plan {
+                subjects: vec![subject],
+                rows: Vec::new(),
+                mistakes: vec![scoring],
+                deadline: Duration::ZERO,
+                jobs: 1,
+            },
+            stillborn: vec![None],
+            rows: Vec::new(),
+            mistakes: vec![vec![Scored { score: Some(score), twin: Some(twin) }]],
+            interrupted: false,
+        }
+    }
+
+    #[test]
+    fn a_mistake_that_cannot_be_made_here_is_told() {
+        let untold = Outcome::Said(Verdict::CannotTell { why: "no mapping".to_owned() });
+        let results = results(End::CannotTell, untold);
+        let names = ["misuse/double-free-immediate/8B", "twin/double-free-immediate/8B"];
+        let expected = [(names[0].to_owned(), "no thread"), (names[1].to_owned(), "no mapping")];
+        assert_eq!(results.untold(), expected);
+        assert!(results.findings().is_empty());
+    }
+
+    #[test]
+    fn what_goes_before_a_mistake_must_go_well_with_everybody() {
+        let pass = || Outcome::Said(Verdict::Pass);
+        assert_eq!(results(End::SetUp, pass()).findings().len(), 1);
+        for end in [End::Silent, End::Refuses, End::Crash] {
+            assert!(results(end, pass()).findings().is_empty(), "{end:?}");
+        }
+    }
+}

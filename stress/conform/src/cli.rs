@@ -1,0 +1,165 @@
+//! The command line, and the plan that it asks for.
+
+use std::num::NonZero;
+use std::thread;
+use std::time::Duration;
+
+use clap::Parser;
+use drystone_harness::allocators::{Folders, distinct};
+use drystone_harness::output::format::Printing;
+use drystone_harness::text::{duration, pattern};
+use regex::Regex;
+
+use crate::misuse::mistakes::Mistake;
+use crate::rows::{self, Row};
+use crate::subjects::{self, Subject};
+
+/// Check an allocator against what C23, POSIX, the man pages and the C library's manual ask of malloc, and
+/// score what it makes of a program's mistakes.
+///
+/// Each row is a process of its own with the subject preloaded. Rows of semantics must pass; where the
+/// standards leave the choice, what the subject does is recorded. Misuse is scored, and judged only for
+/// libdrystone.so, which promises to report every double and invalid free; benign twins of the mistakes
+/// must pass for everyone. Exit codes: 0 all that was judged has passed; 1 something failed, crashed or hung;
+/// 2 wrong usage or a failure of the tool; 3 stopped before the end, or a row that can't be checked here.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "cargo stress conform", bin_name = "cargo stress conform")]
+pub struct Options {
+    /// An allocator: `system`, `drystone`, `drystone-quarantine`, a peer that peers/build-libraries made, a
+    /// shared library, or a library with a name for it; repeatable [default: system, and libdrystone.so with
+    /// and without its quarantine, if it is built]
+    #[arg(long = "subject", value_name = "NAME|FILE|NAME=FILE")]
+    pub subjects: Vec<String>,
+
+    /// A variable of the environment of every subject; repeatable
+    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = subjects::variable)]
+    pub env: Vec<(String, String)>,
+
+    /// Only rows whose names match [default: all]
+    #[arg(long, value_name = "REGEX", value_parser = pattern::parse)]
+    pub row: Option<Regex>,
+
+    /// When a row is given up: 500ms, 90s, 2m
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "60s")]
+    pub deadline: Duration,
+
+    /// Rows at once [default: the cores]
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<NonZero<usize>>,
+
+    /// List subjects and rows, with their sources, and stop
+    #[arg(long)]
+    pub list: bool,
+
+    /// How the report is printed.
+    #[command(flatten)]
+    pub printing: Printing,
+}
+
+/// What is to be done.
+#[derive(Clone)]
+pub struct Plan {
+    /// Who is judged.
+    pub subjects: Vec<Subject>,
+    /// The rows of semantics.
+    pub rows: Vec<&'static Row>,
+    /// The mistakes, with their sizes and whether the mistake, its twin or both are wanted.
+    pub mistakes: Vec<Scoring>,
+    /// When a row is given up.
+    pub deadline: Duration,
+    /// Rows at once.
+    pub jobs: usize,
+}
+
+/// A mistake's row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scoring {
+    /// Which.
+    pub mistake: Mistake,
+    /// Bytes of the block.
+    pub size: usize,
+    /// Whether it is made.
+    pub made: bool,
+    /// Whether its benign twin is.
+    pub twin: bool,
+}
+
+impl Options {
+    /// What these options ask for.
+    ///
+    /// # Errors
+    /// A sentence that names what to change.
+    pub fn plan(&self, folders: &Folders) -> Result<Plan, String> {
+        let subjects = self.chosen(folders)?;
+        let wanted = |name: &str| self.row.as_ref().is_none_or(|filter| filter.is_match(name));
+        let rows: Vec<&'static Row> = rows::semantics().filter(|row| wanted(row.name)).collect();
+        let mistakes: Vec<Scoring> = rows::mistakes()
+            .map(|(mistake, size)| Scoring {
+                mistake,
+                size,
+                made: wanted(&rows::mistake_name(mistake, size, false)),
+                twin: wanted(&rows::mistake_name(mistake, size, true)),
+            })
+            .filter(|scoring| scoring.made || scoring.twin)
+            .collect();
+        if let Some(filter) = &self.row
+            && rows.is_empty()
+            && mistakes.is_empty()
+        {
+            return Err(format!("--row {filter} matches no row; --list shows them all"));
+        }
+        let jobs = self.jobs.map_or_else(cores, NonZero::get);
+        Ok(Plan { subjects, rows, mistakes, deadline: self.deadline, jobs })
+    }
+
+    fn chosen(&self, folders: &Folders) -> Result<Vec<Subject>, String> {
+        if self.subjects.is_empty() {
+            return subjects::usual(folders, &self.env);
+        }
+        let choose = |text: &str| subjects::choose(text, folders, &self.env);
+        distinct(&self.subjects, choose, |one| &one.name)
+    }
+}
+
+fn cores() -> usize {
+    thread::available_parallelism().map_or(2, NonZero::get)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use drystone_harness::fixtures;
+
+    fn plan(arguments: &[&str]) -> Result<Plan, String> {
+        fixtures::plan(arguments, Options::plan)
+    }
+
+    #[test]
+    fn rows_are_chosen_by_their_names() {
+        let chosen = plan(&["--row", "^zero/"]).unwrap();
+        assert!(!chosen.rows.is_empty() && chosen.mistakes.is_empty());
+        let chosen = plan(&["--row", "^misuse/double-free-immediate/8B$"]).unwrap();
+        assert!(chosen.rows.is_empty() && chosen.mistakes.len() == 1);
+        assert!(chosen.mistakes[0].made && !chosen.mistakes[0].twin);
+        let chosen = plan(&[]).unwrap();
+        assert!(chosen.mistakes.iter().all(|scoring| scoring.made && scoring.twin));
+        assert_eq!(chosen.subjects.len(), 1);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (arguments, expected) in [
+            (&["--row", "no such"][..], "--row no such matches no row"),
+            (&["--row", "("], "`(` is no regular expression: unclosed group"),
+            (&["--subject", "system", "--subject", "system"], "two subjects are called system"),
+            (&["--subject", "sistem"], "Did you mean `system`?"),
+            (&["--subject", "drystone-quarantine"], "build it: cargo build --release"),
+            (&["--env", "DEBUG"], "`DEBUG` is no variable: write NAME=VALUE"),
+            (&["--env", "LD_PRELOAD=x.so"], "LD_PRELOAD is set by --subject"),
+            (&["--jobs", "0"], "--jobs"),
+        ] {
+            let refused = plan(arguments).err().unwrap();
+            assert!(refused.contains(expected), "{arguments:?}: {refused}");
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! What became of a mistake.
+
+use serde::Serialize;
+
+use crate::job::Line;
+use crate::launch::{Ending, Status};
+use crate::misuse::messages::naming;
+use crate::misuse::mistakes::Mistake;
+use crate::outcome::Verdict;
+
+/// How it ended, from the best to the worst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum End {
+    /// The subject does not define the function.
+    NotOffered,
+    /// The mistake can't be made with this subject.
+    NotMade,
+    /// Named at the call, and dead by its signal.
+    Reported,
+    /// The machine lacks what the mistake needs.
+    CannotTell,
+    /// The same as reported, later.
+    Late,
+    /// Dead in any other way.
+    Crash,
+    /// Not done in time.
+    Hang,
+    /// Nothing.
+    Silent,
+    /// Nothing, and then a request refused though memory is there.
+    Refuses,
+    /// Nothing, and one piece of memory given to two.
+    TwoOwners,
+    /// It never came to the mistake: what goes before it, which is right, failed.
+    SetUp,
+}
+
+impl End {
+    /// The columns of a table.
+    pub const COLUMNS: [End; 7] = [
+        End::Reported,
+        End::Crash,
+        End::Late,
+        End::Hang,
+        End::TwoOwners,
+        End::Refuses,
+        End::Silent,
+    ];
+    /// Where the mistake was not made.
+    pub const NOT_MADE: [End; 4] = [End::NotMade, End::NotOffered, End::CannotTell, End::SetUp];
+
+    /// As columns spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            End::NotOffered => "not offered",
+            End::NotMade => "not made",
+            End::Reported => "reported",
+            End::CannotTell => "cannot tell",
+            End::Late => "late report",
+            End::Crash => "crash",
+            End::Hang => "hang",
+            End::Silent => "silent",
+            End::Refuses => "then refuses",
+            End::TwoOwners => "two owners",
+            End::SetUp => "failed before the mistake",
+        }
+    }
+}
+
+/// What became of a mistake.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Score {
+    /// How it ended.
+    pub end: End,
+    /// The process's end.
+    pub how: String,
+    /// The line that named the mistake, else the first that was printed.
+    pub message: Option<String>,
+}
+
+impl Score {
+    /// The score of a child's end.
+    pub fn of(mistake: Mistake, ending: &Ending) -> Score {
+        let named = naming(&ending.words, mistake.kind());
+        let first = ending.words.lines().find(|line| !line.trim().is_empty());
+        let score =
+            |end, how: String| Score { end, how, message: named.or(first).map(str::to_owned) };
+        let said = |wanted: &Line| ending.lines.contains(wanted);
+        let (mut how, mut failed) = (ending.how(), false);
+        for line in &ending.lines {
+            match line {
+                Line::NotMade { why } => return score(End::NotMade, why.clone()),
+                Line::Done(Verdict::NotOffered { what }) => {
+                    return score(End::NotOffered, format!("it does not define {what}"));
+                }
+                Line::Done(Verdict::CannotTell { why }) => {
+                    return score(End::CannotTell, why.clone());
+                }
+                Line::Done(Verdict::Fail { expected, got }) => {
+                    failed = true;
+                    how = format!("expected {expected}; got {got}; {how}");
+                }
+                Line::Done(Verdict::Pass | Verdict::Behaviour { .. })
+                | Line::Served { .. }
+                | Line::Refused { .. }
+                | Line::Mistake
+                | Line::Returned
+                | Line::TwoOwners => {}
+            }
+        }
+        if !said(&Line::Mistake) {
+            return score(End::SetUp, how);
+        }
+        if said(&Line::TwoOwners) {
+            return score(End::TwoOwners, how);
+        }
+        let end = match ending.status {
+            Status::Hung(_) => End::Hang,
+            Status::Signal(libc::SIGABRT | libc::SIGILL | libc::SIGTRAP) if named.is_some() => {
+                if said(&Line::Returned) {
+                    End::Late
+                } else {
+                    End::Reported
+                }
+            }
+            Status::Exited(0) if failed => End::Refuses,
+            Status::Exited(0) => End::Silent,
+            _ => End::Crash,
+        };
+        score(end, how)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn end(lines: &[Line], status: Status, words: &str) -> End {
+        let (lines, besides, words) = (lines.to_vec(), String::new(), words.to_owned());
+        let ending = Ending { lines, besides, status, words };
+        Score::of(Mistake::FreeTwice, &ending).end
+    }
+
+    #[test]
+    fn a_report_must_name_the_mistake_and_end_the_process() {
+        let (before, after) = (&[Line::Mistake][..], &[Line::Mistake, Line::Returned][..]);
+        let (abort, words) = (Status::Signal(libc::SIGABRT), "double free or corruption (out)");
+        assert_eq!(end(before, abort, words), End::Reported);
+        assert_eq!(end(after, abort, words), End::Late);
+        assert_eq!(end(before, Status::Signal(libc::SIGSEGV), words), End::Crash);
+        assert_eq!(end(before, abort, ""), End::Crash);
+        assert_eq!(end(before, abort, "corrupted size vs. prev_size"), End::Crash);
+        assert_eq!(end(after, Status::Exited(0), words), End::Silent);
+        assert_eq!(end(after, Status::Exited(3), words), End::Crash);
+        assert_eq!(end(after, Status::Hung(5), ""), End::Hang);
+        let both = &[Line::Mistake, Line::Returned, Line::TwoOwners];
+        assert_eq!(end(both, Status::Exited(0), ""), End::TwoOwners);
+    }
+
+    #[test]
+    fn what_goes_wrong_before_the_mistake_or_beside_it_has_ends_of_its_own() {
+        let well = Status::Exited(0);
+        let refused =
+            Line::Done(Verdict::Fail { expected: "8 bytes".to_owned(), got: "null".to_owned() });
+        let untold = Line::Done(Verdict::CannotTell { why: "no thread".to_owned() });
+        // A process that dies before the mistake has reported nothing.
+        assert_eq!(end(&[], Status::Signal(libc::SIGABRT), "double free"), End::SetUp);
+        assert_eq!(end(&[], Status::Hung(5), ""), End::SetUp);
+        assert_eq!(end(std::slice::from_ref(&refused), well, ""), End::SetUp);
+        assert_eq!(end(&[untold], well, ""), End::CannotTell);
+        assert_eq!(end(&[Line::Mistake, Line::Returned, refused], well, ""), End::Refuses);
+        // The worst of several counts.
+        assert!(End::Reported < End::CannotTell && End::CannotTell < End::Late);
+        assert!(End::Silent < End::Refuses && End::Refuses < End::TwoOwners);
+    }
+}

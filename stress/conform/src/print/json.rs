@@ -1,0 +1,52 @@
+//! The report as JSON.
+
+use serde_json::{Value, json};
+
+use crate::campaign::Results;
+use crate::outcome::Outcome;
+use crate::rows::{Check, mistake_name};
+
+/// The report's version: a reader refuses others.
+const VERSION: u32 = 1;
+
+/// All of it, subjects in the order of `subjects` wherever there is one entry each.
+pub fn results(results: &Results) -> String {
+    let plan = &results.plan;
+    let rows = plan.rows.iter().zip(&results.rows).map(|(row, outcomes)| {
+        json!({
+            "name": row.name,
+            "about": row.about,
+            "source": row.source,
+            "judged": matches!(row.check, Check::Judged(_)),
+            "subjects": outcomes,
+        })
+    });
+    let mistakes = plan.mistakes.iter().zip(&results.mistakes).map(|(scoring, entries)| {
+        let entries = entries
+            .iter()
+            .map(|scored| json!({ "score": scored.score, "twin": scored.twin.as_ref().map(twin) }));
+        json!({
+            "name": mistake_name(scoring.mistake, scoring.size, false),
+            "mistake": scoring.mistake.name(),
+            "bytes": scoring.size,
+            "subjects": entries.collect::<Vec<Value>>(),
+        })
+    });
+    let findings = results.findings().into_iter().map(|finding| {
+        json!({ "row": finding.row, "subject": finding.subject, "detail": finding.detail })
+    });
+    let report = json!({
+        "format": "drystone-conform-report",
+        "version": VERSION,
+        "subjects": plan.subjects,
+        "rows": rows.collect::<Vec<Value>>(),
+        "mistakes": mistakes.collect::<Vec<Value>>(),
+        "findings": findings.collect::<Vec<Value>>(),
+        "interrupted": results.interrupted,
+    });
+    format!("{report:#}\n")
+}
+
+fn twin(outcome: &Outcome) -> Value {
+    serde_json::to_value(outcome).expect("an outcome has no keys but strings")
+}

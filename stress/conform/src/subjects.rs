@@ -1,0 +1,114 @@
+//! Who is judged: a library of the benchmark runner's, or the C library, with its settings.
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+
+use drystone_harness::allocators::{Contestant, Folders, SYSTEM};
+use serde::Serialize;
+
+/// Our library's name among the subjects.
+pub const DRYSTONE: &str = "drystone";
+/// The same with its quarantine on.
+pub const QUARANTINE: &str = "drystone-quarantine";
+/// What turns it on: 16 MiB, so that the largest blocks of the mistakes fit.
+const QUARANTINE_ON: (&str, &str) = ("DRYSTONE_QUARANTINE", "16777216");
+
+/// A subject.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Subject {
+    /// As it is printed.
+    pub name: String,
+    /// What is preloaded; none for the C library's own.
+    pub library: Option<PathBuf>,
+    /// As whoever built it says.
+    pub version: String,
+    /// Variables of its environment.
+    pub env: Vec<(String, String)>,
+}
+
+impl Subject {
+    /// Whether it promises to report every double and invalid free: it is judged by its score then.
+    pub fn promises_reports(&self) -> bool {
+        let name = self.library.as_ref().and_then(|library| library.file_name());
+        name.is_some_and(|name| name.as_encoded_bytes().starts_with(b"libdrystone.so"))
+    }
+
+    /// Whether it promises to report a write to a block of `size` bytes after its free: it has a quarantine,
+    /// with room for the block and what it is rounded up to.
+    pub fn promises_write_reports(&self, size: usize) -> bool {
+        self.promises_reports() && self.quarantine() >= 2 * size
+    }
+
+    /// Bytes of its quarantine, 0 without. Of a variable that is given twice the last counts.
+    fn quarantine(&self) -> usize {
+        let value = self.env.iter().rev().find(|(name, _)| name == QUARANTINE_ON.0);
+        value.and_then(|(_, bytes)| bytes.parse().ok()).unwrap_or(0)
+    }
+}
+
+/// The subject that `text` means, with `env` besides.
+///
+/// # Errors
+/// A sentence that names what to change.
+pub fn choose(text: &str, folders: &Folders, env: &[(String, String)]) -> Result<Subject, String> {
+    let mut env = env.to_vec();
+    let contestant = match text {
+        QUARANTINE => {
+            env.push((QUARANTINE_ON.0.to_owned(), QUARANTINE_ON.1.to_owned()));
+            Contestant { name: QUARANTINE.to_owned(), ..folders.choose(DRYSTONE)? }
+        }
+        _ => folders.choose(text)?,
+    };
+    let Contestant { name, library, version } = contestant;
+    Ok(Subject { name, library, version, env })
+}
+
+/// The C library's allocator, and ours if it is built, with and without its quarantine.
+///
+/// # Errors
+/// A sentence that names what to change.
+pub fn usual(folders: &Folders, env: &[(String, String)]) -> Result<Vec<Subject>, String> {
+    let mut names = vec![SYSTEM];
+    if folders.choose(DRYSTONE).is_ok() {
+        names.extend([DRYSTONE, QUARANTINE]);
+    }
+    names.into_iter().map(|name| choose(name, folders, env)).collect()
+}
+
+/// A variable as it is written on the command line: `NAME=VALUE`.
+///
+/// # Errors
+/// A sentence that names what to change.
+pub fn variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() && OsStr::new(name) != "LD_PRELOAD" => {
+            Ok((name.to_owned(), value.to_owned()))
+        }
+        Some(("LD_PRELOAD", _)) => Err("LD_PRELOAD is set by --subject".to_owned()),
+        _ => Err(format!("`{text}` is no variable: write NAME=VALUE")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_quarantine_with_room_for_the_block_promises_to_report_writes() {
+        let with = |file: &str, env: &[(&str, &str)]| Subject {
+            name: "one".to_owned(),
+            library: Some(PathBuf::from(file)),
+            version: String::new(),
+            env: env.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
+        };
+        let promises =
+            |env: &[(&str, &str)]| with("libdrystone.so", env).promises_write_reports(4096);
+        assert!(promises(&[QUARANTINE_ON]));
+        for env in [&[][..], &[("DRYSTONE_QUARANTINE", "0")], &[("DRYSTONE_QUARANTINE", "lots")]] {
+            assert!(!promises(env), "{env:?}");
+        }
+        assert!(!promises(&[("DRYSTONE_QUARANTINE", "4096")]));
+        assert!(!promises(&[QUARANTINE_ON, ("DRYSTONE_QUARANTINE", "0")]));
+        assert!(!with("libother.so", &[QUARANTINE_ON]).promises_write_reports(4096));
+    }
+}

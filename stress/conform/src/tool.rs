@@ -1,0 +1,85 @@
+//! `cargo stress conform` from its arguments to its exit code.
+
+use std::ffi::OsString;
+
+use anyhow::{Context, Result};
+use drystone_harness::allocators::Folders;
+use drystone_harness::output;
+use drystone_harness::output::progress;
+use drystone_harness::process::dlopen_fixture::Loaded;
+use drystone_harness::stop::{self, Stop};
+use drystone_harness::{entry, exit};
+
+use crate::campaign::{self, Results};
+use crate::cli::Options;
+use crate::job::CHILD;
+use crate::launch::Launcher;
+use crate::rows::{self, mistake_name};
+use crate::{child, print, subjects};
+
+static STOP: Stop = Stop::new();
+
+/// The first argument that asks for this tool.
+pub const NAME: &str = "conform";
+
+/// Runs the tool or its child, if these arguments ask for either.
+pub fn main(arguments: &[OsString]) -> Option<u8> {
+    let job = entry::job(arguments, CHILD);
+    job.map(|job| child::main(&job)).or_else(|| entry::named(arguments, NAME, run))
+}
+
+fn run(options: &Options) -> Result<u8> {
+    let folders = Folders::of_this_binary().map_err(anyhow::Error::msg)?;
+    if options.list {
+        return list(&folders);
+    }
+    let plan = options.plan(&folders).map_err(anyhow::Error::msg)?;
+    stop::at_ctrl_c(&STOP)?;
+    // Without it some rows can't be checked, and say so.
+    let loaded = Loaded::compile().map_err(|why| eprintln!("no library to load: {why}")).ok();
+    let launcher = Launcher::of_this_binary(plan.deadline)?;
+    let bar = progress::bar(Some(campaign::count(&plan)), "{wide_bar} {pos}/{len} {eta} {msg}");
+    let results = campaign::run(plan, &launcher, loaded.as_ref(), &STOP, &|row, subject| {
+        bar.set_message(format!("{row} {subject}"));
+        bar.inc(1);
+    });
+    bar.finish_and_clear();
+    let results = results?;
+    print::results(&results, options.printing).context("writing the report")?;
+    Ok(conclude(&results))
+}
+
+fn conclude(results: &Results) -> u8 {
+    let (findings, untold) = (results.findings().len(), results.untold());
+    let stopped = if results.interrupted { "stopped before the end; " } else { "" };
+    for (row, why) in &untold {
+        eprintln!("{row}: can't be checked here: {why}");
+    }
+    match findings {
+        0 => eprintln!("{stopped}all that was judged has passed"),
+        1 => eprintln!("{stopped}1 finding"),
+        _ => eprintln!("{stopped}{findings} findings"),
+    }
+    match (findings, results.interrupted || !untold.is_empty()) {
+        (1.., _) => exit::FOUND,
+        (_, true) => exit::INTERRUPTED,
+        _ => exit::FINE,
+    }
+}
+
+fn list(folders: &Folders) -> Result<u8> {
+    let mut text = String::from("Subjects (or the path of a shared library, or NAME=PATH):\n");
+    for subject in subjects::usual(folders, &[]).map_err(anyhow::Error::msg)? {
+        text += &format!("  {}\n", subject.name);
+    }
+    text += "Rows (what must hold, or is recorded; its source):\n";
+    for row in rows::semantics() {
+        text += &format!("  {}: {} [{}]\n", row.name, row.about, row.source);
+    }
+    text += "Mistakes (each with a benign twin, twin/...):\n";
+    for (mistake, size) in rows::mistakes() {
+        text += &format!("  {}\n", mistake_name(mistake, size, false));
+    }
+    output::write(&text).context("writing the list")?;
+    Ok(exit::FINE)
+}

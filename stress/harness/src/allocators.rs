@@ -1,0 +1,253 @@
+//! Who is measured: shared libraries that are preloaded, and the C library's own allocator.
+
+use std::ffi::CStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::library;
+use crate::text::suggest;
+
+/// A subject of the runner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Contestant {
+    /// As it is printed.
+    pub name: String,
+    /// What is preloaded; none for the C library's own.
+    pub library: Option<PathBuf>,
+    /// As whoever built it says.
+    pub version: String,
+}
+
+/// The C library's own allocator.
+pub const SYSTEM: &str = "system";
+/// What the ratios are to.
+pub const MIMALLOC: &str = "mimalloc";
+
+/// Peers in the order in which they are printed. Those that look for misuse come last.
+pub const PEERS: [&str; 10] = [
+    SYSTEM,
+    MIMALLOC,
+    "snmalloc",
+    "rpmalloc",
+    "jemalloc",
+    "tcmalloc",
+    "mimalloc-secure",
+    "snmalloc-checks",
+    "scudo",
+    "hardened_malloc",
+];
+
+/// Where libraries are looked for.
+#[derive(Clone, Debug)]
+pub struct Folders {
+    /// Cargo's target folder: `release/libdrystone.so`, `peers/*.so`.
+    pub target: PathBuf,
+    /// Where the system keeps its libraries.
+    pub system: Vec<PathBuf>,
+}
+
+/// Debian's allocators, by file.
+const DEBIAN: [(&str, &str); 3] = [
+    (MIMALLOC, "libmimalloc.so.2"),
+    ("jemalloc", "libjemalloc.so.2"),
+    ("tcmalloc", "libtcmalloc_minimal.so.4"),
+];
+
+impl Folders {
+    /// Those of this binary, which cargo put into a folder of its target folder.
+    ///
+    /// # Errors
+    /// The OS does not say where the binary is.
+    pub fn of_this_binary() -> Result<Self, String> {
+        let binary = std::env::current_exe()
+            .map_err(|error| format!("this program's own path is not known: {error}"))?;
+        let target = binary.ancestors().nth(2).unwrap_or(Path::new("target")).to_owned();
+        let triplet = format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH);
+        Ok(Self { target, system: vec![PathBuf::from(triplet), PathBuf::from("/usr/lib64")] })
+    }
+
+    /// All that are here: ours if it is built, the C library's, the peers.
+    ///
+    /// # Errors
+    /// A sentence that names what to change.
+    pub fn all(&self) -> Result<Vec<Contestant>, String> {
+        let mut names = vec!["drystone".to_owned()];
+        names.extend(PEERS.map(str::to_owned));
+        let mut others: Vec<String> = self.built().into_iter().map(|(name, _)| name).collect();
+        others.retain(|name| !names.contains(name));
+        names.extend(others);
+        let present = names.iter().filter(|name| self.library(name).is_some() || *name == SYSTEM);
+        present.map(|name| self.named(name)).collect()
+    }
+
+    /// The subject that `text` means: a name, a path, or `NAME=PATH`.
+    ///
+    /// # Errors
+    /// A sentence that names what to change.
+    pub fn choose(&self, text: &str) -> Result<Contestant, String> {
+        if let Some((name, path)) = text.split_once('=').filter(|(name, _)| !name.contains('/')) {
+            return Contestant::library(name.to_owned(), path);
+        }
+        if library::is_path(text) {
+            return Contestant::library(name_of(Path::new(text)), text);
+        }
+        self.named(text)
+    }
+
+    fn named(&self, name: &str) -> Result<Contestant, String> {
+        if name == SYSTEM {
+            let version = format!("glibc {}", glibc_version());
+            return Ok(Contestant { name: SYSTEM.to_owned(), library: None, version });
+        }
+        if let Some(library) = self.library(name) {
+            return Contestant::library(name.to_owned(), &library.to_string_lossy());
+        }
+        let hint = match name {
+            "drystone" => "build it: cargo build --release",
+            name if PEERS.contains(&name) => "build it: peers/build-libraries",
+            _ => {
+                let mut known = vec!["drystone"];
+                known.extend(PEERS);
+                return Err(suggest::refuse("subject", name, &known)
+                    + "; or give the path of a shared library, or NAME=PATH");
+            }
+        };
+        Err(format!("subject {name} is not in {}: {hint}", self.target.display()))
+    }
+
+    /// Where the library of a name is.
+    fn library(&self, name: &str) -> Option<PathBuf> {
+        if name == "drystone" {
+            return Some(self.target.join("release/libdrystone.so")).filter(|file| file.exists());
+        }
+        let built = self.built().into_iter().find(|(built, _)| built == name);
+        if let Some((_, file)) = built {
+            return Some(file);
+        }
+        let (_, debian) = DEBIAN.iter().find(|(debian, _)| *debian == name)?;
+        self.system.iter().map(|folder| folder.join(debian)).find(|file| file.exists())
+    }
+
+    /// What `peers/build-libraries` made, by name.
+    fn built(&self) -> Vec<(String, PathBuf)> {
+        let Ok(entries) = fs::read_dir(self.target.join("peers")) else { return Vec::new() };
+        let files = entries.filter_map(|entry| Some(entry.ok()?.path()));
+        let mut built: Vec<(String, PathBuf)> = files
+            .filter(|file| file.extension().is_some_and(|extension| extension == "so"))
+            .map(|file| (name_of(&file), file))
+            .collect();
+        built.sort();
+        built
+    }
+
+    /// Names of peers that are not here.
+    pub fn missing(&self) -> Vec<&'static str> {
+        let here = |name: &&str| *name == SYSTEM || self.library(name).is_some();
+        PEERS.into_iter().filter(|name| !here(name)).collect()
+    }
+}
+
+impl Contestant {
+    fn library(name: String, path: &str) -> Result<Self, String> {
+        if name.is_empty() {
+            return Err(format!("subject {path}: write a name before the equals sign"));
+        }
+        let library = library::library(path)?;
+        let version = version_beside(&library).unwrap_or_else(|| "not known".to_owned());
+        Ok(Self { name, library: Some(library), version })
+    }
+}
+
+/// The subjects that are written so, each as `choose` reads it: no two have one name.
+///
+/// # Errors
+/// A sentence that names what to change.
+pub fn distinct<S>(
+    texts: &[String],
+    choose: impl Fn(&str) -> Result<S, String>,
+    name: impl Fn(&S) -> &str,
+) -> Result<Vec<S>, String> {
+    let mut chosen: Vec<S> = Vec::new();
+    for text in texts {
+        let one = choose(text)?;
+        if chosen.iter().any(|other| name(other) == name(&one)) {
+            return Err(format!(
+                "two subjects are called {}: give one another name, --subject NAME=FILE",
+                name(&one)
+            ));
+        }
+        chosen.push(one);
+    }
+    Ok(chosen)
+}
+
+/// `libjemalloc.so.2` is jemalloc, `target/peers/scudo.so` is scudo.
+fn name_of(file: &Path) -> String {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let stem = name.split(".so").next().unwrap_or_default();
+    let stem = stem.strip_prefix("lib").filter(|rest| !rest.is_empty()).unwrap_or(stem);
+    // As Debian calls gperftools' allocator without its profilers.
+    if stem == "tcmalloc_minimal" { "tcmalloc".to_owned() } else { stem.to_owned() }
+}
+
+/// What the table beside a library says of it: name, tab, version, tab, more.
+fn version_beside(library: &Path) -> Option<String> {
+    let table = fs::read_to_string(library.parent()?.join("versions")).ok()?;
+    let name = name_of(library);
+    let line = table.lines().find(|line| line.split('\t').next() == Some(&name))?;
+    line.split('\t').nth(1).map(str::to_owned)
+}
+
+fn glibc_version() -> String {
+    // SAFETY: it returns a constant C string.
+    let version = unsafe { CStr::from_ptr(libc::gnu_get_libc_version()) };
+    version.to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_named_after_their_allocators() {
+        for (file, name) in [
+            ("/usr/lib/libjemalloc.so.2", "jemalloc"),
+            ("libtcmalloc_minimal.so.4.5.10", "tcmalloc"),
+            ("target/peers/mimalloc-secure.so", "mimalloc-secure"),
+            ("target/release/libdrystone.so", "drystone"),
+            ("build/lib.so", "lib"),
+        ] {
+            assert_eq!(name_of(Path::new(file)), name);
+        }
+    }
+
+    #[test]
+    fn what_was_built_is_found_with_its_version() {
+        let folder = tempfile::tempdir().unwrap();
+        let peers = folder.path().join("peers");
+        fs::create_dir(&peers).unwrap();
+        for file in ["snmalloc.so", "other.so"] {
+            // An ELF file for this machine, as a library is one.
+            fs::copy("/proc/self/exe", peers.join(file)).unwrap();
+        }
+        fs::write(peers.join("versions"), "other\t1\tx\nsnmalloc\t0.7\tcrate\tflags\n").unwrap();
+        let folders = Folders { target: folder.path().to_owned(), system: Vec::new() };
+        let all = folders.all().unwrap();
+        let seen: Vec<_> =
+            all.iter().map(|one| (one.name.as_str(), one.version.as_str())).collect();
+        assert_eq!(seen[0].0, "system");
+        assert_eq!(seen[1..], [("snmalloc", "0.7"), ("other", "1")]);
+        assert!(folders.missing().contains(&"mimalloc"));
+        assert!(!folders.missing().contains(&"snmalloc"));
+        let refused = folders.choose("mimalloc").unwrap_err();
+        assert!(refused.contains("peers/build-libraries"), "{refused}");
+        let refused = folders.choose("drystone").unwrap_err();
+        assert!(refused.contains("cargo build --release"), "{refused}");
+        let refused = folders.choose("mimaloc").unwrap_err();
+        assert!(refused.contains("Did you mean `mimalloc`?"), "{refused}");
+        let path = format!("old={}", peers.join("other.so").display());
+        assert_eq!(folders.choose(&path).unwrap().name, "old");
+    }
+}

@@ -1,0 +1,4 @@
+//! Child processes, and what they load.
+
+pub mod dlopen_fixture;
+pub mod preload;

@@ -1,0 +1,213 @@
+//! The command line, and the plan that it asks for.
+
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use drystone_harness::allocators::{Contestant, Folders, MIMALLOC, SYSTEM, distinct};
+use drystone_harness::output::format::Printing;
+use drystone_harness::seed::Seed;
+use drystone_harness::text::{duration, pattern, suggest};
+use regex::Regex;
+
+use crate::bench::suite::{self, Row};
+
+/// Measure allocators beside each other: time, peak resident set and faults of every row of the suite.
+///
+/// Each measurement is a process of its own with the subject preloaded. The first subject is the one that
+/// is judged; it runs twice a round, and what its two runs differ by is each row's A/A spread. Exit codes:
+/// 0 every measurement was made; 1 a subject crashed, hung or gave a wrong answer; 2 wrong usage or a
+/// failure of the tool; 3 stopped before the end.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "cargo stress bench", bin_name = "cargo stress bench")]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Options {
+    /// What else to measure.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    /// Who is measured.
+    #[command(flatten)]
+    pub who: Who,
+
+    /// Only rows whose names match [default: the whole suite]
+    #[arg(long, value_name = "REGEX", value_parser = pattern::parse)]
+    pub row: Option<Regex>,
+
+    /// How often each row is measured with each subject, at least 3 [default: 7; with --quick, 3]
+    #[arg(long, value_name = "N")]
+    pub rounds: Option<u32>,
+
+    /// Short rows, for a smoke run: the figures say nothing
+    #[arg(long)]
+    pub quick: bool,
+
+    /// The subject that ratios are to [default: mimalloc, else system]
+    #[arg(long, value_name = "NAME")]
+    pub against: Option<String>,
+
+    /// The seed of the order of measurements [default: drawn, and printed]
+    #[arg(long, value_name = "SEED")]
+    pub seed: Option<Seed>,
+
+    /// When a measurement is given up: 500ms, 90s, 2m
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "60s")]
+    pub deadline: Duration,
+
+    /// List subjects and rows, and stop
+    #[arg(long)]
+    pub list: bool,
+}
+
+/// More than the suite.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Count the instructions of a warm malloc and free of 32 bytes, under callgrind
+    Instructions {
+        /// Who is measured.
+        #[command(flatten)]
+        who: Who,
+    },
+}
+
+/// Who is measured, and how that is printed.
+#[derive(Args, Clone, Debug)]
+pub struct Who {
+    /// An allocator: `system`, a name that --list shows, a shared library, or a library with a name for it;
+    /// repeatable [default: all that are here, libdrystone.so first]
+    #[arg(long = "subject", value_name = "NAME|FILE|NAME=FILE")]
+    pub subjects: Vec<String>,
+
+    /// How the report is printed.
+    #[command(flatten)]
+    pub printing: Printing,
+}
+
+/// The measurements that the options ask for.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The seed of their order.
+    pub seed: Seed,
+    /// How often each is made.
+    pub rounds: u32,
+    /// Whether rows are cut short.
+    pub quick: bool,
+    /// Whether these are all rows.
+    pub whole: bool,
+    /// When one is given up.
+    pub deadline: Duration,
+    /// Who is measured; the first is judged.
+    pub subjects: Vec<Contestant>,
+    /// The place of the one that ratios are to.
+    pub against: usize,
+    /// What is measured.
+    pub rows: Vec<Row>,
+}
+
+/// Fewer have no quartiles.
+const FEWEST_ROUNDS: u32 = 3;
+
+/// How many rounds are made, if `asked` for: seven else, and the fewest when in a hurry.
+///
+/// # Errors
+/// A sentence that names what to change.
+pub fn rounds(asked: Option<u32>, quick: bool) -> Result<u32, String> {
+    let rounds = asked.unwrap_or(if quick { FEWEST_ROUNDS } else { 7 });
+    if rounds < FEWEST_ROUNDS {
+        return Err(format!(
+            "--rounds {rounds}: fewer than {FEWEST_ROUNDS} say nothing about their spread"
+        ));
+    }
+    Ok(rounds)
+}
+
+impl Options {
+    /// The measurements that these options ask for.
+    ///
+    /// # Errors
+    /// A sentence that names what to change.
+    pub fn plan(&self, folders: &Folders) -> Result<Plan, String> {
+        let rounds = rounds(self.rounds, self.quick)?;
+        let subjects = self.who.chosen(folders)?;
+        let against = self.against(&subjects)?;
+        let mut rows = suite::rows(self.quick)?;
+        let all = rows.len();
+        if let Some(filter) = &self.row {
+            rows.retain(|row| filter.is_match(&row.name));
+            if rows.is_empty() {
+                return Err(format!("--row {filter} matches no row; --list shows them all"));
+            }
+        }
+        Ok(Plan {
+            seed: self.seed.unwrap_or_else(Seed::random),
+            rounds,
+            quick: self.quick,
+            whole: rows.len() == all,
+            deadline: self.deadline,
+            subjects,
+            against,
+            rows,
+        })
+    }
+
+    fn against(&self, subjects: &[Contestant]) -> Result<usize, String> {
+        let place = |name: &str| subjects.iter().position(|subject| subject.name == name);
+        match &self.against {
+            Some(name) => place(name).ok_or_else(|| {
+                let names: Vec<&str> = subjects.iter().map(|one| one.name.as_str()).collect();
+                suggest::refuse("subject", name, &names) + "; --against takes one that is measured"
+            }),
+            None => Ok(place(MIMALLOC).or_else(|| place(SYSTEM)).unwrap_or(0)),
+        }
+    }
+}
+
+impl Who {
+    /// Those that were asked for, or all.
+    ///
+    /// # Errors
+    /// A sentence that names what to change.
+    pub fn chosen(&self, folders: &Folders) -> Result<Vec<Contestant>, String> {
+        if self.subjects.is_empty() {
+            return folders.all();
+        }
+        distinct(&self.subjects, |text| folders.choose(text), |one| &one.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use drystone_harness::fixtures;
+
+    fn plan(arguments: &[&str]) -> Result<Plan, String> {
+        fixtures::plan(arguments, Options::plan)
+    }
+
+    #[test]
+    fn without_libraries_the_system_is_measured_against_itself() {
+        let plan = plan(&[]).unwrap();
+        assert_eq!((plan.subjects.len(), plan.against, plan.rounds), (1, 0, 7));
+        assert!(plan.whole && !plan.quick);
+    }
+
+    #[test]
+    fn rows_are_chosen_by_their_names() {
+        let plan = plan(&["--row", "^pair/", "--quick"]).unwrap();
+        assert_eq!((plan.rows.len(), plan.rounds, plan.whole), (7, 3, false));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (arguments, expected) in [
+            (&["--rounds", "2"][..], "--rounds 2: fewer than 3"),
+            (&["--row", "nothing"], "--row nothing matches no row"),
+            (&["--row", "("], "`(` is no regular expression: unclosed group"),
+            (&["--against", "mimalloc"], "--against takes one that is measured"),
+            (&["--subject", "system", "--subject", "system"], "two subjects are called system"),
+            (&["--subject", "=x.so"], "write a name before the equals sign"),
+        ] {
+            let refused = plan(arguments).unwrap_err();
+            assert!(refused.contains(expected), "{arguments:?}: {refused}");
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! For tests: results that nobody measured, for what judges and prints them, and folders without libraries.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use drystone_harness::allocators::Contestant;
+use drystone_harness::seed::Seed;
+
+use crate::bench::campaign::{Entry, Results, RowResults};
+use crate::bench::child::Sample;
+use crate::bench::cli::Plan;
+use crate::bench::launch::Failure;
+use crate::bench::line::Line;
+use crate::bench::suite::{Kind, Row};
+use crate::bench::work::scaling::Gains;
+
+const ROUNDS: u32 = 7;
+const ROWS: [(&str, Kind); 4] = [
+    ("pair/16", Kind::Pair(16)),
+    ("handoff/1", Kind::HandOff(1)),
+    ("churn", Kind::Churn),
+    ("scaling", Kind::Scaling),
+];
+
+/// A whole suite of four rows, in which every call of `drystone` takes `ours` nanoseconds and every call of
+/// a peer as many as stand beside its name; peaks are 100 KiB for each nanosecond.
+pub fn results(ours: f64, peers: &[(&str, f64)]) -> Results {
+    let all: Vec<(&str, f64)> = [("drystone", ours)].into_iter().chain(peers.to_vec()).collect();
+    let subject = |(name, _): &(&str, f64)| Contestant {
+        name: (*name).to_owned(),
+        library: Some(PathBuf::from(format!("/lib/{name}.so"))),
+        version: "1.0".to_owned(),
+    };
+    let subjects: Vec<Contestant> = all.iter().map(subject).collect();
+    let against = subjects.iter().position(|subject| subject.name == "mimalloc").unwrap_or(0);
+    let row =
+        |(name, kind): (&str, Kind)| Row { name: name.to_owned(), kind, passes: 10, trace: None };
+    let figures = |kind| RowResults {
+        floors: vec![4000.0; ROUNDS as usize],
+        entries: all.iter().map(|(_, nanoseconds)| entry(kind, *nanoseconds)).collect(),
+        twin: entry(kind, ours),
+        repeats: 0,
+    };
+    Results {
+        plan: Plan {
+            seed: Seed(42),
+            rounds: ROUNDS,
+            quick: false,
+            whole: true,
+            deadline: Duration::from_secs(60),
+            subjects,
+            against,
+            rows: ROWS.map(row).to_vec(),
+        },
+        rows: ROWS.map(|(_, kind)| figures(kind)).to_vec(),
+        elapsed: Duration::from_secs(7),
+        interrupted: false,
+    }
+}
+
+fn entry(kind: Kind, nanoseconds: f64) -> Entry {
+    // A little noise, the same for all.
+    let sample = |round: u32| {
+        let sample = Sample {
+            served_by: PathBuf::from("/lib/some.so"),
+            operations: 1000,
+            nanoseconds: nanoseconds * (1.0 + 0.01 * f64::from(round % 3)),
+            peak: 4000 + (100.0 * nanoseconds) as u64,
+            floor: 4000,
+            faults: nanoseconds as u64,
+            locked: Some(1),
+            gains: (kind == Kind::Scaling).then_some(Gains { memory: 1.9, registers: 1.9 }),
+            line: matches!(kind, Kind::HandOff(_) | Kind::Churn)
+                .then_some(Line { before: 21.0, after: 22.0 }),
+        };
+        (round, sample)
+    };
+    Entry { samples: (0..ROUNDS).map(sample).collect::<BTreeMap<_, _>>(), failure: None }
+}
+
+/// Lets a subject fail in a row.
+pub fn fail(results: &mut Results, row: usize, subject: usize) {
+    results.rows[row].entries[subject].failure = Some(Failure {
+        short: "SIGSEGV".to_owned(),
+        detail: "killed by SIGSEGV; it printed nothing".to_owned(),
+    });
+}
+
+/// Lets the two processors be so many times as far from each other for a subject.
+pub fn move_away(entry: &mut Entry, times: f64) {
+    for line in entry.samples.values_mut().filter_map(|sample| sample.line.as_mut()) {
+        (line.before, line.after) = (times * line.before, times * line.after);
+    }
+}

@@ -1,0 +1,211 @@
+//! `cargo stress bench instructions`: what a warm malloc and free of 32 bytes execute, by callgrind.
+//!
+//! ```text
+//! per pair = (I(subject, 2N) - I(subject, N)) / N - (I(nothing, 2N) - I(nothing, N)) / N + own
+//! ```
+//!
+//! *I* counts a whole process, so the difference of two lengths leaves what N warm pairs cost; *nothing*
+//! is the same loop over two functions of `own` instructions together, so what is left lies between the
+//! first instruction of malloc or free and its return, both included. Other blocks of the size are live
+//! meanwhile, as in a program: of a lone block some allocators give its page up at each free.
+
+use std::fs;
+use std::hint::black_box;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use drystone_harness::allocators::Contestant;
+use drystone_harness::stop::Stop;
+use drystone_workloads::calls::Calls;
+use drystone_workloads::heap::MARK;
+use serde::Serialize;
+
+use crate::bench::child::{Job, Task};
+use crate::bench::launch::{Failure, Launcher, Outcome};
+
+/// What a subject executes.
+#[derive(Clone, Debug, Serialize)]
+pub struct Count {
+    /// The subject.
+    pub subject: Contestant,
+    /// Instructions per pair.
+    pub instructions: Option<f64>,
+    /// Why there are none.
+    pub failure: Option<Failure>,
+}
+
+/// What the first subject's count is to be at most.
+pub const BOUND: f64 = 50.0;
+/// Pairs of the shorter of two runs. A slow path taken every so many pairs is shared out.
+const PAIRS: u64 = 20_000;
+const SIZE: usize = 32;
+/// Blocks that are live all the time.
+const LIVE: u64 = 10;
+/// Under callgrind everything takes fifty times as long.
+const DEADLINE: Duration = Duration::from_secs(300);
+
+/// Calls `malloc(32)` and `free` so many times, the block's first byte written in between; without `calls`
+/// two functions that do nothing.
+#[inline(never)]
+pub fn pairs(calls: Option<&Calls>, pairs: u64) {
+    let (malloc, free) = match calls {
+        Some(calls) => (calls.malloc, calls.free),
+        None => nothing::FUNCTIONS,
+    };
+    let (malloc, free) = black_box((malloc, free));
+    for _ in 0..LIVE {
+        // SAFETY: malloc takes any size. The blocks are live until the process ends.
+        black_box(unsafe { malloc(SIZE) });
+    }
+    for _ in 0..pairs {
+        // SAFETY: malloc takes any size; its block is written within its size and freed once. A refusal
+        // of 32 bytes ends the process by a fault, and is reported as such.
+        unsafe {
+            let block = malloc(SIZE);
+            block.cast::<u8>().write(MARK);
+            free(block);
+        }
+    }
+}
+
+/// Functions whose instructions are known.
+mod nothing {
+    use std::arch::naked_asm;
+    use std::ffi::c_void;
+
+    static mut BLOCK: [u8; super::SIZE] = [0; super::SIZE];
+
+    type Functions =
+        (unsafe extern "C" fn(usize) -> *mut c_void, unsafe extern "C" fn(*mut c_void));
+
+    /// Returns the one block; returns.
+    pub const FUNCTIONS: Functions = (malloc, free);
+
+    /// Both functions' instructions together.
+    #[cfg(target_arch = "x86_64")]
+    pub const OWN: f64 = 3.0;
+    #[cfg(target_arch = "aarch64")]
+    pub const OWN: f64 = 4.0;
+
+    #[cfg(target_arch = "x86_64")]
+    #[unsafe(naked)]
+    unsafe extern "C" fn malloc(_size: usize) -> *mut c_void {
+        naked_asm!("lea rax, [rip + {block}]", "ret", block = sym BLOCK)
+    }
+
+    #[cfg(target_arch = "aarch64")]
+    #[unsafe(naked)]
+    unsafe extern "C" fn malloc(_size: usize) -> *mut c_void {
+        naked_asm!("adrp x0, {block}", "add x0, x0, :lo12:{block}", "ret", block = sym BLOCK)
+    }
+
+    #[unsafe(naked)]
+    unsafe extern "C" fn free(_block: *mut c_void) {
+        naked_asm!("ret")
+    }
+}
+
+/// Counts for every subject.
+///
+/// # Errors
+/// valgrind can't be run, or the empty loop can't be counted: nothing that a subject does.
+pub fn count(
+    subjects: Vec<Contestant>,
+    stop: &Stop,
+    mut progress: impl FnMut(&str),
+) -> Result<Vec<Count>> {
+    let callgrind = Callgrind::new()?;
+    let empty = match callgrind.per_pair(None, stop)? {
+        Ok(empty) => empty,
+        Err(why) => bail!("counting the loop's own instructions: {}", why.detail),
+    };
+    let count = |subject: Contestant| {
+        progress(&subject.name);
+        let counted = callgrind.per_pair(Some(&subject), stop)?;
+        let (instructions, failure) = match counted {
+            Ok(all) => (Some(all - empty + nothing::OWN), None),
+            Err(why) => (None, Some(why)),
+        };
+        Ok(Count { subject, instructions, failure })
+    };
+    subjects.into_iter().map(count).collect()
+}
+
+struct Callgrind {
+    launcher: Launcher,
+    folder: tempfile::TempDir,
+}
+
+impl Callgrind {
+    fn new() -> Result<Self> {
+        let there = std::process::Command::new("valgrind").arg("--version").output();
+        if !there.is_ok_and(|output| output.status.success()) {
+            bail!("instructions are counted by valgrind, which can't be run: install it");
+        }
+        let folder = tempfile::tempdir().context("a folder for callgrind's counts")?;
+        Ok(Self { launcher: Launcher::of_this_binary(DEADLINE)?, folder })
+    }
+
+    /// Instructions of the loop and what it calls, for each pair; or how the subject failed.
+    fn per_pair(&self, subject: Option<&Contestant>, stop: &Stop) -> Result<Result<f64, Failure>> {
+        let mut totals = [0.0; 2];
+        for (total, pairs) in totals.iter_mut().zip([PAIRS, 2 * PAIRS]) {
+            *total = match self.total(subject, pairs, stop)? {
+                Ok(total) => total,
+                Err(why) => return Ok(Err(why)),
+            };
+        }
+        Ok(Ok((totals[1] - totals[0]) / PAIRS as f64))
+    }
+
+    fn total(
+        &self,
+        subject: Option<&Contestant>,
+        pairs: u64,
+        stop: &Stop,
+    ) -> Result<Result<f64, Failure>> {
+        let file = self.folder.path().join("counts");
+        let wrapper = [
+            "valgrind".to_owned(),
+            "--quiet".to_owned(),
+            "--tool=callgrind".to_owned(),
+            format!("--callgrind-out-file={}", file.display()),
+        ];
+        let task = Task::Pairs { pairs, subject: subject.is_some() };
+        let library = subject.and_then(|subject| subject.library.clone());
+        match self.launcher.run_under(&wrapper, &Job { task, library }, stop)? {
+            Outcome::Done(_) => {
+                let counts = fs::read_to_string(&file).context("reading callgrind's counts")?;
+                Ok(Ok(total(&counts).context("callgrind's file has no total")?))
+            }
+            Outcome::Failed(failure) => Ok(Err(failure)),
+            Outcome::Refused(detail) => Ok(Err(Failure { short: "refused".to_owned(), detail })),
+            Outcome::Stopped => {
+                let detail = "stopped before it was counted".to_owned();
+                Ok(Err(Failure { short: "–".to_owned(), detail }))
+            }
+        }
+    }
+}
+
+/// The total of a callgrind file whose one event is instructions.
+fn total(counts: &str) -> Option<f64> {
+    counts.lines().find_map(|line| line.strip_prefix("totals:"))?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_total_is_read_from_callgrinds_file() {
+        let counts = "version: 1\nevents: Ir\n\nsummary: 5\nfn=(1) main\n16 20\n\ntotals: 123456\n";
+        assert_eq!(total(counts), Some(123_456.0));
+        assert_eq!(total("events: Ir\n"), None);
+    }
+
+    #[test]
+    fn the_loop_over_nothing_comes_to_an_end() {
+        pairs(None, 1000);
+    }
+}

@@ -1,0 +1,144 @@
+//! JSON: one object with `format` and `version`; what is added later leaves the version, what changes its
+//! meaning raises it.
+
+use drystone_harness::allocators::Contestant;
+use drystone_harness::bounds::Bound;
+use drystone_harness::output;
+use drystone_harness::seed::Seed;
+use drystone_harness::stats::{apart, median};
+use serde::Serialize;
+
+use crate::bench::campaign::{Entry, Results};
+use crate::bench::child::Sample;
+use crate::bench::instructions::{BOUND, Count};
+use crate::bench::launch::Failure;
+
+#[derive(Serialize)]
+struct Report<'a> {
+    format: &'static str,
+    version: u32,
+    seed: Seed,
+    rounds: u32,
+    quick: bool,
+    whole_suite: bool,
+    interrupted: bool,
+    seconds: f64,
+    subjects: &'a [Contestant],
+    against: &'a str,
+    rows: Vec<Row<'a>>,
+    bounds: &'a [Bound],
+}
+
+#[derive(Serialize)]
+struct Row<'a> {
+    name: &'a str,
+    passes: u64,
+    /// KiB, one a round.
+    floors: &'a [f64],
+    floor: Option<f64>,
+    a_a_spread: Option<f64>,
+    line: Option<Ways>,
+    repeats: u32,
+    subjects: Vec<Cell<'a>>,
+    twin: Cell<'a>,
+}
+
+/// A cache line's ways over all samples of a row, in nanoseconds.
+#[derive(Serialize)]
+struct Ways {
+    least: f64,
+    median: f64,
+    greatest: f64,
+}
+
+#[derive(Serialize)]
+struct Cell<'a> {
+    subject: &'a str,
+    nanoseconds: Option<f64>,
+    peak_above_floor: Option<f64>,
+    faults: Option<f64>,
+    line: Option<f64>,
+    samples: Vec<&'a Sample>,
+    failure: Option<&'a Failure>,
+}
+
+/// What was measured and judged.
+pub fn results(results: &Results, bounds: &[Bound]) -> String {
+    let plan = &results.plan;
+    let row =
+        |(row, figures): (&'_ super::super::suite::Row, &'_ super::super::campaign::RowResults)| {
+            (row.name.clone(), row.passes, figures.clone())
+        };
+    let rows: Vec<_> = plan.rows.iter().zip(&results.rows).map(row).collect();
+    let rows = rows.iter().map(|(name, passes, figures)| {
+        let cell = |subject: usize, entry| {
+            let name = plan.subjects[subject].name.as_str();
+            Cell::new(name, entry, median(&figures.floors))
+        };
+        Row {
+            name,
+            passes: *passes,
+            floors: &figures.floors,
+            floor: figures.floor(),
+            a_a_spread: figures.a_a_spread(),
+            line: Ways::of(&figures.ways()),
+            repeats: figures.repeats,
+            subjects: figures.entries.iter().enumerate().map(|(at, one)| cell(at, one)).collect(),
+            twin: cell(0, &figures.twin),
+        }
+    });
+    output::json(&Report {
+        format: "drystone-bench-report",
+        version: 1,
+        seed: plan.seed,
+        rounds: plan.rounds,
+        quick: plan.quick,
+        whole_suite: plan.whole,
+        interrupted: results.interrupted,
+        seconds: results.elapsed.as_secs_f64(),
+        subjects: &plan.subjects,
+        against: &plan.subjects[plan.against].name,
+        rows: rows.collect(),
+        bounds,
+    })
+}
+
+impl Ways {
+    fn of(ways: &[f64]) -> Option<Self> {
+        let (least, greatest) = apart(ways.iter().copied())?;
+        Some(Self { least, median: median(ways)?, greatest })
+    }
+}
+
+impl<'a> Cell<'a> {
+    fn new(subject: &'a str, entry: &'a Entry, floor: Option<f64>) -> Self {
+        let peak = entry.median(|sample| sample.peak as f64);
+        Self {
+            subject,
+            nanoseconds: entry.median(|sample| sample.nanoseconds),
+            peak_above_floor: peak.zip(floor).map(|(peak, floor)| peak - floor),
+            faults: entry.median(|sample| sample.faults as f64),
+            line: entry.way(),
+            samples: entry.samples.values().collect(),
+            failure: entry.failure.as_ref(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Counts<'a> {
+    format: &'static str,
+    version: u32,
+    bound: f64,
+    counts: &'a [Count],
+}
+
+/// What was counted.
+pub fn counts(counts: &[Count]) -> String {
+    output::json(&Counts {
+        format: "drystone-instructions-report",
+        version: 1,
+        bound: BOUND,
+        counts,
+    })
+}

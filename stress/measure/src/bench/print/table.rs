@@ -1,0 +1,334 @@
+//! Tables: time, peak, faults, scaling, bounds.
+
+use comfy_table::{Cell, Color};
+use drystone_harness::bounds::{Bound, Verdict};
+use drystone_harness::output::table::{Shape, Sheet};
+use drystone_harness::stats::{apart, geometric_mean, median};
+use drystone_harness::text::units;
+
+use crate::bench::bounds::{SMALLEST_PEAK, WIDEST_SPREAD, in_the_means};
+use crate::bench::campaign::{Results, RowResults};
+use crate::bench::instructions::{BOUND, Count};
+use crate::bench::line;
+use crate::bench::suite::{Kind, Row};
+
+/// Everything that was measured, and the bounds.
+pub fn results(results: &Results, bounds: &[Bound], shape: Shape, colored: bool) -> String {
+    let page = Page { results, shape, colored };
+    let mut text = page.subjects();
+    text += &page.times();
+    text += &page.ways();
+    text += &page.peaks();
+    text += &page.faults();
+    text += &page.scaling();
+    text += &page.bounds(bounds);
+    text + &page.failures()
+}
+
+/// What the subjects execute.
+pub fn counts(counts: &[Count], shape: Shape, colored: bool) -> String {
+    let mut table = of_figures(shape, colored, &["subject", "version", "instructions"]);
+    for (place, count) in counts.iter().enumerate() {
+        let figure = match (count.instructions, &count.failure) {
+            (Some(instructions), _) if place == 0 && instructions > BOUND => {
+                table.paint(format!("{instructions:.1}, above {BOUND}"), Color::Red)
+            }
+            (Some(instructions), _) => Cell::new(format!("{instructions:.1}")),
+            (None, Some(failure)) => table.paint(&failure.short, Color::Red),
+            (None, None) => Cell::new("–"),
+        };
+        table.row([Cell::new(&count.subject.name), Cell::new(&count.subject.version), figure]);
+    }
+    let heading = "Instructions of a warm malloc and free of 32 bytes, the loop's own taken off";
+    let mut text = table.under(heading);
+    for count in counts {
+        if let Some(failure) = &count.failure {
+            let first = failure.detail.lines().next().unwrap_or_default();
+            text += &format!("{}: {first}\n", count.subject.name);
+        }
+    }
+    text
+}
+
+struct Page<'a> {
+    results: &'a Results,
+    shape: Shape,
+    colored: bool,
+}
+
+/// A figure of a subject in a row.
+type Figure = fn(&RowResults, usize) -> Option<f64>;
+
+impl Page<'_> {
+    fn sheet(&self, columns: &[&str]) -> Sheet {
+        of_figures(self.shape, self.colored, columns)
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.results.plan.subjects.iter().map(|subject| subject.name.as_str())
+    }
+
+    /// The suite's rows, those that are not means of anything left out.
+    fn rows(&self) -> impl Iterator<Item = (&Row, &RowResults)> {
+        let rows = self.results.plan.rows.iter().zip(&self.results.rows);
+        rows.filter(|(row, _)| in_the_means(row.kind))
+    }
+
+    fn subjects(&self) -> String {
+        let mut table = Sheet::new(self.shape, self.colored, ["subject", "version", "library"]);
+        for subject in &self.results.plan.subjects {
+            let library = match &subject.library {
+                Some(library) => library.display().to_string(),
+                None => "the C library's own".to_owned(),
+            };
+            table.row([&subject.name, &subject.version, &library].map(Cell::new));
+        }
+        table.under("Subjects")
+    }
+
+    fn times(&self) -> String {
+        let against = &self.results.plan.subjects[self.results.plan.against].name;
+        let spread = |row: &RowResults| {
+            let unequal = if row.unequal_ways().is_some() { "†" } else { "" };
+            let spread = row.a_a_spread().map_or("–".to_owned(), |spread| {
+                let mark = if spread > WIDEST_SPREAD { "*" } else { "" };
+                format!("{:.1} %{mark}", 100.0 * spread)
+            });
+            spread + unequal
+        };
+        let heading = format!(
+            "Time: nanoseconds per call, and times {against}'s (medians of {}{} rounds; not judged: * the \
+             A/A spread is above {:.0} %, † a cache line's way differs between subjects by more than \
+             {:.1} times)",
+            if self.results.interrupted { "up to " } else { "" },
+            self.results.plan.rounds,
+            100.0 * WIDEST_SPREAD,
+            line::WIDEST
+        );
+        let figure: Figure = RowResults::nanoseconds;
+        self.figures("A/A", spread, figure, 0.0, nanoseconds).under(&heading)
+    }
+
+    /// How far the processors were apart, in the rows where that was measured.
+    fn ways(&self) -> String {
+        let fixed = ["row", "least", "median", "greatest", "repeated"];
+        let columns: Vec<&str> = fixed.into_iter().chain(self.names()).collect();
+        let mut table = self.sheet(&columns);
+        for (row, results) in self.rows() {
+            let ways = results.ways();
+            let Some(((least, greatest), middle)) = apart(ways.iter().copied()).zip(median(&ways))
+            else {
+                continue;
+            };
+            let mut cells = vec![Cell::new(&row.name)];
+            cells.extend([least, middle, greatest].map(|way| Cell::new(nanoseconds(way))));
+            cells.push(Cell::new(units::count(results.repeats.into())));
+            for (subject, entry) in results.entries.iter().enumerate() {
+                cells.push(match entry.way() {
+                    Some(way) => Cell::new(nanoseconds(way)),
+                    None => missing(&table, results, subject),
+                });
+            }
+            table.row(cells);
+        }
+        if table.is_empty() {
+            return String::new();
+        }
+        table.under(
+            "A cache line's way from one thread to another, ns: over all measurements of a row, how many \
+             were repeated because it changed, and each subject's median",
+        )
+    }
+
+    fn peaks(&self) -> String {
+        let floor = |row: &RowResults| row.floor().map_or("–".to_owned(), whole);
+        let figure: Figure = RowResults::peak;
+        let heading = format!(
+            "Peak resident set above the driver's own (the floor), KiB; in ratios less than \
+             {SMALLEST_PEAK:.0} counts as {SMALLEST_PEAK:.0}"
+        );
+        let mut table = self.figures("floor", floor, figure, SMALLEST_PEAK, whole);
+        let with_floor: Figure = |row, subject| Some(row.peak(subject)? + row.floor()?);
+        if self.rows().count() > 1 {
+            self.add_means(&mut table, "the same with the floor", with_floor, 0.0);
+        }
+        table.under(&heading)
+    }
+
+    /// A row of geometric means of a figure's ratios to one subject's.
+    fn add_means(&self, table: &mut Sheet, name: &str, figure: Figure, least: f64) {
+        let against = self.results.plan.against;
+        let mut cells = vec![Cell::new(name), Cell::new("")];
+        for subject in 0..self.results.plan.subjects.len() {
+            let ratio = |(_, row): (&Row, &RowResults)| {
+                Some(figure(row, subject)?.max(least) / figure(row, against)?.max(least))
+            };
+            let ratios: Vec<f64> = self.rows().filter_map(ratio).collect();
+            let rows = self.rows().count();
+            let mean = match geometric_mean(&ratios) {
+                _ if subject == against => String::new(),
+                // Of other rows than the others' means: said so.
+                Some(mean) if ratios.len() < rows => format!("{mean:.2}× of {}", ratios.len()),
+                Some(mean) => format!("{mean:.2}×"),
+                None => String::new(),
+            };
+            cells.push(table.bold(mean));
+        }
+        table.row(cells);
+    }
+
+    fn faults(&self) -> String {
+        let columns: Vec<&str> = ["row"].into_iter().chain(self.names()).collect();
+        let mut table = self.sheet(&columns);
+        for (row, results) in self.rows() {
+            let mut cells = vec![Cell::new(&row.name)];
+            for subject in 0..self.results.plan.subjects.len() {
+                cells.push(match results.faults(subject) {
+                    Some(faults) => Cell::new(whole(faults)),
+                    None => missing(&table, results, subject),
+                });
+            }
+            table.row(cells);
+        }
+        table.under("Minor faults from the row's beginning to its end")
+    }
+
+    /// A table of a figure with its ratio to one subject's, and the ratios' geometric mean.
+    fn figures(
+        &self,
+        beside: &str,
+        note: impl Fn(&RowResults) -> String,
+        figure: Figure,
+        least: f64,
+        written: fn(f64) -> String,
+    ) -> Sheet {
+        let columns: Vec<&str> = ["row", beside].into_iter().chain(self.names()).collect();
+        let mut table = self.sheet(&columns);
+        let against = self.results.plan.against;
+        for (row, results) in self.rows() {
+            let mut cells = vec![Cell::new(&row.name), Cell::new(note(results))];
+            for subject in 0..self.results.plan.subjects.len() {
+                let Some(value) = figure(results, subject) else {
+                    cells.push(missing(&table, results, subject));
+                    continue;
+                };
+                let base = figure(results, against).filter(|_| subject != against);
+                cells.push(Cell::new(match base {
+                    Some(base) => {
+                        let ratio = value.max(least) / base.max(least);
+                        format!("{} {ratio:.2}×", written(value))
+                    }
+                    None => written(value),
+                }));
+            }
+            table.row(cells);
+        }
+        if self.rows().count() > 1 {
+            self.add_means(&mut table, "geometric mean", figure, least);
+        }
+        table
+    }
+
+    fn scaling(&self) -> String {
+        let rows = self.results.plan.rows.iter().zip(&self.results.rows);
+        let Some((_, row)) = rows.into_iter().find(|(row, _)| row.kind == Kind::Scaling) else {
+            return String::new();
+        };
+        let mut table = self.sheet(&["subject", "with blocks", "without memory", "kept"]);
+        for (subject, name) in self.names().enumerate() {
+            let median = |figure: fn(super::super::work::scaling::Gains) -> f64| {
+                row.entries[subject].median(|sample| sample.gains.map_or(f64::NAN, figure))
+            };
+            let figures = [
+                median(|gains| gains.memory),
+                median(|gains| gains.registers),
+                median(|gains| gains.kept()),
+            ];
+            let mut cells = vec![Cell::new(name)];
+            cells.extend(figures.map(|figure| match figure {
+                Some(figure) => Cell::new(format!("{figure:.2}")),
+                None => missing(&table, row, subject),
+            }));
+            table.row(cells);
+        }
+        table.under(
+            "Two threads against one: what they do more, with private blocks and without memory",
+        )
+    }
+
+    fn bounds(&self, bounds: &[Bound]) -> String {
+        let ours = self.names().next().unwrap_or_default();
+        self::bounds(bounds, self.shape, self.colored, &format!("Bounds, judged for {ours}"))
+    }
+
+    fn failures(&self) -> String {
+        let mut text = String::new();
+        for (row, subject, failure) in self.results.failures() {
+            let (before, after) = match self.shape {
+                Shape::Table => ("", ""),
+                Shape::Markdown => ("- ", ""),
+            };
+            text += &format!("{before}{subject}, {row}: {}{after}\n", failure.detail);
+        }
+        if text.is_empty() { text } else { format!("Failures\n\n{text}") }
+    }
+}
+
+/// Bounds under a heading, with what was seen and whether they are reached.
+pub fn bounds(bounds: &[Bound], shape: Shape, colored: bool, heading: &str) -> String {
+    let mut table = Sheet::new(shape, colored, ["measure", "bound", "seen", "verdict"]);
+    for bound in bounds {
+        let seen = bound.seen.map_or("–".to_owned(), |seen| format!("{seen:.2}"));
+        let verdict = match &bound.verdict {
+            Verdict::Met => table.paint("met", Color::Green),
+            Verdict::Missed { by } => {
+                table.paint(format!("missed by {:.1} %", 100.0 * by), Color::Red)
+            }
+            Verdict::CannotTell { why } => Cell::new(format!("cannot tell: {why}")),
+        };
+        table.row([Cell::new(&bound.measure), Cell::new(&bound.bound), Cell::new(seen), verdict]);
+    }
+    table.under(heading)
+}
+
+/// A table of figures behind names.
+pub fn of_figures(shape: Shape, colored: bool, columns: &[&str]) -> Sheet {
+    let mut sheet = Sheet::new(shape, colored, columns.iter().copied());
+    sheet.right(1..columns.len());
+    sheet
+}
+
+/// What stands where a subject has no figure.
+fn missing(sheet: &Sheet, row: &RowResults, subject: usize) -> Cell {
+    match &row.entries[subject].failure {
+        Some(failure) => sheet.paint(&failure.short, Color::Red),
+        None => Cell::new("–"),
+    }
+}
+
+fn nanoseconds(value: f64) -> String {
+    match value {
+        ..10.0 => format!("{value:.2}"),
+        10.0..1000.0 => format!("{value:.1}"),
+        _ => units::count(value.round() as u64),
+    }
+}
+
+fn whole(value: f64) -> String {
+    let sign = if value <= -0.5 { "-" } else { "" };
+    format!("{sign}{}", units::count(value.abs().round() as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_have_three_digits_or_are_whole() {
+        assert_eq!(
+            [0.5, 9.99, 10.0, 999.0, 1234.5].map(nanoseconds),
+            ["0.50", "9.99", "10.0", "999.0", "1,235"]
+        );
+        assert_eq!([0.2, 1234.0, -12.0, -0.2].map(whole), ["0", "1,234", "-12", "0"]);
+    }
+}

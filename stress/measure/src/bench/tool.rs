@@ -1,0 +1,116 @@
+//! `cargo stress bench` from its arguments to its exit code.
+
+use std::ffi::OsString;
+
+use anyhow::{Context, Result};
+use drystone_harness::allocators::Folders;
+use drystone_harness::output;
+use drystone_harness::output::progress;
+use drystone_harness::stop::{self, Stop};
+use drystone_harness::{entry, exit};
+use indicatif::ProgressBar;
+
+use crate::bench::campaign::{self, Results};
+use crate::bench::cli::{Command, Options, Plan, Who};
+use crate::bench::launch::Launcher;
+use crate::bench::{bounds, child, instructions, print, suite};
+
+static STOP: Stop = Stop::new();
+
+/// The first argument that asks for this tool.
+pub const NAME: &str = "bench";
+
+/// Runs the tool or its child, if these arguments ask for either.
+pub fn main(arguments: &[OsString]) -> Option<u8> {
+    let job = entry::job(arguments, child::CHILD);
+    job.map(|job| child::main(&job)).or_else(|| entry::named(arguments, NAME, run))
+}
+
+fn run(options: &Options) -> Result<u8> {
+    let folders = Folders::of_this_binary().map_err(anyhow::Error::msg)?;
+    if options.list {
+        return list(&folders);
+    }
+    if let Some(Command::Instructions { who }) = &options.command {
+        return count(who, &folders);
+    }
+    let plan = options.plan(&folders).map_err(anyhow::Error::msg)?;
+    announce(&plan, &folders);
+    stop::at_ctrl_c(&STOP)?;
+    let launcher = Launcher::of_this_binary(plan.deadline)?;
+    let bar = bar(campaign::steps(&plan));
+    let measured = campaign::run(plan, &launcher, &STOP, &mut |row, subject| {
+        bar.set_message(format!("{row} {subject}"));
+        bar.inc(1);
+    });
+    bar.finish_and_clear();
+    let results = measured?;
+    let bounds = bounds::judge(&results);
+    print::results(&results, &bounds, &options.who).context("writing the report")?;
+    Ok(code(&results))
+}
+
+fn count(who: &Who, folders: &Folders) -> Result<u8> {
+    let subjects = who.chosen(folders).map_err(anyhow::Error::msg)?;
+    stop::at_ctrl_c(&STOP)?;
+    let bar = bar(subjects.len() as u64);
+    let counted = instructions::count(subjects, &STOP, |subject| {
+        bar.set_message(subject.to_owned());
+        bar.inc(1);
+    });
+    bar.finish_and_clear();
+    let counts = counted?;
+    print::counts(&counts, who).context("writing the report")?;
+    let failed = counts.iter().any(|count| count.failure.is_some());
+    Ok(match (STOP.is_set(), failed) {
+        (true, _) => exit::INTERRUPTED,
+        (_, true) => exit::FOUND,
+        _ => exit::FINE,
+    })
+}
+
+fn announce(plan: &Plan, folders: &Folders) {
+    let (rows, subjects) = (plan.rows.len(), plan.subjects.len());
+    eprintln!("seed {}, {} rounds of {rows} rows with {subjects} subjects", plan.seed, plan.rounds);
+    let missing = folders.missing();
+    if !missing.is_empty() {
+        eprintln!("not here: {} (peers/build-libraries builds them)", missing.join(", "));
+    }
+}
+
+fn bar(steps: u64) -> ProgressBar {
+    progress::bar(Some(steps), "{wide_bar} {pos}/{len} {eta} {msg}")
+}
+
+fn code(results: &Results) -> u8 {
+    let mut failures = 0;
+    for (row, subject, failure) in results.failures() {
+        eprintln!("{subject} failed in {row}: {}", failure.short);
+        failures += 1;
+    }
+    match (failures, results.interrupted, results.worked()) {
+        (1.., ..) => exit::FOUND,
+        (_, true, _) => {
+            eprintln!("stopped before the end");
+            exit::INTERRUPTED
+        }
+        (.., false) => {
+            eprintln!("error: nothing was measured");
+            exit::FAILED
+        }
+        _ => exit::FINE,
+    }
+}
+
+fn list(folders: &Folders) -> Result<u8> {
+    let mut text = String::from("Subjects (or the path of a shared library, or NAME=PATH):\n");
+    for subject in folders.all().map_err(anyhow::Error::msg)? {
+        text += &format!("  {:<16} {}\n", subject.name, subject.version);
+    }
+    text += "Rows:\n";
+    for row in suite::rows(false).map_err(anyhow::Error::msg)? {
+        text += &format!("  {}\n", row.name);
+    }
+    output::write(&text).context("writing the list")?;
+    Ok(exit::FINE)
+}

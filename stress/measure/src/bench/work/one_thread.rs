@@ -1,0 +1,204 @@
+//! Rows on one thread.
+
+use drystone_workloads::heap::{Heap, MARK};
+use drystone_workloads::patterns::{self, Order, Turn};
+use drystone_workloads::trace::{Script, ScriptStep};
+
+use crate::bench::work::{Clock, Work, slots, timed};
+
+const SEED: u64 = 1;
+
+/// Pairs in a pass.
+const PAIRS: u64 = 1000;
+
+/// A pass is 1,000 pairs: malloc, first byte, free.
+pub fn pair(size: usize) -> Work {
+    let pass = move |heap: Heap| {
+        move || {
+            for _ in 0..PAIRS {
+                // SAFETY: the size is at least 1; the block is freed once.
+                unsafe { heap.free(heap.malloc(size)) };
+            }
+        }
+    };
+    Work {
+        operations: 2 * PAIRS,
+        clock: Clock::Processor,
+        start: Box::new(move |heap| timed(pass(heap))),
+    }
+}
+
+/// A pass is 1,000 pairs: calloc, first byte looked at and written, free.
+pub fn calloc(size: usize) -> Work {
+    let pass = move |heap: Heap| {
+        move || {
+            for _ in 0..PAIRS {
+                // SAFETY: the size is at least 1; the block is freed once.
+                unsafe { heap.free(heap.calloc(size)) };
+            }
+        }
+    };
+    Work {
+        operations: 2 * PAIRS,
+        clock: Clock::Processor,
+        start: Box::new(move |heap| timed(pass(heap))),
+    }
+}
+
+/// Live blocks of random sizes, of which random ones are replaced.
+pub struct Ring {
+    heap: Heap,
+    turns: Vec<Turn>,
+    blocks: Vec<*mut u8>,
+}
+
+/// A ring's data before its blocks are live.
+pub struct RingData {
+    pattern: patterns::Ring,
+    blocks: Vec<*mut u8>,
+}
+
+// SAFETY: the pointers are room for a ring's blocks and point nowhere before it is filled.
+unsafe impl Send for RingData {}
+
+impl RingData {
+    /// `slots` live blocks, and a pass of `turns` turns.
+    pub fn new(seed: u64, count: usize, turns: usize) -> Self {
+        Self { pattern: patterns::ring(seed, count, turns), blocks: slots(count) }
+    }
+
+    /// Allocates the blocks.
+    pub fn fill(mut self, heap: Heap) -> Ring {
+        for (slot, size) in self.blocks.iter_mut().zip(&self.pattern.fill) {
+            // SAFETY: a pattern's sizes are at least 1.
+            *slot = unsafe { heap.malloc(*size as usize) };
+        }
+        Ring { heap, turns: self.pattern.turns, blocks: self.blocks }
+    }
+}
+
+impl Ring {
+    /// Makes every turn once.
+    pub fn pass(&mut self) {
+        let heap = self.heap;
+        for turn in &self.turns {
+            let slot = &mut self.blocks[turn.slot as usize];
+            // SAFETY: the slot holds a live block, and a new one from here on; sizes are at least 1.
+            unsafe {
+                heap.free(*slot);
+                *slot = heap.malloc(turn.size as usize);
+            }
+        }
+    }
+}
+
+/// A pass is 65,536 turns: free a random slot's block, malloc another, of a size log-uniform in 8 to 1,023
+/// bytes.
+pub fn ring(slots: usize) -> Work {
+    const TURNS: usize = 65_536;
+    let data = RingData::new(SEED, slots, TURNS);
+    Work {
+        operations: 2 * TURNS as u64,
+        clock: Clock::Processor,
+        start: Box::new(move |heap| {
+            let mut ring = data.fill(heap);
+            timed(move || ring.pass())
+        }),
+    }
+}
+
+/// A pass allocates 20,000 blocks of sizes uniform in 8 to 120 bytes, 64 on average, then frees them all.
+pub fn bulk(order: Order) -> Work {
+    const BLOCKS: usize = 20_000;
+    let sizes = patterns::uniform_sizes(SEED, BLOCKS, 8, 120);
+    let order = order.indices(SEED, BLOCKS);
+    let mut blocks = slots(BLOCKS);
+    let pass = move |heap: Heap| {
+        move || {
+            for (block, size) in blocks.iter_mut().zip(&sizes) {
+                // SAFETY: sizes are at least 1.
+                *block = unsafe { heap.malloc(*size as usize) };
+            }
+            for index in &order {
+                // SAFETY: the order holds each index once, so each block, live since above, is freed once.
+                unsafe { heap.free(blocks[*index as usize]) };
+            }
+        }
+    };
+    Work {
+        operations: 2 * BLOCKS as u64,
+        clock: Clock::Processor,
+        start: Box::new(move |heap| timed(pass(heap))),
+    }
+}
+
+/// A pass is a malloc of 16 bytes, reallocs to twice the size up to `last`, and free. One byte is written
+/// to each page that a realloc added.
+pub fn realloc(last: usize) -> Work {
+    let sizes = patterns::doubling(16, last);
+    Work {
+        operations: sizes.len() as u64 + 1,
+        clock: Clock::Processor,
+        start: Box::new(move |heap| timed(move || grow(heap, &sizes))),
+    }
+}
+
+/// Takes a buffer through `sizes`, which ascend from at least 1, and frees it.
+fn grow(heap: Heap, sizes: &[usize]) {
+    const PAGE: usize = 4096;
+    // SAFETY: sizes are at least 1; each realloc takes the live block that the call before it returned,
+    // and what is written lies below its size; the last is freed once.
+    unsafe {
+        let mut block = heap.malloc(sizes[0]);
+        for step in sizes.windows(2) {
+            block = heap.realloc(block, step[1]);
+            for at in (step[0]..step[1]).step_by(PAGE) {
+                block.add(at).write(MARK);
+            }
+        }
+        assert_eq!(block.add(sizes[0]).read(), MARK, "realloc lost what was written");
+        heap.free(block);
+    }
+}
+
+/// A pass is every call of a recorded program, of all its threads in one order, and a free of what it
+/// never freed.
+pub fn trace(script: Script) -> Work {
+    let mut blocks = slots(script.slots);
+    let operations = script.steps.len() as u64;
+    let pass = move |heap: Heap| move || replay(&script, heap, &mut blocks);
+    Work { operations, clock: Clock::Processor, start: Box::new(move |heap| timed(pass(heap))) }
+}
+
+fn replay(script: &Script, heap: Heap, blocks: &mut [*mut u8]) {
+    for step in &script.steps {
+        // SAFETY: alignments are powers of two, and reallocs ask for at least 1 byte. A slot that is
+        // reallocated or freed holds a live block: a script gives each slot a birth before either, and
+        // none of its steps comes between a free and the slot's next birth.
+        let (slot, block, size) = unsafe {
+            match *step {
+                ScriptStep::Malloc { slot, size } => {
+                    (slot, heap.malloc_untouched(size as usize), size)
+                }
+                ScriptStep::Calloc { slot, size } => {
+                    (slot, heap.calloc_untouched(size as usize), size)
+                }
+                ScriptStep::AlignedAlloc { slot, size, align } => {
+                    (slot, heap.aligned_alloc(align as usize, size as usize), size)
+                }
+                ScriptStep::Realloc { slot, size } => {
+                    (slot, heap.realloc(blocks[slot as usize], size as usize), size)
+                }
+                ScriptStep::Free { slot } => {
+                    heap.free(blocks[slot as usize]);
+                    continue;
+                }
+            }
+        };
+        if size > 0 {
+            // SAFETY: the block was born just now and has a first byte.
+            unsafe { block.write(MARK) };
+        }
+        blocks[slot as usize] = block;
+    }
+}

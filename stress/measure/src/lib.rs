@@ -1,0 +1,6 @@
+//! Allocators measured from outside, as shared libraries that are preloaded: [`bench`](mod@bench) runs
+//! small workloads in processes of their own, [`programs`] real programs.
+#![warn(missing_docs)]
+
+pub mod bench;
+pub mod programs;

@@ -1,0 +1,166 @@
+//! The command line, and the plan that it asks for.
+
+use std::num::NonZeroU32;
+use std::thread;
+use std::time::Duration;
+
+use clap::Parser;
+use drystone_harness::allocators::{Contestant, Folders, distinct};
+use drystone_harness::output::format::Printing;
+use drystone_harness::text::{duration, suggest};
+
+use crate::programs::catalogue::{ALL, Program};
+
+/// Run real programs under an allocator, and compare what they say and write with what they do without it.
+///
+/// Each program runs once with its calls counted, which must be enough, and then in rounds, without and with the
+/// subject by turns, for time and peak. Exit codes: 0 every program is the same under the subject; 1 one is not; 2
+/// wrong usage, a failure of the tool, or a program that fails without any subject; 3 a program is not here, or
+/// stopped before the end.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "cargo stress programs", bin_name = "cargo stress programs")]
+pub struct Options {
+    /// An allocator: a name that --list shows, a shared library, or a library with a name for it;
+    /// repeatable [default: target/release/libdrystone.so]
+    #[arg(long = "subject", value_name = "NAME|FILE|NAME=FILE")]
+    pub subjects: Vec<String>,
+
+    /// A program of --list; repeatable [default: all]
+    #[arg(long = "program", value_name = "NAME")]
+    pub programs: Vec<String>,
+
+    /// How often each program is measured (those that take long: once) [default: 3]
+    #[arg(long, value_name = "N")]
+    pub rounds: Option<NonZeroU32>,
+
+    /// One round, and of Python's tests, which take long, only the run whose calls are counted
+    #[arg(long, conflicts_with = "rounds")]
+    pub quick: bool,
+
+    /// Calls that the subject must have served in each program
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    pub calls: u64,
+
+    /// Programs at once [default: the cores and one more: some mostly sleep]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub jobs: Option<u16>,
+
+    /// When a command is given up: 90s, 5m
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "5m")]
+    pub deadline: Duration,
+
+    /// List subjects and programs, and stop
+    #[arg(long)]
+    pub list: bool,
+
+    /// How the report is printed.
+    #[command(flatten)]
+    pub printing: Printing,
+}
+
+/// What is run.
+#[derive(Clone)]
+pub struct Plan {
+    /// In the catalogue's order.
+    pub programs: Vec<&'static Program>,
+    /// Who is preloaded.
+    pub subjects: Vec<Contestant>,
+    /// How often each program is measured: see [`rounds_of`](Self::rounds_of).
+    pub rounds: u32,
+    /// Whether what takes long is not measured.
+    pub quick: bool,
+    /// Calls that must be served.
+    pub calls: u64,
+    /// Programs at once.
+    pub jobs: usize,
+    /// When a command is given up.
+    pub deadline: Duration,
+}
+
+impl Plan {
+    /// How often a program is measured, beside the run whose calls are counted.
+    pub fn rounds_of(&self, program: &Program) -> u32 {
+        match (program.long, self.quick) {
+            (true, true) => 0,
+            (true, false) => 1,
+            (false, _) => self.rounds,
+        }
+    }
+}
+
+impl Options {
+    /// What these options ask for.
+    ///
+    /// # Errors
+    /// A sentence that names what to change.
+    pub fn plan(&self, folders: &Folders) -> Result<Plan, String> {
+        let names: Vec<&str> = ALL.iter().map(|program| program.name).collect();
+        if let Some(unknown) = self.programs.iter().find(|name| !names.contains(&name.as_str())) {
+            return Err(suggest::refuse("program", unknown, &names));
+        }
+        let chosen = |program: &&'static Program| {
+            self.programs.is_empty() || self.programs.iter().any(|name| name == program.name)
+        };
+        let cores = thread::available_parallelism().map_or(2, usize::from);
+        Ok(Plan {
+            programs: ALL.iter().filter(chosen).collect(),
+            subjects: self.chosen_subjects(folders)?,
+            rounds: self.rounds.map_or(if self.quick { 1 } else { 3 }, NonZeroU32::get),
+            quick: self.quick,
+            calls: self.calls,
+            jobs: self.jobs.map_or(cores + 1, usize::from),
+            deadline: self.deadline,
+        })
+    }
+
+    fn chosen_subjects(&self, folders: &Folders) -> Result<Vec<Contestant>, String> {
+        if self.subjects.is_empty() {
+            return Ok(vec![folders.choose("drystone")?]);
+        }
+        distinct(&self.subjects, |text| folders.choose(text), |one| &one.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use drystone_harness::fixtures;
+
+    fn plan(arguments: &[&str]) -> Result<Plan, String> {
+        fixtures::plan(arguments, Options::plan)
+    }
+
+    #[test]
+    fn programs_are_chosen_by_name_and_unknown_ones_refused() {
+        let plan = plan(&["--subject", "system", "--program", "perl", "--program", "git"]).unwrap();
+        let names: Vec<_> = plan.programs.iter().map(|program| program.name).collect();
+        assert_eq!((names, plan.rounds), (vec!["git", "perl"], 3));
+    }
+
+    #[test]
+    fn quick_runs_all_and_measures_once_what_does_not_take_long() {
+        let rounds = |arguments: &[&str]| {
+            let plan = plan(&[&["--subject", "system"], arguments].concat()).unwrap();
+            assert_eq!(plan.programs.len(), ALL.len());
+            let of = |name| ALL.iter().find(|program| program.name == name).unwrap();
+            ["python-fork", "git"].map(|name| plan.rounds_of(of(name)))
+        };
+        assert_eq!(rounds(&[]), [1, 3]);
+        assert_eq!(rounds(&["--rounds", "5"]), [1, 5]);
+        assert_eq!(rounds(&["--quick"]), [0, 1]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (arguments, expected) in [
+            (&["--subject", "system", "--program", "pearl"][..], "Did you mean `perl`?"),
+            (&["--subject", "system", "--subject", "system"], "two subjects are called system"),
+            (&[], "build it: cargo build --release"),
+            (&["--rounds", "0"], "invalid value '0'"),
+            (&["--rounds", "2", "--quick"], "cannot be used with"),
+        ] {
+            let refused = plan(arguments).map(|_| ()).unwrap_err();
+            assert!(refused.contains(expected), "{arguments:?}: {refused}");
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Subjects: allocators under test.
+//!
+//! | subject | how it gets into the child | how its heap can be asked |
+//! |---|---|---|
+//! | linked in (`list`, `drystone`, `engine`) | it is in the binary | [`Own`] |
+//! | a shared library | `LD_PRELOAD`; the child proves that it serves `malloc` | not |
+//! | `system` | the C library's own, nothing preloaded | not |
+//!
+//! Whatever it is, workers see a [`Target`]: function pointers that the compiler can't see through.
+
+use std::ffi::c_void;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use drystone::Misuse;
+use drystone_checker::allocator::{Allocator, Promises};
+use drystone_harness::library;
+use drystone_workloads::calls::Calls;
+
+/// A subject that is linked into the binary, or the C library's own.
+#[derive(Clone, Copy)]
+pub struct Subject {
+    /// As it is written on the command line.
+    pub name: &'static str,
+    /// One line for `--list`.
+    pub about: &'static str,
+    /// How to call it.
+    pub open: fn() -> Result<Target, String>,
+}
+
+/// An allocator, ready to be called.
+#[derive(Clone, Copy)]
+pub struct Target {
+    /// Its functions.
+    pub calls: Calls,
+    /// What a linked heap tells of itself.
+    pub own: Option<Own>,
+    /// Whether it promises to report every double free. A foreign one that does not is watched, not
+    /// judged.
+    pub claims_detection: bool,
+}
+
+impl Target {
+    /// As the checker sees it. Ours, linked in or by its claim, is judged by DESIGN section 2, and not by
+    /// the standards alone.
+    pub fn allocator(&self) -> Allocator {
+        let linked = self.own.is_some();
+        let promises = Promises {
+            aligned_to_16: linked,
+            aligned_sizes: linked,
+            errno: linked || self.claims_detection,
+        };
+        Allocator { calls: self.calls, promises }
+    }
+}
+
+/// What a linked heap tells of itself, beyond C's calls.
+#[derive(Clone, Copy)]
+pub struct Own {
+    /// Frees a block, or says what is wrong with the pointer.
+    pub try_free: unsafe fn(*mut c_void) -> Result<(), Misuse>,
+    /// Resizes a block, or says what is wrong with the pointer; null if refused.
+    pub try_realloc: unsafe fn(*mut c_void, usize) -> Result<*mut c_void, Misuse>,
+    /// Walks the heap, of what threads have for themselves the calling thread's; the first broken invariant.
+    pub check: fn() -> Result<(), String>,
+    /// What it holds.
+    pub held: fn() -> Held,
+    /// How many misuses were found late, ever.
+    pub late: fn() -> u64,
+    /// Its part of a fork, if it has one: without it a forked child has no use of the heap.
+    pub fork: Option<Fork>,
+    /// Looks for misuses that no call has found, in what is the calling thread's and nobody's; how many.
+    pub sweep: fn() -> usize,
+    /// Gives idle memory back: the calling thread's, nobody's and what all share.
+    pub trim: fn() -> usize,
+    /// At rest: whether every entry into a critical section had its exit. None: nobody watches them.
+    pub at_rest: Option<fn() -> Result<(), String>>,
+    /// Whether every place where a double free may be found late must come up, or the test did not race.
+    pub finds_late: bool,
+    /// Whether its OS is [`fake_os`](crate::inject::faulty_os), which can refuse its calls.
+    pub refusable: bool,
+    /// Whether what it says that it has mapped is every byte that it has of the OS.
+    pub accounts: bool,
+}
+
+/// A heap's part of a fork, as `pthread_atfork` takes it.
+#[derive(Clone, Copy)]
+pub struct Fork {
+    /// Before it, in the thread that forks.
+    pub prepare: fn(),
+    /// After it, in the same thread.
+    pub parent: fn(),
+    /// After it, in the child's only thread.
+    pub child: fn(),
+}
+
+/// What a heap holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// Blocks issued and not freed.
+    pub live_blocks: usize,
+    /// Mappings that hold blocks, or could; the heap's own tables not among them.
+    pub mappings: usize,
+    /// Bytes mapped from the OS in all.
+    pub mapped_bytes: usize,
+}
+
+/// The C library's own allocator.
+pub const SYSTEM: Subject =
+    Subject { name: "system", about: "the C library's own malloc", open: || open_process(None) };
+
+/// What serves this process.
+///
+/// # Errors
+/// As [`library::functions_of_this_process`].
+pub fn open_process(library: Option<&Path>) -> Result<Target, String> {
+    let calls = library::functions_of_this_process(library)?;
+    Ok(Target { calls, own: None, claims_detection: library.is_some_and(claims_detection) })
+}
+
+/// Whether a subject, by its name or its library, reports a misuse and goes on if it is asked to.
+pub fn reports_and_goes_on(name: &str, library: Option<&Path>) -> bool {
+    library.map_or(name != SYSTEM.name, claims_detection)
+}
+
+/// Our own library promises what DESIGN section 2 says.
+fn claims_detection(library: &Path) -> bool {
+    library.file_name().is_some_and(|name| name.as_bytes().starts_with(b"libdrystone.so"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_without_preload_is_served_by_the_c_library() {
+        let target = open_process(None).expect("libc has all of malloc's kin");
+        assert!(target.calls.usable_size.is_some());
+        let refused = open_process(Some(Path::new("/nowhere/libx.so"))).err().unwrap();
+        assert!(
+            refused.contains("/nowhere/libx.so was preloaded, and malloc is still"),
+            "{refused}"
+        );
+    }
+}

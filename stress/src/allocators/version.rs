@@ -1,0 +1,57 @@
+//! Which version of a subject it was: a finding is of one, and may be gone in the next.
+
+use std::ffi::CStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::model::spec::Spec;
+
+/// A subject's version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Version {
+    /// What it says of itself: a package's version, the C library's. A library has no common way to say so.
+    pub name: String,
+    /// The file that holds its code.
+    pub file: PathBuf,
+    /// The file's SHA-256, hexadecimal: equal files are equal subjects.
+    pub sha256: String,
+}
+
+impl Version {
+    /// The version of the subject of `spec`, in this program or the library.
+    ///
+    /// # Errors
+    /// A sentence: the file can't be read.
+    pub fn of(spec: &Spec, program: &Path) -> Result<Self, String> {
+        let (name, file) = match &spec.library {
+            Some(library) => {
+                let name = library.file_name().unwrap_or(library.as_os_str());
+                (name.to_string_lossy().into_owned(), library.clone())
+            }
+            None if spec.subject == crate::allocators::process::SYSTEM.name => {
+                // SAFETY: returns a C string that lives as long as the process.
+                let version = unsafe { CStr::from_ptr(libc::gnu_get_libc_version()) };
+                let library = drystone_harness::library::system_library()?;
+                (format!("glibc {}", version.to_string_lossy()), library)
+            }
+            None => {
+                let name = format!("drystone {}, linked in", env!("CARGO_PKG_VERSION"));
+                (name, program.to_owned())
+            }
+        };
+        let bytes = fs::read(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+        let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Self { name, file, sha256 })
+    }
+}
+
+/// Name, file, and the beginning of the hash.
+impl std::fmt::Display for Version {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let short = self.sha256.get(..12).unwrap_or(&self.sha256);
+        write!(f, "{} ({}, sha256 {short}…)", self.name, self.file.display())
+    }
+}

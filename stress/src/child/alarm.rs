@@ -1,0 +1,108 @@
+//! How a violation stops a child: the first is written as a finding, and the process ends at once.
+//!
+//! [`arm`] installs this as the checker's hook. It calls nothing of the subject's.
+
+use std::backtrace::Backtrace;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Instant;
+
+use drystone_checker::counters::{Board, Count};
+use drystone_checker::violation::{self, Flaw, Hook, Kind};
+use drystone_harness::exit;
+use drystone_harness::seed::Seed;
+
+use crate::model::finding::{Finding, Round};
+use crate::model::fork_page;
+use crate::model::job::Job;
+use crate::model::message::{self, Message};
+use crate::model::spec::Spec;
+
+struct Context {
+    spec: Spec,
+    backtrace: bool,
+    board: &'static Board,
+    began: Instant,
+    /// The one under way, once the first has begun.
+    round: Mutex<Option<Round>>,
+}
+
+static CONTEXT: OnceLock<Context> = OnceLock::new();
+
+/// Held for ever by the first thread that raises.
+static FIRST: Mutex<()> = Mutex::new(());
+
+/// Says what the child is running. Once, before any worker starts.
+pub fn arm(job: &Job, board: &'static Board) {
+    let (spec, backtrace, began) = (job.spec.clone(), job.backtrace, Instant::now());
+    let context = Context { spec, backtrace, board, began, round: Mutex::new(None) };
+    assert!(CONTEXT.set(context).is_ok(), "a child makes one run");
+    let hooked = violation::install(Hook { raise, suppresses });
+    assert!(hooked.is_ok(), "nobody else in a child hears of violations");
+}
+
+/// Says that a new round begins.
+pub fn round(seed: Seed) {
+    if let Some(context) = CONTEXT.get() {
+        let mut round = context.round.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = round.map_or(1, |before| before.number + 1);
+        *round = Some(Round { number, seed });
+    }
+}
+
+/// The round under way.
+pub fn current_round() -> Option<Round> {
+    *CONTEXT.get()?.round.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether the run is told that this is known of the function that the calling worker is at: then it is counted.
+fn suppresses(flaw: Flaw) -> bool {
+    let (Some(Context { spec, board, .. }), Some(worker)) = (CONTEXT.get(), violation::worker())
+    else {
+        return false;
+    };
+    let call = board.row(worker).what();
+    let known = spec.known.iter().find(|known| known.is(flaw, call));
+    if let Some(known) = known {
+        board.note(&known.note(), 1);
+    }
+    known.is_some()
+}
+
+/// Writes the finding and ends the process.
+#[cold]
+fn raise(kind: Kind, expected: &str, seen: String) -> ! {
+    if let Some(page) = fork_page::page() {
+        page.found(kind, expected, &seen);
+        exit::now(exit::FOUND);
+    }
+    let _first = FIRST.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(Context { spec, backtrace, board, began, round }) = CONTEXT.get() else {
+        panic!("{kind}: expected {expected}, seen {seen}");
+    };
+    let mut finding = Finding::of_run(spec, began.elapsed(), kind, expected, seen);
+    finding.round = *round.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(worker) = violation::worker() {
+        let row = board.row(worker);
+        finding.thread = Some(worker);
+        finding.operation = Some(row.get(Count::Operations));
+        finding.doing = Some(row.what().to_owned());
+    }
+    let message =
+        Message::Finding { finding: Box::new(finding), tally: board.tally(), notes: board.notes() };
+    message::send(&message);
+    if *backtrace {
+        tell_where();
+    }
+    exit::now(exit::FOUND)
+}
+
+/// Seconds that a backtrace may take: a subject in disorder may hold what it waits for.
+const LONGEST_BACKTRACE: u32 = 20;
+
+/// The finding is told by now, and counts whatever comes of this.
+fn tell_where() {
+    // SAFETY: sets this process's own timer; SIGALRM ends the process, as is about to happen.
+    unsafe { libc::alarm(LONGEST_BACKTRACE) };
+    let frames = Backtrace::force_capture().to_string();
+    message::send(&Message::Backtrace { frames });
+}

@@ -1,0 +1,379 @@
+//! A program with mistakes: double frees, and frees of what is no block, mixed into a correct run. Each mistake must be
+//! reported once, for what it is, at the call or late, and do nothing else: the rest of the run is checked as ever.
+//!
+//! | mistake | made | must be reported as |
+//! |---|---|---|
+//! | a block freed twice: by one thread, by two in either order, by two at once; resized after it was freed | while all other workers stand still | double free |
+//! | a pointer into a live block, at a multiple of 16, or not | at any time | interior, unaligned pointer |
+//! | a stack's, a static's, the harness's own memory, none at all | at any time | foreign pointer |
+//!
+//! The others stand still in a double free because a block that is issued again between its two frees has another
+//! owner, whose the second free is: no allocator can tell that from a legal one, and the run would not be correct.
+//!
+//! A linked heap answers each free. A preloaded library prints its answers, and `reports` reads them.
+
+mod helper;
+mod reports;
+
+use std::collections::BTreeMap;
+use std::ffi::c_void;
+use std::ptr::{self, without_provenance_mut};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError, RwLock};
+use std::thread::{self, Thread};
+
+use drystone::{Misuse, MisuseKind};
+use drystone_checker::checked::Checked;
+use drystone_checker::counters::{Board, Count, Doing};
+use drystone_checker::violation::{self, Kind};
+use drystone_harness::seed::Seed;
+use drystone_workloads::mixed::generator;
+use drystone_workloads::registry::{Settings, Workload};
+use drystone_workloads::sizes::below;
+use rand_pcg::Pcg64;
+
+use self::helper::Accomplice;
+use self::reports::Printed;
+use crate::allocators::process::{Own, Target};
+use crate::child::workers::Crew;
+use crate::child::workers::barrier::Gate;
+use crate::child::workers::table::Everyday;
+
+pub use self::reports::Reports;
+
+/// Operations of a worker in a round.
+const OPERATIONS: u64 = 100_000;
+
+/// Bytes that a mistaken realloc asks for.
+const RESIZED: usize = 100;
+
+/// Why a subject is not tried.
+pub fn refused(subject: &str) -> String {
+    format!(
+        "workload hostile is for subjects that report a misuse and go on, the linked ones and libdrystone.so; {subject} \
+         does not"
+    )
+}
+
+/// One round, from rest to rest; `reports` of a subject that prints what it finds.
+pub fn round(crew: &mut Crew<'_>, seed: Seed, settings: &Settings, reports: Option<&Reports>) {
+    let (stop, board) = (crew.stop(), crew.board());
+    let setting = |name| settings.get(Workload::Hostile, name);
+    let round = Round {
+        target: crew.target(),
+        quiet: RwLock::new(()),
+        accomplice: Accomplice::new(),
+        late: AtomicU64::new(0),
+        planted: Mutex::default(),
+        elsewhere: Box::new([2; 4]),
+    };
+    let largest = settings.size(Workload::Hostile, "largest");
+    // Under a preloaded subject the start of a thread allocates: all are there before the first mistake.
+    let begun = Gate::new(crew.workers());
+    thread::scope(|scope| {
+        let accomplice = scope.spawn(|| round.accomplice.help(round.target));
+        let helper = accomplice.thread();
+        crew.each(|checked| {
+            begun.pass();
+            let mut rng = generator(seed.0, checked.worker() as u64);
+            let mut table = Everyday::new(largest);
+            for _ in 0..OPERATIONS {
+                if stop.is_set() {
+                    break;
+                }
+                round.among_others(|| table.turn(&mut rng, checked));
+                if below(&mut rng, setting("misuse")) == 0 {
+                    round.mistake(&mut rng, &mut table, checked, helper);
+                }
+            }
+            round.among_others(|| table.free_all(checked));
+            checked.row().doing(Doing::Idle);
+        });
+        round.accomplice.end(helper);
+        // What it has taken over is nobody's when it is gone, its destructors too.
+        accomplice.join().expect("a panic ends the process");
+    });
+    match (round.target.own, reports) {
+        (Some(own), _) => round.settle_by_answers(own, board),
+        (None, Some(reports)) => round.settle_by_reports(reports, board),
+        (None, None) => unreachable!("refused before the first round"),
+    }
+}
+
+/// What a free came to; always fine of a subject that prints its answers.
+type Answer = Result<(), Misuse>;
+
+/// # Safety
+/// The subject is one that reports a misuse, and does nothing else about it.
+unsafe fn free(target: &Target, address: *mut c_void) -> Answer {
+    match target.own {
+        // SAFETY: the caller's.
+        Some(own) => unsafe { (own.try_free)(address) },
+        None => {
+            // SAFETY: the caller's.
+            unsafe { (target.calls.free)(address) };
+            Ok(())
+        }
+    }
+}
+
+/// What becomes of a mistaken realloc; a subject that prints its answers returns null for one.
+///
+/// # Safety
+/// As [`free`].
+unsafe fn resize(target: &Target, address: *mut c_void) -> Answer {
+    let moved = match target.own {
+        // SAFETY: the caller's.
+        Some(own) => unsafe { (own.try_realloc)(address, RESIZED) }?,
+        // SAFETY: the caller's.
+        None => unsafe { (target.calls.realloc)(address, RESIZED) },
+    };
+    if !moved.is_null() {
+        let expected =
+            format!("no block from realloc({address:p}, {RESIZED}), which is no live one");
+        violation::raise(Kind::MisuseMissed, &expected, format!("{moved:p}"));
+    }
+    Ok(())
+}
+
+/// Memory that is no heap's.
+static STATIC: [u128; 4] = [1; 4];
+
+/// What the workers of a round share.
+struct Round<'r> {
+    target: &'r Target,
+    /// Shared in an operation, alone in a double free.
+    quiet: RwLock<()>,
+    accomplice: Accomplice,
+    /// Double frees of which both frees took effect: to be reported late. Relaxed: a sum, read at rest.
+    late: AtomicU64,
+    /// What a subject that prints must have printed by the round's end.
+    planted: Mutex<Planted>,
+    /// A block of the harness's own memory, for a foreign pointer.
+    elsewhere: Box<[u128; 4]>,
+}
+
+impl Round<'_> {
+    fn among_others<R>(&self, work: impl FnOnce() -> R) -> R {
+        let _shared = self.quiet.read().unwrap_or_else(PoisonError::into_inner);
+        work()
+    }
+
+    /// One mistake, if the table has what it takes.
+    fn mistake(
+        &self,
+        rng: &mut Pcg64,
+        table: &mut Everyday,
+        checked: &mut Checked<'_>,
+        helper: &Thread,
+    ) {
+        match below(rng, 8) {
+            0..3 => self.free_twice(rng, table, checked, helper),
+            _ => self.among_others(|| self.free_no_block(rng, table, checked)),
+        }
+    }
+
+    fn free_no_block(&self, rng: &mut Pcg64, table: &Everyday, checked: &Checked<'_>) {
+        let on_the_stack = [below(rng, 9) as u128; 4];
+        let block = table.pick(rng);
+        let (address, kind) = match (below(rng, 6), block) {
+            (0 | 1, Some(block)) if block.size() > 16 => {
+                let steps = 1 + below(rng, (block.size() as u64 - 1) / 16);
+                (block.address().wrapping_add(16 * steps as usize), MisuseKind::InteriorPointer)
+            }
+            (2, Some(block)) if block.size() > 1 => {
+                let offset = below(rng, block.size() as u64) as usize;
+                // Into the block, and at no multiple of 16.
+                let offset = if offset.is_multiple_of(16) { offset | 1 } else { offset };
+                let offset = if offset < block.size() { offset } else { 1 };
+                (block.address().wrapping_add(offset), MisuseKind::UnalignedPointer)
+            }
+            (3, _) => (ptr::from_ref(&on_the_stack).cast_mut().cast(), MisuseKind::ForeignPointer),
+            (4, _) => (ptr::from_ref(&STATIC).cast_mut().cast(), MisuseKind::ForeignPointer),
+            (5, _) => {
+                (ptr::from_ref(&*self.elsewhere).cast_mut().cast(), MisuseKind::ForeignPointer)
+            }
+            // The first page is nobody's.
+            _ => (
+                without_provenance_mut(16 + 16 * below(rng, 255) as usize),
+                MisuseKind::ForeignPointer,
+            ),
+        };
+        let address = address.cast::<c_void>();
+        checked.row().doing(Doing::Misuse);
+        self.plant(address, kind, checked);
+        let answer = match below(rng, 4) {
+            // SAFETY: the mistakes are what the workload is for.
+            0 => unsafe { resize(self.target, address) },
+            // SAFETY: as above.
+            _ => unsafe { free(self.target, address) },
+        };
+        if self.target.own.is_some() {
+            match answer {
+                Err(misuse) => reported(&misuse, kind, checked),
+                Ok(()) => missed(address, kind),
+            }
+        }
+        std::hint::black_box(on_the_stack);
+        if let Some(block) = block {
+            checked.verify(block);
+        }
+    }
+
+    fn free_twice(
+        &self,
+        rng: &mut Pcg64,
+        table: &mut Everyday,
+        checked: &mut Checked<'_>,
+        helper: &Thread,
+    ) {
+        let Some(block) = table.take(rng) else { return };
+        let way = below(rng, 6);
+        let _alone = self.quiet.write().unwrap_or_else(PoisonError::into_inner);
+        let block: *mut c_void = checked.give_up(block).cast();
+        checked.row().doing(Doing::DoubleFree);
+        let kind = MisuseKind::DoubleFree;
+        self.plant(block, kind, checked);
+        // SAFETY: the mistakes are what the workload is for.
+        let mine = || unsafe { free(self.target, block) };
+        let helped = || self.accomplice.free(helper, block);
+        let answers = match way {
+            0 => [mine(), mine()],
+            1 => [mine(), helped()],
+            2 => [helped(), mine()],
+            3 => [helped(), helped()],
+            4 => self.accomplice.free_at_once(helper, block, mine),
+            // SAFETY: as above.
+            _ => [mine(), unsafe { resize(self.target, block) }],
+        };
+        if self.target.own.is_some() {
+            self.judge_two(answers, block, checked);
+        }
+    }
+
+    /// Of two frees of one block one takes effect, and the other is reported: now, or late, and then both answers are
+    /// fine.
+    fn judge_two(&self, answers: [Answer; 2], block: *mut c_void, checked: &Checked<'_>) {
+        let kind = MisuseKind::DoubleFree;
+        match answers {
+            [Ok(()), Ok(())] => _ = self.late.fetch_add(1, Ordering::Relaxed),
+            [Err(misuse), Ok(())] | [Ok(()), Err(misuse)] => reported(&misuse, kind, checked),
+            [Err(first), Err(second)] => {
+                let seen = format!("{first}; {second}");
+                violation::raise(
+                    Kind::FreeRefused,
+                    &format!("one free of {block:p} to take effect"),
+                    seen,
+                )
+            }
+        }
+    }
+
+    /// Counts a mistake, and notes what must be printed about it.
+    fn plant(&self, address: *mut c_void, kind: MisuseKind, checked: &Checked<'_>) {
+        checked.row().add(Count::Misuses, 1);
+        if self.target.own.is_none() {
+            let mut planted = self.planted.lock().unwrap_or_else(PoisonError::into_inner);
+            *planted.entry((address.addr(), kind.name())).or_default() += 1;
+        }
+    }
+
+    /// At rest: as many misuses have been found late as must have been.
+    fn settle_by_answers(&self, own: Own, board: &Board) {
+        (own.sweep)();
+        let found = (own.late)() - board.tally()[Count::MisusesLate];
+        let planted = self.late.load(Ordering::Relaxed);
+        board.row(0).add(Count::MisusesLate, found);
+        if found != planted {
+            let kind = if found < planted { Kind::MisuseMissed } else { Kind::WrongReport };
+            let expected = format!(
+                "{planted} double frees reported late: both frees of a block had taken effect"
+            );
+            violation::raise(kind, &expected, format!("{found} misuses found late"));
+        }
+    }
+
+    /// At rest: what was printed is what was planted.
+    fn settle_by_reports(&self, reports: &Reports, board: &Board) {
+        let printed = reports.so_far();
+        let mut planted = self.planted.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((kind, expected, seen)) = compare(&planted, &printed) {
+            violation::raise(kind, &expected, seen);
+        }
+        board.row(0).add(Count::MisusesAtCall, printed.at_call);
+        board.row(0).add(Count::MisusesLate, printed.late);
+        planted.clear();
+    }
+}
+
+/// What must be printed: how often of each address and kind.
+type Planted = BTreeMap<(usize, &'static str), u64>;
+
+/// The first difference between what was planted and what was printed: what it is, what was expected, what was seen.
+fn compare(planted: &Planted, printed: &Printed) -> Option<(Kind, String, String)> {
+    for (&(address, kind), &times) in planted {
+        let reported = printed.of.get(&(address, kind.to_owned())).copied().unwrap_or(0);
+        let expected = format!("{address:#x} reported as {kind}, {times} times");
+        if reported < times {
+            let about = printed.about(address, kind);
+            let kind = if about.is_empty() { Kind::MisuseMissed } else { Kind::WrongReport };
+            return Some((kind, expected, format!("{reported} times{about}")));
+        }
+        if reported > times {
+            return Some((Kind::WrongReport, expected, format!("{reported} times")));
+        }
+    }
+    let is_planted = |report: &(usize, String)| {
+        planted.keys().any(|&(address, kind)| address == report.0 && kind == report.1)
+    };
+    let (address, kind) = printed.of.keys().find(|report| !is_planted(report))?;
+    let misnamed = planted.keys().any(|one| one.0 == *address);
+    let found = if misnamed { Kind::WrongReport } else { Kind::FalseAlarm };
+    let expected = "reports of what was planted alone".to_owned();
+    Some((found, expected, format!("{address:#x} reported as {kind}")))
+}
+
+/// A misuse was reported by the call.
+fn reported(misuse: &Misuse, kind: MisuseKind, checked: &Checked<'_>) {
+    if misuse.kind != kind {
+        let expected = format!("{:#x} reported as {}", misuse.address, kind.name());
+        violation::raise(Kind::WrongReport, &expected, misuse.to_string());
+    }
+    checked.row().add(Count::MisusesAtCall, 1);
+}
+
+#[cold]
+fn missed(address: *mut c_void, kind: MisuseKind) -> ! {
+    let expected = format!("{address:p} reported as {}", kind.name());
+    violation::raise(
+        Kind::MisuseMissed,
+        &expected,
+        "no report, and no block of that address was live",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_printed_is_compared_with_what_was_planted() {
+        let (double, foreign) = (MisuseKind::DoubleFree.name(), MisuseKind::ForeignPointer.name());
+        let planted = Planted::from([((16, double), 2), ((32, foreign), 1)]);
+        let kind = |reports: &[(usize, &str, u64)]| {
+            let of =
+                reports.iter().map(|&(address, kind, times)| ((address, kind.to_owned()), times));
+            let printed = Printed { of: of.collect(), ..Printed::default() };
+            compare(&planted, &printed).map(|difference| difference.0)
+        };
+        assert_eq!(kind(&[(16, double, 2), (32, foreign, 1)]), None);
+        assert_eq!(kind(&[(32, foreign, 1)]), Some(Kind::MisuseMissed));
+        assert_eq!(kind(&[(16, double, 1), (32, foreign, 1)]), Some(Kind::MisuseMissed));
+        assert_eq!(kind(&[(16, double, 2), (32, double, 1)]), Some(Kind::WrongReport));
+        assert_eq!(kind(&[(16, double, 3), (32, foreign, 1)]), Some(Kind::WrongReport));
+        assert_eq!(
+            kind(&[(16, double, 2), (32, foreign, 1), (48, double, 1)]),
+            Some(Kind::FalseAlarm)
+        );
+    }
+}

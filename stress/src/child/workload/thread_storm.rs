@@ -1,0 +1,103 @@
+//! Threads that live for a few blocks. Each worker starts them one after the other, waits for each, and lends it
+//! its view of the subject; what they leave behind goes to whoever comes next, in whatever worker.
+
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use drystone_checker::checked::{Block, Checked};
+use drystone_checker::counters::{Count, Doing};
+use drystone_checker::violation;
+use drystone_harness::seed::Seed;
+use drystone_workloads::mixed::generator;
+use drystone_workloads::registry::{Settings, Workload};
+use drystone_workloads::sizes::{LogUniform, below};
+use rand_pcg::Pcg64;
+
+use crate::child::workers::barrier::Gate;
+use crate::child::workers::{Crew, no_thread};
+
+/// What the short-lived threads share.
+struct Life {
+    sizes: LogUniform,
+    blocks: usize,
+    /// Percent of the blocks that are left behind.
+    left: u64,
+    /// Blocks whose threads have exited, or soon will.
+    orphans: Mutex<Vec<Block>>,
+}
+
+/// One round, from rest to rest.
+pub fn round(crew: &mut Crew<'_>, seed: Seed, settings: &Settings) {
+    let (threads, stop) = (crew.workers(), crew.stop());
+    let setting = |name| settings.size(Workload::ThreadStorm, name);
+    let life = Life {
+        sizes: LogUniform { octaves: setting("largest").ilog2() },
+        blocks: setting("blocks"),
+        left: setting("left") as u64,
+        orphans: Mutex::default(),
+    };
+    let lives = setting("threads");
+    let gate = Gate::new(threads);
+    crew.each(|checked| {
+        let mut rng = generator(seed.0, checked.worker() as u64);
+        for _ in 0..lives {
+            if stop.is_set() {
+                break;
+            }
+            in_a_thread(checked, |checked| life.live(checked, &mut rng));
+        }
+        checked.row().doing(Doing::Waiting);
+        // From here on nobody leaves anything.
+        gate.pass();
+        while let Some(block) = life.adopt(&mut rng) {
+            checked.free(block);
+        }
+        checked.row().doing(Doing::Idle);
+    });
+}
+
+/// Calls `work` in a thread of its own, which has exited when this returns.
+pub fn in_a_thread(checked: &mut Checked<'_>, work: impl FnOnce(&mut Checked<'_>) + Send) {
+    let worker = checked.worker();
+    thread::scope(|scope| {
+        let body = || {
+            // For reports: while its thread works, the worker waits.
+            violation::this_is_worker(worker);
+            work(checked);
+        };
+        let thread = thread::Builder::new().spawn_scoped(scope, body);
+        let thread = thread.unwrap_or_else(|error| no_thread(worker, &error));
+        // The thread's destructors too are over then.
+        thread.join().expect("a panic ends the process");
+    });
+}
+
+impl Life {
+    /// One thread's life.
+    fn live(&self, checked: &mut Checked<'_>, rng: &mut Pcg64) {
+        let mut own = Vec::with_capacity(self.blocks);
+        for _ in 0..self.blocks {
+            own.push(checked.malloc(self.sizes.draw(rng)));
+            if below(rng, 2) == 0
+                && let Some(orphan) = self.adopt(rng)
+            {
+                checked.row().add(Count::HandOffs, 1);
+                checked.free(orphan);
+            }
+        }
+        let mut left = Vec::new();
+        for block in own {
+            match below(rng, 100) < self.left {
+                true => left.push(block),
+                false => checked.free(block),
+            }
+        }
+        self.orphans.lock().unwrap_or_else(PoisonError::into_inner).extend(left);
+    }
+
+    fn adopt(&self, rng: &mut Pcg64) -> Option<Block> {
+        let mut orphans = self.orphans.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = orphans.len();
+        (count > 0).then(|| orphans.swap_remove(below(rng, count as u64) as usize))
+    }
+}

@@ -1,0 +1,480 @@
+//! `cargo stress refuse` from its arguments to its exit code.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use drystone_checker::counters::Count;
+use drystone_checker::journal::Builder;
+use drystone_harness::output;
+use drystone_harness::output::format::{Format, Printing};
+use drystone_harness::output::progress;
+use drystone_harness::output::table::{Shape, Sheet};
+use drystone_harness::seed::Seed;
+use drystone_harness::stop::{self, Stop};
+use drystone_harness::text::{duration, units};
+use drystone_harness::{entry, exit};
+use indicatif::ProgressBar;
+use serde::Serialize;
+
+use crate::allocators::process::Subject;
+use crate::allocators::version::Version;
+use crate::findings::{self, Record};
+use crate::inject::plan::{Calls, Plan};
+use crate::inject::seccomp;
+use crate::model::finding::Finding;
+use crate::model::outcome::Outcome;
+use crate::model::spec::{Length, Spec, Workload};
+use crate::plan::options;
+use crate::runner::inject::{By, Refused, calls, run};
+use crate::runner::supervisor::Supervisor;
+
+/// Refuse an allocator's calls to the OS: each in turn, by chance, and by a limit on the address space.
+///
+/// After each refusal: null with ENOMEM or success, old blocks intact, nothing leaked, all granted again
+/// later. Exit codes: 0 no finding; 1 a finding, kept in a folder; 2 wrong usage or a failure of the tool;
+/// 3 stopped before the end, or something could not be told: nothing was there to be refused, or there was no
+/// end to it, or this machine does not permit seccomp's user notification, which all but linked subjects with
+/// an OS of their own need.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "cargo stress refuse", bin_name = "cargo stress refuse")]
+pub struct Options {
+    /// An allocator: a name of cargo stress --list, or the path of a shared library that defines malloc;
+    /// repeatable [default: all of the list]
+    #[arg(long = "subject", value_name = "NAME|FILE")]
+    pub subjects: Vec<String>,
+
+    /// Refuse this call alone, counted from 1, and nothing else
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(1..))]
+    pub call: Option<u64>,
+
+    /// The last call to be refused in turn [default: the last that there is, if that comes before 20,000]
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(1..))]
+    pub last: Option<u64>,
+
+    /// By chance: one call in so many
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(2..))]
+    pub one_in: u64,
+
+    /// How long each subject's calls are refused by chance
+    #[arg(long = "for", value_name = "TIME", value_parser = duration::parse, default_value = "5s")]
+    pub time: Duration,
+
+    /// Worker threads, by chance [default: twice the cores, 4 to 32]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
+    pub threads: Option<u16>,
+
+    /// The seed of every random choice [default: drawn, and printed]
+    #[arg(long, value_name = "SEED")]
+    pub seed: Option<Seed>,
+
+    /// Where findings are kept, a folder each
+    #[arg(long, value_name = "DIR", default_value = findings::DEFAULT)]
+    pub findings: PathBuf,
+
+    /// How the report is written
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+}
+
+/// MiB that the address space may grow by.
+const SPACE_MIB: u64 = 64;
+
+/// A subject whose rounds make more calls than this is refused no further: hours would not do.
+const MOST_CALLS: u64 = 20_000;
+
+static STOP: Stop = Stop::new();
+
+/// Runs the tool on its own arguments, the name first; returns the exit code.
+pub fn main(arguments: &[OsString], subjects: &[Subject]) -> u8 {
+    entry::run(arguments, |options| work(options, subjects))
+}
+
+/// A subject that is refused its calls.
+struct Contestant {
+    name: String,
+    library: Option<PathBuf>,
+    by: By,
+}
+
+/// What a run in turn says.
+#[derive(Debug, PartialEq, Eq)]
+enum Turn {
+    /// Its call was refused, of so many.
+    Refused { of: u64 },
+    /// It made fewer calls than that: there is no further one.
+    Over { of: u64 },
+    /// It can't be told.
+    Untold(String),
+}
+
+fn turn(call: u64, seen: Option<Calls>) -> Turn {
+    match seen {
+        None => Turn::Untold(NOT_COUNTED.to_owned()),
+        Some(Calls { made, refused: 1.. }) => Turn::Refused { of: made },
+        Some(Calls { made, refused: 0 }) if made < call => Turn::Over { of: made },
+        Some(Calls { made, .. }) => {
+            Turn::Untold(format!("{made} calls to the OS were made, and it was not refused"))
+        }
+    }
+}
+
+const NOT_COUNTED: &str = "the run does not say which calls to the OS it made";
+
+/// Whether any call was seen at all.
+fn counted(seen: Option<Calls>) -> Result<Calls, String> {
+    match seen {
+        None => Err(NOT_COUNTED.to_owned()),
+        Some(Calls { made: 0, .. }) => {
+            Err("no call to the OS was seen that could be refused".to_owned())
+        }
+        Some(calls) => Ok(calls),
+    }
+}
+
+/// Whether some call was refused.
+fn some_refused(seen: Option<Calls>) -> Result<(), String> {
+    match counted(seen)? {
+        Calls { made, refused: 0 } => Err(format!(
+            "none of {made} calls to the OS was refused; give a longer --for or a smaller --one-in"
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn no_end(made: u64) -> String {
+    format!(
+        "stopped after {} calls in turn of some {}; give --last for more",
+        units::count(MOST_CALLS),
+        units::count(made)
+    )
+}
+
+/// What became of one.
+#[derive(Debug, Default, Serialize)]
+struct Row {
+    subject: String,
+    by: &'static str,
+    /// Calls that were refused in turn, one in each process.
+    in_turn: u64,
+    /// Whether every call was, to the last that there is.
+    all: bool,
+    /// Of those, the ones that ended in null for the program; the others were absorbed.
+    ended_in_null: u64,
+    /// Requests that were refused by chance, and calls to the OS. None: that was not tried, or the run ended
+    /// before it could say.
+    by_chance_nulls: Option<u64>,
+    by_chance_calls: Option<u64>,
+    /// Requests that were refused for want of address space. None: as above.
+    limit_nulls: Option<u64>,
+    /// What has shown nothing, and why: no finding, and nothing to rely on.
+    cannot_tell: Vec<String>,
+    findings: Vec<Finding>,
+}
+
+fn work(options: &Options, subjects: &[Subject]) -> Result<u8> {
+    let contestants = contestants(options, subjects).map_err(anyhow::Error::msg)?;
+    let seed = options.seed.unwrap_or_else(Seed::random);
+    eprintln!("seed {seed}");
+    stop::at_ctrl_c(&STOP)?;
+    let mut campaign = Campaign {
+        options,
+        supervisor: Supervisor::of_this_binary()?,
+        seed,
+        bar: progress::bar(None, "{spinner} {elapsed} {prefix}: {msg}"),
+        not_permitted: false,
+    };
+    let mut rows = Vec::new();
+    for contestant in &contestants {
+        if STOP.is_set() {
+            break;
+        }
+        if let Some(row) = campaign.subject(contestant)? {
+            rows.push(row);
+        }
+    }
+    campaign.bar.finish_and_clear();
+    print(&rows, seed, options.format).context("writing the report")?;
+    Ok(conclude(&rows, STOP.is_set() || campaign.not_permitted))
+}
+
+/// Says what came of it all, and how the process ends.
+fn conclude(rows: &[Row], not_all: bool) -> u8 {
+    let found: usize = rows.iter().map(|row| row.findings.len()).sum();
+    let mut untold = not_all;
+    for row in rows {
+        for why in &row.cannot_tell {
+            eprintln!("{}: cannot tell: {why}", row.subject);
+            untold = true;
+        }
+    }
+    let (said, code) = match (found, untold) {
+        (1.., _) => (format!("findings: {found}"), exit::FOUND),
+        (0, true) => (
+            format!("no finding, but not all is told (exit code {})", exit::INTERRUPTED),
+            exit::INTERRUPTED,
+        ),
+        (0, false) => ("no finding".to_owned(), exit::FINE),
+    };
+    eprintln!("{said}");
+    code
+}
+
+fn contestants(options: &Options, subjects: &[Subject]) -> Result<Vec<Contestant>, String> {
+    let chosen = options::choose_subjects(&options.subjects, subjects)?;
+    let contestant = |(name, library): (String, Option<PathBuf>)| {
+        let linked = subjects.iter().find(|subject| library.is_none() && subject.name == name);
+        let own = match linked {
+            Some(subject) => (subject.open)()?.own,
+            None => None,
+        };
+        let by = if own.is_some_and(|own| own.refusable) { By::FakeOs } else { By::Notify };
+        Ok(Contestant { name, library, by })
+    };
+    chosen.into_iter().map(contestant).collect()
+}
+
+struct Campaign<'a> {
+    options: &'a Options,
+    supervisor: Supervisor,
+    seed: Seed,
+    bar: ProgressBar,
+    not_permitted: bool,
+}
+
+impl Campaign<'_> {
+    fn subject(&mut self, contestant: &Contestant) -> Result<Option<Row>> {
+        if contestant.by == By::Notify
+            && let Err(why) = seccomp::permitted()
+        {
+            eprintln!("{}: not tried: {why}", contestant.name);
+            self.not_permitted = true;
+            return Ok(None);
+        }
+        self.bar.set_prefix(contestant.name.clone());
+        let subject = contestant.name.clone();
+        let mut row = Row { subject, by: contestant.by.name(), ..Row::default() };
+        self.in_turn(contestant, &mut row)?;
+        if self.options.call.is_none() && !STOP.is_set() {
+            self.by_chance(contestant, &mut row)?;
+        }
+        if self.options.call.is_none() && !STOP.is_set() {
+            self.in_little_space(contestant, &mut row)?;
+        }
+        Ok(Some(row))
+    }
+
+    /// Each call in turn, until a run sees no further one or something is found.
+    fn in_turn(&self, contestant: &Contestant, row: &mut Row) -> Result<()> {
+        let first = match self.options.call {
+            Some(call) => call,
+            None => {
+                let plan = Plan::None;
+                let none = self.run(contestant, Refused { plan, by: contestant.by }, 1)?;
+                let (seen, cut_short) = (calls(&none), none.cut_short);
+                if self.found(contestant, Plan::None, contestant.by, none, row)? || cut_short {
+                    return Ok(());
+                }
+                if let Err(why) = counted(seen) {
+                    row.cannot_tell.push(format!("in turn: {why}"));
+                    return Ok(());
+                }
+                1
+            }
+        };
+        let (mut made, limit) = (0, self.options.call.or(self.options.last));
+        for call in first..=limit.unwrap_or(MOST_CALLS) {
+            let refused = Refused { plan: Plan::Once(call), by: contestant.by };
+            let outcome = self.run(contestant, refused, 1)?;
+            if outcome.cut_short {
+                return Ok(());
+            }
+            if outcome.finding.is_none() {
+                match turn(call, calls(&outcome)) {
+                    Turn::Refused { of } => made = of,
+                    Turn::Over { .. } if self.options.call.is_none() => {
+                        row.all = true;
+                        return Ok(());
+                    }
+                    Turn::Over { of } => {
+                        let why = format!("call {call} was never made, there were {of}");
+                        row.cannot_tell.push(why);
+                        return Ok(());
+                    }
+                    Turn::Untold(why) => {
+                        row.cannot_tell.push(format!("call {call}: {why}"));
+                        return Ok(());
+                    }
+                }
+            }
+            self.bar.set_message(format!("call {call} of some {}", made.max(call)));
+            row.in_turn += 1;
+            row.ended_in_null += u64::from(outcome.tally[Count::Refusals] > 0);
+            if self.found(contestant, refused.plan, refused.by, outcome, row)? {
+                return Ok(());
+            }
+        }
+        row.cannot_tell.extend(limit.is_none().then(|| no_end(made)));
+        Ok(())
+    }
+
+    fn by_chance(&self, contestant: &Contestant, row: &mut Row) -> Result<()> {
+        let plan = Plan::OneIn { calls: self.options.one_in, seed: self.seed };
+        let threads = self.options.threads.map_or_else(options::default_threads, usize::from);
+        self.bar.set_message(format!("one call in {} by chance", self.options.one_in));
+        let refused = Refused { plan, by: contestant.by };
+        let outcome = self.run(contestant, refused, threads)?;
+        row.by_chance_nulls = Some(outcome.tally[Count::Refusals]);
+        let seen = calls(&outcome);
+        row.by_chance_calls = seen.map(|calls| calls.refused);
+        let cut_short = outcome.cut_short;
+        if !self.found(contestant, plan, contestant.by, outcome, row)? && !cut_short {
+            row.cannot_tell.extend(some_refused(seen).err().map(|why| format!("by chance: {why}")));
+        }
+        Ok(())
+    }
+
+    fn in_little_space(&self, contestant: &Contestant, row: &mut Row) -> Result<()> {
+        let plan = Plan::AddressSpace(SPACE_MIB << 20);
+        self.bar.set_message("little address space");
+        let outcome = self.run(contestant, Refused { plan, by: By::Limit }, 1)?;
+        let nulls = outcome.tally[Count::Refusals];
+        row.limit_nulls = Some(nulls);
+        let cut_short = outcome.cut_short;
+        if !self.found(contestant, plan, By::Limit, outcome, row)? && !cut_short && nulls == 0 {
+            let why = "every request was granted, so that none was refused for want of it";
+            row.cannot_tell.push(format!("in little space: {why}"));
+        }
+        Ok(())
+    }
+
+    fn spec(&self, contestant: &Contestant, threads: usize) -> Spec {
+        let length = Length::of(self.options.time);
+        let spec = Spec::new(&contestant.name, Workload::Mixed, threads, self.seed, length);
+        Spec { library: contestant.library.clone(), ..spec }
+    }
+
+    fn run(&self, contestant: &Contestant, refused: Refused, threads: usize) -> Result<Outcome> {
+        self.bar.tick();
+        let spec = self.spec(contestant, threads);
+        let doing = || format!("{}, {}", contestant.name, refused.plan);
+        run(&self.supervisor, &spec, refused, &STOP, &mut |_, _, _| {}).with_context(doing)
+    }
+
+    /// Keeps what was found, if anything was.
+    fn found(
+        &self,
+        contestant: &Contestant,
+        plan: Plan,
+        by: By,
+        outcome: Outcome,
+        row: &mut Row,
+    ) -> Result<bool> {
+        let Some(finding) = outcome.finding else { return Ok(false) };
+        let program = &self.supervisor.program;
+        let spec = outcome.spec;
+        let version = Version::of(&spec, program).map_err(anyhow::Error::msg)?;
+        let log = Builder::new(spec.threads).finish();
+        let record = Record::new(finding, spec, version).under(Refused { plan, by });
+        let finding = findings::keep(&self.options.findings, record, &log)?;
+        self.bar.println(format!("{}: {plan}: {}", contestant.name, finding.kind));
+        row.findings.push(finding);
+        Ok(true)
+    }
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    format: &'static str,
+    version: u32,
+    seed: Seed,
+    subjects: &'a [Row],
+}
+
+fn print(rows: &[Row], seed: Seed, format: Format) -> io::Result<()> {
+    let report = Report { format: "drystone-stress-refuse", version: 2, seed, subjects: rows };
+    output::print(Printing::plain(format), |shape, _| table(rows, shape), || output::json(&report))
+}
+
+fn table(rows: &[Row], shape: Shape) -> String {
+    let columns = [
+        "subject",
+        "refused by",
+        "calls in turn",
+        "ended in null",
+        "calls by chance",
+        "nulls",
+        "nulls in little space",
+        "findings",
+    ];
+    let mut table = Sheet::lined(shape, columns);
+    for row in rows {
+        let in_turn = units::count(row.in_turn) + if row.all { "" } else { ", not all" };
+        table.row([
+            row.subject.clone(),
+            row.by.to_owned(),
+            in_turn,
+            units::count(row.ended_in_null),
+            known(row.by_chance_calls),
+            known(row.by_chance_nulls),
+            known(row.limit_nulls),
+            row.findings.len().to_string(),
+        ]);
+    }
+    table.right(2..8);
+    let mut text = format!("{table}\n");
+    for row in rows {
+        for why in &row.cannot_tell {
+            text += &format!("\n{}: cannot tell: {why}\n", row.subject);
+        }
+    }
+    for finding in rows.iter().flat_map(|row| &row.findings) {
+        text += &shape.block(finding);
+    }
+    text
+}
+
+fn known(count: Option<u64>) -> String {
+    count.map_or_else(|| "-".to_owned(), units::count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_in_turn_is_refused_or_over_or_not_told() {
+        let calls = |made, refused| Some(Calls { made, refused });
+        assert_eq!(turn(7, calls(9, 1)), Turn::Refused { of: 9 });
+        assert_eq!(turn(10, calls(9, 0)), Turn::Over { of: 9 });
+        assert_eq!(turn(1, calls(0, 0)), Turn::Over { of: 0 });
+        assert!(matches!(turn(9, calls(9, 0)), Turn::Untold(why) if why.contains("not refused")));
+        assert_eq!(turn(7, None), Turn::Untold(NOT_COUNTED.to_owned()));
+    }
+
+    #[test]
+    fn what_was_not_seen_is_no_success() {
+        assert!(counted(None).is_err());
+        assert!(counted(Some(Calls { made: 0, refused: 0 })).unwrap_err().contains("no call"));
+        let some = |made, refused| some_refused(Some(Calls { made, refused }));
+        assert_eq!(some(300, 30), Ok(()));
+        assert!(some(3, 0).unwrap_err().contains("none of 3 calls"));
+        assert!(some(0, 0).is_err() && some_refused(None).is_err());
+    }
+
+    #[test]
+    fn the_exit_code_is_no_zero_where_something_is_not_told() {
+        let row = || Row::default();
+        let untold = || Row { cannot_tell: vec![no_end(30_000)], ..row() };
+        assert_eq!(conclude(&[row(), row()], false), exit::FINE);
+        assert_eq!(conclude(&[row(), row()], true), exit::INTERRUPTED);
+        assert_eq!(conclude(&[row(), untold()], false), exit::INTERRUPTED);
+        assert_eq!(
+            no_end(30_000),
+            "stopped after 20,000 calls in turn of some 30,000; give --last for more"
+        );
+    }
+}

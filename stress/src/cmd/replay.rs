@@ -1,0 +1,195 @@
+//! `cargo stress replay` from its arguments to its exit code.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use drystone_checker::journal::Log;
+use drystone_harness::output;
+use drystone_harness::output::format::{Format, Printing};
+use drystone_harness::output::progress;
+use drystone_harness::output::table::{Shape, Sheet};
+use drystone_harness::stop::{self, Stop};
+use drystone_harness::{entry, exit};
+use indicatif::ProgressBar;
+use serde::Serialize;
+
+use crate::allocators::version::Version;
+use crate::findings::{self, Record};
+use crate::model::finding::Finding;
+use crate::replay::{Attempts, Way, attempt};
+use crate::runner::supervisor::Supervisor;
+
+/// Replay a finding: its logged calls in their order, one at a time; failing that, its seed, many times.
+///
+/// Exit codes: 0 the finding of one thread was repeated exactly and did not come again; 1 it came again;
+/// 2 wrong usage or a failure of the tool; 3 it did not come again, which with several threads, or of what hangs on
+/// time, such as memory that grows, says little.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "cargo stress replay", bin_name = "cargo stress replay")]
+pub struct Options {
+    /// The folder of the finding
+    #[arg(value_name = "FOLDER")]
+    pub folder: PathBuf,
+
+    /// How often the logged order is repeated
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub logged: u32,
+
+    /// How often it is rerun freely from its seed, where the logged order does not show it [default: 20; 1 if it
+    /// shows over a whole run, which takes as long as it did]
+    #[arg(long, value_name = "N")]
+    pub times: Option<u32>,
+
+    /// How the result is written
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+}
+
+/// What a replay came to.
+#[derive(Clone, Debug, Serialize)]
+struct Replayed<'a> {
+    format: &'static str,
+    version: u32,
+    folder: &'a std::path::Path,
+    threads: usize,
+    /// Whether it shows over a whole run, and not at a call.
+    of_a_whole_run: bool,
+    attempts: Vec<Attempts>,
+    /// Whether a single thread does the same each time: not where signals hit it, or another frees at once.
+    #[serde(skip)]
+    exact: bool,
+    /// Whether it was stopped before the last attempt.
+    interrupted: bool,
+}
+
+static STOP: Stop = Stop::new();
+
+/// Runs the tool on its own arguments, the name first; returns the exit code.
+pub fn main(arguments: &[std::ffi::OsString]) -> u8 {
+    entry::run(arguments, run)
+}
+
+fn run(options: &Options) -> Result<u8> {
+    let (record, log) = findings::read(&options.folder)?;
+    let supervisor = Supervisor::of_this_binary()?;
+    tell_of_a_change(&record, &supervisor);
+    stop::at_ctrl_c(&STOP)?;
+    let replayed = replay(options, &record, &log, &supervisor)?;
+    print(&replayed, options.format).context("writing the result")?;
+    conclude(&replayed);
+    Ok(replayed.code())
+}
+
+/// A finding that is gone may be gone because the subject is another.
+pub(super) fn tell_of_a_change(record: &Record, supervisor: &Supervisor) {
+    match Version::of(&record.spec, &supervisor.program) {
+        Ok(version) if version.sha256 == record.subject.sha256 => {}
+        Ok(version) => {
+            eprintln!(
+                "the subject has changed: found in {}, replayed in {version}",
+                record.subject
+            );
+        }
+        Err(error) => eprintln!("the subject's version is not known: {error}"),
+    }
+}
+
+fn replay<'a>(
+    options: &'a Options,
+    record: &Record,
+    log: &Log,
+    supervisor: &Supervisor,
+) -> Result<Replayed<'a>> {
+    let mut attempts = Vec::new();
+    let bar = bar();
+    let mut told = |attempts: &Attempts| {
+        let Attempts { way, tries, again, .. } = attempts;
+        bar.set_message(format!("{}: {again} of {tries} came again", name(*way)));
+    };
+    if record.log_is_whole && options.logged > 0 {
+        let logged = options.logged;
+        let logged = attempt(supervisor, record, Some(log), logged, &STOP, &mut told)?;
+        attempts.push(logged);
+    }
+    let again = attempts.iter().any(|attempts: &Attempts| attempts.again > 0);
+    let of_a_whole_run = record.finding.kind.of_a_whole_run();
+    let times = options.times.unwrap_or(if of_a_whole_run { 1 } else { 20 });
+    if !again && times > 0 && !record.is_a_script {
+        attempts.push(attempt(supervisor, record, None, times, &STOP, &mut told)?);
+    }
+    bar.finish_and_clear();
+    Ok(Replayed {
+        format: "drystone-stress-replay",
+        version: 1,
+        folder: &options.folder,
+        threads: record.spec.threads,
+        of_a_whole_run,
+        exact: record.spec.threads == 1 && !of_a_whole_run && record.spec.workload.is_its_calls(),
+        attempts,
+        interrupted: STOP.is_set(),
+    })
+}
+
+/// The bar of what takes nobody knows how long.
+pub(super) fn bar() -> ProgressBar {
+    let bar = progress::bar(None, "{spinner} {elapsed} {msg}");
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}
+
+fn name(way: Way) -> &'static str {
+    match way {
+        Way::Logged => "the logged calls in their order, one at a time",
+        Way::Free => "freely, from the seed",
+    }
+}
+
+impl Replayed<'_> {
+    fn again(&self) -> bool {
+        self.attempts.iter().any(|attempts| attempts.again > 0)
+    }
+
+    fn last(&self) -> Option<&Finding> {
+        self.attempts.iter().rev().find_map(|attempts| attempts.last.as_ref())
+    }
+
+    fn code(&self) -> u8 {
+        let tried = self.attempts.iter().any(|attempts| attempts.tries > 0);
+        match self.again() {
+            true => exit::FOUND,
+            // Something else was found.
+            false if self.last().is_some() => exit::FOUND,
+            false if self.exact && tried && !self.interrupted => exit::FINE,
+            false => exit::INTERRUPTED,
+        }
+    }
+}
+
+fn print(replayed: &Replayed<'_>, format: Format) -> io::Result<()> {
+    let plain = Printing::plain(format);
+    output::print(plain, |shape, _| table(replayed, shape), || output::json(replayed))
+}
+
+fn table(replayed: &Replayed<'_>, shape: Shape) -> String {
+    let mut table = Sheet::lined(shape, ["replayed", "tries", "came again", "something else"]);
+    for Attempts { way, tries, again, other, .. } in &replayed.attempts {
+        table.row([name(*way), &tries.to_string(), &again.to_string(), &other.to_string()]);
+    }
+    table.right(1..4);
+    let finding = replayed.last().map(|finding| shape.block(finding));
+    format!("{table}\n{}", finding.unwrap_or_default())
+}
+
+fn conclude(replayed: &Replayed<'_>) {
+    let stopped = if replayed.interrupted { "stopped; " } else { "" };
+    let what = match (replayed.code(), replayed.again()) {
+        (exit::FINE, _) => "every call of its one thread was repeated, and it did not come again",
+        (_, true) => "the finding came again",
+        (exit::FOUND, _) => "something else was found",
+        _ => "it did not come again, which says little",
+    };
+    eprintln!("{stopped}{what}");
+}

@@ -1,0 +1,205 @@
+//! What the harness found wrong.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use drystone_checker::schedule::Rates;
+use drystone_checker::violation::Kind;
+use drystone_harness::seed::Seed;
+use serde::{Deserialize, Serialize};
+
+use crate::model::spec::{Settings, Spec, Workload};
+
+/// One round of a process's workload, from one moment of rest to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Round {
+    /// How many the process has begun, this one included.
+    pub number: u64,
+    /// The seed of its random choices.
+    pub seed: Seed,
+}
+
+/// The least that a replay is given: a loaded machine is slow.
+const SHORTEST_REPLAY: Duration = Duration::from_secs(10);
+
+/// One wrong answer of a subject, and what is needed to see it again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// The check that failed.
+    pub kind: Kind,
+    /// The subject's name or path.
+    pub subject: String,
+    /// The workload.
+    pub workload: Workload,
+    /// What was set of its parameters.
+    #[serde(default)]
+    pub settings: Settings,
+    /// Worker threads.
+    pub threads: usize,
+    /// The run's seed, from which the seeds of all its episodes follow in order.
+    pub seed: Seed,
+    /// How often threads were disturbed.
+    #[serde(default)]
+    pub disturb: Rates,
+    /// The round of its process in which it happened, if the workload is made of rounds and one was under way. What
+    /// earlier ones have left in the allocator is not in its seed, so that it is told and not replayed.
+    #[serde(alias = "episode")]
+    pub round: Option<Round>,
+    /// A time in seconds in which a replay comes as far: the run's own, and at least twice what it had
+    /// taken; of memory that grows, what it had taken.
+    pub replay_seconds: u64,
+    /// The trace that was replayed.
+    pub trace: Option<PathBuf>,
+    /// Which calls to the OS were refused, if any were: then the scenario for that ran in place of the
+    /// workload.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+    /// Where the workers were, where that is known: frames, one or two lines each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backtrace: Option<String>,
+    /// The folder that holds all that is known of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<PathBuf>,
+    /// The worker that saw it.
+    pub thread: Option<usize>,
+    /// How many operations that worker had begun in the run.
+    pub operation: Option<u64>,
+    /// What the worker was doing.
+    pub doing: Option<String>,
+    /// What should have been.
+    pub expected: String,
+    /// What was.
+    pub seen: String,
+}
+
+impl Finding {
+    /// A finding in the run of `spec`, `elapsed` after its beginning, that no worker was there to see.
+    pub fn of_run(
+        spec: &Spec,
+        elapsed: Duration,
+        kind: Kind,
+        expected: &str,
+        seen: String,
+    ) -> Self {
+        let planned = spec.length.time().unwrap_or_default();
+        let enough = elapsed.saturating_mul(2).max(planned).max(SHORTEST_REPLAY);
+        Self {
+            kind,
+            subject: spec.subject.clone(),
+            workload: spec.workload,
+            settings: spec.settings.clone(),
+            threads: spec.threads,
+            seed: spec.seed,
+            disturb: spec.disturb,
+            round: None,
+            replay_seconds: enough.as_secs() + u64::from(enough.subsec_nanos() > 0),
+            trace: spec.trace.clone(),
+            refused: None,
+            backtrace: None,
+            folder: None,
+            thread: None,
+            operation: None,
+            doing: None,
+            expected: expected.to_owned(),
+            seen,
+        }
+    }
+
+    /// The command that shows it again: of the folder, if there is one.
+    pub fn replay(&self) -> String {
+        match &self.folder {
+            Some(folder) => format!("cargo stress replay {}", quoted(&folder.to_string_lossy())),
+            None => self.rerun(),
+        }
+    }
+
+    /// The command that makes the whole run again, from its first episode, and long enough to come as
+    /// far. With one thread it repeats every operation in order; with more each thread makes the same
+    /// random choices, in whatever order the threads meet. What the OS draws, such as addresses, is
+    /// drawn anew.
+    pub fn rerun(&self) -> String {
+        let mut command = format!("cargo stress --subject {}", quoted(&self.subject));
+        match &self.trace {
+            Some(trace) => command += &format!(" --trace {}", quoted(&trace.to_string_lossy())),
+            None => command += &format!(" --workload {}{}", self.workload, self.settings),
+        }
+        let Self { threads, seed, replay_seconds, .. } = self;
+        command += &format!(" --threads {threads} --seed {seed} --for {replay_seconds}s");
+        match self.disturb {
+            Rates::DEFAULT => command,
+            rates => command + &format!(" --disturb {}", rates.operations),
+        }
+    }
+}
+
+/// `text` as a shell reads it back.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,:@%=".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// Several lines: what, where, expected, seen, and the command that replays it.
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.refused {
+            Some(refused) => write!(f, "{}: {}, {refused}", self.kind, self.subject)?,
+            None => write!(f, "{}: {}, workload {}", self.kind, self.subject, self.workload)?,
+        }
+        if let Some(thread) = self.thread {
+            write!(f, ", thread {thread}")?;
+        }
+        if let Some(operation) = self.operation {
+            write!(f, ", operation {operation}")?;
+        }
+        if let Some(Round { number, seed }) = self.round {
+            write!(f, ", round {number} (seed {seed})")?;
+        }
+        if let Some(doing) = &self.doing {
+            write!(f, " ({doing})")?;
+        }
+        writeln!(f)?;
+        writeln!(f, "  expected  {}", self.expected)?;
+        writeln!(f, "  seen      {}", self.seen)?;
+        write!(f, "  replay    {}", self.replay())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::spec::Length;
+
+    #[test]
+    fn the_replay_is_of_the_whole_run_and_long_enough() {
+        let replay = |length, seconds| {
+            let mut spec = Spec::new("list", Workload::Mixed, 1, Seed(7), length);
+            let (_, settings) = crate::model::spec::parse_workload("mixed:largest=64").unwrap();
+            spec.settings = settings;
+            let elapsed = Duration::from_secs_f64(seconds);
+            let mut finding =
+                Finding::of_run(&spec, elapsed, Kind::Overlap, "none", "one".to_owned());
+            finding.round = Some(Round { number: 3, seed: Seed(9) });
+            finding.operation = Some(17);
+            let text = finding.to_string();
+            assert!(text.contains("operation 17, round 3 (seed 0x0000000000000009)"), "{text}");
+            let command = finding.replay();
+            assert!(command.contains(" --seed 0x0000000000000007 "), "{command}");
+            assert!(command.contains(" --workload mixed:largest=64 "), "{command}");
+            command.rsplit(' ').next().unwrap().to_owned()
+        };
+        assert_eq!(replay(Length::Once, 0.1), "10s");
+        assert_eq!(replay(Length::Once, 30.2), "61s");
+        assert_eq!(replay(Length::Millis(90_500), 2.0), "91s");
+    }
+
+    #[test]
+    fn the_replay_command_survives_a_shell() {
+        assert_eq!(quoted("target/release/libx.so"), "target/release/libx.so");
+        assert_eq!(quoted("my lib's.so"), r"'my lib'\''s.so'");
+        assert_eq!(quoted(""), "''");
+    }
+}

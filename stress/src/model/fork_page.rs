@@ -1,0 +1,186 @@
+//! How a child that a worker has forked tells what it found: in a page that it shares with its parent.
+//!
+//! The child is a copy of a process with several threads, of which one is left: others may have been printing, so that
+//! it prints nothing. What it says stands in the page, behind a length that is stored last:
+//!
+//! | `told` | means |
+//! |---|---|
+//! | 0 | nothing yet: it works, or something ended it |
+//! | `WELL` | it has done its work, and goes through its exit handlers |
+//! | n | `text` holds n bytes: what it found, as JSON |
+//!
+//! [`alarm`](crate::child::alarm) asks [`page`] where it is, and workload `lifecycles` reads it.
+
+use std::io;
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+
+use drystone_checker::violation::Kind;
+use serde::{Deserialize, Serialize};
+
+/// All is well.
+const WELL: u32 = u32::MAX;
+
+/// Bytes that a child may say.
+const TEXT: usize = 4096;
+
+/// Bytes of each sentence of it: JSON makes them longer, by six times at the worst.
+const SENTENCE: usize = 300;
+
+/// What parent and child share.
+#[derive(Debug)]
+pub struct Page {
+    told: AtomicU32,
+    /// Operations that the child has begun, and bytes that it has verified.
+    operations: AtomicU64,
+    verified: AtomicU64,
+    /// What it is at, as a number of the parent's choice.
+    doing: AtomicU32,
+    /// Written by the child alone, and read when it is gone.
+    text: [AtomicU32; TEXT / 4],
+}
+
+/// What a child has found wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    /// The check that failed.
+    pub kind: Kind,
+    /// What should have been.
+    pub expected: String,
+    /// What was.
+    pub seen: String,
+}
+
+/// What became of a child, by its own account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// Nothing: something ended it before it could.
+    Nothing,
+    /// It did all that it was to do.
+    Well,
+    /// It found something.
+    Found(Found),
+}
+
+/// The page of this process, if it is a forked child. Relaxed: stored by the child's only thread.
+static PAGE: AtomicPtr<Page> = AtomicPtr::new(null_mut());
+
+/// Where this process tells what it finds, if it is a forked child.
+pub fn page() -> Option<&'static Page> {
+    // SAFETY: null, or a page that `enter` was given, which is never unmapped.
+    unsafe { PAGE.load(Ordering::Relaxed).as_ref() }
+}
+
+/// Says that this process is a forked child, which tells what it finds in `page`.
+pub fn enter(page: &'static Page) {
+    PAGE.store(std::ptr::from_ref(page).cast_mut(), Ordering::Relaxed);
+}
+
+/// `text`, of its beginning so many bytes.
+fn cut(text: &str) -> String {
+    text[..text.floor_char_boundary(SENTENCE)].to_owned()
+}
+
+impl Page {
+    /// A page that is shared with children forked from now on; it is never unmapped.
+    ///
+    /// # Errors
+    /// The OS gives none.
+    pub fn new() -> io::Result<&'static Page> {
+        // SAFETY: a new mapping at an address of the kernel's choice touches nothing that exists.
+        let start = unsafe {
+            let access = libc::PROT_READ | libc::PROT_WRITE;
+            let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
+            libc::mmap(null_mut(), size_of::<Page>(), access, flags, -1, 0)
+        };
+        if start == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the mapping is large and aligned enough, zeroed, which every field may be, and stays.
+        Ok(unsafe { &*start.cast::<Page>() })
+    }
+
+    // Relaxed, here and below: what the child wrote is ordered before what the parent reads by the child's end, for
+    // which the parent waits. Of one that hangs figures are read that may be late.
+
+    /// For the next child.
+    pub fn clear(&self) {
+        self.told.store(0, Ordering::Relaxed);
+        self.operations.store(0, Ordering::Relaxed);
+        self.verified.store(0, Ordering::Relaxed);
+        self.doing.store(0, Ordering::Relaxed);
+    }
+
+    /// In the child: how far it is.
+    pub fn progress(&self, operations: u64, verified: u64) {
+        self.operations.store(operations, Ordering::Relaxed);
+        self.verified.store(verified, Ordering::Relaxed);
+    }
+
+    /// In the child: what it is at.
+    pub fn doing(&self, doing: u32) {
+        self.doing.store(doing, Ordering::Relaxed);
+    }
+
+    /// In the child: all is well.
+    pub fn well(&self) {
+        self.told.store(WELL, Ordering::Relaxed);
+    }
+
+    /// In the child: something is wrong.
+    pub fn found(&self, kind: Kind, expected: &str, seen: &str) {
+        let found = Found { kind, expected: cut(expected), seen: cut(seen) };
+        let text = serde_json::to_vec(&found).expect("a finding has string keys only");
+        let text = &text[..text.len().min(TEXT)];
+        for (word, bytes) in self.text.iter().zip(text.chunks(4)) {
+            let mut four = [0; 4];
+            four[..bytes.len()].copy_from_slice(bytes);
+            word.store(u32::from_ne_bytes(four), Ordering::Relaxed);
+        }
+        self.told.store(text.len() as u32, Ordering::Relaxed);
+    }
+
+    /// In the parent: operations begun, bytes verified, what the child is at.
+    pub fn so_far(&self) -> (u64, u64, u32) {
+        let operations = self.operations.load(Ordering::Relaxed);
+        (operations, self.verified.load(Ordering::Relaxed), self.doing.load(Ordering::Relaxed))
+    }
+
+    /// In the parent, when the child is gone: what it told.
+    pub fn told(&self) -> Told {
+        let length = match self.told.load(Ordering::Relaxed) {
+            0 => return Told::Nothing,
+            WELL => return Told::Well,
+            length => (length as usize).min(TEXT),
+        };
+        let words = self.text.iter().map(|word| word.load(Ordering::Relaxed).to_ne_bytes());
+        let text: Vec<u8> = words.flatten().take(length).collect();
+        // What can't be read is what a heap in disorder has written over.
+        serde_json::from_slice(&text).map_or(Told::Nothing, Told::Found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_child_tells_is_read_back_and_the_next_begins_anew() {
+        let page = Page::new().unwrap();
+        assert_eq!(page.told(), Told::Nothing);
+        page.progress(7, 9);
+        page.doing(3);
+        assert_eq!(page.so_far(), (7, 9, 3));
+        // As long as sentences get, of characters that JSON makes six of.
+        let long = "\u{1}".repeat(2 * SENTENCE);
+        page.found(Kind::Overlap, "none", &long);
+        let Told::Found(found) = page.told() else { panic!("{:?}", page.told()) };
+        assert_eq!((found.kind, found.expected.as_str()), (Kind::Overlap, "none"));
+        assert_eq!(found.seen, long[..SENTENCE]);
+        page.clear();
+        assert_eq!((page.told(), page.so_far()), (Told::Nothing, (0, 0, 0)));
+        page.well();
+        assert_eq!(page.told(), Told::Well);
+        assert!(super::page().is_none(), "this process is no forked child");
+    }
+}

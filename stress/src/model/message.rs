@@ -1,0 +1,86 @@
+//! What a child tells its supervisor: one JSON object per line on the child's standard output. The
+//! supervisor tells the child one thing only, to stop, by closing the child's standard input.
+
+use std::io::{self, Write};
+
+use drystone_checker::counters::{Notes, Tally};
+use drystone_harness::usage::Usage;
+use serde::{Deserialize, Serialize};
+
+use crate::model::finding::{Finding, Round};
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "message")]
+pub enum Message {
+    /// The subject is loaded, verified to be the one asked for, and work begins.
+    Ready,
+    /// What was done so far, several times a second.
+    Progress {
+        /// The sum over all workers since the run began.
+        tally: Tally,
+        /// What each worker is at.
+        doing: Vec<String>,
+        /// The round under way.
+        round: Option<Round>,
+        /// What the process uses.
+        #[serde(default)]
+        usage: Usage,
+    },
+    /// The subject gave a wrong answer; the child ends.
+    Finding {
+        /// The wrong answer.
+        finding: Box<Finding>,
+        /// What was done up to then.
+        tally: Tally,
+        /// What was noted up to then.
+        notes: Notes,
+    },
+    /// Where the worker was that saw the wrong answer; comes after it, if it was asked for.
+    Backtrace {
+        /// A frame in a line or two.
+        frames: String,
+    },
+    /// A signal ended the child's work; the last thing it says.
+    Dying {
+        /// The worker that was hit, if it was one.
+        thread: Option<usize>,
+        /// How many operations it had begun.
+        operation: u64,
+    },
+    /// The harness in the child has panicked; the child ends. Its exit status alone would not tell, for
+    /// a subject may end the process with any.
+    Panicked,
+    /// The run can't be made as asked: wrong usage, not the subject's fault.
+    Refused {
+        /// One sentence that names what to change.
+        why: String,
+    },
+    /// The work is done, and all checks at the end have passed.
+    Done {
+        /// What was done.
+        tally: Tally,
+        /// What was noted.
+        notes: Notes,
+    },
+}
+
+/// Writes a line of its own to standard output, whatever the subject has half written there. A supervisor that is gone reads nothing; the child learns of
+/// that by its standard input's end.
+pub fn send(message: &Message) {
+    send_line(message);
+}
+
+/// The same with another kind of message.
+pub fn send_line(message: &impl Serialize) {
+    let mut line = vec![b'\n'];
+    serde_json::to_writer(&mut line, message).expect("messages have string keys only");
+    line.push(b'\n');
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(&line).and_then(|()| out.flush());
+}
+
+/// Reads one line back; none if it is something else, which a subject may print.
+pub fn parse(line: &str) -> Option<Message> {
+    line.starts_with('{').then(|| serde_json::from_str(line).ok()).flatten()
+}

@@ -1,0 +1,196 @@
+//! One run: what a child process is asked to do.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use drystone_checker::schedule::Rates;
+use drystone_harness::seed::Seed;
+use drystone_harness::text::suggest;
+use serde::{Deserialize, Serialize};
+
+use crate::allocators::process;
+use crate::model::suppressions::Known;
+
+pub use drystone_workloads::registry::{Settings, Workload};
+
+/// How long a run lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Length {
+    /// So many milliseconds.
+    Millis(u64),
+    /// The workload once through.
+    Once,
+}
+
+impl Length {
+    /// `time`, to the millisecond.
+    pub fn of(time: Duration) -> Self {
+        Length::Millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// The time, where there is one.
+    pub fn time(self) -> Option<Duration> {
+        match self {
+            Length::Millis(millis) => Some(Duration::from_millis(millis)),
+            Length::Once => None,
+        }
+    }
+}
+
+/// One run, handed to the child as one argument of JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spec {
+    /// The subject's name, or the path of a shared library.
+    pub subject: String,
+    /// The canonical path of the library that must be serving `malloc`.
+    pub library: Option<PathBuf>,
+    /// The workload.
+    pub workload: Workload,
+    /// What was set of its parameters.
+    #[serde(default)]
+    pub settings: Settings,
+    /// Worker threads, at least one.
+    pub threads: usize,
+    /// The first episode's seed.
+    pub seed: Seed,
+    /// How long.
+    pub length: Length,
+    /// How often threads are disturbed.
+    #[serde(default)]
+    pub disturb: Rates,
+    /// The trace to replay.
+    pub trace: Option<PathBuf>,
+    /// What is known of the subject, and no finding.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub known: Vec<Known>,
+}
+
+impl Spec {
+    /// A run of `workload` with its defaults on a subject that is no library.
+    pub fn new(
+        subject: &str,
+        workload: Workload,
+        threads: usize,
+        seed: Seed,
+        length: Length,
+    ) -> Self {
+        Self {
+            subject: subject.to_owned(),
+            library: None,
+            workload,
+            settings: Settings::default(),
+            threads,
+            seed,
+            length,
+            disturb: Rates::DEFAULT,
+            trace: None,
+            known: Vec::new(),
+        }
+    }
+
+    /// Whether its child loads a library and closes it. Of a linked subject no library knows.
+    pub fn loads(&self) -> bool {
+        self.workload == Workload::Lifecycles
+            && (self.library.is_some() || self.subject == process::SYSTEM.name)
+            && self.settings.get(Workload::Lifecycles, "load") > 0
+    }
+}
+
+/// Subject and workload.
+impl fmt::Display for Spec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {}{}", self.subject, self.workload, self.settings)?;
+        match &self.trace {
+            Some(trace) => write!(f, " {}", trace.display()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Reads a workload with what is set of it: `churn`, `churn:slots=1000,largest=4K`.
+///
+/// # Errors
+/// A sentence that names what to change, and the nearest name where one is not known.
+pub fn parse_workload(text: &str) -> Result<(Workload, Settings), String> {
+    let (name, rest) = match text.split_once(':') {
+        Some((name, rest)) => (name, Some(rest)),
+        None => (text, None),
+    };
+    let names: Vec<&str> = Workload::ALL.iter().map(|workload| workload.name()).collect();
+    let workload =
+        Workload::named(name).ok_or_else(|| suggest::refuse("workload", name, &names))?;
+    let mut settings = Settings::default();
+    for setting in rest.into_iter().flat_map(|rest| rest.split(',')) {
+        let (name, value) = setting.split_once('=').ok_or_else(|| {
+            format!("workload `{text}`: `{setting}` sets nothing; write NAME=NUMBER, as in {name}:NAME=1000")
+        })?;
+        let value = number(value).ok_or_else(|| {
+            format!("workload `{text}`: `{value}` is no number; write digits, with K, M or G for powers of 1024")
+        })?;
+        set(&mut settings, workload, name, value)?;
+    }
+    Ok((workload, settings))
+}
+
+/// Sets one parameter of a workload.
+///
+/// # Errors
+/// As [`parse_workload`].
+pub fn set(
+    settings: &mut Settings,
+    workload: Workload,
+    name: &str,
+    value: u64,
+) -> Result<(), String> {
+    let Some(parameter) = workload.parameter(name) else {
+        let known: Vec<&str> = workload.parameters().iter().map(|one| one.name).collect();
+        return Err(match known.is_empty() {
+            true => format!("workload {workload} has no parameters: leave `{name}` out"),
+            false => suggest::refuse(&format!("parameter of workload {workload}"), name, &known),
+        });
+    };
+    if settings.set(parameter, value) {
+        return Ok(());
+    }
+    let (least, most) = (parameter.least, parameter.most);
+    Err(format!("workload {workload}: {name} must be {least} to {most}, not {value}"))
+}
+
+fn number(text: &str) -> Option<u64> {
+    let (digits, shift) = match text.strip_suffix(['K', 'M', 'G']) {
+        Some(digits) => {
+            (digits, [b'K', b'M', b'G'].iter().position(|u| text.as_bytes().ends_with(&[*u]))? + 1)
+        }
+        None => (text, 0),
+    };
+    digits.parse::<u64>().ok()?.checked_mul(1 << (10 * shift))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workloads_are_read_with_their_parameters() {
+        let (workload, settings) = parse_workload("mixed:largest=4K,live=1M").unwrap();
+        assert_eq!(workload, Workload::Mixed);
+        assert_eq!(settings.to_string(), ":largest=4096,live=1048576");
+        let again = format!("{workload}{settings}");
+        assert_eq!(parse_workload(&again), Ok((workload, settings)));
+        assert_eq!(parse_workload("duel"), Ok((Workload::Duel, Settings::default())));
+    }
+
+    #[test]
+    fn what_is_wrong_with_one_is_named() {
+        let refused = |text| parse_workload(text).unwrap_err();
+        assert!(refused("mixd").contains("Did you mean `mixed`?"));
+        assert!(refused("mixed:lagrest=1").contains("Did you mean `largest`?"));
+        assert!(refused("mixed:largest").contains("`largest` sets nothing"));
+        assert!(refused("mixed:largest=1T").contains("`1T` is no number"));
+        assert!(refused("mixed:largest=1G").contains("must be 0 to 67108864, not 1073741824"));
+        assert!(refused("duel:x=1").contains("has no parameters"));
+        assert!(refused("mixed:live=99999999999999999999").contains("is no number"));
+    }
+}

@@ -1,0 +1,5 @@
+//! From options or a campaign file to runs.
+
+pub mod campaign_file;
+pub mod options;
+pub mod runs;

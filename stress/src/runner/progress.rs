@@ -1,0 +1,67 @@
+//! Progress bars on standard error, if that is a terminal.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use drystone_checker::counters::{Count, Tally};
+use drystone_harness::output::progress::bar;
+use drystone_harness::text::units;
+use indicatif::ProgressBar;
+
+use crate::model::spec::Spec;
+use crate::plan::runs::Plan;
+
+/// One bar over a whole campaign, by planned time.
+pub struct Bar {
+    bar: ProgressBar,
+    /// Planned time of the runs before the present one, and of that.
+    before: Cell<Duration>,
+    present: Cell<Duration>,
+}
+
+impl Bar {
+    /// A bar for `plan`; drawn nowhere if standard error is no terminal.
+    pub fn new(plan: &Plan) -> Self {
+        let total: Duration = plan.runs.iter().filter_map(|spec| spec.length.time()).sum();
+        let bar = bar(Some(millis(total)), "{prefix} {wide_bar} {msg}");
+        bar.set_style(bar.style().progress_chars("█▉▊▋▌▍▎▏ "));
+        Self { bar, before: Cell::default(), present: Cell::default() }
+    }
+
+    /// A run begins.
+    pub fn run(&self, spec: &Spec) {
+        self.before.set(self.before.get() + self.present.get());
+        self.present.set(spec.length.time().unwrap_or_default());
+        self.bar.set_prefix(format!("{} {}", spec.subject, spec.workload));
+        self.bar.set_message(String::new());
+    }
+
+    /// The present run has come so far.
+    pub fn tick(&self, tally: &Tally, elapsed: Duration) {
+        let position = self.before.get() + elapsed.min(self.present.get());
+        self.bar.set_position(millis(position));
+        let rate = tally[Count::Operations] as f64 / elapsed.as_secs_f64().max(1e-3);
+        self.bar.set_message(format!(
+            "{} operations/s, {} verified",
+            units::rate(rate),
+            units::bytes(tally[Count::BytesVerified])
+        ));
+    }
+
+    /// Writes a line above the bar; on standard error, whatever that is.
+    pub fn say(&self, line: &str) {
+        match self.bar.is_hidden() {
+            true => eprintln!("{line}"),
+            false => self.bar.println(line),
+        }
+    }
+
+    /// The campaign is over.
+    pub fn done(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
