@@ -19,7 +19,7 @@
 //!
 //! # Layers
 //!
-//! Each imports only from those below it (`tests/tidy.rs` holds the code to that).
+//! Each imports only from those below it (`tests/tidy` holds the code to that).
 //!
 //! | module | holds |
 //! |---|---|

@@ -1,7 +1,7 @@
 //! mimalloc, as the crate `libmimalloc-sys` builds it: assertions off, statistics off, optimised like
 //! the release profile, under its own names (`mi_malloc`), so that it stands beside the system's.
 //!
-//! Source: <https://github.com/microsoft/mimalloc>, `include/mimalloc.h`.
+//! Source: <https://github.com/microsoft/mimalloc>, its header `mimalloc.h`.
 
 use core::ffi::c_void;
 

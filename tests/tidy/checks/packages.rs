@@ -1,0 +1,164 @@
+//! What each package may use of the others, in one table.
+
+use crate::violation::Violation;
+use crate::workspace::Tree;
+
+/// A package's row.
+struct May {
+    /// Its folder.
+    package: &'static str,
+    /// The folders of the packages it may use, which stand above it in the table.
+    uses: &'static [&'static str],
+    /// Those that its tests, benches and examples may use besides.
+    tests_use: &'static [&'static str],
+}
+
+/// The packages, lowest first: each may use only those above it. A new package gets a row; a
+/// package that goes loses its own.
+const PACKAGES: &[May] = &[
+    May { package: "workloads", uses: &[], tests_use: &[] },
+    // The seal alone: what writes tables into documents may use it.
+    May { package: "tests/tidy", uses: &[], tests_use: &[] },
+    May { package: "peers", uses: &["workloads"], tests_use: &[] },
+    May { package: "recorder", uses: &["workloads"], tests_use: &[] },
+    // The allocator uses none: whoever depends on it gets `libc` alone.
+    May { package: ".", uses: &[], tests_use: &["workloads", "peers"] },
+    May { package: "capi", uses: &["."], tests_use: &[] },
+    May { package: "results", uses: &["tests/tidy"], tests_use: &[] },
+    // Wraps any malloc and free; another allocator's author uses it without the rest.
+    May { package: "stress/checker", uses: &["workloads"], tests_use: &["."] },
+    // Knows no allocator, no check and no subcommand.
+    May { package: "stress/harness", uses: &["tests/tidy"], tests_use: &[] },
+    May {
+        package: "stress/conform",
+        uses: &["workloads", "stress/checker", "stress/harness"],
+        tests_use: &["."],
+    },
+    May {
+        package: "stress/measure",
+        uses: &["workloads", "stress/checker", "stress/harness", "tests/tidy"],
+        tests_use: &["."],
+    },
+    May {
+        package: "stress",
+        uses: &[
+            "workloads",
+            ".",
+            "stress/checker",
+            "stress/harness",
+            "stress/conform",
+            "stress/measure",
+            "tests/tidy",
+        ],
+        tests_use: &[],
+    },
+];
+
+/// Dependencies that the table doesn't allow, packages without a row, and rows without a package.
+pub fn check(tree: &Tree) -> Vec<Violation> {
+    against(tree, PACKAGES)
+}
+
+fn against(tree: &Tree, table: &[May]) -> Vec<Violation> {
+    let here = "tests/tidy/checks/packages.rs";
+    let mut found = Vec::new();
+    for (rank, row) in table.iter().enumerate() {
+        let name = row.package;
+        if !tree.packages.iter().any(|package| package.label() == name) {
+            found.push(Violation::new(
+                here,
+                1,
+                format!("delete the row of `{name}`: there is none"),
+            ));
+        }
+        for used in row.uses.iter().chain(row.tests_use) {
+            if !table[..rank].iter().any(|below| below.package == *used) {
+                let says = format!("the row of `{used}` must stand above that of `{name}`");
+                found.push(Violation::new(here, 1, says));
+            }
+        }
+    }
+    for package in tree.packages.iter().filter(|package| package.member) {
+        let manifest = package.path("Cargo.toml");
+        let Some(row) = table.iter().find(|row| row.package == package.label()) else {
+            let says = format!("add a row for `{}` to PACKAGES in {here}", package.label());
+            found.push(Violation::new(&manifest, 1, says));
+            continue;
+        };
+        for used in &package.uses {
+            let name = if used.folder.is_empty() { "." } else { &used.folder };
+            let allowed = row.uses.contains(&name) || used.tests && row.tests_use.contains(&name);
+            // A package may be named by its own tests.
+            if !allowed && used.folder != package.folder {
+                let says = format!(
+                    "`{}` must not use `{name}`: it lies above or apart (PACKAGES in {here})",
+                    package.label()
+                );
+                found.push(Violation::new(&manifest, used.line, says));
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::planted::{shown, tree};
+
+    const TABLE: &[May] = &[
+        May { package: "low", uses: &[], tests_use: &[] },
+        May { package: "high", uses: &["low"], tests_use: &[] },
+    ];
+
+    fn workspace(low: &str, high: &str) -> Tree {
+        tree(&[
+            (
+                "Cargo.toml",
+                "[workspace]\nmembers = [\"low\", \"high\"]\n\
+                 [workspace.dependencies]\nlow = { path = \"low\" }\n",
+            ),
+            ("low/Cargo.toml", &format!("[package]\nname = \"low\"\n{low}")),
+            ("low/src/lib.rs", ""),
+            ("high/Cargo.toml", &format!("[package]\nname = \"high\"\n{high}")),
+            ("high/src/lib.rs", ""),
+        ])
+    }
+
+    #[test]
+    fn a_dependency_downward_is_allowed() {
+        let tree = workspace("", "[dependencies]\nlow.workspace = true\n");
+        assert_eq!(shown(against(&tree, TABLE)), "");
+    }
+
+    #[test]
+    fn a_dependency_upward_fires_by_its_line() {
+        let tree =
+            workspace("[dependencies]\nother = { package = \"high\", path = \"../high\" }\n", "");
+        let shown = shown(against(&tree, TABLE));
+        assert!(shown.starts_with("low/Cargo.toml:4: `low` must not use `high`"), "{shown}");
+    }
+
+    #[test]
+    fn what_tests_may_use_a_library_may_not() {
+        let table = [
+            May { package: "low", uses: &[], tests_use: &[] },
+            May { package: "high", uses: &[], tests_use: &["low"] },
+        ];
+        let tests = workspace("", "[dev-dependencies]\nlow.workspace = true\n");
+        assert_eq!(shown(against(&tests, &table)), "");
+        let ships = workspace("", "[dependencies]\nlow.workspace = true\n");
+        assert!(shown(against(&ships, &table)).contains("high/Cargo.toml:4"));
+    }
+
+    #[test]
+    fn a_new_package_and_a_stale_row_fire() {
+        let table = [
+            May { package: "low", uses: &[], tests_use: &[] },
+            May { package: "gone", uses: &[], tests_use: &[] },
+        ];
+        let shown = shown(against(&workspace("", ""), &table));
+        assert!(shown.contains("high/Cargo.toml:1: add a row for `high`"), "{shown}");
+        assert!(shown.contains("delete the row of `gone`"), "{shown}");
+    }
+}

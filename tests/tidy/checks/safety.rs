@@ -1,0 +1,104 @@
+//! Every unsafe block says why it holds, and loom sees every atomic of the allocator.
+
+use std::collections::BTreeSet;
+
+use crate::violation::Violation;
+use crate::workspace::Tree;
+
+/// How far above its block a SAFETY comment may begin, in lines.
+const REACH: usize = 16;
+/// The allocator's sources: loom replaces what `sync` gives them.
+const MODELLED: &str = "src/";
+/// Where atomics that loom doesn't see are right: `sync` wraps them; the policy is the process's,
+/// and loom runs no unit test.
+const UNMODELLED: &[&str] = &["src/sync/", "src/sync.rs", "src/policy.rs"];
+
+/// Unsafe blocks and implementations without a SAFETY comment, which stands on their line or in the
+/// lines right above, up to a blank one.
+pub fn undocumented(tree: &Tree) -> Vec<Violation> {
+    let mut found = Vec::new();
+    for (path, file, facts) in tree.rust() {
+        let lines: Vec<&str> = file.text.lines().collect();
+        let says: BTreeSet<usize> = facts
+            .comments
+            .iter()
+            .filter(|(_, text)| text.contains("SAFETY:"))
+            .map(|(line, _)| *line)
+            .collect();
+        for line in &facts.unsafe_lines {
+            let above = (1..*line).rev().take(REACH);
+            let mut near = above.take_while(|above| !lines[above - 1].trim().is_empty());
+            if !says.contains(line) && !near.any(|above| says.contains(&above)) {
+                let says = "write a SAFETY comment right above that names the condition";
+                found.push(Violation::new(path, *line, says));
+            }
+        }
+    }
+    found
+}
+
+/// Atomics and locks of the standard library in the allocator.
+pub fn unmodelled(tree: &Tree) -> Vec<Violation> {
+    let mut found = Vec::new();
+    for (path, _, facts) in tree.rust().filter(|(path, ..)| path.starts_with(MODELLED)) {
+        if UNMODELLED.iter().any(|free| path.starts_with(free)) || tree.is_test(path) {
+            continue;
+        }
+        for module in facts.modules.iter().filter(|module| !module.test) {
+            let imports = module.imports.iter().map(|named| (&named.path, named.line, named.test));
+            let paths = module.paths.iter().map(|named| (&named.path, named.line, named.test));
+            for (path_named, line, test) in imports.chain(paths) {
+                let named: Vec<&str> =
+                    path_named.iter().map(String::as_str).filter(|part| *part != "::").collect();
+                let unseen =
+                    matches!(named[..], ["core", "sync", "atomic", ..] | ["std", "sync", ..]);
+                if unseen && !test {
+                    let says = "take it from `crate::sync`: loom would not see this one";
+                    found.push(Violation::new(path, line, says));
+                }
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::planted::{package, shown};
+
+    #[test]
+    fn a_block_and_an_implementation_without_a_reason_fire() {
+        let bad = "fn f() {\n    unsafe { g() }\n}\n\nunsafe impl Send for X {}\n\
+                   fn h() {\n    m!(unsafe { g() });\n}\n";
+        let shown = shown(undocumented(&package(&[("src/lib.rs", bad)])));
+        for line in [2, 5, 7] {
+            assert!(shown.contains(&format!("src/lib.rs:{line}: write a SAFETY")), "{shown}");
+        }
+        assert_eq!(shown.lines().count(), 3, "{shown}");
+    }
+
+    #[test]
+    fn a_reason_counts_right_above_and_not_behind_a_blank_line() {
+        let good = "fn f() {\n    // SAFETY: because.\n    // And so on.\n\
+                        let x =\n    unsafe { g() };\n}\n";
+        assert_eq!(shown(undocumented(&package(&[("src/lib.rs", good)]))), "");
+        let far = "fn f() {\n    // SAFETY: of another.\n\n    unsafe { g() }\n}\n";
+        assert!(shown(undocumented(&package(&[("src/lib.rs", far)]))).contains("src/lib.rs:4"));
+        let string = "fn f() {\n    h(\"SAFETY:\");\n    unsafe { g() }\n}\n";
+        assert!(shown(undocumented(&package(&[("src/lib.rs", string)]))).contains("src/lib.rs:3"));
+    }
+
+    #[test]
+    fn an_atomic_beside_sync_fires() {
+        let tree = package(&[
+            ("src/lib.rs", "mod sync;\nuse core::{ptr, sync::atomic::AtomicBool};\n"),
+            ("src/sync/mod.rs", "pub use core::sync::atomic::AtomicBool;\n"),
+        ]);
+        let shown = shown(unmodelled(&tree));
+        assert_eq!(
+            shown,
+            "src/lib.rs:2: take it from `crate::sync`: loom would not see this one\n"
+        );
+    }
+}

@@ -1,0 +1,90 @@
+//! The words that this project doesn't use, each with what it writes instead.
+//!
+//! To ban a word, add a row: all its forms in lower case (words of a phrase with a space between
+//! them, which also stands for `-`, `_` and the end of a line), what to write instead, where it is
+//! looked for, and the beginnings of the paths where it is right.
+
+/// A banned word.
+pub struct Banned {
+    pub forms: &'static [&'static str],
+    /// Comes after "write".
+    pub instead: &'static str,
+    pub within: Where,
+    /// Paths that begin so may use it.
+    pub allowed: &'static [&'static str],
+}
+
+/// Where a word is looked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Where {
+    /// In code, comments, documents, scripts and names of files.
+    Everywhere,
+    /// In identifiers alone: in prose it has a plain meaning as well.
+    Identifiers,
+    /// As the name of a module's file or folder.
+    Modules,
+}
+
+/// Files that may use every word: what was, what a word means, and this list with its test.
+pub const FREE: &[&str] =
+    &["CHANGELOG.md", "docs/GLOSSARY.md", "tests/tidy/words.rs", "tests/tidy/checks/words.rs"];
+
+const fn everywhere(forms: &'static [&'static str], instead: &'static str) -> Banned {
+    Banned { forms, instead, within: Where::Everywhere, allowed: &[] }
+}
+
+const fn identifier(forms: &'static [&'static str], instead: &'static str) -> Banned {
+    Banned { forms, instead, within: Where::Identifiers, allowed: &[] }
+}
+
+const fn module(forms: &'static [&'static str], instead: &'static str) -> Banned {
+    Banned { forms, instead, within: Where::Modules, allowed: &[] }
+}
+
+/// The list.
+pub const BANNED: &[Banned] = &[
+    everywhere(
+        &["favourite", "favourites", "favour", "favours", "favoured", "favorite"],
+        "\"biased remote freer\" (`biased`)",
+    ),
+    everywhere(&["hand out", "hand outs"], "\"allocation\" or \"reuse\""),
+    everywhere(&["unborn", "born"], "\"uncarved\" or \"carved\""),
+    everywhere(&["orphan", "orphans", "orphaned", "orphaning"], "\"abandoned\""),
+    everywhere(&["dissolve", "dissolves", "dissolved", "dissolving"], "\"park\" or \"abandon\""),
+    everywhere(&["adopt", "adopts", "adopted", "adopting", "adoption", "adopter"], "\"reclaim\""),
+    everywhere(&["at hand", "leave hand", "at its hand"], "\"current\" or \"active\""),
+    everywhere(&["foreign duel", "foreign duels"], "\"external double free\""),
+    everywhere(&["duel", "duels", "duelist", "duellist", "duelling"], "\"double free\""),
+    everywhere(&["legal by then"], "\"raced with reuse\""),
+    everywhere(&["conveyor", "conveyors"], "\"bounded queue\""),
+    everywhere(&["how manieth"], "\"sequence number\""),
+    everywhere(&["last words"], "\"crash handler\""),
+    everywhere(&["but for"], "\"except\""),
+    identifier(&["mine"], "`local`"),
+    identifier(&["theirs"], "`remote`"),
+    identifier(&["issue", "issues", "issued", "issuing", "reissued"], "`allocate` or `reuse`"),
+    identifier(&["take over", "takes over", "taken over"], "`reclaim`"),
+    module(&["late"], "`deferred`"),
+    module(&["front"], "`global`"),
+    module(&["pages"], "`pagemap`"),
+    module(&["refuse", "refuser"], "`inject`"),
+    module(&["known"], "`suppressions`"),
+    module(&["alarm"], "`violation`"),
+    module(&["tally"], "`counters`"),
+    module(&["sheet"], "`table`"),
+    module(&["nearest"], "`suggest`"),
+    module(&["human"], "`units`"),
+    module(&["loaded"], "`dlopen_fixture`"),
+    module(&["preloaded"], "`preload`"),
+    module(&["hostile"], "`misuse`"),
+    module(&["crew"], "`workers`"),
+    // In the C library a gate is what counts calls.
+    Banned { forms: &["gate"], instead: "`barrier`", within: Where::Modules, allowed: &["capi/"] },
+    // The recorder writes a log, which is the field's word for it.
+    Banned {
+        forms: &["log"],
+        instead: "`journal`",
+        within: Where::Modules,
+        allowed: &["recorder/"],
+    },
+];
