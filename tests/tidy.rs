@@ -14,7 +14,10 @@ const ALLOCATOR: &[&str] =
 /// The two allocators, which know nothing of each other.
 const APART: [&str; 2] = ["list", "engine"];
 /// The parts of `list`, lowest first. `mod.rs` is above all but the front.
-const LIST: &[&str] = &["header", "index", "regions", "state", "check"];
+const LIST: &[&str] = &[
+    "header", "index", "regions", "state", "lookup", "release", "free", "allocate", "resize",
+    "check",
+];
 /// The parts of `engine`, lowest first.
 const ENGINE: &[&str] = &[
     "classes",
