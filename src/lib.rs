@@ -59,13 +59,14 @@
 //! | `DRYSTONE_ON_MISUSE` | `abort`, the default | a misuse is one line on stderr, then SIGABRT |
 //! | | `report` | the line; the call has no effect; the program goes on |
 //! | | `ignore` | the call has no effect; the program goes on |
-//! | `DRYSTONE_QUARANTINE` | a size; unset or 0: off | that many bytes of freed blocks wait (see below) |
+//! | `DRYSTONE_QUARANTINE` | a size; unset or 0: off | so many bytes of freed blocks wait |
 //! | `DRYSTONE_STATS` | `1` | at exit, calls and the heap's figures, as a table on stderr |
 //! | | an absolute path | the same as one line of JSON, appended to that file |
 //! | `DRYSTONE_HELP` | `1` | this list, on stderr, when the program starts |
 //!
 //! A size is a number of bytes, with `K`, `M` or `G` behind it for 1,024 bytes and its second and
-//! third power.
+//! third power. While a block waits in the quarantine, a double free of it is reported at the call,
+//! however late it comes, and a write into it is reported when its wait ends.
 //!
 //! # Platforms
 //!

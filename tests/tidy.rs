@@ -44,6 +44,7 @@ const IN_ENGINE_MOD: &[&str] = &["Engine", "Static", "no_slab", "double_free", "
 const PACKAGES: &[(&str, &[&str])] = &[
     (".", &[]),
     ("capi", &["drystone"]),
+    ("models", &[]),
     ("peers", &["drystone_workloads"]),
     ("recorder", &["drystone_workloads"]),
     ("results", &[]),
