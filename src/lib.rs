@@ -80,7 +80,11 @@
 //! measured, and what was tried and rejected. Both lie in the repository.
 #![cfg_attr(not(any(test, loom)), no_std)]
 
-#[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+#[cfg(not(all(
+    target_os = "linux",
+    target_pointer_width = "64",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+)))]
 compile_error!(
     "Drystone runs on Linux, on x86-64 and aarch64: for this target keep the default allocator"
 );
