@@ -41,7 +41,7 @@ pub enum MisuseKind {
 /// The state of a block at the moment of a misuse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BlockState {
-    /// Issued, and not freed since.
+    /// Allocated, and not freed since.
     Live,
     /// Free, and still the heap's.
     Free,
@@ -56,7 +56,7 @@ pub enum BlockState {
 pub enum Found {
     /// In the call that did it.
     AtCall,
-    /// Afterwards: at a hand-out, a sweep or an exit.
+    /// Afterwards: when the block was allocated again, at a sweep or at an exit.
     Late,
 }
 
@@ -75,10 +75,18 @@ impl MisuseKind {
     }
 }
 
-/// One line without its line break: what, the pointer, the block's state and size where they are known, and
-/// when it was found.
+/// One line without its line break: what, the pointer, the block's state and size where they are
+/// known, and when it was found.
 impl fmt::Display for Misuse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_place(f)?;
+        write!(f, ", found {}", self.found)
+    }
+}
+
+impl Misuse {
+    /// Writes the kind, the pointer, and the block's state and size where they are known.
+    pub(crate) fn write_place(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {:#x}", self.kind.name(), self.address)?;
         // A free block is named by what it is now: its neighbours may have merged with it.
         match (self.state, self.size) {
@@ -92,10 +100,17 @@ impl fmt::Display for Misuse {
             }
             _ => {}
         }
-        match self.found {
-            Found::AtCall => write!(f, ", found at the call"),
-            Found::Late => write!(f, ", found late"),
-        }
+        Ok(())
+    }
+}
+
+/// As in `found at the call`.
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Found::AtCall => "at the call",
+            Found::Late => "late",
+        })
     }
 }
 

@@ -315,7 +315,7 @@ fn figures_go_where_the_setting_says() {
     );
     assert_eq!(
         stderr("/nowhere/at/all"),
-        "drystone: the file that DRYSTONE_STATS names can't be written\n"
+        "drystone: DRYSTONE_STATS names a file that can't be written, error 2: /nowhere/at/all\n"
     );
 }
 

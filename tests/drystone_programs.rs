@@ -136,7 +136,8 @@ fn a_correct_program_is_not_accused_under_quarantine_and_a_bad_setting_is_named(
     let (ended, _) = mistake("correct", "plenty");
     assert_eq!(
         ended.stderr,
-        "drystone: DRYSTONE_QUARANTINE must be a number of bytes; there is no quarantine\n"
+        "drystone: DRYSTONE_QUARANTINE must be a size in bytes, such as 65536, 64K or 16M; \
+         there is no quarantine\n"
     );
 }
 

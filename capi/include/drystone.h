@@ -20,14 +20,22 @@
  *   report   the line; the call has no effect, and the program goes on
  *   ignore   the call has no effect, and the program goes on
  *
- * With DRYSTONE_QUARANTINE=bytes freed blocks wait, first in first out, filled with a pattern, until
+ * The line names the misuse, the pointer, the block, the process, the thread that noticed it, and
+ * whether that was at the call.
+ *
+ * With DRYSTONE_QUARANTINE=SIZE freed blocks wait, first in first out, filled with a pattern, until
  * they take that many bytes, 16 for the place of each among them: then a late double free and a write
- * after free are reported too.
+ * after free are reported too. K, M or G behind the number stands for 1,024 bytes and its second and
+ * third power.
  *
  * Figures. With DRYSTONE_STATS=1 in the environment a process that exits prints a table on stderr:
  * calls of each function, blocks and bytes live and free, misuses, and whether the heap is sound. With
  * DRYSTONE_STATS=/an/absolute/path it appends them to that file, as one line of JSON. A forked child
- * counts its own calls. The variables are ignored in a program that has more rights than its caller.
+ * counts its own calls.
+ *
+ * DRYSTONE_HELP=1 prints these variables when the process starts. A name that begins with DRYSTONE_ and
+ * is none of them, a value that a variable does not take, and a file that can't be written are said once
+ * on stderr. The variables are ignored in a program that has more rights than its caller.
  *
  * Link with -ldrystone, or name libdrystone.a among the objects; -static works with the latter. (A C
  * library older than glibc 2.34 needs -lpthread and -ldl behind it.) pkg-config knows it as drystone.

@@ -1,17 +1,18 @@
-//! The C functions that programs have always had. What each promises stands in `include/drystone.h`; here is only what is Rust's.
+//! The C functions that programs have always had. `include/drystone.h` says what each promises;
+//! here is only the Rust side.
 //!
-//! `errno` is set to `ENOMEM` by a refusal, to `EINVAL` by an argument that never makes sense, and by
-//! nothing else: [`free`] leaves it alone (POSIX.1-2024), and so does everything that succeeds.
+//! `errno` is set to `ENOMEM` where there is no memory, to `EINVAL` by an argument that never makes
+//! sense, and by nothing else: [`free`] leaves it alone (POSIX.1-2024), and so does everything that
+//! succeeds.
 
 use core::ffi::{c_int, c_void};
 use core::ptr;
 
-use engine::engine::front::{DIRECT, Fast};
-use engine::errno;
+use engine::internals::engine::front::{DIRECT, Fast};
+use engine::internals::errno;
+use engine::internals::process::calls::{self, Function};
 use engine::policy;
 
-use crate::counts::Function;
-use crate::gate;
 use crate::heap::HEAP;
 
 /// `malloc(3)`; C23, 7.24.3.6
@@ -52,7 +53,8 @@ pub extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
     }
 }
 
-// The slow ways are C functions too: those cannot unwind, so malloc and free end with a jump to them.
+// The slow ways are C functions too: those cannot unwind, so malloc and free end with a jump to
+// them.
 
 #[inline(never)]
 extern "C" fn malloc_medium(size: usize) -> *mut c_void {
@@ -65,14 +67,14 @@ extern "C" fn malloc_medium(size: usize) -> *mut c_void {
 #[cold]
 #[inline(never)]
 extern "C" fn malloc_slow(size: usize) -> *mut c_void {
-    gate::pass(Function::Malloc);
-    issued(HEAP.malloc_slow(size, 1, false))
+    calls::pass(Function::Malloc);
+    allocated(HEAP.malloc_slow(size, 1, false))
 }
 
 #[inline(never)]
 extern "C" fn calloc_slow(count: usize, size: usize) -> *mut c_void {
-    gate::pass(Function::Calloc);
-    issued(HEAP.calloc(count, size))
+    calls::pass(Function::Calloc);
+    allocated(HEAP.calloc(count, size))
 }
 
 /// # Safety
@@ -90,7 +92,7 @@ pub unsafe extern "C" fn free_moves(block: *mut c_void) {
 #[cold]
 #[inline(never)]
 unsafe extern "C" fn free_slow(block: *mut c_void) {
-    gate::pass(Function::Free);
+    calls::pass(Function::Free);
     // SAFETY: the caller's word.
     if let Err(misuse) = unsafe { HEAP.free_slow(block.cast()) } {
         policy::misuse(&misuse);
@@ -98,13 +100,13 @@ unsafe extern "C" fn free_slow(block: *mut c_void) {
     HEAP.report_late();
 }
 
-/// `realloc(3)`; C23, 7.24.3.7, but that `size` 0, undefined there, frees
+/// `realloc(3)`; C23, 7.24.3.7, except that `size` 0, undefined there, frees
 ///
 /// # Safety
 /// If `block` is live, nothing uses it after this call, unless the call fails.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn realloc(block: *mut c_void, size: usize) -> *mut c_void {
-    gate::pass(Function::Realloc);
+    calls::pass(Function::Realloc);
     // SAFETY: the caller's word.
     unsafe { resized(block, size) }
 }
@@ -119,22 +121,22 @@ pub unsafe extern "C" fn reallocarray(
     count: usize,
     size: usize,
 ) -> *mut c_void {
-    gate::pass(Function::Reallocarray);
+    calls::pass(Function::Reallocarray);
     match count.checked_mul(size) {
         // SAFETY: the caller's word.
         Some(bytes) => unsafe { resized(block, bytes) },
-        None => refused(libc::ENOMEM),
+        None => failed(libc::ENOMEM),
     }
 }
 
 /// `aligned_alloc(3)`; C23, 7.24.3.1
 #[unsafe(no_mangle)]
 pub extern "C" fn aligned_alloc(align: usize, size: usize) -> *mut c_void {
-    gate::pass(Function::AlignedAlloc);
+    calls::pass(Function::AlignedAlloc);
     if !align.is_power_of_two() {
-        return refused(libc::EINVAL);
+        return failed(libc::EINVAL);
     }
-    issued(HEAP.malloc_aligned(size, align))
+    allocated(HEAP.malloc_aligned(size, align))
 }
 
 /// `posix_memalign(3)`; POSIX.1-2024
@@ -143,7 +145,7 @@ pub extern "C" fn aligned_alloc(align: usize, size: usize) -> *mut c_void {
 /// `out` may be written, as a pointer.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn posix_memalign(out: *mut *mut c_void, align: usize, size: usize) -> c_int {
-    gate::pass(Function::PosixMemalign);
+    calls::pass(Function::PosixMemalign);
     // A power of two, and a multiple of a pointer's size, which is one too.
     if !align.is_power_of_two() || align < size_of::<*mut c_void>() {
         return libc::EINVAL;
@@ -162,28 +164,28 @@ pub unsafe extern "C" fn posix_memalign(out: *mut *mut c_void, align: usize, siz
 /// programs written for that go on working.
 #[unsafe(no_mangle)]
 pub extern "C" fn memalign(align: usize, size: usize) -> *mut c_void {
-    gate::pass(Function::Memalign);
+    calls::pass(Function::Memalign);
     match align.checked_next_power_of_two() {
-        Some(align) => issued(HEAP.malloc_aligned(size, align)),
-        None => refused(libc::EINVAL),
+        Some(align) => allocated(HEAP.malloc_aligned(size, align)),
+        None => failed(libc::EINVAL),
     }
 }
 
 /// `valloc(3)`
 #[unsafe(no_mangle)]
 pub extern "C" fn valloc(size: usize) -> *mut c_void {
-    gate::pass(Function::Valloc);
-    issued(HEAP.malloc_aligned(size, page_size()))
+    calls::pass(Function::Valloc);
+    allocated(HEAP.malloc_aligned(size, page_size()))
 }
 
 /// `pvalloc(3)`
 #[unsafe(no_mangle)]
 pub extern "C" fn pvalloc(size: usize) -> *mut c_void {
-    gate::pass(Function::Pvalloc);
+    calls::pass(Function::Pvalloc);
     let page = page_size();
     match size.checked_next_multiple_of(page) {
-        Some(size) => issued(HEAP.malloc_aligned(size, page)),
-        None => refused(libc::ENOMEM),
+        Some(size) => allocated(HEAP.malloc_aligned(size, page)),
+        None => failed(libc::ENOMEM),
     }
 }
 
@@ -193,7 +195,7 @@ pub extern "C" fn pvalloc(size: usize) -> *mut c_void {
 /// None beyond that of any C function: a pointer that is not a live block is a misuse.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn malloc_usable_size(block: *mut c_void) -> usize {
-    gate::pass(Function::MallocUsableSize);
+    calls::pass(Function::MallocUsableSize);
     if block.is_null() {
         return 0;
     }
@@ -205,7 +207,7 @@ pub unsafe extern "C" fn malloc_usable_size(block: *mut c_void) -> usize {
     size
 }
 
-/// What [`realloc`] and [`reallocarray`] share.
+/// [`realloc`], and [`reallocarray`] once it has multiplied.
 ///
 /// # Safety
 /// As [`realloc`].
@@ -213,11 +215,11 @@ unsafe fn resized(block: *mut c_void, size: usize) -> *mut c_void {
     // SAFETY: the caller's word.
     let resized = unsafe { HEAP.try_realloc(block.cast(), size) };
     let result = match resized {
-        Ok(new) if new.is_null() && (size > 0 || block.is_null()) => refused(libc::ENOMEM),
+        Ok(new) if new.is_null() && (size > 0 || block.is_null()) => failed(libc::ENOMEM),
         Ok(new) => new.cast(),
         Err(misuse) => {
             policy::misuse(&misuse);
-            refused(libc::EINVAL)
+            failed(libc::EINVAL)
         }
     };
     HEAP.report_late();
@@ -225,16 +227,16 @@ unsafe fn resized(block: *mut c_void, size: usize) -> *mut c_void {
 }
 
 #[inline]
-fn issued(block: *mut u8) -> *mut c_void {
+fn allocated(block: *mut u8) -> *mut c_void {
     HEAP.report_late();
     if block.is_null() {
-        return refused(libc::ENOMEM);
+        return failed(libc::ENOMEM);
     }
     block.cast()
 }
 
 #[cold]
-fn refused(error: c_int) -> *mut c_void {
+fn failed(error: c_int) -> *mut c_void {
     errno::set(error);
     ptr::null_mut()
 }

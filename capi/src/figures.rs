@@ -1,12 +1,11 @@
-//! What a program can ask of the heap, and what it can ask it to do.
+//! Functions by which a program asks for the heap's figures, and for its idle memory.
 
 use core::ffi::{CStr, c_char, c_int};
 use core::fmt::{self, Write};
 
-use engine::errno;
+use engine::internals::errno;
 
 use crate::heap::HEAP;
-use crate::{account, stderr};
 
 /// As glibc's `<malloc.h>` has it since 2.33; bytes, unless the comment says otherwise.
 #[derive(Default)]
@@ -19,13 +18,13 @@ pub struct Mallinfo2 {
     smblks: usize,
     /// Blocks with a mapping of their own, a number.
     hblks: usize,
-    /// Theirs.
+    /// Of blocks with a mapping of their own.
     hblkhd: usize,
     usmblks: usize,
     fsmblks: usize,
     /// Of live blocks in spans.
     uordblks: usize,
-    /// What else there is in spans: `arena` less `uordblks`.
+    /// Of the rest of the spans: `arena` less `uordblks`.
     fordblks: usize,
     /// Idle, of the kind that `malloc_trim` gives back.
     keepcost: usize,
@@ -61,14 +60,11 @@ pub extern "C" fn mallinfo2() -> Mallinfo2 {
 /// `malloc_stats(3)`
 #[unsafe(no_mangle)]
 pub extern "C" fn malloc_stats() {
-    errno::kept(|| match account::table() {
-        Ok(table) => _ = table.write_to(stderr::NUMBER),
-        Err(_) => stderr::say("drystone: the figures do not fit their table\n"),
-    });
+    HEAP.account().print(HEAP.engine());
 }
 
-/// Writes the figures as JSON to the `size` bytes at `buffer`, cut to fit, with a null byte at their end; returns the
-/// bytes that all of it takes, without the null.
+/// Writes the figures as JSON to the `size` bytes at `buffer`, cut to fit, with a null byte at
+/// their end; returns the bytes that all of it takes, without the null.
 ///
 /// # Safety
 /// `buffer` may be written for `size` bytes; null is fine where `size` is 0.
@@ -77,7 +73,7 @@ pub unsafe extern "C" fn drystone_stats(buffer: *mut c_char, size: usize) -> usi
     // SAFETY: the caller's word.
     let mut out = Cut { buffer: buffer.cast(), room: size.saturating_sub(1), length: 0 };
     // `Cut` does not fail, nor does any figure.
-    let _ = account::object(&mut out);
+    let _ = HEAP.account().object(HEAP.engine(), &mut out);
     if size > 0 {
         // SAFETY: the caller's word: at most `size - 1`.
         unsafe { buffer.add(out.length.min(out.room)).write(0) };
@@ -108,7 +104,8 @@ impl Write for Cut {
     fn write_str(&mut self, part: &str) -> fmt::Result {
         let fits = part.len().min(self.room.saturating_sub(self.length));
         if fits > 0 {
-            // SAFETY: `fits` bytes from `length` on are within `room`; nobody else's text lies there.
+            // SAFETY: `fits` bytes from `length` on are within `room`; nobody else's text lies
+            // there.
             unsafe {
                 core::ptr::copy_nonoverlapping(part.as_ptr(), self.buffer.add(self.length), fits);
             }

@@ -1,35 +1,30 @@
-//! Drystone behind the C interface: `libdrystone.so`, to link to or to preload, and `libdrystone.a`.
+//! Drystone behind the C interface: `libdrystone.so`, to link to or to preload, and
+//! `libdrystone.a`.
 //!
 //! ```text
 //! LD_PRELOAD=target/release/libdrystone.so python3 script.py
 //! ```
 //!
-//! `include/drystone.h` documents what the functions do, and the variables of the environment:
-//!
-//! | variable | read | says |
-//! |---|---|---|
-//! | `DRYSTONE_ON_MISUSE` | at the first misuse | what is done about one: see [`engine::policy`] |
-//! | `DRYSTONE_STATS` | before `main` | where figures go at exit: see `src/setting.rs` |
+//! `include/drystone.h` documents the functions and the variables of the environment, which the
+//! allocator reads itself: they mean the same in a Rust program.
 //!
 //! # What it promises the program
-//! - It runs before anything else does: the loader itself allocates here, before any constructor has
-//!   run. Nothing needs to be initialised, and nothing here allocates.
+//! - It runs before anything else does: the loader itself allocates here, before any constructor
+//!   has run. Nothing needs to be initialised, and nothing here allocates.
 //! - A forked child of a multithreaded program can allocate and free.
-//! - No thread, no signal handler; no file kept open, but for a table that `DRYSTONE_STATS=1` asks for.
+//! - No thread, no signal handler; no file kept open, except for a table that `DRYSTONE_STATS=1`
+//!   asks for.
 //! - After the exit handlers it still serves; nothing is torn down.
 //!
 //! # Rooms
 //! Each calls only those below it.
 //!
 //! ```text
-//!                                                      start     before main, and at exit
-//! operators C++'s sized deletes                        figures   what a program can ask
-//! sized     C23's sized frees
-//! exports   the other C functions                      account   the figures, as text
-//! gate      calls counted, when that is asked for      setting   what DRYSTONE_STATS asks for
-//! fork      counts, over a fork                        stderr    lines now, and one kept for later
-//! counts    calls, function by function                text      a text that needs no memory
-//! heap      the heap
+//! start      before main
+//! operators  C++'s sized deletes
+//! sized      C23's sized frees         figures    a program's questions
+//! exports    the other C functions
+//! heap       the heap
 //! ```
 
 #![cfg_attr(panic = "abort", no_std)]
@@ -37,22 +32,15 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("the C interface is written for Linux's loader: it has no other start-up code yet");
 
-mod account;
-mod counts;
 mod exports;
 mod figures;
-mod fork;
-mod gate;
 mod heap;
 mod operators;
-mod setting;
 mod sized;
 mod start;
-mod stderr;
-mod text;
 
-/// No panic can be reached from here (see the engine's contract); the language asks for a handler all the same.
-/// Where panics unwind, as in unoptimised builds, it is the standard library's.
+/// No panic can be reached from here (see the engine's contract); the language asks for a handler
+/// all the same. Where panics unwind, as in unoptimised builds, it is the standard library's.
 #[cfg(panic = "abort")]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo) -> ! {
@@ -60,9 +48,10 @@ fn panic(_: &core::panic::PanicInfo) -> ! {
     unsafe { libc::abort() }
 }
 
-// The language's own library, as it comes, unwinds, and names the function that would see to it. Nothing unwinds here,
-// so it is never called; link-time optimisation takes the name away, other builds need the symbol. Weak and hidden: a
-// program that this is linked into may have the real one.
+// The language's own library, as it comes, unwinds, and names the function that would see to it.
+// Nothing unwinds here, so it is never called; link-time optimisation takes the name away, other
+// builds need the symbol. Weak and hidden: a program that this is linked into may have the real
+// one.
 #[cfg(panic = "abort")]
 core::arch::global_asm!(
     ".pushsection .text.rust_eh_personality,\"ax\",@progbits",

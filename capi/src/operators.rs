@@ -1,11 +1,12 @@
 //! C++'s sized `operator delete`, plain and for arrays, with and without an alignment.
 //!
-//! The C++ runtime's own forget the size and call the operator without one, which calls `free`; these free at
-//! once, and look at the size. Plain `new` and `delete` need nothing here: they reach malloc and free.
+//! The C++ runtime's own forget the size and call the operator without one, which calls `free`;
+//! these free at once, and look at the size. Plain `new` and `delete` need nothing here: they reach
+//! malloc and free.
 //!
-//! A program may replace `operator delete(void *)` alone: then the sized ones must call that, as the runtime's
-//! would ([new.delete.single] in C++14 and later), for only the program knows what its `operator new` gave it. So
-//! each operator is decided once:
+//! A program may replace `operator delete(void *)` alone: then the sized ones must call that, as
+//! the runtime's would ([new.delete.single] in C++14 and later), for only the program knows what
+//! its `operator new` gave it. So each operator is decided once:
 //!
 //! | state | the operator without a size | a sized delete |
 //! |---|---|---|
@@ -13,17 +14,18 @@
 //! | [`DIRECT`] | the runtime's, or there is none | frees |
 //! | else, its address | somebody else's | calls it |
 //!
-//! Nothing of the runtime is linked to: the operators are weak references, null where there is no runtime. A
-//! library that is loaded while the program runs, and that replaces `operator delete(void *)` alone and for itself, is not
-//! seen: its sized deletes come here, and its blocks are reported as foreign.
+//! Nothing of the runtime is linked to: the operators are weak references, null where there is no
+//! runtime. A library that is loaded while the program runs, and that replaces
+//! `operator delete(void *)` alone and for itself, is not seen: its sized deletes come here, and
+//! its blocks are reported as foreign.
 
 use core::ffi::{CStr, c_void};
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use engine::engine::MIN_ALIGN;
+use engine::internals::engine::MIN_ALIGN;
+use engine::internals::process::calls::Function;
 
-use crate::counts::Function;
 use crate::heap::HEAP;
 use crate::sized::freed;
 
@@ -32,7 +34,8 @@ const UNDECIDED: usize = 0;
 /// The operator is the runtime's, or there is none: the block is malloc's.
 const DIRECT: usize = 1;
 
-/// One of the operators without a size. Relaxed: the value stands alone, and every thread would decide the same.
+/// One of the operators without a size. Relaxed: the value stands alone, and every thread would
+/// decide the same.
 static PLAIN: AtomicUsize = AtomicUsize::new(UNDECIDED);
 static ARRAY: AtomicUsize = AtomicUsize::new(UNDECIDED);
 static ALIGNED: AtomicUsize = AtomicUsize::new(UNDECIDED);
@@ -141,8 +144,8 @@ unsafe extern "C" fn undirected(block: *mut c_void, size: usize, align: usize, w
     if state.load(Ordering::Relaxed) == UNDECIDED {
         decide();
     }
-    // SAFETY: as the caller promises; an address that is neither mark is that of the operator, which takes the
-    // block, and the alignment where it has one.
+    // SAFETY: as the caller promises; an address that is neither mark is that of the operator,
+    // which takes the block, and the alignment where it has one.
     unsafe {
         match (state.load(Ordering::Relaxed), aligned) {
             (DIRECT, false) => {
@@ -178,7 +181,8 @@ unsafe fn delete_here(block: *mut c_void, size: usize) {
     }
 }
 
-/// Looks at the operators without a size. Before `main`, or in the first sized delete, should that come before.
+/// Looks at the operators without a size. Before `main`, or in the first sized delete, should that
+/// come before.
 #[cold]
 pub fn decide() {
     for (plain, of_plain, array, of_array) in [
@@ -194,12 +198,12 @@ pub fn decide() {
     }
 }
 
-/// Whether the function is of a C++ runtime that is a shared library. One that is linked in can't be told from
-/// the program's own, and is called.
+/// Whether the function is of a C++ runtime that is a shared library. One that is linked in can't
+/// be told from the program's own, and is called.
 fn is_runtimes(function: usize) -> bool {
     let mut info = MaybeUninit::<libc::Dl_info>::uninit();
-    // SAFETY: the place is a `Dl_info`'s, which a success fills; the name is a C string of the loader's, of an
-    // object that is loaded.
+    // SAFETY: the place is a `Dl_info`'s, which a success fills; the name is a C string of the
+    // loader's, of an object that is loaded.
     unsafe {
         let address = core::ptr::with_exposed_provenance(function);
         if libc::dladdr(address, info.as_mut_ptr()) == 0 {

@@ -1,17 +1,16 @@
 //! Frees that name the size: C23's functions.
 //!
 //! A size that the block can't have been asked for with is a misuse, and the block stays live: see
-//! `engine::engine::sized` for which sizes pass.
+//! `src/engine` for which sizes pass.
 
 use core::ffi::c_void;
 
-use engine::engine::MIN_ALIGN;
-use engine::engine::front::Fast;
+use engine::internals::engine::MIN_ALIGN;
+use engine::internals::engine::front::Fast;
+use engine::internals::process::calls::{self, Function};
 use engine::policy;
 
-use crate::counts::Function;
 use crate::exports::free_moves;
-use crate::gate;
 use crate::heap::HEAP;
 
 /// `free_sized`; C23, 7.24.3.4
@@ -40,7 +39,7 @@ pub unsafe extern "C" fn free_aligned_sized(block: *mut c_void, align: usize, si
     }
 }
 
-/// What is left to do after the fast path of a sized free by `function` came to `fast`.
+/// The rest of the work after the fast path of a sized free by `function` came to `fast`.
 ///
 /// # Safety
 /// As [`free`](crate::exports::free); `fast` is this thread's last free, of this block.
@@ -65,7 +64,7 @@ unsafe extern "C" fn free_sized_slow(
     align: usize,
     function: Function,
 ) {
-    gate::pass(function);
+    calls::pass(function);
     // SAFETY: the caller's word.
     if let Err(misuse) = unsafe { HEAP.free_sized_slow(block.cast(), size, align) } {
         policy::misuse(&misuse);

@@ -6,6 +6,7 @@
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::{self, NonNull};
 
+use super::account::Account;
 use super::classes::{LARGEST, SMALL, class_of_large, class_of_small};
 pub use super::heap::DIRECT;
 use super::heap::Heap;
@@ -18,6 +19,8 @@ use crate::misuse::Misuse;
 use crate::os::Mmap;
 use crate::policy;
 use crate::probe::NoProbe;
+use crate::process::calls::{self, Function};
+use crate::process::{environment, figures};
 use crate::stats::{Broken, Stats};
 use crate::sync::{AtomicBool, AtomicUsize, Cell, FutexLock, Ordering, RawLock};
 
@@ -224,6 +227,7 @@ impl Drystone {
     #[cold]
     #[inline(never)]
     fn malloc_slow_and_reports(&self, size: usize, align: usize, zero: bool) -> *mut u8 {
+        calls::pass(if zero { Function::AllocZeroed } else { Function::Alloc });
         let block = self.malloc_slow(size, align, zero);
         self.report_late();
         block
@@ -403,6 +407,20 @@ impl Drystone {
                 return Ok(resized.as_ptr());
             }
         }
+        // SAFETY: as the caller promises.
+        unsafe { self.realloc_slow(block, size, align) }
+    }
+
+    /// What realloc does when the fast path can't: all of it.
+    ///
+    /// # Safety
+    /// As [`try_realloc`](Self::try_realloc).
+    unsafe fn realloc_slow(
+        &self,
+        block: *mut u8,
+        size: usize,
+        align: usize,
+    ) -> Result<*mut u8, Misuse> {
         // SAFETY: as the caller promises; the heap is the calling thread's for the time of the call.
         self.with_heap(|heap| unsafe {
             if QUARANTINE.is_on() {
@@ -433,6 +451,12 @@ impl Drystone {
     pub fn check(&self) -> Result<(), Broken> {
         // SAFETY: the heap is the calling thread's for the time of the call.
         self.with_heap(|heap| unsafe { ENGINE.check(heap) }).unwrap_or(Ok(()))
+    }
+
+    /// The figures, as texts for people and tools.
+    #[doc(hidden)]
+    pub fn account(&self) -> Account {
+        Account { stats: self.stats(), layers: ENGINE.layer_stats(), sound: self.check() }
     }
 
     /// Looks for misuses that no call has found: in the calling thread's heap and in what exited threads
@@ -466,17 +490,8 @@ impl Drystone {
     pub fn prepare(&self) {
         crate::errno::kept(start);
         // A program that allocated before the environment could be read has a thread that does not know of the
-        // quarantine yet.
-        if QUARANTINE.is_on() && thread::own() > GONE {
-            thread::set(ptr::from_ref(&EMPTY.0).expose_provenance(), thread::own());
-        }
-    }
-
-    /// Sends every call of every thread that has not allocated yet, and of this one, the slow way, so that a front
-    /// can count them. For a start-up, before there are threads.
-    pub fn divert(&self) {
-        DIVERTED.store(true, Ordering::Relaxed);
-        if thread::own() > GONE {
+        // quarantine, or that its calls are counted, yet.
+        if goes_slowly() && thread::own() > GONE {
             thread::set(ptr::from_ref(&EMPTY.0).expose_provenance(), thread::own());
         }
     }
@@ -543,7 +558,7 @@ fn begin_thread() -> Option<&'static Heap> {
     // From here on the thread can allocate: what is called below may do so.
     thread::set(own, own);
     let key = crate::errno::kept(start);
-    if QUARANTINE.is_on() || DIVERTED.load(Ordering::Relaxed) {
+    if goes_slowly() {
         thread::set(ptr::from_ref(&EMPTY.0).expose_provenance(), own);
     }
     if let Some(key) = key {
@@ -554,6 +569,11 @@ fn begin_thread() -> Option<&'static Heap> {
         });
     }
     Some(heap)
+}
+
+/// Whether every call goes the slow way: blocks wait, or calls are counted.
+fn goes_slowly() -> bool {
+    QUARANTINE.is_on() || DIVERTED.load(Ordering::Relaxed)
 }
 
 /// Leaves the thread's heap to the next: the C library calls it when a thread ends. Each call that the thread
@@ -590,9 +610,10 @@ fn start() -> Option<libc::pthread_key_t> {
                 libc::pthread_atfork(Some(fork_prepare), Some(fork_parent), Some(fork_child));
                 libc::atexit(at_exit);
             }
-            if !state.read && policy::has_environment() {
+            if !state.read && environment::is_known() {
                 state.read = true;
-                QUARANTINE.read_environment();
+                // For the first time: `read` has said so.
+                read_environment();
             }
             state.key
         })
@@ -603,9 +624,29 @@ fn start() -> Option<libc::pthread_key_t> {
     (key != libc::pthread_key_t::MAX).then_some(key)
 }
 
-/// Judges what the exiting thread and the exited ones leave.
+/// Reads the variables. Once in a process, before there are threads.
+///
+/// # Safety
+/// Called once, in `start`.
+unsafe fn read_environment() {
+    environment::check();
+    policy::get();
+    QUARANTINE.read_environment();
+    // SAFETY: this is called once.
+    if unsafe { figures::read() } {
+        calls::count();
+        DIVERTED.store(true, Ordering::Relaxed);
+        ENGINE.time_lock();
+    }
+}
+
+/// Judges what the exiting thread and the exited ones leave, and gives the figures that are asked for. A process
+/// that ends otherwise than by `exit(3)` or the return of `main` does not come here.
 extern "C" fn at_exit() {
     Drystone.judge();
+    if let Some(sink) = figures::sink() {
+        Drystone.account().give(&ENGINE, sink);
+    }
 }
 
 // The locks, in the order in which they may be held together: each may be taken while those before it
@@ -635,6 +676,7 @@ extern "C" fn fork_child() {
         QUARANTINE.lock().fork_child();
         START.lock.fork_child();
     }
+    calls::reset();
 }
 
 // SAFETY: blocks are exclusive, of the layout's size and alignment, until freed or resized; no method
@@ -659,13 +701,47 @@ unsafe impl GlobalAlloc for Drystone {
     #[inline]
     unsafe fn dealloc(&self, block: *mut u8, _layout: Layout) {
         // SAFETY: the caller gives up a block of this allocator.
-        unsafe { self.free(block) }
+        match unsafe { self.free_fast(block) } {
+            Fast::Done => {}
+            // SAFETY: just so.
+            Fast::Moves => unsafe { self.free_moves_and_reports(block) },
+            // SAFETY: as above.
+            Fast::Slow => unsafe { self.dealloc_slow(block) },
+        }
     }
 
     #[inline]
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // SAFETY: the caller gives up a block of this allocator, unless the result is null.
-        let resized = unsafe { self.try_realloc_aligned(block, size, layout.align()) };
+        if layout.align() <= MIN_ALIGN {
+            // SAFETY: the caller gives up a block of this allocator, unless the result is null.
+            if let Some(resized) = unsafe { self.realloc_fast(block, size) } {
+                return resized.as_ptr();
+            }
+        }
+        // SAFETY: as above.
+        unsafe { self.realloc_or_report(block, size, layout.align().max(MIN_ALIGN)) }
+    }
+}
+
+impl Drystone {
+    /// # Safety
+    /// As [`try_free`](Self::try_free).
+    #[cold]
+    #[inline(never)]
+    unsafe fn dealloc_slow(&self, block: *mut u8) {
+        calls::pass(Function::Dealloc);
+        // SAFETY: as the caller promises.
+        unsafe { self.free_or_report(block) }
+    }
+
+    /// # Safety
+    /// As [`try_realloc`](Self::try_realloc).
+    #[cold]
+    #[inline(never)]
+    unsafe fn realloc_or_report(&self, block: *mut u8, size: usize, align: usize) -> *mut u8 {
+        calls::pass(Function::Realloc);
+        // SAFETY: as the caller promises.
+        let resized = unsafe { self.realloc_slow(block, size, align) };
         let resized = resized.unwrap_or_else(|misuse| {
             policy::misuse(&misuse);
             ptr::null_mut()

@@ -16,6 +16,8 @@
 //! an argument. [`Drystone`](front::Drystone) answers it, with one engine for the process. What each layer keeps true
 //! stands in its file; `docs/engine.md` says what was measured.
 
+#[cfg(not(loom))]
+pub mod account;
 pub mod check;
 pub mod classes;
 #[cfg(not(loom))]

@@ -17,6 +17,7 @@ use super::{Engine, Heap, MIN_ALIGN, double_free};
 use crate::misuse::{BlockState, Found, Misuse, MisuseKind};
 use crate::os::{Os, PAGE};
 use crate::probe::Probe;
+use crate::process::{environment, stderr};
 use crate::sync::{AtomicBool, Cell, FutexLock, Ordering, RawLock, const_unless_loom};
 
 /// What a waiting block is filled with. As a pointer it is not canonical, as a size it is too large.
@@ -96,16 +97,17 @@ impl Quarantine {
         &self.lock
     }
 
-    /// Turns it on if `DRYSTONE_QUARANTINE` is a number of bytes above 0. Before there are threads.
+    /// Turns it on if `DRYSTONE_QUARANTINE` is a size above 0. Before there are threads.
     pub fn read_environment(&self) {
-        let Some(value) = crate::policy::variable(c"DRYSTONE_QUARANTINE") else { return };
-        let parsed = core::str::from_utf8(value).ok().and_then(|text| text.parse::<usize>().ok());
-        match parsed {
+        let value = environment::value(environment::QUARANTINE).unwrap_or_default();
+        match environment::size(value) {
+            _ if value.is_empty() => {}
             Some(0) => {}
             Some(limit) => self.turn_on(limit.max(LEAST)),
-            None => crate::policy::say(
-                "drystone: DRYSTONE_QUARANTINE must be a number of bytes; there is no quarantine",
-            ),
+            None => {
+                let takes = "a size in bytes, such as 65536, 64K or 16M";
+                environment::is_none(environment::QUARANTINE, takes, "there is no quarantine");
+            }
         }
     }
 
@@ -117,7 +119,7 @@ impl Quarantine {
         let slots = bytes / size_of::<Slot>();
         let ring = crate::os::Mmap.reserve(bytes, PAGE).cast::<Slot>();
         if ring.is_null() {
-            crate::policy::say("drystone: no memory for the quarantine; there is none");
+            stderr::say(format_args!("no memory for the quarantine; there is none"));
             return;
         }
         self.locked(|waiting| {

@@ -9,7 +9,7 @@ use crate::stats::Broken;
 
 /// What a walk has counted.
 #[derive(Default, PartialEq, Eq)]
-struct Tally {
+struct Counted {
     live_bytes: usize,
     live_blocks: usize,
     free_bytes: usize,
@@ -22,31 +22,31 @@ struct Tally {
 impl State {
     /// Walks everything. Takes time in proportion to the number of blocks.
     pub fn check(&mut self) -> Result<(), Broken> {
-        let mut tally = Tally::default();
+        let mut counted = Counted::default();
         let mut end = 0;
         for number in 0..self.regions.all().len() {
             let mapping = self.regions.all()[number];
             hold(mapping.start >= end, "mappings are sorted and do not overlap", mapping.start)?;
             end = mapping.end();
-            tally.block_mappings += mapping.bytes;
+            counted.block_mappings += mapping.bytes;
             match mapping.kind {
-                Kind::Region => self.walk_region(mapping, &mut tally)?,
+                Kind::Region => self.walk_region(mapping, &mut counted)?,
                 Kind::Huge(block) => {
                     let inside = mapping.start <= block && block < mapping.end();
                     hold(inside, "a huge block lies in its mapping", block)?;
-                    tally.huge_blocks += 1;
-                    tally.live_blocks += 1;
-                    tally.live_bytes += mapping.end() - block;
+                    counted.huge_blocks += 1;
+                    counted.live_blocks += 1;
+                    counted.live_bytes += mapping.end() - block;
                 }
                 Kind::Stranded(_) => {}
             }
         }
-        self.walk_lists(&tally)?;
-        self.compare(&tally)
+        self.walk_lists(&counted)?;
+        self.compare(&counted)
     }
 
-    fn walk_region(&self, mapping: Mapping, tally: &mut Tally) -> Result<(), Broken> {
-        tally.regions += 1;
+    fn walk_region(&self, mapping: Mapping, counted: &mut Counted) -> Result<(), Broken> {
+        counted.regions += 1;
         // SAFETY: a region begins with a block.
         let mut block = unsafe { Block::at(ptr::with_exposed_provenance_mut(mapping.start)) };
         let (mut before, mut after_free) = (0, false);
@@ -74,12 +74,12 @@ impl State {
             hold(fits, "a block's size is possible", at)?;
             if header.status.is_free() {
                 hold(!after_free, "no two free blocks are neighbours", at)?;
-                tally.free_bytes += size;
-                tally.free_blocks += 1;
+                counted.free_bytes += size;
+                counted.free_blocks += 1;
             } else {
                 hold(header.status == Status::LIVE, "a block is live or free", at)?;
-                tally.live_bytes += size - HEADER;
-                tally.live_blocks += 1;
+                counted.live_bytes += size - HEADER;
+                counted.live_blocks += 1;
             }
             after_free = header.status.is_free();
             before = size;
@@ -87,28 +87,28 @@ impl State {
         }
     }
 
-    /// Every listed block is free, of its list's size, and linked both ways; and there are as many as
-    /// the regions hold, so that each free block is in exactly one list.
-    fn walk_lists(&mut self, tally: &Tally) -> Result<(), Broken> {
+    /// Every listed block is free, of its list's size, and linked both ways; and there are as many
+    /// as the regions hold, so that each free block is in exactly one list.
+    fn walk_lists(&mut self, counted: &Counted) -> Result<(), Broken> {
         let seal = self.seal;
         let Some(index) = &mut self.index else {
-            return hold(tally.free_blocks == 0, "a heap without an index has no blocks", 0);
+            return hold(counted.free_blocks == 0, "a heap without an index has no blocks", 0);
         };
         hold(index.bits_agree(), "the bitmap says which lists are empty", 0)?;
         let (mut listed, mut result) = (0, Ok(()));
         index.for_each_list(|size, head| {
             if result.is_ok() {
-                let longest = tally.free_blocks - listed;
+                let longest = counted.free_blocks - listed;
                 result = walk_list(seal, size, head, longest).map(|length| listed += length);
             }
         });
         result?;
-        hold(listed == tally.free_blocks, "every free block is in a list", 0)
+        hold(listed == counted.free_blocks, "every free block is in a list", 0)
     }
 
-    fn compare(&self, tally: &Tally) -> Result<(), Broken> {
+    fn compare(&self, counted: &Counted) -> Result<(), Broken> {
         let counts = &self.counts;
-        let counted = Tally {
+        let kept = Counted {
             live_bytes: counts.live_bytes,
             live_blocks: counts.live_blocks,
             free_bytes: counts.free_bytes,
@@ -117,7 +117,7 @@ impl State {
             regions: counts.regions,
             huge_blocks: counts.huge_blocks,
         };
-        hold(counted == *tally, "the counters agree with the blocks", 0)
+        hold(kept == *counted, "the counters agree with the blocks", 0)
     }
 }
 

@@ -1,5 +1,5 @@
-//! The fronts of [`ListHeap`]: what a program calls when it does not want to see a `Result`. Here, and
-//! only here, a misuse meets the [policy](crate::policy), and may stop the program.
+//! The fronts of [`ListHeap`]: the calls of a program that does not want to see a `Result`. Here,
+//! and only here, a misuse meets the [policy](crate::policy), and may stop the program.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr;
@@ -23,8 +23,8 @@ impl<O: Os, P: Probe, L: RawLock> ListHeap<O, P, L> {
         self.report_late();
     }
 
-    /// Resizes the block at `payload` as [`try_realloc`](Self::try_realloc) does; a misuse goes to the
-    /// [policy], and if that goes on, the result is null.
+    /// Resizes the block at `payload` as [`try_realloc`](Self::try_realloc) does; a misuse goes to
+    /// the [policy], and if that goes on, the result is null.
     ///
     /// # Safety
     /// As [`try_realloc`](Self::try_realloc).
@@ -42,14 +42,14 @@ impl<O: Os, P: Probe, L: RawLock> ListHeap<O, P, L> {
     /// one relaxed load when there is none.
     #[inline]
     pub fn report_late(&self) {
-        if self.late.load(Ordering::Relaxed) {
+        if self.deferred.load(Ordering::Relaxed) {
             self.sweep(policy::misuse);
         }
     }
 }
 
-// SAFETY: blocks are exclusive, of the layout's size and alignment, until freed or resized; no method
-// unwinds; realloc keeps contents and, when refused, the block.
+// SAFETY: blocks are exclusive, of the layout's size and alignment, until freed or resized; no
+// method unwinds; realloc keeps contents and, when it fails, the block.
 unsafe impl<O, P, L> GlobalAlloc for ListHeap<O, P, L>
 where
     O: Os + Sync,

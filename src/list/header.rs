@@ -1,7 +1,7 @@
 //! A block and its header.
 //!
-//! A region is a row of blocks without gaps. Every block begins with 16 bytes of header, and a pointer
-//! that the heap hands out is the address just behind one:
+//! A region is a row of blocks without gaps. Every block begins with 16 bytes of header, and a
+//! pointer that the heap hands out is the address just behind one:
 //!
 //! ```text
 //!            0        4        8        12       16                         size
@@ -20,16 +20,16 @@
 //!
 //! | status | the block is | becomes |
 //! |---|---|---|
-//! | `LIVE` | issued | `FREE` by a free; `WIPED` by one that merges it into the block in front |
-//! | `FREE` | in a free list | `LIVE` by an issue; `WIPED` when a neighbour swallows it |
+//! | `LIVE` | allocated | `FREE` by a free; `WIPED` by one that merges it into the block in front |
+//! | `FREE` | in a free list | `LIVE` by an allocation; `WIPED` when a neighbour swallows it |
 //! | `FRESH` | as `FREE`, and every byte behind the links is zero, as the OS gave it | as `FREE` |
 //! | `WIPED` | no block any more; one began here | anything: its bytes are another block's |
 //! | `END` | at every region's end: no block, an end to walks and merges | `END`, with another `before` |
 //!
-//! Nothing of a header is believed before its check value is; where the links are to be read for that, the
-//! bytes are mapped whatever the status says, for [`END_BYTES`] are as many as the smallest block's. The
-//! links lie in bytes that a stale
-//! pointer can write to, which is why the check value covers them.
+//! Nothing of a header is believed before its check value is; where the links are to be read for
+//! that, the bytes are mapped whatever the status says, for [`END_BYTES`] are as many as the
+//! smallest block's. The links lie in bytes that a stale pointer can write to, which is why the
+//! check value covers them.
 
 use core::ptr::{self, NonNull};
 
@@ -38,8 +38,8 @@ pub const HEADER: usize = 16;
 /// The smallest block: a header and, when free, two links.
 pub const MIN_BLOCK: usize = 32;
 
-/// Bytes at a region's end that no block has: those of an `END` header, and room behind it for links that
-/// are not there, since a program's overflow may write a free block's status over it.
+/// Bytes at a region's end that no block has: those of an `END` header, and room behind it for
+/// links that are not there, since a program's overflow may write a free block's status over it.
 pub const END_BYTES: usize = MIN_BLOCK;
 /// The largest block, and so the largest region.
 pub const MAX_BLOCK: usize = 16 << 18;
@@ -88,7 +88,8 @@ pub struct Links {
 const _: () = assert!(size_of::<Header>() == HEADER);
 const _: () = assert!(HEADER + size_of::<Links>() == MIN_BLOCK);
 
-/// The address of a header in a mapped region. Whether a header is really there, [`Seal::read`] says.
+/// The address of a header in a mapped region. Whether a header is really there, [`Seal::read`]
+/// says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(transparent)]
 pub struct Block(NonNull<Header>);
@@ -97,9 +98,10 @@ impl Block {
     /// The block whose header is at `address`.
     ///
     /// # Safety
-    /// `address` is a multiple of 16, with 32 bytes of a mapped region from there on. Only the holder of
-    /// the heap's lock touches those that are the heap's; a misbehaving program may write them too, or
-    /// `address` may be inside a live block: then what is read is any bits, and is not believed.
+    /// `address` is a multiple of 16, with 32 bytes of a mapped region from there on. Only the
+    /// holder of the heap's lock touches those that are the heap's; a misbehaving program may write
+    /// them too, or `address` may be inside a live block: then what is read is any bits, and is not
+    /// believed.
     pub unsafe fn at(address: *mut u8) -> Block {
         // SAFETY: a mapped address is not null.
         Block(unsafe { NonNull::new_unchecked(address.cast()) })
@@ -136,7 +138,8 @@ impl Seal {
     /// The header at `block`, if one is there and it bears its check value.
     #[inline]
     pub fn read(self, block: Block) -> Option<(Header, Links)> {
-        // SAFETY: `Block::at`: 16 mapped bytes, 16-aligned, ours to read. Any bits are a valid Header.
+        // SAFETY: `Block::at`: 16 mapped bytes, 16-aligned, ours to read. Any bits are a valid
+        // Header.
         let header = unsafe { ptr::read(block.0.as_ptr()) };
         let links = if header.status.is_free() {
             // SAFETY: `Block::at`: 16 more mapped bytes. Any bits are valid Links.
@@ -148,8 +151,8 @@ impl Seal {
         believable.then_some((header, links))
     }
 
-    /// As [`read`](Self::read), where a block or the end of the region must be: one that was wiped is
-    /// not believed.
+    /// As [`read`](Self::read), where a block or the end of the region must be: one that was wiped
+    /// is not believed.
     pub fn read_in_row(self, block: Block) -> Option<(Header, Links)> {
         self.read(block).filter(|(header, _)| header.status != Status::WIPED)
     }
@@ -180,15 +183,16 @@ impl Seal {
         }
     }
 
-    /// Marks that a block began at `block` and is now part of another, so that a second free of it can
-    /// be told from the free of an interior pointer.
+    /// Marks that a block began at `block` and is now part of another, so that a second free of it
+    /// can be told from the free of an interior pointer.
     pub fn wipe(self, block: Block) {
         self.write(block, 0, 0, Status::WIPED);
     }
 
-    /// Two rounds of multiply and fold (after W. Yi's wyhash, 2019) over every field, both operands keyed,
-    /// from the secret and the address: no accident passes but one in 2^32, no header copied elsewhere,
-    /// and none that a program can make up. (One that it has read, it can put back where it was.)
+    /// Two rounds of multiply and fold (after W. Yi's wyhash, 2019) over every field, both operands
+    /// keyed, from the secret and the address: no accident passes but one in 2^32, no header copied
+    /// elsewhere, and none that a program can make up. (One that it has read, it can put back where
+    /// it was.)
     fn check(self, block: Block, header: &Header, links: &Links) -> u32 {
         let [first, second] = self.secret;
         let sizes = (header.size as u64) << 32 | header.before as u64;

@@ -7,13 +7,13 @@
 //!  heads  262,144     class c: the last freed block of 16 (c + 1) bytes
 //! ```
 //!
-//! The smallest size with a block that fits is three bit scans away, however many blocks are free: best
-//! fit is exact, and the list's head is the block of its size that was listed last (LIFO): freed, or split
-//! off another. The table is 2 MiB
-//! of address space; only the pages of the sizes in use are ever touched.
+//! The smallest size with a block that fits is three bit scans away, however many blocks are free:
+//! best fit is exact, and the list's head is the block of its size that was listed last (LIFO):
+//! freed, or split off another. The table is 2 MiB of address space; only the pages of the sizes in
+//! use are ever touched.
 //!
-//! Invariants: a bit is set exactly when the list below it is not empty; a list holds free blocks of
-//! exactly its size, linked both ways, and `back` of its head is null.
+//! Invariants: a bit is set exactly when the list below it is not empty; a list holds free blocks
+//! of exactly its size, linked both ways, and `back` of its head is null.
 
 use core::ptr::NonNull;
 
@@ -51,8 +51,8 @@ impl Index {
     }
 
     fn tables(&mut self) -> &mut Tables {
-        // SAFETY: `new`: the tables are mapped, initialised and this index's own; `&mut self` makes the
-        // reference unique.
+        // SAFETY: `new`: the tables are mapped, initialised and this index's own; `&mut self` makes
+        // the reference unique.
         unsafe { self.tables.as_mut() }
     }
 
@@ -83,8 +83,9 @@ impl Index {
         Some(size_of_class(w * 64 + highest(tables.leaf[w])?))
     }
 
-    /// Puts `block` at the head of the list of its size, and writes its header. An error is the old head
-    /// that was no longer believable: its list is given up, since nobody knows what it links to.
+    /// Puts `block` at the head of the list of its size, and writes its header. An error is the old
+    /// head that was no longer believable: its list is given up, since nobody knows what it links
+    /// to.
     pub fn push(
         &mut self,
         seal: Seal,
@@ -108,8 +109,8 @@ impl Index {
         result
     }
 
-    /// Takes `block`, of `size` bytes, out of its list; its header is believed and stays as it is. An
-    /// error is a neighbour in the list that was not believable; the list ends before it.
+    /// Takes `block`, of `size` bytes, out of its list; its header is believed and stays as it is.
+    /// An error is a neighbour in the list that was not believable; the list ends before it.
     pub fn unlink(
         &mut self,
         seal: Seal,
@@ -121,19 +122,20 @@ impl Index {
         let mut next = links.next;
         if let Some(after) = next {
             match seal.read(after) {
-                Some((header, theirs)) if theirs.back == Some(block) => {
-                    relink(seal, after, header, Links { next: theirs.next, back: links.back });
+                Some((header, neighbour)) if neighbour.back == Some(block) => {
+                    relink(seal, after, header, Links { next: neighbour.next, back: links.back });
                 }
                 _ => (next, result) = (None, Err(after)),
             }
         }
         match links.back {
-            // In a list that was given up, a block without `back` is not the head: leave the head be.
+            // In a list that was given up, a block without `back` is not the head: leave the head
+            // be.
             None if self.head(size) == Some(block) => self.set_head(size, next),
             None => {}
             Some(back) => match seal.read(back) {
-                Some((header, theirs)) if theirs.next == Some(block) => {
-                    relink(seal, back, header, Links { next, back: theirs.back });
+                Some((header, neighbour)) if neighbour.next == Some(block) => {
+                    relink(seal, back, header, Links { next, back: neighbour.back });
                 }
                 _ => result = Err(back),
             },

@@ -1,10 +1,13 @@
-//! [`ListHeap`], the classic allocator: a linked list of free blocks with headers, best fit, LIFO among
-//! equals, memory from `mmap`, double frees refused, one mutex around all of it.
+//! [`ListHeap`], the classic allocator: a linked list of free blocks with headers, best fit, LIFO
+//! among equals, memory from `mmap`, double frees rejected, one mutex around all of it.
 //!
 //! ```text
-//!  ListHeap ── lock ──► State ─┬─ Regions   which addresses are ours          (regions.rs)
-//!                              ├─ Index     the free lists, one a size        (index.rs)
+//!  ListHeap ── lock ──► State ─┬─ Regions   the addresses that are ours       (regions.rs)
+//!                    (state.rs)├─ Index     the free lists, one a size        (index.rs)
 //!                              └─ Seal      headers, written and believed     (header.rs)
+//!
+//!  lookup.rs  from a pointer to its live block, or to the misuse   release.rs  memory that goes back
+//!  allocate.rs, free.rs, resize.rs  one operation each             check.rs    the walk at rest
 //!
 //!  a region:  | block | block | block | ......................... | block | END |
 //!              header + payload, no gaps, no two free ones side by side
@@ -16,26 +19,32 @@
 //! | larger | a mapping of its own, without header, resized by `mremap`; one that shrinks below 256 KiB moves into a region |
 //!
 //! An alignment above 16 counts as if it were bytes asked for: a block at a multiple of 1 MiB has a
-//! mapping of its own, of over 1 MiB of address space, which the limit counts. The search for one looks at
-//! the last listed blocks of the 16 smallest sizes that could do, and then takes one that surely does.
+//! mapping of its own, of over 1 MiB of address space, which the limit counts. The search for one
+//! looks at the last listed blocks of the 16 smallest sizes that could do, and then takes one that
+//! surely does.
 //!
 //! # What goes back
-//! A huge block at once. A region when it is wholly free, but for the largest such, which is kept, so that
-//! a program that frees its last block and allocates again does not map anew each time;
-//! [`ListHeap::trim`] gives that back too, and so does a request that the limit or the OS would refuse
-//! otherwise. A heap that is dropped gives back everything.
+//! A huge block at once. A region when it is wholly free, except the largest such, which is kept,
+//! so that a program that frees its last block and allocates again does not map anew each time;
+//! [`ListHeap::trim`] gives that back too, and so does a request for which the limit or the OS
+//! would else have no memory. A heap that is dropped gives back everything.
 //!
 //! # Misuse
 //! A pointer is looked up in the table of regions before a byte near it is read, and a header is
-//! believed only if it bears its check value. What is wrong comes back as a [`Misuse`], and the heap is
-//! as it was. The one lasting effect of a *stale* free, of a block that has been issued again since, is
-//! that of a legal one: no allocator can tell the two apart.
+//! believed only if it bears its check value. What is wrong comes back as a [`Misuse`], and the
+//! heap is as it was. The one lasting effect of a *stale* free, of a block that has been allocated
+//! again since, is that of a legal one: no allocator can tell the two apart.
 
+mod allocate;
 mod check;
+mod free;
 mod front;
 mod header;
 mod index;
+mod lookup;
 mod regions;
+mod release;
+mod resize;
 mod state;
 
 use core::ptr;
@@ -45,30 +54,31 @@ use crate::os::{Mmap, Os};
 use crate::probe::{NoProbe, Probe};
 use crate::stats::{Broken, Stats};
 use crate::sync::{AtomicBool, Cell, FutexLock, Ordering, RawLock, const_unless_loom};
+use allocate::Allocation;
 use header::HEADER;
-use state::{Ground, Issued, State};
+use state::{Ground, State};
 
 /// The alignment of every block, in bytes: that of the largest C scalar types.
 pub const MIN_ALIGN: usize = HEADER;
 
 /// A heap over `mmap` with one lock. See the [module](self) for what it is made of.
 ///
-/// All methods take `&self` and may be called from any thread. None of them aborts, but for those of
+/// All methods take `&self` and may be called from any thread. None of them aborts, except those of
 /// the front: [`free`](Self::free), [`realloc`](Self::realloc) and the global allocator's.
 ///
-/// `O` is where memory comes from, `P` looks into critical sections, `L` is the mutex: all three have
-/// zero-cost defaults, and are there for tests to replace.
+/// `O` is where memory comes from, `P` looks into critical sections, `L` is the mutex: all three
+/// have zero-cost defaults, and are there for tests to replace.
 #[derive(Debug)]
 pub struct ListHeap<O: Os = Mmap, P: Probe = NoProbe, L: RawLock = FutexLock> {
     lock: L,
     /// Misuses found late wait for a sweep. Relaxed: a hint; the lock orders what it is about.
-    late: AtomicBool,
+    deferred: AtomicBool,
     ground: Ground<O, P>,
     state: Cell<State>,
 }
 
-// SAFETY: `state` is touched only between `lock` and `unlock` (`locked`), and is Send; `late` is atomic;
-// the rest is shared as it is, which the bounds ask for.
+// SAFETY: `state` is touched only between `lock` and `unlock` (`locked`), and is Send; `deferred`
+// is atomic; the rest is shared as it is, which the bounds ask for.
 unsafe impl<O: Os + Sync, P: Probe + Sync, L: RawLock + Sync> Sync for ListHeap<O, P, L> {}
 
 impl ListHeap {
@@ -92,7 +102,7 @@ impl<O: Os, P: Probe, L: RawLock> ListHeap<O, P, L> {
         pub fn with_parts(os: O, probe: P, lock: L) -> Self {
             ListHeap {
                 lock,
-                late: AtomicBool::new(false),
+                deferred: AtomicBool::new(false),
                 ground: Ground { os, probe, limit: usize::MAX },
                 state: Cell::new(State::new()),
             }
@@ -100,36 +110,37 @@ impl<O: Os, P: Probe, L: RawLock> ListHeap<O, P, L> {
     }
 
     /// The same heap, which takes at most `bytes` bytes from the OS for its blocks; its own tables
-    /// (about 2 MiB of address space, of which only pages in use are resident) come on top. Requests
-    /// beyond it are refused as if the OS had refused them.
+    /// (about 2 MiB of address space, of which only pages in use are resident) come on top.
+    /// Requests beyond it fail as if the OS had no memory.
     #[must_use]
     pub const fn with_limit(mut self, bytes: usize) -> Self {
         self.ground.limit = bytes;
         self
     }
 
-    /// Issues a block of at least `size` bytes at a multiple of [`MIN_ALIGN`]. `size` 0 gives a pointer
-    /// of its own too, that can be freed. Null when refused; then nothing has changed, but that idle
-    /// memory has gone back to the OS.
+    /// Allocates a block of at least `size` bytes at a multiple of [`MIN_ALIGN`]. `size` 0 gives a
+    /// pointer of its own too, that can be freed. Null when there is no memory; then nothing has
+    /// changed, except that idle memory has gone back to the OS.
     pub fn malloc(&self, size: usize) -> *mut u8 {
         self.malloc_aligned(size, MIN_ALIGN)
     }
 
-    /// As [`malloc`](Self::malloc), at a multiple of `align`, in bytes. Null as well when `align` is not
-    /// a power of two.
+    /// As [`malloc`](Self::malloc), at a multiple of `align`, in bytes. Null as well when `align`
+    /// is not a power of two.
     pub fn malloc_aligned(&self, size: usize, align: usize) -> *mut u8 {
-        self.allocate(size, align).map_or(ptr::null_mut(), |issued| issued.payload)
+        self.allocate(size, align).map_or(ptr::null_mut(), |block| block.payload)
     }
 
-    /// Issues a block of `count * size` bytes, all zero. Null when refused or when the product
-    /// overflows.
+    /// Allocates a block of `count * size` bytes, all zero. Null when there is no memory or when
+    /// the product overflows.
     pub fn calloc(&self, count: usize, size: usize) -> *mut u8 {
         count.checked_mul(size).map_or(ptr::null_mut(), |size| self.malloc_zeroed(size, MIN_ALIGN))
     }
 
-    /// As [`malloc_aligned`](Self::malloc_aligned), all zero. Pages fresh from the OS are not written.
+    /// As [`malloc_aligned`](Self::malloc_aligned), all zero. Pages fresh from the OS are not
+    /// written.
     pub fn malloc_zeroed(&self, size: usize, align: usize) -> *mut u8 {
-        let Some(Issued { payload, dirty }) = self.allocate(size, align) else {
+        let Some(Allocation { payload, dirty }) = self.allocate(size, align) else {
             return ptr::null_mut();
         };
         // SAFETY: the block is ours alone until it is returned, and at least `size` bytes long.
@@ -137,7 +148,7 @@ impl<O: Os, P: Probe, L: RawLock> ListHeap<O, P, L> {
         payload
     }
 
-    fn allocate(&self, size: usize, align: usize) -> Option<Issued> {
+    fn allocate(&self, size: usize, align: usize) -> Option<Allocation> {
         if !align.is_power_of_two() {
             return None;
         }
@@ -147,8 +158,8 @@ impl<O: Os, P: Probe, L: RawLock> ListHeap<O, P, L> {
     /// Frees the block at `payload`; null is fine. An error changes nothing.
     ///
     /// # Safety
-    /// If `payload` is a live block of this heap, nothing uses it after this call. If it is anything
-    /// else, no more is asked for: it is refused.
+    /// If `payload` is a live block of this heap, nothing uses it after this call. If it is
+    /// anything else, no more is asked for: it is rejected.
     pub unsafe fn try_free(&self, payload: *mut u8) -> Result<(), Misuse> {
         if payload.is_null() {
             return Ok(());
@@ -157,13 +168,13 @@ impl<O: Os, P: Probe, L: RawLock> ListHeap<O, P, L> {
     }
 
     /// Makes the block at `payload` one of at least `size` bytes, keeping its contents up to the
-    /// smaller size, in place where it can. Null: as [`malloc`](Self::malloc). `size` 0: frees it, and
-    /// the result is null. `Ok(null)` else: refused, and the block is as it was. An error changes
-    /// nothing.
+    /// smaller size, in place where it can. Null: as [`malloc`](Self::malloc). `size` 0: frees it,
+    /// and the result is null. `Ok(null)` else: there is no memory, and the block is as it was. An
+    /// error changes nothing.
     ///
     /// # Safety
     /// If `payload` is a live block of this heap, nothing uses it after this call, unless the call
-    /// fails or is refused; then as before.
+    /// fails or is rejected; then as before.
     pub unsafe fn try_realloc(&self, payload: *mut u8, size: usize) -> Result<*mut u8, Misuse> {
         if size == 0 && !payload.is_null() {
             // SAFETY: as the caller promises.
@@ -224,19 +235,20 @@ impl<O: Os, P: Probe, L: RawLock> ListHeap<O, P, L> {
         self.locked(|state, _| state.check())
     }
 
-    /// Hands the misuses that were found late, and not yet told, to `hook`; returns how many. At most 8
-    /// wait; [`Stats::misuses_late`] counts all. `hook` runs outside the lock and may use the heap.
+    /// Hands the misuses that were found late, and not yet handed over, to
+    /// `hook`; returns how many. At most 8 wait; [`Stats::misuses_late`] counts all. `hook` runs
+    /// outside the lock and may use the heap.
     pub fn sweep(&self, mut hook: impl FnMut(&Misuse)) -> usize {
-        let late = self.locked(|state, _| {
-            self.late.store(false, Ordering::Relaxed);
-            state.take_late()
+        let deferred = self.locked(|state, _| {
+            self.deferred.store(false, Ordering::Relaxed);
+            state.take_deferred()
         });
-        let mut told = 0;
-        for misuse in late.iter().flatten() {
+        let mut reported = 0;
+        for misuse in deferred.iter().flatten() {
             hook(misuse);
-            told += 1;
+            reported += 1;
         }
-        told
+        reported
     }
 
     /// Gives idle memory back to the OS; returns the bytes that went.
@@ -279,8 +291,8 @@ impl<O: Os, P: Probe, L: RawLock> ListHeap<O, P, L> {
         let result = unsafe {
             self.state.with(|state| {
                 let result = f(state, &self.ground);
-                if state.has_late() {
-                    self.late.store(true, Ordering::Relaxed);
+                if state.has_deferred() {
+                    self.deferred.store(true, Ordering::Relaxed);
                 }
                 result
             })

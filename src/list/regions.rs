@@ -2,7 +2,8 @@
 //!
 //! Every pointer that a caller hands in is looked up here before a byte near it is read.
 //!
-//! Invariants: the table is sorted by `start`; its mappings do not overlap, and no grave overlaps one.
+//! Invariants: the table is sorted by `start`; its mappings do not overlap, and no grave overlaps
+//! one.
 
 use core::ptr;
 
@@ -26,7 +27,7 @@ pub enum Kind {
     Region,
     /// One block, from this address to the mapping's end.
     Huge(usize),
-    /// Nothing: the OS refused to take it back. `trim` tries again.
+    /// Nothing: the OS failed to take it back. `trim` tries again.
     Stranded(usize),
 }
 
@@ -71,8 +72,8 @@ impl Regions {
         if self.table.is_null() {
             return &[];
         }
-        // SAFETY: the table is mapped, aligned (to a page), and its first `length` entries are written;
-        // `&self` keeps writers away.
+        // SAFETY: the table is mapped, aligned (to a page), and its first
+        // `length` entries are written; `&self` keeps writers away.
         unsafe { core::slice::from_raw_parts(self.table, self.length) }
     }
 
@@ -104,7 +105,7 @@ impl Regions {
         }
     }
 
-    /// Makes room for one more entry. False when the OS refuses.
+    /// Makes room for one more entry. False when the OS has no memory.
     pub fn reserve_one(&mut self, os: &impl Os) -> bool {
         let growth = self.growth_for_one();
         if growth == 0 {
@@ -141,7 +142,8 @@ impl Regions {
         self.last = index;
     }
 
-    /// Replaces the entry of the mapping that starts at `start` by one at the same place in the order.
+    /// Replaces the entry of the mapping that starts at `start` by one at the same place in the
+    /// order.
     pub fn replace(&mut self, start: usize, mapping: Mapping) {
         let index = self.index_of(start);
         // SAFETY: `index_of` returns an index below `length`.
@@ -177,8 +179,8 @@ impl Regions {
     /// Gives the table itself back. The mappings it lists are the caller's to give back before.
     pub fn release_table(&mut self, os: &impl Os) {
         if !self.table.is_null() {
-            // SAFETY: the table is the whole of its mapping, and is not used again: all is reset. If the
-            // OS refuses, the mapping leaks; there is nobody to tell.
+            // SAFETY: the table is the whole of its mapping, and is not used again: all is reset.
+            // If the OS fails, the mapping leaks; there is nobody to report it to.
             unsafe { os.unmap(self.table.cast(), self.table_bytes()) };
         }
         *self = Regions::new();
@@ -193,11 +195,12 @@ impl Regions {
 
 /// Bytes of the first table.
 const FIRST_TABLE: usize = PAGE;
-const _: () = assert!(size_of::<Mapping>().is_power_of_two(), "tables of whole pages hold no rest");
+const _: () =
+    assert!(size_of::<Mapping>().is_power_of_two(), "tables of whole pages have no remainder");
 
-/// How many mappings that went back are remembered. Older ones are forgotten: a free into one of them
-/// is then reported as a foreign pointer instead of as a double free.
-/// Under loom few, for its threads have small stacks, on which a heap is made.
+/// How many mappings that went back are remembered. Older ones are forgotten: a free into one of
+/// them is then reported as a foreign pointer instead of as a double free. Under loom few, for its
+/// threads have small stacks, on which a heap is made.
 const GRAVES: usize = if cfg!(loom) { 4 } else { 256 };
 
 /// A mapping that has gone back to the OS.
@@ -225,8 +228,8 @@ impl Graves {
         self.ring[place] = grave;
     }
 
-    /// The OS has handed the place out again: what lay there is of no account any more. Of a grave that
-    /// reaches beyond it, what is in front is kept, else what is behind.
+    /// The OS has handed the place out again: what lay there is of no account any more. Of a grave
+    /// that reaches beyond it, what is in front is kept, else what is behind.
     fn reopen(&mut self, start: usize, bytes: usize) {
         let end = start + bytes;
         for grave in &mut self.ring {

@@ -1,7 +1,8 @@
 //! Everything about threads that loom must see: atomics, the futex, the cell that a heap's state
 //! lives in, and the mutex over it. Under `--cfg loom` the same code runs on loom's types.
 //!
-//! The library takes its atomics from here and from nowhere else, except [`crate::policy`].
+//! The library takes its atomics from here and from nowhere else, except [`crate::policy`] and
+//! [`crate::process`], whose state is the process's and decides no block's fate.
 
 mod cell;
 pub mod fault;

@@ -90,6 +90,7 @@ impl Lab {
             .args(arguments)
             .env_remove("DRYSTONE_ON_MISUSE")
             .env_remove("DRYSTONE_QUARANTINE")
+            .env_remove("DRYSTONE_HELP")
             .env("DRYSTONE_STATS", &file)
             .envs(environment.iter().copied());
         let ended = served::run(&mut command, self.folder(), DEADLINE).unwrap();

@@ -1,4 +1,4 @@
-//! What `DRYSTONE_STATS` asks for, read before `main`.
+//! Where figures go at exit, as `DRYSTONE_STATS` says.
 //!
 //! | value | at exit |
 //! |---|---|
@@ -6,16 +6,19 @@
 //! | `1` | a table on stderr |
 //! | an absolute path | one line of JSON, appended to that file |
 //!
-//! Anything else counts as unset, and a line says so. Read once and copied: programs move and overwrite
-//! their environment (to set their title, say), and a file name is still needed when they are done.
+//! Anything else counts as unset, and a line says so. Read once and copied: programs move and
+//! overwrite their environment (to set their title, say), and the file's name is still needed when
+//! they are done.
 
+// Core's atomics and cells, not `sync`'s: see `environment`.
 use core::cell::UnsafeCell;
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicU8, Ordering};
 
-use crate::stderr;
+use super::{environment, stderr};
 
 /// Where the figures go.
+#[derive(Clone, Copy, Debug)]
 pub enum Sink {
     /// To the stderr that was [kept](stderr::kept), as a table.
     Stderr,
@@ -38,7 +41,8 @@ static PROGRAM: Name<64> = Name::new();
 /// A C string, written once before `KIND` says that it is there.
 struct Name<const BYTES: usize>(UnsafeCell<[u8; BYTES]>);
 
-// SAFETY: written by `read` only, before its release of `KIND`; read only after an acquire that saw it.
+// SAFETY: written by `read` only, before its release of `KIND`; read only after an acquire that saw
+// it.
 unsafe impl<const BYTES: usize> Sync for Name<BYTES> {}
 
 impl<const BYTES: usize> Name<BYTES> {
@@ -71,27 +75,24 @@ impl<const BYTES: usize> Name<BYTES> {
     }
 }
 
-/// Reads the setting; true when it asks for figures.
+/// Reads the variable; true when it asks for figures.
 ///
 /// # Safety
-/// Called once, before `main`.
+/// Called once in a process.
 pub unsafe fn read() -> bool {
-    let Some(value) = value() else { return false };
+    let Some(value) = environment::value(environment::STATS) else { return false };
     let kind = match value {
         b"" | b"0" => return false,
-        b"1" => {
-            stderr::keep();
-            STDERR
-        }
+        b"1" => STDERR,
         // SAFETY: called once, and `KIND` does not say yet that the path is there.
         [b'/', ..] if unsafe { PATH.set(value) } => FILE,
         _ => {
-            stderr::say(
-                "drystone: DRYSTONE_STATS must be 1 or an absolute path; no figures at exit\n",
-            );
+            let takes = "1 or an absolute path";
+            environment::is_none(environment::STATS, takes, "no figures at exit");
             return false;
         }
     };
+    stderr::keep(kind == STDERR);
     // SAFETY: as for the path. A name that does not fit stays empty.
     unsafe { PROGRAM.set(program_file()) };
     KIND.store(kind, Ordering::Release);
@@ -108,27 +109,14 @@ pub fn sink() -> Option<Sink> {
     }
 }
 
-/// The name of the program's file, without folders; empty when it is too long, or no figures are wanted.
-pub fn program() -> &'static CStr {
+/// The name of the program's file, without folders; empty when it is too long, or no figures are
+/// wanted.
+pub fn program() -> &'static [u8] {
     if KIND.load(Ordering::Acquire) == NOWHERE {
-        return c"";
+        return b"";
     }
     // SAFETY: the acquire above saw the release that follows the writing.
-    unsafe { PROGRAM.get() }
-}
-
-fn value() -> Option<&'static [u8]> {
-    // SAFETY: getauxval takes a number and cannot fail. A program with more rights than its caller
-    // writes no files at the word of the caller's environment.
-    if unsafe { libc::getauxval(libc::AT_SECURE) } != 0 {
-        return None;
-    }
-    // SAFETY: the name is a C string; what comes back is null or a C string of the environment as the
-    // process got it, which nobody changes before `main`.
-    unsafe {
-        let value = libc::getenv(c"DRYSTONE_STATS".as_ptr());
-        (!value.is_null()).then(|| CStr::from_ptr(value).to_bytes())
-    }
+    unsafe { PROGRAM.get() }.to_bytes()
 }
 
 fn program_file() -> &'static [u8] {

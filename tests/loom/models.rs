@@ -2,8 +2,10 @@
 //! where that ends, and else those within a stated bound on preemptions. Each model has twins in which
 //! one thing is broken, and which must fail: else the model would prove nothing.
 //!
-//! `RUSTFLAGS="--cfg loom" cargo test --package drystone --test loom`
+//! `cargo models` runs them: see `models/README.md`.
 #![cfg(loom)]
+
+extern crate drystone_models as drystone;
 
 mod engine;
 mod explore;
