@@ -8,7 +8,7 @@ use std::ops::{AddAssign, Index, IndexMut};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crossbeam::utils::CachePadded;
+use crossbeam_utils::CachePadded;
 use serde::{Deserialize, Serialize};
 
 macro_rules! counts {

@@ -8,8 +8,8 @@ use drystone_checker::checks::{Check, Checks};
 use drystone_checker::journal::Store;
 use drystone_harness::stop::Stop;
 use drystone_measure::bench::launch::{End, Failure, Launcher, What, death};
-use drystone_workloads::mixed::splitmix;
 use drystone_workloads::patterns::Order;
+use drystone_workloads::splitmix::splitmix;
 
 use crate::cmd::cost::child::{Answer, CHILD, Job, Task, Time, answer};
 use crate::cmd::cost::cli::{BLOCKS, Plan};
