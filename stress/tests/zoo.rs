@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use drystone_checker::counters::Count;
-use drystone_checker::journal::Log;
+use drystone_checker::journal::Journal;
 use drystone_checker::violation::Kind;
 use drystone_harness::seed::Seed;
 use drystone_harness::stop::Stop;
@@ -204,7 +204,7 @@ fn replay_rates(times: u64, tries: u32) {
             let spec = Spec::new(subject, workload, 4, Seed(seed), Length::of(LONGEST));
             let outcome = episodes.run(&spec, &Stop::new(), &mut |_, _, _| {}).unwrap();
             let (record, log) = findings::read(&finding(outcome).folder.unwrap()).unwrap();
-            let again = |log: Option<&Log>| {
+            let again = |log: Option<&Journal>| {
                 let told = &mut |_: &Attempts| {};
                 replay::attempt(&supervisor, &record, log, tries, &Stop::new(), told).unwrap().again
             };

@@ -14,6 +14,5 @@ pub mod identity;
 pub mod journal;
 pub mod overlap;
 pub mod schedule;
-pub mod script;
 pub mod violation;
 pub mod witness;

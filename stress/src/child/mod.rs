@@ -14,9 +14,9 @@ use std::{fs, panic, thread};
 
 use drystone_checker::counters::{Board, Count};
 use drystone_checker::identity::MOST_OWNERS;
-use drystone_checker::journal::{self, Call, Log};
+use drystone_checker::journal::Script;
+use drystone_checker::journal::{self, Call, Journal};
 use drystone_checker::overlap::Overlap;
-use drystone_checker::script::Script;
 use drystone_checker::violation::{self, Kind};
 use drystone_harness::process::preload::die_with_the_parent;
 use drystone_harness::seed::Seed;
@@ -353,7 +353,8 @@ impl Judge for Run {
 
 fn script(path: &Path) -> Result<Script, String> {
     let bytes = fs::read(path).map_err(|error| format!("the log {}: {error}", path.display()))?;
-    Ok(Script::of(&Log::from_bytes(&bytes)?.entries()))
+    let journal = Journal::from_bytes(&bytes).map_err(|error| error.to_string())?;
+    Ok(Script::of(&journal.entries()))
 }
 
 /// The subject of a run, ready to be called.

@@ -19,8 +19,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::{hint, thread};
 
 use drystone_checker::checked::{Block, Checked, Request};
+use drystone_checker::journal::Step;
 use drystone_checker::journal::{Call, Name};
-use drystone_checker::script::Step;
 use drystone_harness::stop::Stop;
 
 /// The blocks that a script has made and not freed. Never contended: only who has the turn looks.
@@ -132,16 +132,16 @@ impl<'a> Stage<'a> {
                     checked.verify(block);
                 }
             }
-            Call::RefusedResize { block, size } => {
+            Call::ImpossibleResize { block, size } => {
                 if let Some(block) = blocks.get(&block) {
                     checked.refused(Request::Realloc { block, size });
                 }
             }
-            Call::RefusedMalloc { size } => checked.refused(Request::Malloc { size }),
-            Call::RefusedCalloc { count, size } => {
+            Call::ImpossibleMalloc { size } => checked.refused(Request::Malloc { size }),
+            Call::ImpossibleCalloc { count, size } => {
                 checked.refused(Request::Calloc { count, size });
             }
-            Call::RefusedAligned { alignment, size } => {
+            Call::ImpossibleAligned { alignment, size } => {
                 checked.refused(Request::AlignedAlloc { alignment, size });
             }
             // For when the workers have exited.

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use drystone_checker::counters::Tally;
-use drystone_checker::journal::Log;
+use drystone_checker::journal::Journal;
 use drystone_checker::violation::Kind;
 use drystone_harness::stop::Stop;
 use drystone_harness::usage::Usage;
@@ -72,7 +72,7 @@ const LONGEST_SCRIPT: Duration = Duration::from_secs(300);
 pub fn attempt(
     supervisor: &Supervisor,
     record: &Record,
-    log: Option<&Log>,
+    log: Option<&Journal>,
     tries: u32,
     stop: &Stop,
     told: &mut dyn FnMut(&Attempts),
@@ -150,7 +150,7 @@ fn free(record: &Record) -> Job {
 struct Script(File);
 
 impl Script {
-    fn new(log: &Log) -> io::Result<Self> {
+    fn new(log: &Journal) -> io::Result<Self> {
         let mut file = tempfile::tempfile()?;
         file.write_all(&log.to_bytes())?;
         file.rewind()?;

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use drystone_checker::counters::Tally;
-use drystone_checker::journal::{Builder, Log, Store};
+use drystone_checker::journal::{Builder, Journal, Store};
 use drystone_harness::seed::Seed;
 use drystone_harness::stop::Stop;
 use drystone_harness::usage::Usage;
@@ -105,7 +105,7 @@ impl Episodes {
 
     /// Keeps the outcome's finding, if it has one and findings are kept. One that can't be kept stays in the
     /// outcome, which then says why.
-    fn keep(&self, outcome: &mut Outcome, spec: &Spec, log: impl FnOnce() -> Result<Log>) {
+    fn keep(&self, outcome: &mut Outcome, spec: &Spec, log: impl FnOnce() -> Result<Journal>) {
         let (Some(directory), Some(finding)) = (&self.findings, &mut outcome.finding) else {
             return;
         };

@@ -14,7 +14,7 @@ use crate::allocator::Allocator;
 use crate::checks::{Check, Checks};
 use crate::counters::{Board, Count, Doing, Row};
 use crate::identity::{self, Identity};
-use crate::journal::{self, Call, Name};
+use crate::journal::{self, Call, Name, Part};
 use crate::overlap::{NotEntered, Overlap, Shared};
 use crate::schedule;
 use crate::violation::{self, Flaw, Kind};
@@ -104,10 +104,14 @@ impl Request<'_> {
 
     fn call(self) -> Call {
         match self {
-            Request::Malloc { size } => Call::RefusedMalloc { size },
-            Request::Calloc { count, size } => Call::RefusedCalloc { count, size },
-            Request::Realloc { block, size } => Call::RefusedResize { block: block.name(), size },
-            Request::AlignedAlloc { alignment, size } => Call::RefusedAligned { alignment, size },
+            Request::Malloc { size } => Call::ImpossibleMalloc { size },
+            Request::Calloc { count, size } => Call::ImpossibleCalloc { count, size },
+            Request::Realloc { block, size } => {
+                Call::ImpossibleResize { block: block.name(), size }
+            }
+            Request::AlignedAlloc { alignment, size } => {
+                Call::ImpossibleAligned { alignment, size }
+            }
         }
     }
 
@@ -145,7 +149,7 @@ pub struct Checked<'a> {
     /// What is done around the calls.
     checks: Checks,
     /// Where the calls are written down, if they are.
-    log: Option<journal::Part>,
+    log: Option<Part>,
 }
 
 impl<'a> Checked<'a> {
