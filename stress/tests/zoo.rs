@@ -147,7 +147,7 @@ fn races_are_found(times: u64) {
         let raced = (0..10).any(|_| {
             let outcome = stress(twin.name, Workload::Duel, 4, RACE / 5);
             assert_eq!(outcome.finding, None);
-            outcome.tally[Count::DuelsRaced] > 0
+            outcome.tally[Count::DoubleFreeRoundsRaced] > 0
         });
         assert!(raced, "{}: no two frees raced", twin.name);
     }
@@ -451,7 +451,7 @@ fn no_false_finding() {
         assert_eq!(outcome.finding, None);
         assert!(outcome.worked() && outcome.tally[Count::HeapChecks] > 0);
         assert!(counts.iter().all(|&count| outcome.tally[count] > 0), "{:?}", outcome.tally);
-        let reported = outcome.tally[Count::MisusesAtCall] + outcome.tally[Count::MisusesLate];
+        let reported = outcome.tally[Count::MisusesAtCall] + outcome.tally[Count::MisusesDeferred];
         assert_eq!(reported, outcome.tally[Count::Misuses]);
     }
 }

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::{hint, thread};
 
-use drystone_checker::checked::{Block, Checked, Request};
+use drystone_checker::checked::{Block, Checked, ImpossibleRequest};
 use drystone_checker::journal::Step;
 use drystone_checker::journal::{Call, Name};
 use drystone_harness::stop::Stop;
@@ -134,15 +134,17 @@ impl<'a> Stage<'a> {
             }
             Call::ImpossibleResize { block, size } => {
                 if let Some(block) = blocks.get(&block) {
-                    checked.refused(Request::Realloc { block, size });
+                    checked.must_reject(ImpossibleRequest::Realloc { block, size });
                 }
             }
-            Call::ImpossibleMalloc { size } => checked.refused(Request::Malloc { size }),
+            Call::ImpossibleMalloc { size } => {
+                checked.must_reject(ImpossibleRequest::Malloc { size })
+            }
             Call::ImpossibleCalloc { count, size } => {
-                checked.refused(Request::Calloc { count, size });
+                checked.must_reject(ImpossibleRequest::Calloc { count, size });
             }
             Call::ImpossibleAligned { alignment, size } => {
-                checked.refused(Request::AlignedAlloc { alignment, size });
+                checked.must_reject(ImpossibleRequest::AlignedAlloc { alignment, size });
             }
             // For when the workers have exited.
             Call::Rest | Call::End => {}

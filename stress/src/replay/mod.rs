@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use drystone_checker::counters::Tally;
+use drystone_checker::counters::Counters;
 use drystone_checker::journal::Journal;
 use drystone_checker::violation::Kind;
 use drystone_harness::stop::Stop;
@@ -86,7 +86,7 @@ pub fn attempt(
     };
     while attempts.tries < tries && !stop.is_set() {
         let mut watcher = Watcher::new(job.spec.length.time().unwrap_or_default());
-        let mut progress = |tally: &Tally, usage: Usage, elapsed: Duration| {
+        let mut progress = |tally: &Counters, usage: Usage, elapsed: Duration| {
             watcher.look(tally, usage, elapsed);
         };
         let mut outcome = match (record.refused, way) {

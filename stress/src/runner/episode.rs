@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use drystone_checker::counters::Tally;
+use drystone_checker::counters::Counters;
 use drystone_checker::journal::{Builder, Journal, Store};
 use drystone_harness::seed::Seed;
 use drystone_harness::stop::Stop;
@@ -64,7 +64,7 @@ impl Episodes {
                 break;
             }
             let before = (sum.tally.clone(), began.elapsed());
-            let mut both = |tally: &Tally, usage: Usage, elapsed: Duration| {
+            let mut both = |tally: &Counters, usage: Usage, elapsed: Duration| {
                 let mut total = before.0.clone();
                 total += tally;
                 progress(&total, usage, before.1 + elapsed);

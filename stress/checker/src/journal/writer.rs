@@ -74,7 +74,10 @@ pub fn begin(path: &Path, workers: usize, nearly_full: fn()) -> io::Result<()> {
 
 /// The part of a worker, if this process writes a journal. Only the worker's thread may write there, or the
 /// child's main thread while the workers rest.
-pub fn part(worker: usize) -> Option<Part> {
+///
+/// # Safety
+/// While the part is used, no other thread uses it.
+pub unsafe fn part(worker: usize) -> Option<Part> {
     JOURNAL.get().map(|parts| parts[worker])
 }
 

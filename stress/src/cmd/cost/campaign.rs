@@ -112,7 +112,7 @@ struct Step<'a> {
 impl Step<'_> {
     fn time(&self, checks: Checks) -> Result<Task> {
         let mut log = None;
-        if checks.has(Check::Log) {
+        if checks.has(Check::Journal) {
             self.store.clear().context("the file for the log")?;
             log = Some(self.store.path());
         }
