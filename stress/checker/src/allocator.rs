@@ -68,10 +68,10 @@ impl Alignment {
     /// The least alignment of a block of `size` bytes, for which the call asked for `asked`.
     #[inline]
     pub(crate) fn least(self, asked: usize, size: usize) -> usize {
-        let natural = match (self, size) {
-            (Alignment::AsAsked, _) | (Alignment::BySize, 0) => 1,
-            (Alignment::Sixteen, _) | (Alignment::BySize, 16..) => 16,
-            (Alignment::BySize, size) => 1 << size.ilog2(),
+        let natural = match self {
+            Alignment::AsAsked => 1,
+            Alignment::BySize if size < 16 => 1 << (size | 1).ilog2(),
+            Alignment::BySize | Alignment::Sixteen => 16,
         };
         asked.max(natural)
     }
