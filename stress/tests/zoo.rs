@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use drystone_checker::counters::Count;
-use drystone_checker::journal::Log;
+use drystone_checker::journal::Journal;
 use drystone_checker::violation::Kind;
 use drystone_harness::seed::Seed;
 use drystone_harness::stop::Stop;
@@ -147,7 +147,7 @@ fn races_are_found(times: u64) {
         let raced = (0..10).any(|_| {
             let outcome = stress(twin.name, Workload::Duel, 4, RACE / 5);
             assert_eq!(outcome.finding, None);
-            outcome.tally[Count::DuelsRaced] > 0
+            outcome.tally[Count::DoubleFreeRoundsRaced] > 0
         });
         assert!(raced, "{}: no two frees raced", twin.name);
     }
@@ -204,7 +204,7 @@ fn replay_rates(times: u64, tries: u32) {
             let spec = Spec::new(subject, workload, 4, Seed(seed), Length::of(LONGEST));
             let outcome = episodes.run(&spec, &Stop::new(), &mut |_, _, _| {}).unwrap();
             let (record, log) = findings::read(&finding(outcome).folder.unwrap()).unwrap();
-            let again = |log: Option<&Log>| {
+            let again = |log: Option<&Journal>| {
                 let told = &mut |_: &Attempts| {};
                 replay::attempt(&supervisor, &record, log, tries, &Stop::new(), told).unwrap().again
             };
@@ -451,7 +451,7 @@ fn no_false_finding() {
         assert_eq!(outcome.finding, None);
         assert!(outcome.worked() && outcome.tally[Count::HeapChecks] > 0);
         assert!(counts.iter().all(|&count| outcome.tally[count] > 0), "{:?}", outcome.tally);
-        let reported = outcome.tally[Count::MisusesAtCall] + outcome.tally[Count::MisusesLate];
+        let reported = outcome.tally[Count::MisusesAtCall] + outcome.tally[Count::MisusesDeferred];
         assert_eq!(reported, outcome.tally[Count::Misuses]);
     }
 }

@@ -1,23 +1,34 @@
 //! What programs do to allocators, as data: a seed gives a stream of operations; a recorded trace is
 //! one more source. Nothing here knows any allocator: what a workload calls is a [`calls::Calls`].
 //!
-//! | module | holds |
-//! |---|---|
-//! | [`registry`] | every workload by its name: source, parameters |
-//! | [`sizes`], [`patterns`], [`mixed`] | what is asked for, and in which order |
-//! | [`slots`] | streams over numbered slots: most of the named workloads |
-//! | [`trace`] | what real programs asked for |
-//! | [`calls`], [`heap`] | an allocator as a workload sees it; the same for what is measured |
-//! | [`crew`], [`conveyor`] | threads that work at the same time; blocks on their way between two |
+//! | module | feature | holds |
+//! |---|---|---|
+//! | [`calls`], [`heap`] | | an allocator as a workload sees it; the same for what is measured |
+//! | [`errno`] | | the calling thread's `errno` |
+//! | [`splitmix`] | | one word after the other from a seed |
+//! | [`crew`], [`conveyor`] | | threads that work at the same time; blocks on their way between two |
+//! | `registry` | `streams` | every workload by its name: source, parameters |
+//! | `sizes`, `patterns`, `mixed` | `streams` | what is asked for, and in which order |
+//! | `slots` | `streams` | streams over numbered slots: most of the named workloads |
+//! | `trace` | `streams` | what real programs asked for |
+//!
+//! The program `trace` is the feature `tool`. Both features are on by default.
 
 pub mod calls;
 pub mod conveyor;
 pub mod crew;
 pub mod errno;
 pub mod heap;
+#[cfg(feature = "streams")]
 pub mod mixed;
+#[cfg(feature = "streams")]
 pub mod patterns;
+#[cfg(feature = "streams")]
 pub mod registry;
+#[cfg(feature = "streams")]
 pub mod sizes;
+#[cfg(feature = "streams")]
 pub mod slots;
+pub mod splitmix;
+#[cfg(feature = "streams")]
 pub mod trace;

@@ -37,7 +37,7 @@ macro_rules! checks {
 checks! {
     /// Every byte is written, and read again.
     Identity = "identity",
-        about "every byte is written when a block is issued, and compared when it is read, resized or freed",
+        about "every byte is written when a block is allocated, and compared when it is read, resized or freed",
         needs Checks::NONE;
     /// No two live blocks share a byte.
     Overlap = "overlap",
@@ -58,10 +58,11 @@ checks! {
         needs Checks::NONE;
     /// `errno`.
     Errno = "errno",
-        about "errno is set before a free and a refusal, and looked at after",
+        about "errno is set before a free and an impossible request, and looked at after",
         needs Checks::NONE;
-    /// The log.
-    Log = "log",
+    /// The journal. Its name in reports is older.
+    #[serde(rename = "log")]
+    Journal = "log",
         about "every call is written down, with its time and what it returned",
         needs Checks::NONE;
     /// The counters.

@@ -1,4 +1,6 @@
-//! What was done: counters that workers raise and the supervisor reads.
+//! What was done: counters that workers raise, and anyone reads.
+//!
+//! The names in reports are fixed by files that were written before; they outlive the names in here.
 //!
 //! Each worker has a row of its own on the [`Board`]; it alone writes there, so a count costs a plain
 //! load and store. Readers see each counter a little late, and never torn.
@@ -8,7 +10,7 @@ use std::ops::{AddAssign, Index, IndexMut};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crossbeam::utils::CachePadded;
+use crossbeam_utils::CachePadded;
 use serde::{Deserialize, Serialize};
 
 macro_rules! counts {
@@ -30,54 +32,54 @@ macro_rules! counts {
 }
 
 counts! {
-    /// Calls of the subject that allocate, resize or free.
+    /// Calls of the allocator that allocate, resize or free.
     Operations = "operations",
     /// Bytes compared with what they must be: stamps, zeroes, prefixes.
     BytesVerified = "bytes_verified",
-    /// Bytes asked for in blocks that were issued.
-    BytesIssued = "bytes_issued",
-    /// Bytes asked for in blocks that were freed or resized: those issued less these are live.
-    BytesReturned = "bytes_returned",
+    /// Bytes asked for in blocks that were allocated.
+    BytesAllocated = "bytes_issued",
+    /// Bytes asked for in blocks that were freed or resized: those allocated less these are live.
+    BytesFreed = "bytes_returned",
     /// Blocks that another thread than the giver took over.
     HandOffs = "hand_offs",
-    /// Requests that were answered by null: those that had to be, and those that may be because the OS refused or a
-    /// logged order is repeated. Anywhere else null is a finding.
-    Refusals = "refusals",
+    /// Requests that were answered by null: those that had to be, and those that may be because a call to
+    /// the OS was made to fail. Anywhere else null is a violation.
+    Rejections = "refusals",
     /// Rounds of the workload between two moments of rest.
     Rounds = "rounds",
     /// Walks of the heap over itself that found it sound.
     HeapChecks = "heap_checks",
-    /// Duels fought.
-    Duels = "duels",
-    /// Duels in which at least two frees were under way at once.
-    DuelsRaced = "duels_raced",
-    /// Duels that the block's owner won, being in.
+    /// Rounds in which several threads freed one block.
+    DoubleFreeRounds = "duels",
+    /// Of these, rounds in which at least two frees were under way at once.
+    DoubleFreeRoundsRaced = "duels_raced",
+    /// Rounds in which the free of the block's owner, who took part, took effect.
     OwnerWon = "duels_owner_won",
-    /// Duels that another thread won.
+    /// Rounds in which another thread's free took effect.
     OtherWon = "duels_other_won",
-    /// Frees beyond the first of an issue.
+    /// Frees beyond the first of an allocation.
     DoubleFrees = "double_frees_tried",
     /// Of these, reported by the very call.
     AtCall = "double_frees_found_at_call",
     /// Of these, reported afterwards.
-    Late = "double_frees_found_late",
-    /// Of those found late: at a hand-out, before the block would have had a second owner.
-    AtHandOut = "double_frees_found_at_hand_out",
-    /// Of those found late: at a sweep.
+    Deferred = "double_frees_found_late",
+    /// Of those found afterwards: at reuse, before the block would have had a second owner.
+    AtReuse = "double_frees_found_at_hand_out",
+    /// Of those found afterwards: at a sweep.
     AtSweep = "double_frees_found_at_sweep",
-    /// Of those found late: at the exit of the thread that owned the block.
+    /// Of those found afterwards: at the exit of the thread that owned the block.
     AtExit = "double_frees_found_at_exit",
-    /// Of these, legal by then: the block had been issued again.
-    Stale = "double_frees_stale",
-    /// Of these (foreign subjects), the process died by the allocator's own report.
+    /// Of these, raced with reuse: the block had been allocated again, so the free was legal.
+    RacedWithReuse = "double_frees_stale",
+    /// Of these (foreign allocators), the process died by the allocator's own report.
     OwnReport = "double_frees_died_by_own_report",
-    /// Of these (foreign subjects), the process crashed.
+    /// Of these (foreign allocators), the process crashed.
     Crashed = "double_frees_crashed",
-    /// Of these (foreign subjects), the process hung.
+    /// Of these (foreign allocators), the process hung.
     Hung = "double_frees_hung",
-    /// Of these (foreign subjects), nothing was noticed.
+    /// Of these (foreign allocators), nothing was noticed.
     Silent = "double_frees_silent",
-    /// Of these (foreign subjects), nothing was noticed and the block had two owners afterwards.
+    /// Of these (foreign allocators), nothing was noticed and the block had two owners afterwards.
     TwoOwners = "double_frees_two_owners",
     /// Forks whose child came to a good end.
     Forks = "forks",
@@ -96,7 +98,7 @@ counts! {
     /// Of these, reported by the very call.
     MisusesAtCall = "misuses_reported_at_call",
     /// Of these, reported afterwards.
-    MisusesLate = "misuses_reported_late",
+    MisusesDeferred = "misuses_reported_late",
 }
 
 const COUNTS: usize = Count::ALL.len();
@@ -104,15 +106,15 @@ const COUNTS: usize = Count::ALL.len();
 /// A value for each [`Count`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "BTreeMap<String, u64>", from = "BTreeMap<String, u64>")]
-pub struct Tally([u64; COUNTS]);
+pub struct Counters([u64; COUNTS]);
 
-impl Default for Tally {
+impl Default for Counters {
     fn default() -> Self {
         Self([0; COUNTS])
     }
 }
 
-impl Index<Count> for Tally {
+impl Index<Count> for Counters {
     type Output = u64;
 
     fn index(&self, count: Count) -> &u64 {
@@ -120,33 +122,33 @@ impl Index<Count> for Tally {
     }
 }
 
-impl IndexMut<Count> for Tally {
+impl IndexMut<Count> for Counters {
     fn index_mut(&mut self, count: Count) -> &mut u64 {
         &mut self.0[count as usize]
     }
 }
 
-impl AddAssign<&Tally> for Tally {
-    fn add_assign(&mut self, other: &Tally) {
-        for (mine, theirs) in self.0.iter_mut().zip(other.0) {
-            *mine += theirs;
+impl AddAssign<&Counters> for Counters {
+    fn add_assign(&mut self, other: &Counters) {
+        for (mine, other) in self.0.iter_mut().zip(other.0) {
+            *mine += other;
         }
     }
 }
 
-impl From<Tally> for BTreeMap<String, u64> {
-    fn from(tally: Tally) -> Self {
-        Count::ALL.iter().map(|&count| (count.name().to_owned(), tally[count])).collect()
+impl From<Counters> for BTreeMap<String, u64> {
+    fn from(counters: Counters) -> Self {
+        Count::ALL.iter().map(|&count| (count.name().to_owned(), counters[count])).collect()
     }
 }
 
-impl From<BTreeMap<String, u64>> for Tally {
+impl From<BTreeMap<String, u64>> for Counters {
     fn from(map: BTreeMap<String, u64>) -> Self {
-        let mut tally = Tally::default();
+        let mut counters = Counters::default();
         for &count in Count::ALL {
-            tally[count] = map.get(count.name()).copied().unwrap_or(0);
+            counters[count] = map.get(count.name()).copied().unwrap_or(0);
         }
-        tally
+        counters
     }
 }
 
@@ -233,7 +235,7 @@ pub struct Board {
 
 const MOST_NOTES: usize = 256;
 
-/// What a subject does that is legal and worth knowing, and how often it was seen.
+/// What an allocator does that is legal and worth knowing, and how often it was seen.
 pub type Notes = BTreeMap<String, u64>;
 
 impl Board {
@@ -259,8 +261,8 @@ impl Board {
     }
 
     /// The sum over all workers.
-    pub fn tally(&self) -> Tally {
-        let mut sum = Tally::default();
+    pub fn counters(&self) -> Counters {
+        let mut sum = Counters::default();
         for row in &self.rows {
             for &count in Count::ALL {
                 sum[count] += row.get(count);
@@ -280,7 +282,7 @@ impl Board {
     /// Adds to a note.
     pub fn note(&self, what: &str, times: u64) {
         let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
-        // A subject may print something new each time; a long run must not remember it all.
+        // An allocator may print something new each time; a long run must not remember it all.
         if let Some(count) = notes.get_mut(what) {
             *count += times;
         } else if notes.len() < MOST_NOTES {
@@ -307,16 +309,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tally_survives_json_and_a_missing_name_is_zero() {
+    fn a_counters_survives_json_and_a_missing_name_is_zero() {
         let board = Board::new(2);
         board.row(0).add(Count::Operations, 3);
         board.row(1).add(Count::Operations, 4);
-        board.row(1).add(Count::Late, 1);
-        let tally = board.tally();
-        assert_eq!(tally[Count::Operations], 7);
-        let json = serde_json::to_string(&tally).unwrap();
-        assert_eq!(serde_json::from_str::<Tally>(&json).unwrap(), tally);
-        assert_eq!(serde_json::from_str::<Tally>("{}").unwrap(), Tally::default());
+        board.row(1).add(Count::Deferred, 1);
+        let counters = board.counters();
+        assert_eq!(counters[Count::Operations], 7);
+        let json = serde_json::to_string(&counters).unwrap();
+        assert_eq!(serde_json::from_str::<Counters>(&json).unwrap(), counters);
+        assert_eq!(serde_json::from_str::<Counters>("{}").unwrap(), Counters::default());
     }
 
     #[test]

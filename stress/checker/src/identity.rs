@@ -25,7 +25,7 @@ use std::ops::Range;
 /// |---|---|
 /// | 54..64 | owner: the worker that allocated it |
 /// | 42..54 | generation: how often the block was resized, modulo 4,096 |
-/// | 0..42 | sequence: the owner's how-manieth block it is |
+/// | 0..42 | sequence: the block's number among the owner's |
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Identity(u64);
 
@@ -47,7 +47,7 @@ impl Identity {
         (self.0 >> (SEQUENCE_BITS + GENERATION_BITS)) as usize
     }
 
-    /// The owner's how-manieth block it is.
+    /// The block's sequence number among its owner's.
     pub fn sequence(self) -> u64 {
         self.0 & ((1 << SEQUENCE_BITS) - 1)
     }

@@ -1,19 +1,22 @@
-//! What must be true of an allocator, each check in a file of its own: no two blocks overlap, every byte
-//! stays its owner's, alignment, zeroing, `realloc`'s prefix, `errno`, mutual exclusion.
-//!
-//! Nothing here knows a workload or the stress tool: [`checked::Checked`] wraps the functions of any
-//! allocator, and [`violation::install`] says what becomes of a wrong answer.
-#![warn(missing_docs)]
+#![doc = include_str!("../README.md")]
+#![warn(missing_docs, missing_debug_implementations)]
 
 pub mod allocator;
 pub mod checked;
+mod checker;
 pub mod checks;
 pub mod clock;
 pub mod counters;
+mod global;
 pub mod identity;
 pub mod journal;
 pub mod overlap;
 pub mod schedule;
-pub mod script;
 pub mod violation;
 pub mod witness;
+
+pub use allocator::{Alignment, Allocator, Calls, Promises};
+pub use checked::{Block, Checked};
+pub use checker::{Checker, StillLive};
+pub use global::Global;
+pub use violation::{Kind, Violation};

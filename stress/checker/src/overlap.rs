@@ -22,7 +22,7 @@
 //! Both are looked at by whoever enters anything, after his own entry: of two who enter what overlaps, the second
 //! to enter finds the first.
 //!
-//! Invariants: a range is entered after the subject has returned the block and taken out before the subject is told
+//! Invariants: a range is entered after the allocator has returned the block and taken out before it is told
 //! to free it, with the same bounds.
 
 use std::collections::BTreeMap;
@@ -250,7 +250,7 @@ impl Overlap {
     pub fn remove(&self, start: usize, bytes: usize) -> Result<(), NotEntered> {
         let parts = Parts::of(start, bytes);
         for (number, mask) in parts.words() {
-            // AcqRel: whoever is given the bytes next sees them free, by the way the subject hands them on.
+            // AcqRel: whoever is given the bytes next sees them free, by the way the allocator hands them on.
             if self.word(number).fetch_and(!mask, Ordering::AcqRel) & mask != mask {
                 return Err(NotEntered);
             }
@@ -267,15 +267,37 @@ impl Overlap {
 
     /// Whether nothing is live, as far as the calling thread has been told.
     pub fn is_empty(&self) -> bool {
-        self.lock().is_empty()
-            && self
-                .top
-                .0
-                .iter()
-                .filter_map(existing)
-                .flat_map(|middle| middle.0.iter().filter_map(existing))
+        self.lowest().is_none()
+    }
+
+    /// The lowest address that is live, to within a granule, as far as the calling thread has been told.
+    pub fn lowest(&self) -> Option<usize> {
+        let piece = self.lock().keys().next().copied();
+        self.lowest_granule().into_iter().chain(piece).min()
+    }
+
+    fn lowest_granule(&self) -> Option<usize> {
+        for (upper, middle) in self.top.0.iter().enumerate() {
+            let leaves = existing(middle).map_or(&[][..], |middle| &middle.0);
+            for (lower, leaf) in leaves.iter().enumerate() {
+                let words = existing(leaf).map_or(&[][..], |leaf| &leaf.0);
                 // Relaxed: all who entered anything have met the caller since.
-                .all(|leaf| leaf.0.iter().all(|word| word.load(Ordering::Relaxed) == 0))
+                let set = |word: &AtomicU64| word.load(Ordering::Relaxed) != 0;
+                if let Some(number) = words.iter().position(set) {
+                    let start = (upper << (LEAF_BITS + MIDDLE_BITS)) + (lower << LEAF_BITS);
+                    let bits = words[number].load(Ordering::Relaxed);
+                    let first = number * WORD_BITS + bits.trailing_zeros() as usize;
+                    return Some(start + first * GRANULE);
+                }
+            }
+        }
+        None
+    }
+}
+
+impl fmt::Debug for Overlap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Overlap").field("lowest", &self.lowest()).finish_non_exhaustive()
     }
 }
 
@@ -408,17 +430,21 @@ mod tests {
     #[test]
     fn what_is_not_in_can_not_be_taken_out() {
         let map = Overlap::default();
+        map.insert(3 * LEAF, 104).unwrap();
         map.insert(4096, 104).unwrap();
+        assert_eq!(map.lowest(), Some(4096));
         assert_eq!(map.remove(8192, 8), Err(NotEntered));
         assert_eq!(map.remove(8192, 3), Err(NotEntered));
         assert_eq!(map.remove(4096, 104), Ok(()));
         assert_eq!(map.remove(4096, 104), Err(NotEntered));
+        assert_eq!(map.lowest(), Some(3 * LEAF));
     }
 
     #[test]
     fn blocks_of_no_bytes_are_distinct() {
         let map = Overlap::default();
         map.insert(4096, 0).unwrap();
+        assert_eq!(map.lowest(), Some(4096));
         assert_eq!(map.insert(4096, 0), Err(Shared { start: 4096, end: 4097 }));
     }
 

@@ -9,7 +9,7 @@ use std::thread::{self, LocalKey};
 use std::time::Duration;
 
 use drystone_workloads::errno;
-use drystone_workloads::mixed::splitmix;
+use drystone_workloads::splitmix::splitmix;
 use serde::{Deserialize, Serialize};
 
 /// How often a thread is disturbed: once in so many, 0 for never.

@@ -1,10 +1,10 @@
 //! What a check says when an allocator is wrong, and to whom.
 //!
-//! After a wrong answer nothing in the process can be relied on, least of all the heap under test. So a
-//! violation is not returned through the layers: [`raise`] never comes back, and may be called from
+//! After a wrong answer nothing in the process can be relied on, least of all the allocator under check.
+//! So a violation is not returned through the layers: [`raise`] never comes back, and may be called from
 //! anywhere, also inside the allocator's critical section. Whoever owns the process says by [`install`]
 //! what becomes of it: the stress tool's child writes a finding and ends the process. Where nobody has
-//! installed a [`Hook`], as in a unit test, it is a panic.
+//! installed a [`Hook`], it is a panic.
 
 use std::cell::Cell;
 use std::fmt;
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 pub enum Kind {
     /// A live block's bytes are not those that its owner wrote.
     Identity,
-    /// A block that was handed out overlaps a live one.
+    /// A block that was allocated overlaps a live one, or is the same: it has two owners.
     Overlap,
     /// A block is aligned less than was asked for, or than its size demands.
     Misaligned,
@@ -28,23 +28,24 @@ pub enum Kind {
     NotZeroed,
     /// `realloc` did not keep the bytes that both sizes share.
     PrefixLost,
-    /// A request was refused though nothing provoked it.
+    /// A request was answered by null though nothing provoked it.
     UnprovokedNull,
     /// A request over `PTRDIFF_MAX` was granted.
     ImpossibleGranted,
-    /// A refused request left another `errno` than `ENOMEM`, or a `free` changed it.
+    /// A rejected request left another `errno` than `ENOMEM`, or a `free` changed it.
     Errno,
     /// A correct program was accused of a misuse.
     FalseAlarm,
-    /// More frees of one issue took effect than one.
+    /// More than one free of an allocation took effect.
     DoubleFreeMissed,
     /// A planted misuse was not reported.
     MisuseMissed,
     /// A misuse was reported as another than it is, or more than once.
     WrongReport,
     /// No free of a live block took effect.
-    FreeRefused,
-    /// Frees that took effect and issues of the block do not add up.
+    #[serde(rename = "free-refused")]
+    FreeRejected,
+    /// Frees that took effect and allocations of the block do not add up.
     Sums,
     /// Two threads were inside one critical section, or one entered twice.
     Exclusion,
@@ -97,7 +98,7 @@ impl fmt::Display for Kind {
             Kind::DoubleFreeMissed => "double free missed",
             Kind::MisuseMissed => "misuse missed",
             Kind::WrongReport => "wrong report",
-            Kind::FreeRefused => "free refused",
+            Kind::FreeRejected => "free refused",
             Kind::Sums => "sums",
             Kind::Exclusion => "mutual exclusion",
             Kind::BrokenHeap => "broken heap",
@@ -111,7 +112,7 @@ impl fmt::Display for Kind {
     }
 }
 
-/// What can be exempt: checks whose findings bear the same names.
+/// What can be suppressed: checks whose violations bear the same names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Flaw {
@@ -133,15 +134,45 @@ impl fmt::Display for Flaw {
     }
 }
 
+/// A wrong answer of an allocator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// The check that failed.
+    pub kind: Kind,
+    /// The answer that was expected.
+    pub expected: String,
+    /// The answer that was seen.
+    pub seen: String,
+    /// The worker in whose thread it was seen, if it was one's.
+    pub worker: Option<usize>,
+}
+
+/// A full sentence.
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, expected, seen, worker } = self;
+        write!(f, "the allocator failed the check \"{kind}\"")?;
+        if let Some(worker) = worker {
+            write!(f, " in worker {worker}")?;
+        }
+        write!(f, ": expected {expected}, and saw {seen}")
+    }
+}
+
 /// What becomes of a violation.
 #[derive(Clone, Copy, Debug)]
 pub struct Hook {
-    /// Ends the process, or unwinds: told the check that failed, the expected answer and the seen one.
-    pub raise: fn(Kind, &str, String) -> !,
+    /// Ends the process, or unwinds.
+    pub raise: fn(Violation) -> !,
     /// Whether this flaw of the call that the calling worker is at is suppressed: then it is counted by
     /// the hook, and the worker goes on.
     pub suppresses: fn(Flaw) -> bool,
 }
+
+/// A hook is there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a hook is installed already, and stays: a process has one")]
+pub struct AlreadyInstalled;
 
 static HOOK: OnceLock<Hook> = OnceLock::new();
 
@@ -154,8 +185,8 @@ thread_local! {
 ///
 /// # Errors
 /// A hook is installed already; it stays.
-pub fn install(hook: Hook) -> Result<(), Hook> {
-    HOOK.set(hook)
+pub fn install(hook: Hook) -> Result<(), AlreadyInstalled> {
+    HOOK.set(hook).map_err(|_| AlreadyInstalled)
 }
 
 /// Says which worker the calling thread is.
@@ -170,7 +201,7 @@ pub fn worker() -> Option<usize> {
 
 /// As [`raise`], unless the hook says that this flaw is suppressed.
 #[cold]
-pub fn raise_unless_suppressed(flaw: Flaw, expected: &str, seen: impl Into<String>) {
+pub fn raise_unless_suppressed(flaw: Flaw, expected: &str, seen: impl fmt::Display) {
     if HOOK.get().is_some_and(|hook| (hook.suppresses)(flaw)) {
         return;
     }
@@ -178,10 +209,15 @@ pub fn raise_unless_suppressed(flaw: Flaw, expected: &str, seen: impl Into<Strin
 }
 
 /// Hands a violation to the hook, which does not come back.
+///
+/// # Panics
+/// No hook is installed: with the violation as a sentence.
 #[cold]
-pub fn raise(kind: Kind, expected: &str, seen: impl Into<String>) -> ! {
+pub fn raise(kind: Kind, expected: &str, seen: impl fmt::Display) -> ! {
+    let (expected, seen) = (expected.to_owned(), seen.to_string());
+    let violation = Violation { kind, expected, seen, worker: worker() };
     match HOOK.get() {
-        Some(hook) => (hook.raise)(kind, expected, seen.into()),
-        None => panic!("{kind}: expected {expected}, seen {}", seen.into()),
+        Some(hook) => (hook.raise)(violation),
+        None => panic!("{violation}"),
     }
 }

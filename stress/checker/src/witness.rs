@@ -6,7 +6,7 @@
 //! | a thread's token | that thread has entered, and not left |
 //!
 //! An entry that finds a token, another thread's or its own, and an exit that does not find its own,
-//! are findings, reported at once. Where the heap says that another thread could interfere, the witness lets
+//! are violations, reported at once. Where the heap says that another thread could interfere, the witness lets
 //! the [schedule](crate::schedule) act, so that sections are left in their middle more often than by chance.
 
 use std::cell::Cell;
@@ -24,6 +24,26 @@ thread_local! {
     static TOKEN: Cell<u8> = const { Cell::new(0) };
 }
 
+/// A thread is, or was, in a critical section with another, or with itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Intrusion {
+    /// The thread is inside already.
+    #[error("a thread entered that had not left since it entered before")]
+    Reentered,
+    /// Another thread is inside.
+    #[error("a thread entered while another was inside")]
+    Met,
+    /// Nobody was inside.
+    #[error("a thread left that was not inside, or another left for it")]
+    NotInside,
+    /// Another thread was inside.
+    #[error("a thread left while another was inside")]
+    LeftAnother,
+    /// Somebody is inside though all threads are at rest.
+    #[error("a thread entered and never left")]
+    NeverLeft,
+}
+
 /// Nobody is inside.
 const NOBODY: usize = 0;
 
@@ -37,16 +57,14 @@ impl Witness {
     ///
     /// # Errors
     /// What is wrong with that.
-    pub fn enter(&self) -> Result<(), String> {
+    pub fn enter(&self) -> Result<(), Intrusion> {
         let token = token();
         // AcqRel: pairs with the other swaps. The witness adds no order that the lock does not give:
         // what counts is the value found, and a swap finds the latest.
         match self.inside.swap(token, Ordering::AcqRel) {
             NOBODY => Ok(()),
-            found if found == token => {
-                Err("a thread entered that had not left since it entered before".to_owned())
-            }
-            _ => Err("a thread entered while another was inside".to_owned()),
+            found if found == token => Err(Intrusion::Reentered),
+            _ => Err(Intrusion::Met),
         }
     }
 
@@ -54,12 +72,12 @@ impl Witness {
     ///
     /// # Errors
     /// What is wrong with that.
-    pub fn leave(&self) -> Result<(), String> {
+    pub fn leave(&self) -> Result<(), Intrusion> {
         // AcqRel: as in `enter`.
         match self.inside.swap(NOBODY, Ordering::AcqRel) {
             found if found == token() => Ok(()),
-            NOBODY => Err("a thread left that was not inside, or another left for it".to_owned()),
-            _ => Err("a thread left while another was inside".to_owned()),
+            NOBODY => Err(Intrusion::NotInside),
+            _ => Err(Intrusion::LeftAnother),
         }
     }
 
@@ -67,11 +85,11 @@ impl Witness {
     ///
     /// # Errors
     /// Somebody is.
-    pub fn at_rest(&self) -> Result<(), String> {
+    pub fn at_rest(&self) -> Result<(), Intrusion> {
         // Acquire: pairs with the swaps of threads that have come to rest.
         match self.inside.load(Ordering::Acquire) {
             NOBODY => Ok(()),
-            _ => Err("a thread entered and never left".to_owned()),
+            _ => Err(Intrusion::NeverLeft),
         }
     }
 }
@@ -91,22 +109,22 @@ mod tests {
     fn a_second_entry_is_seen_whoever_makes_it() {
         let witness = Witness::new();
         assert_eq!(witness.enter(), Ok(()));
-        assert!(witness.at_rest().is_err());
+        assert_eq!(witness.at_rest(), Err(Intrusion::NeverLeft));
         let other = thread::scope(|scope| scope.spawn(|| witness.enter()).join().unwrap());
-        assert!(other.unwrap_err().contains("another was inside"));
+        assert_eq!(other, Err(Intrusion::Met));
 
         let witness = Witness::new();
         assert_eq!(witness.enter(), Ok(()));
-        assert!(witness.enter().unwrap_err().contains("had not left"));
+        assert_eq!(witness.enter(), Err(Intrusion::Reentered));
     }
 
     #[test]
     fn an_exit_must_be_by_the_one_inside() {
         let witness = Witness::new();
-        assert!(witness.leave().is_err());
+        assert_eq!(witness.leave(), Err(Intrusion::NotInside));
         assert_eq!(witness.enter(), Ok(()));
         let other = thread::scope(|scope| scope.spawn(|| witness.leave()).join().unwrap());
-        assert!(other.is_err());
+        assert_eq!(other, Err(Intrusion::LeftAnother));
 
         let witness = Witness::new();
         assert_eq!((witness.enter(), witness.leave(), witness.at_rest()), (Ok(()), Ok(()), Ok(())));

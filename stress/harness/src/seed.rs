@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use drystone_workloads::mixed::splitmix;
+use drystone_workloads::splitmix::splitmix;
 use serde::{Deserialize, Serialize};
 
 /// A seed, printed and read as `0x` and 16 hexadecimal digits (JSON numbers hold 53 bits only).

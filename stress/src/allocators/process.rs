@@ -13,7 +13,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use drystone::Misuse;
-use drystone_checker::allocator::{Allocator, Promises};
+use drystone_checker::{Alignment, Allocator, Promises};
 use drystone_harness::library;
 use drystone_workloads::calls::Calls;
 
@@ -46,11 +46,13 @@ impl Target {
     pub fn allocator(&self) -> Allocator {
         let linked = self.own.is_some();
         let promises = Promises {
-            aligned_to_16: linked,
+            alignment: if linked { Alignment::Sixteen } else { Alignment::BySize },
             aligned_sizes: linked,
             errno: linked || self.claims_detection,
         };
-        Allocator { calls: self.calls, promises }
+        // SAFETY: a target's functions are those of one allocator, linked in or found in this process by
+        // C's names; what it returns is for the workers alone.
+        unsafe { Allocator::new(self.calls, promises) }
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use drystone_checker::counters::{Board, Count};
-use drystone_checker::violation::{self, Flaw, Hook, Kind};
+use drystone_checker::violation::{self, Flaw, Hook, Violation};
 use drystone_harness::exit;
 use drystone_harness::seed::Seed;
 
@@ -70,25 +70,29 @@ fn suppresses(flaw: Flaw) -> bool {
 
 /// Writes the finding and ends the process.
 #[cold]
-fn raise(kind: Kind, expected: &str, seen: String) -> ! {
+fn raise(violation: Violation) -> ! {
+    let Violation { kind, expected, seen, worker } = violation;
     if let Some(page) = fork_page::page() {
-        page.found(kind, expected, &seen);
+        page.found(kind, &expected, &seen);
         exit::now(exit::FOUND);
     }
     let _first = FIRST.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(Context { spec, backtrace, board, began, round }) = CONTEXT.get() else {
         panic!("{kind}: expected {expected}, seen {seen}");
     };
-    let mut finding = Finding::of_run(spec, began.elapsed(), kind, expected, seen);
+    let mut finding = Finding::of_run(spec, began.elapsed(), kind, &expected, seen);
     finding.round = *round.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(worker) = violation::worker() {
+    if let Some(worker) = worker {
         let row = board.row(worker);
         finding.thread = Some(worker);
         finding.operation = Some(row.get(Count::Operations));
         finding.doing = Some(row.what().to_owned());
     }
-    let message =
-        Message::Finding { finding: Box::new(finding), tally: board.tally(), notes: board.notes() };
+    let message = Message::Finding {
+        finding: Box::new(finding),
+        tally: board.counters(),
+        notes: board.notes(),
+    };
     message::send(&message);
     if *backtrace {
         tell_where();

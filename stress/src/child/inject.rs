@@ -88,11 +88,11 @@ impl Scenario<'_> {
         }
         // The OS has recovered: whatever was refused must be granted now, also what the refusals have made
         // the subject remember.
-        let before = self.board.tally()[Count::Refusals];
+        let before = self.board.counters()[Count::Rejections];
         let mut hand = self.hand(&overlap, 0);
         hand.sequence_from(1 << 40);
         hand.round(self.seed.0, 0);
-        let refused = self.board.tally()[Count::Refusals] - before;
+        let refused = self.board.counters()[Count::Rejections] - before;
         if refused > 0 {
             let seen = format!("{refused} requests were answered by null");
             let expected = format!("every request to be granted again, after {plan}");
@@ -103,7 +103,8 @@ impl Scenario<'_> {
     }
 
     fn hand<'a>(&'a self, overlap: &'a Overlap, worker: usize) -> Hand<'a> {
-        let checked = Checked::new(self.target.allocator(), overlap, self.board, worker);
+        // SAFETY: a worker number is one thread's at a time; those that a round starts end in it.
+        let checked = unsafe { Checked::new(self.target.allocator(), overlap, self.board, worker) };
         let blocks = Vec::with_capacity(1 << 12);
         Hand { scenario: self, overlap, checked, blocks, bytes: 0, stack: None }
     }
@@ -114,7 +115,7 @@ impl Scenario<'_> {
         let Some(Calls { made, refused }) = refuser.disarm()? else { return Ok(()) };
         self.board.note(MADE, made);
         self.board.note(REFUSED, refused);
-        let nulls = self.board.tally()[Count::Refusals];
+        let nulls = self.board.counters()[Count::Rejections];
         if nulls > 0 && refused == 0 {
             let seen = format!("{nulls} requests were answered by null");
             violation::raise(
@@ -288,26 +289,26 @@ impl Hand<'_> {
         match below(rng, 32) {
             0..10 => {
                 let size = LogUniform { octaves: 10 }.draw(rng);
-                self.hold(|checked| checked.ask_malloc(size));
+                self.hold(|checked| checked.try_malloc(size));
             }
             10..14 => {
                 let size = LogUniform { octaves: 16 }.draw(rng);
-                self.hold(|checked| checked.ask_malloc(size));
+                self.hold(|checked| checked.try_malloc(size));
             }
             14..17 => {
                 let size = large(rng);
-                self.hold(|checked| checked.ask_malloc(size));
+                self.hold(|checked| checked.try_malloc(size));
             }
             17..19 => {
                 let size = LogUniform { octaves: 18 }.draw(rng);
-                self.hold(|checked| checked.ask_calloc(size));
+                self.hold(|checked| checked.try_calloc(size));
             }
             19..21 => {
                 // No more of foreign ones: some misalign, which is for the other workloads to tell.
                 let most = if self.scenario.target.own.is_some() { 12 } else { 2 };
                 let alignment = 32 << below(rng, most);
                 let size = alignment * (1 + below(rng, 3) as usize);
-                self.hold(|checked| checked.ask_aligned(alignment, size));
+                self.hold(|checked| checked.try_aligned_alloc(alignment, size));
             }
             21..26 => self.resize_one(rng),
             _ => self.free_one(rng),
@@ -348,7 +349,7 @@ impl Hand<'_> {
             2 => (block.size() * 2).clamp(1, MOST_BYTES / 4),
             _ => (block.size() / 2).max(1),
         };
-        match self.checked.ask_realloc(block, size) {
+        match self.checked.try_realloc(block, size) {
             Ok(block) | Err(block) => self.keep(block),
         }
     }
@@ -362,7 +363,7 @@ impl Hand<'_> {
                 0 => large(&mut rng),
                 _ => LogUniform { octaves: 18 }.draw(&mut rng),
             };
-            match self.checked.ask_malloc(size) {
+            match self.checked.try_malloc(size) {
                 Some(block) => self.keep(block),
                 None => nulls += 1,
             }
@@ -370,7 +371,7 @@ impl Hand<'_> {
                 && let Some(block) = self.take(&mut rng)
             {
                 let size = (block.size() * 2).max(1);
-                match self.checked.ask_realloc(block, size) {
+                match self.checked.try_realloc(block, size) {
                     Ok(block) => self.keep(block),
                     Err(block) => {
                         nulls += 1;

@@ -14,9 +14,9 @@ use std::{fs, panic, thread};
 
 use drystone_checker::counters::{Board, Count};
 use drystone_checker::identity::MOST_OWNERS;
-use drystone_checker::journal::{self, Call, Log};
+use drystone_checker::journal::Script;
+use drystone_checker::journal::{self, Call, Journal};
 use drystone_checker::overlap::Overlap;
-use drystone_checker::script::Script;
 use drystone_checker::violation::{self, Kind};
 use drystone_harness::process::preload::die_with_the_parent;
 use drystone_harness::seed::Seed;
@@ -75,7 +75,7 @@ pub fn main(argument: &str, subjects: &[Subject]) -> u8 {
     if run.script.is_none() {
         run.judge_the_end();
     }
-    message::send(&Message::Done { tally: run.board.tally(), notes: run.board.notes() });
+    message::send(&Message::Done { tally: run.board.counters(), notes: run.board.notes() });
     exit::FINE
 }
 
@@ -287,14 +287,15 @@ impl Run {
 
     /// Everything is freed, and the workers have exited: nothing may be live, and the heap must be sound.
     fn judge_rest(&self) {
-        if let Some(log) = journal::part(0) {
+        // SAFETY: the workers have exited, worker 0 among them.
+        if let Some(log) = unsafe { journal::part(0) } {
             log.call(Call::Rest);
         }
         let Some(own) = self.target.own else { return };
         (own.sweep)();
         // Those of duels and hostile programs are counted; elsewhere there are none.
-        let tally = self.board.tally();
-        let late = (own.late)() - tally[Count::Late] - tally[Count::MisusesLate];
+        let tally = self.board.counters();
+        let late = (own.late)() - tally[Count::Deferred] - tally[Count::MisusesDeferred];
         if late != 0 {
             let seen = format!("{late} misuses found late");
             violation::raise(Kind::FalseAlarm, "no misuse in a correct program", seen);
@@ -316,7 +317,8 @@ impl Run {
     fn judge_the_end(&self) {
         let Some(own) = self.target.own else { return };
         self.judge_rest();
-        if let Some(log) = journal::part(0) {
+        // SAFETY: the workers have exited, worker 0 among them.
+        if let Some(log) = unsafe { journal::part(0) } {
             log.call(Call::End);
         }
         let given_back = (own.trim)();
@@ -353,7 +355,8 @@ impl Judge for Run {
 
 fn script(path: &Path) -> Result<Script, String> {
     let bytes = fs::read(path).map_err(|error| format!("the log {}: {error}", path.display()))?;
-    Ok(Script::of(&Log::from_bytes(&bytes)?.entries()))
+    let journal = Journal::from_bytes(&bytes).map_err(|error| error.to_string())?;
+    Ok(Script::of(&journal.entries()))
 }
 
 /// The subject of a run, ready to be called.
@@ -370,7 +373,7 @@ pub(crate) fn open(spec: &Spec, subjects: &[Subject]) -> Result<Target, String> 
 
 fn tell(board: &Board) {
     message::send(&Message::Progress {
-        tally: board.tally(),
+        tally: board.counters(),
         doing: board.doings(),
         round: alarm::current_round(),
         usage: Usage::of_this_process().unwrap_or_else(|why| untold(why)),

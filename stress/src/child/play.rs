@@ -18,9 +18,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::{hint, thread};
 
-use drystone_checker::checked::{Block, Checked, Request};
+use drystone_checker::checked::{Block, Checked, ImpossibleRequest};
+use drystone_checker::journal::Step;
 use drystone_checker::journal::{Call, Name};
-use drystone_checker::script::Step;
 use drystone_harness::stop::Stop;
 
 /// The blocks that a script has made and not freed. Never contended: only who has the turn looks.
@@ -132,17 +132,19 @@ impl<'a> Stage<'a> {
                     checked.verify(block);
                 }
             }
-            Call::RefusedResize { block, size } => {
+            Call::ImpossibleResize { block, size } => {
                 if let Some(block) = blocks.get(&block) {
-                    checked.refused(Request::Realloc { block, size });
+                    checked.must_reject(ImpossibleRequest::Realloc { block, size });
                 }
             }
-            Call::RefusedMalloc { size } => checked.refused(Request::Malloc { size }),
-            Call::RefusedCalloc { count, size } => {
-                checked.refused(Request::Calloc { count, size });
+            Call::ImpossibleMalloc { size } => {
+                checked.must_reject(ImpossibleRequest::Malloc { size })
             }
-            Call::RefusedAligned { alignment, size } => {
-                checked.refused(Request::AlignedAlloc { alignment, size });
+            Call::ImpossibleCalloc { count, size } => {
+                checked.must_reject(ImpossibleRequest::Calloc { count, size });
+            }
+            Call::ImpossibleAligned { alignment, size } => {
+                checked.must_reject(ImpossibleRequest::AlignedAlloc { alignment, size });
             }
             // For when the workers have exited.
             Call::Rest | Call::End => {}

@@ -312,7 +312,7 @@ impl Campaign<'_> {
             }
             self.bar.set_message(format!("call {call} of some {}", made.max(call)));
             row.in_turn += 1;
-            row.ended_in_null += u64::from(outcome.tally[Count::Refusals] > 0);
+            row.ended_in_null += u64::from(outcome.tally[Count::Rejections] > 0);
             if self.found(contestant, refused.plan, refused.by, outcome, row)? {
                 return Ok(());
             }
@@ -327,7 +327,7 @@ impl Campaign<'_> {
         self.bar.set_message(format!("one call in {} by chance", self.options.one_in));
         let refused = Refused { plan, by: contestant.by };
         let outcome = self.run(contestant, refused, threads)?;
-        row.by_chance_nulls = Some(outcome.tally[Count::Refusals]);
+        row.by_chance_nulls = Some(outcome.tally[Count::Rejections]);
         let seen = calls(&outcome);
         row.by_chance_calls = seen.map(|calls| calls.refused);
         let cut_short = outcome.cut_short;
@@ -341,7 +341,7 @@ impl Campaign<'_> {
         let plan = Plan::AddressSpace(SPACE_MIB << 20);
         self.bar.set_message("little address space");
         let outcome = self.run(contestant, Refused { plan, by: By::Limit }, 1)?;
-        let nulls = outcome.tally[Count::Refusals];
+        let nulls = outcome.tally[Count::Rejections];
         row.limit_nulls = Some(nulls);
         let cut_short = outcome.cut_short;
         if !self.found(contestant, plan, By::Limit, outcome, row)? && !cut_short && nulls == 0 {

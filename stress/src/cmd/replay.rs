@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use drystone_checker::journal::Log;
+use drystone_checker::journal::Journal;
 use drystone_harness::output;
 use drystone_harness::output::format::{Format, Printing};
 use drystone_harness::output::progress;
@@ -100,7 +100,7 @@ pub(super) fn tell_of_a_change(record: &Record, supervisor: &Supervisor) {
 fn replay<'a>(
     options: &'a Options,
     record: &Record,
-    log: &Log,
+    log: &Journal,
     supervisor: &Supervisor,
 ) -> Result<Replayed<'a>> {
     let mut attempts = Vec::new();

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::{fmt, io};
 
 use comfy_table::{Attribute, Cell, Color};
-use drystone_checker::counters::{Count, Notes, Tally};
+use drystone_checker::counters::{Count, Counters, Notes};
 use drystone_harness::output;
 use drystone_harness::output::format::{Format, Printing};
 use drystone_harness::output::table::{Shape, Sheet};
@@ -138,13 +138,13 @@ fn short(outcome: &Outcome) -> String {
 }
 
 /// Where double frees were found, and what else was provoked: only what came up.
-fn where_found(tally: &Tally) -> Vec<String> {
+fn where_found(tally: &Counters) -> Vec<String> {
     let places = [
         (Count::AtCall, "at the call"),
-        (Count::AtHandOut, "at a hand-out"),
+        (Count::AtReuse, "at a hand-out"),
         (Count::AtSweep, "at a sweep"),
         (Count::AtExit, "at an exit"),
-        (Count::Stale, "legal by then"),
+        (Count::RacedWithReuse, "legal by then"),
         (Count::OwnReport, "died by own report"),
         (Count::Crashed, "crashed"),
         (Count::Hung, "hung"),
@@ -156,7 +156,7 @@ fn where_found(tally: &Tally) -> Vec<String> {
         (Count::Loads, "libraries loaded"),
         (Count::Misuses, "misuses"),
         (Count::MisusesAtCall, "reported at the call"),
-        (Count::MisusesLate, "reported late"),
+        (Count::MisusesDeferred, "reported late"),
     ];
     let mut found: Vec<String> = places
         .iter()
@@ -192,7 +192,7 @@ struct Run<'a> {
     threads: usize,
     seed: Seed,
     seconds: f64,
-    counts: &'a Tally,
+    counts: &'a Counters,
     notes: &'a Notes,
     findings: usize,
 }

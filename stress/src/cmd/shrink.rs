@@ -9,8 +9,8 @@ use std::{fs, io};
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
-use drystone_checker::journal::{Call, Entry, Log};
-use drystone_checker::script::Script;
+use drystone_checker::journal::Script;
+use drystone_checker::journal::{Call, Entry, Journal};
 use drystone_harness::output;
 use drystone_harness::output::format::{Format, Printing};
 use drystone_harness::output::table::{Shape, Sheet};
@@ -157,7 +157,7 @@ impl<'a> Hunt<'a> {
             self.tries += 1;
             let mut record = self.record.clone();
             record.spec = spec(&record.spec, script);
-            let log = script.to_log();
+            let log = script.to_journal();
             let made = attempt(self.supervisor, &record, Some(&log), 1, &STOP, &mut |_| {})?;
             if made.again > 0 {
                 self.bar.set_message(format!(
@@ -183,7 +183,7 @@ fn write(output: &Path, record: &Record, finding: Finding, script: &Script) -> R
     let doing = || format!("writing {}", output.display());
     let spec = spec(&record.spec, script);
     let small = Record::new(finding, spec, record.subject.clone()).of_a_script();
-    let log: Log = script.to_log();
+    let log: Journal = script.to_journal();
     findings::write(output, small, &log).with_context(doing)?;
     let calls = output.join("calls.txt");
     fs::write(&calls, listing(script, usize::MAX)).with_context(doing)
@@ -196,11 +196,11 @@ fn listing(script: &Script, most: usize) -> String {
     // That each thread begins somewhere goes without saying; new ones after that do not.
     let told = |entry: &&Entry| entry.call != Call::Begin || !begun.insert(entry.worker);
     // As a log names the blocks, so that both read the same.
-    let entries = script.to_log().entries();
+    let entries = script.to_journal().entries();
     let told: Vec<&Entry> = entries.iter().filter(told).collect();
     for entry in told.iter().take(most) {
         _ = write!(text, "thread {}  {}", entry.worker, entry.call);
-        if let (true, Some(block)) = (entry.call.issues(), entry.block) {
+        if let (true, Some(block)) = (entry.call.allocates(), entry.block) {
             _ = write!(text, " = block {block}");
         }
         text.push('\n');
@@ -237,7 +237,7 @@ impl Size {
         Self {
             threads: script.workers(),
             calls: script.steps.len(),
-            blocks: script.steps.iter().filter(|step| step.call.issues()).count(),
+            blocks: script.steps.iter().filter(|step| step.call.allocates()).count(),
             bytes_asked_for: sizes.fold(0, |sum: u64, size| sum.saturating_add(size as u64)),
         }
     }

@@ -108,7 +108,7 @@ fn tell(text: &mut String, entry: &Entry) {
     if let Some(address) = address {
         _ = write!(text, " = {address:#x}");
     }
-    if let (true, Some(block)) = (call.issues(), block) {
+    if let (true, Some(block)) = (call.allocates(), block) {
         _ = write!(text, ", block {block}");
     }
     text.push('\n');

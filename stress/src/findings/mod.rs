@@ -17,7 +17,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use drystone_checker::journal::Log;
+use drystone_checker::journal::Journal;
 use serde::{Deserialize, Serialize};
 
 use crate::allocators::version::Version;
@@ -107,7 +107,7 @@ impl Record {
 ///
 /// # Errors
 /// The folder can't be written.
-pub fn keep(directory: &Path, record: Record, log: &Log) -> Result<Finding> {
+pub fn keep(directory: &Path, record: Record, log: &Journal) -> Result<Finding> {
     fs::create_dir_all(directory)
         .with_context(|| format!("the folder for findings, {}", directory.display()))?;
     let name = name(&record);
@@ -127,7 +127,7 @@ pub fn keep(directory: &Path, record: Record, log: &Log) -> Result<Finding> {
 ///
 /// # Errors
 /// It can't be written.
-pub fn write(folder: &Path, mut record: Record, log: &Log) -> Result<Finding> {
+pub fn write(folder: &Path, mut record: Record, log: &Journal) -> Result<Finding> {
     let entries = log.entries();
     record.log_is_whole = record.spec.workload.is_its_calls() && log.whole(&entries);
     record.calls = entries.len();
@@ -179,7 +179,7 @@ fn name(record: &Record) -> String {
 ///
 /// # Errors
 /// It is no finding's folder, or one of another version.
-pub fn read(folder: &Path) -> Result<(Record, Log)> {
+pub fn read(folder: &Path) -> Result<(Record, Journal)> {
     let path = folder.join(RECORD);
     let text = fs::read_to_string(&path).with_context(|| {
         format!("{}: give the folder of a finding, which holds {RECORD}", folder.display())
@@ -202,7 +202,7 @@ pub fn read(folder: &Path) -> Result<(Record, Log)> {
     Ok((record, log))
 }
 
-fn read_log(path: &Path) -> Result<Log> {
+fn read_log(path: &Path) -> Result<Journal> {
     let bytes = zstd::decode_all(io::BufReader::new(fs::File::open(path)?))?;
-    Log::from_bytes(&bytes).map_err(anyhow::Error::msg)
+    Journal::from_bytes(&bytes).map_err(anyhow::Error::msg)
 }

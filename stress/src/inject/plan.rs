@@ -3,7 +3,7 @@
 use std::fmt;
 
 use drystone_harness::seed::Seed;
-use drystone_workloads::mixed::splitmix;
+use drystone_workloads::splitmix::splitmix;
 use serde::{Deserialize, Serialize};
 
 /// Which calls are refused, counted from 1 since refusals were armed.

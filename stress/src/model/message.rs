@@ -3,7 +3,7 @@
 
 use std::io::{self, Write};
 
-use drystone_checker::counters::{Notes, Tally};
+use drystone_checker::counters::{Counters, Notes};
 use drystone_harness::usage::Usage;
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +18,7 @@ pub enum Message {
     /// What was done so far, several times a second.
     Progress {
         /// The sum over all workers since the run began.
-        tally: Tally,
+        tally: Counters,
         /// What each worker is at.
         doing: Vec<String>,
         /// The round under way.
@@ -32,7 +32,7 @@ pub enum Message {
         /// The wrong answer.
         finding: Box<Finding>,
         /// What was done up to then.
-        tally: Tally,
+        tally: Counters,
         /// What was noted up to then.
         notes: Notes,
     },
@@ -59,7 +59,7 @@ pub enum Message {
     /// The work is done, and all checks at the end have passed.
     Done {
         /// What was done.
-        tally: Tally,
+        tally: Counters,
         /// What was noted.
         notes: Notes,
     },

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use drystone_checker::counters::{Count, Notes, Tally};
+use drystone_checker::counters::{Count, Counters, Notes};
 use serde::{Deserialize, Serialize};
 
 use super::finding::Finding;
@@ -19,7 +19,7 @@ pub struct Outcome {
     /// Wall-clock time.
     pub elapsed: Duration,
     /// What was done.
-    pub tally: Tally,
+    pub tally: Counters,
     /// What was noted.
     pub notes: Notes,
     /// What was found. The first wrong answer ends a run.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use drystone_harness::seed::Seed;
-use drystone_workloads::mixed::splitmix;
+use drystone_workloads::splitmix::splitmix;
 use serde::{Deserialize, Serialize};
 
 /// Part `number` of `of`.

@@ -19,8 +19,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use drystone_checker::counters::Tally;
-use drystone_checker::journal::Log;
+use drystone_checker::counters::Counters;
+use drystone_checker::journal::Journal;
 use drystone_checker::violation::Kind;
 use drystone_harness::stop::Stop;
 use drystone_harness::usage::Usage;
@@ -72,7 +72,7 @@ const LONGEST_SCRIPT: Duration = Duration::from_secs(300);
 pub fn attempt(
     supervisor: &Supervisor,
     record: &Record,
-    log: Option<&Log>,
+    log: Option<&Journal>,
     tries: u32,
     stop: &Stop,
     told: &mut dyn FnMut(&Attempts),
@@ -86,7 +86,7 @@ pub fn attempt(
     };
     while attempts.tries < tries && !stop.is_set() {
         let mut watcher = Watcher::new(job.spec.length.time().unwrap_or_default());
-        let mut progress = |tally: &Tally, usage: Usage, elapsed: Duration| {
+        let mut progress = |tally: &Counters, usage: Usage, elapsed: Duration| {
             watcher.look(tally, usage, elapsed);
         };
         let mut outcome = match (record.refused, way) {
@@ -150,7 +150,7 @@ fn free(record: &Record) -> Job {
 struct Script(File);
 
 impl Script {
-    fn new(log: &Log) -> io::Result<Self> {
+    fn new(log: &Journal) -> io::Result<Self> {
         let mut file = tempfile::tempfile()?;
         file.write_all(&log.to_bytes())?;
         file.rewind()?;

@@ -19,7 +19,7 @@ use std::collections::HashSet;
 
 use anyhow::Result;
 use drystone_checker::journal::{Call, Name};
-use drystone_checker::script::{Script, Step};
+use drystone_checker::journal::{Script, Step};
 
 /// Says whether a script shows the finding; none when there is no time left to find out.
 pub type Oracle<'a> = dyn FnMut(&Script) -> Result<Option<bool>> + 'a;
@@ -115,8 +115,8 @@ impl Shrinker<'_, '_> {
     fn kinds(&mut self) -> Halting<()> {
         let kinds: [fn(&Call) -> bool; 3] = [
             |call| matches!(call, Call::Verify { .. }),
-            |call| !call.issues() && call.block().is_none(),
-            |call| matches!(call, Call::RefusedResize { .. } | Call::Free { .. }),
+            |call| !call.allocates() && call.block().is_none(),
+            |call| matches!(call, Call::ImpossibleResize { .. } | Call::Free { .. }),
         ];
         for kind in kinds {
             let steps = self.best.steps.iter().filter(|step| !kind(&step.call)).copied().collect();

@@ -16,8 +16,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use drystone_checker::counters::Tally;
-use drystone_checker::journal::{Builder, Log, Store};
+use drystone_checker::counters::Counters;
+use drystone_checker::journal::{Builder, Journal, Store};
 use drystone_harness::seed::Seed;
 use drystone_harness::stop::Stop;
 use drystone_harness::usage::Usage;
@@ -64,7 +64,7 @@ impl Episodes {
                 break;
             }
             let before = (sum.tally.clone(), began.elapsed());
-            let mut both = |tally: &Tally, usage: Usage, elapsed: Duration| {
+            let mut both = |tally: &Counters, usage: Usage, elapsed: Duration| {
                 let mut total = before.0.clone();
                 total += tally;
                 progress(&total, usage, before.1 + elapsed);
@@ -105,7 +105,7 @@ impl Episodes {
 
     /// Keeps the outcome's finding, if it has one and findings are kept. One that can't be kept stays in the
     /// outcome, which then says why.
-    fn keep(&self, outcome: &mut Outcome, spec: &Spec, log: impl FnOnce() -> Result<Log>) {
+    fn keep(&self, outcome: &mut Outcome, spec: &Spec, log: impl FnOnce() -> Result<Journal>) {
         let (Some(directory), Some(finding)) = (&self.findings, &mut outcome.finding) else {
             return;
         };

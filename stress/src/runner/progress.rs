@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use drystone_checker::counters::{Count, Tally};
+use drystone_checker::counters::{Count, Counters};
 use drystone_harness::output::progress::bar;
 use drystone_harness::text::units;
 use indicatif::ProgressBar;
@@ -37,7 +37,7 @@ impl Bar {
     }
 
     /// The present run has come so far.
-    pub fn tick(&self, tally: &Tally, elapsed: Duration) {
+    pub fn tick(&self, tally: &Counters, elapsed: Duration) {
         let position = self.before.get() + elapsed.min(self.present.get());
         self.bar.set_position(millis(position));
         let rate = tally[Count::Operations] as f64 / elapsed.as_secs_f64().max(1e-3);

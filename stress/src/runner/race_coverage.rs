@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use drystone_checker::counters::{Count, Notes, Tally};
+use drystone_checker::counters::{Count, Counters, Notes};
 use drystone_checker::violation::Kind;
 
 use crate::model::finding::Finding;
@@ -20,29 +20,29 @@ pub const ENOUGH_TO_TELL_LATE: u64 = 40_000;
 pub fn did_not_race(
     spec: &Spec,
     elapsed: Duration,
-    tally: &Tally,
+    tally: &Counters,
     notes: &Notes,
 ) -> Option<Finding> {
     let class = missing_class(tally, notes, spec.threads)?;
     let expected = format!("{class}, now and then");
-    let seen = format!("never in {} duels", tally[Count::Duels]);
+    let seen = format!("never in {} duels", tally[Count::DoubleFreeRounds]);
     Some(Finding::of_run(spec, elapsed, Kind::DidNotRace, &expected, seen))
 }
 
 /// A class of duels that never came up in so many of them that it should have.
-fn missing_class(tally: &Tally, notes: &Notes, workers: usize) -> Option<&'static str> {
+fn missing_class(tally: &Counters, notes: &Notes, workers: usize) -> Option<&'static str> {
     let missing = |enough: u64, classes: &[(Count, &'static str)]| {
-        let told = workers >= 2 && tally[Count::Duels] >= enough;
+        let told = workers >= 2 && tally[Count::DoubleFreeRounds] >= enough;
         let missing = classes.iter().find(|(count, _)| told && tally[*count] == 0);
         missing.map(|(_, class)| *class)
     };
     let late = [
-        (Count::AtHandOut, "a double free found at a hand-out"),
+        (Count::AtReuse, "a double free found at a hand-out"),
         (Count::AtSweep, "a double free found at a sweep"),
         (Count::AtExit, "a double free found at its owner's exit"),
     ];
     let all = [
-        (Count::DuelsRaced, "two frees under way at once"),
+        (Count::DoubleFreeRoundsRaced, "two frees under way at once"),
         (Count::OwnerWon, "the owner's free first"),
         (Count::OtherWon, "another thread's free first"),
         (Count::AtCall, "a double free reported by the call"),
@@ -63,11 +63,12 @@ mod tests {
 
     #[test]
     fn a_class_that_never_came_up_is_named() {
-        let mut tally = Tally::default();
+        let mut tally = Counters::default();
         let mut notes = Notes::new();
-        let counts = [Count::DuelsRaced, Count::OwnerWon, Count::OtherWon, Count::AtCall];
+        let counts =
+            [Count::DoubleFreeRoundsRaced, Count::OwnerWon, Count::OtherWon, Count::AtCall];
         counts.iter().for_each(|count| tally[*count] = 1);
-        tally[Count::Duels] = ENOUGH_TO_TELL_LATE;
+        tally[Count::DoubleFreeRounds] = ENOUGH_TO_TELL_LATE;
         assert_eq!(missing_class(&tally, &notes, 4), None);
         tally[Count::OwnerWon] = 0;
         assert_eq!(missing_class(&tally, &notes, 4), Some("the owner's free first"));
@@ -75,7 +76,7 @@ mod tests {
         tally[Count::OwnerWon] = 1;
         notes.insert(FINDS_LATE.to_owned(), 3);
         assert_eq!(missing_class(&tally, &notes, 4), Some("a double free found at a hand-out"));
-        tally[Count::Duels] -= 1;
+        tally[Count::DoubleFreeRounds] -= 1;
         assert_eq!(missing_class(&tally, &notes, 4), None);
     }
 }

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
-use drystone_checker::counters::{Notes, Tally};
+use drystone_checker::counters::{Counters, Notes};
 use drystone_checker::violation::Kind;
 use drystone_harness::process::dlopen_fixture::Loaded;
 use drystone_harness::process::preload::{self, signal_name};
@@ -43,7 +43,7 @@ pub struct Supervisor {
 }
 
 /// What is told while a run is under way.
-pub type Progress<'a> = dyn FnMut(&Tally, Usage, Duration) + 'a;
+pub type Progress<'a> = dyn FnMut(&Counters, Usage, Duration) + 'a;
 
 const POLL: Duration = Duration::from_millis(50);
 /// Short: a finding that is shrunk takes hundreds of children.
@@ -139,7 +139,7 @@ struct Watch<'a> {
 /// What the child has said so far.
 #[derive(Default)]
 struct Heard {
-    tally: Tally,
+    tally: Counters,
     usage: Usage,
     notes: Notes,
     doing: Vec<String>,

@@ -1,61 +1,63 @@
-//! Requests that may be refused, since the OS refuses some of the subject's own: null is an answer then.
-//! All else is checked as ever; after a refusal nothing may have changed.
+//! Requests that may be rejected, since the OS may reject the allocator's own: null is an answer then.
+//! All else is checked as ever; after a null nothing may have changed.
 
 use std::ffi::c_void;
 
 use drystone_workloads::errno;
 
-use crate::checked::{Asked, Block, Checked};
+use crate::checked::block::Block;
+use crate::checked::check::Asked;
+use crate::checked::worker::Checked;
 use crate::counters::{Count, Doing};
 use crate::journal::Call;
 use crate::violation::{self, Kind};
 
 impl Checked<'_> {
-    /// `malloc(size)`; none if refused.
-    pub fn ask_malloc(&mut self, size: usize) -> Option<Block> {
-        self.log(Call::Malloc { size });
+    /// `malloc(size)`; none if rejected.
+    pub fn try_malloc(&mut self, size: usize) -> Option<Block> {
+        self.write_down(Call::Malloc { size });
         self.begin(Doing::Malloc);
         errno::set(0);
         // SAFETY: malloc takes any size.
-        let address = unsafe { (self.allocator.calls.malloc)(size) };
+        let address = unsafe { (self.allocator.calls().malloc)(size) };
         self.granted(address, Doing::Malloc)?;
-        Some(self.issued(address, Asked { size, alignment: 1 }))
+        Some(self.allocated(address, Asked { size, alignment: 1 }))
     }
 
-    /// `calloc(1, size)`; none if refused.
-    pub fn ask_calloc(&mut self, size: usize) -> Option<Block> {
-        self.log(Call::Calloc { count: 1, size });
+    /// `calloc(1, size)`; none if rejected.
+    pub fn try_calloc(&mut self, size: usize) -> Option<Block> {
+        self.write_down(Call::Calloc { count: 1, size });
         self.begin(Doing::Calloc);
         errno::set(0);
         // SAFETY: calloc takes any numbers.
-        let address = unsafe { (self.allocator.calls.calloc)(1, size) };
+        let address = unsafe { (self.allocator.calls().calloc)(1, size) };
         self.granted(address, Doing::Calloc)?;
-        Some(self.issued_zeroed(address, 1, size))
+        Some(self.allocated_zeroed(address, 1, size))
     }
 
-    /// `aligned_alloc(alignment, size)`, for a size that is a multiple of the alignment; none if refused.
-    pub fn ask_aligned(&mut self, alignment: usize, size: usize) -> Option<Block> {
-        self.log(Call::AlignedAlloc { alignment, size });
+    /// `aligned_alloc(alignment, size)`, for a size that is a multiple of the alignment; none if rejected.
+    pub fn try_aligned_alloc(&mut self, alignment: usize, size: usize) -> Option<Block> {
+        self.write_down(Call::AlignedAlloc { alignment, size });
         self.begin(Doing::AlignedAlloc);
         errno::set(0);
         // SAFETY: the alignment is a power of two.
-        let address = unsafe { (self.allocator.calls.aligned_alloc)(alignment, size) };
+        let address = unsafe { (self.allocator.calls().aligned_alloc)(alignment, size) };
         self.granted(address, Doing::AlignedAlloc)?;
-        Some(self.issued(address, Asked { size, alignment }))
+        Some(self.allocated(address, Asked { size, alignment }))
     }
 
     /// `realloc(block, size)`, for a size that is not 0.
     ///
     /// # Errors
-    /// Refused: the old block, which was read through and is what it was.
-    pub fn ask_realloc(&mut self, block: Block, size: usize) -> Result<Block, Block> {
-        self.log(Call::Realloc { block: block.name(), size });
+    /// Rejected: the old block, which was read through and is what it was.
+    pub fn try_realloc(&mut self, block: Block, size: usize) -> Result<Block, Block> {
+        self.write_down(Call::Realloc { block: block.name(), size });
         self.read(&block);
         self.leave(&block);
         self.begin(Doing::Realloc);
         errno::set(0);
-        // SAFETY: the block is live and ours, and given up here, unless it is refused.
-        let address = unsafe { (self.allocator.calls.realloc)(block.address.cast(), size) };
+        // SAFETY: the block is live and ours, and given up here, unless it is rejected.
+        let address = unsafe { (self.allocator.calls().realloc)(block.address.cast(), size) };
         if self.granted(address, Doing::Realloc).is_some() {
             return Ok(self.resized(address, &block, size));
         }
@@ -67,18 +69,18 @@ impl Checked<'_> {
         Err(block)
     }
 
-    /// None if refused, which must be told by `errno`.
+    /// None if rejected, which must be told by `errno`.
     fn granted(&self, address: *mut c_void, doing: Doing) -> Option<()> {
         if !address.is_null() {
             return Some(());
         }
         let error = errno::get();
-        self.log_address(address);
-        self.row.add(Count::Refusals, 1);
+        self.write_address(address);
+        self.row.add(Count::Rejections, 1);
         if error != libc::ENOMEM {
             // As for impossible sizes: told of a foreign one, not judged.
             self.board.note(&format!("{} refuses without ENOMEM", doing.name()), 1);
-            if self.allocator.promises.errno {
+            if self.allocator.promises().errno {
                 let expected = format!("ENOMEM ({}) with null", libc::ENOMEM);
                 violation::raise(Kind::Errno, &expected, format!("errno {error}"));
             }

@@ -11,8 +11,8 @@ use anyhow::{Context, Result, bail};
 use drystone_harness::process::preload::path_of;
 use drystone_harness::stats::{apart, median, spread};
 use drystone_harness::stop::Stop;
-use drystone_workloads::mixed::splitmix;
 use drystone_workloads::patterns::Order;
+use drystone_workloads::splitmix::splitmix;
 use drystone_workloads::trace::{Script, Trace};
 
 use crate::bench::child::{Job, Sample, Task};

@@ -264,7 +264,7 @@ extern "C" fn usable_size<P: Place>(block: *mut c_void) -> usize {
 }
 
 fn at_rest<P: Place>() -> Result<(), String> {
-    P::witness().map_or(Ok(()), Witness::at_rest)
+    P::witness().map_or(Ok(()), Witness::at_rest).map_err(|intrusion| intrusion.to_string())
 }
 
 unsafe fn try_free<P: Place>(block: *mut c_void) -> Result<(), Misuse> {

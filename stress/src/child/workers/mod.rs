@@ -81,8 +81,9 @@ impl<'a> Crew<'a> {
         let gate = Gate::new(sequences.len());
         let work_and_judge = |worker: usize, sequence: u64| {
             schedule::begin(*disturbed, *seed, sequence << 16 | worker as u64);
-            let checked =
-                Checked::new(target.allocator(), overlap, board, worker).counting_from(sequence);
+            // SAFETY: the number is this thread's alone until it is joined below.
+            let checked = unsafe { Checked::new(target.allocator(), overlap, board, worker) };
+            let checked = checked.counting_from(sequence);
             let mut checked = checked.checking(*checks);
             work(&mut checked);
             gate.pass();

@@ -163,7 +163,7 @@ impl Rules {
     fn place_before_sweeps(self) -> Count {
         match (self.owner, self.style.issues()) {
             (Owner::Exiting, _) => Count::AtExit,
-            (_, true) => Count::AtHandOut,
+            (_, true) => Count::AtReuse,
             (_, false) => Count::AtSweep,
         }
     }
@@ -591,17 +591,17 @@ impl Judge<'_, '_> {
     fn count(&self, checked: &Checked<'_>, rules: Rules, sums: Sums, late: u64) {
         let row = checked.row();
         let Sums { frees, effective, early, .. } = sums;
-        row.add(Count::Duels, 1);
+        row.add(Count::DoubleFreeRounds, 1);
         row.add(Count::DoubleFrees, frees - 1);
         row.add(Count::AtCall, frees - effective);
-        row.add(Count::Late, late);
+        row.add(Count::Deferred, late);
         row.add(rules.place_before_sweeps(), early);
         row.add(Count::AtSweep, late - early);
         // What took effect beyond the first was of a block issued again; else `judge` had raised.
-        row.add(Count::Stale, effective.saturating_sub(1 + late));
+        row.add(Count::RacedWithReuse, effective.saturating_sub(1 + late));
         // Relaxed: the gate has ordered it.
         if self.arena.raced.swap(false, Ordering::Relaxed) {
-            row.add(Count::DuelsRaced, 1);
+            row.add(Count::DoubleFreeRoundsRaced, 1);
         }
         let won = |deeds: &Deeds| deeds.effective.load(Ordering::Relaxed) > 0;
         if let Style::Race | Style::RaceTwice = rules.style
@@ -646,7 +646,7 @@ fn judge_sums(rules: Rules, sums: Sums, late: u64) {
     }
     let kind = match stood > sums.issues || (ordered && late > 0) {
         true => Kind::DoubleFreeMissed,
-        false => Kind::FreeRefused,
+        false => Kind::FreeRejected,
     };
     violation::raise(
         kind,

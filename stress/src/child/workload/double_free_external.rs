@@ -185,7 +185,7 @@ pub fn work(
 fn count(row: &Row, board: &Board, rules: Rules, end: End, words: &str) {
     let frees = if rules.pattern == Pattern::Race { rules.threads as u64 } else { 2 };
     row.add(Count::Operations, 1 + frees);
-    row.add(Count::Duels, 1);
+    row.add(Count::DoubleFreeRounds, 1);
     // One process ends once, however many of its threads freed.
     row.add(Count::DoubleFrees, 1);
     board.note(&format!("{}, {} B: {}", rules.pattern.name(), rules.size, end.name()), 1);

@@ -5,7 +5,7 @@
 //! is determined by its seed.
 
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
-use drystone_checker::checked::{Block, Checked, Request};
+use drystone_checker::checked::{Block, Checked, ImpossibleRequest};
 use drystone_checker::counters::{Count, Doing};
 use drystone_harness::seed::Seed;
 use drystone_harness::stop::Stop;
@@ -282,18 +282,18 @@ impl Hands<'_, '_> {
 
     fn ask_the_impossible(&mut self, request: Impossible) {
         let request = match request {
-            Impossible::Malloc { size } => Request::Malloc { size },
-            Impossible::Calloc { count, size } => Request::Calloc { count, size },
+            Impossible::Malloc { size } => ImpossibleRequest::Malloc { size },
+            Impossible::Calloc { count, size } => ImpossibleRequest::Calloc { count, size },
             Impossible::AlignedAlloc { alignment, size } => {
-                Request::AlignedAlloc { alignment, size }
+                ImpossibleRequest::AlignedAlloc { alignment, size }
             }
             Impossible::Realloc { pick, size } => {
                 let Some(block) = self.take(pick) else { return };
-                self.checked.refused(Request::Realloc { block: &block, size });
+                self.checked.must_reject(ImpossibleRequest::Realloc { block: &block, size });
                 self.checked.verify(&block);
                 return self.keep(block);
             }
         };
-        self.checked.refused(request);
+        self.checked.must_reject(request);
     }
 }

@@ -8,8 +8,8 @@ use drystone_checker::checks::{Check, Checks};
 use drystone_checker::journal::Store;
 use drystone_harness::stop::Stop;
 use drystone_measure::bench::launch::{End, Failure, Launcher, What, death};
-use drystone_workloads::mixed::splitmix;
 use drystone_workloads::patterns::Order;
+use drystone_workloads::splitmix::splitmix;
 
 use crate::cmd::cost::child::{Answer, CHILD, Job, Task, Time, answer};
 use crate::cmd::cost::cli::{BLOCKS, Plan};
@@ -112,7 +112,7 @@ struct Step<'a> {
 impl Step<'_> {
     fn time(&self, checks: Checks) -> Result<Task> {
         let mut log = None;
-        if checks.has(Check::Log) {
+        if checks.has(Check::Journal) {
             self.store.clear().context("the file for the log")?;
             log = Some(self.store.path());
         }

@@ -5,7 +5,7 @@ mod slope;
 use std::fmt;
 use std::time::Duration;
 
-use drystone_checker::counters::{Count, Tally};
+use drystone_checker::counters::{Count, Counters};
 use drystone_checker::violation::Kind;
 use drystone_harness::text::units;
 use drystone_harness::usage::Usage;
@@ -37,7 +37,7 @@ impl Watcher {
     }
 
     /// Takes a sample if it is time, and returns it.
-    pub fn look(&mut self, tally: &Tally, usage: Usage, elapsed: Duration) -> Option<Sample> {
+    pub fn look(&mut self, tally: &Counters, usage: Usage, elapsed: Duration) -> Option<Sample> {
         let before = self.samples.last().copied().unwrap_or_default();
         let seconds = elapsed.as_secs_f64();
         let due = before.seconds + self.interval.as_secs_f64();
@@ -46,7 +46,7 @@ impl Watcher {
             return None;
         }
         let operations = tally[Count::Operations];
-        let live = tally[Count::BytesIssued].saturating_sub(tally[Count::BytesReturned]);
+        let live = tally[Count::BytesAllocated].saturating_sub(tally[Count::BytesFreed]);
         let resident = usage.of_the_subject();
         let sample = Sample {
             seconds,
@@ -110,9 +110,9 @@ mod tests {
     fn samples_come_at_a_steady_interval_and_are_bounded() {
         let mut watcher = Watcher::new(Duration::from_secs(8 * 3600));
         let usage = Usage { process: 7, resident: 100, harness: 20, ..Usage::default() };
-        let mut tally = Tally::default();
-        tally[Count::BytesIssued] = 60;
-        tally[Count::BytesReturned] = 20;
+        let mut tally = Counters::default();
+        tally[Count::BytesAllocated] = 60;
+        tally[Count::BytesFreed] = 20;
         for second in 1..=8 * 3600 {
             tally[Count::Operations] += 10;
             watcher.look(&tally, usage, Duration::from_secs(second));

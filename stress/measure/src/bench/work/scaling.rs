@@ -7,7 +7,7 @@ use std::time::Duration;
 use drystone_harness::stats::median;
 use drystone_workloads::crew::Crew;
 use drystone_workloads::heap::Heap;
-use drystone_workloads::mixed::splitmix;
+use drystone_workloads::splitmix::splitmix;
 use serde::{Deserialize, Serialize};
 
 use crate::bench::work::one_thread::RingData;

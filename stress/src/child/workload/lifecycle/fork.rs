@@ -127,7 +127,7 @@ impl Children {
         crash::uninstall();
         die_with_the_parent();
         thread_end::do_nothing_at_the_end();
-        checked.leave_the_log();
+        checked.leave_the_journal();
         let late = self.own.map_or(0, |own| (own.late)());
         let row = checked.row();
         let before = (row.get(Count::Operations), row.get(Count::BytesVerified));

@@ -89,7 +89,7 @@ impl Library {
         row.add(Count::BytesVerified, BLOCK as u64);
         row.doing(Doing::Free);
         // SAFETY: the block is live, and given up here; it is of the malloc that goes with this free.
-        unsafe { (checked.allocator().calls.free)(block.as_ptr()) };
+        unsafe { (checked.allocator().calls().free)(block.as_ptr()) };
         row.add(Count::Loads, 1);
     }
 }

@@ -261,7 +261,7 @@ impl Round<'_> {
             [Err(first), Err(second)] => {
                 let seen = format!("{first}; {second}");
                 violation::raise(
-                    Kind::FreeRefused,
+                    Kind::FreeRejected,
                     &format!("one free of {block:p} to take effect"),
                     seen,
                 )
@@ -281,9 +281,9 @@ impl Round<'_> {
     /// At rest: as many misuses have been found late as must have been.
     fn settle_by_answers(&self, own: Own, board: &Board) {
         (own.sweep)();
-        let found = (own.late)() - board.tally()[Count::MisusesLate];
+        let found = (own.late)() - board.counters()[Count::MisusesDeferred];
         let planted = self.late.load(Ordering::Relaxed);
-        board.row(0).add(Count::MisusesLate, found);
+        board.row(0).add(Count::MisusesDeferred, found);
         if found != planted {
             let kind = if found < planted { Kind::MisuseMissed } else { Kind::WrongReport };
             let expected = format!(
@@ -301,7 +301,7 @@ impl Round<'_> {
             violation::raise(kind, &expected, seen);
         }
         board.row(0).add(Count::MisusesAtCall, printed.at_call);
-        board.row(0).add(Count::MisusesLate, printed.late);
+        board.row(0).add(Count::MisusesDeferred, printed.late);
         planted.clear();
     }
 }

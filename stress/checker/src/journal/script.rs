@@ -5,7 +5,9 @@
 
 use std::collections::HashMap;
 
-use crate::journal::{Builder, Call, Entry, Log, Name};
+use crate::journal::call::{Call, Name};
+use crate::journal::kept::{Builder, Journal};
+use crate::journal::reader::Entry;
 
 /// One call and who makes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +30,7 @@ pub struct Script {
 }
 
 impl Script {
-    /// The calls of a log.
+    /// The calls of a journal.
     pub fn of(entries: &[Entry]) -> Self {
         let mut begun = HashMap::<usize, usize>::new();
         let mut steps = Vec::new();
@@ -49,25 +51,25 @@ impl Script {
         self.steps.chunk_by(|one, next| one.generation == next.generation)
     }
 
-    /// The script as a log, so that it is kept and read like one. Blocks are numbered anew: a log names
+    /// The script as a journal, so that it is kept and read like one. Blocks are numbered anew: a journal names
     /// each by how many its owner has made. Steps that use blocks which no step makes are left out.
-    pub fn to_log(&self) -> Log {
-        let mut log = Builder::new(self.workers());
+    pub fn to_journal(&self) -> Journal {
+        let mut journal = Builder::new(self.workers());
         let mut names = HashMap::new();
         let mut generation = None;
         for (moment, step) in self.steps.iter().enumerate() {
             if generation.replace(step.generation) != Some(step.generation) {
                 for worker in 0..self.workers() {
-                    log.push(worker, moment as u64, Call::Begin);
+                    journal.push(worker, moment as u64, Call::Begin);
                 }
             }
             let Some(call) = renamed(step.call, &names) else { continue };
-            let made = log.push(step.worker, moment as u64, call);
+            let made = journal.push(step.worker, moment as u64, call);
             if let (Some(made), Some(block)) = (made, step.block) {
                 names.insert(block, made);
             }
         }
-        log.finish()
+        journal.finish()
     }
 
     /// How many workers it takes.
@@ -100,8 +102,8 @@ mod tests {
             step(0, 3, malloc, Some(name(0, 8))),
             step(0, 3, Call::Rest, None),
         ];
-        let log = Script { steps }.to_log();
-        let again = Script::of(&Log::from_bytes(&log.to_bytes()).unwrap().entries());
+        let journal = Script { steps }.to_journal();
+        let again = Script::of(&Journal::from_bytes(&journal.to_bytes()).unwrap().entries());
         let expected = vec![
             step(0, 0, malloc, Some(name(0, 0))),
             step(1, 0, malloc, Some(name(1, 0))),
