@@ -8,17 +8,19 @@ use anyhow::Result;
 use drystone_harness::process::dlopen_fixture::Loaded;
 use drystone_harness::stop::Stop;
 
+use crate::allocators::Subject;
 use crate::cli::{Plan, Scoring};
 use crate::job::{Job, Task};
 use crate::launch::{Launcher, Status};
-use crate::misuse::messages::Kind;
-use crate::misuse::mistakes::Mistake;
+use crate::mistake::Kind;
+use crate::mistake::Mistake;
 use crate::misuse::score::{End, Score};
 use crate::outcome::{Outcome, Verdict};
-use crate::rows::{Row, SAYS_NOTHING, mistake_name};
-use crate::subjects::Subject;
+use crate::row::Row;
+use crate::rows::{SAYS_NOTHING, mistake_name};
 
 /// What was done, and what came of it.
+#[derive(Debug)]
 pub struct Results {
     /// What was asked for.
     pub plan: Plan,
@@ -43,6 +45,7 @@ pub struct Scored {
 }
 
 /// Something that must not be.
+#[derive(Debug)]
 pub struct Finding {
     /// The row's name.
     pub row: String,

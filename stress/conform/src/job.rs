@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::misuse::mistakes::Mistake;
+use crate::mistake::Mistake;
 use crate::outcome::Verdict;
 
 /// The first argument that makes the binary such a child; the second is the [`Job`].

@@ -10,14 +10,14 @@ use anyhow::{Context, Result, bail};
 use drystone_harness::process::preload::{self, Reader, said, signal_name, tail};
 use drystone_harness::stop::Stop;
 
+use crate::allocators::Subject;
 use crate::job::{CHILD, Job, Line};
 use crate::outcome::{Outcome, Verdict};
-use crate::subjects::Subject;
 
 /// How children are started.
 #[derive(Clone, Debug)]
 pub struct Launcher {
-    /// The binary, which calls [`super::child::main`] when its first argument is [`CHILD`].
+    /// The binary, which calls [`crate::child_main::main`] when its first argument is [`CHILD`].
     pub program: PathBuf,
     /// When a child is given up.
     pub deadline: Duration,

@@ -15,7 +15,7 @@ use crate::cli::Options;
 use crate::job::CHILD;
 use crate::launch::Launcher;
 use crate::rows::{self, mistake_name};
-use crate::{child, print, subjects};
+use crate::{allocators, child_main, print};
 
 static STOP: Stop = Stop::new();
 
@@ -25,7 +25,7 @@ pub const NAME: &str = "conform";
 /// Runs the tool or its child, if these arguments ask for either.
 pub fn main(arguments: &[OsString]) -> Option<u8> {
     let job = entry::job(arguments, CHILD);
-    job.map(|job| child::main(&job)).or_else(|| entry::named(arguments, NAME, run))
+    job.map(|job| child_main::main(&job)).or_else(|| entry::named(arguments, NAME, run))
 }
 
 fn run(options: &Options) -> Result<u8> {
@@ -69,7 +69,7 @@ fn conclude(results: &Results) -> u8 {
 
 fn list(folders: &Folders) -> Result<u8> {
     let mut text = String::from("Subjects (or the path of a shared library, or NAME=PATH):\n");
-    for subject in subjects::usual(folders, &[]).map_err(anyhow::Error::msg)? {
+    for subject in allocators::usual(folders, &[]).map_err(anyhow::Error::msg)? {
         text += &format!("  {}\n", subject.name);
     }
     text += "Rows (what must hold, or is recorded; its source):\n";

@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use crate::job::Line;
 use crate::launch::{Ending, Status};
+use crate::mistake::Mistake;
 use crate::misuse::messages::naming;
-use crate::misuse::mistakes::Mistake;
 use crate::outcome::Verdict;
 
 /// How it ended, from the best to the worst.

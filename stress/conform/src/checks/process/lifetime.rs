@@ -9,12 +9,14 @@ use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, Ordering};
 use std::thread;
 
 use crate::checks::exercise::{comes_to_rest, end_with, exercise, exercised};
-use crate::forks::fork;
-use crate::heap::{Block, Heap};
+use crate::checks::sizes::SIZES;
+use crate::child::block::Block;
+use crate::child::forks::fork;
+use crate::child::heap::Heap;
+use crate::child::pthreads::{Pthread, answer, sentence};
 use crate::job::CHILD;
 use crate::outcome::{Checked, Wrong, expect, fail};
-use crate::pthreads::{Pthread, answer, sentence};
-use crate::rows::{Check, Row};
+use crate::row::{Check, Row};
 
 pub const ROWS: &[Row] = &[
     Row {
@@ -301,7 +303,7 @@ fn thread_exits(heap: &'static Heap) -> Checked {
     for round in 0..20 {
         let made = thread::spawn(move || {
             let mut blocks = Vec::new();
-            for size in super::SIZES {
+            for size in SIZES {
                 let mut block = heap.malloc(size)?;
                 block.fill(round);
                 blocks.push(block);
