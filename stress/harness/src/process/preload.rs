@@ -57,6 +57,7 @@ pub fn path_of(file: &File) -> PathBuf {
 }
 
 /// What comes of a pipe, read while the child runs.
+#[derive(Debug)]
 pub struct Reader(JoinHandle<Vec<u8>>);
 
 impl Reader {

@@ -15,10 +15,10 @@ use drystone_workloads::mixed::splitmix;
 use drystone_workloads::patterns::Order;
 use drystone_workloads::trace::{Script, Trace};
 
-use crate::bench::child::{Job, Sample, Task};
 use crate::bench::cli::Plan;
+use crate::bench::job::{Job, Sample, Task};
 use crate::bench::launch::{Failure, Launcher, Outcome};
-use crate::bench::line;
+use crate::bench::probe::line;
 use crate::bench::suite::Row;
 
 /// What was measured.
@@ -307,7 +307,7 @@ fn script(trace: &Path) -> Result<File> {
 mod tests {
     use super::*;
     use crate::bench::fixtures::{fail, move_away, results};
-    use crate::bench::line::Line;
+    use crate::bench::probe::line::Line;
 
     const CHURN: usize = 2;
 

@@ -12,7 +12,7 @@ use drystone_harness::process::preload::{self, Reader, signal_name, tail};
 use drystone_harness::stop::Stop;
 use serde::Serialize;
 
-use crate::bench::child::{Answer, CHILD, Job, Sample, answer};
+use crate::bench::job::{Answer, CHILD, Job, Sample, answer};
 
 /// What came of a child.
 #[derive(Clone, Debug, PartialEq)]

@@ -13,7 +13,7 @@ use indicatif::ProgressBar;
 use crate::bench::campaign::{self, Results};
 use crate::bench::cli::{Command, Options, Plan, Who};
 use crate::bench::launch::Launcher;
-use crate::bench::{bounds, child, instructions, print, suite};
+use crate::bench::{bounds, child, instructions, job, print, suite};
 
 static STOP: Stop = Stop::new();
 
@@ -22,7 +22,7 @@ pub const NAME: &str = "bench";
 
 /// Runs the tool or its child, if these arguments ask for either.
 pub fn main(arguments: &[OsString]) -> Option<u8> {
-    let job = entry::job(arguments, child::CHILD);
+    let job = entry::job(arguments, job::CHILD);
     job.map(|job| child::main(&job)).or_else(|| entry::named(arguments, NAME, run))
 }
 

@@ -24,7 +24,7 @@ use crate::programs::stage::{Run, Stage};
 const AGAIN: usize = 3;
 
 /// What came of all programs.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Results {
     /// What was asked for.
     pub plan: Plan,
