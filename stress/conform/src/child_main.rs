@@ -1,7 +1,6 @@
 //! The child process: one row with the subject that was preloaded.
 
 use drystone_harness::exit;
-use drystone_harness::process::preload::die_with_the_parent;
 
 use crate::child::heap::Heap;
 use crate::child::say::say;
@@ -14,7 +13,6 @@ use crate::rows;
 /// Does what the job says; the exit status. The process ends through its exit handlers, which are the
 /// subject's too.
 pub fn main(job: &str) -> u8 {
-    die_with_the_parent();
     match run(job) {
         Ok(()) => exit::FINE,
         Err(why) => {

@@ -2,7 +2,7 @@
 //! each as a check with a name, and the outcome of a program's mistakes.
 //!
 //! ```text
-//! tool ─► cli ─► campaign ─► launch ══ process ══► child_main ─► checks, misuse ─► child ─► allocator
+//! tool ─► cli ─► campaign ─► ending ══ process ══► child_main ─► checks, misuse ─► child ─► allocator
 //!          └► allocators         └► outcome, misuse::score ─► print
 //! ```
 //!
@@ -10,7 +10,7 @@
 //! |---|---|
 //! | [`tool`] | the steps from arguments to exit code |
 //! | [`cli`], [`allocators`] | what is asked for; who is judged |
-//! | [`campaign`], [`launch`] | all rows with all allocators; one child, and how it ended |
+//! | [`campaign`], [`ending`] | all rows with all allocators; one child, and how it ended |
 //! | [`job`], [`outcome`] | what a child is asked to do, and its lines; what came of a row |
 //! | [`row`], [`rows`] | a row; the register of all rows and mistakes |
 //! | [`checks`] | the semantics, one file a topic: the values of calls, and the process around them |
@@ -30,8 +30,8 @@ pub mod child;
 pub mod child_main;
 pub mod cli;
 
+pub mod ending;
 pub mod job;
-pub mod launch;
 pub mod mistake;
 pub mod misuse;
 pub mod outcome;

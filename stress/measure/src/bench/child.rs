@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 
 use drystone_harness::exit;
 use drystone_harness::library;
-use drystone_harness::process::preload::die_with_the_parent;
 use drystone_harness::stats::median;
 use drystone_workloads::heap::Heap;
 use drystone_workloads::trace::Script;
@@ -28,7 +27,6 @@ use crate::bench::work::{self, pairs};
 
 /// Does the job that `argument` describes, and returns the process's exit code.
 pub fn main(argument: &str) -> u8 {
-    die_with_the_parent();
     end_at_a_panic();
     let (answer, code) = match job(argument) {
         Ok(sample) => (Answer::Done(sample), exit::FINE),

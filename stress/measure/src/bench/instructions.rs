@@ -14,11 +14,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use drystone_harness::allocators::Contestant;
+use drystone_harness::process::launcher::Launcher;
 use drystone_harness::stop::Stop;
 use serde::Serialize;
 
 use crate::bench::job::{Job, Task};
-use crate::bench::launch::{Failure, Launcher, Outcome};
+use crate::bench::launch::{self, Failure, Outcome};
 use crate::bench::work::pairs;
 
 /// What a subject executes.
@@ -107,7 +108,7 @@ impl Callgrind {
         ];
         let task = Task::Pairs { pairs, subject: subject.is_some() };
         let library = subject.and_then(|subject| subject.library.clone());
-        match self.launcher.run_under(&wrapper, &Job { task, library }, stop)? {
+        match launch::run(&self.launcher, &wrapper, &Job { task, library }, stop)? {
             Outcome::Done(_) => {
                 let counts = fs::read_to_string(&file).context("reading callgrind's counts")?;
                 Ok(Ok(total(&counts).context("callgrind's file has no total")?))

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::bench::probe::line::Line;
 use crate::bench::work::scaling::Gains;
 
-/// The first argument that makes the binary such a child; the second is the [`Job`].
-pub const CHILD: &str = "__bench";
+/// The name of this tool, of which the children are.
+pub const TOOL: &str = "bench";
 
 /// What the child is asked to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
