@@ -2,17 +2,16 @@
 //!
 //! It is as lean as it can be, for what it has resident before the row starts is the row's floor.
 
-use std::ffi::{CStr, OsStr, c_void};
+use std::ffi::c_void;
 use std::fs::File;
 use std::io::{self, BufReader, Write};
-use std::mem::MaybeUninit;
-use std::os::unix::ffi::OsStrExt;
 use std::panic;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use drystone_harness::exit;
 use drystone_harness::library;
 use drystone_harness::stats::median;
+use drystone_harness::usage::Usage;
 use drystone_workloads::heap::Heap;
 use drystone_workloads::trace::Script;
 
@@ -20,10 +19,11 @@ use crate::bench::job::{Answer, Job, Sample, Task};
 use crate::bench::probe::line::{self, Line};
 use crate::bench::probe::lock;
 use crate::bench::suite::{self, Kind};
-use crate::bench::usage::Usage;
 use crate::bench::work::passes::{Clock, Work};
 use crate::bench::work::scaling::{self, Gains};
 use crate::bench::work::{self, pairs};
+
+const KIB: u64 = 1024;
 
 /// Does the job that `argument` describes, and returns the process's exit code.
 pub fn main(argument: &str) -> u8 {
@@ -41,7 +41,8 @@ fn job(argument: &str) -> Result<Sample, String> {
     let job: Job = serde_json::from_str(argument)
         .map_err(|error| format!("the measurement is not readable: {error}"))?;
     let calls = library::functions_of_this_process(job.library.as_deref())?;
-    let served_by = file_of(calls.malloc as *mut c_void)?;
+    let malloc = calls.malloc as *mut c_void;
+    let served_by = library::object_of(malloc).ok_or("malloc is in no loaded object")?;
     let heap = Heap::opaque(calls);
     let proof = Sample {
         served_by,
@@ -58,21 +59,21 @@ fn job(argument: &str) -> Result<Sample, String> {
         Task::Prove => Ok(proof),
         Task::Floor { row, script } => {
             let ready = Ready::new(&row, script.as_deref())?;
-            let usage = Usage::now()?;
+            let usage = Usage::of_this_process()?;
             drop(ready);
-            Ok(Sample { peak: usage.peak, floor: usage.resident, ..proof })
+            Ok(Sample { peak: usage.peak_rss / KIB, floor: usage.rss / KIB, ..proof })
         }
         Task::Row { row, passes, script } => {
             let ready = Ready::new(&row, script.as_deref())?;
             // Outside of all that is counted.
             let way = ready.is_timed_by_the_wall().then(line::way).flatten();
             let lock = lock::Watch::begin();
-            let before = Usage::now()?;
+            let before = Usage::of_this_process()?;
             let (operations, nanoseconds, gains) = ready.measure(heap, passes);
-            let after = Usage::now()?;
+            let after = Usage::of_this_process()?;
             let locked = lock.map(lock::Watch::end);
             let faults = after.minor_faults - before.minor_faults;
-            let (peak, floor) = (after.peak, before.resident);
+            let (peak, floor) = (after.peak_rss / KIB, before.rss / KIB);
             let line = way.and_then(|before| Some(Line { before, after: line::way()? }));
             Ok(Sample {
                 operations,
@@ -148,20 +149,6 @@ fn read(script: &Path) -> Result<Script, String> {
         .map_err(|error| format!("the script {}: {error}", script.display()))
 }
 
-/// The canonical path of the object that an address is in.
-fn file_of(address: *mut c_void) -> Result<PathBuf, String> {
-    let mut info = MaybeUninit::<libc::Dl_info>::uninit();
-    // SAFETY: `info` is writable; any address may be asked about.
-    if unsafe { libc::dladdr(address, info.as_mut_ptr()) } == 0 {
-        return Err("malloc is in no loaded object".to_owned());
-    }
-    // SAFETY: dladdr returned nonzero, so it filled `info`, and `dli_fname` is a C string that lives as
-    // long as the object is loaded.
-    let file = unsafe { CStr::from_ptr(info.assume_init().dli_fname) };
-    let path = PathBuf::from(OsStr::from_bytes(file.to_bytes()));
-    Ok(path.canonicalize().unwrap_or(path))
-}
-
 /// A worker that panics would leave the others waiting for ever.
 fn end_at_a_panic() {
     let print = panic::take_hook();
@@ -192,11 +179,11 @@ mod tests {
             if row.trace.is_some() {
                 continue;
             }
-            let before = Usage::now().unwrap();
+            let before = Usage::of_this_process().unwrap();
             let ready = Ready::new(&row.name, None).unwrap();
-            let after = Usage::now().unwrap();
+            let after = Usage::of_this_process().unwrap();
             drop(ready);
-            let hidden = after.peak - before.peak.max(after.resident);
+            let hidden = (after.peak_rss - before.peak_rss.max(after.rss)) / KIB;
             assert!(hidden <= 512, "{}: {hidden} KiB were used and given back", row.name);
         }
     }

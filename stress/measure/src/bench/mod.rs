@@ -31,5 +31,4 @@ pub mod print;
 pub mod probe;
 pub mod suite;
 pub mod tool;
-pub mod usage;
 pub mod work;

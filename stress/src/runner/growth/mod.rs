@@ -47,7 +47,7 @@ impl Watcher {
         }
         let operations = tally[Count::Operations];
         let live = tally[Count::BytesIssued].saturating_sub(tally[Count::BytesReturned]);
-        let resident = usage.of_the_subject();
+        let resident = usage.of_the_allocator();
         let sample = Sample {
             seconds,
             process: usage.process,
