@@ -5,8 +5,9 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use drystone_harness::process::launcher::{End, Launcher};
 use drystone_harness::stop::Stop;
-use drystone_measure::programs::command::{End, Launcher};
+use drystone_measure::programs::command;
 use serde_json::Value;
 use support::{PLAIN, Tool, ended, has, has_module, library, text};
 
@@ -149,13 +150,13 @@ fn too_few_calls_are_a_finding_in_words_and_markdown() {
 // ---- One command -------------------------------------------------------------------------------
 
 fn sh(script: &str, deadline: Duration, stop: &Stop) -> (End, String, String, u64) {
-    let launcher = Launcher { helper: PathBuf::from(env!("CARGO_BIN_EXE_stress")), deadline };
+    let launcher = Launcher { program: PathBuf::from(env!("CARGO_BIN_EXE_stress")), deadline };
     let arguments = ["sh", "-c", script].map(str::to_owned);
     let path = std::env::var_os("PATH").unwrap();
     let environment = [("PATH".to_owned(), path), ("WHO".to_owned(), "world".into())];
-    let ended = launcher.run(&arguments, Path::new("/"), &environment, stop).unwrap();
+    let ended = command::run(&launcher, &arguments, Path::new("/"), &environment, stop).unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
-    (ended.end, text(ended.stdout), text(ended.stderr), ended.usage.peak)
+    (ended.end, text(ended.output), text(ended.errors), ended.resources.peak)
 }
 
 #[test]
@@ -164,10 +165,10 @@ fn what_a_command_says_and_how_it_ends_is_seen() {
     let (end, stdout, stderr, peak) =
         sh("echo hello $WHO $STRESS; echo error >&2; exit 3", minute, &Stop::new());
     assert_eq!((stdout.as_str(), stderr.as_str()), ("hello world\n", "error\n"));
-    assert_eq!(end.describe(), "exit status 3");
+    assert_eq!(end.to_string(), "exit status 3");
     assert!(peak > 0);
     let (killed, ..) = sh("kill -SEGV $$", minute, &Stop::new());
-    assert!(killed.describe().starts_with("killed by SIGSEGV"), "{killed:?}");
+    assert!(killed.to_string().starts_with("killed by SIGSEGV"), "{killed:?}");
 }
 
 #[test]
@@ -176,7 +177,7 @@ fn one_that_hangs_is_killed_with_its_children() {
     let script = format!("(sleep 3; echo late > {}) & wait", file.path().display());
     let began = Instant::now();
     let (end, ..) = sh(&script, Duration::from_millis(500), &Stop::new());
-    assert_eq!(end, End::Hung);
+    assert_eq!(end, End::Hung(0));
     std::thread::sleep(Duration::from_secs(4).saturating_sub(began.elapsed()));
     assert_eq!(std::fs::read(file.path()).unwrap(), b"");
     let stop = Stop::new();

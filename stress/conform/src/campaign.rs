@@ -6,19 +6,22 @@ use std::thread;
 
 use anyhow::Result;
 use drystone_harness::process::dlopen_fixture::Loaded;
+use drystone_harness::process::launcher::{self, Launcher};
 use drystone_harness::stop::Stop;
 
+use crate::allocators::Subject;
 use crate::cli::{Plan, Scoring};
+use crate::ending::{self, Ending};
 use crate::job::{Job, Task};
-use crate::launch::{Launcher, Status};
-use crate::misuse::messages::Kind;
-use crate::misuse::mistakes::Mistake;
+use crate::mistake::Kind;
+use crate::mistake::Mistake;
 use crate::misuse::score::{End, Score};
 use crate::outcome::{Outcome, Verdict};
-use crate::rows::{Row, SAYS_NOTHING, mistake_name};
-use crate::subjects::Subject;
+use crate::row::Row;
+use crate::rows::{SAYS_NOTHING, mistake_name};
 
 /// What was done, and what came of it.
+#[derive(Debug)]
 pub struct Results {
     /// What was asked for.
     pub plan: Plan,
@@ -43,6 +46,7 @@ pub struct Scored {
 }
 
 /// Something that must not be.
+#[derive(Debug)]
 pub struct Finding {
     /// The row's name.
     pub row: String,
@@ -173,16 +177,20 @@ impl Worker<'_> {
         Job { task, library: subject.library.clone(), loaded }
     }
 
+    fn child(&self, subject: &Subject, job: &Job) -> Result<Ending> {
+        ending::run(self.launcher, subject, job, self.stop)
+    }
+
     /// What comes of a process that only begins, if it does not come so far as to say who serves it.
     fn stillborn(&self, subject: &Subject) -> Result<Option<Outcome>> {
-        let ending = self.launcher.run(subject, &self.job(subject, Task::Begin), self.stop)?;
-        let begun = ending.served() || ending.status == Status::Stopped;
+        let ending = self.child(subject, &self.job(subject, Task::Begin))?;
+        let begun = ending.served() || ending.end == launcher::End::Stopped;
         Ok((!begun).then(|| ending.outcome()))
     }
 
     fn row(&self, subject: &Subject, name: &str) -> Result<Outcome> {
         let job = self.job(subject, Task::Check { row: name.to_owned() });
-        let ending = self.launcher.run(subject, &job, self.stop)?;
+        let ending = self.child(subject, &job)?;
         let outcome = ending.outcome();
         // What is said before `main` and at the end the check itself can't see.
         let talk = [ending.besides, ending.words].into_iter().find(|said| !said.is_empty());
@@ -196,7 +204,7 @@ impl Worker<'_> {
     }
 
     fn check(&self, subject: &Subject, task: Task) -> Result<Outcome> {
-        Ok(self.launcher.run(subject, &self.job(subject, task), self.stop)?.outcome())
+        Ok(self.child(subject, &self.job(subject, task))?.outcome())
     }
 
     /// The worst of a mistake's repetitions; none if it was stopped.
@@ -205,8 +213,8 @@ impl Worker<'_> {
         let job = self.job(subject, Task::Mistake { mistake, size, twin: false });
         let mut worst: Option<Score> = None;
         for _ in 0..mistake.repeats() {
-            let ending = self.launcher.run(subject, &job, self.stop)?;
-            if ending.status == Status::Stopped {
+            let ending = self.child(subject, &job)?;
+            if ending.end == launcher::End::Stopped {
                 return Ok(None);
             }
             let score = Score::of(mistake, &ending);

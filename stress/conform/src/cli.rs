@@ -10,9 +10,10 @@ use drystone_harness::output::format::Printing;
 use drystone_harness::text::{duration, pattern};
 use regex::Regex;
 
-use crate::misuse::mistakes::Mistake;
-use crate::rows::{self, Row};
-use crate::subjects::{self, Subject};
+use crate::allocators::{self, Subject};
+use crate::mistake::Mistake;
+use crate::row::Row;
+use crate::rows;
 
 /// Check an allocator against what C23, POSIX, the man pages and the C library's manual ask of malloc, and
 /// score what it makes of a program's mistakes.
@@ -32,7 +33,7 @@ pub struct Options {
     pub subjects: Vec<String>,
 
     /// A variable of the environment of every subject; repeatable
-    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = subjects::variable)]
+    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = allocators::variable)]
     pub env: Vec<(String, String)>,
 
     /// Only rows whose names match [default: all]
@@ -57,7 +58,7 @@ pub struct Options {
 }
 
 /// What is to be done.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Plan {
     /// Who is judged.
     pub subjects: Vec<Subject>,
@@ -114,9 +115,9 @@ impl Options {
 
     fn chosen(&self, folders: &Folders) -> Result<Vec<Subject>, String> {
         if self.subjects.is_empty() {
-            return subjects::usual(folders, &self.env);
+            return allocators::usual(folders, &self.env);
         }
-        let choose = |text: &str| subjects::choose(text, folders, &self.env);
+        let choose = |text: &str| allocators::choose(text, folders, &self.env);
         distinct(&self.subjects, choose, |one| &one.name)
     }
 }

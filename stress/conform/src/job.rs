@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::misuse::mistakes::Mistake;
+use crate::mistake::Mistake;
 use crate::outcome::Verdict;
 
-/// The first argument that makes the binary such a child; the second is the [`Job`].
-pub const CHILD: &str = "__conform";
+/// The name of this tool, of which the children are.
+pub const TOOL: &str = "conform";
 
 /// One row with one subject.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,7 +27,7 @@ pub struct Job {
 pub enum Task {
     /// Nothing: to say who serves, and to end.
     Begin,
-    /// A row of [`super::rows`].
+    /// A row of [`crate::rows`].
     Check {
         /// Its name.
         row: String,

@@ -1,31 +1,8 @@
 //! The register of rows: what is checked, and who asks for it.
 
 use crate::checks;
-use crate::heap::Heap;
-use crate::misuse::mistakes::{Mistake, SIZES};
-use crate::outcome::{Checked, Wrong};
-
-/// A check.
-#[derive(Clone, Copy)]
-pub struct Row {
-    /// `topic/what`.
-    pub name: &'static str,
-    /// What must hold, or what is recorded.
-    pub about: &'static str,
-    /// Who asks for it: a standard's section, a man page.
-    pub source: &'static str,
-    /// How it is found out.
-    pub check: Check,
-}
-
-/// How it is found out.
-#[derive(Clone, Copy)]
-pub enum Check {
-    /// It must hold.
-    Judged(fn(&'static Heap) -> Checked),
-    /// The sources leave it open: what the subject does is recorded.
-    Recorded(fn(&'static Heap) -> Result<String, Wrong>),
-}
+use crate::mistake::{Mistake, SIZES};
+use crate::row::Row;
 
 /// Rows of semantics, in the order in which they are printed.
 pub fn semantics() -> impl Iterator<Item = &'static Row> {
@@ -63,6 +40,7 @@ pub fn size_name(size: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::row::Check;
     use std::collections::BTreeSet;
 
     #[test]

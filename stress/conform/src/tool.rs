@@ -7,25 +7,21 @@ use drystone_harness::allocators::Folders;
 use drystone_harness::output;
 use drystone_harness::output::progress;
 use drystone_harness::process::dlopen_fixture::Loaded;
+use drystone_harness::process::launcher::Launcher;
 use drystone_harness::stop::{self, Stop};
 use drystone_harness::{entry, exit};
 
 use crate::campaign::{self, Results};
 use crate::cli::Options;
-use crate::job::CHILD;
-use crate::launch::Launcher;
+use crate::job::TOOL;
 use crate::rows::{self, mistake_name};
-use crate::{child, print, subjects};
+use crate::{allocators, print};
 
 static STOP: Stop = Stop::new();
 
-/// The first argument that asks for this tool.
-pub const NAME: &str = "conform";
-
-/// Runs the tool or its child, if these arguments ask for either.
+/// Runs the tool, if these arguments ask for it.
 pub fn main(arguments: &[OsString]) -> Option<u8> {
-    let job = entry::job(arguments, CHILD);
-    job.map(|job| child::main(&job)).or_else(|| entry::named(arguments, NAME, run))
+    entry::named(arguments, TOOL, run)
 }
 
 fn run(options: &Options) -> Result<u8> {
@@ -69,7 +65,7 @@ fn conclude(results: &Results) -> u8 {
 
 fn list(folders: &Folders) -> Result<u8> {
     let mut text = String::from("Subjects (or the path of a shared library, or NAME=PATH):\n");
-    for subject in subjects::usual(folders, &[]).map_err(anyhow::Error::msg)? {
+    for subject in allocators::usual(folders, &[]).map_err(anyhow::Error::msg)? {
         text += &format!("  {}\n", subject.name);
     }
     text += "Rows (what must hold, or is recorded; its source):\n";

@@ -35,7 +35,7 @@ pub enum Verdict {
 }
 
 /// One side of a bound.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub enum Limit {
     /// No more than this.
     AtMost(f64),

@@ -1,6 +1,5 @@
 //! What every tool does first and last: it reads its own arguments, and says what went wrong.
 
-use std::borrow::Cow;
 use std::ffi::OsString;
 
 use anyhow::Result;
@@ -23,10 +22,4 @@ pub fn named<O: Parser>(
     work: impl FnOnce(&O) -> Result<u8>,
 ) -> Option<u8> {
     (arguments.get(1)? == name).then(|| run(&arguments[1..], work))
-}
-
-/// What a child is to do, if the process's arguments are those of one whose first is `child`.
-pub fn job<'a>(arguments: &'a [OsString], child: &str) -> Option<Cow<'a, str>> {
-    let [_, first, rest @ ..] = arguments else { return None };
-    (first == child).then(|| rest.first().map(|job| job.to_string_lossy()).unwrap_or_default())
 }

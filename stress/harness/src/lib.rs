@@ -1,7 +1,7 @@
 //! What the stress tool and its kin share, and what has no opinion about allocators: launching and
 //! preloading, seeds, statistics, tables, progress, texts. [`memory`] is the harness's own allocator,
 //! installed in every binary that links this.
-#![warn(missing_docs)]
+#![warn(missing_docs, missing_debug_implementations)]
 
 pub mod allocators;
 pub mod bounds;

@@ -76,6 +76,7 @@ pub fn functions_of_this_process(library: Option<&Path>) -> Result<Calls, String
 }
 
 /// Where a name leads.
+#[derive(Debug)]
 pub struct Symbol {
     /// Its address.
     pub address: *mut c_void,

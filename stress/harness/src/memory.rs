@@ -29,6 +29,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 static MEMORY: HarnessMemory = HarnessMemory;
 
 /// Maps the harness's memory; see the module's head.
+#[derive(Debug)]
 pub struct HarnessMemory;
 
 /// What the harness's own calls to the OS have for a sixth argument. `mremap` and `munmap` have none, and

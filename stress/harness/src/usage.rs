@@ -13,7 +13,12 @@ use crate::memory;
 pub struct Usage {
     /// Its number: another one is another process, and begins anew.
     pub process: u32,
-    /// Resident bytes of its own, without files and what it shares.
+    /// Resident bytes, files and what it shares included.
+    pub rss: u64,
+    /// The most that was resident at once since the program was loaded. Not `ru_maxrss`, which counts what the parent
+    /// had resident when it forked.
+    pub peak_rss: u64,
+    /// Of the resident bytes its own, without files and what it shares.
     pub resident: u64,
     /// Bytes that the harness in it has used for itself, nearly all of them among the resident ones.
     pub harness: u64,
@@ -24,27 +29,34 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// The calling process's. Calls nothing of a subject's.
+    /// The calling process's. Allocates nothing.
     ///
     /// # Errors
     /// A sentence: `/proc` can't be read.
     pub fn of_this_process() -> Result<Self, String> {
-        let Statm { resident, shared, .. } = Statm::of_this_process()?;
+        const FILE: &str = "/proc/self/status";
+        // The lines on memory are in its first kilobyte.
+        let mut text = [0; 4096];
+        let text = head(FILE, &mut text)?;
+        let line = |key: &str| kib(text, key).ok_or_else(|| format!("{FILE} has no line {key}"));
+        let (rss, peak_rss, resident) = (line("VmRSS:")?, line("VmHWM:")?, line("RssAnon:")?);
         // SAFETY: all zero is a valid rusage.
         let mut usage: libc::rusage = unsafe { MaybeUninit::zeroed().assume_init() };
         // SAFETY: RUSAGE_SELF is valid, the struct is writable.
         unsafe { libc::getrusage(libc::RUSAGE_SELF, &raw mut usage) };
         Ok(Self {
             process: std::process::id(),
-            resident: resident.saturating_sub(shared),
+            rss,
+            peak_rss,
+            resident,
             harness: memory::used() as u64,
             minor_faults: usage.ru_minflt.cast_unsigned(),
             major_faults: usage.ru_majflt.cast_unsigned(),
         })
     }
 
-    /// Resident bytes that are the subject's, and what little the process had before it.
-    pub fn of_the_subject(self) -> u64 {
+    /// Resident bytes that are the allocator's, and what little the process had before it.
+    pub fn of_the_allocator(self) -> u64 {
         self.resident.saturating_sub(self.harness)
     }
 }
@@ -69,9 +81,8 @@ impl Statm {
         const FILE: &str = "/proc/self/statm";
         // Seven numbers of at most 20 digits.
         let mut text = [0; 256];
-        let read = File::open(FILE).and_then(|mut file| file.read(&mut text));
-        let read = read.map_err(|error| format!("{FILE}: {error}"))?;
-        Self::of(&text[..read]).ok_or_else(|| format!("{FILE} does not hold pages of memory"))
+        let text = head(FILE, &mut text)?;
+        Self::of(text).ok_or_else(|| format!("{FILE} does not hold pages of memory"))
     }
 
     fn of(text: &[u8]) -> Option<Self> {
@@ -79,6 +90,21 @@ impl Statm {
         let mut bytes = || fields.next()?.parse::<u64>().ok()?.checked_mul(page());
         Some(Self { size: bytes()?, resident: bytes()?, shared: bytes()? })
     }
+}
+
+/// The beginning of a file, as much of it as there is room for.
+fn head<'a>(file: &str, room: &'a mut [u8]) -> Result<&'a [u8], String> {
+    let read = File::open(file).and_then(|mut file| file.read(room));
+    let read = read.map_err(|error| format!("{file}: {error}"))?;
+    Ok(&room[..read])
+}
+
+/// Bytes in the line of `/proc/PID/status` that begins with `key` (proc_pid_status(5)).
+fn kib(status: &[u8], key: &str) -> Option<u64> {
+    let mut lines = status.split(|byte| *byte == b'\n');
+    let rest = lines.find_map(|line| line.strip_prefix(key.as_bytes()))?;
+    let number = std::str::from_utf8(rest).ok()?.trim().strip_suffix("kB")?;
+    number.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
 /// Bytes of the system's pages.
@@ -104,7 +130,16 @@ mod tests {
         assert!(after.resident >= before.resident + least, "{before:?} {after:?}");
         assert!(after.harness >= before.harness + least, "{before:?} {after:?}");
         assert!(after.minor_faults > before.minor_faults);
+        assert!(after.rss >= after.resident && after.peak_rss >= before.rss + least, "{after:?}");
         drop(touched);
+    }
+
+    #[test]
+    fn lines_are_found_by_their_key() {
+        let status = b"Name:\tVmHWM\nVmPeak:\t    9 kB\nVmHWM:\t    2080 kB\nVmRSS:\t 17 kB\n";
+        assert_eq!(kib(status, "VmHWM:"), Some(2080 << 10));
+        assert_eq!(kib(status, "VmRSS:"), Some(17 << 10));
+        assert_eq!(kib(b"VmHWM:\t12 pages\n", "VmHWM:"), None);
     }
 
     #[test]

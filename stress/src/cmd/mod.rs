@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use drystone_harness::exit;
 use drystone_harness::output;
+use drystone_harness::process::child::{Tool, dispatch};
 use drystone_harness::stop::{self, Stop};
 use drystone_measure::{bench, programs};
 use drystone_workloads::registry::Parameter;
@@ -24,7 +25,7 @@ use crate::runner::campaign::{self, Results};
 use crate::runner::episode::Episodes;
 use crate::runner::progress::Bar;
 use crate::runner::record::{Begin, Writer};
-use crate::runner::supervisor::{CHILD, Supervisor};
+use crate::runner::supervisor::{self, Supervisor};
 
 pub mod cost;
 pub mod inject;
@@ -106,12 +107,14 @@ fn readable(traces: &[PathBuf]) -> Result<(), String> {
 
 /// Runs the child, if these are a child's arguments.
 pub fn child_main(arguments: &[OsString], subjects: &[Subject]) -> Option<ExitCode> {
-    if let Some(code) = cost::tool::child_main(arguments, subjects) {
-        return Some(code.into());
-    }
-    let [_, first, run] = arguments else { return None };
-    let run = (first == CHILD).then(|| run.to_string_lossy())?;
-    Some(child::main(&run, subjects).into())
+    let tools: [Tool<'_>; 5] = [
+        (supervisor::TOOL, &|run| child::main(run, subjects)),
+        (cost::child::TOOL, &|job| cost::child::main(job, subjects)),
+        (bench::job::TOOL, &bench::child::main),
+        (programs::command::TOOL, &programs::command::child_main),
+        (drystone_conform::job::TOOL, &drystone_conform::child_main::main),
+    ];
+    dispatch(arguments, &tools).map(ExitCode::from)
 }
 
 fn stress(plan: Plan, options: &Options) -> Result<Results> {

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail};
 use drystone_checker::counters::{Counters, Notes};
 use drystone_checker::violation::Kind;
+use drystone_harness::process::child;
 use drystone_harness::process::dlopen_fixture::Loaded;
 use drystone_harness::process::preload::{self, signal_name};
 use drystone_harness::stop::Stop;
@@ -27,13 +28,13 @@ use crate::model::message::{self, Message};
 use crate::model::outcome::Outcome;
 use crate::model::spec::{Spec, Workload};
 
-/// The first argument that makes the binary a child; the second is the run.
-pub const CHILD: &str = "__child";
+/// The name of this tool, of which the children are.
+pub const TOOL: &str = "stress";
 
 /// How children are started, and how long they may be silent.
 #[derive(Clone, Debug)]
 pub struct Supervisor {
-    /// The binary, which calls [`crate::child::main`] when its first argument is [`CHILD`].
+    /// The binary, which calls [`crate::child::main`] when its arguments are a child's ([`child::MARKER`]).
     pub program: PathBuf,
     /// A child whose workers finish no operation for so long hangs, and so does one that goes on for
     /// so long after its time. Long: a loaded machine is no finding.
@@ -162,10 +163,9 @@ impl<'a> Watch<'a> {
         if let Some(copy) = &trace {
             handed.spec.trace = Some(preload::path_of(copy));
         }
-        let mut command = Command::new(&supervisor.program);
+        let run = serde_json::to_string(&handed).context("the run as JSON")?;
+        let mut command = child::command(&[], &supervisor.program, TOOL, &run);
         preload::prepare(&mut command, spec.library.as_deref())
-            .arg(CHILD)
-            .arg(serde_json::to_string(&handed).context("the run as JSON")?)
             .stdin(Stdio::piped())
             // What is judged of our own library is its default, to end the process.
             .env_remove("DRYSTONE_ON_MISUSE");

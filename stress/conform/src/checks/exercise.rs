@@ -4,8 +4,10 @@
 
 use drystone_harness::usage::Statm;
 
-use crate::child;
-use crate::heap::{Block, Heap, Way};
+use crate::child::block::Block;
+use crate::child::functions::Way;
+use crate::child::heap::Heap;
+use crate::child::say::say_failed;
 use crate::outcome::{Checked, Wrong, fail};
 
 /// Bytes of the blocks: a few classes, and one that most allocators map.
@@ -123,6 +125,6 @@ fn statm() -> Result<Statm, Wrong> {
 /// Ends the process at once, by `_exit` with status 1, after the line that says that the check has failed. For
 /// handlers that run where nothing can be returned, and wherever the harness's memory may be locked.
 pub fn end_with(expected: &'static str, got: &'static str) -> ! {
-    child::say_failed(expected, got);
+    say_failed(expected, got);
     drystone_harness::exit::now(drystone_harness::exit::FOUND)
 }

@@ -5,9 +5,11 @@ use std::ptr;
 
 use drystone_harness::library::resolve;
 
-use crate::heap::{Heap, Way};
+use crate::checks::sizes::SIZES;
+use crate::child::functions::Way;
+use crate::child::heap::Heap;
 use crate::outcome::{Checked, Wrong, expect, fail};
-use crate::rows::{Check, Row};
+use crate::row::{Check, Row};
 
 const REPLACING: &str = "glibc manual, Replacing malloc";
 
@@ -163,7 +165,7 @@ fn operator_new(heap: &'static Heap) -> Checked {
             std::mem::transmute::<*mut c_void, SizedDelete>(found(c"_ZdlPvSt11align_val_t")?),
         )
     };
-    for size in super::SIZES {
+    for size in SIZES {
         // SAFETY: each block is freed once, by the operator that goes with the one that made it; new throws
         // rather than return null, and these sizes are there.
         unsafe {
@@ -186,7 +188,7 @@ fn operator_new(heap: &'static Heap) -> Checked {
 }
 
 fn free_sized(heap: &'static Heap) -> Checked {
-    for size in super::SIZES {
+    for size in SIZES {
         heap.malloc(size)?.free_sized()?;
         heap.get(Way::Calloc, size)?.free_sized()?;
         heap.malloc(size / 2 + 1)?.resized(size)?.free_sized()?;
@@ -240,7 +242,7 @@ fn says_nothing(heap: &'static Heap) -> Checked {
 }
 
 fn work(heap: &'static Heap) -> Checked {
-    for size in super::SIZES {
+    for size in SIZES {
         heap.malloc(size)?.resized(size * 2)?.free();
         if heap.try_malloc(usize::MAX / 2 + size).is_some() {
             return fail("null for more than PTRDIFF_MAX bytes", "a block");

@@ -5,10 +5,12 @@ use std::{fs, thread};
 
 use drystone_harness::library::object_of;
 
-use crate::checks::exercise::exercised;
-use crate::heap::{Block, Heap};
+use crate::checks::exercise::{address_space, exercised};
+use crate::checks::sizes::SIZES;
+use crate::child::block::Block;
+use crate::child::heap::Heap;
 use crate::outcome::{Checked, Wrong, expect};
-use crate::rows::{Check, Row};
+use crate::row::{Check, Row};
 
 const SUITE: &str = "this suite: the program's own";
 
@@ -43,7 +45,7 @@ pub const ROWS: &[Row] = &[
         source: "proc_pid_statm(5)",
         check: Check::Recorded(|heap| {
             busy(heap)?;
-            Ok(format!("{} MiB", super::exercise::address_space()? >> 20))
+            Ok(format!("{} MiB", address_space()? >> 20))
         }),
     },
 ];
@@ -52,7 +54,7 @@ pub const ROWS: &[Row] = &[
 fn busy(heap: &'static Heap) -> Checked {
     for round in 0..3 {
         let mut blocks = Vec::new();
-        for size in super::SIZES {
+        for size in SIZES {
             for _ in 0..4 {
                 let mut block = heap.malloc(size)?;
                 block.fill(round);

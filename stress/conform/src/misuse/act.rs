@@ -9,10 +9,11 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::thread;
 
-use crate::child::say;
-use crate::heap::{Block, Heap};
+use crate::child::block::Block;
+use crate::child::heap::Heap;
+use crate::child::say::say;
 use crate::job::Line;
-use crate::misuse::mistakes::Mistake;
+use crate::mistake::Mistake;
 use crate::outcome::{Checked, Verdict, Wrong, fail};
 
 /// Others that are freed between the two frees of a delayed one.

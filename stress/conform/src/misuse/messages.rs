@@ -8,18 +8,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// What a message can name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// The block had been freed.
-    DoubleFree,
-    /// The pointer is no block.
-    InvalidFree,
-    /// The size is not the block's.
-    SizeMismatch,
-    /// Memory was written that was not the program's.
-    Write,
-}
+use crate::mistake::Kind;
 
 use Kind::{DoubleFree, InvalidFree, SizeMismatch, Write};
 

@@ -19,5 +19,4 @@
 
 pub mod act;
 pub mod messages;
-pub mod mistakes;
 pub mod score;

@@ -1,11 +1,12 @@
 //! What became of a mistake.
 
+use drystone_harness::process::launcher;
 use serde::Serialize;
 
+use crate::ending::Ending;
 use crate::job::Line;
-use crate::launch::{Ending, Status};
+use crate::mistake::Mistake;
 use crate::misuse::messages::naming;
-use crate::misuse::mistakes::Mistake;
 use crate::outcome::Verdict;
 
 /// How it ended, from the best to the worst.
@@ -87,7 +88,7 @@ impl Score {
         let score =
             |end, how: String| Score { end, how, message: named.or(first).map(str::to_owned) };
         let said = |wanted: &Line| ending.lines.contains(wanted);
-        let (mut how, mut failed) = (ending.how(), false);
+        let (mut how, mut failed) = (ending.end.to_string(), false);
         for line in &ending.lines {
             match line {
                 Line::NotMade { why } => return score(End::NotMade, why.clone()),
@@ -115,17 +116,19 @@ impl Score {
         if said(&Line::TwoOwners) {
             return score(End::TwoOwners, how);
         }
-        let end = match ending.status {
-            Status::Hung(_) => End::Hang,
-            Status::Signal(libc::SIGABRT | libc::SIGILL | libc::SIGTRAP) if named.is_some() => {
+        let end = match ending.end {
+            launcher::End::Hung(_) => End::Hang,
+            launcher::End::Killed(libc::SIGABRT | libc::SIGILL | libc::SIGTRAP)
+                if named.is_some() =>
+            {
                 if said(&Line::Returned) {
                     End::Late
                 } else {
                     End::Reported
                 }
             }
-            Status::Exited(0) if failed => End::Refuses,
-            Status::Exited(0) => End::Silent,
+            launcher::End::Exited(0) if failed => End::Refuses,
+            launcher::End::Exited(0) => End::Silent,
             _ => End::Crash,
         };
         score(end, how)
@@ -136,37 +139,38 @@ impl Score {
 mod tests {
     use super::*;
 
-    fn end(lines: &[Line], status: Status, words: &str) -> End {
+    fn end(lines: &[Line], end: launcher::End, words: &str) -> End {
         let (lines, besides, words) = (lines.to_vec(), String::new(), words.to_owned());
-        let ending = Ending { lines, besides, status, words };
+        let ending = Ending { lines, besides, end, words };
         Score::of(Mistake::FreeTwice, &ending).end
     }
 
     #[test]
     fn a_report_must_name_the_mistake_and_end_the_process() {
         let (before, after) = (&[Line::Mistake][..], &[Line::Mistake, Line::Returned][..]);
-        let (abort, words) = (Status::Signal(libc::SIGABRT), "double free or corruption (out)");
+        let (abort, words) =
+            (launcher::End::Killed(libc::SIGABRT), "double free or corruption (out)");
         assert_eq!(end(before, abort, words), End::Reported);
         assert_eq!(end(after, abort, words), End::Late);
-        assert_eq!(end(before, Status::Signal(libc::SIGSEGV), words), End::Crash);
+        assert_eq!(end(before, launcher::End::Killed(libc::SIGSEGV), words), End::Crash);
         assert_eq!(end(before, abort, ""), End::Crash);
         assert_eq!(end(before, abort, "corrupted size vs. prev_size"), End::Crash);
-        assert_eq!(end(after, Status::Exited(0), words), End::Silent);
-        assert_eq!(end(after, Status::Exited(3), words), End::Crash);
-        assert_eq!(end(after, Status::Hung(5), ""), End::Hang);
+        assert_eq!(end(after, launcher::End::Exited(0), words), End::Silent);
+        assert_eq!(end(after, launcher::End::Exited(3), words), End::Crash);
+        assert_eq!(end(after, launcher::End::Hung(5), ""), End::Hang);
         let both = &[Line::Mistake, Line::Returned, Line::TwoOwners];
-        assert_eq!(end(both, Status::Exited(0), ""), End::TwoOwners);
+        assert_eq!(end(both, launcher::End::Exited(0), ""), End::TwoOwners);
     }
 
     #[test]
     fn what_goes_wrong_before_the_mistake_or_beside_it_has_ends_of_its_own() {
-        let well = Status::Exited(0);
+        let well = launcher::End::Exited(0);
         let refused =
             Line::Done(Verdict::Fail { expected: "8 bytes".to_owned(), got: "null".to_owned() });
         let untold = Line::Done(Verdict::CannotTell { why: "no thread".to_owned() });
         // A process that dies before the mistake has reported nothing.
-        assert_eq!(end(&[], Status::Signal(libc::SIGABRT), "double free"), End::SetUp);
-        assert_eq!(end(&[], Status::Hung(5), ""), End::SetUp);
+        assert_eq!(end(&[], launcher::End::Killed(libc::SIGABRT), "double free"), End::SetUp);
+        assert_eq!(end(&[], launcher::End::Hung(5), ""), End::SetUp);
         assert_eq!(end(std::slice::from_ref(&refused), well, ""), End::SetUp);
         assert_eq!(end(&[untold], well, ""), End::CannotTell);
         assert_eq!(end(&[Line::Mistake, Line::Returned, refused], well, ""), End::Refuses);

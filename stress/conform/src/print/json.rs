@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use crate::campaign::Results;
 use crate::outcome::Outcome;
-use crate::rows::{Check, mistake_name};
+use crate::row::Check;
+use crate::rows::mistake_name;
 
 /// The report's version: a reader refuses others.
 const VERSION: u32 = 1;

@@ -4,10 +4,11 @@ use comfy_table::{Cell, Color};
 use drystone_harness::output::table::{Shape, Sheet};
 
 use crate::campaign::{Results, Scored};
-use crate::misuse::mistakes::Mistake;
+use crate::mistake::Mistake;
 use crate::misuse::score::End;
 use crate::outcome::{Outcome, Verdict};
-use crate::rows::{Check, Row, size_name};
+use crate::row::{Check, Row};
+use crate::rows::size_name;
 
 /// Everything that was found out.
 pub fn results(results: &Results, shape: Shape, colored: bool) -> String {

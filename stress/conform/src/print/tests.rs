@@ -6,14 +6,14 @@ use std::time::Duration;
 use drystone_harness::output::table::Shape;
 use snapbox::{assert_data_eq, file};
 
+use crate::allocators::Subject;
 use crate::campaign::{Results, Scored};
 use crate::cli::{Plan, Scoring};
-use crate::misuse::mistakes::Mistake;
+use crate::mistake::Mistake;
 use crate::misuse::score::{End, Score};
 use crate::outcome::{Outcome, Verdict};
 use crate::print::{json, table};
-use crate::rows::{Check, Row};
-use crate::subjects::Subject;
+use crate::row::{Check, Row};
 
 const fn row(name: &'static str, check: Check) -> Row {
     Row { name, about: "something holds", source: "C23 7.24.3", check }

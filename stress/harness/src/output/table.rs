@@ -78,6 +78,7 @@ pub fn json(report: &impl Serialize) -> String {
 }
 
 /// A table under way. As it is displayed its lines end in blanks; see [`trimmed`](Self::trimmed).
+#[derive(Debug)]
 pub struct Sheet {
     table: Table,
     shape: Shape,

@@ -1,4 +1,7 @@
-//! Child processes, and what they load.
+//! Child processes: how they are started, and what they load.
 
+pub mod child;
 pub mod dlopen_fixture;
+pub mod launcher;
 pub mod preload;
+pub mod resources;

@@ -7,7 +7,6 @@ use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, Result};
 
@@ -19,19 +18,23 @@ pub fn this_binary() -> Result<PathBuf> {
     std::env::current_exe().context("this program's own path")
 }
 
-/// Has `command` run under `library`, or under the C library's own allocator, with its output piped.
-pub fn prepare<'a>(command: &'a mut Command, library: Option<&Path>) -> &'a mut Command {
-    command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        // glibc's reports go to the terminal otherwise.
-        .env("LIBC_FATAL_STDERR_", "1")
-        .env_remove("LD_PRELOAD")
-        // Ctrl-C at the terminal goes to the whole group; the child is to be asked instead.
-        .process_group(0);
+/// Has `command` run under `library`, or under the C library's own allocator.
+pub fn under<'a>(command: &'a mut Command, library: Option<&Path>) -> &'a mut Command {
+    // glibc's reports go to the terminal otherwise.
+    command.env("LIBC_FATAL_STDERR_", "1").env_remove("LD_PRELOAD");
     if let Some(library) = library {
         command.env("LD_PRELOAD", library);
     }
+    command
+}
+
+/// As [`under`], for a child that is listened to while it runs: its output is piped, and it leads a process group.
+pub fn prepare<'a>(command: &'a mut Command, library: Option<&Path>) -> &'a mut Command {
+    under(command, library)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        // Ctrl-C at the terminal goes to the whole group; the child is to be asked instead.
+        .process_group(0);
     // SAFETY: the function calls setrlimit only, which is async-signal-safe on Linux, and allocates
     // nothing.
     unsafe { command.pre_exec(without_core_files) }
@@ -54,21 +57,6 @@ pub fn without_core_files() -> io::Result<()> {
 /// Where a child finds a file that is open here.
 pub fn path_of(file: &File) -> PathBuf {
     PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd()))
-}
-
-/// What comes of a pipe, read while the child runs.
-pub struct Reader(JoinHandle<Vec<u8>>);
-
-impl Reader {
-    /// Reads to the end.
-    pub fn of(pipe: impl Read + Send + 'static) -> Self {
-        Self(thread::spawn(move || all_of(pipe)))
-    }
-
-    /// All of it.
-    pub fn all(self) -> Vec<u8> {
-        self.0.join().expect("reading does not panic")
-    }
 }
 
 /// All that comes of a pipe. What was read before an error is kept: an answer cut short is no answer.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use drystone_harness::process::launcher::Launcher;
 use drystone_harness::process::preload::path_of;
 use drystone_harness::stats::{apart, median, spread};
 use drystone_harness::stop::Stop;
@@ -15,10 +16,10 @@ use drystone_workloads::patterns::Order;
 use drystone_workloads::splitmix::splitmix;
 use drystone_workloads::trace::{Script, Trace};
 
-use crate::bench::child::{Job, Sample, Task};
 use crate::bench::cli::Plan;
-use crate::bench::launch::{Failure, Launcher, Outcome};
-use crate::bench::line;
+use crate::bench::job::{Job, Sample, Task};
+use crate::bench::launch::{self, Failure, Outcome};
+use crate::bench::probe::line;
 use crate::bench::suite::Row;
 
 /// What was measured.
@@ -176,7 +177,7 @@ pub fn run(
     let began = Instant::now();
     for subject in &plan.subjects {
         let job = Job { task: Task::Prove, library: subject.library.clone() };
-        if let Outcome::Refused(why) = launcher.run(&job, stop)? {
+        if let Outcome::Refused(why) = launch::run(launcher, &[], &job, stop)? {
             bail!("subject {}: {why}", subject.name);
         }
     }
@@ -240,7 +241,7 @@ impl Measurement<'_> {
         let (entry, subject) = match turn {
             Turn::Floor => {
                 let job = Job { task: Task::Floor { row, script }, library: None };
-                match self.launcher.run(&job, stop)? {
+                match launch::run(self.launcher, &[], &job, stop)? {
                     Outcome::Done(sample) => results.floors.push(sample.peak as f64),
                     Outcome::Stopped => {}
                     other => bail!("row {}: the driver alone: {other:?}", self.row.name),
@@ -255,10 +256,10 @@ impl Measurement<'_> {
         }
         let library = self.plan.subjects[subject].library.clone();
         let job = Job { task: Task::Row { row, passes: self.row.passes, script }, library };
-        let mut outcome = self.launcher.run(&job, stop)?;
+        let mut outcome = launch::run(self.launcher, &[], &job, stop)?;
         if astray(&outcome, usual) > line::WIDEST {
             results.repeats += 1;
-            outcome = better(outcome, self.launcher.run(&job, stop)?, usual);
+            outcome = better(outcome, launch::run(self.launcher, &[], &job, stop)?, usual);
         }
         match outcome {
             Outcome::Done(sample) if sample.operations > 0 && sample.nanoseconds > 0.0 => {
@@ -307,7 +308,7 @@ fn script(trace: &Path) -> Result<File> {
 mod tests {
     use super::*;
     use crate::bench::fixtures::{fail, move_away, results};
-    use crate::bench::line::Line;
+    use crate::bench::probe::line::Line;
 
     const CHURN: usize = 2;
 

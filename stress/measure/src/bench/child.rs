@@ -2,111 +2,31 @@
 //!
 //! It is as lean as it can be, for what it has resident before the row starts is the row's floor.
 
-use std::ffi::{CStr, OsStr, c_void};
+use std::ffi::c_void;
 use std::fs::File;
 use std::io::{self, BufReader, Write};
-use std::mem::MaybeUninit;
-use std::os::unix::ffi::OsStrExt;
 use std::panic;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use drystone_harness::exit;
 use drystone_harness::library;
-use drystone_harness::process::preload::die_with_the_parent;
 use drystone_harness::stats::median;
+use drystone_harness::usage::Usage;
 use drystone_workloads::heap::Heap;
 use drystone_workloads::trace::Script;
-use serde::{Deserialize, Serialize};
 
-use crate::bench::line::{self, Line};
+use crate::bench::job::{Answer, Job, Sample, Task};
+use crate::bench::probe::line::{self, Line};
+use crate::bench::probe::lock;
 use crate::bench::suite::{self, Kind};
-use crate::bench::usage::Usage;
+use crate::bench::work::passes::{Clock, Work};
 use crate::bench::work::scaling::{self, Gains};
-use crate::bench::work::{self, Clock, Work};
-use crate::bench::{instructions, lock};
+use crate::bench::work::{self, pairs};
 
-/// The first argument that makes the binary such a child; the second is the [`Job`].
-pub const CHILD: &str = "__bench";
-
-/// What the child is asked to do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Job {
-    /// What to do.
-    pub task: Task,
-    /// The canonical path of the library that must be serving `malloc`; none for the C library's own.
-    pub library: Option<PathBuf>,
-}
-
-/// What is done with the subject.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "task")]
-pub enum Task {
-    /// Nothing, but to prove that it serves.
-    Prove,
-    /// Nothing: the row's data are made, and the peak is read.
-    Floor {
-        /// The row's name.
-        row: String,
-        /// The file of the script, for a trace.
-        script: Option<PathBuf>,
-    },
-    /// The row.
-    Row {
-        /// The row's name.
-        row: String,
-        /// How often.
-        passes: u64,
-        /// The file of the script, for a trace.
-        script: Option<PathBuf>,
-    },
-    /// So many pairs of malloc and free, for a tool that counts instructions.
-    Pairs {
-        /// How many.
-        pairs: u64,
-        /// Whether to call the subject, or functions of one instruction.
-        subject: bool,
-    },
-}
-
-/// What the child answers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "answer")]
-pub enum Answer {
-    /// The subject does not serve this process, or the job can't be read: wrong usage.
-    Refused {
-        /// One sentence that names what to change.
-        why: String,
-    },
-    /// The work is done.
-    Done(Sample),
-}
-
-/// One measurement.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Sample {
-    /// The file that the function called as `malloc` is in, by its address.
-    pub served_by: PathBuf,
-    /// Calls in the steady part.
-    pub operations: u64,
-    /// Nanoseconds per call in the steady part; 0 where nothing was measured.
-    pub nanoseconds: f64,
-    /// The largest resident set in KiB, all of the process.
-    pub peak: u64,
-    /// Of that, what was resident when the row began.
-    pub floor: u64,
-    /// Minor faults since the row began.
-    pub faults: u64,
-    /// How often the subject took its span lock since the row began, where it says so.
-    pub locked: Option<u64>,
-    /// What two threads gain, where that is measured.
-    pub gains: Option<Gains>,
-    /// A cache line's way between two threads, in a row that is timed by the wall's clock.
-    pub line: Option<Line>,
-}
+const KIB: u64 = 1024;
 
 /// Does the job that `argument` describes, and returns the process's exit code.
 pub fn main(argument: &str) -> u8 {
-    die_with_the_parent();
     end_at_a_panic();
     let (answer, code) = match job(argument) {
         Ok(sample) => (Answer::Done(sample), exit::FINE),
@@ -121,7 +41,8 @@ fn job(argument: &str) -> Result<Sample, String> {
     let job: Job = serde_json::from_str(argument)
         .map_err(|error| format!("the measurement is not readable: {error}"))?;
     let calls = library::functions_of_this_process(job.library.as_deref())?;
-    let served_by = file_of(calls.malloc as *mut c_void)?;
+    let malloc = calls.malloc as *mut c_void;
+    let served_by = library::object_of(malloc).ok_or("malloc is in no loaded object")?;
     let heap = Heap::opaque(calls);
     let proof = Sample {
         served_by,
@@ -138,21 +59,21 @@ fn job(argument: &str) -> Result<Sample, String> {
         Task::Prove => Ok(proof),
         Task::Floor { row, script } => {
             let ready = Ready::new(&row, script.as_deref())?;
-            let usage = Usage::now()?;
+            let usage = Usage::of_this_process()?;
             drop(ready);
-            Ok(Sample { peak: usage.peak, floor: usage.resident, ..proof })
+            Ok(Sample { peak: usage.peak_rss / KIB, floor: usage.rss / KIB, ..proof })
         }
         Task::Row { row, passes, script } => {
             let ready = Ready::new(&row, script.as_deref())?;
             // Outside of all that is counted.
             let way = ready.is_timed_by_the_wall().then(line::way).flatten();
             let lock = lock::Watch::begin();
-            let before = Usage::now()?;
+            let before = Usage::of_this_process()?;
             let (operations, nanoseconds, gains) = ready.measure(heap, passes);
-            let after = Usage::now()?;
+            let after = Usage::of_this_process()?;
             let locked = lock.map(lock::Watch::end);
             let faults = after.minor_faults - before.minor_faults;
-            let (peak, floor) = (after.peak, before.resident);
+            let (peak, floor) = (after.peak_rss / KIB, before.rss / KIB);
             let line = way.and_then(|before| Some(Line { before, after: line::way()? }));
             Ok(Sample {
                 operations,
@@ -167,7 +88,7 @@ fn job(argument: &str) -> Result<Sample, String> {
             })
         }
         Task::Pairs { pairs, subject } => {
-            instructions::pairs(subject.then_some(&calls), pairs);
+            pairs::run(subject.then_some(&calls), pairs);
             Ok(Sample { operations: 2 * pairs, ..proof })
         }
     }
@@ -228,20 +149,6 @@ fn read(script: &Path) -> Result<Script, String> {
         .map_err(|error| format!("the script {}: {error}", script.display()))
 }
 
-/// The canonical path of the object that an address is in.
-fn file_of(address: *mut c_void) -> Result<PathBuf, String> {
-    let mut info = MaybeUninit::<libc::Dl_info>::uninit();
-    // SAFETY: `info` is writable; any address may be asked about.
-    if unsafe { libc::dladdr(address, info.as_mut_ptr()) } == 0 {
-        return Err("malloc is in no loaded object".to_owned());
-    }
-    // SAFETY: dladdr returned nonzero, so it filled `info`, and `dli_fname` is a C string that lives as
-    // long as the object is loaded.
-    let file = unsafe { CStr::from_ptr(info.assume_init().dli_fname) };
-    let path = PathBuf::from(OsStr::from_bytes(file.to_bytes()));
-    Ok(path.canonicalize().unwrap_or(path))
-}
-
 /// A worker that panics would leave the others waiting for ever.
 fn end_at_a_panic() {
     let print = panic::take_hook();
@@ -260,24 +167,9 @@ fn send(answer: &Answer) {
     let _ = out.write_all(&line).and_then(|()| out.flush());
 }
 
-/// Finds the answer in what a child printed; the subject may have printed more.
-pub fn answer(output: &[u8]) -> Option<Answer> {
-    output.rsplit(|&byte| byte == b'\n').find_map(|line| serde_json::from_slice(line).ok())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_answer_is_found_among_the_subjects_talk() {
-        let refused = Answer::Refused { why: "so".to_owned() };
-        let mut output = b"hello {\n".to_vec();
-        output.extend(serde_json::to_vec(&refused).unwrap());
-        output.extend(b"\n\xff half");
-        assert_eq!(answer(&output), Some(refused));
-        assert_eq!(answer(b"nothing\n"), None);
-    }
 
     /// What is resident when a row begins must be the most there was, or a part of the row's peak would
     /// hide beneath what its preparation used and gave back.
@@ -287,11 +179,11 @@ mod tests {
             if row.trace.is_some() {
                 continue;
             }
-            let before = Usage::now().unwrap();
+            let before = Usage::of_this_process().unwrap();
             let ready = Ready::new(&row.name, None).unwrap();
-            let after = Usage::now().unwrap();
+            let after = Usage::of_this_process().unwrap();
             drop(ready);
-            let hidden = after.peak - before.peak.max(after.resident);
+            let hidden = (after.peak_rss - before.peak_rss.max(after.rss)) / KIB;
             assert!(hidden <= 512, "{}: {hidden} KiB were used and given back", row.name);
         }
     }

@@ -8,10 +8,10 @@ use drystone_harness::allocators::Contestant;
 use drystone_harness::seed::Seed;
 
 use crate::bench::campaign::{Entry, Results, RowResults};
-use crate::bench::child::Sample;
 use crate::bench::cli::Plan;
+use crate::bench::job::Sample;
 use crate::bench::launch::Failure;
-use crate::bench::line::Line;
+use crate::bench::probe::line::Line;
 use crate::bench::suite::{Kind, Row};
 use crate::bench::work::scaling::Gains;
 

@@ -10,18 +10,17 @@
 //! meanwhile, as in a program: of a lone block some allocators give its page up at each free.
 
 use std::fs;
-use std::hint::black_box;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use drystone_harness::allocators::Contestant;
+use drystone_harness::process::launcher::Launcher;
 use drystone_harness::stop::Stop;
-use drystone_workloads::calls::Calls;
-use drystone_workloads::heap::MARK;
 use serde::Serialize;
 
-use crate::bench::child::{Job, Task};
-use crate::bench::launch::{Failure, Launcher, Outcome};
+use crate::bench::job::{Job, Task};
+use crate::bench::launch::{self, Failure, Outcome};
+use crate::bench::work::pairs;
 
 /// What a subject executes.
 #[derive(Clone, Debug, Serialize)]
@@ -38,72 +37,8 @@ pub struct Count {
 pub const BOUND: f64 = 50.0;
 /// Pairs of the shorter of two runs. A slow path taken every so many pairs is shared out.
 const PAIRS: u64 = 20_000;
-const SIZE: usize = 32;
-/// Blocks that are live all the time.
-const LIVE: u64 = 10;
 /// Under callgrind everything takes fifty times as long.
 const DEADLINE: Duration = Duration::from_secs(300);
-
-/// Calls `malloc(32)` and `free` so many times, the block's first byte written in between; without `calls`
-/// two functions that do nothing.
-#[inline(never)]
-pub fn pairs(calls: Option<&Calls>, pairs: u64) {
-    let (malloc, free) = match calls {
-        Some(calls) => (calls.malloc, calls.free),
-        None => nothing::FUNCTIONS,
-    };
-    let (malloc, free) = black_box((malloc, free));
-    for _ in 0..LIVE {
-        // SAFETY: malloc takes any size. The blocks are live until the process ends.
-        black_box(unsafe { malloc(SIZE) });
-    }
-    for _ in 0..pairs {
-        // SAFETY: malloc takes any size; its block is written within its size and freed once. A refusal
-        // of 32 bytes ends the process by a fault, and is reported as such.
-        unsafe {
-            let block = malloc(SIZE);
-            block.cast::<u8>().write(MARK);
-            free(block);
-        }
-    }
-}
-
-/// Functions whose instructions are known.
-mod nothing {
-    use std::arch::naked_asm;
-    use std::ffi::c_void;
-
-    static mut BLOCK: [u8; super::SIZE] = [0; super::SIZE];
-
-    type Functions =
-        (unsafe extern "C" fn(usize) -> *mut c_void, unsafe extern "C" fn(*mut c_void));
-
-    /// Returns the one block; returns.
-    pub const FUNCTIONS: Functions = (malloc, free);
-
-    /// Both functions' instructions together.
-    #[cfg(target_arch = "x86_64")]
-    pub const OWN: f64 = 3.0;
-    #[cfg(target_arch = "aarch64")]
-    pub const OWN: f64 = 4.0;
-
-    #[cfg(target_arch = "x86_64")]
-    #[unsafe(naked)]
-    unsafe extern "C" fn malloc(_size: usize) -> *mut c_void {
-        naked_asm!("lea rax, [rip + {block}]", "ret", block = sym BLOCK)
-    }
-
-    #[cfg(target_arch = "aarch64")]
-    #[unsafe(naked)]
-    unsafe extern "C" fn malloc(_size: usize) -> *mut c_void {
-        naked_asm!("adrp x0, {block}", "add x0, x0, :lo12:{block}", "ret", block = sym BLOCK)
-    }
-
-    #[unsafe(naked)]
-    unsafe extern "C" fn free(_block: *mut c_void) {
-        naked_asm!("ret")
-    }
-}
 
 /// Counts for every subject.
 ///
@@ -123,7 +58,7 @@ pub fn count(
         progress(&subject.name);
         let counted = callgrind.per_pair(Some(&subject), stop)?;
         let (instructions, failure) = match counted {
-            Ok(all) => (Some(all - empty + nothing::OWN), None),
+            Ok(all) => (Some(all - empty + pairs::INSTRUCTIONS_OF_NOTHING), None),
             Err(why) => (None, Some(why)),
         };
         Ok(Count { subject, instructions, failure })
@@ -173,7 +108,7 @@ impl Callgrind {
         ];
         let task = Task::Pairs { pairs, subject: subject.is_some() };
         let library = subject.and_then(|subject| subject.library.clone());
-        match self.launcher.run_under(&wrapper, &Job { task, library }, stop)? {
+        match launch::run(&self.launcher, &wrapper, &Job { task, library }, stop)? {
             Outcome::Done(_) => {
                 let counts = fs::read_to_string(&file).context("reading callgrind's counts")?;
                 Ok(Ok(total(&counts).context("callgrind's file has no total")?))
@@ -202,10 +137,5 @@ mod tests {
         let counts = "version: 1\nevents: Ir\n\nsummary: 5\nfn=(1) main\n16 20\n\ntotals: 123456\n";
         assert_eq!(total(counts), Some(123_456.0));
         assert_eq!(total("events: Ir\n"), None);
-    }
-
-    #[test]
-    fn the_loop_over_nothing_comes_to_an_end() {
-        pairs(None, 1000);
     }
 }

@@ -1,17 +1,17 @@
-//! `cargo stress bench`: the suite of "How fast, how small", every subject in a process of its own.
+//! `cargo stress bench`: the suite of "How fast, how small", every allocator in a process of its own.
 //!
 //! ```text
-//! tool ─► cli ─► campaign ─► launch ══ process ══► child ─► work ─► subject
-//!          │        └► statistics ─► bounds ─► print
-//!          └► subjects, suite
+//! tool ─► cli ─► campaign ─► launch ══ process ══► child ─► work ─► allocator
+//!          └► suite └► bounds ─► print
 //! ```
 //!
 //! | module | holds |
 //! |---|---|
 //! | [`tool`] | the steps from arguments to exit code |
 //! | [`cli`], [`suite`] | what is asked for; the rows |
-//! | [`campaign`], [`launch`] | the rounds in random order; one child with its deadline |
-//! | [`child`], [`work`], [`usage`], [`line`](mod@line), `lock` | one measurement; what each row does; peak and faults; how far two threads are apart; how often ours locks |
+//! | [`campaign`], [`launch`] | the rounds in random order; one child, and what came of it |
+//! | [`job`] | what a child is asked to do, and what it answers |
+//! | [`child`], [`work`], [`probe`] | one measurement; what each row does; what is read beside it |
 //! | [`bounds`] | what is to be reached |
 //! | [`print`](mod@print) | table, Markdown, JSON |
 //! | [`instructions`] | `cargo stress bench instructions`: a warm pair under callgrind |
@@ -25,11 +25,10 @@ pub mod cli;
 #[cfg(test)]
 pub(crate) mod fixtures;
 pub mod instructions;
+pub mod job;
 pub mod launch;
-pub mod line;
-mod lock;
 pub mod print;
+pub mod probe;
 pub mod suite;
 pub mod tool;
-pub mod usage;
 pub mod work;

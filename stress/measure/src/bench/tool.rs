@@ -6,24 +6,21 @@ use anyhow::{Context, Result};
 use drystone_harness::allocators::Folders;
 use drystone_harness::output;
 use drystone_harness::output::progress;
+use drystone_harness::process::launcher::Launcher;
 use drystone_harness::stop::{self, Stop};
 use drystone_harness::{entry, exit};
 use indicatif::ProgressBar;
 
 use crate::bench::campaign::{self, Results};
 use crate::bench::cli::{Command, Options, Plan, Who};
-use crate::bench::launch::Launcher;
-use crate::bench::{bounds, child, instructions, print, suite};
+use crate::bench::job::TOOL;
+use crate::bench::{bounds, instructions, print, suite};
 
 static STOP: Stop = Stop::new();
 
-/// The first argument that asks for this tool.
-pub const NAME: &str = "bench";
-
-/// Runs the tool or its child, if these arguments ask for either.
+/// Runs the tool, if these arguments ask for it.
 pub fn main(arguments: &[OsString]) -> Option<u8> {
-    let job = entry::job(arguments, child::CHILD);
-    job.map(|job| child::main(&job)).or_else(|| entry::named(arguments, NAME, run))
+    entry::named(arguments, TOOL, run)
 }
 
 fn run(options: &Options) -> Result<u8> {

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use drystone_harness::allocators::Contestant;
+use drystone_harness::process::launcher::Launcher;
+use drystone_harness::process::resources::Resources;
 use drystone_harness::stats::median;
 use drystone_harness::stop::Stop;
 use drystone_harness::text::units;
@@ -16,7 +18,8 @@ use drystone_harness::text::units;
 use crate::programs::account::{Account, Counter};
 use crate::programs::catalogue::Program;
 use crate::programs::cli::Plan;
-use crate::programs::command::{Launcher, Usage};
+use crate::programs::command;
+
 use crate::programs::judge::{Finding, Kind, differ, flaky};
 use crate::programs::stage::{Run, Stage};
 
@@ -24,13 +27,13 @@ use crate::programs::stage::{Run, Stage};
 const AGAIN: usize = 3;
 
 /// What came of all programs.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Results {
     /// What was asked for.
     pub plan: Plan,
     /// In the plan's order.
     pub rows: Vec<Row>,
-    /// The least peak that can be seen, in KiB: see [`Usage::peak`].
+    /// The least peak that can be seen, in KiB: see [`Resources::peak`].
     pub floor: u64,
     /// Wall-clock time.
     pub elapsed: Duration,
@@ -57,7 +60,7 @@ pub struct Entry {
     /// Of the program's own processes, calls served.
     pub calls: u64,
     /// Each round's usage, without the subject and with it.
-    pub rounds: Vec<(Usage, Usage)>,
+    pub rounds: Vec<(Resources, Resources)>,
     /// Tests that failed at first and not when they were run again. A finding unless they do so without the
     /// subject too.
     pub flaky: BTreeSet<String>,
@@ -67,7 +70,7 @@ pub struct Entry {
 
 impl Entry {
     /// The median of a figure without the subject, and that of the rounds' quotients, with over without.
-    pub fn beside(&self, figure: impl Fn(&Usage) -> f64) -> Option<(f64, f64)> {
+    pub fn beside(&self, figure: impl Fn(&Resources) -> f64) -> Option<(f64, f64)> {
         let without: Vec<f64> = self.rounds.iter().map(|(without, _)| figure(without)).collect();
         let quotients: Vec<f64> =
             self.rounds.iter().map(|(without, with)| figure(with) / figure(without)).collect();
@@ -143,8 +146,8 @@ pub fn run(
 fn floor(folder: &Path, launcher: &Launcher, stop: &Stop) -> Result<u64> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let environment = [("PATH".to_owned(), path)];
-    let ended = launcher.run(&["true".to_owned()], folder, &environment, stop)?;
-    Ok(ended.usage.peak)
+    let ended = command::run(launcher, &["true".to_owned()], folder, &environment, stop)?;
+    Ok(ended.resources.peak)
 }
 
 fn one(
@@ -202,19 +205,19 @@ struct Turn<'a> {
 
 impl Turn<'_> {
     /// A run without any subject: what it used, unless it says that nothing can be told.
-    fn without(&mut self) -> Result<Option<Usage>> {
+    fn without(&mut self) -> Result<Option<Resources>> {
         let run = self.stage.run(self.program, &[], self.launcher, self.stop)?;
         if run.stopped() {
             return Ok(None);
         }
         if let Some((command, ended)) = run.failed() {
-            let said = String::from_utf8_lossy(&ended.stderr);
+            let said = String::from_utf8_lossy(&ended.errors);
             let last = said.trim().lines().last().unwrap_or_default();
             self.row.failure =
-                Some(format!("{command}: {} without any subject: {last}", ended.end.describe()));
+                Some(format!("{command}: {} without any subject: {last}", ended.end));
             return Ok(None);
         }
-        let usage = run.usage();
+        let usage = run.resources();
         self.flaky.append(&mut flaky(&run, self.program));
         match &self.reference {
             None => self.reference = Some(run),
@@ -293,7 +296,7 @@ impl Turn<'_> {
 
     /// The rounds, as they are for a user: no call is counted.
     fn rounds(&mut self) -> Result<()> {
-        let mut first = self.reference.as_ref().map(Run::usage);
+        let mut first = self.reference.as_ref().map(Run::resources);
         for round in 0..self.plan.rounds_of(self.program) {
             for place in 0..self.row.entries.len() {
                 if self.row.entries[place].finding.is_some() {
@@ -326,7 +329,7 @@ impl Turn<'_> {
     }
 
     /// A run with a subject: what it used, unless it is a finding.
-    fn with(&mut self, place: usize) -> Result<Option<Usage>> {
+    fn with(&mut self, place: usize) -> Result<Option<Resources>> {
         let subject = &self.plan.subjects[place];
         let preload = subject.library.iter().map(|library| library.clone().into_os_string());
         let environment: Vec<_> =
@@ -339,6 +342,6 @@ impl Turn<'_> {
         let entry = &mut self.row.entries[place];
         entry.finding = finding;
         entry.flaky.append(&mut flaky(&run, self.program));
-        Ok(entry.finding.is_none().then(|| run.usage()))
+        Ok(entry.finding.is_none().then(|| run.resources()))
     }
 }

@@ -6,7 +6,7 @@ use std::{fs, io};
 use crate::programs::generated;
 
 /// A program, and what is done with it.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Program {
     /// As it is written on the command line.
     pub name: &'static str,

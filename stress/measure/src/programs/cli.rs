@@ -59,7 +59,7 @@ pub struct Options {
 }
 
 /// What is run.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Plan {
     /// In the catalogue's order.
     pub programs: Vec<&'static Program>,

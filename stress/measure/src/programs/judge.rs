@@ -6,10 +6,10 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use drystone_harness::process::launcher::{End, Ended};
 use serde::Serialize;
 
 use crate::programs::catalogue::Program;
-use crate::programs::command::{End, Ended};
 use crate::programs::stage::Run;
 
 /// Of what a program printed, so much is shown, in characters.
@@ -72,7 +72,7 @@ pub fn flaky(run: &Run, program: &Program) -> BTreeSet<String> {
     if !program.retries {
         return BTreeSet::new();
     }
-    let outputs = run.commands.iter().map(|(_, ended)| String::from_utf8_lossy(&ended.stdout));
+    let outputs = run.commands.iter().map(|(_, ended)| String::from_utf8_lossy(&ended.output));
     let tests = outputs.flat_map(|output| {
         let tests = output.lines().filter_map(|line| line.split_once(AT_FIRST));
         tests.map(|(test, _)| test.trim().to_owned()).collect::<Vec<_>>()
@@ -90,18 +90,18 @@ fn counting<'a>(stdout: &'a [u8], program: &Program) -> Cow<'a, [u8]> {
 
 fn of_command(expected: &Ended, got: &Ended, program: &Program) -> Option<(Kind, String)> {
     if got.end != expected.end {
-        let kind = if got.end == End::Hung { Kind::Hangs } else { Kind::Fails };
-        let said = String::from_utf8_lossy(&got.stderr);
+        let kind = if matches!(got.end, End::Hung(_)) { Kind::Hangs } else { Kind::Fails };
+        let said = String::from_utf8_lossy(&got.errors);
         let said = match said.trim() {
             "" => "it printed nothing on standard error".to_owned(),
             said => format!("it printed: {}", shown(last(said))),
         };
-        return Some((kind, format!("{}; {said}", got.end.describe())));
+        return Some((kind, format!("{}; {said}", got.end)));
     }
-    let [expected_out, got_out] = [expected, got].map(|one| counting(&one.stdout, program));
+    let [expected_out, got_out] = [expected, got].map(|one| counting(&one.output, program));
     let places = [
         ("standard output", &*expected_out, &*got_out),
-        ("standard error", &expected.stderr, &got.stderr),
+        ("standard error", &expected.errors, &got.errors),
     ];
     places.into_iter().take(if program.stderr { 2 } else { 1 }).find_map(
         |(place, expected, got)| {
@@ -142,21 +142,19 @@ fn last(text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::process::ExitStatusExt;
-    use std::process::ExitStatus;
+    use drystone_harness::process::resources::Resources;
 
     use super::*;
     use crate::programs::catalogue::PLAIN;
-    use crate::programs::command::Usage;
 
     fn run(end: End, stdout: &str, stderr: &str) -> Run {
-        let (stdout, stderr) = (stdout.into(), stderr.into());
-        let ended = Ended { end, stdout, stderr, usage: Usage::default() };
+        let (output, errors) = (stdout.into(), stderr.into());
+        let ended = Ended { end, output, errors, resources: Resources::default() };
         Run { commands: vec![("cmd -x".to_owned(), ended)] }
     }
 
     fn well() -> End {
-        End::Ended(ExitStatus::from_raw(0))
+        End::Exited(0)
     }
 
     #[test]
@@ -174,11 +172,11 @@ mod tests {
         let detail = "cmd -x: line 2 of standard output is `c`, and `b` without it";
         let other = run(well(), "a\nc\n", "e\n");
         assert_eq!(found(&other, true), Some((Kind::Differs, detail.to_owned())));
-        let other = run(End::Ended(ExitStatus::from_raw(11)), "a\n", "1\n2\n3\n4\n");
+        let other = run(End::Killed(11), "a\n", "1\n2\n3\n4\n");
         let (kind, detail) = found(&other, true).unwrap();
         assert_eq!(kind, Kind::Fails);
         assert!(detail.contains("SIGSEGV") && detail.ends_with("it printed: 2\n3\n4"), "{detail}");
-        assert_eq!(found(&run(End::Hung, "", ""), true).unwrap().0, Kind::Hangs);
+        assert_eq!(found(&run(End::Hung(1), "", ""), true).unwrap().0, Kind::Hangs);
     }
 
     #[test]

@@ -6,14 +6,12 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use anyhow::{Context, Result};
+use drystone_harness::process::launcher::{End, Ended, Launcher};
+use drystone_harness::process::resources::Resources;
 use drystone_harness::stop::Stop;
 
 use crate::programs::catalogue::Program;
-use crate::programs::command::{End, Ended, Launcher, Usage};
-
-/// Variables that would tell an allocator, the loader or a program something else than what is meant.
-const CLEARED: [&str; 8] =
-    ["LD_", "DRYSTONE_", "MALLOC_", "MIMALLOC_", "GLIBC_TUNABLES", "STRESS_", "PYTHON", "GIT_"];
+use crate::programs::command::{self, is_telling};
 
 /// Where a program runs.
 #[derive(Debug)]
@@ -31,24 +29,20 @@ pub struct Run {
 
 impl Run {
     /// What all commands used.
-    pub fn usage(&self) -> Usage {
-        self.commands.iter().fold(Usage::default(), |sum, (_, ended)| sum.and(ended.usage))
+    pub fn resources(&self) -> Resources {
+        self.commands.iter().fold(Resources::default(), |sum, (_, ended)| sum.and(ended.resources))
     }
 
     /// The command that did not end well.
     pub fn failed(&self) -> Option<(&str, &Ended)> {
         let (command, ended) = self.commands.last()?;
-        (!went_well(&ended.end)).then_some((command, ended))
+        (!ended.end.is_success()).then_some((command, ended))
     }
 
     /// Whether the campaign's stop cut it short.
     pub fn stopped(&self) -> bool {
         self.commands.last().is_some_and(|(_, ended)| ended.end == End::Stopped)
     }
-}
-
-fn went_well(end: &End) -> bool {
-    matches!(end, End::Ended(status) if status.success())
 }
 
 impl Stage {
@@ -74,16 +68,16 @@ impl Stage {
         fs::create_dir_all(&stage.here).context("making a program's folder")?;
         (program.prepare)(&stage.here)
             .with_context(|| format!("writing what {} works on", program.name))?;
-        for (command, package) in program.build {
-            let arguments = command.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        for (words, package) in program.build {
+            let arguments = words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
             let environment = inherited().collect::<Vec<_>>();
-            let ended = launcher.run(&arguments, &stage.here, &environment, stop)?;
-            if !went_well(&ended.end) && ended.end != End::Stopped {
-                let said = String::from_utf8_lossy(&ended.stderr);
+            let ended = command::run(launcher, &arguments, &stage.here, &environment, stop)?;
+            if !ended.end.is_success() && ended.end != End::Stopped {
+                let said = String::from_utf8_lossy(&ended.errors);
                 let last = said.trim().lines().last().unwrap_or_default();
                 return Ok(Err(format!(
                     "{} fails ({last}): apt-get install {package}",
-                    command.join(" ")
+                    words.join(" ")
                 )));
             }
         }
@@ -115,13 +109,13 @@ impl Stage {
         all.extend(named.map(|(name, value)| ((*name).to_owned(), (*value).into())));
         all.extend(environment.iter().cloned());
         let mut run = Run { commands: Vec::new() };
-        for command in program.commands {
+        for words in program.commands {
             let here = self.here.to_string_lossy();
-            let words = command.iter().map(|word| word.replace("{here}", &here));
-            let arguments = words.collect::<Vec<_>>();
-            let ended = launcher.run(&arguments, &self.work, &all, stop)?;
-            let well = went_well(&ended.end);
-            run.commands.push((command.join(" "), ended));
+            let arguments: Vec<_> =
+                words.iter().map(|word| word.replace("{here}", &here)).collect();
+            let ended = command::run(launcher, &arguments, &self.work, &all, stop)?;
+            let well = ended.end.is_success();
+            run.commands.push((words.join(" "), ended));
             if !well {
                 break;
             }
@@ -134,7 +128,7 @@ impl Stage {
 fn inherited() -> impl Iterator<Item = (String, OsString)> {
     env::vars_os().filter_map(|(name, value)| {
         let name = name.into_string().ok()?;
-        (!CLEARED.iter().any(|cleared| name.starts_with(cleared))).then_some((name, value))
+        (!is_telling(&name)).then_some((name, value))
     })
 }
 

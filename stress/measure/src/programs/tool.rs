@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use drystone_harness::allocators::Folders;
 use drystone_harness::output;
 use drystone_harness::output::progress;
-use drystone_harness::process::preload::{this_binary, without_core_files};
+use drystone_harness::process::launcher::Launcher;
 use drystone_harness::stop::{self, Stop};
 use drystone_harness::{entry, exit};
 use indicatif::ProgressBar;
@@ -14,17 +14,14 @@ use indicatif::ProgressBar;
 use crate::programs::campaign::{self, Progress, Results};
 use crate::programs::catalogue::ALL;
 use crate::programs::cli::Options;
-use crate::programs::command::{self, Launcher};
+use crate::programs::command::TOOL;
 use crate::programs::print;
 
 static STOP: Stop = Stop::new();
 
-/// The first argument that asks for this tool.
-pub const NAME: &str = "programs";
-
-/// Runs the tool or the process in between, if these arguments ask for either.
+/// Runs the tool, if these arguments ask for it.
 pub fn main(arguments: &[OsString]) -> Option<u8> {
-    command::main(arguments).or_else(|| entry::named(arguments, NAME, run))
+    entry::named(arguments, TOOL, run)
 }
 
 fn run(options: &Options) -> Result<u8> {
@@ -36,13 +33,11 @@ fn run(options: &Options) -> Result<u8> {
     let (programs, jobs) = (plan.programs.len(), plan.jobs.min(plan.programs.len()));
     eprintln!("{programs} programs, {jobs} at once, {} rounds", plan.rounds);
     stop::at_ctrl_c(&STOP)?;
-    without_core_files().context("forbidding core files")?;
     let folder = tempfile::Builder::new().prefix("programs").tempdir().context("a folder")?;
     // As a program sees it that asks where it is.
     let path = folder.path().canonicalize().context("the folder's path")?;
     let bar = Bar::new(programs as u64);
-    let helper = this_binary()?;
-    let launcher = Launcher { helper, deadline: plan.deadline };
+    let launcher = Launcher::of_this_binary(plan.deadline)?;
     let results = campaign::run(plan, &launcher, &path, &STOP, &bar);
     bar.0.finish_and_clear();
     let results = results?;

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use drystone_checker::checks::{Check, Checks};
 use drystone_checker::journal::Store;
+use drystone_harness::process::launcher::{End, Launcher};
 use drystone_harness::stop::Stop;
-use drystone_measure::bench::launch::{End, Failure, Launcher, What, death};
+use drystone_measure::bench::launch::Failure;
 use drystone_workloads::patterns::Order;
 use drystone_workloads::splitmix::splitmix;
 
-use crate::cmd::cost::child::{Answer, CHILD, Job, Task, Time, answer};
+use crate::cmd::cost::child::{Answer, Job, TOOL, Task, Time, answer};
 use crate::cmd::cost::cli::{BLOCKS, Plan};
 use crate::cmd::cost::setups;
 use crate::model::message::{self, Message};
@@ -132,18 +133,18 @@ impl Step<'_> {
             return Ok(());
         }
         let job = Job { spec: spec.clone(), task };
-        let what = What { child: CHILD, job: &job, library: spec.library.as_deref() };
-        match self.launcher.end_of(&[], &what, self.stop)? {
-            End::Stopped => {}
-            End::Failed(failure) => measured.failure = Some(failure),
-            End::Came { status, output, errors } => match answer(&output) {
-                Some(Answer::Refused { why }) => bail!("subject {}: {why}", spec.subject),
-                Some(answer) if status.success() => keep(measured, answer),
-                _ => {
-                    measured.failure =
-                        Some(found(&output).unwrap_or_else(|| death(status, &errors)))
-                }
-            },
+        let command = self.launcher.child(&[], TOOL, &job, spec.library.as_deref())?;
+        let ended = self.launcher.run(command, self.stop)?;
+        if ended.end == End::Stopped {
+            return Ok(());
+        }
+        match answer(&ended.output) {
+            Some(Answer::Refused { why }) => bail!("subject {}: {why}", spec.subject),
+            Some(answer) if ended.end.is_success() => keep(measured, answer),
+            _ => {
+                measured.failure =
+                    Some(found(&ended.output).unwrap_or_else(|| Failure::of(&ended)));
+            }
         }
         Ok(())
     }

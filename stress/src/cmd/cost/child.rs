@@ -10,7 +10,6 @@ use drystone_checker::counters::Board;
 use drystone_checker::journal;
 use drystone_checker::overlap::Overlap;
 use drystone_checker::schedule::Rates;
-use drystone_harness::process::preload::die_with_the_parent;
 use drystone_harness::stats::median;
 use drystone_harness::stop::Stop;
 use drystone_harness::{exit, memory};
@@ -25,8 +24,8 @@ use crate::child::{alarm, end_at_a_panic, open};
 use crate::model::spec::Spec;
 use crate::model::{job, message};
 
-/// The first argument that makes the binary such a child; the second is the [`Job`].
-pub const CHILD: &str = "__cost";
+/// The name of this tool, of which the children are.
+pub const TOOL: &str = "cost";
 
 static STOP: Stop = Stop::new();
 
@@ -90,7 +89,6 @@ pub struct Time {
 
 /// Does the job that `argument` describes, and returns the process's exit code.
 pub fn main(argument: &str, subjects: &[Subject]) -> u8 {
-    die_with_the_parent();
     end_at_a_panic();
     let (answer, code) = match work(argument, subjects) {
         Ok(answer) => (answer, exit::FINE),

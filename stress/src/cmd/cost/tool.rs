@@ -5,28 +5,21 @@ use std::ffi::OsString;
 use anyhow::{Context, Result};
 use drystone_harness::bounds::Bound;
 use drystone_harness::output::progress;
+use drystone_harness::process::launcher::Launcher;
 use drystone_harness::stop::{self, Stop};
 use drystone_harness::{entry, exit};
-use drystone_measure::bench::launch::Launcher;
 
 use crate::allocators::process::Subject;
 use crate::cmd::cost::campaign::{self, Results};
+use crate::cmd::cost::child::TOOL;
 use crate::cmd::cost::cli::Options;
-use crate::cmd::cost::{child, judge, print};
+use crate::cmd::cost::{judge, print};
 
 static STOP: Stop = Stop::new();
 
-/// The first argument that asks for this tool.
-pub const NAME: &str = "cost";
-
 /// Runs the tool, if these arguments ask for it.
 pub fn main(arguments: &[OsString], subjects: &[Subject]) -> Option<u8> {
-    entry::named(arguments, NAME, |options| run(options, subjects))
-}
-
-/// Runs its child, if these are a child's arguments.
-pub fn child_main(arguments: &[OsString], subjects: &[Subject]) -> Option<u8> {
-    entry::job(arguments, child::CHILD).map(|job| child::main(&job, subjects))
+    entry::named(arguments, TOOL, |options| run(options, subjects))
 }
 
 fn run(options: &Options, subjects: &[Subject]) -> Result<u8> {

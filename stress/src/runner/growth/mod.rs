@@ -47,7 +47,7 @@ impl Watcher {
         }
         let operations = tally[Count::Operations];
         let live = tally[Count::BytesAllocated].saturating_sub(tally[Count::BytesFreed]);
-        let resident = usage.of_the_subject();
+        let resident = usage.of_the_allocator();
         let sample = Sample {
             seconds,
             process: usage.process,

@@ -9,8 +9,8 @@ use drystone_harness::stats::{apart, median};
 use serde::Serialize;
 
 use crate::bench::campaign::{Entry, Results};
-use crate::bench::child::Sample;
 use crate::bench::instructions::{BOUND, Count};
+use crate::bench::job::Sample;
 use crate::bench::launch::Failure;
 
 #[derive(Serialize)]
@@ -65,19 +65,14 @@ struct Cell<'a> {
 /// What was measured and judged.
 pub fn results(results: &Results, bounds: &[Bound]) -> String {
     let plan = &results.plan;
-    let row =
-        |(row, figures): (&'_ super::super::suite::Row, &'_ super::super::campaign::RowResults)| {
-            (row.name.clone(), row.passes, figures.clone())
-        };
-    let rows: Vec<_> = plan.rows.iter().zip(&results.rows).map(row).collect();
-    let rows = rows.iter().map(|(name, passes, figures)| {
+    let rows = plan.rows.iter().zip(&results.rows).map(|(row, figures)| {
         let cell = |subject: usize, entry| {
             let name = plan.subjects[subject].name.as_str();
             Cell::new(name, entry, median(&figures.floors))
         };
         Row {
-            name,
-            passes: *passes,
+            name: &row.name,
+            passes: row.passes,
             floors: &figures.floors,
             floor: figures.floor(),
             a_a_spread: figures.a_a_spread(),

@@ -9,8 +9,9 @@ use drystone_harness::text::units;
 use crate::bench::bounds::{SMALLEST_PEAK, WIDEST_SPREAD, in_the_means};
 use crate::bench::campaign::{Results, RowResults};
 use crate::bench::instructions::{BOUND, Count};
-use crate::bench::line;
+use crate::bench::probe::line;
 use crate::bench::suite::{Kind, Row};
+use crate::bench::work::scaling::Gains;
 
 /// Everything that was measured, and the bounds.
 pub fn results(results: &Results, bounds: &[Bound], shape: Shape, colored: bool) -> String {
@@ -236,7 +237,7 @@ impl Page<'_> {
         };
         let mut table = self.sheet(&["subject", "with blocks", "without memory", "kept"]);
         for (subject, name) in self.names().enumerate() {
-            let median = |figure: fn(super::super::work::scaling::Gains) -> f64| {
+            let median = |figure: fn(Gains) -> f64| {
                 row.entries[subject].median(|sample| sample.gains.map_or(f64::NAN, figure))
             };
             let figures = [

@@ -11,39 +11,16 @@
 //! threads which a subject keeps included, so that whoever else uses the machine is not in the figure.
 //! Where threads wait for each other only the wall's clock will do.
 
-pub mod one_thread;
+pub(crate) mod one_thread;
+pub mod pairs;
+pub mod passes;
 pub mod scaling;
-pub mod threads;
+pub(crate) mod threads;
 
-use std::time::Duration;
-
-use drystone_workloads::heap::Heap;
 use drystone_workloads::trace::Script;
 
 use crate::bench::suite::Kind;
-
-/// A row's data, made.
-pub struct Work {
-    /// Calls in one pass.
-    pub operations: u64,
-    /// How a pass is timed.
-    pub clock: Clock,
-    /// Allocates what has to be live before the first pass.
-    pub start: Box<dyn FnOnce(Heap) -> Passes>,
-}
-
-/// What a row is timed by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Clock {
-    /// The process's own time on all processors.
-    Processor,
-    /// The time that passes. Another process may take a processor away meanwhile, so rows timed by it are
-    /// measured in parts, of which the median counts.
-    Wall,
-}
-
-/// Makes so many passes, at least one, and says how long they took.
-pub type Passes = Box<dyn FnMut(u64) -> Duration>;
+use crate::bench::work::passes::Work;
 
 /// Makes a row's data. `script` is the program of [`Kind::Trace`].
 ///
@@ -62,30 +39,4 @@ pub fn prepare(kind: Kind, script: Option<Script>) -> Work {
         Kind::Trace => one_thread::trace(script.expect("a trace row has a script")),
         Kind::Scaling => unreachable!("scaling has phases, not passes"),
     }
-}
-
-/// Passes of one thread.
-fn timed(mut pass: impl FnMut() + 'static) -> Passes {
-    Box::new(move |passes| {
-        let began = processor_time();
-        for _ in 0..passes {
-            pass();
-        }
-        processor_time() - began
-    })
-}
-
-/// What this process has used of all processors so far.
-fn processor_time() -> Duration {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is writable. Linux has had this clock since 2.6.12.
-    let done = unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
-    assert_eq!(done, 0, "the kernel does not tell the process's time");
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-}
-
-/// Room for `count` blocks, its pages resident: what is resident later is the subject's.
-fn slots(count: usize) -> Vec<*mut u8> {
-    // Not null: a vector of nulls is fresh pages that nobody has touched.
-    (0..count).map(|_| std::ptr::dangling_mut()).collect()
 }

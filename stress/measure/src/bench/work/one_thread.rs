@@ -4,7 +4,7 @@ use drystone_workloads::heap::{Heap, MARK};
 use drystone_workloads::patterns::{self, Order, Turn};
 use drystone_workloads::trace::{Script, ScriptStep};
 
-use crate::bench::work::{Clock, Work, slots, timed};
+use crate::bench::work::passes::{Clock, Work, slots, timed};
 
 const SEED: u64 = 1;
 
@@ -46,14 +46,15 @@ pub fn calloc(size: usize) -> Work {
 }
 
 /// Live blocks of random sizes, of which random ones are replaced.
-pub struct Ring {
+pub(crate) struct Ring {
     heap: Heap,
     turns: Vec<Turn>,
     blocks: Vec<*mut u8>,
 }
 
 /// A ring's data before its blocks are live.
-pub struct RingData {
+#[derive(Debug)]
+pub(crate) struct RingData {
     pattern: patterns::Ring,
     blocks: Vec<*mut u8>,
 }

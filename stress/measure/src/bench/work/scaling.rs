@@ -30,6 +30,7 @@ impl Gains {
 }
 
 /// The rings: one for the thread that works alone, and one for each of the two.
+#[derive(Debug)]
 pub struct Data {
     alone: Vec<RingData>,
     together: Vec<RingData>,

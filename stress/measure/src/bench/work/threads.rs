@@ -11,7 +11,7 @@ use drystone_workloads::heap::{Heap, MARK};
 use drystone_workloads::patterns::{self, Turn};
 
 use crate::bench::work::one_thread::RingData;
-use crate::bench::work::{Clock, Work, slots};
+use crate::bench::work::passes::{Clock, Passes, Work, slots};
 
 const SEED: u64 = 2;
 /// As many as the smallest machine has cores.
@@ -36,7 +36,7 @@ pub fn hand_off(batch: usize) -> Work {
                 }
             }
         });
-        Box::new(move |passes| crew.run(passes)) as super::Passes
+        Box::new(move |passes| crew.run(passes)) as Passes
     };
     Work { operations: 2 * BLOCKS as u64, clock: Clock::Wall, start: Box::new(start) }
 }
@@ -57,7 +57,7 @@ pub fn private() -> Work {
     let data = rings(TURNS);
     let start = move |heap: Heap| {
         let crew = crew_of_rings(heap, data);
-        Box::new(move |passes| crew.run(passes)) as super::Passes
+        Box::new(move |passes| crew.run(passes)) as Passes
     };
     Work { operations: (THREADS * 2 * TURNS) as u64, clock: Clock::Wall, start: Box::new(start) }
 }
@@ -103,7 +103,7 @@ pub fn churn() -> Work {
                 last = last.max(end);
             }
             last - began
-        }) as super::Passes
+        }) as Passes
     };
     Work {
         operations: (THREADS * 2 * GENERATION) as u64,

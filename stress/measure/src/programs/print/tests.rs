@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use snapbox::{assert_data_eq, file};
 
+use drystone_harness::process::resources::Resources;
+
 use super::*;
 use crate::programs::catalogue::{PLAIN, Program};
 use crate::programs::cli::Plan;
-use crate::programs::command::Usage;
 use crate::programs::judge::Kind;
 
 static PROGRAMS: [Program; 6] = [
@@ -26,11 +27,11 @@ fn subject(name: &str, library: Option<&str>) -> Contestant {
     Contestant { name: name.to_owned(), library, version: "1.0".to_owned() }
 }
 
-fn used(cpu: f64, peak: u64) -> Usage {
-    Usage { cpu, wall: 2.0 * cpu, peak }
+fn used(cpu: f64, peak: u64) -> Resources {
+    Resources { cpu, wall: 2.0 * cpu, peak }
 }
 
-fn entry(calls: u64, rounds: &[(Usage, Usage)]) -> Entry {
+fn entry(calls: u64, rounds: &[(Resources, Resources)]) -> Entry {
     let account = Account {
         calls: BTreeMap::from([("git".to_owned(), calls), ("sh".to_owned(), 12)]),
         processes: 3,

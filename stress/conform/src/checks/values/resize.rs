@@ -2,9 +2,13 @@
 
 use std::{ptr, thread};
 
-use crate::heap::{Block, Heap, Way, page};
+use crate::checks::sizes::SIZES;
+use crate::child::block::Block;
+use crate::child::functions::Way;
+use crate::child::heap::Heap;
 use crate::outcome::{Checked, Wrong, expect};
-use crate::rows::{Check, Row};
+use crate::row::{Check, Row};
+use drystone_harness::usage::page;
 
 const C23: &str = "C23 7.24.3.7";
 
@@ -94,8 +98,8 @@ fn resized(mut block: Block, size: usize) -> Result<Block, Wrong> {
 }
 
 fn every_pair(heap: &'static Heap) -> Checked {
-    for from in super::SIZES {
-        for to in super::SIZES {
+    for from in SIZES {
+        for to in SIZES {
             let guard = heap.malloc(from)?;
             resized(heap.malloc(from)?, to)?.free();
             guard.free();
@@ -105,7 +109,7 @@ fn every_pair(heap: &'static Heap) -> Checked {
 }
 
 fn in_place(heap: &'static Heap) -> Checked {
-    for size in super::SIZES {
+    for size in SIZES {
         let block = resized(heap.malloc(size)?, size)?;
         let usable = block.usable_size()?;
         let block = resized(block, usable)?;
@@ -150,7 +154,7 @@ fn split(heap: &'static Heap) -> Checked {
 }
 
 fn moved(heap: &'static Heap) -> Checked {
-    for size in super::SIZES {
+    for size in SIZES {
         let mut blocks = Vec::new();
         for seed in 0..6 {
             let mut block = heap.malloc(size)?;
@@ -207,20 +211,22 @@ fn split_mapping(heap: &'static Heap) -> Checked {
         for advice in [libc::MADV_RANDOM, libc::MADV_NOHUGEPAGE, libc::MADV_DONTDUMP] {
             let mut block = heap.malloc(from)?;
             block.fill(4);
-            let middle = (block.address() + from / 2).next_multiple_of(page());
+            let middle = (block.address() + from / 2).next_multiple_of(page() as usize);
             let offset = middle - block.address();
             // SAFETY: the pages are the block's; the advice changes no content.
-            let answer =
-                unsafe { libc::madvise(block.pointer().add(offset).cast(), page() * 16, advice) };
+            let answer = unsafe {
+                libc::madvise(block.pointer().add(offset).cast(), page() as usize * 16, advice)
+            };
             done(answer, &format!("madvise {advice}"))?;
             let block = block.resized(to)?;
             block.holds_to(from.min(to), 4)?;
             block.free();
         }
         let block = heap.malloc(from)?;
-        let start = (block.address() + page()).next_multiple_of(page()) - block.address();
+        let start =
+            (block.address() + page() as usize).next_multiple_of(page() as usize) - block.address();
         // SAFETY: the page is the block's, and is unlocked again by whoever unmaps it.
-        let answer = unsafe { libc::mlock(block.pointer().add(start).cast(), page()) };
+        let answer = unsafe { libc::mlock(block.pointer().add(start).cast(), page() as usize) };
         done(answer, "mlock of a page")?;
         resized(block, to)?.free();
     }
@@ -249,7 +255,7 @@ fn aligned(heap: &'static Heap) -> Checked {
 }
 
 fn by_another(heap: &'static Heap) -> Checked {
-    for size in super::SIZES {
+    for size in SIZES {
         let block = heap.malloc(size)?;
         let other = thread::spawn(move || resized(block, size * 2 + 1));
         let block = other.join().expect("no check panics")?;

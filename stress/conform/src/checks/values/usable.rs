@@ -1,8 +1,11 @@
 //! How much of a block may be used.
 
-use crate::heap::{Block, Heap, Way};
+use crate::checks::sizes::SIZES;
+use crate::child::block::Block;
+use crate::child::functions::Way;
+use crate::child::heap::Heap;
 use crate::outcome::{Checked, expect};
-use crate::rows::{Check, Row};
+use crate::row::{Check, Row};
 
 const SOURCE: &str = "malloc_usable_size(3)";
 
@@ -53,7 +56,7 @@ pub const ROWS: &[Row] = &[
 
 fn at_least(heap: &'static Heap) -> Checked {
     for way in heap.ways() {
-        for size in (1..600).chain(super::SIZES) {
+        for size in (1..600).chain(SIZES) {
             let block = heap.get(way, size)?;
             enough(&block, way)?;
             block.free();
@@ -122,7 +125,7 @@ fn after_realloc(heap: &'static Heap) -> Checked {
 fn steady(heap: &'static Heap) -> Checked {
     let block = heap.malloc(1000)?;
     let before = block.usable_size()?;
-    for size in super::SIZES {
+    for size in SIZES {
         heap.malloc(size)?.free();
     }
     let after = block.usable_size()?;

@@ -10,6 +10,7 @@ use crate::outcome::Wrong;
 pub type Main = extern "C" fn(*mut c_void) -> *mut c_void;
 
 /// A thread that is to be joined.
+#[derive(Debug)]
 pub struct Pthread(libc::pthread_t);
 
 impl Pthread {

@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use std::thread;
 
 use crate::checks::exercise::{end_with, exercise, exercised};
-use crate::child::{handle, shrug};
-use crate::heap::{Block, Heap};
+use crate::child::block::Block;
+use crate::child::heap::Heap;
+use crate::child::signals::{handle, shrug};
 use crate::outcome::{Checked, Wrong, expect};
-use crate::rows::{Check, Row};
+use crate::row::{Check, Row};
 
 const SAFETY: &str = "signal-safety(7); POSIX.1-2024 2.4.3";
 

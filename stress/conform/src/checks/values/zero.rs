@@ -1,8 +1,11 @@
 //! Requests for nothing, and of nothing.
 
-use crate::heap::{Block, Heap, Way};
+use crate::checks::sizes::SIZES;
+use crate::child::block::Block;
+use crate::child::functions::Way;
+use crate::child::heap::Heap;
 use crate::outcome::{Checked, Wrong, expect};
-use crate::rows::{Check, Row};
+use crate::row::{Check, Row};
 
 const C23: &str = "C23 7.24.3";
 
@@ -139,7 +142,7 @@ fn free_null(heap: &'static Heap) -> Checked {
 
 fn realloc_as_malloc(heap: &'static Heap) -> Checked {
     let mut blocks = Vec::new();
-    for (seed, size) in super::SIZES.into_iter().enumerate() {
+    for (seed, size) in SIZES.into_iter().enumerate() {
         let mut block = heap.get(Way::Realloc, size)?;
         block.fill(seed as u64);
         blocks.push(block);
@@ -152,7 +155,7 @@ fn realloc_as_malloc(heap: &'static Heap) -> Checked {
 }
 
 fn grows(heap: &'static Heap) -> Checked {
-    for size in super::SIZES {
+    for size in SIZES {
         let Some(block) = heap.try_malloc(0) else {
             return Err(Wrong::LeftOpen("malloc(0) is null".to_owned()));
         };

@@ -8,10 +8,13 @@ use std::{fs, io};
 use drystone_workloads::errno;
 
 use crate::checks::exercise::{address_space, exercised};
-use crate::heap::{Block, Heap, UNTOUCHED, Way, page};
+use crate::child::block::Block;
+use crate::child::functions::Way;
+use crate::child::heap::{Heap, UNTOUCHED};
+use crate::child::pthreads::{Pthread, answer, sentence};
 use crate::outcome::{Checked, Wrong, expect, fail};
-use crate::pthreads::{Pthread, answer, sentence};
-use crate::rows::{Check, Row};
+use crate::row::{Check, Row};
+use drystone_harness::usage::page;
 
 const LIMIT: &str = "getrlimit(2), RLIMIT_AS; malloc(3), ENOMEM";
 
@@ -285,7 +288,7 @@ fn most_mappings() -> Result<usize, Wrong> {
 /// own. Cut up until it refuses.
 fn use_up_mappings() -> Result<(*mut libc::c_void, usize), Wrong> {
     let most = most_mappings()?;
-    let bytes = (most + 16) * 2 * page();
+    let bytes = (most + 16) * 2 * page() as usize;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
     // SAFETY: a new mapping disturbs nobody.
     let start = unsafe { libc::mmap(std::ptr::null_mut(), bytes, libc::PROT_NONE, flags, -1, 0) };
@@ -293,9 +296,9 @@ fn use_up_mappings() -> Result<(*mut libc::c_void, usize), Wrong> {
         return Err(Wrong::CannotTell(format!("{bytes} bytes of address space")));
     }
     for count in 0..most + 16 {
-        let at = start.wrapping_byte_add(count * 2 * page());
+        let at = start.wrapping_byte_add(count * 2 * page() as usize);
         // SAFETY: the page is this mapping's.
-        if unsafe { libc::mprotect(at, page(), libc::PROT_READ) } != 0 {
+        if unsafe { libc::mprotect(at, page() as usize, libc::PROT_READ) } != 0 {
             return Ok((start, bytes));
         }
     }

@@ -8,13 +8,17 @@ use std::ptr::{self, null_mut};
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, Ordering};
 use std::thread;
 
+use drystone_harness::process::child::MARKER;
+
 use crate::checks::exercise::{comes_to_rest, end_with, exercise, exercised};
-use crate::forks::fork;
-use crate::heap::{Block, Heap};
-use crate::job::CHILD;
+use crate::checks::sizes::SIZES;
+use crate::child::block::Block;
+use crate::child::forks::fork;
+use crate::child::heap::Heap;
+use crate::child::pthreads::{Pthread, answer, sentence};
+use crate::job::TOOL;
 use crate::outcome::{Checked, Wrong, expect, fail};
-use crate::pthreads::{Pthread, answer, sentence};
-use crate::rows::{Check, Row};
+use crate::row::{Check, Row};
 
 pub const ROWS: &[Row] = &[
     Row {
@@ -109,14 +113,15 @@ extern "C" fn in_constructors(count: i32, arguments: *const *const c_char) {
 /// In a child that is to check it only, and with nothing but C's functions: Rust's runtime has not started, and
 /// a first call this early is the row's, not every row's.
 fn issue_early(count: i32, arguments: *const *const c_char, issued: &Early) {
-    if count < 3 {
+    if count < 4 {
         return;
     }
     // SAFETY: the loader passes main's arguments: `count` C strings.
-    let (first, job) =
-        unsafe { (CStr::from_ptr(*arguments.add(1)), CStr::from_ptr(*arguments.add(2))) };
+    let [first, tool, job] =
+        [1, 2, 3].map(|place| unsafe { CStr::from_ptr(*arguments.add(place)) });
     let wanted = job.to_bytes().windows(OF_EARLY.len()).any(|part| part == OF_EARLY);
-    if first.to_bytes() != CHILD.as_bytes() || !wanted {
+    let ours = first.to_bytes() == MARKER.as_bytes() && tool.to_bytes() == TOOL.as_bytes();
+    if !ours || !wanted {
         return;
     }
     // SAFETY: these functions take any sizes; what is freed and resized was issued just before.
@@ -301,7 +306,7 @@ fn thread_exits(heap: &'static Heap) -> Checked {
     for round in 0..20 {
         let made = thread::spawn(move || {
             let mut blocks = Vec::new();
-            for size in super::SIZES {
+            for size in SIZES {
                 let mut block = heap.malloc(size)?;
                 block.fill(round);
                 blocks.push(block);

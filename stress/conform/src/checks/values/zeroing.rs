@@ -2,9 +2,11 @@
 
 use std::thread;
 
-use crate::heap::{Block, Heap};
+use crate::checks::sizes::SIZES;
+use crate::child::block::Block;
+use crate::child::heap::Heap;
 use crate::outcome::{Checked, Wrong, fail};
-use crate::rows::{Check, Row};
+use crate::row::{Check, Row};
 
 const C23: &str = "C23 7.24.3.2";
 
@@ -57,7 +59,7 @@ fn zero(block: Option<Block>, size: usize) -> Result<Block, Wrong> {
 
 fn fresh(heap: &'static Heap) -> Checked {
     let mut blocks = Vec::new();
-    for size in (1..300).chain(super::SIZES) {
+    for size in (1..300).chain(SIZES) {
         blocks.push(zero(heap.calloc(1, size), size)?);
     }
     blocks.into_iter().for_each(Block::free);
@@ -90,7 +92,7 @@ fn many(size: usize) -> usize {
 }
 
 fn dirty_reuse(heap: &'static Heap) -> Checked {
-    for size in super::SIZES {
+    for size in SIZES {
         for _ in 0..3 {
             dirty(heap, size, many(size))?;
             all_zero(heap, size, many(size))?;
@@ -133,7 +135,7 @@ fn dirty_remainder(heap: &'static Heap) -> Checked {
 }
 
 fn dirty_by_another(heap: &'static Heap) -> Checked {
-    for size in super::SIZES {
+    for size in SIZES {
         let count = many(size).min(200);
         let made = move || {
             let mut blocks = Vec::new();

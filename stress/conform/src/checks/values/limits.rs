@@ -2,9 +2,12 @@
 
 use drystone_workloads::errno;
 
-use crate::heap::{Block, Heap, UNTOUCHED, Way};
+use crate::checks::sizes::SIZES;
+use crate::child::block::Block;
+use crate::child::functions::Way;
+use crate::child::heap::{Heap, UNTOUCHED};
 use crate::outcome::{Checked, Wrong, expect, fail};
-use crate::rows::{Check, Row};
+use crate::row::{Check, Row};
 
 /// The largest object that there may be, bytes.
 const PTRDIFF_MAX: usize = isize::MAX as usize;
@@ -167,7 +170,7 @@ fn reallocarray_overflow(heap: &'static Heap) -> Checked {
 }
 
 fn realloc_refused(heap: &'static Heap) -> Checked {
-    for size in super::SIZES {
+    for size in SIZES {
         for wanted in [PTRDIFF_MAX + 1, usize::MAX, usize::MAX - 15, PTRDIFF_MAX - 4096] {
             let mut block = heap.malloc(size)?;
             block.fill(3);
@@ -231,7 +234,7 @@ fn goes_on(heap: &'static Heap) -> Checked {
         }
     }
     let blocks: Result<Vec<Block>, Wrong> =
-        super::SIZES.into_iter().map(|size| heap.malloc(size)).collect();
+        SIZES.into_iter().map(|size| heap.malloc(size)).collect();
     blocks?.into_iter().for_each(Block::free);
     block.holds(1)?;
     block.free();

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use crate::checks::exercise::exercised;
-use crate::heap::Heap;
+use crate::checks::sizes::SIZES;
+use crate::child::heap::Heap;
 use crate::outcome::{Checked, Wrong, expect, fail};
-use crate::rows::{Check, Row};
+use crate::row::{Check, Row};
 
 const DLOPEN: &str = "POSIX.1-2024 dlopen, dlclose; dlopen(3)";
 
@@ -157,7 +158,7 @@ fn blocks_outlive(heap: &'static Heap) -> Checked {
     for _ in 0..20 {
         let library = Library::load(heap)?;
         let mut blocks = Vec::new();
-        for (seed, size) in super::SIZES.into_iter().enumerate() {
+        for (seed, size) in SIZES.into_iter().enumerate() {
             let at = library.issue(size);
             expect(!at.is_null(), || format!("{size} bytes"), || "null".to_owned())?;
             // SAFETY: the library issued it, and left it to the program.

@@ -4,9 +4,12 @@ use std::thread;
 
 use drystone_workloads::errno;
 
-use crate::heap::{Block, Heap, Way};
+use crate::checks::sizes::SIZES;
+use crate::child::block::Block;
+use crate::child::functions::Way;
+use crate::child::heap::Heap;
 use crate::outcome::{Checked, Wrong, expect};
-use crate::rows::{Check, Row};
+use crate::row::{Check, Row};
 
 /// A value that nothing sets.
 const MARK: i32 = 12_345;
@@ -61,7 +64,7 @@ fn kept(what: &str, now: i32) -> Checked {
 
 fn free(heap: &'static Heap) -> Checked {
     for way in heap.ways() {
-        for size in super::SIZES {
+        for size in SIZES {
             let block = heap.get(way, size)?;
             errno::set(MARK);
             block.free();
@@ -89,7 +92,7 @@ fn free_in_bulk(heap: &'static Heap) -> Checked {
 
 fn free_elsewhere(heap: &'static Heap) -> Checked {
     let blocks: Result<Vec<Block>, Wrong> =
-        super::SIZES.into_iter().map(|size| heap.malloc(size)).collect();
+        SIZES.into_iter().map(|size| heap.malloc(size)).collect();
     let blocks = blocks?;
     let freeing = thread::spawn(move || {
         for block in blocks {
@@ -118,7 +121,7 @@ fn enomem(heap: &'static Heap) -> Checked {
 }
 
 fn success(heap: &'static Heap) -> Result<String, Wrong> {
-    for size in super::SIZES {
+    for size in SIZES {
         errno::set(MARK);
         let block = heap.malloc(size)?;
         let error = errno::get();

@@ -1,11 +1,22 @@
-//! The mistakes.
+//! The mistakes of a program that are scored.
 
 use serde::{Deserialize, Serialize};
 
-use crate::misuse::messages::Kind;
-
 /// Bytes of the blocks: the smallest class, a page, above the usual bounds of caches, of mappings.
 pub const SIZES: [usize; 4] = [8, 4 << 10, 256 << 10, 4 << 20];
+
+/// What a mistake is, and what a message can name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The block had been freed.
+    DoubleFree,
+    /// The pointer is no block.
+    InvalidFree,
+    /// The size is not the block's.
+    SizeMismatch,
+    /// Memory was written that was not the program's.
+    Write,
+}
 
 /// A mistake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -1,8 +1,12 @@
 //! Where blocks begin.
 
-use crate::heap::{Block, Heap, UNTOUCHED, Way, page};
+use crate::checks::sizes::SIZES;
+use crate::child::block::Block;
+use crate::child::functions::Way;
+use crate::child::heap::{Heap, UNTOUCHED};
 use crate::outcome::{Checked, Wrong, expect, fail};
-use crate::rows::{Check, Row};
+use crate::row::{Check, Row};
+use drystone_harness::usage::page;
 
 /// Alignment of `max_align_t`, bytes, on the platforms that this runs on.
 const FUNDAMENTAL: usize = 16;
@@ -111,7 +115,7 @@ fn needed(size: usize) -> usize {
 
 fn fundamental(heap: &'static Heap) -> Checked {
     let mut blocks = Vec::new();
-    let sizes = (1..2048).chain((2048..70_000).step_by(997)).chain(super::SIZES);
+    let sizes = (1..2048).chain((2048..70_000).step_by(997)).chain(SIZES);
     for size in sizes {
         for way in [Way::Malloc, Way::Calloc, Way::Realloc] {
             let block = heap.get(way, size)?;
@@ -173,7 +177,7 @@ fn whole(blocks: Vec<Block>) -> Checked {
 fn on_a_page(heap: &'static Heap, way: Way) -> Checked {
     let mut blocks: Vec<Block> = Vec::new();
     for size in [1, 100, 4095, 4096, 4097, 10_000, 1 << 20] {
-        add(&mut blocks, heap, way, page(), size)?;
+        add(&mut blocks, heap, way, page() as usize, size)?;
     }
     whole(blocks)
 }
@@ -182,12 +186,16 @@ fn pvalloc(heap: &'static Heap) -> Checked {
     on_a_page(heap, Way::Pvalloc)?;
     let (mut one, mut other) = (heap.get(Way::Pvalloc, 1)?, heap.get(Way::Pvalloc, 1)?);
     if let Ok(usable) = one.usable_size() {
-        expect(usable >= page(), || "a whole page".to_owned(), || format!("{usable} bytes"))?;
+        expect(
+            usable >= page() as usize,
+            || "a whole page".to_owned(),
+            || format!("{usable} bytes"),
+        )?;
     }
-    one.fill_to(page(), 1);
-    other.fill_to(page(), 2);
-    one.holds_to(page(), 1)?;
-    other.holds_to(page(), 2)?;
+    one.fill_to(page() as usize, 1);
+    other.fill_to(page() as usize, 2);
+    one.holds_to(page() as usize, 1)?;
+    other.holds_to(page() as usize, 2)?;
     one.free();
     other.free();
     Ok(())
@@ -243,7 +251,7 @@ fn posix_memalign_bad(heap: &'static Heap) -> Checked {
 
 fn posix_memalign_errno(heap: &'static Heap) -> Checked {
     for align in [8, 16, 64, 4096, 1 << 20] {
-        for size in super::SIZES {
+        for size in SIZES {
             let answer = heap.posix_memalign(align, size)?;
             let right = answer.result == 0 && answer.errno == 0 && !answer.memptr.is_null();
             expect(

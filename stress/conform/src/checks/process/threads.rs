@@ -7,10 +7,12 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 
 use crate::checks::exercise::{comes_to_rest, exercised, resident};
-use crate::heap::{Block, Heap};
+use crate::checks::sizes::SIZES;
+use crate::child::block::Block;
+use crate::child::heap::Heap;
+use crate::child::pthreads::{Pthread, answer, sentence};
 use crate::outcome::{Checked, Wrong, expect, fail};
-use crate::pthreads::{Pthread, answer, sentence};
-use crate::rows::{Check, Row};
+use crate::row::{Check, Row};
 
 const MALLOC: &str = "C23 7.24.3: malloc and its kin do not race; malloc(3)";
 /// What may be resident more after many threads than after some, KiB.
@@ -156,7 +158,7 @@ fn small_stack(heap: &'static Heap) -> Checked {
             }
             exercised(heap, round)?;
             for way in heap.ways() {
-                for size in super::SIZES {
+                for size in SIZES {
                     heap.get(way, size)?.resized(size * 2 + 1)?.free();
                 }
             }

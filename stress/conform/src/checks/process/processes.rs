@@ -4,13 +4,14 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 use std::thread;
 
 use crate::checks::exercise::{end_with, exercise, exercised, still};
-use crate::checks::loading::Library;
-use crate::checks::signals::every;
-use crate::child::shrug;
-use crate::forks::fork;
-use crate::heap::{Block, Heap};
+use crate::checks::process::loading::Library;
+use crate::checks::process::signals::every;
+use crate::child::block::Block;
+use crate::child::forks::fork;
+use crate::child::heap::Heap;
+use crate::child::signals::shrug;
 use crate::outcome::{Checked, Wrong, expect};
-use crate::rows::{Check, Row};
+use crate::row::{Check, Row};
 
 const FORK: &str =
     "fork(2): a child of a threaded program may call malloc; glibc manual, Replacing malloc";

@@ -1,0 +1,44 @@
+//! The child process: one row with the subject that was preloaded.
+
+use drystone_harness::exit;
+
+use crate::child::heap::Heap;
+use crate::child::say::say;
+use crate::job::{Job, Line, Task};
+use crate::misuse;
+use crate::outcome::Verdict;
+use crate::row::Check;
+use crate::rows;
+
+/// Does what the job says; the exit status. The process ends through its exit handlers, which are the
+/// subject's too.
+pub fn main(job: &str) -> u8 {
+    match run(job) {
+        Ok(()) => exit::FINE,
+        Err(why) => {
+            say(&Line::Refused { why });
+            exit::FAILED
+        }
+    }
+}
+
+fn run(job: &str) -> Result<(), String> {
+    let job: Job = serde_json::from_str(job).map_err(|error| format!("the job: {error}"))?;
+    let heap = Heap::open(job.library.as_deref(), job.loaded)?;
+    // Threads and exit handlers use it to the very end.
+    let heap: &'static Heap = Box::leak(Box::new(heap));
+    say(&Line::Served { by: heap.served_by.clone() });
+    match job.task {
+        Task::Begin => {}
+        Task::Check { row } => {
+            let row = rows::named(&row).ok_or_else(|| format!("there is no row `{row}`"))?;
+            let result = match row.check {
+                Check::Judged(check) => check(heap).map(|()| None),
+                Check::Recorded(check) => check(heap).map(Some),
+            };
+            say(&Line::Done(Verdict::from(result)));
+        }
+        Task::Mistake { mistake, size, twin } => misuse::act::run(heap, mistake, size, twin),
+    }
+    Ok(())
+}

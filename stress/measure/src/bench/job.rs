@@ -1,0 +1,107 @@
+//! What a child is asked to do, and what it answers.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::bench::probe::line::Line;
+use crate::bench::work::scaling::Gains;
+
+/// The name of this tool, of which the children are.
+pub const TOOL: &str = "bench";
+
+/// What the child is asked to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// What to do.
+    pub task: Task,
+    /// The canonical path of the library that must be serving `malloc`; none for the C library's own.
+    pub library: Option<PathBuf>,
+}
+
+/// What is done with the subject.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "task")]
+pub enum Task {
+    /// Nothing, but to prove that it serves.
+    Prove,
+    /// Nothing: the row's data are made, and the peak is read.
+    Floor {
+        /// The row's name.
+        row: String,
+        /// The file of the script, for a trace.
+        script: Option<PathBuf>,
+    },
+    /// The row.
+    Row {
+        /// The row's name.
+        row: String,
+        /// How often.
+        passes: u64,
+        /// The file of the script, for a trace.
+        script: Option<PathBuf>,
+    },
+    /// So many pairs of malloc and free, for a tool that counts instructions.
+    Pairs {
+        /// How many.
+        pairs: u64,
+        /// Whether to call the subject, or functions of one instruction.
+        subject: bool,
+    },
+}
+
+/// What the child answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "answer")]
+pub enum Answer {
+    /// The subject does not serve this process, or the job can't be read: wrong usage.
+    Refused {
+        /// One sentence that names what to change.
+        why: String,
+    },
+    /// The work is done.
+    Done(Sample),
+}
+
+/// One measurement.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    /// The file that the function called as `malloc` is in, by its address.
+    pub served_by: PathBuf,
+    /// Calls in the steady part.
+    pub operations: u64,
+    /// Nanoseconds per call in the steady part; 0 where nothing was measured.
+    pub nanoseconds: f64,
+    /// The largest resident set in KiB, all of the process.
+    pub peak: u64,
+    /// Of that, what was resident when the row began.
+    pub floor: u64,
+    /// Minor faults since the row began.
+    pub faults: u64,
+    /// How often the subject took its span lock since the row began, where it says so.
+    pub locked: Option<u64>,
+    /// What two threads gain, where that is measured.
+    pub gains: Option<Gains>,
+    /// A cache line's way between two threads, in a row that is timed by the wall's clock.
+    pub line: Option<Line>,
+}
+
+/// Finds the answer in what a child printed; the subject may have printed more.
+pub fn answer(output: &[u8]) -> Option<Answer> {
+    output.rsplit(|&byte| byte == b'\n').find_map(|line| serde_json::from_slice(line).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_found_among_the_subjects_talk() {
+        let refused = Answer::Refused { why: "so".to_owned() };
+        let mut output = b"hello {\n".to_vec();
+        output.extend(serde_json::to_vec(&refused).unwrap());
+        output.extend(b"\n\xff half");
+        assert_eq!(answer(&output), Some(refused));
+        assert_eq!(answer(b"nothing\n"), None);
+    }
+}
