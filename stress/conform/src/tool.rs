@@ -19,16 +19,16 @@ use crate::{child, print, subjects};
 
 static STOP: Stop = Stop::new();
 
-/// The first argument that asks for this tool.
-pub const NAME: &str = "conform";
-
-/// Runs the tool or its child, if these arguments ask for either.
-pub fn main(arguments: &[OsString]) -> Option<u8> {
-    let job = entry::job(arguments, CHILD);
-    job.map(|job| child::main(&job)).or_else(|| entry::named(arguments, NAME, run))
+/// Runs the tool's child, if these arguments are those of one.
+pub fn child_main(arguments: &[OsString]) -> Option<u8> {
+    entry::job(arguments, CHILD).map(|job| child::main(&job))
 }
 
-fn run(options: &Options) -> Result<u8> {
+/// Runs the tool; its exit code.
+///
+/// # Errors
+/// Wrong usage, or the tool fails.
+pub fn run(options: &Options) -> Result<u8> {
     let folders = Folders::of_this_binary().map_err(anyhow::Error::msg)?;
     if options.list {
         return list(&folders);
@@ -38,7 +38,7 @@ fn run(options: &Options) -> Result<u8> {
     // Without it some rows can't be checked, and say so.
     let loaded = Loaded::compile().map_err(|why| eprintln!("no library to load: {why}")).ok();
     let launcher = Launcher::of_this_binary(plan.deadline)?;
-    let bar = progress::bar(Some(campaign::count(&plan)), "{wide_bar} {pos}/{len} {eta} {msg}");
+    let bar = progress::steps(campaign::count(&plan));
     let results = campaign::run(plan, &launcher, loaded.as_ref(), &STOP, &|row, subject| {
         bar.set_message(format!("{row} {subject}"));
         bar.inc(1);
@@ -68,7 +68,7 @@ fn conclude(results: &Results) -> u8 {
 }
 
 fn list(folders: &Folders) -> Result<u8> {
-    let mut text = String::from("Subjects (or the path of a shared library, or NAME=PATH):\n");
+    let mut text = String::from("Allocators (or the path of a shared library, or NAME=PATH):\n");
     for subject in subjects::usual(folders, &[]).map_err(anyhow::Error::msg)? {
         text += &format!("  {}\n", subject.name);
     }

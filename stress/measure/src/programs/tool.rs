@@ -4,11 +4,11 @@ use std::ffi::OsString;
 
 use anyhow::{Context, Result};
 use drystone_harness::allocators::Folders;
+use drystone_harness::exit;
 use drystone_harness::output;
 use drystone_harness::output::progress;
 use drystone_harness::process::preload::{this_binary, without_core_files};
 use drystone_harness::stop::{self, Stop};
-use drystone_harness::{entry, exit};
 use indicatif::ProgressBar;
 
 use crate::programs::campaign::{self, Progress, Results};
@@ -19,15 +19,16 @@ use crate::programs::print;
 
 static STOP: Stop = Stop::new();
 
-/// The first argument that asks for this tool.
-pub const NAME: &str = "programs";
-
-/// Runs the tool or the process in between, if these arguments ask for either.
-pub fn main(arguments: &[OsString]) -> Option<u8> {
-    command::main(arguments).or_else(|| entry::named(arguments, NAME, run))
+/// Runs the process in between, if these arguments are those of one.
+pub fn child_main(arguments: &[OsString]) -> Option<u8> {
+    command::main(arguments)
 }
 
-fn run(options: &Options) -> Result<u8> {
+/// Runs the tool; its exit code.
+///
+/// # Errors
+/// Wrong usage, or the tool fails.
+pub fn run(options: &Options) -> Result<u8> {
     let folders = Folders::of_this_binary().map_err(anyhow::Error::msg)?;
     if options.list {
         return list(&folders);
@@ -59,7 +60,9 @@ fn conclude(results: &Results) -> u8 {
         return exit::FOUND;
     }
     if failed > 0 {
-        eprintln!("error: {failed} programs fail without any subject: nothing can be told of them");
+        eprintln!(
+            "error: {failed} programs fail without any allocator preloaded: nothing can be told of them"
+        );
         return exit::FAILED;
     }
     if results.interrupted {
@@ -75,7 +78,7 @@ fn conclude(results: &Results) -> u8 {
 }
 
 fn list(folders: &Folders) -> Result<u8> {
-    let mut text = String::from("Subjects (or the path of a shared library, or NAME=PATH):\n");
+    let mut text = String::from("Allocators (or the path of a shared library, or NAME=PATH):\n");
     for subject in folders.all().map_err(anyhow::Error::msg)? {
         text += &format!("  {:<18} {}\n", subject.name, subject.version);
     }
@@ -92,7 +95,7 @@ struct Bar(ProgressBar);
 
 impl Bar {
     fn new(steps: u64) -> Self {
-        Self(progress::bar(Some(steps), "{wide_bar} {pos}/{len} {msg}"))
+        Self(progress::steps(steps))
     }
 }
 

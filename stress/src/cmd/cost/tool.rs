@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use anyhow::{Context, Result};
+use drystone_harness::allocators::Folders;
 use drystone_harness::bounds::Bound;
 use drystone_harness::output::progress;
 use drystone_harness::stop::{self, Stop};
@@ -16,25 +17,22 @@ use crate::cmd::cost::{child, judge, print};
 
 static STOP: Stop = Stop::new();
 
-/// The first argument that asks for this tool.
-pub const NAME: &str = "cost";
-
-/// Runs the tool, if these arguments ask for it.
-pub fn main(arguments: &[OsString], subjects: &[Subject]) -> Option<u8> {
-    entry::named(arguments, NAME, |options| run(options, subjects))
-}
-
 /// Runs its child, if these are a child's arguments.
 pub fn child_main(arguments: &[OsString], subjects: &[Subject]) -> Option<u8> {
     entry::job(arguments, child::CHILD).map(|job| child::main(&job, subjects))
 }
 
-fn run(options: &Options, subjects: &[Subject]) -> Result<u8> {
-    let plan = options.plan(subjects).map_err(anyhow::Error::msg)?;
-    eprintln!("seed {}, {} rounds of {} subjects", plan.seed, plan.rounds, plan.subjects.len());
+/// Runs the tool; its exit code.
+///
+/// # Errors
+/// Wrong usage, or the tool fails.
+pub fn run(options: &Options, linked: &[Subject]) -> Result<u8> {
+    let folders = Folders::of_this_binary().map_err(anyhow::Error::msg)?;
+    let plan = options.plan(linked, &folders).map_err(anyhow::Error::msg)?;
+    eprintln!("seed {}, {} rounds of {} allocators", plan.seed, plan.rounds, plan.subjects.len());
     stop::at_ctrl_c(&STOP)?;
     let launcher = Launcher::of_this_binary(options.deadline)?;
-    let bar = progress::bar(Some(campaign::steps(&plan)), "{wide_bar} {pos}/{len} {eta} {msg}");
+    let bar = progress::steps(campaign::steps(&plan));
     let measured = campaign::run(plan, &launcher, &STOP, &mut |subject| {
         bar.set_message(subject.to_owned());
         bar.inc(1);
