@@ -22,11 +22,11 @@ fn what_is_wrong_is_refused_before_anything_is_measured() {
         (&["--rounds", "2"][..], "--rounds 2: fewer than 3"),
         (&["--row", "no such"], "matches no row; --list shows them all"),
         (&["--row", "["], "`[` is no regular expression"),
-        (&["--subject", "mimaloc"], "there is no subject `mimaloc`. Did you mean `mimalloc`?"),
-        (&["--subject", "./nowhere.so"], "give the path of a shared library that defines malloc"),
-        (&["--subject", "/dev/null"], "is no shared library (ELF)"),
-        (&["--subject", "system", "--against", "list"], "--against takes one that is measured"),
-        (&["--subject", "system", "--subject", "system"], "two subjects are called system"),
+        (&["--allocator", "mimaloc"], "there is no allocator `mimaloc`. Did you mean `mimalloc`?"),
+        (&["--allocator", "./nowhere.so"], "give the path of a shared library that defines malloc"),
+        (&["--allocator", "/dev/null"], "is no shared library (ELF)"),
+        (&["--allocator", "system", "--against", "list"], "--against takes one that is measured"),
+        (&["--allocator", "system", "--allocator", "system"], "two allocators are called system"),
         (&["--deadline", "soon"], "`soon` is no duration"),
     ] {
         let why = BENCH.refused(arguments);
@@ -38,13 +38,13 @@ fn what_is_wrong_is_refused_before_anything_is_measured() {
 fn a_library_without_malloc_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let without = library(folder.path(), "without", "int nothing(void) { return 0; }", &[]);
-    let why = BENCH.refused(&["--subject", &without, "--row", "pair/64$", "--quick"]);
-    assert!(why.contains("subject without: ") && why.contains("does not define malloc"), "{why}");
+    let why = BENCH.refused(&["--allocator", &without, "--row", "pair/64$", "--quick"]);
+    assert!(why.contains("allocator without: ") && why.contains("does not define malloc"), "{why}");
 }
 
 #[test]
 fn the_system_is_measured_and_nothing_is_concluded_from_one_short_row() {
-    let report = BENCH.report(0, &["--subject", "system", "--row", "^ring/256$", "--seed", "42"]);
+    let report = BENCH.report(0, &["--allocator", "system", "--row", "^ring/256$", "--seed", "42"]);
     assert_eq!(report["format"], "drystone-bench-report");
     assert_eq!(report["version"], 1);
     assert_eq!(report["seed"], "0x000000000000002a");
@@ -71,7 +71,7 @@ fn the_system_is_measured_and_nothing_is_concluded_from_one_short_row() {
 fn rows_of_every_kind_run() {
     let by_the_wall = ["handoff/1", "churn"];
     let rows = "^(pair/16|bulk/fifo|calloc/64|realloc/1K|handoff/1|churn|scaling|trace/cc1)$";
-    let report = BENCH.report(0, &["--subject", "system", "--row", rows]);
+    let report = BENCH.report(0, &["--allocator", "system", "--row", rows]);
     for row in report["rows"].as_array().unwrap() {
         let cell = &row["subjects"][0];
         assert!(cell["nanoseconds"].as_f64() > Some(0.0), "{row}");
@@ -94,8 +94,16 @@ fn a_subject_that_crashes_hangs_or_refuses_is_a_cell() {
         ("-DNULLS", "wrong", "the subject refused 64 bytes"),
     ] {
         let faulty = faulty(folder.path(), flag);
-        let arguments =
-            ["--subject", "system", "--subject", &faulty, "--row", "^pair/64$", "--deadline", "2s"];
+        let arguments = [
+            "--allocator",
+            "system",
+            "--allocator",
+            &faulty,
+            "--row",
+            "^pair/64$",
+            "--deadline",
+            "2s",
+        ];
         let report = BENCH.report(1, &arguments);
         assert!(cell(&report, 0)["nanoseconds"].as_f64() > Some(0.0), "{report}");
         let cell = cell(&report, 1);
@@ -111,7 +119,7 @@ fn a_failure_stands_in_the_table_and_below_it() {
     let folder = tempfile::tempdir().unwrap();
     let crashing = library(folder.path(), "crashing", PAGES, &["-DCRASH"]);
     let subject = format!("mine={crashing}");
-    let arguments = ["--subject", &subject, "--row", "^pair/16$", "--quick", "--color", "never"];
+    let arguments = ["--allocator", &subject, "--row", "^pair/16$", "--quick", "--color", "never"];
     let output = BENCH.run(&arguments);
     ended(&output, 1);
     let printed = text(&output.stdout);
@@ -122,7 +130,7 @@ fn a_failure_stands_in_the_table_and_below_it() {
 
 #[test]
 fn ctrl_c_still_reports_what_there_is() {
-    let rows = ["--subject", "system", "--row", "^pair/16$", "--quick"];
+    let rows = ["--allocator", "system", "--row", "^pair/16$", "--quick"];
     let tool = BENCH.start(&[&rows[..], &["--rounds", "100000", "--format", "json"]].concat());
     thread::sleep(Duration::from_secs(3));
     let (report, _) = interrupted(tool, libc::SIGTERM);
@@ -145,7 +153,7 @@ fn instructions_of_a_pair_are_counted() {
     if !has("valgrind", "valgrind") {
         return;
     }
-    let output = BENCH.run(&["instructions", "--subject", "system", "--format", "json"]);
+    let output = BENCH.run(&["instructions", "--allocator", "system", "--format", "json"]);
     let report = json(&output, 0);
     assert_eq!(report["format"], "drystone-instructions-report");
     let counted = report["counts"][0]["instructions"].as_f64().unwrap();

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
-use clap::Parser;
+use drystone_harness::fixtures;
 use drystone_harness::seed::Seed;
 use drystone_harness::stop::Stop;
 use drystone_stress::allocators::{linked, process};
@@ -33,15 +33,20 @@ const STRESS: Tool =
 const JOIN: Tool = Tool { name: &["join"], ..PLAIN };
 
 #[test]
-fn list_names_every_subject_and_workload() {
+fn list_names_every_allocator_and_workload() {
     let output = STRESS.run(&["--list"]);
     assert_eq!(output.status.code(), Some(0));
     let expected = "\
-Subjects (or the path of a shared library):
-  list     drystone::ListHeap, linked in: best fit, one mutex
-  drystone drystone::Drystone, linked in: the production allocator as programs have it
-  engine   its engine, watched: a witness in its critical sections, yields between check and store
-  system   the C library's own malloc
+Allocators (or the path of a shared library, or NAME=PATH):
+  linked:list      drystone::ListHeap: best fit, one mutex
+  linked:drystone  drystone::Drystone: the production allocator as Rust programs have it
+  linked:engine    its engine, watched: a witness in its critical sections, yields between check and store
+  system           the C library's own malloc
+";
+    let list = text(&output.stdout);
+    assert!(list.starts_with(expected), "{list}");
+    // Libraries that are built or installed here come next.
+    let expected = "
 Workloads:
   mixed          a randomized mix of all operations, blocks handed between threads; \
 sizes log-uniform, 0 B to 1 MiB, rarely larger
@@ -49,8 +54,7 @@ sizes log-uniform, 0 B to 1 MiB, rarely larger
                  largest=0  largest common size in bytes, rounded down to a power of two; \
 0: 1 KiB or 1 MiB, by the seed
 ";
-    let list = text(&output.stdout);
-    assert!(list.starts_with(expected), "{list}");
+    assert!(list.contains(expected), "{list}");
     for workload in Workload::ALL {
         let line = format!("\n  {:<14} {}\n", workload.name(), workload.about());
         assert!(list.contains(&line), "{workload} in:\n{list}");
@@ -58,9 +62,10 @@ sizes log-uniform, 0 B to 1 MiB, rarely larger
 }
 
 #[test]
-fn what_is_mistyped_is_refused_with_the_nearest() {
-    let subject = STRESS.refused(&["--subject", "lits"]);
-    assert!(subject.contains("there is no subject `lits`. Did you mean `list`?"), "{subject}");
+fn mistyped_values_are_rejected_with_the_nearest() {
+    let allocator = STRESS.refused(&["--allocator", "linked:lits"]);
+    let expected = "there is no allocator `linked:lits`. Did you mean `linked:list`?";
+    assert!(allocator.contains(expected), "{allocator}");
     let workload = STRESS.refused(&["--workload", "mixd"]);
     assert!(workload.contains("there is no workload `mixd`. Did you mean `mixed`?"), "{workload}");
     let parameter = STRESS.refused(&["--workload", "mixed:larges=1K"]);
@@ -76,7 +81,7 @@ fn what_is_mistyped_is_refused_with_the_nearest() {
 }
 
 #[test]
-fn every_subject_passes_and_the_report_says_what_was_done() {
+fn every_allocator_passes_and_the_report_says_what_was_done() {
     let report = STRESS.report(0, &["--for", "8s", "--threads", "3", "--seed", "0x2a"]);
     assert_eq!(report["format"], "drystone-stress-report");
     assert_eq!(report["version"], 1);
@@ -87,9 +92,10 @@ fn every_subject_passes_and_the_report_says_what_was_done() {
         runs.iter().map(|run| (run["subject"].clone(), run["workload"].clone())).collect();
     assert_eq!(
         names,
-        ["list", "drystone", "engine", "system"]
+        ["linked:list", "linked:drystone", "linked:engine", "system"]
             .into_iter()
-            .flat_map(|subject| ["mixed", "duel"].map(|workload| (subject.into(), workload.into())))
+            .flat_map(|subject| ["mixed", "double-free"]
+                .map(|workload| (subject.into(), workload.into())))
             .collect::<Vec<_>>()
     );
     for run in runs {
@@ -122,7 +128,7 @@ fn every_subject_passes_and_the_report_says_what_was_done() {
 
 #[test]
 fn a_workloads_parameters_are_set_and_reported() {
-    let short = ["--subject", "system", "--for", "300ms", "--threads", "2"];
+    let short = ["--allocator", "system", "--for", "300ms", "--threads", "2"];
     let report =
         STRESS.report(0, &[&short[..], &["--workload", "mixed:largest=64,live=4K"]].concat());
     let run = &report["runs"][0];
@@ -138,16 +144,16 @@ fn a_workloads_parameters_are_set_and_reported() {
 #[test]
 fn every_workload_works_on_every_kind_of_subject_and_finds_nothing() {
     let mut arguments = vec!["--for", "20s", "--threads", "3", "--disturb", "500"];
-    for subject in ["list", "drystone", "system"] {
-        arguments.extend(["--subject", subject]);
+    for subject in ["linked:list", "linked:drystone", "system"] {
+        arguments.extend(["--allocator", subject]);
     }
-    // The trace has a test of its own, and hostile programs are not for every subject; blocks of hundreds of MiB are not
+    // The trace has a test of its own, and misuse is not for every allocator; blocks of hundreds of MiB are not
     // for a test's machine.
-    let everywhere = |workload: &Workload| !matches!(workload, Workload::Trace | Workload::Hostile);
+    let everywhere = |workload: &Workload| !matches!(workload, Workload::Trace | Workload::Misuse);
     for workload in Workload::ALL.iter().copied().filter(everywhere) {
         let text = match workload {
             Workload::Large => "large:largest=4M,live=32M",
-            Workload::Lifecycles => "lifecycles:fork=2000,load=500",
+            Workload::Lifecycle => "lifecycle:fork=2000,load=500",
             _ => workload.name(),
         };
         arguments.extend(["--workload", text]);
@@ -158,11 +164,11 @@ fn every_workload_works_on_every_kind_of_subject_and_finds_nothing() {
     for run in runs {
         let count = |name: &str| run["counts"][name].as_u64().unwrap();
         assert!(count("operations") > 0, "{run}");
-        if run["workload"] != "duel" {
+        if run["workload"] != "double-free" {
             assert!(count("bytes_verified") > 0 && count("rounds") > 0, "{run}");
             assert_eq!(count("bytes_issued"), count("bytes_returned"), "{run}");
         }
-        if run["workload"] == "lifecycles" {
+        if run["workload"] == "lifecycle" {
             // Of what is linked no library knows.
             let library = run["subject"] == "system";
             assert_eq!(count("libraries_loaded") > 0, library, "{run}");
@@ -174,22 +180,22 @@ fn every_workload_works_on_every_kind_of_subject_and_finds_nothing() {
 }
 
 #[test]
-fn hostile_programs_are_for_subjects_that_report_and_go_on() {
-    let said = STRESS.refused(&["--subject", "system", "--workload", "hostile"]);
+fn misuse_is_for_allocators_that_report_and_go_on() {
+    let said = STRESS.refused(&["--allocator", "system", "--workload", "misuse"]);
     assert!(
-        said.contains("workload hostile is for subjects that report a misuse and go on"),
+        said.contains("workload misuse is for allocators that report a misuse and go on"),
         "{said}"
     );
     assert!(said.contains("system does not"), "{said}");
     // Among all subjects, it is left out by name.
-    let arguments = ["--workload", "hostile", "--for", "4s", "--threads", "3", "--format", "json"];
+    let arguments = ["--workload", "misuse", "--for", "4s", "--threads", "3", "--format", "json"];
     let output = STRESS.run(&arguments);
     let report = json(&output, 0);
     let said = text(&output.stderr);
     assert!(said.contains("left out: ") && said.contains("system does not"), "{said}");
     let runs = report["runs"].as_array().unwrap();
     let subjects: Vec<&str> = runs.iter().map(|run| run["subject"].as_str().unwrap()).collect();
-    assert_eq!(subjects, ["list", "drystone", "engine"]);
+    assert_eq!(subjects, ["linked:list", "linked:drystone", "linked:engine"]);
     for run in runs {
         let count = |name: &str| run["counts"][name].as_u64().unwrap();
         let reported = count("misuses_reported_at_call") + count("misuses_reported_late");
@@ -216,7 +222,7 @@ fn the_reports_of_a_library_are_read() {
             library(&folder, "libdrystone", include_str!("reports.c"), &["-pthread", &flag]);
         let work = [
             "--workload",
-            "hostile:largest=1K,misuse=50",
+            "misuse:largest=1K,misuse=50",
             "--threads",
             "3",
             "--for",
@@ -225,7 +231,7 @@ fn the_reports_of_a_library_are_read() {
             "7",
         ];
         let code = i32::from(kind.is_some());
-        let report = STRESS.report(code, &[&["--subject", &library][..], &work].concat());
+        let report = STRESS.report(code, &[&["--allocator", &library][..], &work].concat());
         assert_eq!(report["findings"][0]["kind"].as_str(), kind, "{fault}: {report}");
         let counts = &report["runs"][0]["counts"];
         let count = |name: &str| counts[name].as_u64().unwrap();
@@ -240,10 +246,17 @@ fn the_reports_of_a_library_are_read() {
 /// Threads whose first call comes in a destructor, if at all, leave nothing behind that does not go back.
 #[test]
 fn threads_that_end_before_they_have_lived_lose_nothing() {
-    let subjects = ["--subject", "list", "--subject", "drystone", "--subject", "engine"];
+    let allocators = [
+        "--allocator",
+        "linked:list",
+        "--allocator",
+        "linked:drystone",
+        "--allocator",
+        "linked:engine",
+    ];
     let work =
-        ["--workload", "lifecycles:fork=0,life=3", "--threads", "2", "--for", "6s", "--seed", "21"];
-    let report = STRESS.report(0, &[&subjects[..], &work].concat());
+        ["--workload", "lifecycle:fork=0,life=3", "--threads", "2", "--for", "6s", "--seed", "21"];
+    let report = STRESS.report(0, &[&allocators[..], &work].concat());
     for run in report["runs"].as_array().unwrap() {
         assert!(run["counts"]["thread_ends"].as_u64() > Some(100), "{run}");
     }
@@ -260,8 +273,7 @@ fn a_record_watches_the_run_and_shards_are_joined() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     let campaign = path("two.toml");
-    let text =
-        "minutes = 0.05\nthreads = 2\nsubjects = [\"list\", \"system\"]\nworkloads = [\"churn\"]\n";
+    let text = "minutes = 0.05\nthreads = 2\nallocators = [\"linked:list\", \"system\"]\nworkloads = [\"churn\"]\n";
     fs::write(&campaign, text).unwrap();
     let campaign = campaign.to_str().unwrap();
     let shard = |number: u32| {
@@ -317,7 +329,7 @@ fn a_killed_runs_record_shows_what_it_had_done() {
     let record = folder.path().join("killed.jsonl");
     let record = record.to_str().unwrap();
     let mut tool = stress()
-        .args(["--subject", "system", "--workload", "shifting-sizes", "--threads", "2"])
+        .args(["--allocator", "system", "--workload", "shifting-sizes", "--threads", "2"])
         .args(["--for", "1h", "--record", record])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -349,21 +361,22 @@ fn the_committed_campaigns_are_right_and_last_as_long_as_they_say() {
         // Libraries are built or installed where the campaign runs; here others stand for them, or nobody.
         let text = fs::read_to_string(folder.join(file)).unwrap();
         let text = text.replace("\"target/release/libdrystone.so\", ", "");
-        let text = text.replace("target/release/libdrystone.so", "drystone");
-        let text = text.replace("/usr/lib/x86_64-linux-gnu/libmimalloc.so.2", "engine");
+        let text = text.replace("target/release/libdrystone.so", "linked:drystone");
+        let text = text.replace("/usr/lib/x86_64-linux-gnu/libmimalloc.so.2", "linked:engine");
         let installed = |line: &&str| line.starts_with("    \"/usr/lib/");
         let text: Vec<_> = text.lines().filter(|line| !installed(line)).collect();
         let text = text.join("\n");
         let copy = tempfile::NamedTempFile::new().unwrap();
         fs::write(copy.path(), text).unwrap();
-        let options = Options::try_parse_from(["cargo stress"]).unwrap();
-        let plan = campaign_file::plan(copy.path(), &options, &known).unwrap();
+        let options = fixtures::options::<Options>(&[]).unwrap();
+        let folders = fixtures::no_libraries();
+        let plan = campaign_file::plan(copy.path(), &options, &known, &folders).unwrap();
         let total: Duration = plan.runs.iter().filter_map(|spec| spec.length.time()).sum();
         let total = total.as_secs_f64() / 60.0;
         assert!((total - minutes).abs() < minutes / 100.0, "{file}: {total} minutes");
         // The hour has none in which something is done wrong, nor forks.
         let left_out = match file {
-            "hour.toml" => &[Workload::Duel, Workload::Hostile, Workload::Lifecycles][..],
+            "hour.toml" => &[Workload::DoubleFree, Workload::Misuse, Workload::Lifecycle][..],
             _ => &[],
         };
         let others =
@@ -377,7 +390,8 @@ fn the_committed_campaigns_are_right_and_last_as_long_as_they_say() {
 
 #[test]
 fn tables_come_in_three_shapes_and_colours_on_demand() {
-    let short = ["--subject", "list", "--workload", "mixed", "--for", "300ms", "--threads", "2"];
+    let short =
+        ["--allocator", "linked:list", "--workload", "mixed", "--for", "300ms", "--threads", "2"];
     let with = |more: &[&str]| STRESS.run(&[&short[..], more].concat());
     let plain = with(&[]);
     ended(&plain, 0);
@@ -386,14 +400,14 @@ fn tables_come_in_three_shapes_and_colours_on_demand() {
     assert!(!table.contains('\x1b'), "no terminal, no colours");
     assert!(text(&with(&["--color", "always"]).stdout).contains('\x1b'));
     let markdown = with(&["--format", "markdown"]);
-    assert!(text(&markdown.stdout).starts_with("| subject"), "{}", text(&markdown.stdout));
+    assert!(text(&markdown.stdout).starts_with("| allocator"), "{}", text(&markdown.stdout));
     // What is prose goes elsewhere.
     assert!(text(&plain.stderr).starts_with("seed 0x"), "{}", text(&plain.stderr));
 }
 
 #[test]
 fn ctrl_c_reports_what_was_done() {
-    let works = ["--subject", "list", "--workload", "duel", "--workload", "mixed"];
+    let works = ["--allocator", "linked:list", "--workload", "double-free", "--workload", "mixed"];
     let more = ["--for", "10m", "--format", "json", "--threads", "2"];
     let tool = STRESS.start(&[&works[..], &more].concat());
     // The first run would go on for minutes: once its child works, interrupt it.
@@ -408,7 +422,7 @@ fn ctrl_c_reports_what_was_done() {
 fn ctrl_c_ends_a_subject_that_hangs() {
     let folder = tempfile::tempdir().unwrap();
     let hanging = faulty(folder.path(), "-DHANGS");
-    let works = ["--subject", &hanging, "--workload", "mixed", "--for", "10m", "--threads", "1"];
+    let works = ["--allocator", &hanging, "--workload", "mixed", "--for", "10m", "--threads", "1"];
     let tool = STRESS.start(&[&works[..], &["--format", "json"]].concat());
     wait_for_work(tool.id());
     let stopped = Instant::now();
@@ -427,7 +441,7 @@ fn no_copy_of_a_trace_and_no_core_file_is_left() {
     });
     Trace::new("made up", kinds.collect()).unwrap().write(&path).unwrap();
     let mut tool = stress()
-        .args(["--subject", "list", "--trace", path.to_str().unwrap(), "--for", "10m"])
+        .args(["--allocator", "linked:list", "--trace", path.to_str().unwrap(), "--for", "10m"])
         .args(["--threads", "1"])
         .env("TMPDIR", copies.path())
         .stdout(Stdio::null())
@@ -511,8 +525,14 @@ fn a_recorded_program_is_replayed_on_every_subject() {
         assert!(run["counts"]["hand_offs"].as_u64() > Some(1_000), "{run}");
     }
     // Refused before the first run, not when its turn comes.
-    let missing =
-        STRESS.refused(&["--trace", path, "--trace", "/nowhere/x.trace", "--subject", "list"]);
+    let missing = STRESS.refused(&[
+        "--trace",
+        path,
+        "--trace",
+        "/nowhere/x.trace",
+        "--allocator",
+        "linked:list",
+    ]);
     assert!(missing.contains("/nowhere/x.trace"), "{missing}");
     assert_eq!(missing.lines().count(), 1, "{missing}");
 }
@@ -561,7 +581,7 @@ fn the_committed_traces_are_replayed_whole() {
 fn a_shared_library_must_serve_malloc_and_all_its_kin() {
     let folder = tempfile::tempdir().unwrap();
     let short = ["--workload", "mixed", "--for", "200ms"];
-    let refused = |subject: &str| STRESS.refused(&[&["--subject", subject][..], &short].concat());
+    let refused = |subject: &str| STRESS.refused(&[&["--allocator", subject][..], &short].concat());
     assert!(refused("./nowhere.so").contains("give the path of a shared library"));
     let no_library = folder.path().join("text.so");
     fs::write(&no_library, "not a library").unwrap();
@@ -583,7 +603,8 @@ fn a_shared_library_must_serve_malloc_and_all_its_kin() {
 fn a_shared_library_is_stressed_and_its_fault_found() {
     let folder = tempfile::tempdir().unwrap();
     let sound = library(folder.path(), "pages", PAGES, &[]);
-    let report_of_sound = STRESS.report(0, &["--subject", &sound, "--for", "2s", "--threads", "2"]);
+    let report_of_sound =
+        STRESS.report(0, &["--allocator", &sound, "--for", "2s", "--threads", "2"]);
     let runs = report_of_sound["runs"].as_array().unwrap();
     assert!(runs.iter().all(|run| run["counts"]["operations"].as_u64() > Some(0)));
     // It promises no detection, so what its double frees come to is told and not judged.
@@ -591,7 +612,8 @@ fn a_shared_library_is_stressed_and_its_fault_found() {
     assert!(ended > 0, "{}", runs[1]);
 
     let faulty = faulty(folder.path(), "-DMISALIGN");
-    let arguments = ["--subject", &faulty, "--workload", "mixed", "--for", "20s", "--threads", "2"];
+    let arguments =
+        ["--allocator", &faulty, "--workload", "mixed", "--for", "20s", "--threads", "2"];
     let report_of_faulty = STRESS.report(1, &arguments);
     let finding = &report_of_faulty["findings"][0];
     assert_eq!(finding["kind"], "misaligned", "{finding}");
@@ -604,7 +626,7 @@ fn a_shared_library_is_stressed_and_its_fault_found() {
 fn finding_of(flag: &str, workload: &str) -> Value {
     let folder = tempfile::tempdir().unwrap();
     let faulty = faulty(folder.path(), flag);
-    let arguments = ["--subject", &faulty, "--workload", workload, "--for", "20s"];
+    let arguments = ["--allocator", &faulty, "--workload", workload, "--for", "20s"];
     STRESS.report(1, &[&arguments[..], &["--threads", "2"]].concat())["findings"][0].clone()
 }
 
@@ -617,7 +639,9 @@ fn a_subject_that_exits_as_a_panic_does_is_found() {
 
 #[test]
 fn a_subject_that_gives_nothing_is_found() {
-    for (flag, workload) in [("-DNULLS", "mixed"), ("-DNULLS", "duel"), ("-DNO_MEGABYTE", "duel")] {
+    for (flag, workload) in
+        [("-DNULLS", "mixed"), ("-DNULLS", "double-free"), ("-DNO_MEGABYTE", "double-free")]
+    {
         let finding = finding_of(flag, workload);
         assert_eq!(finding["kind"], "unprovoked-null", "{finding}");
     }
@@ -627,7 +651,7 @@ fn a_subject_that_gives_nothing_is_found() {
 fn a_subject_that_talks_in_bytes_is_heard_to_the_end() {
     let folder = tempfile::tempdir().unwrap();
     let talking = faulty(folder.path(), "-DTALKS");
-    let arguments = ["--subject", &talking, "--workload", "mixed", "--for", "2s"];
+    let arguments = ["--allocator", &talking, "--workload", "mixed", "--for", "2s"];
     let report = STRESS.report(0, &[&arguments[..], &["--threads", "2"]].concat());
     assert!(report["runs"][0]["counts"]["operations"].as_u64() > Some(5_000), "{report}");
 }
@@ -636,7 +660,7 @@ fn a_subject_that_talks_in_bytes_is_heard_to_the_end() {
 fn a_finding_is_printed_with_the_command_that_replays_it() {
     let folder = tempfile::tempdir().unwrap();
     let crashing = faulty(folder.path(), "-DCRASH");
-    let arguments = ["--subject", &crashing, "--workload", "mixed", "--for", "20s"];
+    let arguments = ["--allocator", &crashing, "--workload", "mixed", "--for", "20s"];
     let output = STRESS.run(&[&arguments[..], &["--threads", "2"]].concat());
     ended(&output, 1);
     let table = text(&output.stdout);
@@ -649,7 +673,7 @@ fn a_finding_is_printed_with_the_command_that_replays_it() {
 #[test]
 fn prose_is_told_line_by_line_where_there_is_no_terminal() {
     let mut tool = stress()
-        .args(["--subject", "system", "--workload", "mixed", "--for", "300ms", "--threads", "2"])
+        .args(["--allocator", "system", "--workload", "mixed", "--for", "300ms", "--threads", "2"])
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()

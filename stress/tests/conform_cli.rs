@@ -15,12 +15,12 @@ fn what_is_wrong_is_refused_before_anything_is_checked() {
     for (arguments, expected) in [
         (&["--row", "no such"][..], "matches no row; --list shows them all"),
         (&["--row", "["], "`[` is no regular expression"),
-        (&["--subject", "sistem"], "there is no subject `sistem`. Did you mean `system`?"),
-        (&["--subject", "./nowhere.so"], "give the path of a shared library that defines malloc"),
-        (&["--subject", "/dev/null"], "is no shared library (ELF)"),
-        (&["--subject", "system", "--subject", "system"], "two subjects are called system"),
+        (&["--allocator", "sistem"], "there is no allocator `sistem`. Did you mean `system`?"),
+        (&["--allocator", "./nowhere.so"], "give the path of a shared library that defines malloc"),
+        (&["--allocator", "/dev/null"], "is no shared library (ELF)"),
+        (&["--allocator", "system", "--allocator", "system"], "two allocators are called system"),
         (&["--deadline", "soon"], "`soon` is no duration"),
-        (&["--env", "LD_PRELOAD=x.so"], "LD_PRELOAD is set by --subject"),
+        (&["--env", "LD_PRELOAD=x.so"], "LD_PRELOAD is set by --allocator"),
     ] {
         let why = CONFORM.refused(arguments);
         assert!(why.contains(expected), "{arguments:?}: {why}");
@@ -31,8 +31,8 @@ fn what_is_wrong_is_refused_before_anything_is_checked() {
 fn a_library_that_does_not_serve_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let without = library(folder.path(), "without", "int nothing(void) { return 0; }", &[]);
-    let why = CONFORM.refused(&["--subject", &without, "--row", "^zero/malloc$"]);
-    assert!(why.contains("subject without: ") && why.contains("does not define malloc"), "{why}");
+    let why = CONFORM.refused(&["--allocator", &without, "--row", "^zero/malloc$"]);
+    assert!(why.contains("allocator without: ") && why.contains("does not define malloc"), "{why}");
 }
 
 /// No row is waited for in vain, and the one finding says what happens.
@@ -49,7 +49,7 @@ fn who_never_comes_to_main_is_one_finding() {
              __attribute__((constructor)) static void begin(void) {{ {body} }}"
         );
         let subject = library(folder.path(), name, &source, &[]);
-        let report = CONFORM.report(1, &["--subject", &subject, "--deadline", "3s"]);
+        let report = CONFORM.report(1, &["--allocator", &subject, "--deadline", "3s"]);
         let findings = report["findings"].as_array().unwrap();
         assert_eq!(findings.len(), 1, "{report}");
         let said = findings[0]["detail"].as_str().unwrap();
@@ -63,7 +63,7 @@ fn who_never_comes_to_main_is_one_finding() {
 #[test]
 fn rows_have_sources_and_outcomes() {
     let report =
-        CONFORM.report(0, &["--subject", "system", "--row", "^zero/(malloc|malloc-returns)$"]);
+        CONFORM.report(0, &["--allocator", "system", "--row", "^zero/(malloc|malloc-returns)$"]);
     assert_eq!(report["format"], "drystone-conform-report");
     assert_eq!(report["version"], 1);
     assert_eq!(report["rows"][0]["source"], "C23 7.24.3; POSIX.1-2024 malloc");
@@ -79,7 +79,7 @@ fn rows_have_sources_and_outcomes() {
 /// glibc's own checks name a second free of a small block, and a stack's memory is none of its.
 #[test]
 fn a_report_of_the_system_is_attributed() {
-    let arguments = ["--subject", "system", "--row", "/double-free-immediate/8B$"];
+    let arguments = ["--allocator", "system", "--row", "/double-free-immediate/8B$"];
     let report = CONFORM.report(0, &arguments);
     let entry = &report["mistakes"][0]["subjects"][0];
     assert_eq!(entry["score"]["end"], "reported", "{entry}");
@@ -94,7 +94,7 @@ fn a_crash_and_a_hang_are_findings() {
     for (flag, outcome, deadline) in [("-DCRASH", "crash", "10m"), ("-DHANGS", "hang", "3s")] {
         let faulty = faulty(folder.path(), flag);
         let row = "^realloc/at-random$";
-        let arguments = ["--subject", &faulty, "--row", row, "--deadline", deadline];
+        let arguments = ["--allocator", &faulty, "--row", row, "--deadline", deadline];
         let report = CONFORM.report(1, &arguments);
         assert_eq!(report["rows"][0]["subjects"][0]["outcome"], outcome, "{report}");
         assert_eq!(report["findings"][0]["row"], "realloc/at-random");
@@ -103,7 +103,7 @@ fn a_crash_and_a_hang_are_findings() {
 
 #[test]
 fn tables_have_a_row_each_and_no_colour_unless_asked_for() {
-    let arguments = ["--subject", "system", "--row", "^zero/|misuse/double-free-immediate/8B"];
+    let arguments = ["--allocator", "system", "--row", "^zero/|misuse/double-free-immediate/8B"];
     let output = CONFORM.run(&arguments);
     let printed = text(&output.stdout);
     assert!(printed.lines().any(|line| line.contains("zero/free-null") && line.contains("pass")));
@@ -121,7 +121,7 @@ fn ctrl_c_still_reports_what_there_is() {
     let sign = folder.path().join("hangs");
     let flags = ["-DHANGS".to_owned(), format!("-DSIGN=\"{}\"", sign.display())];
     let hangs = library(folder.path(), "hangs", PAGES, &flags.each_ref().map(String::as_str));
-    let rows = ["--subject", &hangs, "--row", "^(zero/malloc|realloc/at-random)$", "--jobs", "1"];
+    let rows = ["--allocator", &hangs, "--row", "^(zero/malloc|realloc/at-random)$", "--jobs", "1"];
     let mut tool = CONFORM.start(&[&rows[..], &["--deadline", "10m", "--format", "json"]].concat());
     // The second row has begun, and hangs: the tool has installed its handler long before.
     while !sign.exists() {

@@ -15,9 +15,12 @@ const COST: Tool = Tool { name: &["cost"], for_a_report: &["--quick"], ..PLAIN }
 fn what_is_wrong_is_refused_before_anything_is_measured() {
     for (arguments, expected) in [
         (&["--rounds", "2"][..], "--rounds 2: fewer than 3"),
-        (&["--subject", "lits"], "there is no subject `lits`. Did you mean `list`?"),
-        (&["--subject", "list", "--subject", "list"], "subject list is named twice"),
-        (&["--subject", "./nowhere.so"], "give the path of a shared library that defines malloc"),
+        (&["--allocator", "linked:lits"], "Did you mean `linked:list`?"),
+        (
+            &["--allocator", "linked:list", "--allocator", "list"],
+            "two allocators are called linked:list",
+        ),
+        (&["--allocator", "./nowhere.so"], "give the path of a shared library that defines malloc"),
         (&["--threads", "0"], "0 is not in 1..=64"),
     ] {
         let why = COST.refused(arguments);
@@ -27,7 +30,8 @@ fn what_is_wrong_is_refused_before_anything_is_measured() {
 
 #[test]
 fn every_check_has_a_figure_and_the_memory_is_judged() {
-    let report = COST.report(0, &["--subject", "drystone", "--subject", "system", "--seed", "42"]);
+    let report = COST
+        .report(0, &["--allocator", "linked:drystone", "--allocator", "system", "--seed", "42"]);
     assert_eq!(report["format"], "drystone-cost-report");
     assert_eq!((&report["version"], &report["rounds"]), (&1.into(), &3.into()));
     assert_eq!(report["seed"], "0x000000000000002a");
@@ -51,7 +55,7 @@ fn every_check_has_a_figure_and_the_memory_is_judged() {
 
 #[test]
 fn tables_are_for_terminals_and_pull_requests() {
-    let arguments = ["--subject", "system", "--quick", "--color", "never"];
+    let arguments = ["--allocator", "system", "--quick", "--color", "never"];
     let output = COST.run(&arguments);
     ended(&output, 0);
     let printed = text(&output.stdout);
@@ -74,7 +78,7 @@ fn a_subject_that_fails_is_told_with_what_was_seen() {
         ("-DMISALIGN", "misaligned", "a finding, misaligned: expected"),
     ] {
         let faulty = library(folder.path(), "faulty", PAGES, &[flag]);
-        let report = COST.report(1, &["--subject", &faulty]);
+        let report = COST.report(1, &["--allocator", &faulty]);
         let failure = &report["subjects"][0]["failure"];
         assert_eq!(failure["short"], short);
         assert!(failure["detail"].as_str().unwrap().contains(detail), "{failure}");
@@ -83,7 +87,7 @@ fn a_subject_that_fails_is_told_with_what_was_seen() {
 
 #[test]
 fn ctrl_c_still_reports_what_there_is() {
-    let arguments = ["--subject", "system", "--quick", "--rounds", "100000", "--format", "json"];
+    let arguments = ["--allocator", "system", "--quick", "--rounds", "100000", "--format", "json"];
     let tool = COST.start(&arguments);
     thread::sleep(Duration::from_secs(3));
     let (report, _) = interrupted(tool, libc::SIGTERM);

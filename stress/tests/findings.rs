@@ -81,7 +81,7 @@ fn a_finding_that_can_not_be_kept_is_reported_all_the_same() {
     assert_eq!(report["findings"][0]["kind"], "misaligned", "{report}");
     assert!(report["runs"][0]["counts"]["operations"].as_u64() > Some(0), "{report}");
     let replay = report["findings"][0]["replay"].as_str().unwrap();
-    assert!(replay.starts_with("cargo stress --subject "), "{replay}");
+    assert!(replay.starts_with("cargo stress --allocator "), "{replay}");
     let said = text(&output.stderr);
     assert!(said.contains("the finding could not be kept: the folder for findings"), "{said}");
 }
@@ -134,7 +134,7 @@ fn a_fault_that_was_mended_does_not_come_again() {
         let output = PLAIN.run(&["replay", folder, "--logged", "1", "--times", "0"]);
         let said = text(&output.stderr);
         assert_eq!(output.status.code(), Some(code), "{said}");
-        assert!(said.contains("the subject has changed"), "{said}");
+        assert!(said.contains("the allocator has changed"), "{said}");
         assert!(said.contains("did not come again"), "{said}");
     }
 }

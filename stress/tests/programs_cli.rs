@@ -29,10 +29,10 @@ fn has_perl() -> bool {
 #[test]
 fn what_is_wrong_is_refused_before_anything_runs() {
     for (arguments, expected) in [
-        (&["--subject", "system", "--program", "pearl"][..], "Did you mean `perl`?"),
-        (&["--subject", "./nowhere.so"], "give the path of a shared library that defines malloc"),
-        (&["--subject", "/dev/null"], "is no shared library (ELF)"),
-        (&["--subject", "system", "--deadline", "soon"], "`soon` is no duration"),
+        (&["--allocator", "system", "--program", "pearl"][..], "Did you mean `perl`?"),
+        (&["--allocator", "./nowhere.so"], "give the path of a shared library that defines malloc"),
+        (&["--allocator", "/dev/null"], "is no shared library (ELF)"),
+        (&["--allocator", "system", "--deadline", "soon"], "`soon` is no duration"),
     ] {
         let why = PROGRAMS.refused(arguments);
         assert!(why.contains(expected), "{arguments:?}: {why}");
@@ -56,7 +56,7 @@ fn a_right_allocator_is_the_same_and_its_calls_are_counted() {
     let folder = tempfile::tempdir().unwrap();
     let right = faulty(folder.path(), "NONE");
     let programs = ["--program", "lua", "--program", "perl"];
-    let report = PROGRAMS.report(0, &[&["--subject", &right][..], &programs].concat());
+    let report = PROGRAMS.report(0, &[&["--allocator", &right][..], &programs].concat());
     assert_eq!(
         (&report["format"], &report["version"]),
         (&"drystone-programs-report".into(), &1.into())
@@ -92,7 +92,7 @@ fn every_planted_fault_is_found() {
         }
         let faulty = faulty(folder.path(), fault);
         let deadline = if kinds == ["hangs"] { "20s" } else { "10m" };
-        let arguments = ["--subject", &faulty, "--program", program, "--deadline", deadline];
+        let arguments = ["--allocator", &faulty, "--program", program, "--deadline", deadline];
         let report = PROGRAMS.report(1, &arguments);
         let finding = &report["programs"][0]["subjects"][0]["finding"];
         let kind = finding["kind"].as_str().unwrap_or_default();
@@ -108,7 +108,7 @@ fn a_fault_that_does_not_come_again_is_found() {
     }
     let folder = tempfile::tempdir().unwrap();
     let once = faulty(folder.path(), "ONCE");
-    let report = PROGRAMS.report(1, &["--subject", &once, "--program", "python-suite"]);
+    let report = PROGRAMS.report(1, &["--allocator", &once, "--program", "python-suite"]);
     let subject = &report["programs"][0]["subjects"][0];
     assert_eq!(subject["finding"]["kind"], "flaky", "{report}");
     let tests = subject["flaky"].as_array().unwrap();
@@ -124,7 +124,7 @@ fn an_allocator_that_serves_nothing_is_found() {
     }
     let folder = tempfile::tempdir().unwrap();
     let nothing = library(folder.path(), "nothing", "int nothing(void) { return 0; }", &[]);
-    let report = PROGRAMS.report(1, &["--subject", &nothing, "--program", "lua"]);
+    let report = PROGRAMS.report(1, &["--allocator", &nothing, "--program", "lua"]);
     let finding = &report["programs"][0]["subjects"][0]["finding"];
     assert_eq!(finding["kind"], "reports", "{finding}");
     assert!(finding["detail"].as_str().unwrap().contains("served by"), "{finding}");
@@ -137,7 +137,7 @@ fn too_few_calls_are_a_finding_in_words_and_markdown() {
     }
     let folder = tempfile::tempdir().unwrap();
     let right = faulty(folder.path(), "NONE");
-    let few = ["--subject", &right, "--program", "lua", "--quick", "--calls", "1000000000"];
+    let few = ["--allocator", &right, "--program", "lua", "--quick", "--calls", "1000000000"];
     for format in ["table", "markdown"] {
         let output = PROGRAMS.run(&[&few[..], &["--format", format]].concat());
         ended(&output, 1);

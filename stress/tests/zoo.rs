@@ -41,11 +41,11 @@ const FOUND: &[(&str, Workload, Kind)] = &[
     ("scribbles", Workload::Mixed, Kind::Identity),
     ("forgets-to-zero", Workload::Mixed, Kind::NotZeroed),
     ("drops-a-free", Workload::Mixed, Kind::Leak),
-    ("calls-double-frees-fine", Workload::Duel, Kind::DoubleFreeMissed),
-    ("calls-some-double-frees-fine", Workload::Duel, Kind::DoubleFreeMissed),
-    ("calls-racing-frees-fine", Workload::Duel, Kind::DoubleFreeMissed),
+    ("calls-double-frees-fine", Workload::DoubleFree, Kind::DoubleFreeMissed),
+    ("calls-some-double-frees-fine", Workload::DoubleFree, Kind::DoubleFreeMissed),
+    ("calls-racing-frees-fine", Workload::DoubleFree, Kind::DoubleFreeMissed),
     ("elides-its-lock", Workload::Mixed, Kind::Exclusion),
-    ("elides-its-lock", Workload::Duel, Kind::Exclusion),
+    ("elides-its-lock", Workload::DoubleFree, Kind::Exclusion),
     ("unlocks-early", Workload::Mixed, Kind::Exclusion),
     ("misaligns", Workload::Mixed, Kind::Misaligned),
     ("loses-the-prefix", Workload::Mixed, Kind::PrefixLost),
@@ -70,14 +70,14 @@ const FOUND: &[(&str, Workload, Kind)] = &[
     ("drops-a-free", Workload::ThreadStorm, Kind::Leak),
     ("overlaps", Workload::ForkJoin, Kind::Overlap),
     ("elides-its-lock", Workload::ForkJoin, Kind::Exclusion),
-    ("scribbles", Workload::Lifecycles, Kind::Identity),
-    ("loses-blocks-at-thread-ends", Workload::Lifecycles, Kind::Leak),
-    ("takes-a-signal-for-its-turn", Workload::Lifecycles, Kind::Exclusion),
-    ("overlaps", Workload::Hostile, Kind::Overlap),
-    ("misses-misuses", Workload::Hostile, Kind::MisuseMissed),
-    ("misnames-misuses", Workload::Hostile, Kind::WrongReport),
-    ("reports-twice", Workload::Hostile, Kind::WrongReport),
-    ("scribbles-when-it-reports", Workload::Hostile, Kind::Identity),
+    ("scribbles", Workload::Lifecycle, Kind::Identity),
+    ("loses-blocks-at-thread-ends", Workload::Lifecycle, Kind::Leak),
+    ("takes-a-signal-for-its-turn", Workload::Lifecycle, Kind::Exclusion),
+    ("overlaps", Workload::Misuse, Kind::Overlap),
+    ("misses-misuses", Workload::Misuse, Kind::MisuseMissed),
+    ("misnames-misuses", Workload::Misuse, Kind::WrongReport),
+    ("reports-twice", Workload::Misuse, Kind::WrongReport),
+    ("scribbles-when-it-reports", Workload::Misuse, Kind::Identity),
 ];
 
 /// Faults that show in forked children.
@@ -145,7 +145,7 @@ fn races_are_found(times: u64) {
     for twin in sound {
         // Without the fault the twin is not found, in a run that did race: on a busy machine that may take several.
         let raced = (0..10).any(|_| {
-            let outcome = stress(twin.name, Workload::Duel, 4, RACE / 5);
+            let outcome = stress(twin.name, Workload::DoubleFree, 4, RACE / 5);
             assert_eq!(outcome.finding, None);
             outcome.tally[Count::DoubleFreeRoundsRaced] > 0
         });
@@ -155,7 +155,8 @@ fn races_are_found(times: u64) {
         let mut longest = Duration::ZERO;
         for seed in 1..=times {
             let patience = Duration::from_secs(60);
-            let outcome = stress_seeded(twin.name, Workload::Duel, 4, RACE, Seed(seed), patience);
+            let outcome =
+                stress_seeded(twin.name, Workload::DoubleFree, 4, RACE, Seed(seed), patience);
             longest = longest.max(outcome.elapsed);
             let found = finding(outcome);
             assert_eq!(found.kind, Kind::DoubleFreeMissed, "{found}");
@@ -178,11 +179,11 @@ const COME_AGAIN: &[(&str, Workload, bool)] = &[
     ("crashes", Workload::Mixed, true),
     ("elides-its-lock", Workload::Mixed, false),
     ("unlocks-early", Workload::Mixed, false),
-    ("list-torn", Workload::Duel, false),
-    ("drystone-torn", Workload::Duel, false),
-    ("takes-a-signal-for-its-turn", Workload::Lifecycles, false),
-    ("refuses-in-the-child", Workload::Lifecycles, false),
-    ("misses-misuses", Workload::Hostile, false),
+    ("list-torn", Workload::DoubleFree, false),
+    ("drystone-torn", Workload::DoubleFree, false),
+    ("takes-a-signal-for-its-turn", Workload::Lifecycle, false),
+    ("refuses-in-the-child", Workload::Lifecycle, false),
+    ("misses-misuses", Workload::Misuse, false),
 ];
 
 /// Finds each `times` times from as many seeds, keeps it, and makes it again by its log and from its seed,
@@ -247,7 +248,7 @@ fn is_found(subject: &str, workload: Workload, kind: Kind) {
     let found = finding(stress(subject, workload, 4, LONGEST));
     assert_eq!(found.kind, kind, "{found}");
     assert_eq!((found.subject.as_str(), found.workload), (subject, workload));
-    let command = format!("cargo stress --subject {subject} --workload {workload} --threads 4");
+    let command = format!("cargo stress --allocator {subject} --workload {workload} --threads 4");
     assert!(found.replay().starts_with(&command), "{}", found.replay());
 }
 
@@ -257,15 +258,15 @@ fn is_found_in_a_child(subject: &str, kind: Kind) {
     assert_eq!(found.kind, kind, "{found}");
     assert!(found.seen.contains("a forked child (its seed 0x"), "{found}");
     assert!(
-        found.rerun().contains("--workload lifecycles:fork=2000,patience=2 "),
+        found.rerun().contains("--workload lifecycle:fork=2000,patience=2 "),
         "{}",
         found.rerun()
     );
 }
 
-/// A run of workload `lifecycles` on a subject, or on a library.
+/// A run of workload `lifecycle` on a subject, or on a library.
 fn lifecycles(subject: &str, library: Option<&str>, settings: &str) -> Outcome {
-    let text = format!("lifecycles:{settings}");
+    let text = format!("lifecycle:{settings}");
     let (workload, settings) = drystone_stress::model::spec::parse_workload(&text).unwrap();
     let library = library.map(std::path::PathBuf::from);
     let spec = Spec::new(subject, workload, 4, Seed(7), Length::of(LONGEST));
@@ -295,12 +296,12 @@ fn no_fork_handlers() {
         let output = run_tool(&[&what[..], &how].concat());
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
-    let (code, refused) = said("lifecycles");
+    let (code, refused) = said("lifecycle");
     assert_eq!(code, Some(2), "{refused}");
     assert!(refused.contains("list-sound has no fork handlers"), "{refused}");
-    assert!(refused.contains("set lifecycles:fork=0"), "{refused}");
+    assert!(refused.contains("set lifecycle:fork=0"), "{refused}");
     // What the twin makes of resizes is for duels alone: it may be found, and is not refused.
-    let (code, tried) = said("lifecycles:fork=0");
+    let (code, tried) = said("lifecycle:fork=0");
     assert!(code != Some(2) && !tried.contains("fork handlers"), "{tried}");
 }
 
@@ -439,12 +440,12 @@ fn no_false_finding() {
     };
     let provoked: &[(Workload, &[Count])] = &[
         (Workload::Mixed, &[HandOffs]),
-        (Workload::Duel, &[DoubleFrees]),
+        (Workload::DoubleFree, &[DoubleFrees]),
         (
-            Workload::Lifecycles,
+            Workload::Lifecycle,
             &[HandOffs, Forks, ForkedOperations, Signals, ThreadEnds, EndOperations],
         ),
-        (Workload::Hostile, &[Count::Misuses, Count::MisusesAtCall]),
+        (Workload::Misuse, &[Count::Misuses, Count::MisusesAtCall]),
     ];
     for &(workload, counts) in provoked {
         let outcome = stress("sound", workload, 4, Duration::from_secs(3));

@@ -1,8 +1,8 @@
 //! Every workload by its name: what it stresses, where it comes from, and what can be set.
 //!
-//! This is the list that the tools print, choose from and check against. The streams that the workloads
-//! are made of stand in the modules beside this one; who carries them out, and how each call is checked,
-//! is the tools' business.
+//! This is the list that the tools print, choose from and check against. The streams that the
+//! workloads are made of stand in the modules beside this one; who carries them out, and how each
+//! call is checked, is the tools' business.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -71,6 +71,13 @@ macro_rules! workloads {
         }
     };
 }
+
+/// What workloads were called before. Scripts, campaign files and findings of then are still read.
+const OLD_NAMES: [(&str, Workload); 3] = [
+    ("duel", Workload::DoubleFree),
+    ("hostile", Workload::Misuse),
+    ("lifecycles", Workload::Lifecycle),
+];
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -214,7 +221,8 @@ workloads! {
             "largest" = KIB, 1 => 64 * MIB, ROUNDED;
         }
     /// What else happens in a process.
-    Lifecycles = "lifecycles",
+    #[serde(alias = "lifecycles")]
+    Lifecycle = "lifecycle",
         about "forks whose children go on, a storm of signals, threads that end in the middle, thread-local destructors \
                that allocate and free, libraries loaded and closed",
         after "fork(2), signal(7), pthread_key_create(3), dlopen(3): where a process's handlers meet an allocator's locks",
@@ -225,13 +233,14 @@ workloads! {
             "signals" = 1000, 0 => 100_000, "signals to each thread in a second; 0: none";
             "life" = 2000, 1 => GIB, "operations of a thread before it ends, on average";
             "load" = 4000, 0 => GIB, "operations of a thread from one library that it loads to the next, on average; 0: \
-                none. For subjects that serve the process's malloc; of linked ones no library knows";
+                none. For allocators that serve the process's malloc: no library calls a linked one";
             "largest" = 64 * KIB, 1 => 64 * MIB, ROUNDED;
         }
     /// A program with mistakes.
-    Hostile = "hostile",
-        about "double frees and frees of what is no block, mixed into a correct run: each must be reported once, and for \
-               what it is, and do nothing else; for subjects that report and go on",
+    #[serde(alias = "hostile")]
+    Misuse = "misuse",
+        about "double frees and frees of what is no block, mixed into a correct run: each must be reported once, by its \
+               own kind, and do nothing else; for allocators that report and go on",
         after "CWE-415, CWE-590 and CWE-763, under DRYSTONE_ON_MISUSE=report",
         weight 1,
         {
@@ -239,8 +248,9 @@ workloads! {
             "largest" = 64 * KIB, 1 => 64 * MIB, ROUNDED;
         }
     /// Double frees under contention.
-    Duel = "duel",
-        about "double frees: N threads, one pointer, one barrier",
+    #[serde(alias = "duel")]
+    DoubleFree = "double-free",
+        about "N threads free one block at once, from one barrier: all but one are double frees",
         after "two frees of one pointer (CWE-415), here at once: of N frees of one block N - 1 are to be reported",
         weight 1,
         {}
@@ -253,19 +263,21 @@ workloads! {
 }
 
 impl Workload {
-    /// Whether it shows what it is for only to a process that lives on: memory that grows, that breaks up.
+    /// Whether it shows what it is for only to a process that lives on: memory that grows, that
+    /// breaks up.
     pub fn long_lived(self) -> bool {
         matches!(self, Workload::Sawtooth | Workload::ShiftingSizes)
     }
 
     /// Whether its calls of the allocator, one after the other, are all that it does.
     pub fn is_its_calls(self) -> bool {
-        !matches!(self, Workload::Duel | Workload::Hostile | Workload::Lifecycles)
+        !matches!(self, Workload::DoubleFree | Workload::Misuse | Workload::Lifecycle)
     }
 
-    /// The workload that is written so.
+    /// The workload of that name, or that had it once.
     pub fn named(name: &str) -> Option<Workload> {
-        Workload::ALL.iter().copied().find(|workload| workload.name() == name)
+        let old = OLD_NAMES.iter().find(|(old, _)| *old == name).map(|(_, workload)| *workload);
+        old.or_else(|| Workload::ALL.iter().copied().find(|workload| workload.name() == name))
     }
 
     /// The parameter that is written so.
@@ -349,6 +361,15 @@ mod tests {
                 assert!(bounds.contains(&parameter.default), "{workload}: {}", parameter.name);
                 assert_eq!(Settings::default().get(workload, parameter.name), parameter.default);
             }
+        }
+    }
+
+    #[test]
+    fn names_of_before_are_read_everywhere_and_written_nowhere() {
+        for (old, workload) in OLD_NAMES {
+            assert_eq!(Workload::named(old), Some(workload));
+            assert_eq!(serde_json::from_str::<Workload>(&format!("\"{old}\"")).unwrap(), workload);
+            assert!(Workload::ALL.iter().all(|workload| workload.name() != old), "{old}");
         }
     }
 

@@ -3,11 +3,9 @@
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use drystone_harness::allocators::{Contestant, Folders, SYSTEM};
+use drystone_harness::allocators::{Contestant, DRYSTONE, Folders, SYSTEM};
 use serde::Serialize;
 
-/// Our library's name among the subjects.
-pub const DRYSTONE: &str = "drystone";
 /// The same with its quarantine on.
 pub const QUARANTINE: &str = "drystone-quarantine";
 /// What turns it on: 16 MiB, so that the largest blocks of the mistakes fit.
@@ -84,7 +82,7 @@ pub fn variable(text: &str) -> Result<(String, String), String> {
         Some((name, value)) if !name.is_empty() && OsStr::new(name) != "LD_PRELOAD" => {
             Ok((name.to_owned(), value.to_owned()))
         }
-        Some(("LD_PRELOAD", _)) => Err("LD_PRELOAD is set by --subject".to_owned()),
+        Some(("LD_PRELOAD", _)) => Err("LD_PRELOAD is set by --allocator".to_owned()),
         _ => Err(format!("`{text}` is no variable: write NAME=VALUE")),
     }
 }

@@ -4,8 +4,8 @@ use std::num::NonZero;
 use std::thread;
 use std::time::Duration;
 
-use clap::Parser;
-use drystone_harness::allocators::{Folders, distinct};
+use clap::Args;
+use drystone_harness::allocators::{Folders, VALUE, distinct};
 use drystone_harness::output::format::Printing;
 use drystone_harness::text::{duration, pattern};
 use regex::Regex;
@@ -15,24 +15,24 @@ use crate::mistake::Mistake;
 use crate::row::Row;
 use crate::rows;
 
-/// Check an allocator against what C23, POSIX, the man pages and the C library's manual ask of malloc, and
-/// score what it makes of a program's mistakes.
+/// Check an allocator against what C23, POSIX, the man pages and the C library's manual ask of
+/// malloc, and score what it makes of a program's mistakes.
 ///
-/// Each row is a process of its own with the subject preloaded. Rows of semantics must pass; where the
-/// standards leave the choice, what the subject does is recorded. Misuse is scored, and judged only for
-/// libdrystone.so, which promises to report every double and invalid free; benign twins of the mistakes
-/// must pass for everyone. Exit codes: 0 all that was judged has passed; 1 something failed, crashed or hung;
-/// 2 wrong usage or a failure of the tool; 3 stopped before the end, or a row that can't be checked here.
-#[derive(Clone, Debug, Parser)]
-#[command(name = "cargo stress conform", bin_name = "cargo stress conform")]
+/// Each row is a process of its own with the allocator preloaded. Rows of semantics must pass;
+/// where the standards leave the choice, the allocator's answer is recorded. Misuse is scored, and
+/// judged only for libdrystone.so, which promises to report every double and invalid free; benign
+/// twins of the mistakes must pass for everyone. Exit codes: 0 all that was judged has passed; 1
+/// something failed, crashed or hung; 2 wrong usage or a failure of the tool; 3 stopped before the
+/// end, or a row that can't be checked here.
+#[derive(Args, Clone, Debug)]
 pub struct Options {
-    /// An allocator: `system`, `drystone`, `drystone-quarantine`, a peer that peers/build-libraries made, a
-    /// shared library, or a library with a name for it; repeatable [default: system, and libdrystone.so with
-    /// and without its quarantine, if it is built]
-    #[arg(long = "subject", value_name = "NAME|FILE|NAME=FILE")]
-    pub subjects: Vec<String>,
+    /// An allocator: a name that --list shows, a shared library, or a library under a name of your
+    /// own; repeatable [default: system, and libdrystone.so with and without its quarantine, if it
+    /// is built]
+    #[arg(long = "allocator", alias = "subject", value_name = VALUE)]
+    pub allocators: Vec<String>,
 
-    /// A variable of the environment of every subject; repeatable
+    /// A variable of the environment of every allocator; repeatable
     #[arg(long = "env", value_name = "NAME=VALUE", value_parser = allocators::variable)]
     pub env: Vec<(String, String)>,
 
@@ -48,7 +48,7 @@ pub struct Options {
     #[arg(long, value_name = "N")]
     pub jobs: Option<NonZero<usize>>,
 
-    /// List subjects and rows, with their sources, and stop
+    /// List allocators and rows, with their sources, and stop
     #[arg(long)]
     pub list: bool,
 
@@ -114,11 +114,11 @@ impl Options {
     }
 
     fn chosen(&self, folders: &Folders) -> Result<Vec<Subject>, String> {
-        if self.subjects.is_empty() {
+        if self.allocators.is_empty() {
             return allocators::usual(folders, &self.env);
         }
         let choose = |text: &str| allocators::choose(text, folders, &self.env);
-        distinct(&self.subjects, choose, |one| &one.name)
+        distinct(&self.allocators, choose, |one| &one.name)
     }
 }
 
@@ -148,19 +148,22 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn usage_errors_name_the_argument() {
         for (arguments, expected) in [
             (&["--row", "no such"][..], "--row no such matches no row"),
             (&["--row", "("], "`(` is no regular expression: unclosed group"),
-            (&["--subject", "system", "--subject", "system"], "two subjects are called system"),
-            (&["--subject", "sistem"], "Did you mean `system`?"),
-            (&["--subject", "drystone-quarantine"], "build it: cargo build --release"),
+            (
+                &["--allocator", "system", "--allocator", "system"],
+                "two allocators are called system",
+            ),
+            (&["--allocator", "sistem"], "Did you mean `system`?"),
+            (&["--allocator", "drystone-quarantine"], "build it: cargo build --release"),
             (&["--env", "DEBUG"], "`DEBUG` is no variable: write NAME=VALUE"),
-            (&["--env", "LD_PRELOAD=x.so"], "LD_PRELOAD is set by --subject"),
+            (&["--env", "LD_PRELOAD=x.so"], "LD_PRELOAD is set by --allocator"),
             (&["--jobs", "0"], "--jobs"),
         ] {
-            let refused = plan(arguments).err().unwrap();
-            assert!(refused.contains(expected), "{arguments:?}: {refused}");
+            let rejected = plan(arguments).err().unwrap();
+            assert!(rejected.contains(expected), "{arguments:?}: {rejected}");
         }
     }
 }

@@ -1,30 +1,26 @@
 //! `cargo stress conform` from its arguments to its exit code.
 
-use std::ffi::OsString;
-
 use anyhow::{Context, Result};
 use drystone_harness::allocators::Folders;
+use drystone_harness::exit;
 use drystone_harness::output;
 use drystone_harness::output::progress;
 use drystone_harness::process::dlopen_fixture::Loaded;
 use drystone_harness::process::launcher::Launcher;
 use drystone_harness::stop::{self, Stop};
-use drystone_harness::{entry, exit};
 
 use crate::campaign::{self, Results};
 use crate::cli::Options;
-use crate::job::TOOL;
 use crate::rows::{self, mistake_name};
 use crate::{allocators, print};
 
 static STOP: Stop = Stop::new();
 
-/// Runs the tool, if these arguments ask for it.
-pub fn main(arguments: &[OsString]) -> Option<u8> {
-    entry::named(arguments, TOOL, run)
-}
-
-fn run(options: &Options) -> Result<u8> {
+/// Runs the tool; its exit code.
+///
+/// # Errors
+/// Wrong usage, or the tool fails.
+pub fn run(options: &Options) -> Result<u8> {
     let folders = Folders::of_this_binary().map_err(anyhow::Error::msg)?;
     if options.list {
         return list(&folders);
@@ -34,7 +30,7 @@ fn run(options: &Options) -> Result<u8> {
     // Without it some rows can't be checked, and say so.
     let loaded = Loaded::compile().map_err(|why| eprintln!("no library to load: {why}")).ok();
     let launcher = Launcher::of_this_binary(plan.deadline)?;
-    let bar = progress::bar(Some(campaign::count(&plan)), "{wide_bar} {pos}/{len} {eta} {msg}");
+    let bar = progress::steps(campaign::count(&plan));
     let results = campaign::run(plan, &launcher, loaded.as_ref(), &STOP, &|row, subject| {
         bar.set_message(format!("{row} {subject}"));
         bar.inc(1);
@@ -64,7 +60,7 @@ fn conclude(results: &Results) -> u8 {
 }
 
 fn list(folders: &Folders) -> Result<u8> {
-    let mut text = String::from("Subjects (or the path of a shared library, or NAME=PATH):\n");
+    let mut text = String::from("Allocators (or the path of a shared library, or NAME=PATH):\n");
     for subject in allocators::usual(folders, &[]).map_err(anyhow::Error::msg)? {
         text += &format!("  {}\n", subject.name);
     }

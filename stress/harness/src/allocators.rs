@@ -1,4 +1,14 @@
-//! Who is measured: shared libraries that are preloaded, and the C library's own allocator.
+//! Allocators by the names that a command line and a campaign file give them: one grammar for all
+//! tools.
+//!
+//! | written | means | who takes it |
+//! |---|---|---|
+//! | `system` | the C library's own, nothing preloaded | all |
+//! | `drystone` | `libdrystone.so` of the release build, preloaded | all |
+//! | `mimalloc`, `jemalloc` ... | a peer that `peers/build-libraries` built or the system has | all |
+//! | `linked:list`, `linked:drystone` ... | a heap that is linked into the tool | tools that have it |
+//! | `FILE` | a shared library, preloaded; its name is the file's | all |
+//! | `NAME=FILE` | the same under another name | all |
 
 use std::ffi::CStr;
 use std::fs;
@@ -9,17 +19,25 @@ use serde::Serialize;
 use crate::library;
 use crate::text::suggest;
 
-/// A subject of the runner.
+/// How the value of the option `--allocator`, of which `--subject` is the old name, is shown by
+/// every tool.
+pub const VALUE: &str = "NAME|FILE|NAME=FILE";
+
+/// An allocator that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Contestant {
     /// As it is printed.
     pub name: String,
-    /// What is preloaded; none for the C library's own.
+    /// What is preloaded; none for the C library's own, and for what is linked in.
     pub library: Option<PathBuf>,
     /// As whoever built it says.
     pub version: String,
 }
 
+/// Ours, as a shared library.
+pub const DRYSTONE: &str = "drystone";
+/// Begins the names of heaps that are linked into a tool.
+pub const LINKED: &str = "linked:";
 /// The C library's own allocator.
 pub const SYSTEM: &str = "system";
 /// What the ratios are to.
@@ -73,30 +91,53 @@ impl Folders {
     /// # Errors
     /// A sentence that names what to change.
     pub fn all(&self) -> Result<Vec<Contestant>, String> {
-        let mut names = vec!["drystone".to_owned()];
+        let mut names = vec![DRYSTONE.to_owned()];
         names.extend(PEERS.map(str::to_owned));
         let mut others: Vec<String> = self.built().into_iter().map(|(name, _)| name).collect();
         others.retain(|name| !names.contains(name));
         names.extend(others);
         let present = names.iter().filter(|name| self.library(name).is_some() || *name == SYSTEM);
-        present.map(|name| self.named(name)).collect()
+        present.map(|name| self.named(name, &[])).collect()
     }
 
-    /// The subject that `text` means: a name, a path, or `NAME=PATH`.
+    /// The allocator that `text` means to a tool that preloads: a name, a path, or `NAME=PATH`.
     ///
     /// # Errors
     /// A sentence that names what to change.
     pub fn choose(&self, text: &str) -> Result<Contestant, String> {
+        self.resolve(text, &[])
+    }
+
+    /// The allocator that `text` means to a tool that has `linked` in it, which are names with
+    /// [`LINKED`] before them, or are called as nothing else is.
+    ///
+    /// # Errors
+    /// A sentence that names what to change.
+    pub fn resolve(&self, text: &str, linked: &[&str]) -> Result<Contestant, String> {
+        if linked.contains(&text) {
+            return Ok(Contestant::linked(text));
+        }
+        // Before names had it, `list` and `engine` stood for what nothing else is called.
+        let prefixed = format!("{LINKED}{text}");
+        if text != DRYSTONE && linked.contains(&prefixed.as_str()) {
+            return Ok(Contestant::linked(&prefixed));
+        }
         if let Some((name, path)) = text.split_once('=').filter(|(name, _)| !name.contains('/')) {
+            if name.starts_with(LINKED) {
+                return Err(format!(
+                    "allocator {text}: a library is not linked in; give it a name \
+                                    without {LINKED}"
+                ));
+            }
             return Contestant::library(name.to_owned(), path);
         }
         if library::is_path(text) {
             return Contestant::library(name_of(Path::new(text)), text);
         }
-        self.named(text)
+        self.named(text, linked)
     }
 
-    fn named(&self, name: &str) -> Result<Contestant, String> {
+    fn named(&self, name: &str, linked: &[&str]) -> Result<Contestant, String> {
         if name == SYSTEM {
             let version = format!("glibc {}", glibc_version());
             return Ok(Contestant { name: SYSTEM.to_owned(), library: None, version });
@@ -104,22 +145,43 @@ impl Folders {
         if let Some(library) = self.library(name) {
             return Contestant::library(name.to_owned(), &library.to_string_lossy());
         }
-        let hint = match name {
-            "drystone" => "build it: cargo build --release",
-            name if PEERS.contains(&name) => "build it: peers/build-libraries",
-            _ => {
-                let mut known = vec!["drystone"];
-                known.extend(PEERS);
-                return Err(suggest::refuse("subject", name, &known)
-                    + "; or give the path of a shared library, or NAME=PATH");
-            }
+        if name == DRYSTONE {
+            return Err(self.not_built(linked));
+        }
+        if PEERS.contains(&name) {
+            let target = self.target.display();
+            return Err(format!(
+                "allocator {name} is not in {target}: build it: peers/build-libraries"
+            ));
+        }
+        if name.starts_with(LINKED) && linked.is_empty() {
+            return Err(format!(
+                "allocator {name} is linked into cargo stress and can't be preloaded: take {DRYSTONE}, which is \
+                 libdrystone.so, or another shared library"
+            ));
+        }
+        let known = [&[DRYSTONE], &PEERS[..], linked].concat();
+        Err(suggest::reject("allocator", name, &known)
+            + "; or give the path of a shared library, or NAME=PATH")
+    }
+
+    /// Why `drystone` is not here. The name once meant the heap that is linked in.
+    fn not_built(&self, linked: &[&str]) -> String {
+        let target = self.target.display();
+        let heap = format!("{LINKED}{DRYSTONE}");
+        let instead = match linked.contains(&heap.as_str()) {
+            true => format!(", or take {heap}, the heap that is linked into this tool"),
+            false => String::new(),
         };
-        Err(format!("subject {name} is not in {}: {hint}", self.target.display()))
+        format!(
+            "allocator {DRYSTONE} is release/libdrystone.so, which is not in {target}: build it: cargo build \
+             --release{instead}"
+        )
     }
 
     /// Where the library of a name is.
     fn library(&self, name: &str) -> Option<PathBuf> {
-        if name == "drystone" {
+        if name == DRYSTONE {
             return Some(self.target.join("release/libdrystone.so")).filter(|file| file.exists());
         }
         let built = self.built().into_iter().find(|(built, _)| built == name);
@@ -150,9 +212,13 @@ impl Folders {
 }
 
 impl Contestant {
+    fn linked(name: &str) -> Self {
+        Self { name: name.to_owned(), library: None, version: "linked in".to_owned() }
+    }
+
     fn library(name: String, path: &str) -> Result<Self, String> {
         if name.is_empty() {
-            return Err(format!("subject {path}: write a name before the equals sign"));
+            return Err(format!("allocator {path}: write a name before the equals sign"));
         }
         let library = library::library(path)?;
         let version = version_beside(&library).unwrap_or_else(|| "not known".to_owned());
@@ -160,21 +226,21 @@ impl Contestant {
     }
 }
 
-/// The subjects that are written so, each as `choose` reads it: no two have one name.
+/// The allocators that are written so, each as `choose` reads it: no two have one name.
 ///
 /// # Errors
 /// A sentence that names what to change.
-pub fn distinct<S>(
+pub fn distinct<A>(
     texts: &[String],
-    choose: impl Fn(&str) -> Result<S, String>,
-    name: impl Fn(&S) -> &str,
-) -> Result<Vec<S>, String> {
-    let mut chosen: Vec<S> = Vec::new();
+    choose: impl Fn(&str) -> Result<A, String>,
+    name: impl Fn(&A) -> &str,
+) -> Result<Vec<A>, String> {
+    let mut chosen: Vec<A> = Vec::new();
     for text in texts {
         let one = choose(text)?;
         if chosen.iter().any(|other| name(other) == name(&one)) {
             return Err(format!(
-                "two subjects are called {}: give one another name, --subject NAME=FILE",
+                "two allocators are called {}: leave one out, or give it another name, --allocator NAME=FILE",
                 name(&one)
             ));
         }
@@ -223,6 +289,34 @@ mod tests {
         }
     }
 
+    /// Names of a tool that has two heaps in it.
+    const HEAPS: [&str; 2] = ["linked:list", "linked:drystone"];
+
+    fn nowhere() -> Folders {
+        Folders { target: PathBuf::from("/nowhere"), system: Vec::new() }
+    }
+
+    #[test]
+    fn linked_heaps_and_libraries_are_told_apart_by_name() {
+        let folders = nowhere();
+        for text in ["linked:list", "list"] {
+            let chosen = folders.resolve(text, &HEAPS).unwrap();
+            assert_eq!((chosen.name.as_str(), chosen.library.as_ref()), ("linked:list", None));
+        }
+        // Of two things that were once called so, this is the library.
+        let rejected = folders.resolve("drystone", &HEAPS).unwrap_err();
+        assert!(rejected.contains("or take linked:drystone"), "{rejected}");
+        let rejected = folders.choose("drystone").unwrap_err();
+        assert!(!rejected.contains("linked:drystone"), "{rejected}");
+        let rejected = folders.choose("linked:list").unwrap_err();
+        assert!(rejected.contains("can't be preloaded"), "{rejected}");
+        let rejected = folders.resolve("linked:lits", &HEAPS).unwrap_err();
+        assert!(rejected.contains("Did you mean `linked:list`?"), "{rejected}");
+        let rejected = folders.resolve("linked:x=/proc/self/exe", &HEAPS).unwrap_err();
+        assert!(rejected.contains("is not linked in"), "{rejected}");
+        assert_eq!(folders.resolve("system", &HEAPS).unwrap().library, None);
+    }
+
     #[test]
     fn what_was_built_is_found_with_its_version() {
         let folder = tempfile::tempdir().unwrap();
@@ -241,12 +335,12 @@ mod tests {
         assert_eq!(seen[1..], [("snmalloc", "0.7"), ("other", "1")]);
         assert!(folders.missing().contains(&"mimalloc"));
         assert!(!folders.missing().contains(&"snmalloc"));
-        let refused = folders.choose("mimalloc").unwrap_err();
-        assert!(refused.contains("peers/build-libraries"), "{refused}");
-        let refused = folders.choose("drystone").unwrap_err();
-        assert!(refused.contains("cargo build --release"), "{refused}");
-        let refused = folders.choose("mimaloc").unwrap_err();
-        assert!(refused.contains("Did you mean `mimalloc`?"), "{refused}");
+        let rejected = folders.choose("mimalloc").unwrap_err();
+        assert!(rejected.contains("peers/build-libraries"), "{rejected}");
+        let rejected = folders.choose("drystone").unwrap_err();
+        assert!(rejected.contains("cargo build --release"), "{rejected}");
+        let rejected = folders.choose("mimaloc").unwrap_err();
+        assert!(rejected.contains("Did you mean `mimalloc`?"), "{rejected}");
         let path = format!("old={}", peers.join("other.so").display());
         assert_eq!(folders.choose(&path).unwrap().name, "old");
     }

@@ -1,22 +1,33 @@
-//! For tests of the tools: their options where no library is built.
+//! For tests of the tools: their options, where no library is built.
 
-use clap::Parser;
+use std::path::PathBuf;
+
+use clap::{Args, Command};
 
 use crate::allocators::Folders;
 
-/// What a tool's arguments come to by its options' `plan`, where no library is built.
+/// A tool's options from its arguments.
 ///
 /// # Errors
-/// The arguments can't be read, or `plan` refuses them.
+/// Clap's message: the arguments can't be read.
+pub fn options<O: Args>(arguments: &[&str]) -> Result<O, String> {
+    let command = O::augment_args(Command::new("cargo stress"));
+    let matches = command.try_get_matches_from([&["cargo stress"], arguments].concat());
+    matches.and_then(|found| O::from_arg_matches(&found)).map_err(|error| error.to_string())
+}
+
+/// Folders without any library.
+pub fn no_libraries() -> Folders {
+    Folders { target: PathBuf::from("/nowhere"), system: Vec::new() }
+}
+
+/// A tool's plan from its arguments by its options' `plan`, where no library is built.
 ///
-/// # Panics
-/// There is no room for a temporary folder.
-pub fn plan<O: Parser, P>(
+/// # Errors
+/// The arguments can't be read, or `plan` rejects them.
+pub fn plan<O: Args, P>(
     arguments: &[&str],
     plan: impl FnOnce(&O, &Folders) -> Result<P, String>,
 ) -> Result<P, String> {
-    let arguments = [&["cargo stress"], arguments].concat();
-    let options = O::try_parse_from(arguments).map_err(|error| error.to_string())?;
-    let target = tempfile::tempdir().unwrap();
-    plan(&options, &Folders { target: target.path().to_owned(), system: Vec::new() })
+    plan(&options(arguments)?, &no_libraries())
 }

@@ -132,23 +132,23 @@ pub fn system_library() -> Result<PathBuf, String> {
 /// A sentence that names what to change.
 pub fn library(path: &str) -> Result<PathBuf, String> {
     let unreadable = |error: io::Error| {
-        format!("subject {path}: {error}; give the path of a shared library that defines malloc")
+        format!("allocator {path}: {error}; give the path of a shared library that defines malloc")
     };
     let canonical = Path::new(path).canonicalize().map_err(unreadable)?;
     let mut start = Vec::new();
     let file = File::open(&canonical).map_err(unreadable)?;
     file.take(HEADER as u64).read_to_end(&mut start).map_err(unreadable)?;
     if let Some(other) = other_than_a_library(&start) {
-        return Err(format!("subject {path} is {other}"));
+        return Err(format!("allocator {path} is {other}"));
     }
     // LD_PRELOAD separates by spaces and colons and knows no quoting.
     if canonical.as_os_str().as_bytes().iter().any(|byte| b" :".contains(byte)) {
         return Err(format!(
-            "subject {path}: LD_PRELOAD can't name a path with a space or a colon; move the library"
+            "allocator {path}: LD_PRELOAD can't name a path with a space or a colon; move the library"
         ));
     }
     if CString::new(canonical.as_os_str().as_bytes()).is_err() {
-        return Err(format!("subject {path}: the path has a zero byte"));
+        return Err(format!("allocator {path}: the path has a zero byte"));
     }
     Ok(canonical)
 }

@@ -2,7 +2,7 @@
 //!
 //! | subject | how it gets into the child | how its heap can be asked |
 //! |---|---|---|
-//! | linked in (`list`, `drystone`, `engine`) | it is in the binary | [`Own`] |
+//! | linked in (`linked:list` ...) | it is in the binary | [`Own`] |
 //! | a shared library | `LD_PRELOAD`; the child proves that it serves `malloc` | not |
 //! | `system` | the C library's own, nothing preloaded | not |
 //!
@@ -14,6 +14,7 @@ use std::path::Path;
 
 use drystone::Misuse;
 use drystone_checker::{Alignment, Allocator, Promises};
+use drystone_harness::allocators::LINKED;
 use drystone_harness::library;
 use drystone_workloads::calls::Calls;
 
@@ -26,6 +27,13 @@ pub struct Subject {
     pub about: &'static str,
     /// How to call it.
     pub open: fn() -> Result<Target, String>,
+}
+
+impl Subject {
+    /// Whether it has that name, or had it: findings of before say `list` for `linked:list`.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.name == name || self.name.strip_prefix(LINKED) == Some(name)
+    }
 }
 
 /// An allocator, ready to be called.

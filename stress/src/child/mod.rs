@@ -128,7 +128,7 @@ impl Run {
     fn work(&self) -> Result<(), String> {
         self.probe();
         let deadline = self.spec.length.time().map(|time| Instant::now() + time);
-        if self.spec.workload == Workload::Duel
+        if self.spec.workload == Workload::DoubleFree
             && self.target.own.is_none()
             && self.script.is_none()
         {
@@ -150,8 +150,8 @@ impl Run {
         let library = self.library()?;
         let reports = self.reports()?;
         match (self.spec.workload, self.target.own, &parts) {
-            (Workload::Duel, Some(own), _) => self.duel(own),
-            (Workload::Duel, None, _) => unreachable!("fought above"),
+            (Workload::DoubleFree, Some(own), _) => self.duel(own),
+            (Workload::DoubleFree, None, _) => unreachable!("fought above"),
             (Workload::Trace, _, Some(parts)) => self.replay(parts),
             (Workload::Trace, _, None) => return Err("workload trace needs a trace".to_owned()),
             (workload, ..) => self.rounds(|seed, crew| match workload {
@@ -160,8 +160,8 @@ impl Run {
                 Workload::FalseSharing => false_sharing::round(crew, seed, settings),
                 Workload::ForkJoin => fork_join::round(crew, seed, settings),
                 Workload::ThreadStorm => thread_storm::round(crew, seed, settings),
-                Workload::Lifecycles => lifecycle::round(crew, seed, settings, library.as_ref()),
-                Workload::Hostile => misuse::round(crew, seed, settings, reports.as_ref()),
+                Workload::Lifecycle => lifecycle::round(crew, seed, settings, library.as_ref()),
+                Workload::Misuse => misuse::round(crew, seed, settings, reports.as_ref()),
                 Workload::Mixed => mixed::round(crew, seed, settings),
                 stream => slots::round(crew, stream, seed, settings),
             }),
@@ -194,20 +194,20 @@ impl Run {
         Ok(Some(parts))
     }
 
-    /// What workload `lifecycles` loads and closes, if it does.
+    /// What workload `lifecycle` loads and closes, if it does.
     fn library(&self) -> Result<Option<Library>, String> {
-        if self.spec.workload != Workload::Lifecycles {
+        if self.spec.workload != Workload::Lifecycle {
             return Ok(None);
         }
         lifecycle::can(&self.spec, &self.target)?;
         self.loaded.as_deref().map(|path| Library::open(path, &self.target)).transpose()
     }
 
-    /// Where workload `hostile` finds what a preloaded subject reports.
+    /// Where workload `misuse` finds what a preloaded subject reports.
     fn reports(&self) -> Result<Option<Reports>, String> {
         match (self.spec.workload, self.target.own) {
-            (Workload::Hostile, None) if self.target.claims_detection => Reports::begin().map(Some),
-            (Workload::Hostile, None) => Err(misuse::refused(&self.spec.subject)),
+            (Workload::Misuse, None) if self.target.claims_detection => Reports::begin().map(Some),
+            (Workload::Misuse, None) => Err(misuse::refused(&self.spec.subject)),
             _ => Ok(None),
         }
     }
@@ -367,7 +367,7 @@ pub(crate) fn open(spec: &Spec, subjects: &[Subject]) -> Result<Target, String> 
     if let Some(library) = &spec.library {
         return process::open_process(Some(library));
     }
-    let subject = subjects.iter().find(|subject| subject.name == spec.subject);
+    let subject = subjects.iter().find(|subject| subject.is_called(&spec.subject));
     (subject.ok_or_else(|| format!("there is no subject {}", spec.subject))?.open)()
 }
 

@@ -1,22 +1,22 @@
-//! `cargo stress refuse` from its arguments to its exit code.
+//! `cargo stress inject`: failures of the OS that are injected into an allocator's calls.
 
-use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use clap::Parser;
+use clap::Args;
 use drystone_checker::counters::Count;
 use drystone_checker::journal::Builder;
+use drystone_harness::allocators::{self, Contestant, Folders};
+use drystone_harness::exit;
 use drystone_harness::output;
-use drystone_harness::output::format::{Format, Printing};
+use drystone_harness::output::format::Printing;
 use drystone_harness::output::progress;
 use drystone_harness::output::table::{Shape, Sheet};
 use drystone_harness::seed::Seed;
 use drystone_harness::stop::{self, Stop};
 use drystone_harness::text::{duration, units};
-use drystone_harness::{entry, exit};
 use indicatif::ProgressBar;
 use serde::Serialize;
 
@@ -28,38 +28,40 @@ use crate::inject::seccomp;
 use crate::model::finding::Finding;
 use crate::model::outcome::Outcome;
 use crate::model::spec::{Length, Spec, Workload};
+use crate::plan::choose::choose;
 use crate::plan::options;
-use crate::runner::inject::{By, Refused, calls, run};
+use crate::runner::inject::{self, By, Refused, calls};
 use crate::runner::supervisor::Supervisor;
 
-/// Refuse an allocator's calls to the OS: each in turn, by chance, and by a limit on the address space.
+/// Inject failures of the OS into an allocator's calls: each in turn, by chance, and by a limit on
+/// the address space
 ///
-/// After each refusal: null with ENOMEM or success, old blocks intact, nothing leaked, all granted again
-/// later. Exit codes: 0 no finding; 1 a finding, kept in a folder; 2 wrong usage or a failure of the tool;
-/// 3 stopped before the end, or something could not be told: nothing was there to be refused, or there was no
-/// end to it, or this machine does not permit seccomp's user notification, which all but linked subjects with
-/// an OS of their own need.
-#[derive(Clone, Debug, Parser)]
-#[command(name = "cargo stress refuse", bin_name = "cargo stress refuse")]
+/// After each failure: null with ENOMEM or success, old blocks intact, nothing leaked, and all
+/// served again later. Exit codes: 0 no finding; 1 a finding, kept in a folder; 2 wrong usage or a
+/// failure of the tool; 3 stopped before the end, or something could not be told: there was no call
+/// that could fail, or there was no end to them, or this machine does not permit seccomp's user
+/// notification, which all allocators need except linked ones with an OS of their own.
+#[derive(Clone, Debug, Args)]
 pub struct Options {
-    /// An allocator: a name of cargo stress --list, or the path of a shared library that defines malloc;
-    /// repeatable [default: all of the list]
-    #[arg(long = "subject", value_name = "NAME|FILE")]
-    pub subjects: Vec<String>,
+    /// An allocator: a name of cargo stress --list, a shared library, or a library under a name of
+    /// your own; repeatable [default: all that are linked in, and system]
+    #[arg(long = "allocator", alias = "subject", value_name = allocators::VALUE)]
+    pub allocators: Vec<String>,
 
-    /// Refuse this call alone, counted from 1, and nothing else
+    /// Let this call alone fail, counted from 1, and nothing else
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(1..))]
     pub call: Option<u64>,
 
-    /// The last call to be refused in turn [default: the last that there is, if that comes before 20,000]
+    /// The last call to fail in turn [default: the last that there is, if that comes before 20,000]
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(1..))]
     pub last: Option<u64>,
 
     /// By chance: one call in so many
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(2..))]
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(value_parser = clap::value_parser!(u64).range(2..))]
     pub one_in: u64,
 
-    /// How long each subject's calls are refused by chance
+    /// How long each allocator's calls fail by chance
     #[arg(long = "for", value_name = "TIME", value_parser = duration::parse, default_value = "5s")]
     pub time: Duration,
 
@@ -75,26 +77,21 @@ pub struct Options {
     #[arg(long, value_name = "DIR", default_value = findings::DEFAULT)]
     pub findings: PathBuf,
 
-    /// How the report is written
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    pub format: Format,
+    /// How the report is printed.
+    #[command(flatten)]
+    pub printing: Printing,
 }
 
 /// MiB that the address space may grow by.
 const SPACE_MIB: u64 = 64;
 
-/// A subject whose rounds make more calls than this is refused no further: hours would not do.
+/// Of an allocator whose rounds make more calls than this no further ones fail: hours would not do.
 const MOST_CALLS: u64 = 20_000;
 
 static STOP: Stop = Stop::new();
 
-/// Runs the tool on its own arguments, the name first; returns the exit code.
-pub fn main(arguments: &[OsString], subjects: &[Subject]) -> u8 {
-    entry::run(arguments, |options| work(options, subjects))
-}
-
-/// A subject that is refused its calls.
-struct Contestant {
+/// An allocator whose calls are to fail.
+struct Target {
     name: String,
     library: Option<PathBuf>,
     by: By,
@@ -164,8 +161,8 @@ struct Row {
     all: bool,
     /// Of those, the ones that ended in null for the program; the others were absorbed.
     ended_in_null: u64,
-    /// Requests that were refused by chance, and calls to the OS. None: that was not tried, or the run ended
-    /// before it could say.
+    /// Requests that were refused by chance, and calls to the OS. None: that was not tried, or the
+    /// run ended before it could say.
     by_chance_nulls: Option<u64>,
     by_chance_calls: Option<u64>,
     /// Requests that were refused for want of address space. None: as above.
@@ -175,8 +172,12 @@ struct Row {
     findings: Vec<Finding>,
 }
 
-fn work(options: &Options, subjects: &[Subject]) -> Result<u8> {
-    let contestants = contestants(options, subjects).map_err(anyhow::Error::msg)?;
+/// Injects; the exit code.
+///
+/// # Errors
+/// Wrong usage, or the tool fails.
+pub fn run(options: &Options, linked: &[Subject]) -> Result<u8> {
+    let targets = targets(options, linked).map_err(anyhow::Error::msg)?;
     let seed = options.seed.unwrap_or_else(Seed::random);
     eprintln!("seed {seed}");
     stop::at_ctrl_c(&STOP)?;
@@ -184,20 +185,20 @@ fn work(options: &Options, subjects: &[Subject]) -> Result<u8> {
         options,
         supervisor: Supervisor::of_this_binary()?,
         seed,
-        bar: progress::bar(None, "{spinner} {elapsed} {prefix}: {msg}"),
+        bar: progress::open(),
         not_permitted: false,
     };
     let mut rows = Vec::new();
-    for contestant in &contestants {
+    for target in &targets {
         if STOP.is_set() {
             break;
         }
-        if let Some(row) = campaign.subject(contestant)? {
+        if let Some(row) = campaign.allocator(target)? {
             rows.push(row);
         }
     }
     campaign.bar.finish_and_clear();
-    print(&rows, seed, options.format).context("writing the report")?;
+    print(&rows, seed, options.printing).context("writing the report")?;
     Ok(conclude(&rows, STOP.is_set() || campaign.not_permitted))
 }
 
@@ -223,18 +224,19 @@ fn conclude(rows: &[Row], not_all: bool) -> u8 {
     code
 }
 
-fn contestants(options: &Options, subjects: &[Subject]) -> Result<Vec<Contestant>, String> {
-    let chosen = options::choose_subjects(&options.subjects, subjects)?;
-    let contestant = |(name, library): (String, Option<PathBuf>)| {
-        let linked = subjects.iter().find(|subject| library.is_none() && subject.name == name);
+fn targets(options: &Options, linked: &[Subject]) -> Result<Vec<Target>, String> {
+    let folders = Folders::of_this_binary()?;
+    let chosen = choose(&options.allocators, linked, &folders)?;
+    let target = |Contestant { name, library, .. }: Contestant| {
+        let linked = linked.iter().find(|one| library.is_none() && one.name == name);
         let own = match linked {
-            Some(subject) => (subject.open)()?.own,
+            Some(one) => (one.open)()?.own,
             None => None,
         };
         let by = if own.is_some_and(|own| own.refusable) { By::FakeOs } else { By::Notify };
-        Ok(Contestant { name, library, by })
+        Ok(Target { name, library, by })
     };
-    chosen.into_iter().map(contestant).collect()
+    chosen.into_iter().map(target).collect()
 }
 
 struct Campaign<'a> {
@@ -246,36 +248,36 @@ struct Campaign<'a> {
 }
 
 impl Campaign<'_> {
-    fn subject(&mut self, contestant: &Contestant) -> Result<Option<Row>> {
-        if contestant.by == By::Notify
+    fn allocator(&mut self, target: &Target) -> Result<Option<Row>> {
+        if target.by == By::Notify
             && let Err(why) = seccomp::permitted()
         {
-            eprintln!("{}: not tried: {why}", contestant.name);
+            eprintln!("{}: not tried: {why}", target.name);
             self.not_permitted = true;
             return Ok(None);
         }
-        self.bar.set_prefix(contestant.name.clone());
-        let subject = contestant.name.clone();
-        let mut row = Row { subject, by: contestant.by.name(), ..Row::default() };
-        self.in_turn(contestant, &mut row)?;
+        self.bar.set_prefix(format!("{}: ", target.name));
+        let subject = target.name.clone();
+        let mut row = Row { subject, by: target.by.name(), ..Row::default() };
+        self.in_turn(target, &mut row)?;
         if self.options.call.is_none() && !STOP.is_set() {
-            self.by_chance(contestant, &mut row)?;
+            self.by_chance(target, &mut row)?;
         }
         if self.options.call.is_none() && !STOP.is_set() {
-            self.in_little_space(contestant, &mut row)?;
+            self.in_little_space(target, &mut row)?;
         }
         Ok(Some(row))
     }
 
     /// Each call in turn, until a run sees no further one or something is found.
-    fn in_turn(&self, contestant: &Contestant, row: &mut Row) -> Result<()> {
+    fn in_turn(&self, target: &Target, row: &mut Row) -> Result<()> {
         let first = match self.options.call {
             Some(call) => call,
             None => {
                 let plan = Plan::None;
-                let none = self.run(contestant, Refused { plan, by: contestant.by }, 1)?;
+                let none = self.run(target, Refused { plan, by: target.by }, 1)?;
                 let (seen, cut_short) = (calls(&none), none.cut_short);
-                if self.found(contestant, Plan::None, contestant.by, none, row)? || cut_short {
+                if self.found(target, Plan::None, target.by, none, row)? || cut_short {
                     return Ok(());
                 }
                 if let Err(why) = counted(seen) {
@@ -287,8 +289,8 @@ impl Campaign<'_> {
         };
         let (mut made, limit) = (0, self.options.call.or(self.options.last));
         for call in first..=limit.unwrap_or(MOST_CALLS) {
-            let refused = Refused { plan: Plan::Once(call), by: contestant.by };
-            let outcome = self.run(contestant, refused, 1)?;
+            let refused = Refused { plan: Plan::Once(call), by: target.by };
+            let outcome = self.run(target, refused, 1)?;
             if outcome.cut_short {
                 return Ok(());
             }
@@ -313,7 +315,7 @@ impl Campaign<'_> {
             self.bar.set_message(format!("call {call} of some {}", made.max(call)));
             row.in_turn += 1;
             row.ended_in_null += u64::from(outcome.tally[Count::Rejections] > 0);
-            if self.found(contestant, refused.plan, refused.by, outcome, row)? {
+            if self.found(target, refused.plan, refused.by, outcome, row)? {
                 return Ok(());
             }
         }
@@ -321,53 +323,53 @@ impl Campaign<'_> {
         Ok(())
     }
 
-    fn by_chance(&self, contestant: &Contestant, row: &mut Row) -> Result<()> {
+    fn by_chance(&self, target: &Target, row: &mut Row) -> Result<()> {
         let plan = Plan::OneIn { calls: self.options.one_in, seed: self.seed };
         let threads = self.options.threads.map_or_else(options::default_threads, usize::from);
         self.bar.set_message(format!("one call in {} by chance", self.options.one_in));
-        let refused = Refused { plan, by: contestant.by };
-        let outcome = self.run(contestant, refused, threads)?;
+        let refused = Refused { plan, by: target.by };
+        let outcome = self.run(target, refused, threads)?;
         row.by_chance_nulls = Some(outcome.tally[Count::Rejections]);
         let seen = calls(&outcome);
         row.by_chance_calls = seen.map(|calls| calls.refused);
         let cut_short = outcome.cut_short;
-        if !self.found(contestant, plan, contestant.by, outcome, row)? && !cut_short {
+        if !self.found(target, plan, target.by, outcome, row)? && !cut_short {
             row.cannot_tell.extend(some_refused(seen).err().map(|why| format!("by chance: {why}")));
         }
         Ok(())
     }
 
-    fn in_little_space(&self, contestant: &Contestant, row: &mut Row) -> Result<()> {
+    fn in_little_space(&self, target: &Target, row: &mut Row) -> Result<()> {
         let plan = Plan::AddressSpace(SPACE_MIB << 20);
         self.bar.set_message("little address space");
-        let outcome = self.run(contestant, Refused { plan, by: By::Limit }, 1)?;
+        let outcome = self.run(target, Refused { plan, by: By::Limit }, 1)?;
         let nulls = outcome.tally[Count::Rejections];
         row.limit_nulls = Some(nulls);
         let cut_short = outcome.cut_short;
-        if !self.found(contestant, plan, By::Limit, outcome, row)? && !cut_short && nulls == 0 {
+        if !self.found(target, plan, By::Limit, outcome, row)? && !cut_short && nulls == 0 {
             let why = "every request was granted, so that none was refused for want of it";
             row.cannot_tell.push(format!("in little space: {why}"));
         }
         Ok(())
     }
 
-    fn spec(&self, contestant: &Contestant, threads: usize) -> Spec {
+    fn spec(&self, target: &Target, threads: usize) -> Spec {
         let length = Length::of(self.options.time);
-        let spec = Spec::new(&contestant.name, Workload::Mixed, threads, self.seed, length);
-        Spec { library: contestant.library.clone(), ..spec }
+        let spec = Spec::new(&target.name, Workload::Mixed, threads, self.seed, length);
+        Spec { library: target.library.clone(), ..spec }
     }
 
-    fn run(&self, contestant: &Contestant, refused: Refused, threads: usize) -> Result<Outcome> {
+    fn run(&self, target: &Target, refused: Refused, threads: usize) -> Result<Outcome> {
         self.bar.tick();
-        let spec = self.spec(contestant, threads);
-        let doing = || format!("{}, {}", contestant.name, refused.plan);
-        run(&self.supervisor, &spec, refused, &STOP, &mut |_, _, _| {}).with_context(doing)
+        let spec = self.spec(target, threads);
+        let doing = || format!("{}, {}", target.name, refused.plan);
+        inject::run(&self.supervisor, &spec, refused, &STOP, &mut |_, _, _| {}).with_context(doing)
     }
 
     /// Keeps what was found, if anything was.
     fn found(
         &self,
-        contestant: &Contestant,
+        target: &Target,
         plan: Plan,
         by: By,
         outcome: Outcome,
@@ -380,7 +382,7 @@ impl Campaign<'_> {
         let log = Builder::new(spec.threads).finish();
         let record = Record::new(finding, spec, version).under(Refused { plan, by });
         let finding = findings::keep(&self.options.findings, record, &log)?;
-        self.bar.println(format!("{}: {plan}: {}", contestant.name, finding.kind));
+        self.bar.println(format!("{}: {plan}: {}", target.name, finding.kind));
         row.findings.push(finding);
         Ok(true)
     }
@@ -394,15 +396,16 @@ struct Report<'a> {
     subjects: &'a [Row],
 }
 
-fn print(rows: &[Row], seed: Seed, format: Format) -> io::Result<()> {
-    let report = Report { format: "drystone-stress-refuse", version: 2, seed, subjects: rows };
-    output::print(Printing::plain(format), |shape, _| table(rows, shape), || output::json(&report))
+fn print(rows: &[Row], seed: Seed, printing: Printing) -> io::Result<()> {
+    let report = Report { format: "drystone-stress-inject", version: 3, seed, subjects: rows };
+    let table = |shape, colored| table(rows, shape, colored);
+    output::print(printing, table, || output::json(&report))
 }
 
-fn table(rows: &[Row], shape: Shape) -> String {
+fn table(rows: &[Row], shape: Shape, colored: bool) -> String {
     let columns = [
-        "subject",
-        "refused by",
+        "allocator",
+        "failed by",
         "calls in turn",
         "ended in null",
         "calls by chance",
@@ -410,7 +413,7 @@ fn table(rows: &[Row], shape: Shape) -> String {
         "nulls in little space",
         "findings",
     ];
-    let mut table = Sheet::lined(shape, columns);
+    let mut table = Sheet::new(shape, colored, columns);
     for row in rows {
         let in_turn = units::count(row.in_turn) + if row.all { "" } else { ", not all" };
         table.row([

@@ -1,14 +1,13 @@
 //! `cargo stress join`: the records of a campaign's shards as one report.
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use clap::Parser;
+use clap::Args;
+use drystone_harness::exit;
 use drystone_harness::output::format::Printing;
-use drystone_harness::{entry, exit};
 
 use crate::cmd::report;
 use crate::model::outcome::Outcome;
@@ -17,13 +16,12 @@ use crate::plan::runs::Plan;
 use crate::runner::campaign::Results;
 use crate::runner::record::Record;
 
-/// Join the records of a campaign's shards, or of one campaign, into one report.
+/// Join the records of a campaign's shards, or of one campaign, into one report
 ///
-/// Exit codes: 0 no finding; 1 a finding; 2 wrong usage, or a run that could not be made; 3 a shard is missing, was
-/// stopped or killed, and no finding so far.
-#[derive(Debug, Parser)]
-#[command(name = "cargo stress join", bin_name = "cargo stress join")]
-struct Options {
+/// Exit codes: 0 no finding; 1 a finding; 2 wrong usage, or a run that could not be made; 3 a shard
+/// is missing, was stopped or killed, and no finding so far.
+#[derive(Clone, Debug, Args)]
+pub struct Options {
     /// Files that --record has written
     #[arg(required = true, value_name = "RECORD")]
     records: Vec<PathBuf>,
@@ -33,12 +31,11 @@ struct Options {
     printing: Printing,
 }
 
-/// Runs the tool on the arguments after the program's name; its exit code.
-pub fn main(arguments: &[OsString]) -> u8 {
-    entry::run(arguments, join)
-}
-
-fn join(options: &Options) -> Result<u8> {
+/// Joins them; the exit code.
+///
+/// # Errors
+/// A file is no record, they are not of one campaign, or the report can't be written.
+pub fn run(options: &Options) -> Result<u8> {
     let records: Vec<(PathBuf, Record)> = options
         .records
         .iter()
@@ -84,7 +81,7 @@ fn same(spec: &Spec) -> Spec {
     Spec { seed: drystone_harness::seed::Seed(0), ..spec.clone() }
 }
 
-/// Refuses records that are not of one campaign, or twice of one shard.
+/// Rejects records that are not of one campaign, or twice of one shard.
 fn agree(records: &[(PathBuf, Record)]) -> Result<()> {
     let (first_path, first) = &records[0];
     let plan = |record: &Record| record.begin.runs.iter().map(same).collect::<Vec<_>>();

@@ -2,18 +2,16 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
-use clap::Parser;
+use clap::Args;
 use drystone_checker::journal::Journal;
+use drystone_harness::exit;
 use drystone_harness::output;
-use drystone_harness::output::format::{Format, Printing};
+use drystone_harness::output::format::Printing;
 use drystone_harness::output::progress;
 use drystone_harness::output::table::{Shape, Sheet};
 use drystone_harness::stop::{self, Stop};
-use drystone_harness::{entry, exit};
-use indicatif::ProgressBar;
 use serde::Serialize;
 
 use crate::allocators::version::Version;
@@ -22,13 +20,13 @@ use crate::model::finding::Finding;
 use crate::replay::{Attempts, Way, attempt};
 use crate::runner::supervisor::Supervisor;
 
-/// Replay a finding: its logged calls in their order, one at a time; failing that, its seed, many times.
+/// Replay a finding: its logged calls in their order, one at a time; failing that, its seed, many
+/// times
 ///
-/// Exit codes: 0 the finding of one thread was repeated exactly and did not come again; 1 it came again;
-/// 2 wrong usage or a failure of the tool; 3 it did not come again, which with several threads, or of what hangs on
-/// time, such as memory that grows, says little.
-#[derive(Clone, Debug, Parser)]
-#[command(name = "cargo stress replay", bin_name = "cargo stress replay")]
+/// Exit codes: 0 the finding of one thread was repeated exactly and did not come again; 1 it came
+/// again; 2 wrong usage or a failure of the tool; 3 it did not come again, which with several
+/// threads, or of what hangs on time, such as memory that grows, says little.
+#[derive(Clone, Debug, Args)]
 pub struct Options {
     /// The folder of the finding
     #[arg(value_name = "FOLDER")]
@@ -38,14 +36,14 @@ pub struct Options {
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub logged: u32,
 
-    /// How often it is rerun freely from its seed, where the logged order does not show it [default: 20; 1 if it
-    /// shows over a whole run, which takes as long as it did]
+    /// How often it is rerun freely from its seed, where the logged order does not show it
+    /// [default: 20; 1 if it shows over a whole run, which takes as long as it did]
     #[arg(long, value_name = "N")]
     pub times: Option<u32>,
 
-    /// How the result is written
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    pub format: Format,
+    /// How the result is printed.
+    #[command(flatten)]
+    pub printing: Printing,
 }
 
 /// What a replay came to.
@@ -58,7 +56,8 @@ struct Replayed<'a> {
     /// Whether it shows over a whole run, and not at a call.
     of_a_whole_run: bool,
     attempts: Vec<Attempts>,
-    /// Whether a single thread does the same each time: not where signals hit it, or another frees at once.
+    /// Whether a single thread does the same each time: not where signals hit it, or another frees
+    /// at once.
     #[serde(skip)]
     exact: bool,
     /// Whether it was stopped before the last attempt.
@@ -67,33 +66,32 @@ struct Replayed<'a> {
 
 static STOP: Stop = Stop::new();
 
-/// Runs the tool on its own arguments, the name first; returns the exit code.
-pub fn main(arguments: &[std::ffi::OsString]) -> u8 {
-    entry::run(arguments, run)
-}
-
-fn run(options: &Options) -> Result<u8> {
+/// Replays; the exit code.
+///
+/// # Errors
+/// The folder holds no finding, or the tool fails.
+pub fn run(options: &Options) -> Result<u8> {
     let (record, log) = findings::read(&options.folder)?;
     let supervisor = Supervisor::of_this_binary()?;
     tell_of_a_change(&record, &supervisor);
     stop::at_ctrl_c(&STOP)?;
     let replayed = replay(options, &record, &log, &supervisor)?;
-    print(&replayed, options.format).context("writing the result")?;
+    print(&replayed, options.printing).context("writing the result")?;
     conclude(&replayed);
     Ok(replayed.code())
 }
 
-/// A finding that is gone may be gone because the subject is another.
+/// A finding that is gone may be gone because the allocator is another.
 pub(super) fn tell_of_a_change(record: &Record, supervisor: &Supervisor) {
     match Version::of(&record.spec, &supervisor.program) {
         Ok(version) if version.sha256 == record.subject.sha256 => {}
         Ok(version) => {
             eprintln!(
-                "the subject has changed: found in {}, replayed in {version}",
+                "the allocator has changed: found in {}, replayed in {version}",
                 record.subject
             );
         }
-        Err(error) => eprintln!("the subject's version is not known: {error}"),
+        Err(error) => eprintln!("the allocator's version is not known: {error}"),
     }
 }
 
@@ -104,7 +102,7 @@ fn replay<'a>(
     supervisor: &Supervisor,
 ) -> Result<Replayed<'a>> {
     let mut attempts = Vec::new();
-    let bar = bar();
+    let bar = progress::open();
     let mut told = |attempts: &Attempts| {
         let Attempts { way, tries, again, .. } = attempts;
         bar.set_message(format!("{}: {again} of {tries} came again", name(*way)));
@@ -131,13 +129,6 @@ fn replay<'a>(
         attempts,
         interrupted: STOP.is_set(),
     })
-}
-
-/// The bar of what takes nobody knows how long.
-pub(super) fn bar() -> ProgressBar {
-    let bar = progress::bar(None, "{spinner} {elapsed} {msg}");
-    bar.enable_steady_tick(Duration::from_millis(100));
-    bar
 }
 
 fn name(way: Way) -> &'static str {
@@ -168,13 +159,14 @@ impl Replayed<'_> {
     }
 }
 
-fn print(replayed: &Replayed<'_>, format: Format) -> io::Result<()> {
-    let plain = Printing::plain(format);
-    output::print(plain, |shape, _| table(replayed, shape), || output::json(replayed))
+fn print(replayed: &Replayed<'_>, printing: Printing) -> io::Result<()> {
+    let table = |shape, colored| table(replayed, shape, colored);
+    output::print(printing, table, || output::json(replayed))
 }
 
-fn table(replayed: &Replayed<'_>, shape: Shape) -> String {
-    let mut table = Sheet::lined(shape, ["replayed", "tries", "came again", "something else"]);
+fn table(replayed: &Replayed<'_>, shape: Shape, colored: bool) -> String {
+    let mut table =
+        Sheet::new(shape, colored, ["replayed", "tries", "came again", "something else"]);
     for Attempts { way, tries, again, other, .. } in &replayed.attempts {
         table.row([name(*way), &tries.to_string(), &again.to_string(), &other.to_string()]);
     }

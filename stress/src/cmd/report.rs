@@ -1,9 +1,10 @@
 //! The report of a campaign: a table, Markdown, or JSON.
 //!
-//! JSON: one object with `format` "drystone-stress-report" and `version` 1; what is added later leaves
-//! the version, what changes its meaning raises it.
+//! JSON: one object with `format` "drystone-stress-report" and `version` 1; what is added later
+//! leaves the version, what changes its meaning raises it.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::{fmt, io};
 
 use comfy_table::{Attribute, Cell, Color};
@@ -34,7 +35,7 @@ pub fn print(results: &Results, printing: Printing) -> io::Result<()> {
 }
 
 const HEADER: [&str; 9] = [
-    "subject",
+    "allocator",
     "workload",
     "operations",
     "per second",
@@ -64,7 +65,7 @@ fn table(results: &Results, shape: Shape, colored: bool) -> String {
     text
 }
 
-/// A fault that is known of a subject, and how often it was seen.
+/// A suppressed fault of an allocator, and how often it was seen.
 #[derive(Serialize)]
 struct Seen<'a> {
     subject: &'a str,
@@ -95,8 +96,8 @@ impl fmt::Display for Seen<'_> {
         let Self { subject, known: Known { finding, call, why }, times } = self;
         write!(f, "{subject}: {finding} in {call}, ")?;
         match times {
-            0 => write!(f, "which the campaign says is known, was not seen: is it mended? ({why})"),
-            _ => write!(f, "{} times, which is known and no finding: {why}", units::count(*times)),
+            0 => write!(f, "which the campaign suppresses, was not seen: is it mended? ({why})"),
+            _ => write!(f, "{} times, which the campaign suppresses: {why}", units::count(*times)),
         }
     }
 }
@@ -119,7 +120,7 @@ fn row(outcome: &Outcome, places: String, colored: bool) -> Vec<Cell> {
         }
     };
     vec![
-        Cell::new(short(outcome)),
+        Cell::new(&outcome.spec.subject),
         Cell::new(workload),
         Cell::new(units::count(tally[Count::Operations])),
         Cell::new(units::rate(rate)),
@@ -129,12 +130,6 @@ fn row(outcome: &Outcome, places: String, colored: bool) -> Vec<Cell> {
         Cell::new(places),
         finding,
     ]
-}
-
-/// The subject's name; of a library the file's. The whole path is in the findings and in JSON.
-fn short(outcome: &Outcome) -> String {
-    let library = outcome.spec.library.as_ref().and_then(|library| library.file_name());
-    library.map_or(outcome.spec.subject.clone(), |name| name.to_string_lossy().into_owned())
 }
 
 /// Where double frees were found, and what else was provoked: only what came up.
@@ -186,9 +181,11 @@ struct Report<'a> {
 #[derive(Serialize)]
 struct Run<'a> {
     subject: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    library: Option<&'a Path>,
     workload: Workload,
     parameters: BTreeMap<&'static str, u64>,
-    trace: Option<&'a std::path::Path>,
+    trace: Option<&'a Path>,
     threads: usize,
     seed: Seed,
     seconds: f64,
@@ -227,6 +224,7 @@ impl<'a> Run<'a> {
     fn of(outcome: &'a Outcome) -> Self {
         Self {
             subject: &outcome.spec.subject,
+            library: outcome.spec.library.as_deref(),
             workload: outcome.spec.workload,
             parameters: outcome.spec.settings.all(outcome.spec.workload),
             trace: outcome.spec.trace.as_deref(),

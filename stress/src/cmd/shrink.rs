@@ -1,26 +1,25 @@
 //! `cargo stress shrink` from its arguments to its exit code.
 
 use std::collections::HashSet;
-use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use std::{fs, io};
 
 use anyhow::{Context, Result, bail};
-use clap::Parser;
-use drystone_checker::journal::Script;
-use drystone_checker::journal::{Call, Entry, Journal};
+use clap::Args;
+use drystone_checker::journal::{Call, Entry, Journal, Script};
+use drystone_harness::exit;
 use drystone_harness::output;
-use drystone_harness::output::format::{Format, Printing};
+use drystone_harness::output::format::Printing;
+use drystone_harness::output::progress;
 use drystone_harness::output::table::{Shape, Sheet};
 use drystone_harness::stop::{self, Stop};
 use drystone_harness::text::{duration, units};
-use drystone_harness::{entry, exit};
 use indicatif::ProgressBar;
 use serde::Serialize;
 
-use crate::cmd::replay::{bar, tell_of_a_change};
+use crate::cmd::replay::tell_of_a_change;
 use crate::findings::{self, Record};
 use crate::model::finding::Finding;
 use crate::model::spec::Spec;
@@ -28,14 +27,13 @@ use crate::replay::shrink::{Shrunk, shrink};
 use crate::replay::{Attempts, attempt};
 use crate::runner::supervisor::Supervisor;
 
-/// Make a finding smaller: fewer threads, blocks, calls, bytes, as long as it comes again.
+/// Make a finding smaller: fewer threads, blocks, calls, bytes, as long as it comes again
 ///
-/// It must be one that comes again in its logged order (see cargo stress replay). The result is a finding's
-/// folder like the one it was made from, with the calls in calls.txt. Exit codes: 0 a smaller one was
-/// written; 2 wrong usage or a failure of the tool; 3 the finding did not come again in its logged order, or
-/// nothing could be taken away.
-#[derive(Clone, Debug, Parser)]
-#[command(name = "cargo stress shrink", bin_name = "cargo stress shrink")]
+/// It must be one that comes again in its logged order (see cargo stress replay). The result is a
+/// finding's folder like the one it was made from, with the calls in calls.txt. Exit codes: 0 a
+/// smaller one was written; 2 wrong usage or a failure of the tool; 3 the finding did not come
+/// again in its logged order, or nothing could be taken away.
+#[derive(Clone, Debug, Args)]
 pub struct Options {
     /// The folder of the finding
     #[arg(value_name = "FOLDER")]
@@ -49,14 +47,14 @@ pub struct Options {
     #[arg(long = "for", value_name = "TIME", value_parser = duration::parse, default_value = "5m")]
     pub time: Duration,
 
-    /// How often a script is tried before it counts as one that does not show the finding [default: 1 if
-    /// each of the first 5 tries has shown it, else 3]
+    /// How often a script is tried before it counts as one that does not show the finding [default:
+    /// 1 if each of the first 5 tries has shown it, else 3]
     #[arg(long, value_name = "N")]
     pub tries: Option<u32>,
 
-    /// How the result is written
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    pub format: Format,
+    /// How the result is printed.
+    #[command(flatten)]
+    pub printing: Printing,
 }
 
 static STOP: Stop = Stop::new();
@@ -67,12 +65,11 @@ const FIRST_TRIES: u32 = 5;
 /// The most calls that are printed; the file has them all.
 const PRINTED: usize = 60;
 
-/// Runs the tool on its own arguments, the name first; returns the exit code.
-pub fn main(arguments: &[OsString]) -> u8 {
-    entry::run(arguments, run)
-}
-
-fn run(options: &Options) -> Result<u8> {
+/// Shrinks; the exit code.
+///
+/// # Errors
+/// The folder holds no finding that can be shrunk, or the tool fails.
+pub fn run(options: &Options) -> Result<u8> {
     let (record, log) = findings::read(&options.folder)?;
     if !record.log_is_whole {
         bail!(
@@ -109,7 +106,7 @@ fn run(options: &Options) -> Result<u8> {
     let finding = hunt.last.take().context("a smaller script has shown the finding")?;
     write(&output, &record, finding, &shrunk.script)?;
     let result = Shrinkage::new(&output, &whole, &shrunk, hunt.tries);
-    print(&result, &shrunk.script, options.format).context("writing the result")?;
+    print(&result, &shrunk.script, options.printing).context("writing the result")?;
     conclude(&shrunk, &output);
     Ok(exit::FINE)
 }
@@ -144,7 +141,7 @@ impl<'a> Hunt<'a> {
             time: options.time,
             tries: 0,
             last: None,
-            bar: bar(),
+            bar: progress::open(),
         }
     }
 
@@ -257,13 +254,14 @@ impl<'a> Shrinkage<'a> {
     }
 }
 
-fn print(result: &Shrinkage<'_>, script: &Script, format: Format) -> io::Result<()> {
-    let plain = Printing::plain(format);
-    output::print(plain, |shape, _| table(result, script, shape), || output::json(result))
+fn print(result: &Shrinkage<'_>, script: &Script, printing: Printing) -> io::Result<()> {
+    let table = |shape, colored| table(result, script, shape, colored);
+    output::print(printing, table, || output::json(result))
 }
 
-fn table(result: &Shrinkage<'_>, script: &Script, shape: Shape) -> String {
-    let mut table = Sheet::lined(shape, ["", "threads", "calls", "blocks", "bytes asked for"]);
+fn table(result: &Shrinkage<'_>, script: &Script, shape: Shape, colored: bool) -> String {
+    let mut table =
+        Sheet::new(shape, colored, ["", "threads", "calls", "blocks", "bytes asked for"]);
     for (name, size) in [("found", &result.before), ("shrunk", &result.after)] {
         let Size { threads, calls, blocks, bytes_asked_for } = size;
         let numbers = [*threads as u64, *calls as u64, *blocks as u64, *bytes_asked_for];

@@ -28,8 +28,11 @@ const SHORTEST_REPLAY: Duration = Duration::from_secs(10);
 pub struct Finding {
     /// The check that failed.
     pub kind: Kind,
-    /// The subject's name or path.
+    /// The allocator's name; in findings of before also a library's path.
     pub subject: String,
+    /// The library that was preloaded, if one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub library: Option<PathBuf>,
     /// The workload.
     pub workload: Workload,
     /// What was set of its parameters.
@@ -87,6 +90,7 @@ impl Finding {
         Self {
             kind,
             subject: spec.subject.clone(),
+            library: spec.library.clone(),
             workload: spec.workload,
             settings: spec.settings.clone(),
             threads: spec.threads,
@@ -119,7 +123,7 @@ impl Finding {
     /// random choices, in whatever order the threads meet. What the OS draws, such as addresses, is
     /// drawn anew.
     pub fn rerun(&self) -> String {
-        let mut command = format!("cargo stress --subject {}", quoted(&self.subject));
+        let mut command = format!("cargo stress --allocator {}", quoted(&self.allocator()));
         match &self.trace {
             Some(trace) => command += &format!(" --trace {}", quoted(&trace.to_string_lossy())),
             None => command += &format!(" --workload {}{}", self.workload, self.settings),
@@ -129,6 +133,18 @@ impl Finding {
         match self.disturb {
             Rates::DEFAULT => command,
             rates => command + &format!(" --disturb {}", rates.operations),
+        }
+    }
+}
+
+impl Finding {
+    /// The allocator as the command line names it.
+    fn allocator(&self) -> String {
+        match &self.library {
+            Some(library) if !self.subject.contains('/') => {
+                format!("{}={}", self.subject, library.display())
+            }
+            _ => self.subject.clone(),
         }
     }
 }
@@ -194,6 +210,26 @@ mod tests {
         assert_eq!(replay(Length::Once, 0.1), "10s");
         assert_eq!(replay(Length::Once, 30.2), "61s");
         assert_eq!(replay(Length::Millis(90_500), 2.0), "91s");
+    }
+
+    #[test]
+    fn the_command_names_the_library_that_was_preloaded() {
+        let command = |subject: &str, library: Option<&str>| {
+            let spec = Spec::new(subject, Workload::Mixed, 1, Seed(7), Length::Once);
+            let spec = Spec { library: library.map(PathBuf::from), ..spec };
+            let seen = "one".to_owned();
+            Finding::of_run(&spec, Duration::ZERO, Kind::Overlap, "none", seen).rerun()
+        };
+        for (subject, library, expected) in [
+            ("linked:list", None, "linked:list"),
+            ("mine", Some("/lib/libmine.so"), "mine=/lib/libmine.so"),
+            // As findings of before have it.
+            ("old/libmine.so", Some("/old/libmine.so"), "old/libmine.so"),
+        ] {
+            let command = command(subject, library);
+            let start = format!("cargo stress --allocator {expected} --workload mixed ");
+            assert!(command.starts_with(&start), "{command}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use drystone_checker::schedule::Rates;
 use drystone_harness::seed::Seed;
-use drystone_harness::text::suggest;
+use drystone_harness::text::{size, suggest};
 use serde::{Deserialize, Serialize};
 
 use crate::allocators::process;
@@ -92,9 +92,9 @@ impl Spec {
 
     /// Whether its child loads a library and closes it. Of a linked subject no library knows.
     pub fn loads(&self) -> bool {
-        self.workload == Workload::Lifecycles
+        self.workload == Workload::Lifecycle
             && (self.library.is_some() || self.subject == process::SYSTEM.name)
-            && self.settings.get(Workload::Lifecycles, "load") > 0
+            && self.settings.get(Workload::Lifecycle, "load") > 0
     }
 }
 
@@ -120,15 +120,13 @@ pub fn parse_workload(text: &str) -> Result<(Workload, Settings), String> {
     };
     let names: Vec<&str> = Workload::ALL.iter().map(|workload| workload.name()).collect();
     let workload =
-        Workload::named(name).ok_or_else(|| suggest::refuse("workload", name, &names))?;
+        Workload::named(name).ok_or_else(|| suggest::reject("workload", name, &names))?;
     let mut settings = Settings::default();
     for setting in rest.into_iter().flat_map(|rest| rest.split(',')) {
         let (name, value) = setting.split_once('=').ok_or_else(|| {
             format!("workload `{text}`: `{setting}` sets nothing; write NAME=NUMBER, as in {name}:NAME=1000")
         })?;
-        let value = number(value).ok_or_else(|| {
-            format!("workload `{text}`: `{value}` is no number; write digits, with K, M or G for powers of 1024")
-        })?;
+        let value = size::parse(value).map_err(|why| format!("workload `{text}`: {why}"))?;
         set(&mut settings, workload, name, value)?;
     }
     Ok((workload, settings))
@@ -148,7 +146,7 @@ pub fn set(
         let known: Vec<&str> = workload.parameters().iter().map(|one| one.name).collect();
         return Err(match known.is_empty() {
             true => format!("workload {workload} has no parameters: leave `{name}` out"),
-            false => suggest::refuse(&format!("parameter of workload {workload}"), name, &known),
+            false => suggest::reject(&format!("parameter of workload {workload}"), name, &known),
         });
     };
     if settings.set(parameter, value) {
@@ -156,16 +154,6 @@ pub fn set(
     }
     let (least, most) = (parameter.least, parameter.most);
     Err(format!("workload {workload}: {name} must be {least} to {most}, not {value}"))
-}
-
-fn number(text: &str) -> Option<u64> {
-    let (digits, shift) = match text.strip_suffix(['K', 'M', 'G']) {
-        Some(digits) => {
-            (digits, [b'K', b'M', b'G'].iter().position(|u| text.as_bytes().ends_with(&[*u]))? + 1)
-        }
-        None => (text, 0),
-    };
-    digits.parse::<u64>().ok()?.checked_mul(1 << (10 * shift))
 }
 
 #[cfg(test)]
@@ -179,7 +167,7 @@ mod tests {
         assert_eq!(settings.to_string(), ":largest=4096,live=1048576");
         let again = format!("{workload}{settings}");
         assert_eq!(parse_workload(&again), Ok((workload, settings)));
-        assert_eq!(parse_workload("duel"), Ok((Workload::Duel, Settings::default())));
+        assert_eq!(parse_workload("duel"), Ok((Workload::DoubleFree, Settings::default())));
     }
 
     #[test]
@@ -188,7 +176,7 @@ mod tests {
         assert!(refused("mixd").contains("Did you mean `mixed`?"));
         assert!(refused("mixed:lagrest=1").contains("Did you mean `largest`?"));
         assert!(refused("mixed:largest").contains("`largest` sets nothing"));
-        assert!(refused("mixed:largest=1T").contains("`1T` is no number"));
+        assert!(refused("mixed:largest=1X").contains("`1X` is no number"));
         assert!(refused("mixed:largest=1G").contains("must be 0 to 67108864, not 1073741824"));
         assert!(refused("duel:x=1").contains("has no parameters"));
         assert!(refused("mixed:live=99999999999999999999").contains("is no number"));

@@ -36,11 +36,11 @@ impl Known {
     pub fn parse(finding: &str, call: &str, why: &str) -> Result<Self, String> {
         let names = FLAWS.map(|(name, _)| name);
         let Some((_, finding)) = FLAWS.into_iter().find(|(name, _)| *name == finding) else {
-            return Err(suggest::refuse("finding that can be exempt", finding, &names)
+            return Err(suggest::reject("finding that can be exempt", finding, &names)
                 + ": after others nothing is as it was");
         };
         if !CALLS.contains(&call) {
-            return Err(suggest::refuse("call that can be exempt", call, &CALLS));
+            return Err(suggest::reject("call that can be exempt", call, &CALLS));
         }
         if why.trim().is_empty() {
             return Err("`why` is empty: say why it is no finding".to_owned());

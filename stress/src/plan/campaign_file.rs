@@ -1,66 +1,90 @@
-//! Campaign files: subjects × workloads × threads × minutes, in TOML.
+//! Campaign files: allocators × workloads × threads × minutes, in TOML.
 //!
 //! ```toml
 //! minutes = 5                      # of each part, in all
-//! subjects = ["list", "system"]
+//! allocators = ["linked:list", "system"]
 //! threads = [2, 8]
 //!
 //! [[part]]
 //! workloads = ["mixed", "churn:slots=5000"]
 //!
 //! [[part]]                         # what a part does not say, the top does
-//! workloads = ["duel"]
+//! workloads = ["double-free"]
 //! minutes = 1
 //!
-//! [[known]]                        # a fault of a subject that is no finding, but counted and told
-//! subject = "system"
+//! [[suppress]]                 # a fault of an allocator that is counted and told, and no finding
+//! allocator = "system"
 //! finding = "misaligned"
 //! call = "aligned_alloc"
 //! why = "fixed in version 3"
 //! ```
+//!
+//! Files of before say `subjects` for `allocators` and `[[known]]` with `subject` for
+//! `[[suppress]]`; they are read.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use drystone_harness::allocators::{Contestant, Folders};
 use drystone_harness::seed::Seed;
 use drystone_harness::text::suggest;
 use toml::{Table, Value};
 
 use crate::allocators::process::Subject;
 use crate::model::suppressions::Known;
+use crate::plan::choose::resolve;
 use crate::plan::options::Options;
 use crate::plan::runs::Plan;
 
-/// What a part can say, and, but for `part` itself, the top too.
-const KEYS: [&str; 6] = ["disturb", "minutes", "subjects", "threads", "traces", "workloads"];
+/// The keys of a part, and, `part` itself excepted, of the top too.
+const KEYS: [&str; 6] = [ALLOCATORS, "disturb", "minutes", "threads", "traces", "workloads"];
 const PART: &str = "part";
-const KNOWN: &str = "known";
-/// What each of those must say.
-const KNOWN_KEYS: [&str; 4] = ["subject", "finding", "call", "why"];
+const SUPPRESS: &str = "suppress";
+/// The keys of those.
+const SUPPRESS_KEYS: [&str; 4] = [ALLOCATOR, "finding", "call", "why"];
+const ALLOCATORS: &str = "allocators";
+const ALLOCATOR: &str = "allocator";
+
+/// What keys were called before.
+const OLD_KEYS: [(&str, &str); 3] =
+    [("subjects", ALLOCATORS), ("subject", ALLOCATOR), ("known", SUPPRESS)];
 
 /// The plan of the campaign in the file `path`; `options` says what a file can't: seed and output.
 ///
 /// # Errors
 /// A sentence that names the file and what to change in it.
-pub fn plan(path: &Path, options: &Options, known: &[Subject]) -> Result<Plan, String> {
+pub fn plan(
+    path: &Path,
+    options: &Options,
+    linked: &[Subject],
+    folders: &Folders,
+) -> Result<Plan, String> {
     let named = |why: String| format!("campaign {}: {why}", path.display());
     let text = fs::read_to_string(path).map_err(|error| named(error.to_string()))?;
-    parse(&text, options, known).map_err(named)
+    parse(&text, options, linked, folders).map_err(named)
 }
 
-fn parse(text: &str, options: &Options, known: &[Subject]) -> Result<Plan, String> {
-    let mut top: Table = text.parse().map_err(|error: toml::de::Error| error.to_string())?;
+fn parse(
+    text: &str,
+    options: &Options,
+    linked: &[Subject],
+    folders: &Folders,
+) -> Result<Plan, String> {
+    let top: Table = text.parse().map_err(|error: toml::de::Error| error.to_string())?;
+    let mut top = renamed(top)?;
     let parts = tables(&mut top, PART)?.unwrap_or_else(|| vec![Table::new()]);
-    let known_faults = tables(&mut top, KNOWN)?.unwrap_or_default();
-    refuse_unknown(&top, &[&KEYS[..], &[PART, KNOWN]].concat())?;
+    let suppressions = tables(&mut top, SUPPRESS)?.unwrap_or_default();
+    reject_unknown(&top, &[&KEYS[..], &[PART, SUPPRESS]].concat())?;
     let seed = options.seed.unwrap_or_else(Seed::random);
     let mut whole: Option<Plan> = None;
     for part in parts {
-        refuse_unknown(&part, &KEYS)?;
+        reject_unknown(&part, &KEYS)?;
         let said = |key: &str| part.get(key).or_else(|| top.get(key));
-        for plan in part_plans(&said, Options { seed: Some(seed), ..options.clone() }, known)? {
+        for plan in
+            part_plans(&said, Options { seed: Some(seed), ..options.clone() }, linked, folders)?
+        {
             match &mut whole {
                 None => whole = Some(plan),
                 Some(whole) => {
@@ -72,51 +96,74 @@ fn parse(text: &str, options: &Options, known: &[Subject]) -> Result<Plan, Strin
         }
     }
     let mut whole = whole.ok_or_else(|| "it names no run".to_owned())?;
-    exempt(&known_faults, &mut whole)?;
+    let names: Vec<&str> = linked.iter().map(|one| one.name).collect();
+    suppress(&suppressions, &mut whole, |text| resolve(text, &names, folders))?;
     Ok(whole)
 }
 
 /// The tables of a list of them, if there is one.
 fn tables(top: &mut Table, key: &str) -> Result<Option<Vec<Table>>, String> {
-    let refused = || format!("`{key}` must be tables: write [[{key}]]");
+    let rejected = || format!("`{key}` must be tables: write [[{key}]]");
     let table = |one| match one {
-        Value::Table(table) => Ok(table),
-        _ => Err(refused()),
+        Value::Table(table) => renamed(table),
+        _ => Err(rejected()),
     };
     match top.remove(key) {
         None => Ok(None),
         Some(Value::Array(list)) if !list.is_empty() => {
             list.into_iter().map(table).collect::<Result<_, _>>().map(Some)
         }
-        Some(_) => Err(refused()),
+        Some(_) => Err(rejected()),
     }
 }
 
-/// Tells the runs what is known of their subjects.
-fn exempt(known_faults: &[Table], plan: &mut Plan) -> Result<(), String> {
-    for table in known_faults {
-        refuse_unknown(table, &KNOWN_KEYS)?;
+/// A table with the keys of today.
+fn renamed(table: Table) -> Result<Table, String> {
+    let mut new = Table::new();
+    for (key, value) in table {
+        let today = OLD_KEYS.iter().find(|(old, _)| *old == key).map(|(_, today)| *today);
+        let today = today.unwrap_or(&key).to_owned();
+        if new.insert(today.clone(), value).is_some() {
+            return Err(format!("`{today}` is there under its old name too: leave one out"));
+        }
+    }
+    Ok(new)
+}
+
+/// Tells the runs which faults of their allocators are suppressed.
+fn suppress(
+    suppressions: &[Table],
+    plan: &mut Plan,
+    resolve: impl Fn(&str) -> Result<Contestant, String>,
+) -> Result<(), String> {
+    for table in suppressions {
+        reject_unknown(table, &SUPPRESS_KEYS)?;
         let said = |key: &str| {
             let value = table.get(key).and_then(Value::as_str);
-            value.ok_or_else(|| format!("[[{KNOWN}]]: `{key}` must be a string"))
+            value.ok_or_else(|| format!("[[{SUPPRESS}]]: `{key}` must be a string"))
         };
-        let subject = said("subject")?;
+        let text = said(ALLOCATOR)?;
         let known = Known::parse(said("finding")?, said("call")?, said("why")?)?;
-        let names: BTreeSet<&str> = plan.runs.iter().map(|spec| spec.subject.as_str()).collect();
-        if !names.contains(subject) {
-            let names: Vec<&str> = names.into_iter().collect();
-            return Err(suggest::refuse("subject in this campaign", subject, &names));
+        let names: BTreeSet<String> = plan.runs.iter().map(|spec| spec.subject.clone()).collect();
+        // Its name in this campaign, or whatever else means the same.
+        let name = match names.contains(text) {
+            true => text.to_owned(),
+            false => resolve(text).map_or_else(|_| text.to_owned(), |one| one.name),
+        };
+        if !names.contains(&name) {
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            return Err(suggest::reject("allocator in this campaign", text, &names));
         }
-        for spec in plan.runs.iter_mut().filter(|spec| spec.subject == subject) {
+        for spec in plan.runs.iter_mut().filter(|spec| spec.subject == name) {
             spec.known.push(known.clone());
         }
     }
     Ok(())
 }
 
-fn refuse_unknown(table: &Table, known: &[&str]) -> Result<(), String> {
+fn reject_unknown(table: &Table, known: &[&str]) -> Result<(), String> {
     match table.keys().find(|key| !known.contains(&key.as_str())) {
-        Some(key) => Err(suggest::refuse("key", key, known)),
+        Some(key) => Err(suggest::reject("key", key, known)),
         None => Ok(()),
     }
 }
@@ -125,7 +172,8 @@ fn refuse_unknown(table: &Table, known: &[&str]) -> Result<(), String> {
 fn part_plans<'a>(
     said: &impl Fn(&str) -> Option<&'a Value>,
     options: Options,
-    known: &[Subject],
+    linked: &[Subject],
+    folders: &Folders,
 ) -> Result<Vec<Plan>, String> {
     let minutes = match said("minutes") {
         None => return Err("`minutes` is missing: say how long".to_owned()),
@@ -153,7 +201,7 @@ fn part_plans<'a>(
     });
     let strings = |key: &str| said(key).map_or(Ok(Vec::new()), |value| strings(value, key));
     let options = Options {
-        subjects: strings("subjects")?,
+        allocators: strings(ALLOCATORS)?,
         workloads: strings("workloads")?,
         traces: strings("traces")?.into_iter().map(PathBuf::from).collect(),
         time: Some(Duration::from_secs_f64(minutes * 60.0) / threads.len() as u32),
@@ -163,51 +211,52 @@ fn part_plans<'a>(
     threads
         .into_iter()
         .map(|threads| {
-            Options { threads: threads.or(options.threads), ..options.clone() }.plan(known)
+            Options { threads: threads.or(options.threads), ..options.clone() }
+                .plan(linked, folders)
         })
         .collect()
 }
 
 fn strings(value: &Value, key: &str) -> Result<Vec<String>, String> {
-    let refused = || format!("`{key}` must be a list of strings");
-    let list = value.as_array().ok_or_else(refused)?;
-    list.iter().map(|one| one.as_str().map(str::to_owned).ok_or_else(refused)).collect()
+    let rejected = || format!("`{key}` must be a list of strings");
+    let list = value.as_array().ok_or_else(rejected)?;
+    list.iter().map(|one| one.as_str().map(str::to_owned).ok_or_else(rejected)).collect()
 }
 
 fn numbers(value: &Value, key: &str) -> Result<Vec<i64>, String> {
-    let refused = || format!("`{key}` must be a list of numbers");
+    let rejected = || format!("`{key}` must be a list of numbers");
     match value {
         Value::Integer(number) => Ok(vec![*number]),
         Value::Array(list) if !list.is_empty() => {
-            list.iter().map(|one| one.as_integer().ok_or_else(refused)).collect()
+            list.iter().map(|one| one.as_integer().ok_or_else(rejected)).collect()
         }
-        _ => Err(refused()),
+        _ => Err(rejected()),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
+    use drystone_harness::fixtures;
 
     use super::*;
     use crate::allocators::{linked, process};
 
     fn plan(text: &str) -> Result<Plan, String> {
-        let options = Options::try_parse_from(["cargo stress", "--seed", "7"]).unwrap();
-        parse(text, &options, &[linked::LIST, process::SYSTEM])
+        let options = fixtures::options::<Options>(&["--seed", "7"]).unwrap();
+        parse(text, &options, &[linked::LIST, process::SYSTEM], &fixtures::no_libraries())
     }
 
     #[test]
-    fn a_file_is_subjects_times_workloads_times_threads() {
+    fn a_file_is_allocators_times_workloads_times_threads() {
         let text = "
             minutes = 2
-            subjects = [\"list\", \"system\"]
+            allocators = [\"linked:list\", \"system\"]
             threads = [2, 8]
             [[part]]
             workloads = [\"churn:slots=7\", \"pareto\"]
             [[part]]
-            workloads = [\"duel\"]
-            subjects = [\"list\"]
+            workloads = [\"double-free\"]
+            allocators = [\"linked:list\"]
             threads = 3
             minutes = 0.5
         ";
@@ -223,26 +272,26 @@ mod tests {
         assert_eq!(
             runs,
             [
-                "list, churn:slots=7 2 15",
-                "list, pareto 2 15",
+                "linked:list, churn:slots=7 2 15",
+                "linked:list, pareto 2 15",
                 "system, churn:slots=7 2 15",
                 "system, pareto 2 15",
-                "list, churn:slots=7 8 15",
-                "list, pareto 8 15",
+                "linked:list, churn:slots=7 8 15",
+                "linked:list, pareto 8 15",
                 "system, churn:slots=7 8 15",
                 "system, pareto 8 15",
-                "list, duel 3 30",
+                "linked:list, double-free 3 30",
             ]
         );
         assert!(plan.runs.iter().all(|spec| spec.seed == Seed(7)));
     }
 
     #[test]
-    fn what_is_known_of_a_subject_is_told_to_its_runs_alone() {
+    fn suppressions_are_told_to_the_runs_of_their_allocator_alone() {
         let text = "
             minutes = 1
-            [[known]]
-            subject = \"system\"
+            [[suppress]]
+            allocator = \"system\"
             finding = \"misaligned\"
             call = \"aligned_alloc\"
             why = \"so\"
@@ -250,32 +299,61 @@ mod tests {
         for spec in plan(text).unwrap().runs {
             assert_eq!(spec.known.len(), usize::from(spec.subject == "system"), "{spec}");
         }
-        let refused = |from: &str, to: &str| plan(&text.replace(from, to)).unwrap_err();
-        assert!(refused("\"system\"", "\"sytem\"").contains("Did you mean `system`?"));
-        assert!(refused("\"misaligned\"", "\"overlap\"").contains("finding that can be exempt"));
-        assert!(refused("call = ", "cal = ").contains("Did you mean `call`?"));
-        assert!(refused("why = \"so\"", "").contains("`why` must be a string"));
-        assert!(refused("[[known]]", "[known]").contains("[[known]]"));
+        let rejected = |from: &str, to: &str| plan(&text.replace(from, to)).unwrap_err();
+        assert!(rejected("\"system\"", "\"sytem\"").contains("Did you mean `system`?"));
+        assert!(rejected("\"misaligned\"", "\"overlap\"").contains("finding that can be exempt"));
+        assert!(rejected("call = ", "cal = ").contains("Did you mean `call`?"));
+        assert!(rejected("why = \"so\"", "").contains("`why` must be a string"));
+        assert!(rejected("[[suppress]]", "[suppress]").contains("[[suppress]]"));
     }
 
     #[test]
-    fn what_is_mistyped_is_refused_with_the_nearest() {
-        let refused = |text: &str| plan(text).unwrap_err();
+    fn files_of_before_are_read() {
+        let old = "
+            minutes = 1
+            subjects = [\"list\"]
+            workloads = [\"duel\", \"lifecycles\", \"hostile\"]
+            [[known]]
+            subject = \"list\"
+            finding = \"misaligned\"
+            call = \"malloc\"
+            why = \"so\"
+        ";
+        let new = old
+            .replace("subject", "allocator")
+            .replace("[[known]]", "[[suppress]]")
+            .replace("duel", "double-free")
+            .replace("lifecycles", "lifecycle")
+            .replace("hostile", "misuse")
+            .replace("\"list\"", "\"linked:list\"");
+        let (old, new) = (plan(old).unwrap().runs, plan(&new).unwrap().runs);
+        assert_eq!(old, new);
+        assert!(new.iter().all(|spec| spec.subject == "linked:list" && spec.known.len() == 1));
+        let twice = plan("minutes = 1\nsubjects = [\"list\"]\nallocators = [\"list\"]");
+        assert!(twice.unwrap_err().contains("under its old name too"));
+    }
+
+    #[test]
+    fn mistyped_keys_and_names_are_rejected_with_the_nearest() {
+        let rejected = |text: &str| plan(text).unwrap_err();
         assert!(
-            refused("minuts = 1").contains("there is no key `minuts`. Did you mean `minutes`?")
+            rejected("minuts = 1").contains("there is no key `minuts`. Did you mean `minutes`?")
         );
-        assert!(refused("minutes = 1\n[[part]]\nthread = 2").contains("Did you mean `threads`?"));
-        assert!(refused("minutes = 1\nsubjects = [\"lits\"]").contains("Did you mean `list`?"));
-        assert!(refused("minutes = 1\nworkloads = [\"curn\"]").contains("Did you mean `churn`?"));
-        assert!(refused("subjects = [\"list\"]").contains("`minutes` is missing"));
-        assert!(refused("minutes = \"5\"").contains("must be a number"));
+        assert!(rejected("minutes = 1\n[[part]]\nthread = 2").contains("Did you mean `threads`?"));
+        assert!(
+            rejected("minutes = 1\nallocators = [\"linked:lits\"]")
+                .contains("Did you mean `linked:list`?")
+        );
+        assert!(rejected("minutes = 1\nworkloads = [\"curn\"]").contains("Did you mean `churn`?"));
+        assert!(rejected("allocators = [\"list\"]").contains("`minutes` is missing"));
+        assert!(rejected("minutes = \"5\"").contains("must be a number"));
         for wrong in ["0", "0.0005", "2000000", "-1", "nan"] {
-            let said = refused(&format!("minutes = {wrong}"));
+            let said = rejected(&format!("minutes = {wrong}"));
             assert!(said.contains("`minutes` must be 0.001 to 1000000, not "), "{said}");
         }
-        assert!(refused("minutes = 1\nthreads = [0]").contains("1 to 512, not 0"));
-        assert!(refused("minutes = 1\nsubjects = \"list\"").contains("list of strings"));
-        assert!(refused("part = 3").contains("[[part]]"));
-        assert!(refused("minutes =").contains("TOML parse error"), "{}", refused("minutes ="));
+        assert!(rejected("minutes = 1\nthreads = [0]").contains("1 to 512, not 0"));
+        assert!(rejected("minutes = 1\nallocators = \"list\"").contains("list of strings"));
+        assert!(rejected("part = 3").contains("[[part]]"));
+        assert!(rejected("minutes =").contains("TOML parse error"), "{}", rejected("minutes ="));
     }
 }

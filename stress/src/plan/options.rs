@@ -4,38 +4,29 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::Args;
 use drystone_checker::schedule::Rates;
-use drystone_harness::library;
+use drystone_harness::allocators::{self, Contestant, Folders};
 use drystone_harness::output::format::Printing;
 use drystone_harness::seed::Seed;
-use drystone_harness::text::{duration, suggest};
+use drystone_harness::text::duration;
 
 use crate::allocators::process::{self, Subject};
 use crate::child::workload::misuse;
 use crate::findings;
 use crate::model::shard::Shard;
 use crate::model::spec::{self, Length, Settings, Spec, Workload};
+use crate::plan::choose::choose;
 use crate::plan::runs::Plan;
 
-/// Stress allocators: integrity of every byte, mutual exclusion, double frees under contention; by name also forks,
-/// signals, ends of threads, libraries (--workload lifecycles), and programs with mistakes (--workload hostile).
+/// Stress allocators: integrity of every byte, mutual exclusion, double frees under contention
 ///
-/// Results go to standard output, progress to standard error. Exit codes: 0 no finding; 1 a finding,
-/// kept in a folder where one can be written, and printed with the command that replays it; 2 wrong usage, a failure of the tool, or no work done;
+/// On demand also forks, signals, ends of threads and libraries (--workload lifecycle), and
+/// programs with mistakes (--workload misuse). Results go to standard output, progress to standard
+/// error. Exit codes: 0 no finding; 1 a finding, kept in a folder where one can be written, and
+/// printed with the command that replays it; 2 wrong usage, a failure of the tool, or no work done;
 /// 3 stopped before all runs had come to their end, and no finding so far.
-#[derive(Clone, Debug, Parser)]
-#[command(name = "cargo stress", bin_name = "cargo stress")]
-#[command(after_help = "\
-cargo stress replay FOLDER   makes a finding again
-cargo stress shrink FOLDER   makes a finding smaller
-cargo stress join RECORD...  joins the records of a campaign's shards
-cargo stress refuse          refuses an allocator's calls to the OS
-cargo stress bench           measures allocators
-cargo stress cost            measures what the checker costs
-cargo stress conform         checks what the standards ask of malloc
-cargo stress programs        runs real programs with an allocator preloaded
-Each has a --help of its own.")]
+#[derive(Clone, Debug, Args)]
 pub struct Options {
     /// How long in all: 90s, 30m, 8h, 1h30m [default: 60s; with --trace, each trace once]
     #[arg(long = "for", value_name = "TIME", value_parser = duration::parse)]
@@ -49,17 +40,18 @@ pub struct Options {
     #[arg(long, value_name = "SEED")]
     pub seed: Option<Seed>,
 
-    /// An allocator: a name of --list, or the path of a shared library that defines malloc;
-    /// repeatable [default: all of --list]
-    #[arg(long = "subject", value_name = "NAME|FILE")]
-    pub subjects: Vec<String>,
+    /// An allocator: a name of --list, a shared library that defines malloc, or a library under a
+    /// name of your own; repeatable [default: all that are linked in, and system]
+    #[arg(long = "allocator", alias = "subject", value_name = allocators::VALUE)]
+    pub allocators: Vec<String>,
 
-    /// Yield, or sleep up to 100 µs, before one operation in N, and at one place in N inside heaps that have a
-    /// probe, wherever another thread could interfere; 0: never [default: 4096, and 512 inside]
+    /// Yield, or sleep up to 100 µs, before one operation in N, and at one place in N inside heaps
+    /// that have a probe, where another thread could interfere; 0: never [default: 4096, and 512
+    /// inside]
     #[arg(long, value_name = "N")]
     pub disturb: Option<u32>,
 
-    /// A workload of --list, and what to set of it; repeatable [default: mixed and duel]
+    /// A workload of --list, with parameters; repeatable [default: mixed and double-free]
     #[arg(long = "workload", value_name = "NAME[:PARAMETER=NUMBER,...]")]
     pub workloads: Vec<String>,
 
@@ -71,7 +63,8 @@ pub struct Options {
     #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "5s")]
     pub episode: Duration,
 
-    /// How long a process must be watched before memory that grows while its live set does not is a finding
+    /// How long a process must be watched before memory that grows while its live set does not is a
+    /// finding
     #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "60s")]
     pub growth_after: Duration,
 
@@ -79,20 +72,22 @@ pub struct Options {
     #[arg(long, value_name = "DIR", default_value = findings::DEFAULT)]
     pub findings: PathBuf,
 
-    /// A file that lists subjects, workloads, threads and minutes: see stress/campaigns/ci.toml, docs/stress.md
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["time", "threads", "subjects", "workloads", "traces"])]
+    /// A file that lists allocators, workloads, threads and minutes: see stress/campaigns/ci.toml,
+    /// docs/stress.md
+    #[arg(long, value_name = "FILE")]
+    #[arg(conflicts_with_all = ["time", "threads", "allocators", "workloads", "traces"])]
     pub campaign: Option<PathBuf>,
 
-    /// Make part K of N of a campaign, from seeds that are its alone; all parts take the same --seed
+    /// Run part K of N of a campaign, from seeds of its own; all parts take the same --seed
     #[arg(long, value_name = "K/N", requires = "seed")]
     pub shard: Option<Shard>,
 
-    /// Write down what is done while it is done, as lines of JSON in a new file: a watch over time, and what
-    /// `cargo stress join` reads
+    /// Write a record of the run while it runs, as lines of JSON in a new file, which cargo stress
+    /// join reads
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
 
-    /// List subjects and workloads, and stop
+    /// List allocators and workloads, and stop
     #[arg(long)]
     pub list: bool,
 
@@ -106,29 +101,29 @@ impl Options {
     ///
     /// # Errors
     /// A sentence that names what to change.
-    pub fn plan(&self, known: &[Subject]) -> Result<Plan, String> {
-        let subjects = choose_subjects(&self.subjects, known)?;
+    pub fn plan(&self, linked: &[Subject], folders: &Folders) -> Result<Plan, String> {
+        let allocators = choose(&self.allocators, linked, folders)?;
         let works = self.chosen_works()?;
         let seed = self.seed.unwrap_or_else(Seed::random);
         let threads = self.threads.map_or_else(default_threads, usize::from);
-        let per_subject = self.total() / u32::try_from(subjects.len()).unwrap_or(u32::MAX);
+        let each = self.total() / u32::try_from(allocators.len()).unwrap_or(u32::MAX);
         let (mut runs, mut left_out) = (Vec::new(), Vec::new());
-        for (subject, library) in &subjects {
-            let goes_on = process::reports_and_goes_on(subject, library.as_deref());
+        for Contestant { name, library, .. } in &allocators {
+            let goes_on = process::reports_and_goes_on(name, library.as_deref());
             let (works, not): (Vec<&Work>, Vec<&Work>) =
-                works.iter().partition(|work| goes_on || work.workload != Workload::Hostile);
-            if !not.is_empty() && !self.subjects.is_empty() {
-                return Err(misuse::refused(subject));
+                works.iter().partition(|work| goes_on || work.workload != Workload::Misuse);
+            if !not.is_empty() && !self.allocators.is_empty() {
+                return Err(misuse::refused(name));
             }
-            left_out.extend(not.iter().map(|_| misuse::refused(subject)));
+            left_out.extend(not.iter().map(|_| misuse::refused(name)));
             let parts: u32 = works.iter().map(|work| work.workload.weight()).sum();
             for Work { workload, settings, trace } in works {
                 let length = match (workload, self.time) {
                     (Workload::Trace, None) => Length::Once,
-                    _ => Length::of(per_subject * workload.weight() / parts),
+                    _ => Length::of(each * workload.weight() / parts),
                 };
                 runs.push(Spec {
-                    subject: subject.clone(),
+                    subject: name.clone(),
                     library: library.clone(),
                     workload: *workload,
                     settings: settings.clone(),
@@ -156,7 +151,7 @@ impl Options {
         }
         if chosen.is_empty() {
             let default: &[Workload] = match self.traces.is_empty() {
-                true => &[Workload::Mixed, Workload::Duel],
+                true => &[Workload::Mixed, Workload::DoubleFree],
                 false => &[Workload::Trace],
             };
             chosen = default.iter().map(|&workload| (workload, Settings::default())).collect();
@@ -187,36 +182,11 @@ impl Options {
     }
 }
 
-/// What a subject is to do.
+/// What an allocator is to do.
 struct Work {
     workload: Workload,
     settings: Settings,
     trace: Option<PathBuf>,
-}
-
-/// The subjects that are written so, all that are known if none is, and of those that are libraries the
-/// canonical paths.
-///
-/// # Errors
-/// A sentence that names what to change.
-pub fn choose_subjects(
-    chosen: &[String],
-    known: &[Subject],
-) -> Result<Vec<(String, Option<PathBuf>)>, String> {
-    if chosen.is_empty() {
-        return Ok(known.iter().map(|subject| (subject.name.to_owned(), None)).collect());
-    }
-    let choose = |chosen: &String| {
-        if library::is_path(chosen) {
-            return Ok((chosen.clone(), Some(library::library(chosen)?)));
-        }
-        let names: Vec<&str> = known.iter().map(|subject| subject.name).collect();
-        if names.contains(&chosen.as_str()) {
-            return Ok((chosen.clone(), None));
-        }
-        Err(suggest::refuse("subject", chosen, &names) + ", or the path of a shared library")
-    };
-    chosen.iter().map(choose).collect()
 }
 
 /// More threads than cores, so that critical sections are interrupted in their middle.
@@ -226,16 +196,17 @@ pub fn default_threads() -> usize {
 
 #[cfg(test)]
 mod tests {
+    use drystone_harness::fixtures;
+
     use super::*;
     use crate::allocators::{linked, process};
 
     fn plan(arguments: &[&str]) -> Result<Plan, String> {
-        let arguments = [&["cargo stress"], arguments].concat();
-        let options = Options::try_parse_from(arguments).map_err(|error| error.to_string())?;
-        options.plan(&[linked::LIST, process::SYSTEM])
+        let parsed = fixtures::options::<Options>(arguments)?;
+        parsed.plan(&[linked::LIST, process::SYSTEM], &fixtures::no_libraries())
     }
 
-    /// Subject, workload and milliseconds of each run.
+    /// Allocator, workload and milliseconds of each run.
     fn runs(arguments: &[&str]) -> Vec<(String, &'static str, Option<u128>)> {
         let plan = plan(arguments).expect("these arguments are right");
         let run = |spec: &Spec| {
@@ -246,12 +217,12 @@ mod tests {
     }
 
     #[test]
-    fn the_default_is_every_subject_and_a_minute_in_all() {
+    fn the_default_is_every_allocator_and_a_minute_in_all() {
         let expected = [
-            ("list", "mixed", 22_500),
-            ("list", "duel", 7_500),
+            ("linked:list", "mixed", 22_500),
+            ("linked:list", "double-free", 7_500),
             ("system", "mixed", 22_500),
-            ("system", "duel", 7_500),
+            ("system", "double-free", 7_500),
         ];
         let expected = expected.map(|(name, work, millis)| (name.to_owned(), work, Some(millis)));
         assert_eq!(runs(&[]), expected);
@@ -261,15 +232,15 @@ mod tests {
     fn time_is_shared_out_and_a_trace_without_time_runs_once() {
         let system = "system".to_owned();
         assert_eq!(
-            runs(&["--subject", "system", "--workload", "duel", "--for", "30m"]),
-            [(system.clone(), "duel", Some(1_800_000))]
+            runs(&["--allocator", "system", "--workload", "double-free", "--for", "30m"]),
+            [(system.clone(), "double-free", Some(1_800_000))]
         );
         assert_eq!(
-            runs(&["--subject", "system", "--trace", "a", "--trace", "b"]),
+            runs(&["--allocator", "system", "--trace", "a", "--trace", "b"]),
             [(system.clone(), "trace", None), (system.clone(), "trace", None)]
         );
         assert_eq!(
-            runs(&["--subject", "system", "--trace", "a", "--trace", "b", "--for", "10s"]),
+            runs(&["--allocator", "system", "--trace", "a", "--trace", "b", "--for", "10s"]),
             [(system.clone(), "trace", Some(5_000)), (system, "trace", Some(5_000))]
         );
     }

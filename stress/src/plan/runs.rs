@@ -16,6 +16,6 @@ pub struct Plan {
     pub threads: usize,
     /// One child process each.
     pub runs: Vec<Spec>,
-    /// What is not run though all subjects are: a sentence each.
+    /// The allocators that are left out of a workload though all are run: a sentence each.
     pub left_out: Vec<String>,
 }

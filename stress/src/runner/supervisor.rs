@@ -85,9 +85,8 @@ impl Supervisor {
         let mut job = job.clone();
         if job.spec.loads() {
             let loaded = self.loaded.get_or_init(Loaded::compile).as_ref();
-            let loaded = loaded.map_err(|why| {
-                anyhow!("{why}; or set lifecycles:load=0, which loads no library")
-            })?;
+            let loaded = loaded
+                .map_err(|why| anyhow!("{why}; or set lifecycle:load=0, which loads no library"))?;
             job.loaded = Some(loaded.path());
         }
         let mut watch = Watch::start(self, &job)?;
@@ -169,7 +168,7 @@ impl<'a> Watch<'a> {
             .stdin(Stdio::piped())
             // What is judged of our own library is its default, to end the process.
             .env_remove("DRYSTONE_ON_MISUSE");
-        if spec.workload == Workload::Hostile {
+        if spec.workload == Workload::Misuse {
             command.env("DRYSTONE_ON_MISUSE", "report");
         }
         let mut child = command

@@ -9,16 +9,9 @@ pub struct Printing {
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
 
-    /// Colours in the report [NO_COLOR is honoured under auto]
+    /// Colours in the report; auto: on a terminal, unless NO_COLOR is set
     #[arg(long, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
     pub color: Color,
-}
-
-impl Printing {
-    /// In that format, without colours.
-    pub fn plain(format: Format) -> Self {
-        Self { format, color: Color::Never }
-    }
 }
 
 /// How the report is written.

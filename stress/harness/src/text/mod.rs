@@ -1,6 +1,7 @@
-//! What people write and read: durations, patterns, units, and names that they mistype.
+//! What people write and read: durations, patterns, sizes, units, and names that they mistype.
 
 pub mod duration;
 pub mod pattern;
+pub mod size;
 pub mod suggest;
 pub mod units;

@@ -1,30 +1,19 @@
 //! Names that were mistyped.
 
-/// A sentence that refuses `name` and names the nearest of `known`, and all of them.
-pub fn refuse(what: &str, name: &str, known: &[&str]) -> String {
-    let nearest = known
-        .iter()
-        .map(|candidate| (distance(name, candidate), candidate))
-        .min()
-        .filter(|(distance, candidate)| *distance <= candidate.len().div_ceil(2));
-    let hint = nearest.map_or(String::new(), |(_, nearest)| format!(" Did you mean `{nearest}`?"));
+/// As clap takes one for the name that was meant: Jaro's similarity, 0 to 1.
+const LIKE: f64 = 0.7;
+
+/// A sentence that rejects `name` and names the nearest of `known`, and all of them.
+pub fn reject(what: &str, name: &str, known: &[&str]) -> String {
+    let hint = nearest(name, known).map_or(String::new(), |one| format!(" Did you mean `{one}`?"));
     format!("there is no {what} `{name}`.{hint} Known: {}", known.join(", "))
 }
 
-/// How many characters must be inserted, removed or replaced (Levenshtein 1966).
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, a) in one.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, &b) in other.iter().enumerate() {
-            let replaced = diagonal + usize::from(a != b);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[other.len()]
+/// The one of `known` that is most like `name`, if any is like it.
+fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let likeness = |one: &&'a str| (strsim::jaro(name, one), *one);
+    let like = known.iter().map(likeness).filter(|(likeness, _)| *likeness > LIKE);
+    like.max_by(|one, other| one.0.total_cmp(&other.0)).map(|(_, one)| one)
 }
 
 #[cfg(test)]
@@ -32,25 +21,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn distances_are_the_textbook_ones() {
-        for (one, other, expected) in
-            [("kitten", "sitting", 3), ("", "abc", 3), ("list", "list", 0), ("flaw", "lawn", 2)]
-        {
-            assert_eq!(distance(one, other), expected, "{one} → {other}");
-            assert_eq!(distance(other, one), expected, "{other} → {one}");
-        }
-    }
-
-    #[test]
     fn a_hint_is_given_only_where_it_may_help() {
         let known = ["list", "system"];
         assert_eq!(
-            refuse("subject", "lsit", &known),
-            "there is no subject `lsit`. Did you mean `list`? Known: list, system"
+            reject("allocator", "lsit", &known),
+            "there is no allocator `lsit`. Did you mean `list`? Known: list, system"
         );
         assert_eq!(
-            refuse("subject", "jemalloc", &known),
-            "there is no subject `jemalloc`. Known: list, system"
+            reject("allocator", "jemalloc", &known),
+            "there is no allocator `jemalloc`. Known: list, system"
         );
+    }
+
+    #[test]
+    fn the_nearest_of_several_is_named() {
+        let known = ["mixed", "misuse", "mimalloc", "mimalloc-secure"];
+        assert_eq!(nearest("mimaloc", &known), Some("mimalloc"));
+        assert_eq!(nearest("mixd", &known), Some("mixed"));
+        assert_eq!(nearest("qqq", &known), None);
     }
 }

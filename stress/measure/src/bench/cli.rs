@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
-use drystone_harness::allocators::{Contestant, Folders, MIMALLOC, SYSTEM, distinct};
+use clap::{Args, Subcommand};
+use drystone_harness::allocators::{self, Contestant, Folders, MIMALLOC, SYSTEM, distinct};
 use drystone_harness::output::format::Printing;
 use drystone_harness::seed::Seed;
 use drystone_harness::text::{duration, pattern, suggest};
@@ -11,14 +11,14 @@ use regex::Regex;
 
 use crate::bench::suite::{self, Row};
 
-/// Measure allocators beside each other: time, peak resident set and faults of every row of the suite.
+/// Measure allocators beside each other: time, peak resident set and faults of every row of the
+/// suite.
 ///
-/// Each measurement is a process of its own with the subject preloaded. The first subject is the one that
-/// is judged; it runs twice a round, and what its two runs differ by is each row's A/A spread. Exit codes:
-/// 0 every measurement was made; 1 a subject crashed, hung or gave a wrong answer; 2 wrong usage or a
-/// failure of the tool; 3 stopped before the end.
-#[derive(Clone, Debug, Parser)]
-#[command(name = "cargo stress bench", bin_name = "cargo stress bench")]
+/// Each measurement is a process of its own with the allocator preloaded. The first allocator is
+/// the one that is judged; it runs twice a round, and the difference of its two runs is each row's
+/// A/A spread. Exit codes: 0 every measurement was made; 1 an allocator crashed, hung or gave a
+/// wrong answer; 2 wrong usage or a failure of the tool; 3 stopped before the end.
+#[derive(Args, Clone, Debug)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Options {
     /// What else to measure.
@@ -33,7 +33,7 @@ pub struct Options {
     #[arg(long, value_name = "REGEX", value_parser = pattern::parse)]
     pub row: Option<Regex>,
 
-    /// How often each row is measured with each subject, at least 3 [default: 7; with --quick, 3]
+    /// How often each row is measured with each allocator, at least 3 [default: 7; with --quick, 3]
     #[arg(long, value_name = "N")]
     pub rounds: Option<u32>,
 
@@ -41,7 +41,7 @@ pub struct Options {
     #[arg(long)]
     pub quick: bool,
 
-    /// The subject that ratios are to [default: mimalloc, else system]
+    /// The allocator that ratios are to [default: mimalloc, else system]
     #[arg(long, value_name = "NAME")]
     pub against: Option<String>,
 
@@ -53,7 +53,7 @@ pub struct Options {
     #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "60s")]
     pub deadline: Duration,
 
-    /// List subjects and rows, and stop
+    /// List allocators and rows, and stop
     #[arg(long)]
     pub list: bool,
 }
@@ -72,10 +72,10 @@ pub enum Command {
 /// Who is measured, and how that is printed.
 #[derive(Args, Clone, Debug)]
 pub struct Who {
-    /// An allocator: `system`, a name that --list shows, a shared library, or a library with a name for it;
-    /// repeatable [default: all that are here, libdrystone.so first]
-    #[arg(long = "subject", value_name = "NAME|FILE|NAME=FILE")]
-    pub subjects: Vec<String>,
+    /// An allocator: a name that --list shows, a shared library, or a library under a name of your
+    /// own; repeatable [default: all that are here, libdrystone.so first]
+    #[arg(long = "allocator", alias = "subject", value_name = allocators::VALUE)]
+    pub allocators: Vec<String>,
 
     /// How the report is printed.
     #[command(flatten)]
@@ -154,7 +154,8 @@ impl Options {
         match &self.against {
             Some(name) => place(name).ok_or_else(|| {
                 let names: Vec<&str> = subjects.iter().map(|one| one.name.as_str()).collect();
-                suggest::refuse("subject", name, &names) + "; --against takes one that is measured"
+                suggest::reject("allocator", name, &names)
+                    + "; --against takes one that is measured"
             }),
             None => Ok(place(MIMALLOC).or_else(|| place(SYSTEM)).unwrap_or(0)),
         }
@@ -167,10 +168,10 @@ impl Who {
     /// # Errors
     /// A sentence that names what to change.
     pub fn chosen(&self, folders: &Folders) -> Result<Vec<Contestant>, String> {
-        if self.subjects.is_empty() {
+        if self.allocators.is_empty() {
             return folders.all();
         }
-        distinct(&self.subjects, |text| folders.choose(text), |one| &one.name)
+        distinct(&self.allocators, |text| folders.choose(text), |one| &one.name)
     }
 }
 
@@ -197,17 +198,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn usage_errors_name_the_argument() {
         for (arguments, expected) in [
             (&["--rounds", "2"][..], "--rounds 2: fewer than 3"),
             (&["--row", "nothing"], "--row nothing matches no row"),
             (&["--row", "("], "`(` is no regular expression: unclosed group"),
             (&["--against", "mimalloc"], "--against takes one that is measured"),
-            (&["--subject", "system", "--subject", "system"], "two subjects are called system"),
-            (&["--subject", "=x.so"], "write a name before the equals sign"),
+            (
+                &["--allocator", "system", "--allocator", "system"],
+                "two allocators are called system",
+            ),
+            (&["--allocator", "=x.so"], "write a name before the equals sign"),
         ] {
-            let refused = plan(arguments).unwrap_err();
-            assert!(refused.contains(expected), "{arguments:?}: {refused}");
+            let rejected = plan(arguments).unwrap_err();
+            assert!(rejected.contains(expected), "{arguments:?}: {rejected}");
         }
     }
 }

@@ -1,29 +1,24 @@
 //! `cargo stress bench` from its arguments to its exit code.
 
-use std::ffi::OsString;
-
 use anyhow::{Context, Result};
 use drystone_harness::allocators::Folders;
+use drystone_harness::exit;
 use drystone_harness::output;
 use drystone_harness::output::progress;
 use drystone_harness::process::launcher::Launcher;
 use drystone_harness::stop::{self, Stop};
-use drystone_harness::{entry, exit};
-use indicatif::ProgressBar;
 
 use crate::bench::campaign::{self, Results};
 use crate::bench::cli::{Command, Options, Plan, Who};
-use crate::bench::job::TOOL;
 use crate::bench::{bounds, instructions, print, suite};
 
 static STOP: Stop = Stop::new();
 
-/// Runs the tool, if these arguments ask for it.
-pub fn main(arguments: &[OsString]) -> Option<u8> {
-    entry::named(arguments, TOOL, run)
-}
-
-fn run(options: &Options) -> Result<u8> {
+/// Runs the tool; its exit code.
+///
+/// # Errors
+/// Wrong usage, or the tool fails.
+pub fn run(options: &Options) -> Result<u8> {
     let folders = Folders::of_this_binary().map_err(anyhow::Error::msg)?;
     if options.list {
         return list(&folders);
@@ -35,7 +30,7 @@ fn run(options: &Options) -> Result<u8> {
     announce(&plan, &folders);
     stop::at_ctrl_c(&STOP)?;
     let launcher = Launcher::of_this_binary(plan.deadline)?;
-    let bar = bar(campaign::steps(&plan));
+    let bar = progress::steps(campaign::steps(&plan));
     let measured = campaign::run(plan, &launcher, &STOP, &mut |row, subject| {
         bar.set_message(format!("{row} {subject}"));
         bar.inc(1);
@@ -50,7 +45,7 @@ fn run(options: &Options) -> Result<u8> {
 fn count(who: &Who, folders: &Folders) -> Result<u8> {
     let subjects = who.chosen(folders).map_err(anyhow::Error::msg)?;
     stop::at_ctrl_c(&STOP)?;
-    let bar = bar(subjects.len() as u64);
+    let bar = progress::steps(subjects.len() as u64);
     let counted = instructions::count(subjects, &STOP, |subject| {
         bar.set_message(subject.to_owned());
         bar.inc(1);
@@ -68,15 +63,14 @@ fn count(who: &Who, folders: &Folders) -> Result<u8> {
 
 fn announce(plan: &Plan, folders: &Folders) {
     let (rows, subjects) = (plan.rows.len(), plan.subjects.len());
-    eprintln!("seed {}, {} rounds of {rows} rows with {subjects} subjects", plan.seed, plan.rounds);
+    eprintln!(
+        "seed {}, {} rounds of {rows} rows with {subjects} allocators",
+        plan.seed, plan.rounds
+    );
     let missing = folders.missing();
     if !missing.is_empty() {
         eprintln!("not here: {} (peers/build-libraries builds them)", missing.join(", "));
     }
-}
-
-fn bar(steps: u64) -> ProgressBar {
-    progress::bar(Some(steps), "{wide_bar} {pos}/{len} {eta} {msg}")
 }
 
 fn code(results: &Results) -> u8 {
@@ -100,7 +94,7 @@ fn code(results: &Results) -> u8 {
 }
 
 fn list(folders: &Folders) -> Result<u8> {
-    let mut text = String::from("Subjects (or the path of a shared library, or NAME=PATH):\n");
+    let mut text = String::from("Allocators (or the path of a shared library, or NAME=PATH):\n");
     for subject in folders.all().map_err(anyhow::Error::msg)? {
         text += &format!("  {:<16} {}\n", subject.name, subject.version);
     }

@@ -4,26 +4,25 @@ use std::num::NonZeroU32;
 use std::thread;
 use std::time::Duration;
 
-use clap::Parser;
-use drystone_harness::allocators::{Contestant, Folders, distinct};
+use clap::Args;
+use drystone_harness::allocators::{self, Contestant, DRYSTONE, Folders, distinct};
 use drystone_harness::output::format::Printing;
 use drystone_harness::text::{duration, suggest};
 
 use crate::programs::catalogue::{ALL, Program};
 
-/// Run real programs under an allocator, and compare what they say and write with what they do without it.
+/// Run real programs under an allocator, and compare their output with that of runs without it.
 ///
-/// Each program runs once with its calls counted, which must be enough, and then in rounds, without and with the
-/// subject by turns, for time and peak. Exit codes: 0 every program is the same under the subject; 1 one is not; 2
-/// wrong usage, a failure of the tool, or a program that fails without any subject; 3 a program is not here, or
-/// stopped before the end.
-#[derive(Clone, Debug, Parser)]
-#[command(name = "cargo stress programs", bin_name = "cargo stress programs")]
+/// Each program runs once with its calls counted, which must be enough, and then in rounds, without
+/// and with the allocator by turns, for time and peak. Exit codes: 0 every program is the same
+/// under the allocator; 1 one is not; 2 wrong usage, a failure of the tool, or a program that fails
+/// without any allocator preloaded; 3 a program is not here, or stopped before the end.
+#[derive(Args, Clone, Debug)]
 pub struct Options {
-    /// An allocator: a name that --list shows, a shared library, or a library with a name for it;
-    /// repeatable [default: target/release/libdrystone.so]
-    #[arg(long = "subject", value_name = "NAME|FILE|NAME=FILE")]
-    pub subjects: Vec<String>,
+    /// An allocator: a name that --list shows, a shared library, or a library under a name of your
+    /// own; repeatable [default: drystone, which is libdrystone.so]
+    #[arg(long = "allocator", alias = "subject", value_name = allocators::VALUE)]
+    pub allocators: Vec<String>,
 
     /// A program of --list; repeatable [default: all]
     #[arg(long = "program", value_name = "NAME")]
@@ -37,7 +36,7 @@ pub struct Options {
     #[arg(long, conflicts_with = "rounds")]
     pub quick: bool,
 
-    /// Calls that the subject must have served in each program
+    /// Calls that the allocator must have served in each program
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     pub calls: u64,
 
@@ -49,7 +48,7 @@ pub struct Options {
     #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "5m")]
     pub deadline: Duration,
 
-    /// List subjects and programs, and stop
+    /// List allocators and programs, and stop
     #[arg(long)]
     pub list: bool,
 
@@ -96,7 +95,7 @@ impl Options {
     pub fn plan(&self, folders: &Folders) -> Result<Plan, String> {
         let names: Vec<&str> = ALL.iter().map(|program| program.name).collect();
         if let Some(unknown) = self.programs.iter().find(|name| !names.contains(&name.as_str())) {
-            return Err(suggest::refuse("program", unknown, &names));
+            return Err(suggest::reject("program", unknown, &names));
         }
         let chosen = |program: &&'static Program| {
             self.programs.is_empty() || self.programs.iter().any(|name| name == program.name)
@@ -114,10 +113,10 @@ impl Options {
     }
 
     fn chosen_subjects(&self, folders: &Folders) -> Result<Vec<Contestant>, String> {
-        if self.subjects.is_empty() {
-            return Ok(vec![folders.choose("drystone")?]);
+        if self.allocators.is_empty() {
+            return Ok(vec![folders.choose(DRYSTONE)?]);
         }
-        distinct(&self.subjects, |text| folders.choose(text), |one| &one.name)
+        distinct(&self.allocators, |text| folders.choose(text), |one| &one.name)
     }
 }
 
@@ -131,8 +130,9 @@ mod tests {
     }
 
     #[test]
-    fn programs_are_chosen_by_name_and_unknown_ones_refused() {
-        let plan = plan(&["--subject", "system", "--program", "perl", "--program", "git"]).unwrap();
+    fn programs_are_chosen_by_name() {
+        let plan =
+            plan(&["--allocator", "system", "--program", "perl", "--program", "git"]).unwrap();
         let names: Vec<_> = plan.programs.iter().map(|program| program.name).collect();
         assert_eq!((names, plan.rounds), (vec!["git", "perl"], 3));
     }
@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn quick_runs_all_and_measures_once_what_does_not_take_long() {
         let rounds = |arguments: &[&str]| {
-            let plan = plan(&[&["--subject", "system"], arguments].concat()).unwrap();
+            let plan = plan(&[&["--allocator", "system"], arguments].concat()).unwrap();
             assert_eq!(plan.programs.len(), ALL.len());
             let of = |name| ALL.iter().find(|program| program.name == name).unwrap();
             ["python-fork", "git"].map(|name| plan.rounds_of(of(name)))
@@ -151,16 +151,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn usage_errors_name_the_argument() {
         for (arguments, expected) in [
-            (&["--subject", "system", "--program", "pearl"][..], "Did you mean `perl`?"),
-            (&["--subject", "system", "--subject", "system"], "two subjects are called system"),
+            (&["--allocator", "system", "--program", "pearl"][..], "Did you mean `perl`?"),
+            (
+                &["--allocator", "system", "--allocator", "system"],
+                "two allocators are called system",
+            ),
             (&[], "build it: cargo build --release"),
             (&["--rounds", "0"], "invalid value '0'"),
             (&["--rounds", "2", "--quick"], "cannot be used with"),
         ] {
-            let refused = plan(arguments).map(|_| ()).unwrap_err();
-            assert!(refused.contains(expected), "{arguments:?}: {refused}");
+            let rejected = plan(arguments).map(|_| ()).unwrap_err();
+            assert!(rejected.contains(expected), "{arguments:?}: {rejected}");
         }
     }
 }

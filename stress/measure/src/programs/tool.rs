@@ -1,30 +1,26 @@
 //! `cargo stress programs` from its arguments to its exit code.
 
-use std::ffi::OsString;
-
 use anyhow::{Context, Result};
 use drystone_harness::allocators::Folders;
+use drystone_harness::exit;
 use drystone_harness::output;
 use drystone_harness::output::progress;
 use drystone_harness::process::launcher::Launcher;
 use drystone_harness::stop::{self, Stop};
-use drystone_harness::{entry, exit};
 use indicatif::ProgressBar;
 
 use crate::programs::campaign::{self, Progress, Results};
 use crate::programs::catalogue::ALL;
 use crate::programs::cli::Options;
-use crate::programs::command::TOOL;
 use crate::programs::print;
 
 static STOP: Stop = Stop::new();
 
-/// Runs the tool, if these arguments ask for it.
-pub fn main(arguments: &[OsString]) -> Option<u8> {
-    entry::named(arguments, TOOL, run)
-}
-
-fn run(options: &Options) -> Result<u8> {
+/// Runs the tool; its exit code.
+///
+/// # Errors
+/// Wrong usage, or the tool fails.
+pub fn run(options: &Options) -> Result<u8> {
     let folders = Folders::of_this_binary().map_err(anyhow::Error::msg)?;
     if options.list {
         return list(&folders);
@@ -54,7 +50,9 @@ fn conclude(results: &Results) -> u8 {
         return exit::FOUND;
     }
     if failed > 0 {
-        eprintln!("error: {failed} programs fail without any subject: nothing can be told of them");
+        eprintln!(
+            "error: {failed} programs fail without any allocator preloaded: nothing can be told of them"
+        );
         return exit::FAILED;
     }
     if results.interrupted {
@@ -70,7 +68,7 @@ fn conclude(results: &Results) -> u8 {
 }
 
 fn list(folders: &Folders) -> Result<u8> {
-    let mut text = String::from("Subjects (or the path of a shared library, or NAME=PATH):\n");
+    let mut text = String::from("Allocators (or the path of a shared library, or NAME=PATH):\n");
     for subject in folders.all().map_err(anyhow::Error::msg)? {
         text += &format!("  {:<18} {}\n", subject.name, subject.version);
     }
@@ -87,7 +85,7 @@ struct Bar(ProgressBar);
 
 impl Bar {
     fn new(steps: u64) -> Self {
-        Self(progress::bar(Some(steps), "{wide_bar} {pos}/{len} {msg}"))
+        Self(progress::steps(steps))
     }
 }
 

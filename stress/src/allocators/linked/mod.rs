@@ -2,9 +2,9 @@
 //!
 //! | subject | heap |
 //! |---|---|
-//! | `list` | [`ListHeap`], with a witness in its critical sections |
-//! | `drystone` | [`drystone::Drystone`], as programs have it |
-//! | `engine` | the engine under it, with a witness in its critical sections and yields between checks and stores |
+//! | `linked:list` | [`ListHeap`], with a witness in its critical sections |
+//! | `linked:drystone` | [`drystone::Drystone`], as programs have it |
+//! | `linked:engine` | the engine under it, with a witness in its critical sections and yields between checks and stores |
 //!
 //! A heap is a `static` that a [`Place`] names; the functions here are generic over the place, so each
 //! subject has functions of its own that can be pointed to.
@@ -29,8 +29,8 @@ pub use production::{DRYSTONE, ENGINE, Watchable};
 
 /// The classic allocator.
 pub const LIST: Subject = Subject {
-    name: "list",
-    about: "drystone::ListHeap, linked in: best fit, one mutex",
+    name: "linked:list",
+    about: "drystone::ListHeap: best fit, one mutex",
     open: || Ok(target::<ListPlace>()),
 };
 

@@ -24,8 +24,8 @@ use crate::model::message::{self, Message};
 
 /// The production allocator.
 pub const DRYSTONE: Subject = Subject {
-    name: "drystone",
-    about: "drystone::Drystone, linked in: the production allocator as programs have it",
+    name: "linked:drystone",
+    about: "drystone::Drystone: the production allocator as Rust programs have it",
     open: || {
         // What is found late at a thread's end goes to the policy, which would end the process.
         policy::set(Policy::Ignore);
@@ -35,7 +35,7 @@ pub const DRYSTONE: Subject = Subject {
 
 /// The engine of the production allocator, with a witness inside.
 pub const ENGINE: Subject = Subject {
-    name: "engine",
+    name: "linked:engine",
     about: "its engine, watched: a witness in its critical sections, yields between check and store",
     open: || Ok(target::<Watching>()),
 };

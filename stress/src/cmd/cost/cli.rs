@@ -1,10 +1,10 @@
 //! The command line, and the plan that it asks for.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::Args;
 use drystone_checker::schedule::Rates;
+use drystone_harness::allocators::{self, Contestant, Folders};
 use drystone_harness::output::format::Printing;
 use drystone_harness::seed::Seed;
 use drystone_harness::text::duration;
@@ -12,29 +12,30 @@ use drystone_measure::bench::cli::rounds;
 
 use crate::allocators::process::Subject;
 use crate::model::spec::{self, Length, Spec};
-use crate::plan::options::choose_subjects;
+use crate::plan::choose::choose;
 
-/// Measure what the checker costs: how fast the same operations are with every check, with none, and with each
-/// alone; and how much memory it takes for each live block.
+/// Measure the checker's own costs: how fast the same operations are with every check, with none,
+/// and with each alone, and how much memory it takes for each live block
 ///
-/// The workload is `mixed` with sizes to 1 KiB, its operations drawn beforehand; every measurement is a process of
-/// its own. Exit codes: 0 every bound is met, or with --quick nothing is judged but the memory; 1 one is missed by
-/// more than the rounds' own spread, or a subject failed; 2 wrong usage or a failure of the tool; 3 stopped before
-/// the end, or a bound is missed by no more than the spread.
-#[derive(Clone, Debug, Parser)]
-#[command(name = "cargo stress cost", bin_name = "cargo stress cost")]
+/// The workload is `mixed` with sizes to 1 KiB, its operations drawn beforehand; every measurement
+/// is a process of its own. Exit codes: 0 every bound is met, or with --quick nothing is judged but
+/// the memory; 1 one is missed by more than the rounds' own spread, or an allocator failed; 2 wrong
+/// usage or a failure of the tool; 3 stopped before the end, or a bound is missed by no more than
+/// the spread.
+#[derive(Clone, Debug, Args)]
 pub struct Options {
-    /// An allocator: a name of `cargo stress --list`, or the path of a shared library that defines malloc; repeatable
-    /// [default: list, drystone, system]
-    #[arg(long = "subject", value_name = "NAME|FILE")]
-    pub subjects: Vec<String>,
+    /// An allocator: a name of cargo stress --list, a shared library, or a library under a name of
+    /// your own; repeatable [default: linked:list, linked:drystone, system]
+    #[arg(long = "allocator", alias = "subject", value_name = allocators::VALUE)]
+    pub allocators: Vec<String>,
 
     /// How often each measurement is made, at least 3 [default: 7; with --quick, 3]
     #[arg(long, value_name = "N")]
     pub rounds: Option<u32>,
 
     /// Threads
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64), default_value = "2")]
+    #[arg(long, value_name = "N", default_value = "2")]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=64))]
     pub threads: u16,
 
     /// Few operations, for a smoke run: the times say nothing
@@ -74,9 +75,10 @@ pub struct Plan {
 }
 
 /// Measured if none is named.
-const DEFAULT: [&str; 3] = ["list", "drystone", "system"];
+const DEFAULT: [&str; 3] = ["linked:list", "linked:drystone", "system"];
 
-/// At so many live blocks the memory is looked at: one more than a table of blocks has room for before it doubles.
+/// At so many live blocks the memory is looked at: one more than a table of blocks has room for
+/// before it doubles.
 pub const BLOCKS: [usize; 2] = [(1 << 16) + 1, (1 << 18) + 1];
 
 impl Options {
@@ -84,30 +86,25 @@ impl Options {
     ///
     /// # Errors
     /// A sentence that names what to change.
-    pub fn plan(&self, known: &[Subject]) -> Result<Plan, String> {
+    pub fn plan(&self, linked: &[Subject], folders: &Folders) -> Result<Plan, String> {
         let rounds = rounds(self.rounds, self.quick)?;
         let seed = self.seed.unwrap_or_else(Seed::random);
         let threads = usize::from(self.threads);
         let (workload, settings) = spec::parse_workload("mixed:largest=1K")?;
-        let spec = |(subject, library): (String, Option<PathBuf>)| Spec {
+        let spec = |Contestant { name, library, .. }| Spec {
             library,
             settings: settings.clone(),
             disturb: Rates::DEFAULT,
-            ..Spec::new(&subject, workload, threads, seed, Length::Once)
+            ..Spec::new(&name, workload, threads, seed, Length::Once)
         };
         let (operations, parts) = if self.quick { (2_000, 1) } else { (200_000, 5) };
-        let subjects = self.chosen(known)?.into_iter().map(spec).collect();
+        let subjects = self.chosen(linked, folders)?.into_iter().map(spec).collect();
         Ok(Plan { seed, rounds, quick: self.quick, threads, subjects, operations, parts })
     }
 
-    fn chosen(&self, known: &[Subject]) -> Result<Vec<(String, Option<PathBuf>)>, String> {
+    fn chosen(&self, linked: &[Subject], folders: &Folders) -> Result<Vec<Contestant>, String> {
         let default = DEFAULT.map(str::to_owned);
-        let chosen = if self.subjects.is_empty() { &default[..] } else { &self.subjects };
-        for (place, subject) in chosen.iter().enumerate() {
-            if chosen[..place].contains(subject) {
-                return Err(format!("subject {subject} is named twice: leave one out"));
-            }
-        }
-        choose_subjects(chosen, known)
+        let chosen = if self.allocators.is_empty() { &default[..] } else { &self.allocators };
+        choose(chosen, linked, folders)
     }
 }

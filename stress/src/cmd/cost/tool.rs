@@ -1,33 +1,31 @@
 //! `cargo stress cost` from its arguments to its exit code.
 
-use std::ffi::OsString;
-
 use anyhow::{Context, Result};
+use drystone_harness::allocators::Folders;
 use drystone_harness::bounds::Bound;
+use drystone_harness::exit;
 use drystone_harness::output::progress;
 use drystone_harness::process::launcher::Launcher;
 use drystone_harness::stop::{self, Stop};
-use drystone_harness::{entry, exit};
 
 use crate::allocators::process::Subject;
 use crate::cmd::cost::campaign::{self, Results};
-use crate::cmd::cost::child::TOOL;
 use crate::cmd::cost::cli::Options;
 use crate::cmd::cost::{judge, print};
 
 static STOP: Stop = Stop::new();
 
-/// Runs the tool, if these arguments ask for it.
-pub fn main(arguments: &[OsString], subjects: &[Subject]) -> Option<u8> {
-    entry::named(arguments, TOOL, |options| run(options, subjects))
-}
-
-fn run(options: &Options, subjects: &[Subject]) -> Result<u8> {
-    let plan = options.plan(subjects).map_err(anyhow::Error::msg)?;
-    eprintln!("seed {}, {} rounds of {} subjects", plan.seed, plan.rounds, plan.subjects.len());
+/// Runs the tool; its exit code.
+///
+/// # Errors
+/// Wrong usage, or the tool fails.
+pub fn run(options: &Options, linked: &[Subject]) -> Result<u8> {
+    let folders = Folders::of_this_binary().map_err(anyhow::Error::msg)?;
+    let plan = options.plan(linked, &folders).map_err(anyhow::Error::msg)?;
+    eprintln!("seed {}, {} rounds of {} allocators", plan.seed, plan.rounds, plan.subjects.len());
     stop::at_ctrl_c(&STOP)?;
     let launcher = Launcher::of_this_binary(options.deadline)?;
-    let bar = progress::bar(Some(campaign::steps(&plan)), "{wide_bar} {pos}/{len} {eta} {msg}");
+    let bar = progress::steps(campaign::steps(&plan));
     let measured = campaign::run(plan, &launcher, &STOP, &mut |subject| {
         bar.set_message(subject.to_owned());
         bar.inc(1);

@@ -43,7 +43,7 @@ impl Library {
         };
         match bound.addr() == target.calls.malloc as *const () as usize {
             true => Ok(library),
-            false => Err("a library that is loaded has another malloc than the subject's; set lifecycles:load=0"
+            false => Err("a library that is loaded has another malloc than the allocator's; set lifecycle:load=0"
                 .to_owned()),
         }
     }

@@ -62,11 +62,11 @@ const AT_AN_END: u64 = 16;
 /// # Errors
 /// A sentence that names what to change.
 pub fn can(spec: &Spec, target: &Target) -> Result<(), String> {
-    let forks = spec.settings.get(Workload::Lifecycles, "fork") > 0;
+    let forks = spec.settings.get(Workload::Lifecycle, "fork") > 0;
     if forks && target.own.is_some_and(|own| own.fork.is_none()) {
         let subject = &spec.subject;
         return Err(format!(
-            "{subject} has no fork handlers, so that its forked children can't use it; set lifecycles:fork=0"
+            "{subject} has no fork handlers, so that its forked children can't use it; set lifecycle:fork=0"
         ));
     }
     Ok(())
@@ -75,7 +75,7 @@ pub fn can(spec: &Spec, target: &Target) -> Result<(), String> {
 /// One round, from rest to rest.
 pub fn round(crew: &mut Crew<'_>, seed: Seed, settings: &Settings, library: Option<&Library>) {
     let (threads, stop, target, board) = (crew.workers(), crew.stop(), crew.target(), crew.board());
-    let setting = |name| settings.get(Workload::Lifecycles, name);
+    let setting = |name| settings.get(Workload::Lifecycle, name);
     let round = Round {
         seed: seed.0,
         rates: Rates { fork: setting("fork"), life: setting("life"), load: setting("load") },
@@ -85,7 +85,7 @@ pub fn round(crew: &mut Crew<'_>, seed: Seed, settings: &Settings, library: Opti
         loading: RwLock::new(()),
         pool: Mutex::default(),
     };
-    let largest = settings.size(Workload::Lifecycles, "largest");
+    let largest = settings.size(Workload::Lifecycle, "largest");
     if target.own.is_some() && round.rates.load > 0 {
         board.note("rounds without libraries: the subject does not serve the process's malloc", 1);
     }

@@ -50,7 +50,7 @@ const RESIZED: usize = 100;
 /// Why a subject is not tried.
 pub fn refused(subject: &str) -> String {
     format!(
-        "workload hostile is for subjects that report a misuse and go on, the linked ones and libdrystone.so; {subject} \
+        "workload misuse is for allocators that report a misuse and go on, the linked ones and libdrystone.so; {subject} \
          does not"
     )
 }
@@ -58,7 +58,7 @@ pub fn refused(subject: &str) -> String {
 /// One round, from rest to rest; `reports` of a subject that prints what it finds.
 pub fn round(crew: &mut Crew<'_>, seed: Seed, settings: &Settings, reports: Option<&Reports>) {
     let (stop, board) = (crew.stop(), crew.board());
-    let setting = |name| settings.get(Workload::Hostile, name);
+    let setting = |name| settings.get(Workload::Misuse, name);
     let round = Round {
         target: crew.target(),
         quiet: RwLock::new(()),
@@ -67,7 +67,7 @@ pub fn round(crew: &mut Crew<'_>, seed: Seed, settings: &Settings, reports: Opti
         planted: Mutex::default(),
         elsewhere: Box::new([2; 4]),
     };
-    let largest = settings.size(Workload::Hostile, "largest");
+    let largest = settings.size(Workload::Misuse, "largest");
     // Under a preloaded subject the start of a thread allocates: all are there before the first mistake.
     let begun = Gate::new(crew.workers());
     thread::scope(|scope| {

@@ -1,0 +1,39 @@
+//! Which allocators are meant: those that are linked in, and all that can be preloaded.
+
+use drystone_harness::allocators::{Contestant, DRYSTONE, Folders, LINKED, SYSTEM, distinct};
+
+use crate::allocators::process::Subject;
+
+/// The allocators that are written so, and all of `linked` if none is.
+///
+/// # Errors
+/// A sentence that names what to change.
+pub fn choose(
+    texts: &[String],
+    linked: &[Subject],
+    folders: &Folders,
+) -> Result<Vec<Contestant>, String> {
+    let names: Vec<&str> = linked.iter().map(|one| one.name).collect();
+    if texts.is_empty() {
+        return names.iter().map(|name| resolve(name, &names, folders)).collect();
+    }
+    let chosen = distinct(texts, |text| resolve(text, &names, folders), |one| &one.name)?;
+    // Once it was the heap that is linked in; who has not heard of it would take one for the other.
+    let heap = format!("{LINKED}{DRYSTONE}");
+    if texts.iter().any(|text| text == DRYSTONE) && names.contains(&heap.as_str()) {
+        eprintln!(
+            "{DRYSTONE} is libdrystone.so; the heap that is linked into this tool is called {heap}"
+        );
+    }
+    Ok(chosen)
+}
+
+/// The allocator that `text` means.
+///
+/// # Errors
+/// A sentence that names what to change.
+pub fn resolve(text: &str, linked: &[&str], folders: &Folders) -> Result<Contestant, String> {
+    // The C library's own is one of the binary's, and so is not linked in for all that.
+    let linked: Vec<&str> = linked.iter().copied().filter(|name| *name != SYSTEM).collect();
+    folders.resolve(text, &linked)
+}
