@@ -1,12 +1,13 @@
-//! What programs do to allocators, as data: a seed gives a stream of operations; a recorded trace is
-//! one more source. Nothing here knows any allocator: what a workload calls is a [`calls::Calls`].
+//! What programs do to allocators, as data: a seed gives a stream of operations; a recorded trace
+//! is one more source. Nothing here knows any allocator: what a workload calls is a
+//! [`calls::Calls`].
 //!
 //! | module | feature | holds |
 //! |---|---|---|
 //! | [`calls`], [`heap`] | | an allocator as a workload sees it; the same for what is measured |
 //! | [`errno`] | | the calling thread's `errno` |
 //! | [`splitmix`] | | one word after the other from a seed |
-//! | [`crew`], [`conveyor`] | | threads that work at the same time; blocks on their way between two |
+//! | [`crew`], [`conveyor`] | | threads that work at the same time; blocks on their way |
 //! | `registry` | `streams` | every workload by its name: source, parameters |
 //! | `sizes`, `patterns`, `mixed` | `streams` | what is asked for, and in which order |
 //! | `slots` | `streams` | streams over numbered slots: most of the named workloads |

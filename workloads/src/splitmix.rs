@@ -1,6 +1,7 @@
 //! SplitMix64: words that are as good as random, from a seed of any kind.
 
-/// SplitMix64's next word (Steele, Lea and Flood, "Fast splittable pseudorandom number generators").
+/// SplitMix64's next word (Steele, Lea and Flood, "Fast splittable pseudorandom number
+/// generators").
 pub fn splitmix(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut word = *state;
@@ -15,7 +16,8 @@ mod tests {
 
     #[test]
     fn splitmix_agrees_with_its_published_sequence() {
-        // The first outputs for the seed 1234567 (Vigna's reference code, as listed on Rosetta Code).
+        // The first outputs for the seed 1234567 (Vigna's reference code, as listed on Rosetta
+        // Code).
         let mut state = 1_234_567;
         let words: Vec<u64> = (0..5).map(|_| splitmix(&mut state)).collect();
         assert_eq!(

@@ -15,14 +15,16 @@ impl Allocator {
     /// # Safety
     /// The functions belong to one allocator, and:
     ///
-    /// 1. each has the signature and the meaning that C23 §7.24.3 gives to its name (`usable_size` is
-    ///    GNU's `malloc_usable_size`), may be called by any thread at any time, and does not unwind;
-    /// 2. an address that one of them returns, if it is not null, leads to as many bytes as were asked
-    ///    for, which the program may read and write until the block is freed; nothing else in the
-    ///    program lies there, and no reference to them exists.
+    /// 1. each has the signature and the meaning that C23 §7.24.3 gives to its name
+    ///    (`usable_size` is GNU's `malloc_usable_size`), may be called by any thread at any time,
+    ///    and does not unwind;
+    /// 2. an address that one of them returns, if it is not null, leads to as many bytes as were
+    ///    asked for, which the program may read and write until the block is freed; nothing else
+    ///    in the program lies there, and no reference to them exists.
     ///
-    /// Whatever else C promises may be broken: blocks may overlap each other or be handed out twice, may
-    /// be misaligned, lose their contents or hold other bytes than zero. That is what the checker finds.
+    /// Whatever else C promises may be broken: blocks may overlap each other or be handed out
+    /// twice, may be misaligned, lose their contents or hold other bytes than zero. That is what
+    /// the checker finds.
     pub const unsafe fn new(calls: Calls, promises: Promises) -> Self {
         Self { calls, promises }
     }
@@ -45,8 +47,8 @@ impl Allocator {
 pub struct Promises {
     /// How blocks are aligned.
     pub alignment: Alignment,
-    /// `aligned_alloc` takes every size. C11 wanted a multiple of the alignment; without this promise
-    /// sizes are rounded up to one.
+    /// `aligned_alloc` takes every size. C11 wanted a multiple of the alignment; without this
+    /// promise sizes are rounded up to one.
     pub aligned_sizes: bool,
     /// A null result leaves `ENOMEM`, and `free` leaves `errno` as it was.
     pub errno: bool,

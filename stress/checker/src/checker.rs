@@ -11,7 +11,8 @@ use crate::schedule::{self, Rates};
 
 /// An allocator under check: the map of what is live, and the counters of its workers.
 ///
-/// Its memory comes from the program's own allocator, which must be another than the one under check.
+/// Its memory comes from the program's own allocator, which must be another than the one under
+/// check.
 #[derive(Debug)]
 pub struct Checker {
     allocator: Allocator,
@@ -73,8 +74,8 @@ impl Checker {
         self.board.notes()
     }
 
-    /// Ends the check: every block that was allocated must have been freed, and so read through once
-    /// more. Returns what was done.
+    /// Ends the check: every block that was allocated must have been freed, and so read through
+    /// once more. Returns what was done.
     ///
     /// # Errors
     /// Blocks are still live, which nobody has read since.

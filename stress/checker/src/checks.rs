@@ -1,12 +1,15 @@
-//! What a worker does besides its calls, each part with a switch of its own: so that `cargo stress cost` can say
-//! what it costs. A run has them all.
+//! What a worker does besides its calls, each part with a switch of its own: so that `cargo stress
+//! cost` can say what it costs. A run has them all.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 macro_rules! checks {
-    ($($(#[$doc:meta])* $variant:ident = $name:literal, about $about:literal, needs $needs:expr;)*) => {
+    ($(
+        $(#[$doc:meta])*
+        $variant:ident = $name:literal, about $about:literal, needs $needs:expr;
+    )*) => {
         /// One part of what is done around a call.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(rename_all = "kebab-case")]
@@ -37,7 +40,7 @@ macro_rules! checks {
 checks! {
     /// Every byte is written, and read again.
     Identity = "identity",
-        about "every byte is written when a block is allocated, and compared when it is read, resized or freed",
+        about "every byte is written when a block is allocated, and compared whenever it is used",
         needs Checks::NONE;
     /// No two live blocks share a byte.
     Overlap = "overlap",

@@ -1,9 +1,10 @@
 //! A clock that is cheap to read, for what is written down at every call.
 //!
-//! `Instant` takes some twenty nanoseconds on x86-64, most of them for what its readers here do not need. Where the
-//! kernel itself keeps time by the processor's time stamp counter, so that all cores agree on it, that is read
-//! instead, and scaled by a factor measured once. Times of two threads can be compared to the nanosecond; against
-//! other clocks they are off by one part in some thousands at most.
+//! `Instant` takes some twenty nanoseconds on x86-64, most of them for what its readers here do not
+//! need. Where the kernel itself keeps time by the processor's time stamp counter, so that all
+//! cores agree on it, that is read instead, and scaled by a factor measured once. Times of two
+//! threads can be compared to the nanosecond; against other clocks they are off by one part in some
+//! thousands at most.
 
 use std::time::Instant;
 
@@ -61,8 +62,8 @@ impl Counter {
 
     #[inline]
     fn read() -> u64 {
-        // SAFETY: every x86-64 processor has the instruction; the kernel that relies on the counter has not forbidden
-        // it to programs.
+        // SAFETY: every x86-64 processor has the instruction; the kernel that relies on the counter
+        // has not forbidden it to programs.
         unsafe { std::arch::x86_64::_rdtsc() }
     }
 
@@ -102,7 +103,8 @@ mod tests {
             assert!(now >= last, "{last} {now}");
             last = now;
         }
-        // Whoever is interrupted between two clocks sees the one late: never by half, many times in a row.
+        // Whoever is interrupted between two clocks sees the one late: never by half, many times in
+        // a row.
         let here = (ticks.nanoseconds() - first) as f64;
         let there = (instant.elapsed() - began).as_nanos() as f64;
         assert!(here < 2.0 * there && there < 2.0 * here, "{here} ns and {there} ns");

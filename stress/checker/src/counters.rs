@@ -1,9 +1,10 @@
 //! What was done: counters that workers raise, and anyone reads.
 //!
-//! The names in reports are fixed by files that were written before; they outlive the names in here.
+//! The names in reports are fixed by files that were written before; they outlive the names in
+//! here.
 //!
-//! Each worker has a row of its own on the [`Board`]; it alone writes there, so a count costs a plain
-//! load and store. Readers see each counter a little late, and never torn.
+//! Each worker has a row of its own on the [`Board`]; it alone writes there, so a count costs a
+//! plain load and store. Readers see each counter a little late, and never torn.
 
 use std::collections::BTreeMap;
 use std::ops::{AddAssign, Index, IndexMut};
@@ -42,8 +43,8 @@ counts! {
     BytesFreed = "bytes_returned",
     /// Blocks that another thread than the giver took over.
     HandOffs = "hand_offs",
-    /// Requests that were answered by null: those that had to be, and those that may be because a call to
-    /// the OS was made to fail. Anywhere else null is a violation.
+    /// Requests that were answered by null: those that had to be, and those that may be because a
+    /// call to the OS was made to fail. Anywhere else null is a violation.
     Rejections = "refusals",
     /// Rounds of the workload between two moments of rest.
     Rounds = "rounds",
@@ -309,7 +310,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_counters_survives_json_and_a_missing_name_is_zero() {
+    fn counters_survive_json_and_a_missing_name_is_zero() {
         let board = Board::new(2);
         board.row(0).add(Count::Operations, 3);
         board.row(1).add(Count::Operations, 4);

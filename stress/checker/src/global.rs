@@ -1,8 +1,8 @@
 //! Rust's allocators, called as if they were C's.
 //!
-//! C's `free` is told an address, [`GlobalAlloc::dealloc`] a layout too. The layouts stand in a table
-//! beside the allocator: a header in front of each block would change every size and alignment that the
-//! allocator is asked for, and would itself be a victim of what is looked for.
+//! C's `free` is told an address, [`GlobalAlloc::dealloc`] a layout too. The layouts stand in a
+//! table beside the allocator: a header in front of each block would change every size and
+//! alignment that the allocator is asked for, and would itself be a victim of what is looked for.
 //!
 //! | C's call | layout |
 //! |---|---|
@@ -24,8 +24,8 @@ use drystone_workloads::errno;
 
 use crate::allocator::{Alignment, Allocator, Calls, Promises};
 
-/// Where an allocator of Rust's is found: functions behind pointers can't carry it along, so it hangs on
-/// a type.
+/// Where an allocator of Rust's is found: functions behind pointers can't carry it along, so it
+/// hangs on a type.
 ///
 /// ```
 /// use std::alloc::System;
@@ -49,7 +49,8 @@ pub trait Global {
 
 impl Allocator {
     /// An allocator of Rust's. It is asked for layouts of alignment 1, but by
-    /// [`aligned_alloc`](crate::Checked::aligned_alloc), which takes any layout's alignment and size.
+    /// [`aligned_alloc`](crate::Checked::aligned_alloc), which takes any layout's alignment and
+    /// size.
     ///
     /// # Safety
     /// [`Global::get`] returns the same allocator at every call, and the second condition of
@@ -65,8 +66,8 @@ impl Allocator {
         };
         let promises =
             Promises { alignment: Alignment::AsAsked, aligned_sizes: true, errno: false };
-        // SAFETY: the functions below have C's signatures and meanings and end the process where they
-        // would unwind; `GlobalAlloc` is for any thread, and the rest is the caller's promise.
+        // SAFETY: the functions below have C's signatures and meanings and end the process where
+        // they would unwind; `GlobalAlloc` is for any thread, and the rest is the caller's promise.
         unsafe { Self::new(calls, promises) }
     }
 }
@@ -83,8 +84,8 @@ fn shard(block: usize) -> MutexGuard<'static, BTreeMap<usize, Layout>> {
     LAYOUTS[(block >> 4) % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Takes a block's layout out. The caller frees or resizes the block afterwards: only then can another
-/// thread be given the address.
+/// Takes a block's layout out. The caller frees or resizes the block afterwards: only then can
+/// another thread be given the address.
 fn take_layout(block: *mut c_void) -> Layout {
     let layout = shard(block.addr()).remove(&block.addr());
     layout.expect("the checker frees live blocks of this allocator alone")
@@ -135,8 +136,8 @@ unsafe extern "C" fn realloc<G: Global>(block: *mut c_void, size: usize) -> *mut
     }
     let old = take_layout(block);
     if let Some(new) = layout(old.align(), size) {
-        // SAFETY: the block is live and of this layout, which was entered when it was allocated; the
-        // new size is not 0, and was seen to make a layout.
+        // SAFETY: the block is live and of this layout, which was entered when it was allocated;
+        // the new size is not 0, and was seen to make a layout.
         let resized = unsafe { G::get().realloc(block.cast(), old, new.size()) };
         if !resized.is_null() {
             return entered(resized, new);

@@ -1,20 +1,20 @@
 //! Identity: every byte of a live block says whose it is.
 //!
 //! A block is filled with a stream of words derived from its [`Identity`] (owner, sequence number,
-//! generation) and the word's offset, so a block that two owners were given can't look right to both,
-//! as it would if the pattern hung on the size alone. Word `i` of a stream is
+//! generation) and the word's offset, so a block that two owners were given can't look right to
+//! both, as it would if the pattern hung on the size alone. Word `i` of a stream is
 //!
 //! ```text
 //! x = base + i · γ        base = mix(identity), 64 bits; γ odd
 //! word = x ⊕ (x >> 32)    a bijection
 //! ```
 //!
-//! Two streams agree at one word with probability 2⁻⁶⁴, at one byte with 2⁻⁸: for a block of very few
-//! bytes it is the interval map of [`super::overlap`] that is certain.
+//! Two streams agree at one word with probability 2⁻⁶⁴, at one byte with 2⁻⁸: for a block of very
+//! few bytes it is the interval map of [`super::overlap`] that is certain.
 //!
-//! The arithmetic is additions, shifts and exclusive ors, so that the compiler vectorises it: stamping
-//! runs at the speed of memory. It does so once for every processor of the kind, and once more for those that
-//! have AVX2 (`wide!`).
+//! The arithmetic is additions, shifts and exclusive ors, so that the compiler vectorises it:
+//! stamping runs at the speed of memory. It does so once for every processor of the kind, and once
+//! more for those that have AVX2 (`wide!`).
 
 use std::fmt;
 use std::ops::Range;
@@ -76,8 +76,8 @@ impl Identity {
         Self(word.wrapping_sub(GAMMA))
     }
 
-    /// The base of the block's stream: a bijective mix (SplitMix64's finaliser), so no two identities
-    /// share one.
+    /// The base of the block's stream: a bijective mix (SplitMix64's finaliser), so no two
+    /// identities share one.
     #[inline]
     fn base(self) -> u64 {
         let mut word = self.0.wrapping_add(GAMMA);
@@ -136,7 +136,10 @@ impl fmt::Display for Mismatch {
 
 /// A function whose body is compiled twice, with and without AVX2.
 macro_rules! wide {
-    ($(#[$doc:meta])* pub unsafe fn $name:ident($($argument:ident: $type:ty),*) $(-> $returned:ty)? $body:block) => {
+    (
+        $(#[$doc:meta])*
+        pub unsafe fn $name:ident($($argument:ident: $type:ty),*) $(-> $returned:ty)? $body:block
+    ) => {
         $(#[$doc])*
         #[inline]
         pub unsafe fn $name($($argument: $type),*) $(-> $returned)? {
@@ -215,11 +218,12 @@ const FARTHEST: usize = 1 << 12;
 /// A block's number is below this, if it is to be believed.
 const LIKELY: u64 = 1 << 30;
 
-/// Who has stamped these bytes, by what they are. None if they are too few, not on whole words of a stream, or
-/// somebody has written there since.
+/// Who has stamped these bytes, by what they are. None if they are too few, not on whole words of a
+/// stream, or somebody has written there since.
 ///
-/// Two words in a row tell whether it is a stream; where in it they stand has to be tried, and where owner and
-/// number are likely ones is the place, with a chance of one in hundreds that it is another.
+/// Two words in a row tell whether it is a stream; where in it they stand has to be tried, and
+/// where owner and number are likely ones is the place, with a chance of one in hundreds that it is
+/// another.
 ///
 /// # Safety
 /// The bytes are readable. Others may write to them meanwhile.
@@ -228,7 +232,8 @@ pub unsafe fn author(bytes: Range<usize>, workers: usize) -> Option<Identity> {
         return None;
     }
     let start = std::ptr::with_exposed_provenance::<[u8; WORD]>(bytes.start);
-    // SAFETY: two words are among the bytes, which the caller says are readable; an array of bytes has no alignment.
+    // SAFETY: two words are among the bytes, which the caller says are readable; an array of bytes
+    // has no alignment.
     let [one, other] = [0, 1].map(|index| unsafe { start.add(index).read_volatile() });
     let x = u64::from_le_bytes(one);
     let x = x ^ (x >> 32);
@@ -337,7 +342,8 @@ mod tests {
 
         #[test]
         fn any_changed_byte_is_seen(
-            size in 1usize..300, shift in 0usize..8, at in any::<prop::sample::Index>(), flip in 1u8..,
+            size in 1usize..300, shift in 0usize..8,
+            at in any::<prop::sample::Index>(), flip in 1u8..,
             owner in 0usize..1024, sequence in 0u64..1 << 42,
         ) {
             let identity = Identity::new(owner, sequence);
@@ -366,13 +372,16 @@ mod tests {
             let [one, other] = [one, other]
                 .map(|(owner, sequence)| Identity::new(usize::from(owner) % 1024, sequence.into()));
             prop_assume!(one != other || offset != 0);
-            let (ours, theirs) = (stamped(256, 0, one), stamped(256, 0, other));
-            let agreeing = ours.chunks(8).zip(theirs[offset * 8..].chunks(8)).filter(|(a, b)| a == b);
+            let (one, other) = (stamped(256, 0, one), stamped(256, 0, other));
+            let pairs = one.chunks(8).zip(other[offset * 8..].chunks(8));
+            let agreeing = pairs.filter(|(a, b)| a == b);
             prop_assert_eq!(agreeing.count(), 0);
         }
 
         #[test]
-        fn a_byte_that_is_not_zero_is_seen(size in 1usize..300, at in any::<prop::sample::Index>()) {
+        fn a_byte_that_is_not_zero_is_seen(
+            size in 1usize..300, at in any::<prop::sample::Index>(),
+        ) {
             let mut bytes = vec![0u8; size];
             // SAFETY: the range is the vector's.
             prop_assert_eq!(unsafe { verify_zero(bytes.as_ptr(), size) }, Ok(()));

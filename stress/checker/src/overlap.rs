@@ -1,17 +1,17 @@
 //! Overlap: no two live blocks share a byte.
 //!
-//! A map of all addresses, one bit for each granule of 8 bytes, set while a live block covers the granule. It is
-//! a tree of three levels, of which the lower two are made as addresses come up:
+//! A map of all addresses, one bit for each granule of 8 bytes, set while a live block covers the
+//! granule. It is a tree of three levels, of which the lower two are made as addresses come up:
 //!
 //! ```text
 //! address   47 bits = | 12: top | 11: middle | 24: leaf |
-//! leaf      16 MiB of addresses in 256 KiB of bits; its pages become resident as they are written to
+//! leaf      16 MiB of addresses in 256 KiB of bits; its pages become resident when written to
 //! word      512 bytes of addresses: most blocks are entered by one atomic instruction, or two
 //! ```
 //!
-//! Who enters a granule that is set already shares it with a live block. Blocks that begin or end within a granule
-//! are rare: allocators keep to multiples of 8 and say so by `malloc_usable_size`. The parts of granules that they
-//! cover stand in an ordered map, the pieces:
+//! Who enters a granule that is set already shares it with a live block. Blocks that begin or end
+//! within a granule are rare: allocators keep to multiples of 8 and say so by `malloc_usable_size`.
+//! The parts of granules that they cover stand in an ordered map, the pieces:
 //!
 //! | granule | bit | pieces |
 //! |---|---|---|
@@ -19,11 +19,11 @@
 //! | covered by one block | set | none in it |
 //! | covered in part | clear | those of one block, or of several that share no byte |
 //!
-//! Both are looked at by whoever enters anything, after his own entry: of two who enter what overlaps, the second
-//! to enter finds the first.
+//! Both are looked at by whoever enters anything, after his own entry: of two who enter what
+//! overlaps, the second to enter finds the first.
 //!
-//! Invariants: a range is entered after the allocator has returned the block and taken out before it is told
-//! to free it, with the same bounds.
+//! Invariants: a range is entered after the allocator has returned the block and taken out before
+//! it is told to free it, with the same bounds.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -38,8 +38,8 @@ const WORD_BITS: usize = 64;
 const LEAF_BITS: u32 = 24;
 const MIDDLE_BITS: u32 = 11;
 const TOP_BITS: u32 = 12;
-/// The first address that the tree has no room for: the end of what the kernel gives a process that does not ask
-/// for more.
+/// The first address that the tree has no room for: the end of what the kernel gives a process that
+/// does not ask for more.
 const END: usize = 1 << (LEAF_BITS + MIDDLE_BITS + TOP_BITS);
 
 /// All zero is a valid value of each level: nothing is live.
@@ -54,7 +54,8 @@ type Pieces = BTreeMap<usize, usize>;
 pub struct Overlap {
     top: Box<Top>,
     pieces: Mutex<Pieces>,
-    /// How many pieces there are, so that whoever enters whole granules need not lock to see that there is none.
+    /// How many pieces there are, so that whoever enters whole granules need not lock to see that
+    /// there is none.
     count: AtomicUsize,
 }
 
@@ -126,9 +127,11 @@ impl Default for Overlap {
 
 /// A level with nothing in it.
 ///
-/// Private, and called for [`Leaf`], [`Middle`] and [`Top`] alone: all zero is a valid value of these.
+/// Private, and called for [`Leaf`], [`Middle`] and [`Top`] alone: all zero is a valid value of
+/// these.
 fn zeroed<T>() -> Box<T> {
-    // SAFETY: T is an array of atomic integers or of atomic pointers, for which zeroes are 0 or null.
+    // SAFETY: T is an array of atomic integers or of atomic pointers, for which zeroes are 0 or
+    // null.
     unsafe { Box::new_zeroed().assume_init() }
 }
 
@@ -148,7 +151,8 @@ fn child<T>(slot: &AtomicPtr<T>) -> &T {
             }
         }
     }
-    // SAFETY: a slot that is not null holds a box's pointer, which is freed by the map's drop alone.
+    // SAFETY: a slot that is not null holds a box's pointer, which is freed by the map's drop
+    // alone.
     unsafe { &*found }
 }
 
@@ -172,8 +176,8 @@ impl Overlap {
         self.pieces.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Calls `f`, which forks, while nobody is in the middle of the pieces, so that the child's are whole. The bits are
-    /// whole at any time.
+    /// Calls `f`, which forks, while nobody is in the middle of the pieces, so that the child's are
+    /// whole. The bits are whole at any time.
     pub fn held<R>(&self, f: impl FnOnce() -> R) -> R {
         let guard = self.lock();
         let result = f();
@@ -188,8 +192,8 @@ impl Overlap {
     pub fn insert(&self, start: usize, bytes: usize) -> Result<(), Shared> {
         let parts = Parts::of(start, bytes);
         for (number, mask) in parts.words() {
-            // SeqCst: of this and the load of the count below, and their opposites in `insert_piece`, one order is
-            // seen by all: whoever enters second finds the other.
+            // SeqCst: of this and the load of the count below, and their opposites in
+            // `insert_piece`, one order is seen by all: whoever enters second finds the other.
             let met = self.word(number).fetch_or(mask, Ordering::SeqCst) & mask;
             if met != 0 {
                 return Err(granules(number, met));
@@ -250,7 +254,8 @@ impl Overlap {
     pub fn remove(&self, start: usize, bytes: usize) -> Result<(), NotEntered> {
         let parts = Parts::of(start, bytes);
         for (number, mask) in parts.words() {
-            // AcqRel: whoever is given the bytes next sees them free, by the way the allocator hands them on.
+            // AcqRel: whoever is given the bytes next sees them free, by the way the allocator
+            // hands them on.
             if self.word(number).fetch_and(!mask, Ordering::AcqRel) & mask != mask {
                 return Err(NotEntered);
             }
@@ -270,7 +275,8 @@ impl Overlap {
         self.lowest().is_none()
     }
 
-    /// The lowest address that is live, to within a granule, as far as the calling thread has been told.
+    /// The lowest address that is live, to within a granule, as far as the calling thread has been
+    /// told.
     pub fn lowest(&self) -> Option<usize> {
         let piece = self.lock().keys().next().copied();
         self.lowest_granule().into_iter().chain(piece).min()
@@ -327,7 +333,8 @@ impl Drop for Overlap {
             if middle.is_null() {
                 continue;
             }
-            // SAFETY: it is of a box that `child` made, and with the map borrowed mutably nobody else looks.
+            // SAFETY: it is of a box that `child` made, and with the map borrowed mutably nobody
+            // else looks.
             let mut middle = unsafe { Box::from_raw(middle) };
             for leaf in middle.0.iter_mut().map(AtomicPtr::get_mut).filter(|leaf| !leaf.is_null()) {
                 // SAFETY: as above.
@@ -344,7 +351,8 @@ mod tests {
 
     const LEAF: usize = 1 << LEAF_BITS;
 
-    /// Around some leaves' borders, and across many words, at every byte or as allocators have them.
+    /// Around some leaves' borders, and across many words, at every byte or as allocators have
+    /// them.
     fn block() -> impl Strategy<Value = (usize, usize)> {
         let start = (0usize..4, 0usize..400).prop_map(|(k, d)| (k + 16) * LEAF - 200 + d);
         let size = prop_oneof![0usize..40, 0usize..400, LEAF - 20..3 * LEAF];

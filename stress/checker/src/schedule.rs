@@ -1,8 +1,9 @@
-//! Schedules: yields and short sleeps at random, around operations and, where a heap has a probe, inside it.
+//! Schedules: yields and short sleeps at random, around operations and, where a heap has a probe,
+//! inside it.
 //!
-//! A thread that is stopped between a check and the store that relies on it is what races are made of, and by
-//! chance it seldom happens. How often it happens here is set for the run ([`Rates`]), and where it happens is
-//! drawn from the run's seed, thread by thread.
+//! A thread that is stopped between a check and the store that relies on it is what races are made
+//! of, and by chance it seldom happens. How often it happens here is set for the run ([`Rates`]),
+//! and where it happens is drawn from the run's seed, thread by thread.
 
 use std::cell::Cell;
 use std::thread::{self, LocalKey};
@@ -52,7 +53,8 @@ thread_local! {
     static PAUSES: Cell<u64> = const { Cell::new(Rates::DEFAULT.pauses as u64) };
 }
 
-/// Sets what the calling thread will be disturbed by; `stream` tells its choices from other threads'.
+/// Sets what the calling thread will be disturbed by; `stream` tells its choices from other
+/// threads'.
 pub fn begin(rates: Rates, seed: u64, stream: u64) {
     let mut state = seed ^ stream.wrapping_mul(0xd1b5_4a32_d192_ed03);
     splitmix(&mut state);
@@ -62,7 +64,8 @@ pub fn begin(rates: Rates, seed: u64, stream: u64) {
     PAUSES.set(gap(rates.pauses));
 }
 
-/// Raises how often the calling thread is disturbed inside a heap to once in `pauses`, unless that is off.
+/// Raises how often the calling thread is disturbed inside a heap to once in `pauses`, unless that
+/// is off.
 pub fn often(pauses: u32) {
     let rates = RATES.get();
     if rates.pauses > pauses {
@@ -101,8 +104,8 @@ fn is_due(left: &'static LocalKey<Cell<u64>>) -> bool {
     now == 1
 }
 
-/// How many until the next, from 1 to twice the mean: one draw for each disturbance, and none for what is not
-/// disturbed.
+/// How many until the next, from 1 to twice the mean: one draw for each disturbance, and none for
+/// what is not disturbed.
 fn gap(one_in: u32) -> u64 {
     match u64::from(one_in) {
         0 => 0,

@@ -1,10 +1,10 @@
 //! What a check says when an allocator is wrong, and to whom.
 //!
-//! After a wrong answer nothing in the process can be relied on, least of all the allocator under check.
-//! So a violation is not returned through the layers: [`raise`] never comes back, and may be called from
-//! anywhere, also inside the allocator's critical section. Whoever owns the process says by [`install`]
-//! what becomes of it: the stress tool's child writes a finding and ends the process. Where nobody has
-//! installed a [`Hook`], it is a panic.
+//! After a wrong answer nothing in the process can be relied on, least of all the allocator under
+//! check. So a violation is not returned through the layers: [`raise`] never comes back, and may be
+//! called from anywhere, also inside the allocator's critical section. Whoever owns the process
+//! says by [`install`] what becomes of it: the stress tool's child writes a finding and ends the
+//! process. Where nobody has installed a [`Hook`], it is a panic.
 
 use std::cell::Cell;
 use std::fmt;
@@ -13,9 +13,12 @@ use std::sync::OnceLock;
 use serde::{Deserialize, Serialize};
 
 /// Which check failed. The names are those of the JSON report.
+///
+/// One type, since the hook is told of all: also of those that the stress tool adds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
+    // Found by the checker itself, with any allocator.
     /// A live block's bytes are not those that its owner wrote.
     Identity,
     /// A block that was allocated overlaps a live one, or is the same: it has two owners.
@@ -34,6 +37,7 @@ pub enum Kind {
     ImpossibleGranted,
     /// A rejected request left another `errno` than `ENOMEM`, or a `free` changed it.
     Errno,
+    // Found by the stress tool's workloads, which raise them in a worker as the checker does.
     /// A correct program was accused of a misuse.
     FalseAlarm,
     /// More than one free of an allocation took effect.
@@ -55,6 +59,7 @@ pub enum Kind {
     Leak,
     /// All is freed and trimmed, and the heap still holds memory.
     NotGivenBack,
+    // Found by the stress tool's runner too, from outside the process.
     /// The resident set grows though the live set does not.
     Growth,
     /// A class of double frees never came up: the test did not race.
@@ -164,8 +169,8 @@ impl fmt::Display for Violation {
 pub struct Hook {
     /// Ends the process, or unwinds.
     pub raise: fn(Violation) -> !,
-    /// Whether this flaw of the call that the calling worker is at is suppressed: then it is counted by
-    /// the hook, and the worker goes on.
+    /// Whether this flaw of the call that the calling worker is at is suppressed: then it is
+    /// counted by the hook, and the worker goes on.
     pub suppresses: fn(Flaw) -> bool,
 }
 

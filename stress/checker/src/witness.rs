@@ -1,13 +1,15 @@
-//! Mutual exclusion: a witness stands in every critical section of a heap and sees who else is there.
+//! Mutual exclusion: a witness stands in every critical section of a heap and sees who else is
+//! there.
 //!
 //! | `inside` | means |
 //! |---|---|
 //! | 0 | nobody is inside |
 //! | a thread's token | that thread has entered, and not left |
 //!
-//! An entry that finds a token, another thread's or its own, and an exit that does not find its own,
-//! are violations, reported at once. Where the heap says that another thread could interfere, the witness lets
-//! the [schedule](crate::schedule) act, so that sections are left in their middle more often than by chance.
+//! An entry that finds a token, another thread's or its own, and an exit that does not find its
+//! own, are violations, reported at once. Where the heap says that another thread could interfere,
+//! the witness lets the [schedule](crate::schedule) act, so that sections are left in their middle
+//! more often than by chance.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,8 +21,8 @@ pub struct Witness {
 }
 
 thread_local! {
-    // Its address is the thread's token. No destructor and a constant start: the heap's code may run in
-    // any thread at any time.
+    // Its address is the thread's token. No destructor and a constant start: the heap's code may
+    // run in any thread at any time.
     static TOKEN: Cell<u8> = const { Cell::new(0) };
 }
 
@@ -59,8 +61,8 @@ impl Witness {
     /// What is wrong with that.
     pub fn enter(&self) -> Result<(), Intrusion> {
         let token = token();
-        // AcqRel: pairs with the other swaps. The witness adds no order that the lock does not give:
-        // what counts is the value found, and a swap finds the latest.
+        // AcqRel: pairs with the other swaps. The witness adds no order that the lock does not
+        // give: what counts is the value found, and a swap finds the latest.
         match self.inside.swap(token, Ordering::AcqRel) {
             NOBODY => Ok(()),
             found if found == token => Err(Intrusion::Reentered),

@@ -1,4 +1,5 @@
-//! The example's allocator, with each of its faults and without: each violation is found, and none else.
+//! The example's allocator, with each of its faults and without: each violation is found, and none
+//! else.
 
 #[path = "../examples/own_allocator/toy.rs"]
 mod toy;
@@ -133,7 +134,9 @@ fn each_other_fault_is_found_and_called_by_its_name() {
     assert_eq!(found_in(&toy!(PrefixLost)).kind, Kind::PrefixLost);
     assert_eq!(found_in(&toy!(Null)).kind, Kind::UnprovokedNull);
     let misaligned = toy!(Misaligned);
-    let aligned = outcome(|| drop(misaligned.worker().aligned_alloc(64, 10)));
+    let aligned = outcome(|| {
+        misaligned.worker().aligned_alloc(64, 10);
+    });
     assert_eq!(aligned.unwrap_err().kind, Kind::Misaligned);
 }
 

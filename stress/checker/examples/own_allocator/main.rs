@@ -1,7 +1,8 @@
-//! Checks an allocator of one's own: `cargo run -p drystone-checker --example own_allocator -- overlap`.
+//! Checks an allocator of one's own: `cargo run -p drystone-checker --example own_allocator --
+//! overlap`.
 //!
-//! Without an argument the allocator is sound, and the program says how much it has done. With `overlap`
-//! it lets two blocks share bytes now and then, and the checker finds the first.
+//! Without an argument the allocator is sound, and the program says how much it has done. With
+//! `overlap` it lets two blocks share bytes now and then, and the checker finds the first.
 
 mod toy;
 
@@ -37,8 +38,8 @@ fn main() -> ExitCode {
     };
     FAULT.set(fault).expect("set once");
 
-    // SAFETY: `get` answers the same all the time, once the fault is set; blocks lie in the toy's arena,
-    // which nothing else uses.
+    // SAFETY: `get` answers the same all the time, once the fault is set; blocks lie in the toy's
+    // arena, which nothing else uses.
     let checker = Checker::new(unsafe { Allocator::of_global::<Mine>() }, 4);
     thread::scope(|scope| {
         for _ in 0..4 {

@@ -1,5 +1,6 @@
-//! A small allocator with a fault on demand: a bump pointer, and a stack of freed blocks for each power
-//! of two. The stacks stand beside the arena, so that a fault harms blocks and not the allocator.
+//! A small allocator with a fault on demand: a bump pointer, and a stack of freed blocks for each
+//! power of two. The stacks stand beside the arena, so that a fault harms blocks and not the
+//! allocator.
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::UnsafeCell;
@@ -13,7 +14,8 @@ pub enum Fault {
     None,
     /// Now and then a new block begins within the one before.
     Overlap,
-    /// Now and then a freed block that is allocated again stays among the freed: it is allocated twice.
+    /// Now and then a freed block that is allocated again stays among the freed: it is allocated
+    /// twice.
     TwoOwners,
     /// A free writes a byte behind the end of the freed block, into its neighbour.
     Corruption,
@@ -107,8 +109,8 @@ fn block_size(layout: Layout) -> usize {
     layout.size().max(layout.align()).max(SMALLEST).next_power_of_two()
 }
 
-// SAFETY: as far as the fault is `None`, blocks lie apart, in the arena, aligned to their size. Else the
-// arena is still all that is given out, which the checker needs.
+// SAFETY: as far as the fault is `None`, blocks lie apart, in the arena, aligned to their size.
+// Else the arena is still all that is given out, which the checker needs.
 unsafe impl GlobalAlloc for Toy {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // The fault of alignment needs a byte of room.

@@ -5,11 +5,10 @@ use std::ffi::c_void;
 use crate::checked::block::Block;
 use crate::checked::check::Asked;
 use crate::checked::worker::Checked;
+use crate::checked::wrong;
 use crate::checks::Check;
 use crate::counters::Count;
 use crate::identity::{self, Identity};
-use crate::violation::{self, Kind};
-use drystone_workloads::errno;
 
 impl Checked<'_> {
     /// Checks a fresh block, enters it and stamps it.
@@ -48,11 +47,7 @@ impl Checked<'_> {
     /// Checks what an address alone tells of a block, and enters it among the live.
     fn enter_as(&mut self, address: *mut c_void, asked: Asked, identity: Identity) -> Block {
         if address.is_null() {
-            violation::raise(
-                Kind::UnprovokedNull,
-                &format!("a block of {} bytes aligned to {}", asked.size, asked.alignment),
-                format!("null, errno {}", errno::get()),
-            );
+            wrong::null(asked.size, asked.alignment);
         }
         self.write_address(address);
         self.check_alignment(address, asked);
@@ -62,7 +57,7 @@ impl Checked<'_> {
         if self.checks.has(Check::Overlap)
             && let Err(shared) = self.overlap.insert(block.address.addr(), block.extent())
         {
-            self.overlaps(&block, shared);
+            wrong::overlapping(block, shared, self.board.workers());
         }
         block
     }
@@ -71,8 +66,8 @@ impl Checked<'_> {
         if !self.checks.has(Check::Identity) {
             return block;
         }
-        // SAFETY: the allocator says that the block's bytes are ours; if that is not so, the other owner
-        // will find our stamp.
+        // SAFETY: the allocator says that the block's bytes are ours; if that is not so, the other
+        // owner will find our stamp.
         unsafe { identity::stamp(block.address, block.size(), block.identity) };
         block
     }

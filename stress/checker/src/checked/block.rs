@@ -18,15 +18,16 @@ const _: () = assert!(size_of::<Block>() == 24);
 /// A size that was granted has fewer bits.
 const SLACK_SHIFT: u32 = 48;
 
-/// The most bytes beyond those asked for that are taken for a block's, when the size is a multiple of 8.
+/// The most bytes beyond those asked for that are taken for a block's, when the size is a multiple
+/// of 8.
 const MOST_SLACK: usize = (1 << 16) - 8;
 
 // SAFETY: a block is its holder's alone, whichever thread that is; allocators free from any thread.
 unsafe impl Send for Block {}
 
 impl Block {
-    /// A block of so many bytes that were asked for. The program may use `usable` bytes, which is no less: of what
-    /// is more than [`MOST_SLACK`] above that no account is kept.
+    /// A block of so many bytes that were asked for. The program may use `usable` bytes, which is
+    /// no less: of what is more than [`MOST_SLACK`] above that no account is kept.
     pub(super) fn new(address: *mut u8, size: usize, usable: usize, identity: Identity) -> Self {
         let slack = (usable - size).min(MOST_SLACK - size % 8);
         Self { address, sizes: (slack as u64) << SLACK_SHIFT | size as u64, identity }

@@ -31,7 +31,8 @@ impl Checked<'_> {
         self.allocated_zeroed(address, count, size)
     }
 
-    /// `aligned_alloc(alignment, size)`, with the size rounded up for subjects that may refuse others.
+    /// `aligned_alloc(alignment, size)`, with the size rounded up for subjects that may refuse
+    /// others.
     pub fn aligned_alloc(&mut self, alignment: usize, size: usize) -> Block {
         self.write_down(Call::AlignedAlloc { alignment, size });
         self.begin(Doing::AlignedAlloc);
@@ -116,7 +117,8 @@ impl Checked<'_> {
         self.read(block);
     }
 
-    /// Reads the whole block and writes all its bytes anew, as they were: stores, for what hangs on them.
+    /// Reads the whole block and writes all its bytes anew, as they were: stores, for what hangs on
+    /// them.
     pub fn rewrite(&self, block: &Block) {
         self.verify(block);
         // SAFETY: the block is live and ours.

@@ -1,4 +1,4 @@
-//! Each check of a block, alone: alignment, usable size, zeroes, prefix, contents, `errno`, overlap.
+//! Each check of a block, alone: alignment, usable size, zeroes, prefix, contents, `errno`.
 
 use std::ffi::c_void;
 
@@ -6,10 +6,11 @@ use drystone_workloads::errno;
 
 use crate::checked::block::Block;
 use crate::checked::worker::Checked;
+use crate::checked::wrong;
 use crate::checks::Check;
 use crate::counters::{Count, Doing};
 use crate::identity;
-use crate::overlap::{NotEntered, Shared};
+use crate::overlap::NotEntered;
 use crate::violation::{self, Flaw, Kind};
 
 /// How memory was asked for, as far as the checks of a fresh block differ.
@@ -31,11 +32,7 @@ impl Checked<'_> {
         let required = self.allocator.promises().alignment.least(asked.alignment, asked.size);
         // Both are powers of two, so a mask tells it without a division.
         if address.addr() & (required - 1) != 0 {
-            violation::raise_unless_suppressed(
-                Flaw::Misaligned,
-                &format!("{} bytes aligned to {required}", asked.size),
-                format!("{address:p}"),
-            );
+            wrong::misaligned(address, asked.size, required);
         }
     }
 
@@ -47,11 +44,7 @@ impl Checked<'_> {
         // SAFETY: the allocator has just returned the address as a live block.
         let usable = unsafe { usable_size(address) };
         if usable < asked.size {
-            violation::raise_unless_suppressed(
-                Flaw::UsableSize,
-                &format!("at least {} usable bytes at {address:p}", asked.size),
-                format!("{usable}"),
-            );
+            wrong::too_small(address, asked.size, usable);
         }
         usable.max(asked.size)
     }
@@ -61,8 +54,8 @@ impl Checked<'_> {
             return;
         }
         self.count(Count::BytesVerified, entered.size() as u64);
-        // SAFETY: the allocator says that `size` bytes are ours and zero, so initialised; if that is not
-        // so, this reads what another owner has, or crashes, and either is the finding.
+        // SAFETY: the allocator says that `size` bytes are ours and zero, so initialised; if that
+        // is not so, this reads what another owner has, or crashes, and either is the finding.
         if let Err(mismatch) = unsafe { identity::verify_zero(entered.address, entered.size()) } {
             violation::raise_unless_suppressed(
                 Flaw::NotZeroed,
@@ -128,29 +121,8 @@ impl Checked<'_> {
             return;
         }
         if let Err(NotEntered) = self.overlap.remove(block.address.addr(), block.extent()) {
-            // Ours alone can take our entry out, so this is a mistake in the caller's use of the checker.
+            // Ours alone can take our entry out, so this is another checker's block.
             panic!("{} left the map at {:p}, and was not in it", block.identity, block.address);
         }
-    }
-
-    #[cold]
-    pub(super) fn overlaps(&self, block: &Block, shared: Shared) -> ! {
-        let (start, extent) = (block.address.addr(), block.extent());
-        // SAFETY: the bytes are of a block that the allocator has given out twice; whoever else has them may write, and
-        // then their author is not recognised.
-        let author = unsafe { identity::author(shared.start..shared.end, self.board.workers()) };
-        let whose = match author {
-            Some(author) => format!("{author} has"),
-            None => "a live block has".to_owned(),
-        };
-        violation::raise(
-            Kind::Overlap,
-            "a block apart from every live one",
-            format!(
-                "{}, {start:#x}..{:#x}: {whose} {shared} of it",
-                block.identity,
-                start + extent
-            ),
-        )
     }
 }

@@ -1,5 +1,5 @@
-//! Requests that may be rejected, since the OS may reject the allocator's own: null is an answer then.
-//! All else is checked as ever; after a null nothing may have changed.
+//! Requests that may be rejected, since the OS may reject the allocator's own: null is an answer
+//! then. All else is checked as ever; after a null nothing may have changed.
 
 use std::ffi::c_void;
 
@@ -8,6 +8,7 @@ use drystone_workloads::errno;
 use crate::checked::block::Block;
 use crate::checked::check::Asked;
 use crate::checked::worker::Checked;
+use crate::checked::wrong;
 use crate::counters::{Count, Doing};
 use crate::journal::Call;
 use crate::violation::{self, Kind};
@@ -35,7 +36,8 @@ impl Checked<'_> {
         Some(self.allocated_zeroed(address, 1, size))
     }
 
-    /// `aligned_alloc(alignment, size)`, for a size that is a multiple of the alignment; none if rejected.
+    /// `aligned_alloc(alignment, size)`, for a size that is a multiple of the alignment; none if
+    /// rejected.
     pub fn try_aligned_alloc(&mut self, alignment: usize, size: usize) -> Option<Block> {
         self.write_down(Call::AlignedAlloc { alignment, size });
         self.begin(Doing::AlignedAlloc);
@@ -63,7 +65,7 @@ impl Checked<'_> {
         }
         // It never was anybody else's.
         if let Err(shared) = self.overlap.insert(block.address.addr(), block.extent()) {
-            self.overlaps(&block, shared);
+            wrong::overlapping(block, shared, self.board.workers());
         }
         self.read(&block);
         Err(block)

@@ -28,8 +28,8 @@ pub struct Checked<'a> {
 }
 
 impl<'a> Checked<'a> {
-    /// Worker number `worker`, which the calling thread is. [`Checker::worker`](crate::Checker::worker)
-    /// does the same with a number of its own.
+    /// Worker number `worker`, which the calling thread is.
+    /// [`Checker::worker`](crate::Checker::worker) does the same with a number of its own.
     ///
     /// # Safety
     /// While this is in use, no other thread uses another one with the same number.
@@ -66,8 +66,8 @@ impl<'a> Checked<'a> {
         self.row
     }
 
-    /// Continues the numbering of blocks where an earlier thread of the same worker stopped, so that no
-    /// two blocks of a run have one identity.
+    /// Continues the numbering of blocks where an earlier thread of the same worker stopped, so
+    /// that no two blocks of a run have one identity.
     #[must_use]
     pub fn counting_from(mut self, sequence: u64) -> Self {
         self.sequence = sequence;

@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A block's name in a journal: who asked for it, and its sequence number among that worker's blocks.
+/// A block's name in a journal: who asked for it, and its sequence number among that worker's
+/// blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Name {
     /// The worker.
@@ -53,7 +54,8 @@ pub enum Call {
     Verify {
         block: Name,
     },
-    /// `realloc` to a size that no allocator has: to be rejected, as the next three are. The block stays.
+    /// `realloc` to a size that no allocator has: to be rejected, as the next three are. The block
+    /// stays.
     #[serde(rename = "refused-resize")]
     ImpossibleResize {
         block: Name,

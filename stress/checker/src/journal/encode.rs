@@ -18,7 +18,8 @@ pub(super) fn unzigzag(number: u64) -> u64 {
 /// Appends a number in LEB128.
 #[inline]
 pub(super) fn put(bytes: &mut [u8; LONGEST], at: &mut usize, mut number: u64) {
-    // No entry is longer than `LONGEST`, so the remainder is the number; it saves the bounds' checks.
+    // No entry is longer than `LONGEST`, so the remainder is the number; it saves the bounds'
+    // checks.
     while number >= 0x80 {
         bytes[*at % LONGEST] = number as u8 | 0x80;
         *at += 1;
@@ -38,7 +39,8 @@ fn put_name(bytes: &mut [u8; LONGEST], at: &mut usize, name: Name, next: Name) {
     }
 }
 
-/// Writes an entry without its address; returns its length. `next` is the name of the worker's next block.
+/// Writes an entry without its address; returns its length. `next` is the name of the worker's next
+/// block.
 #[inline]
 pub(super) fn encode(bytes: &mut [u8; LONGEST], call: Call, since: u64, next: Name) -> usize {
     let (kind, block, numbers): (u8, Option<Name>, [Option<usize>; 2]) = match call {

@@ -42,8 +42,8 @@ impl Journal {
         !self.full && !entries.is_empty() && !entries.iter().any(past)
     }
 
-    /// The bytes of a file: the magic number, how many workers, whether it overflowed, then each part's
-    /// length and bytes.
+    /// The bytes of a file: the magic number, how many workers, whether it overflowed, then each
+    /// part's length and bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = MAGIC.to_le_bytes().to_vec();
         bytes.extend((self.parts.len() as u64).to_le_bytes());
@@ -97,8 +97,9 @@ impl Builder {
         Self { journal, workers: vec![(0, 0); workers] }
     }
 
-    /// Adds an entry of `worker` at `moment`, which is not before its last, and returns the name of the
-    /// block that it makes. What the call returned is not known, and put down as the address before.
+    /// Adds an entry of `worker` at `moment`, which is not before its last, and returns the name of
+    /// the block that it makes. What the call returned is not known, and put down as the address
+    /// before.
     pub fn push(&mut self, worker: usize, moment: u64, call: Call) -> Option<Name> {
         let (last, sequence) = &mut self.workers[worker];
         let name = Name { owner: worker, sequence: *sequence };

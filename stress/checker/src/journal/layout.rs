@@ -1,14 +1,15 @@
-//! Where things stand in the file that a process and its supervisor share; see [`super`] for the picture.
+//! Where things stand in the file that a process and its supervisor share; see [`super`] for the
+//! picture.
 
 use std::sync::atomic::AtomicU64;
 
-/// Bytes of all parts together, unless the workers are so many that each would have less than a part
-/// needs: then there are `2 * SLACK` for each, 3 GiB for 512. They are touched as they fill, and used
-/// again by the next episode.
+/// Bytes of all parts together, unless the workers are so many that each would have less than a
+/// part needs: then there are `2 * SLACK` for each, 3 GiB for 512. They are touched as they fill,
+/// and used again by the next episode.
 const BYTES: usize = 96 << 20;
 
-/// When a part has less room than this, the episode comes to its end: what workers still do until they
-/// rest, which is to free everything and to allocate it once more, must fit.
+/// When a part has less room than this, the episode comes to its end: what workers still do until
+/// they rest, which is to free everything and to allocate it once more, must fit.
 pub(super) const SLACK: usize = 3 << 20;
 
 /// Bytes before the first part.
@@ -21,8 +22,8 @@ pub(super) fn part_bytes(workers: usize) -> usize {
     ((BYTES / workers) & !(STATE - 1)).max(2 * SLACK)
 }
 
-/// What the writer of a part needs to know. Atomic because a file that is shared may be read at any time;
-/// there is one writer, so loads and stores are enough.
+/// What the writer of a part needs to know. Atomic because a file that is shared may be read at any
+/// time; there is one writer, so loads and stores are enough.
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct State {

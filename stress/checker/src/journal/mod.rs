@@ -1,20 +1,21 @@
 //! The journal of an episode: every call that each worker made, in order, and when.
 //!
-//! A child writes into a file that its supervisor holds, mapped and shared, so that the journal outlives a
-//! child that is killed in the middle of a call. Each worker has a part of its own and is the only one to
-//! write there:
+//! A child writes into a file that its supervisor holds, mapped and shared, so that the journal
+//! outlives a child that is killed in the middle of a call. Each worker has a part of its own and
+//! is the only one to write there:
 //!
 //! ```text
 //! file    header | part of worker 0 | part of worker 1 | ...            all parts are equally long
 //! part    state, a cache line pair  | entries, one after the other
-//! entry   call, 1 byte | ns since the worker's last entry | arguments | address, once the call returned
+//! entry   call, 1 byte | ns since the worker's last entry | arguments | address, once it returned
 //! ```
 //!
-//! All numbers but the first byte are LEB128. An entry is written before its call and its address after,
-//! so the call in which a process died is the last entry, without an address.
+//! All numbers but the first byte are LEB128. An entry is written before its call and its address
+//! after, so the call in which a process died is the last entry, without an address.
 //!
-//! Invariants: bytes below `written` are complete entries, or complete but for the last one's address;
-//! a part that is nearly full stops the episode, and one that is full says so and takes nothing more.
+//! Invariants: bytes below `written` are complete entries, or complete but for the last one's
+//! address; a part that is nearly full stops the episode, and one that is full says so and takes
+//! nothing more.
 //!
 //! | file | holds |
 //! |---|---|

@@ -18,7 +18,8 @@ pub struct Entry {
     pub address: Option<u64>,
 }
 
-/// Reads the entries of one part. It ends at the first that is not whole, which can only be the last.
+/// Reads the entries of one part. It ends at the first that is not whole, which can only be the
+/// last.
 #[derive(Debug)]
 pub struct Entries<'a> {
     bytes: &'a [u8],

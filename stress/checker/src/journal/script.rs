@@ -1,7 +1,8 @@
 //! A journal's calls in order, each with the worker that makes it.
 //!
-//! The worker threads are as many generations as they were: where a worker's thread was a new one, all are.
-//! A step that uses a block which no step has made is left out: a journal that was cut may name such.
+//! The worker threads are as many generations as they were: where a worker's thread was a new one,
+//! all are. A step that uses a block which no step has made is left out: a journal that was cut may
+//! name such.
 
 use std::collections::HashMap;
 
@@ -51,8 +52,9 @@ impl Script {
         self.steps.chunk_by(|one, next| one.generation == next.generation)
     }
 
-    /// The script as a journal, so that it is kept and read like one. Blocks are numbered anew: a journal names
-    /// each by how many its owner has made. Steps that use blocks which no step makes are left out.
+    /// The script as a journal, so that it is kept and read like one. Blocks are numbered anew: a
+    /// journal names each by how many its owner has made. Steps that use blocks which no step makes
+    /// are left out.
     pub fn to_journal(&self) -> Journal {
         let mut journal = Builder::new(self.workers());
         let mut names = HashMap::new();
@@ -88,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_script_survives_being_a_log_and_its_blocks_are_numbered_anew() {
+    fn a_script_survives_being_a_journal_and_its_blocks_are_numbered_anew() {
         let name = |owner, sequence| Name { owner, sequence };
         let step = |worker, generation, call: Call, block| Step { worker, call, block, generation };
         let malloc = Call::Malloc { size: 10 };

@@ -27,22 +27,22 @@ pub struct Part {
 /// The journal that this process writes, if it writes one.
 static JOURNAL: OnceLock<Vec<Part>> = OnceLock::new();
 
-// SAFETY: `entries` is the start of a mapping that is never unmapped; a part's memory is written by the
-// one worker that the part belongs to, which the users of `Part` see to.
+// SAFETY: `entries` is the start of a mapping that is never unmapped; a part's memory is written by
+// the one worker that the part belongs to, which the users of `Part` see to.
 unsafe impl Send for Part {}
 // SAFETY: as above.
 unsafe impl Sync for Part {}
 
-/// Begins the journal of this process, in the file that the supervisor holds; `nearly_full` is called when it is
-/// full.
+/// Begins the journal of this process, in the file that the supervisor holds; `nearly_full` is
+/// called when it is full.
 ///
 /// # Errors
 /// The file can't be opened or mapped.
 pub fn begin(path: &Path, workers: usize, nearly_full: fn()) -> io::Result<()> {
     let file = File::options().read(true).write(true).open(path)?;
     let length = HEADER + workers * part_bytes(workers);
-    // SAFETY: a new shared mapping at a place of the kernel's choice; it is never unmapped. The file is
-    // as long (`Store::clear`), and nobody shortens it while the child lives.
+    // SAFETY: a new shared mapping at a place of the kernel's choice; it is never unmapped. The
+    // file is as long (`Store::clear`), and nobody shortens it while the child lives.
     let start = unsafe {
         libc::mmap(
             null_mut(),
@@ -60,8 +60,8 @@ pub fn begin(path: &Path, workers: usize, nearly_full: fn()) -> io::Result<()> {
     let parts = (0..workers).map(|worker| {
         // SAFETY: the offset lies within the mapping, which is that long.
         let part = unsafe { start.cast::<u8>().add(HEADER + worker * part_bytes(workers)) };
-        // SAFETY: the part begins with room for a state, aligned as the offset is; a file of zeroes is a
-        // valid one, and it is only ever accessed through the atomics.
+        // SAFETY: the part begins with room for a state, aligned as the offset is; a file of zeroes
+        // is a valid one, and it is only ever accessed through the atomics.
         let state = unsafe { &*part.cast::<State>() };
         // SAFETY: a part is longer than its state.
         let entries = unsafe { part.add(STATE) };
@@ -72,8 +72,8 @@ pub fn begin(path: &Path, workers: usize, nearly_full: fn()) -> io::Result<()> {
     Ok(())
 }
 
-/// The part of a worker, if this process writes a journal. Only the worker's thread may write there, or the
-/// child's main thread while the workers rest.
+/// The part of a worker, if this process writes a journal. Only the worker's thread may write
+/// there, or the child's main thread while the workers rest.
 ///
 /// # Safety
 /// While the part is used, no other thread uses it.
@@ -100,7 +100,8 @@ impl Part {
         let since = now.saturating_sub(self.state.last.load(Ordering::Relaxed));
         self.state.last.store(now, Ordering::Relaxed);
         let sequence = self.state.sequence.load(Ordering::Relaxed);
-        // SAFETY: `LONGEST` bytes are left in the part, as was seen above; it is this worker's alone.
+        // SAFETY: `LONGEST` bytes are left in the part, as was seen above; it is this worker's
+        // alone.
         let bytes = unsafe { &mut *self.entries.add(written).cast::<[u8; LONGEST]>() };
         let length = encode(bytes, call, since, Name { owner: self.worker, sequence });
         if call.allocates() {
