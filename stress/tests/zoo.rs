@@ -28,7 +28,8 @@ use drystone_stress::model::spec::{Length, Spec, Workload};
 use drystone_stress::replay::{self, Attempts};
 use drystone_stress::runner::episode::Episodes;
 use drystone_stress::runner::supervisor::Supervisor;
-use drystone_stress::{cmd, findings};
+use drystone_stress::cmd;
+use drystone_stress::findings::store;
 use serde_json::Value;
 
 /// The longest that a fault may go unfound. Found faults end their run at once, in a second or two;
@@ -203,7 +204,7 @@ fn replay_rates(times: u64, tries: u32) {
         for seed in 7..7 + times {
             let spec = Spec::new(subject, workload, 4, Seed(seed), Length::of(LONGEST));
             let outcome = episodes.run(&spec, &Stop::new(), &mut |_, _, _| {}).unwrap();
-            let (record, log) = findings::read(&finding(outcome).folder.unwrap()).unwrap();
+            let (record, log) = store::read(&finding(outcome).folder.unwrap()).unwrap();
             let again = |log: Option<&Log>| {
                 let told = &mut |_: &Attempts| {};
                 replay::attempt(&supervisor, &record, log, tries, &Stop::new(), told).unwrap().again
@@ -345,7 +346,7 @@ fn growing_memory_is_found() {
     assert_eq!(report["findings"][0]["kind"], "growth", "{report}");
     assert!(report["runs"][0]["counts"]["operations"].as_u64() > Some(0), "{report}");
     let folder = report["findings"][0]["folder"].as_str().expect("it is kept");
-    let (record, log) = findings::read(folder.as_ref()).unwrap();
+    let (record, log) = store::read(folder.as_ref()).unwrap();
     assert_eq!((record.finding.kind, record.calls), (Kind::Growth, 0));
     assert_eq!(log.entries(), []);
     let replayed = found_in_three(|| run_tool(&["replay", folder, "--format", "json"]));

@@ -17,6 +17,8 @@ use drystone_checker::allocator::{Allocator, Promises};
 use drystone_harness::library;
 use drystone_workloads::calls::Calls;
 
+use crate::model::spec;
+
 /// A subject that is linked into the binary, or the C library's own.
 #[derive(Clone, Copy)]
 pub struct Subject {
@@ -107,7 +109,7 @@ pub struct Held {
 
 /// The C library's own allocator.
 pub const SYSTEM: Subject =
-    Subject { name: "system", about: "the C library's own malloc", open: || open_process(None) };
+    Subject { name: spec::SYSTEM, about: "the C library's own malloc", open: || open_process(None) };
 
 /// What serves this process.
 ///
@@ -121,6 +123,14 @@ pub fn open_process(library: Option<&Path>) -> Result<Target, String> {
 /// Whether a subject, by its name or its library, reports a misuse and goes on if it is asked to.
 pub fn reports_and_goes_on(name: &str, library: Option<&Path>) -> bool {
     library.map_or(name != SYSTEM.name, claims_detection)
+}
+
+/// Why workload `hostile` is not run on a subject.
+pub fn not_for_misuse(subject: &str) -> String {
+    format!(
+        "workload hostile is for subjects that report a misuse and go on, the linked ones and libdrystone.so; {subject} \
+         does not"
+    )
 }
 
 /// Our own library promises what DESIGN section 2 says.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::model::spec::Spec;
+use crate::model::spec::{SYSTEM, Spec};
 
 /// A subject's version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,7 +31,7 @@ impl Version {
                 let name = library.file_name().unwrap_or(library.as_os_str());
                 (name.to_string_lossy().into_owned(), library.clone())
             }
-            None if spec.subject == crate::allocators::process::SYSTEM.name => {
+            None if spec.subject == SYSTEM => {
                 // SAFETY: returns a C string that lives as long as the process.
                 let version = unsafe { CStr::from_ptr(libc::gnu_get_libc_version()) };
                 let library = drystone_harness::library::system_library()?;

@@ -12,6 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use drystone_checker::counters::{Board, Count};
 use drystone_checker::violation;
 
+use crate::model::message::BACKTRACE_FOLLOWS;
+
 /// The signals by which a process dies of its own mistakes.
 const SIGNALS: [i32; 6] =
     [libc::SIGABRT, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGSEGV, libc::SIGTRAP];
@@ -20,9 +22,6 @@ static BOARD: OnceLock<&'static Board> = OnceLock::new();
 
 /// Whether the handler adds a backtrace, and none has been begun.
 static BACKTRACE: AtomicBool = AtomicBool::new(false);
-
-/// What stands on standard error between what the subject printed and the backtrace.
-pub const BACKTRACE_FOLLOWS: &str = "\n[drystone-stress: backtrace]\n";
 
 /// More bytes than the line has.
 const LINE: usize = 128;

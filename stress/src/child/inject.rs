@@ -29,7 +29,7 @@ use crate::child::stack::Stack;
 use crate::child::workers::barrier::Gate;
 use crate::inject::failed_unmaps::Size;
 use crate::inject::injector::Refuser;
-use crate::inject::plan::{Calls, Plan};
+use crate::model::injection::{Calls, MADE, Plan, REFUSED};
 
 /// Requests of a round.
 const REQUESTS: usize = 300;
@@ -223,11 +223,6 @@ impl Scenario<'_> {
         }
     }
 }
-
-/// The notes of calls to the OS while refusals were armed.
-pub const MADE: &str = "calls to the OS";
-/// Of these, the ones that were refused.
-pub const REFUSED: &str = "calls to the OS refused";
 
 /// So many rounds tell whether memory grows.
 const ENOUGH_ROUNDS: usize = 64;

@@ -207,7 +207,7 @@ impl Run {
     fn reports(&self) -> Result<Option<Reports>, String> {
         match (self.spec.workload, self.target.own) {
             (Workload::Hostile, None) if self.target.claims_detection => Reports::begin().map(Some),
-            (Workload::Hostile, None) => Err(misuse::refused(&self.spec.subject)),
+            (Workload::Hostile, None) => Err(process::not_for_misuse(&self.spec.subject)),
             _ => Ok(None),
         }
     }

@@ -22,14 +22,14 @@ use serde::Serialize;
 
 use crate::allocators::process::Subject;
 use crate::allocators::version::Version;
-use crate::findings::{self, Record};
-use crate::inject::plan::{Calls, Plan};
+use crate::findings::store::{self, Record};
+use crate::model::injection::{By, Calls, Plan, Refused};
 use crate::inject::seccomp;
 use crate::model::finding::Finding;
 use crate::model::outcome::Outcome;
 use crate::model::spec::{Length, Spec, Workload};
 use crate::plan::options;
-use crate::runner::inject::{By, Refused, calls, run};
+use crate::runner::inject::{calls, run};
 use crate::runner::supervisor::Supervisor;
 
 /// Refuse an allocator's calls to the OS: each in turn, by chance, and by a limit on the address space.
@@ -72,7 +72,7 @@ pub struct Options {
     pub seed: Option<Seed>,
 
     /// Where findings are kept, a folder each
-    #[arg(long, value_name = "DIR", default_value = findings::DEFAULT)]
+    #[arg(long, value_name = "DIR", default_value = store::DEFAULT)]
     pub findings: PathBuf,
 
     /// How the report is written
@@ -379,7 +379,7 @@ impl Campaign<'_> {
         let version = Version::of(&spec, program).map_err(anyhow::Error::msg)?;
         let log = Builder::new(spec.threads).finish();
         let record = Record::new(finding, spec, version).under(Refused { plan, by });
-        let finding = findings::keep(&self.options.findings, record, &log)?;
+        let finding = store::keep(&self.options.findings, record, &log)?;
         self.bar.println(format!("{}: {plan}: {}", contestant.name, finding.kind));
         row.findings.push(finding);
         Ok(true)

@@ -17,7 +17,7 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 
 use crate::allocators::version::Version;
-use crate::findings::{self, Record};
+use crate::findings::store::{self, Record};
 use crate::model::finding::Finding;
 use crate::replay::{Attempts, Way, attempt};
 use crate::runner::supervisor::Supervisor;
@@ -73,7 +73,7 @@ pub fn main(arguments: &[std::ffi::OsString]) -> u8 {
 }
 
 fn run(options: &Options) -> Result<u8> {
-    let (record, log) = findings::read(&options.folder)?;
+    let (record, log) = store::read(&options.folder)?;
     let supervisor = Supervisor::of_this_binary()?;
     tell_of_a_change(&record, &supervisor);
     stop::at_ctrl_c(&STOP)?;

@@ -21,7 +21,7 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 
 use crate::cmd::replay::{bar, tell_of_a_change};
-use crate::findings::{self, Record};
+use crate::findings::store::{self, Record};
 use crate::model::finding::Finding;
 use crate::model::spec::Spec;
 use crate::replay::shrink::{Shrunk, shrink};
@@ -73,7 +73,7 @@ pub fn main(arguments: &[OsString]) -> u8 {
 }
 
 fn run(options: &Options) -> Result<u8> {
-    let (record, log) = findings::read(&options.folder)?;
+    let (record, log) = store::read(&options.folder)?;
     if !record.log_is_whole {
         bail!(
             "{}: its log does not hold every call (workload {}), so that nothing can be taken away; \
@@ -184,7 +184,7 @@ fn write(output: &Path, record: &Record, finding: Finding, script: &Script) -> R
     let spec = spec(&record.spec, script);
     let small = Record::new(finding, spec, record.subject.clone()).of_a_script();
     let log: Log = script.to_log();
-    findings::write(output, small, &log).with_context(doing)?;
+    store::write(output, small, &log).with_context(doing)?;
     let calls = output.join("calls.txt");
     fs::write(&calls, listing(script, usize::MAX)).with_context(doing)
 }

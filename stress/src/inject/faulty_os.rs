@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use drystone::{Mmap, Os};
 
 use crate::inject::failed_unmaps::{Kept, Size};
-use crate::inject::plan::{Calls, Plan};
+use crate::model::injection::{Calls, Plan};
 
 /// The kernel's memory, with refusals.
 #[derive(Clone, Copy, Debug, Default)]

@@ -3,5 +3,4 @@
 pub mod failed_unmaps;
 pub mod faulty_os;
 pub mod injector;
-pub mod plan;
 pub mod seccomp;

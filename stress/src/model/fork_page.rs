@@ -9,7 +9,7 @@
 //! | `WELL` | it has done its work, and goes through its exit handlers |
 //! | n | `text` holds n bytes: what it found, as JSON |
 //!
-//! [`alarm`](crate::child::alarm) asks [`page`] where it is, and workload `lifecycles` reads it.
+//! The violation handler of the child asks [`page`] where it is, and workload `lifecycles` reads it.
 
 use std::io;
 use std::ptr::null_mut;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::inject::plan::Plan;
+use crate::model::injection::Plan;
 use crate::model::spec::Spec;
 
 /// One child's work, handed to it as one argument of JSON.

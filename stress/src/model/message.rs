@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::finding::{Finding, Round};
 
+/// What stands on standard error between what the subject printed and the backtrace.
+pub const BACKTRACE_FOLLOWS: &str = "\n[drystone-stress: backtrace]\n";
+
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "message")]

@@ -2,6 +2,7 @@
 
 pub mod finding;
 pub mod fork_page;
+pub mod injection;
 pub mod job;
 pub mod message;
 pub mod outcome;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use drystone_checker::counters::{Count, Notes, Tally};
 use serde::{Deserialize, Serialize};
 
-use super::finding::Finding;
-use super::spec::Spec;
+use crate::model::finding::Finding;
+use crate::model::spec::Spec;
 
 /// The note of a subject in which every place where a double free may be found late must come up.
 pub const FINDS_LATE: &str = "places where a double free may be found late";

@@ -9,10 +9,12 @@ use drystone_harness::seed::Seed;
 use drystone_harness::text::suggest;
 use serde::{Deserialize, Serialize};
 
-use crate::allocators::process;
 use crate::model::suppressions::Known;
 
 pub use drystone_workloads::registry::{Settings, Workload};
+
+/// The name of the C library's own allocator.
+pub const SYSTEM: &str = "system";
 
 /// How long a run lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,7 +95,7 @@ impl Spec {
     /// Whether its child loads a library and closes it. Of a linked subject no library knows.
     pub fn loads(&self) -> bool {
         self.workload == Workload::Lifecycles
-            && (self.library.is_some() || self.subject == process::SYSTEM.name)
+            && (self.library.is_some() || self.subject == SYSTEM)
             && self.settings.get(Workload::Lifecycles, "load") > 0
     }
 }

@@ -12,8 +12,7 @@ use drystone_harness::seed::Seed;
 use drystone_harness::text::{duration, suggest};
 
 use crate::allocators::process::{self, Subject};
-use crate::child::workload::misuse;
-use crate::findings;
+use crate::findings::store;
 use crate::model::shard::Shard;
 use crate::model::spec::{self, Length, Settings, Spec, Workload};
 use crate::plan::runs::Plan;
@@ -76,7 +75,7 @@ pub struct Options {
     pub growth_after: Duration,
 
     /// Where findings are kept, a folder each
-    #[arg(long, value_name = "DIR", default_value = findings::DEFAULT)]
+    #[arg(long, value_name = "DIR", default_value = store::DEFAULT)]
     pub findings: PathBuf,
 
     /// A file that lists subjects, workloads, threads and minutes: see stress/campaigns/ci.toml, docs/stress.md
@@ -118,9 +117,9 @@ impl Options {
             let (works, not): (Vec<&Work>, Vec<&Work>) =
                 works.iter().partition(|work| goes_on || work.workload != Workload::Hostile);
             if !not.is_empty() && !self.subjects.is_empty() {
-                return Err(misuse::refused(subject));
+                return Err(process::not_for_misuse(subject));
             }
-            left_out.extend(not.iter().map(|_| misuse::refused(subject)));
+            left_out.extend(not.iter().map(|_| process::not_for_misuse(subject)));
             let parts: u32 = works.iter().map(|work| work.workload.weight()).sum();
             for Work { workload, settings, trace } in works {
                 let length = match (workload, self.time) {

@@ -26,7 +26,7 @@ use drystone_harness::stop::Stop;
 use drystone_harness::usage::Usage;
 use serde::Serialize;
 
-use crate::findings::Record;
+use crate::findings::store::Record;
 use crate::model::finding::Finding;
 use crate::model::job::Job;
 use crate::model::outcome::Outcome;

@@ -23,7 +23,7 @@ use drystone_harness::stop::Stop;
 use drystone_harness::usage::Usage;
 
 use crate::allocators::version::Version;
-use crate::findings::{self, Record};
+use crate::findings::store::{self, Record};
 use crate::model::finding::Finding;
 use crate::model::job::Job;
 use crate::model::outcome::Outcome;
@@ -112,7 +112,7 @@ impl Episodes {
         let keep = |finding: &Finding| {
             let version =
                 Version::of(spec, &self.supervisor.program).map_err(anyhow::Error::msg)?;
-            findings::keep(directory, Record::new(finding.clone(), spec.clone(), version), &log()?)
+            store::keep(directory, Record::new(finding.clone(), spec.clone(), version), &log()?)
         };
         match keep(finding) {
             Ok(kept) => *finding = kept,

@@ -7,7 +7,7 @@
 //! | address space | whatever the kernel does when `RLIMIT_AS` is reached |
 //!
 //! What must hold: null with `ENOMEM`, every live block as it was, nothing leaked, and every request granted
-//! again afterwards. See [`crate::child::inject`].
+//! again afterwards. See `child/inject`.
 //!
 //! | who refuses | whose calls |
 //! |---|---|
@@ -18,15 +18,13 @@
 use anyhow::{Context, Result};
 use drystone_harness::stop::Stop;
 
-use crate::child::inject::{MADE, REFUSED};
-use crate::inject::seccomp::Notifier;
+use crate::inject::seccomp::notifier::Notifier;
 use crate::model::finding::Finding;
+use crate::model::injection::{By, Calls, MADE, REFUSED, Refused};
 use crate::model::job::{Job, Refusal};
 use crate::model::outcome::Outcome;
 use crate::model::spec::Spec;
 use crate::runner::supervisor::{Progress, Supervisor};
-
-pub use crate::inject::plan::{By, Calls, Plan, Refused};
 
 /// Makes one run of the scenario.
 ///

@@ -20,10 +20,9 @@ use drystone_harness::usage::Usage;
 use drystone_workloads::trace::Trace;
 use tempfile::NamedTempFile;
 
-use crate::child::crash::BACKTRACE_FOLLOWS;
 use crate::model::finding::{Finding, Round};
 use crate::model::job::Job;
-use crate::model::message::{self, Message};
+use crate::model::message::{self, BACKTRACE_FOLLOWS, Message};
 use crate::model::outcome::Outcome;
 use crate::model::spec::{Spec, Workload};
 
@@ -33,7 +32,7 @@ pub const CHILD: &str = "__child";
 /// How children are started, and how long they may be silent.
 #[derive(Clone, Debug)]
 pub struct Supervisor {
-    /// The binary, which calls [`crate::child::main`] when its first argument is [`CHILD`].
+    /// The binary, which calls `child::main` when its first argument is [`CHILD`].
     pub program: PathBuf,
     /// A child whose workers finish no operation for so long hangs, and so does one that goes on for
     /// so long after its time. Long: a loaded machine is no finding.

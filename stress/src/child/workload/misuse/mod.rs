@@ -47,14 +47,6 @@ const OPERATIONS: u64 = 100_000;
 /// Bytes that a mistaken realloc asks for.
 const RESIZED: usize = 100;
 
-/// Why a subject is not tried.
-pub fn refused(subject: &str) -> String {
-    format!(
-        "workload hostile is for subjects that report a misuse and go on, the linked ones and libdrystone.so; {subject} \
-         does not"
-    )
-}
-
 /// One round, from rest to rest; `reports` of a subject that prints what it finds.
 pub fn round(crew: &mut Crew<'_>, seed: Seed, settings: &Settings, reports: Option<&Reports>) {
     let (stop, board) = (crew.stop(), crew.board());

@@ -52,6 +52,11 @@ impl fmt::Display for Plan {
     }
 }
 
+/// The notes of calls to the OS while refusals were armed.
+pub const MADE: &str = "calls to the OS";
+/// Of these, the ones that were refused.
+pub const REFUSED: &str = "calls to the OS refused";
+
 /// What became of the calls since refusals were armed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Calls {
