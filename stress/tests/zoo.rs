@@ -22,14 +22,14 @@ use drystone_checker::journal::Log;
 use drystone_checker::violation::Kind;
 use drystone_harness::seed::Seed;
 use drystone_harness::stop::Stop;
+use drystone_stress::cmd;
+use drystone_stress::findings::store;
 use drystone_stress::model::finding::Finding;
 use drystone_stress::model::outcome::Outcome;
 use drystone_stress::model::spec::{Length, Spec, Workload};
 use drystone_stress::replay::{self, Attempts};
 use drystone_stress::runner::episode::Episodes;
 use drystone_stress::runner::supervisor::Supervisor;
-use drystone_stress::cmd;
-use drystone_stress::findings::store;
 use serde_json::Value;
 
 /// The longest that a fault may go unfound. Found faults end their run at once, in a second or two;

@@ -108,8 +108,11 @@ pub struct Held {
 }
 
 /// The C library's own allocator.
-pub const SYSTEM: Subject =
-    Subject { name: spec::SYSTEM, about: "the C library's own malloc", open: || open_process(None) };
+pub const SYSTEM: Subject = Subject {
+    name: spec::SYSTEM,
+    about: "the C library's own malloc",
+    open: || open_process(None),
+};
 
 /// What serves this process.
 ///

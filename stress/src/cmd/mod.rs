@@ -16,6 +16,7 @@ use drystone_workloads::trace::Trace;
 
 use crate::allocators::process::Subject;
 use crate::child;
+use crate::model::job::CHILD;
 use crate::model::spec::Workload;
 use crate::plan::campaign_file;
 use crate::plan::options::Options;
@@ -24,7 +25,7 @@ use crate::runner::campaign::{self, Results};
 use crate::runner::episode::Episodes;
 use crate::runner::progress::Bar;
 use crate::runner::record::{Begin, Writer};
-use crate::runner::supervisor::{CHILD, Supervisor};
+use crate::runner::supervisor::Supervisor;
 
 pub mod cost;
 pub mod inject;

@@ -7,8 +7,8 @@ use drystone_harness::usage::Statm;
 
 use crate::inject::failed_unmaps::Size;
 use crate::inject::faulty_os;
-use crate::model::injection::{Calls, Plan};
 use crate::inject::seccomp::client::Armory;
+use crate::model::injection::{Calls, Plan};
 
 /// Who refuses.
 #[derive(Debug)]

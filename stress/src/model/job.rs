@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::model::injection::Plan;
 use crate::model::spec::Spec;
 
+/// The first argument that makes the binary a child; the second is the run.
+pub const CHILD: &str = "__child";
+
 /// One child's work, handed to it as one argument of JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {

@@ -9,8 +9,9 @@ use std::{hint, process, thread};
 
 use drystone::{BlockState, Found, FutexLock, ListHeap, Misuse, MisuseKind, Mmap, RawLock, Stats};
 use drystone_checker::witness::Witness;
+use drystone_stress::allocators::linked::heap::Linked;
+use drystone_stress::allocators::linked::place::{self, Place};
 use drystone_stress::allocators::linked::watched::Watched;
-use drystone_stress::allocators::linked::{self, Linked, Place};
 use drystone_stress::allocators::process::Subject;
 
 /// What is wrong with a heap.
@@ -515,7 +516,7 @@ macro_rules! zoo {
 
         /// All of them.
         pub const SUBJECTS: &[Subject] = &[$(
-            Subject { name: $name, about: "faulty", open: || Ok(linked::target::<$place>()) },
+            Subject { name: $name, about: "faulty", open: || Ok(place::target::<$place>()) },
         )*];
     };
 }

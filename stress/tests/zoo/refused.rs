@@ -2,8 +2,9 @@
 
 use drystone::{Engine, FutexLock, ListHeap, Os};
 use drystone_checker::witness::Witness;
+use drystone_stress::allocators::linked::Watchable;
+use drystone_stress::allocators::linked::place::{self, Place};
 use drystone_stress::allocators::linked::watched::Watched;
-use drystone_stress::allocators::linked::{self, Place, Watchable};
 use drystone_stress::allocators::process::Subject;
 use drystone_stress::inject::faulty_os::Refusable;
 
@@ -85,7 +86,7 @@ macro_rules! places {
 
         /// All of them.
         pub const SUBJECTS: &[Subject] = &[$(
-            Subject { name: $name, about: "under refusals", open: || Ok(linked::target::<$place>()) },
+            Subject { name: $name, about: "under refusals", open: || Ok(place::target::<$place>()) },
         )*];
     };
 }

@@ -13,8 +13,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use drystone::policy::{self, Policy};
 use drystone::{BlockState, Drystone, Found, FutexLock, ListHeap, Misuse, MisuseKind, Mmap, Stats};
 use drystone_checker::witness::Witness;
+use drystone_stress::allocators::linked::heap::Linked;
+use drystone_stress::allocators::linked::place::{self, Place};
 use drystone_stress::allocators::linked::watched::Watched;
-use drystone_stress::allocators::linked::{self, Linked, Place};
 use drystone_stress::allocators::process::Subject;
 
 /// How a race is lost.
@@ -178,7 +179,7 @@ macro_rules! twins {
                 about: "its allocator, with a race of two frees",
                 open: || {
                     policy::set(Policy::Ignore);
-                    Ok(linked::target::<$place>())
+                    Ok(place::target::<$place>())
                 },
             },
         )*];

@@ -16,8 +16,9 @@ use drystone::{Drystone, Engine, FutexLock, Misuse, Os, Probe, RawLock, Stats};
 use drystone_checker::witness::Witness;
 use drystone_harness::exit;
 
+use crate::allocators::linked::heap::{Linked, own_methods};
+use crate::allocators::linked::place::{Place, target};
 use crate::allocators::linked::watched::Watched;
-use crate::allocators::linked::{Linked, Place, own_methods, target};
 use crate::allocators::process::Subject;
 use crate::inject::faulty_os::{self, Refusable};
 use crate::model::message::{self, Message};

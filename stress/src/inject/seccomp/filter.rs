@@ -94,4 +94,3 @@ pub(super) fn install(calls: &[libc::c_long]) -> io::Result<OwnedFd> {
     // SAFETY: the descriptor is new and nobody else's.
     Ok(unsafe { OwnedFd::from_raw_fd(listener as RawFd) })
 }
-

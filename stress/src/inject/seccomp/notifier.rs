@@ -15,9 +15,9 @@ use std::time::Duration;
 use drystone_harness::usage;
 use tempfile::TempDir;
 
+use crate::inject::failed_unmaps::Kept;
 use crate::inject::seccomp::filter::name;
 use crate::inject::seccomp::wire::{ARM, DISARM, KEPT, receive};
-use crate::inject::failed_unmaps::Kept;
 use crate::model::injection::{Calls, Plan};
 
 /// The supervisor's end: a thread that answers one child.

@@ -80,4 +80,3 @@ pub(super) fn receive(stream: &UnixStream) -> io::Result<(OwnedFd, u64)> {
         Ok((OwnedFd::from_raw_fd(descriptor), u64::from_le_bytes(bytes)))
     }
 }
-

@@ -1,45 +1,30 @@
-//! The supervisor of one run: starts the child, listens, and makes a finding of its death or silence.
+//! One child from its start to its end, and what that end says of the allocator.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::BufReader;
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail};
-use drystone_checker::counters::{Notes, Tally};
+use anyhow::{Context, Result, bail};
+use drystone_checker::counters::Tally;
 use drystone_checker::violation::Kind;
-use drystone_harness::process::dlopen_fixture::Loaded;
 use drystone_harness::process::preload::{self, signal_name};
 use drystone_harness::stop::Stop;
 use drystone_harness::usage::Usage;
 use drystone_workloads::trace::Trace;
 use tempfile::NamedTempFile;
 
-use crate::model::finding::{Finding, Round};
-use crate::model::job::Job;
-use crate::model::message::{self, BACKTRACE_FOLLOWS, Message};
+use crate::model::finding::Finding;
+use crate::model::job::{CHILD, Job};
+use crate::model::message::Message;
 use crate::model::outcome::Outcome;
 use crate::model::spec::{Spec, Workload};
-
-/// The first argument that makes the binary a child; the second is the run.
-pub const CHILD: &str = "__child";
-
-/// How children are started, and how long they may be silent.
-#[derive(Clone, Debug)]
-pub struct Supervisor {
-    /// The binary, which calls `child::main` when its first argument is [`CHILD`].
-    pub program: PathBuf,
-    /// A child whose workers finish no operation for so long hangs, and so does one that goes on for
-    /// so long after its time. Long: a loaded machine is no finding.
-    pub patience: Duration,
-    /// The library that children load and close, compiled for the first that does.
-    pub loaded: Arc<OnceLock<Result<Loaded, String>>>,
-}
+use crate::runner::supervisor::error_tail::ErrorTail;
+use crate::runner::supervisor::heard::{Heard, listen};
 
 /// What is told while a run is under way.
 pub type Progress<'a> = dyn FnMut(&Tally, Usage, Duration) + 'a;
@@ -51,49 +36,6 @@ const POLL_AT_THE_END: Duration = Duration::from_millis(1);
 const STANDING_STILL: Duration = Duration::from_secs(2);
 /// How long a child that was asked to stop may be silent. It is killed then, and that is no finding.
 const PATIENCE_AFTER_STOP: Duration = Duration::from_secs(5);
-/// Of what the subject prints, the end.
-const LAST_WORDS: usize = 2048;
-/// The same with a backtrace behind it.
-const LAST_WORDS_AND_BACKTRACE: usize = 16 << 10;
-
-impl Supervisor {
-    /// A supervisor whose children are this very binary.
-    ///
-    /// # Errors
-    /// The OS does not say which binary this is.
-    pub fn of_this_binary() -> Result<Self> {
-        let program = preload::this_binary()?;
-        Ok(Self { program, patience: Duration::from_secs(60), loaded: Arc::default() })
-    }
-
-    /// Makes one run, to its end or until `stop`.
-    ///
-    /// # Errors
-    /// The child can't be started, refuses the run, or the harness in it failed: nothing that a
-    /// subject does.
-    pub fn run(&self, spec: &Spec, stop: &Stop, progress: &mut Progress<'_>) -> Result<Outcome> {
-        self.job(&Job::plain(spec), stop, progress)
-    }
-
-    /// Makes one run with all that is wanted of it besides.
-    ///
-    /// # Errors
-    /// As [`run`](Self::run).
-    pub fn job(&self, job: &Job, stop: &Stop, progress: &mut Progress<'_>) -> Result<Outcome> {
-        let mut job = job.clone();
-        if job.spec.loads() {
-            let loaded = self.loaded.get_or_init(Loaded::compile).as_ref();
-            let loaded = loaded.map_err(|why| {
-                anyhow!("{why}; or set lifecycles:load=0, which loads no library")
-            })?;
-            job.loaded = Some(loaded.path());
-        }
-        let mut watch = Watch::start(self, &job)?;
-        let ended = watch.until_the_end(self.patience, stop, progress)?;
-        watch.judge(ended)
-    }
-}
-
 /// An uncompressed copy of a trace: to decompress one takes the C allocator, which in the child is the
 /// subject. It has no name, so that nothing stays behind however this process ends.
 fn plain_copy(path: &Path) -> Result<File> {
@@ -108,7 +50,7 @@ fn plain_copy(path: &Path) -> Result<File> {
 }
 
 /// How the child came to its end.
-enum Ended {
+pub enum Ended {
     By(ExitStatus),
     Hung(String),
     /// Killed: it was asked to stop, and did not.
@@ -116,7 +58,7 @@ enum Ended {
 }
 
 /// A child under way.
-struct Watch<'a> {
+pub struct Watch<'a> {
     spec: &'a Spec,
     /// What the child reads, gone with the watch.
     _trace: Option<File>,
@@ -124,7 +66,7 @@ struct Watch<'a> {
     /// Closing it stops the child.
     input: Option<ChildStdin>,
     messages: Receiver<Message>,
-    last_words: LastWords,
+    error_tail: ErrorTail,
     began: Instant,
     /// When it was looked at last, and for how long nobody could look: all processes stood still, as at night in a
     /// machine's sleep, which is no hang.
@@ -135,33 +77,19 @@ struct Watch<'a> {
     heard: Heard,
 }
 
-/// What the child has said so far.
-#[derive(Default)]
-struct Heard {
-    tally: Tally,
-    usage: Usage,
-    notes: Notes,
-    doing: Vec<String>,
-    round: Option<Round>,
-    ready: bool,
-    done: bool,
-    dying: Option<(Option<usize>, u64)>,
-    finding: Option<Finding>,
-    refused: Option<String>,
-    panicked: bool,
-    backtrace: Option<String>,
-    last_sign_of_life: Option<Instant>,
-}
-
 impl<'a> Watch<'a> {
-    fn start(supervisor: &Supervisor, job: &'a Job) -> Result<Self> {
+    /// Starts the child that `job` is for.
+    ///
+    /// # Errors
+    /// It can't be started, or its trace not be read.
+    pub fn start(program: &Path, job: &'a Job) -> Result<Self> {
         let spec = &job.spec;
         let trace = spec.trace.as_deref().map(plain_copy).transpose()?;
         let mut handed = job.clone();
         if let Some(copy) = &trace {
             handed.spec.trace = Some(preload::path_of(copy));
         }
-        let mut command = Command::new(&supervisor.program);
+        let mut command = Command::new(program);
         preload::prepare(&mut command, spec.library.as_deref())
             .arg(CHILD)
             .arg(serde_json::to_string(&handed).context("the run as JSON")?)
@@ -171,14 +99,13 @@ impl<'a> Watch<'a> {
         if spec.workload == Workload::Hostile {
             command.env("DRYSTONE_ON_MISUSE", "report");
         }
-        let mut child = command
-            .spawn()
-            .with_context(|| format!("starting {}", supervisor.program.display()))?;
+        let mut child =
+            command.spawn().with_context(|| format!("starting {}", program.display()))?;
         let (sender, messages) = mpsc::channel();
         let output = child.stdout.take().context("the child's output")?;
         thread::spawn(move || listen(BufReader::new(output), &sender));
         let errors = child.stderr.take().context("the child's errors")?;
-        let last_words = LastWords::of(errors);
+        let error_tail = ErrorTail::of(errors);
         let input = child.stdin.take();
         let (began, heard) = (Instant::now(), Heard::default());
         Ok(Self {
@@ -187,7 +114,7 @@ impl<'a> Watch<'a> {
             child,
             input,
             messages,
-            last_words,
+            error_tail,
             began,
             looked: began,
             stood_still: Duration::ZERO,
@@ -196,7 +123,8 @@ impl<'a> Watch<'a> {
         })
     }
 
-    fn until_the_end(
+    /// Listens until the child has ended, hangs, or ignores that it is to stop.
+    pub fn until_the_end(
         &mut self,
         patience: Duration,
         stop: &Stop,
@@ -258,7 +186,11 @@ impl<'a> Watch<'a> {
         (late > patience).then(|| format!("it went on {} s after its time", late.as_secs()))
     }
 
-    fn judge(mut self, ended: Ended) -> Result<Outcome> {
+    /// What became of the run.
+    ///
+    /// # Errors
+    /// The child rejected the run, or the harness in it failed.
+    pub fn judge(mut self, ended: Ended) -> Result<Outcome> {
         let elapsed = self.began.elapsed();
         // What is still in the pipe. A process that the subject started may hold it open.
         while let Ok(message) = self.messages.recv_timeout(Duration::from_millis(500)) {
@@ -299,9 +231,9 @@ impl<'a> Watch<'a> {
         if status.success() && self.heard.done {
             return Ok(None);
         }
-        let (last_words, backtrace) = self.last_words.wait();
+        let (error_tail, backtrace) = self.error_tail.wait();
         if self.heard.panicked {
-            bail!("the harness itself failed in the run of {}:\n{last_words}", self.spec.subject);
+            bail!("the harness itself failed in the run of {}:\n{error_tail}", self.spec.subject);
         }
         let how = match (status.signal(), status.code()) {
             (Some(signal), _) => format!("killed by {}", signal_name(signal)),
@@ -312,7 +244,7 @@ impl<'a> Watch<'a> {
             (true, false) => "",
             (true, true) => " while it exited",
         };
-        let said = preload::said(&last_words);
+        let said = preload::said(&error_tail);
         let seen = format!("{how}{when}; {said}; {}", workers(&self.heard.doing));
         let expected = "the process to live to its end";
         let finding = self.heard.finding(self.spec, elapsed, Kind::Crash, expected, seen);
@@ -320,120 +252,9 @@ impl<'a> Watch<'a> {
     }
 }
 
-impl Heard {
-    /// A finding that only the supervisor could see, with what the child said last.
-    fn finding(
-        &self,
-        spec: &Spec,
-        elapsed: Duration,
-        kind: Kind,
-        expected: &str,
-        seen: String,
-    ) -> Finding {
-        let mut finding = Finding::of_run(spec, elapsed, kind, expected, seen);
-        finding.round = self.round;
-        if let Some((thread, operation)) = self.dying {
-            (finding.thread, finding.operation) = (thread, Some(operation));
-        }
-        finding
-    }
-
-    fn take(&mut self, message: Message) {
-        match message {
-            Message::Ready => self.ready = true,
-            Message::Progress { tally, doing, round, usage } => {
-                self.usage = usage;
-                // Work done is the sign of life, not the telling of it.
-                if tally != self.tally {
-                    self.last_sign_of_life = Some(Instant::now());
-                }
-                if !self.done {
-                    (self.tally, self.doing, self.round) = (tally, doing, round);
-                }
-            }
-            Message::Finding { finding, tally, notes } => {
-                self.finding.get_or_insert(*finding);
-                (self.tally, self.notes) = (tally, notes);
-            }
-            Message::Dying { thread, operation } => self.dying = Some((thread, operation)),
-            Message::Backtrace { frames } => self.backtrace = Some(frames),
-            Message::Panicked => self.panicked = true,
-            Message::Refused { why } => self.refused = Some(why),
-            Message::Done { tally, notes } => {
-                (self.tally, self.notes, self.done) = (tally, notes, true);
-            }
-        }
-    }
-}
-
 fn workers(doing: &[String]) -> String {
     match doing {
         [] => "no worker had begun".to_owned(),
         _ => format!("the workers were last at: {}", doing.join(", ")),
-    }
-}
-
-/// A line that is no message is the subject's own talk, in whatever bytes. An error is the pipe's end.
-fn listen(output: impl BufRead, sender: &Sender<Message>) {
-    for line in output.split(b'\n').map_while(Result::ok) {
-        if let Some(message) = message::parse(&String::from_utf8_lossy(&line))
-            && sender.send(message).is_err()
-        {
-            return;
-        }
-    }
-}
-
-/// The end of what a child prints on standard error.
-struct LastWords {
-    kept: Arc<Mutex<Vec<u8>>>,
-    /// Disconnected when the child, and whoever inherited its standard error, are gone.
-    ended: Receiver<()>,
-}
-
-impl LastWords {
-    fn of(mut errors: impl Read + Send + 'static) -> Self {
-        let kept = Arc::new(Mutex::new(Vec::new()));
-        let (open, ended) = mpsc::channel();
-        let all = Arc::clone(&kept);
-        thread::spawn(move || {
-            let mut part = [0; 4096];
-            while let Ok(read @ 1..) = errors.read(&mut part) {
-                let mut kept = all.lock().unwrap_or_else(PoisonError::into_inner);
-                kept.extend_from_slice(&part[..read]);
-                let surplus = kept.len().saturating_sub(LAST_WORDS_AND_BACKTRACE);
-                kept.drain(..surplus);
-            }
-            drop(open);
-        });
-        Self { kept, ended }
-    }
-
-    /// All of it, or what there is by now if somebody else holds the other end: the words, and the
-    /// backtrace behind them.
-    fn wait(&self) -> (String, Option<String>) {
-        let _ = self.ended.recv_timeout(Duration::from_secs(2));
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = String::from_utf8_lossy(&kept);
-        let (words, backtrace) = match kept.split_once(BACKTRACE_FOLLOWS) {
-            Some((words, backtrace)) => (words, Some(backtrace.to_owned())),
-            None => (&*kept, None),
-        };
-        let surplus = words.floor_char_boundary(words.len().saturating_sub(LAST_WORDS));
-        (words[surplus..].to_owned(), backtrace)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_subject_prints_hides_no_message() {
-        let (sender, messages) = mpsc::channel();
-        let output = b"\xff\xfe\x80\n{\xff}\nhalf a line\n{\"message\":\"ready\"}\n\xff";
-        listen(&output[..], &sender);
-        drop(sender);
-        assert_eq!(messages.iter().collect::<Vec<_>>(), [Message::Ready]);
     }
 }
