@@ -29,7 +29,7 @@ use crate::allocators::process::{self, Own, Subject, Target};
 use crate::child::inject::Scenario;
 use crate::child::play::{Blocks, Judge, Stage};
 use crate::child::workers::Crew;
-use crate::child::workload::double_free::Arena;
+use crate::child::workload::double_free::Round;
 use crate::child::workload::double_free_external::{self, Pulse};
 use crate::child::workload::lifecycle::{self, Library};
 use crate::child::workload::misuse::{self, Reports};
@@ -264,8 +264,8 @@ impl Run {
 
     fn duel(&self, own: Own) {
         self.rounds(|seed, crew| {
-            let arena = Arena::new(&self.target, own, seed.0, self.spec.threads);
-            crew.each(|checked| arena.work(checked, self.board, &STOP));
+            let round = Round::new(&self.target, own, seed.0, self.spec.threads);
+            crew.each(|checked| round.work(checked, self.board, &STOP));
         });
         if own.finds_late {
             self.board.note(FINDS_LATE, 3);

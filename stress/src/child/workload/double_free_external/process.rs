@@ -1,0 +1,185 @@
+//! The process in which a block is freed twice: forked while the child has one thread.
+
+use std::ffi::c_void;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::{io, panic, thread};
+
+use drystone_harness::exit;
+use drystone_harness::process::preload::all_of;
+
+use crate::allocators::process::Target;
+use crate::child::crash;
+use crate::child::workers::barrier::Gate;
+use crate::child::workload::double_free_external::end::{End, NO_BLOCK, TWO_OWNERS};
+use crate::child::workload::double_free_external::rules::{Pattern, Rules};
+
+/// Seconds after which a process that does nothing is ended. To hang is a finding where detection was
+/// promised, so that a machine under load must not look like it.
+const PATIENCE_BEFORE_JUDGING: u32 = 30;
+/// As before, where it is only counted.
+const PATIENCE: u32 = 3;
+
+/// The double free in a process of its own, how that ended, and what it printed.
+pub fn double_free_in_a_process(target: &Target, rules: Rules) -> (End, String) {
+    let (reader, writer) = io::pipe().expect("the system gives a pipe");
+    // SAFETY: this process has one thread (see the folder's `work`), so its copy is whole and may go on as any
+    // program may.
+    let process = unsafe { libc::fork() };
+    assert!(process >= 0, "fork: {}", io::Error::last_os_error());
+    if process == 0 {
+        // SAFETY: both descriptors are open; standard error's old one is nobody's business here.
+        unsafe { libc::dup2(writer.as_raw_fd(), libc::STDERR_FILENO) };
+        drop((reader, writer));
+        in_the_process(target, rules);
+    }
+    drop(writer);
+    let words = String::from_utf8_lossy(&all_of(reader)).into_owned();
+    let mut status = 0;
+    // SAFETY: the process is this one's child, waited for once; `status` is writable.
+    let waited = unsafe { libc::waitpid(process, &raw mut status, 0) };
+    assert_eq!(waited, process, "waitpid: {}", io::Error::last_os_error());
+    (End::of(status), words)
+}
+
+/// A pointer that several threads will free.
+#[derive(Clone, Copy)]
+struct Doomed(*mut c_void);
+
+// SAFETY: the pointer is passed to the allocator only, from any thread; nobody reads what it points to.
+unsafe impl Send for Doomed {}
+
+impl Doomed {
+    /// # Safety
+    /// The process exists to see what comes of it: a second free is undefined.
+    unsafe fn free(self, target: &Target) {
+        // SAFETY: the caller's.
+        unsafe { (target.calls.free)(self.0) };
+    }
+}
+
+/// Frees a block twice, looks for two owners, and exits.
+pub fn in_the_process(target: &Target, rules: Rules) -> ! {
+    crash::uninstall();
+    // A panic here is of the broken heap's making: it goes to the words, not to the supervisor.
+    panic::set_hook(Box::new(|panic| {
+        eprintln!("{panic}");
+        exit::now(exit::PANICKED);
+    }));
+    // SAFETY: both set attributes of this process only.
+    unsafe {
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+        libc::alarm(if target.claims_detection { PATIENCE_BEFORE_JUDGING } else { PATIENCE });
+    }
+    double_free(target, rules);
+    if two_owners(target, rules.size) {
+        exit::now(TWO_OWNERS as u8);
+    }
+    // Through the exit handlers: what was not reported yet may be now.
+    // SAFETY: no other thread exists by now, so none runs while the handlers do.
+    unsafe { libc::exit(0) }
+}
+
+fn double_free(target: &'_ Target, rules: Rules) {
+    let target = *target;
+    let allocate = move || {
+        // SAFETY: malloc takes any size.
+        let block = unsafe { (target.calls.malloc)(rules.size) };
+        if block.is_null() {
+            // To free null twice is right.
+            exit::now(NO_BLOCK as u8);
+        }
+        Doomed(block)
+    };
+    // SAFETY, for each free below: the double frees are what this process is for.
+    match rules.pattern {
+        Pattern::Immediate => {
+            let block = allocate();
+            // SAFETY: as above.
+            unsafe {
+                block.free(&target);
+                block.free(&target);
+            }
+        }
+        Pattern::Interleaved => {
+            let (block, other) = (allocate(), allocate());
+            // SAFETY: as above.
+            unsafe {
+                block.free(&target);
+                other.free(&target);
+                block.free(&target);
+            }
+        }
+        Pattern::Late => {
+            let others: Vec<Doomed> = (0..200).map(|_| allocate()).collect();
+            let block = allocate();
+            // SAFETY: as above.
+            unsafe {
+                block.free(&target);
+                others.into_iter().for_each(|other| other.free(&target));
+                block.free(&target);
+            }
+        }
+        Pattern::OtherThread => {
+            let block = allocate();
+            // The thread is there before the first free: to start one may allocate, and a block that is
+            // reused in between makes the second free its new owner's, which nobody can tell from a correct one.
+            let gate = Arc::new(Gate::new(2));
+            let passed = Arc::clone(&gate);
+            let other = thread::spawn(move || {
+                passed.pass();
+                free_in_thread(block, &target);
+            });
+            // SAFETY: as above.
+            unsafe { block.free(&target) };
+            gate.pass();
+            join(other);
+        }
+        Pattern::OwnerExited => {
+            let block = thread::spawn(allocate).join().expect("malloc does not panic");
+            // SAFETY: as above.
+            unsafe {
+                block.free(&target);
+                block.free(&target);
+            }
+        }
+        Pattern::Race => race(target, allocate(), rules.threads),
+    }
+}
+
+fn race(target: Target, block: Doomed, threads: usize) {
+    let gate = Arc::new(Gate::new(threads));
+    let others: Vec<_> = (1..threads)
+        .map(|_| {
+            let gate = Arc::clone(&gate);
+            thread::spawn(move || {
+                gate.pass();
+                free_in_thread(block, &target);
+            })
+        })
+        .collect();
+    gate.pass();
+    free_in_thread(block, &target);
+    others.into_iter().for_each(join);
+}
+
+/// Takes the whole [`Doomed`], which may be sent, and not its pointer, which may not.
+fn free_in_thread(block: Doomed, target: &Target) {
+    // SAFETY: the double frees are what this process is for.
+    unsafe { block.free(target) };
+}
+
+fn join(thread: thread::JoinHandle<()>) {
+    thread.join().expect("free does not panic");
+}
+
+/// Whether the allocator now gives one block two owners.
+fn two_owners(target: &Target, size: usize) -> bool {
+    // More than caches of recent frees hold.
+    // SAFETY: malloc takes any size.
+    let mut blocks: Vec<usize> =
+        (0..256).map(|_| unsafe { (target.calls.malloc)(size) }.addr()).collect();
+    blocks.retain(|&block| block != 0);
+    blocks.sort_unstable();
+    blocks.windows(2).any(|pair| pair[0] == pair[1])
+}
