@@ -17,7 +17,7 @@ use drystone_checker::allocator::{Allocator, Promises};
 use drystone_harness::library;
 use drystone_workloads::calls::Calls;
 
-use crate::model::spec;
+use crate::model::spec::{self, Spec};
 
 /// A subject that is linked into the binary, or the C library's own.
 #[derive(Clone, Copy)]
@@ -121,6 +121,18 @@ pub const SYSTEM: Subject = Subject {
 pub fn open_process(library: Option<&Path>) -> Result<Target, String> {
     let calls = library::functions_of_this_process(library)?;
     Ok(Target { calls, own: None, claims_detection: library.is_some_and(claims_detection) })
+}
+
+/// The subject of a run, ready to be called.
+///
+/// # Errors
+/// A sentence: it does not serve this process.
+pub fn open(spec: &Spec, subjects: &[Subject]) -> Result<Target, String> {
+    if let Some(library) = &spec.library {
+        return open_process(Some(library));
+    }
+    let subject = subjects.iter().find(|subject| subject.name == spec.subject);
+    (subject.ok_or_else(|| format!("there is no subject {}", spec.subject))?.open)()
 }
 
 /// Whether a subject, by its name or its library, reports a misuse and goes on if it is asked to.

@@ -18,10 +18,10 @@ use drystone_workloads::mixed::generator;
 use drystone_workloads::sizes::LogUniform;
 use serde::{Deserialize, Serialize};
 
-use crate::allocators::process::{Subject, Target};
+use crate::allocators::process::{self, Subject, Target};
 use crate::child::workers::Crew;
 use crate::child::workload::mixed::Prepared;
-use crate::child::{alarm, end_at_a_panic, open};
+use crate::child::{end_at_a_panic, violation_handler};
 use crate::model::spec::Spec;
 use crate::model::{job, message};
 
@@ -104,9 +104,9 @@ pub fn main(argument: &str, subjects: &[Subject]) -> u8 {
 fn work(argument: &str, subjects: &[Subject]) -> Result<Answer, String> {
     let Job { spec, task } = serde_json::from_str(argument)
         .map_err(|error| format!("the measurement is not readable: {error}"))?;
-    let target = open(&spec, subjects)?;
+    let target = process::open(&spec, subjects)?;
     let board: &'static Board = Box::leak(Box::new(Board::new(spec.threads)));
-    alarm::arm(&job::Job::plain(&spec), board);
+    violation_handler::arm(&job::Job::plain(&spec), board);
     let measurement = Measurement { spec, target, board };
     Ok(match task {
         Task::Memory { blocks } => Answer::Memory { bytes: measurement.memory(blocks) },

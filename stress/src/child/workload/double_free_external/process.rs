@@ -9,7 +9,7 @@ use drystone_harness::exit;
 use drystone_harness::process::preload::all_of;
 
 use crate::allocators::process::Target;
-use crate::child::crash;
+use crate::child::crash_handler;
 use crate::child::workers::barrier::Gate;
 use crate::child::workload::double_free_external::end::{End, NO_BLOCK, TWO_OWNERS};
 use crate::child::workload::double_free_external::rules::{Pattern, Rules};
@@ -60,7 +60,7 @@ impl Doomed {
 
 /// Frees a block twice, looks for two owners, and exits.
 pub fn in_the_process(target: &Target, rules: Rules) -> ! {
-    crash::uninstall();
+    crash_handler::uninstall();
     // A panic here is of the broken heap's making: it goes to the words, not to the supervisor.
     panic::set_hook(Box::new(|panic| {
         eprintln!("{panic}");

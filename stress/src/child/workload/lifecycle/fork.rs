@@ -14,7 +14,7 @@ use drystone_workloads::mixed::generator;
 use drystone_workloads::sizes::below;
 
 use crate::allocators::process::Own;
-use crate::child::crash;
+use crate::child::crash_handler;
 use crate::child::workers::table::Everyday;
 use crate::child::workload::lifecycle::{signals, thread_end};
 use crate::model::fork_page::{self, Found, Page, Told};
@@ -124,7 +124,7 @@ impl Children {
     ) -> ! {
         fork_page::enter(page);
         // How it dies is for its parent to say, and it dies with its parent.
-        crash::uninstall();
+        crash_handler::uninstall();
         die_with_the_parent();
         thread_end::do_nothing_at_the_end();
         checked.leave_the_log();

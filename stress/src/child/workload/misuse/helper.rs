@@ -20,7 +20,7 @@ use std::thread::{self, Thread};
 
 use crate::allocators::process::Target;
 use crate::child::workers::barrier::Gate;
-use crate::child::workload::misuse::{Answer, free};
+use crate::child::workload::misuse::answer::{Answer, free};
 
 const IDLE: u32 = 0;
 const ASKED: u32 = 1;

@@ -12,10 +12,11 @@
 //!
 //! A linked heap answers each free. A preloaded library prints its answers, and `reports` reads them.
 
+mod answer;
+mod compare;
 mod helper;
 mod reports;
 
-use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::ptr::{self, without_provenance_mut};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -32,20 +33,18 @@ use drystone_workloads::registry::{Settings, Workload};
 use drystone_workloads::sizes::below;
 use rand_pcg::Pcg64;
 
-use self::helper::Accomplice;
-use self::reports::Printed;
 use crate::allocators::process::{Own, Target};
 use crate::child::workers::Crew;
 use crate::child::workers::barrier::Gate;
 use crate::child::workers::table::Everyday;
+use crate::child::workload::misuse::answer::{Answer, free, resize};
+use crate::child::workload::misuse::compare::{Planted, compare};
+use crate::child::workload::misuse::helper::Accomplice;
 
 pub use self::reports::Reports;
 
 /// Operations of a worker in a round.
 const OPERATIONS: u64 = 100_000;
-
-/// Bytes that a mistaken realloc asks for.
-const RESIZED: usize = 100;
 
 /// One round, from rest to rest; `reports` of a subject that prints what it finds.
 pub fn round(crew: &mut Crew<'_>, seed: Seed, settings: &Settings, reports: Option<&Reports>) {
@@ -90,42 +89,6 @@ pub fn round(crew: &mut Crew<'_>, seed: Seed, settings: &Settings, reports: Opti
         (None, Some(reports)) => round.settle_by_reports(reports, board),
         (None, None) => unreachable!("refused before the first round"),
     }
-}
-
-/// What a free came to; always fine of a subject that prints its answers.
-type Answer = Result<(), Misuse>;
-
-/// # Safety
-/// The subject is one that reports a misuse, and does nothing else about it.
-unsafe fn free(target: &Target, address: *mut c_void) -> Answer {
-    match target.own {
-        // SAFETY: the caller's.
-        Some(own) => unsafe { (own.try_free)(address) },
-        None => {
-            // SAFETY: the caller's.
-            unsafe { (target.calls.free)(address) };
-            Ok(())
-        }
-    }
-}
-
-/// What becomes of a mistaken realloc; a subject that prints its answers returns null for one.
-///
-/// # Safety
-/// As [`free`].
-unsafe fn resize(target: &Target, address: *mut c_void) -> Answer {
-    let moved = match target.own {
-        // SAFETY: the caller's.
-        Some(own) => unsafe { (own.try_realloc)(address, RESIZED) }?,
-        // SAFETY: the caller's.
-        None => unsafe { (target.calls.realloc)(address, RESIZED) },
-    };
-    if !moved.is_null() {
-        let expected =
-            format!("no block from realloc({address:p}, {RESIZED}), which is no live one");
-        violation::raise(Kind::MisuseMissed, &expected, format!("{moved:p}"));
-    }
-    Ok(())
 }
 
 /// Memory that is no heap's.
@@ -298,33 +261,6 @@ impl Round<'_> {
     }
 }
 
-/// What must be printed: how often of each address and kind.
-type Planted = BTreeMap<(usize, &'static str), u64>;
-
-/// The first difference between what was planted and what was printed: what it is, what was expected, what was seen.
-fn compare(planted: &Planted, printed: &Printed) -> Option<(Kind, String, String)> {
-    for (&(address, kind), &times) in planted {
-        let reported = printed.of.get(&(address, kind.to_owned())).copied().unwrap_or(0);
-        let expected = format!("{address:#x} reported as {kind}, {times} times");
-        if reported < times {
-            let about = printed.about(address, kind);
-            let kind = if about.is_empty() { Kind::MisuseMissed } else { Kind::WrongReport };
-            return Some((kind, expected, format!("{reported} times{about}")));
-        }
-        if reported > times {
-            return Some((Kind::WrongReport, expected, format!("{reported} times")));
-        }
-    }
-    let is_planted = |report: &(usize, String)| {
-        planted.keys().any(|&(address, kind)| address == report.0 && kind == report.1)
-    };
-    let (address, kind) = printed.of.keys().find(|report| !is_planted(report))?;
-    let misnamed = planted.keys().any(|one| one.0 == *address);
-    let found = if misnamed { Kind::WrongReport } else { Kind::FalseAlarm };
-    let expected = "reports of what was planted alone".to_owned();
-    Some((found, expected, format!("{address:#x} reported as {kind}")))
-}
-
 /// A misuse was reported by the call.
 fn reported(misuse: &Misuse, kind: MisuseKind, checked: &Checked<'_>) {
     if misuse.kind != kind {
@@ -342,30 +278,4 @@ fn missed(address: *mut c_void, kind: MisuseKind) -> ! {
         &expected,
         "no report, and no block of that address was live",
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_printed_is_compared_with_what_was_planted() {
-        let (double, foreign) = (MisuseKind::DoubleFree.name(), MisuseKind::ForeignPointer.name());
-        let planted = Planted::from([((16, double), 2), ((32, foreign), 1)]);
-        let kind = |reports: &[(usize, &str, u64)]| {
-            let of =
-                reports.iter().map(|&(address, kind, times)| ((address, kind.to_owned()), times));
-            let printed = Printed { of: of.collect(), ..Printed::default() };
-            compare(&planted, &printed).map(|difference| difference.0)
-        };
-        assert_eq!(kind(&[(16, double, 2), (32, foreign, 1)]), None);
-        assert_eq!(kind(&[(32, foreign, 1)]), Some(Kind::MisuseMissed));
-        assert_eq!(kind(&[(16, double, 1), (32, foreign, 1)]), Some(Kind::MisuseMissed));
-        assert_eq!(kind(&[(16, double, 2), (32, double, 1)]), Some(Kind::WrongReport));
-        assert_eq!(kind(&[(16, double, 3), (32, foreign, 1)]), Some(Kind::WrongReport));
-        assert_eq!(
-            kind(&[(16, double, 2), (32, foreign, 1), (48, double, 1)]),
-            Some(Kind::FalseAlarm)
-        );
-    }
 }
