@@ -4,22 +4,22 @@ use drystone_checker::counters::{Board, Count};
 use drystone_checker::journal::{self, Call};
 use drystone_checker::violation::{self, Kind};
 
-use crate::allocators::process::Target;
+use crate::allocators::process::OpenAllocator;
 use crate::inject::failed_unmaps::Size;
 use crate::inject::faulty_os;
 
 /// Everything is freed, and the workers have exited: nothing may be live, and the heap must be sound.
-pub fn judge_rest(target: &Target, board: &Board) {
-    if let Some(log) = journal::part(0) {
-        log.call(Call::Rest);
+pub fn judge_rest(allocator: &OpenAllocator, board: &Board) {
+    if let Some(journal) = journal::part(0) {
+        journal.call(Call::Rest);
     }
-    let Some(own) = target.own else { return };
+    let Some(own) = allocator.own else { return };
     (own.sweep)();
-    // Those of duels and hostile programs are counted; elsewhere there are none.
-    let tally = board.tally();
-    let late = (own.late)() - tally[Count::Late] - tally[Count::MisusesLate];
-    if late != 0 {
-        let seen = format!("{late} misuses found late");
+    // Those of double frees and planted misuses are counted; elsewhere there are none.
+    let counters = board.tally();
+    let deferred = (own.deferred_reports)() - counters[Count::Late] - counters[Count::MisusesLate];
+    if deferred != 0 {
+        let seen = format!("{deferred} deferred reports of misuses");
         violation::raise(Kind::FalseAlarm, "no misuse in a correct program", seen);
     }
     if let Err(broken) = (own.check)() {
@@ -37,20 +37,20 @@ pub fn judge_rest(target: &Target, board: &Board) {
 }
 
 /// The run is over: what was held goes back to the OS, and nothing may be left.
-pub fn judge_the_end(target: &Target, board: &Board) {
-    let Some(own) = target.own else { return };
-    judge_rest(target, board);
-    if let Some(log) = journal::part(0) {
-        log.call(Call::End);
+pub fn judge_the_end(allocator: &OpenAllocator, board: &Board) {
+    let Some(own) = allocator.own else { return };
+    judge_rest(allocator, board);
+    if let Some(journal) = journal::part(0) {
+        journal.call(Call::End);
     }
     let given_back = (own.trim)();
     let held = (own.held)();
     board.note("bytes given back by the last trim", given_back as u64);
     board.note("bytes mapped at the end", held.mapped_bytes as u64);
-    // A heap that remembers what it was refused to unmap, to try again, says more.
-    let Size { mapped, kept } = faulty_os::size();
-    let mapped = mapped.saturating_sub(kept);
-    if own.refusable && own.accounts && mapped > held.mapped_bytes as u64 {
+    // A heap that remembers what it could not unmap, to try again, says more.
+    let Size { mapped, failed_unmaps } = faulty_os::size();
+    let mapped = mapped.saturating_sub(failed_unmaps);
+    if own.os_can_fail && own.accounts && mapped > held.mapped_bytes as u64 {
         let expected = format!("{} bytes of the OS, as the heap says", held.mapped_bytes);
         violation::raise(Kind::Leak, &expected, format!("{mapped} mapped"));
     }

@@ -1,6 +1,6 @@
 //! What a child says when a signal ends it: which worker was hit, and at which operation.
 //!
-//! The handler runs in whatever state the subject has left the process in, so it allocates nothing,
+//! The handler runs in whatever state the allocator has left the process in, so it allocates nothing,
 //! takes no lock, and writes one line with one system call. Then the signal takes its usual course.
 
 use std::io::{Cursor, Write};
@@ -33,7 +33,7 @@ const FRAMES: usize = 48;
 pub fn install(board: &'static Board, backtrace: bool) {
     let _ = BOARD.set(board);
     // The first call may load a library, which a handler must not: let that be this one. It is made
-    // whether a backtrace is wanted or not, since the library allocates, and a replay must find its subject
+    // whether a backtrace is wanted or not, since the library allocates, and a replay must find its allocator
     // as the finding found it.
     let mut frame = [null_mut()];
     // SAFETY: the array has room for one frame.

@@ -1,4 +1,4 @@
-//! The child process: makes one run and tells the supervisor about it.
+//! The child process: makes one run and reports to the supervisor.
 //!
 //! | file | holds |
 //! |---|---|
@@ -8,7 +8,7 @@
 //! | [`workload`] | what the workers do, a file or folder for each workload |
 //! | [`workers`] | how they are started, and what they meet at |
 //! | `at_rest` | what is judged of the whole heap |
-//! | `telling` | what the supervisor hears |
+//! | `progress` | what the supervisor hears |
 //! | [`violation_handler`] | how a violation becomes a finding and ends the process |
 //! | [`crash_handler`] | what is said when a signal ends it |
 //!
@@ -19,8 +19,8 @@ mod at_rest;
 pub mod crash_handler;
 pub mod inject;
 mod play;
+mod progress;
 mod run;
-mod telling;
 pub mod violation_handler;
 pub mod workers;
 pub mod workload;
@@ -30,33 +30,33 @@ use std::panic;
 use drystone_harness::exit;
 use drystone_harness::process::preload::die_with_the_parent;
 
-use crate::allocators::process::Subject;
+use crate::allocators::process::AllocatorEntry;
 use crate::child::run::Run;
 use crate::model::fork_page;
 use crate::model::message::{self, Message};
 
 /// Makes the run that `argument` describes, and returns the process's exit code.
-pub fn main(argument: &str, subjects: &[Subject]) -> u8 {
+pub fn main(argument: &str, allocators: &[AllocatorEntry]) -> u8 {
     die_with_the_parent();
     end_at_a_panic();
-    let run = Run::open(argument, subjects);
+    let run = Run::open(argument, allocators);
     let run = match run {
         Ok(run) => run,
         Err(why) => {
-            message::send(&Message::Refused { why });
+            message::send(&Message::Rejected { why });
             return exit::FAILED;
         }
     };
     message::send(&Message::Ready);
     if let Err(why) = run.work() {
-        message::send(&Message::Refused { why });
+        message::send(&Message::Rejected { why });
         return exit::FAILED;
     }
     message::send(&run.end());
     exit::FINE
 }
 
-/// A worker that panics would leave the others waiting at a gate for ever.
+/// A worker that panics would leave the others waiting at a barrier for ever.
 pub(crate) fn end_at_a_panic() {
     let print = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {

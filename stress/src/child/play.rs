@@ -1,4 +1,4 @@
-//! A log's calls, made once more in their order: one thread at a time, under a token.
+//! A journal's calls, made once more in their order: one thread at a time, under a token.
 //!
 //! ```text
 //! step   0    1    2    3    4        by the time at which each began
@@ -11,7 +11,7 @@
 //! With one worker this is the very sequence of calls that was logged. With more it is one of the orders
 //! in which they may have taken effect; what needs two calls at once can't come again this way.
 //!
-//! A step that uses a block which no step has made is left out: a log that was cut may name such.
+//! A step that uses a block which no step has made is left out: a journal that was cut may name such.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -148,7 +148,7 @@ impl<'a> Stage<'a> {
             Call::Rest | Call::End => {}
             // The generations tell it.
             Call::Begin => {}
-            // A log with such is not whole, and not replayed.
+            // A journal with such is not whole, and not replayed.
             Call::GiveUp { .. } => {}
         }
     }

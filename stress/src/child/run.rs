@@ -16,12 +16,12 @@ use drystone_harness::seed::Seed;
 use drystone_harness::stop::{self, Stop};
 use drystone_workloads::trace::Trace;
 
-use crate::allocators::process::{self, Own, Subject, Target};
+use crate::allocators::process::{self, AllocatorEntry, OpenAllocator, Own};
 use crate::child::at_rest::{judge_rest, judge_the_end};
 use crate::child::inject::{Scenario, Setting};
 use crate::child::play::{Blocks, Judge, Stage};
-use crate::child::telling::{TICK, tell, tell_from_a_thread};
-use crate::child::workers::Crew;
+use crate::child::progress::{TICK, report, report_from_a_thread};
+use crate::child::workers::Workers;
 use crate::child::workload::double_free::Round;
 use crate::child::workload::double_free_external::{self, Pulse};
 use crate::child::workload::lifecycle::{self, Library};
@@ -31,13 +31,13 @@ use crate::child::workload::{
     churn, false_sharing, fork_join, handoff, mixed, slots, thread_storm,
 };
 use crate::child::{crash_handler, violation_handler};
-use crate::inject::injector::Refuser;
-use crate::model::job::{Job, Refusal};
+use crate::inject::injector::Injector;
+use crate::model::job::{InjectionJob, Job};
 use crate::model::message::Message;
-use crate::model::outcome::FINDS_LATE;
+use crate::model::outcome::DEFERS_REPORTS;
 use crate::model::spec::{Length, Spec, Workload};
 
-/// What the harness can fall back on while the OS refuses, bytes.
+/// What the harness can fall back on while calls to the OS fail, bytes.
 const SET_ASIDE: usize = 256 << 20;
 
 static STOP: Stop = Stop::new();
@@ -45,14 +45,14 @@ static STOP: Stop = Stop::new();
 /// A run, ready to begin.
 pub struct Run {
     spec: Spec,
-    target: Target,
+    allocator: OpenAllocator,
     board: &'static Board,
     /// What is to be repeated in place of the workload.
     script: Option<Script>,
-    /// What is refused while the scenario for that runs in place of the workload.
-    refusal: Option<Refusal>,
+    /// What is made to fail while the scenario for that runs in place of the workload.
+    injection: Option<InjectionJob>,
     /// A library that may be loaded.
-    loaded: Option<PathBuf>,
+    fixture: Option<PathBuf>,
 }
 
 impl Run {
@@ -60,23 +60,23 @@ impl Run {
     ///
     /// # Errors
     /// A sentence: the run can't be made as asked.
-    pub fn open(argument: &str, subjects: &[Subject]) -> Result<Self, String> {
+    pub fn open(argument: &str, allocators: &[AllocatorEntry]) -> Result<Self, String> {
         let job: Job = serde_json::from_str(argument)
             .map_err(|error| format!("the run is not readable: {error}"))?;
         let spec = job.spec.clone();
         if !(1..=MOST_OWNERS).contains(&spec.threads) {
             return Err(format!("--threads must be 1 to {MOST_OWNERS}"));
         }
-        let target = process::open(&spec, subjects)?;
+        let allocator = process::open(&spec, allocators)?;
         let board: &'static Board = Box::leak(Box::new(Board::new(spec.threads)));
         violation_handler::arm(&job, board);
         crash_handler::install(board, job.backtrace);
-        if let Some(path) = &job.log {
+        if let Some(path) = &job.journal {
             journal::begin(path, spec.threads, || STOP.set())
-                .map_err(|error| format!("the log {}: {error}", path.display()))?;
+                .map_err(|error| format!("the journal {}: {error}", path.display()))?;
         }
         let script = job.script.as_deref().map(script).transpose()?;
-        Ok(Self { spec, target, board, script, refusal: job.refusal, loaded: job.loaded })
+        Ok(Self { spec, allocator, board, script, injection: job.injection, fixture: job.fixture })
     }
 
     /// Makes the run.
@@ -87,19 +87,19 @@ impl Run {
         self.probe();
         let deadline = self.spec.length.time().map(|time| Instant::now() + time);
         if self.spec.workload == Workload::Duel
-            && self.target.own.is_none()
+            && self.allocator.own.is_none()
             && self.script.is_none()
         {
-            self.foreign_duel(deadline);
+            self.double_free_external(deadline);
             return Ok(());
         }
-        if let Some(refusal) = &self.refusal {
-            return self.refuse(refusal, deadline);
+        if let Some(injection) = &self.injection {
+            return self.inject(injection, deadline);
         }
         let parts = self.trace()?;
         STOP.at(deadline);
         stop::at_end_of_input(&STOP);
-        tell_from_a_thread(self.board, &STOP, deadline);
+        report_from_a_thread(self.board, &STOP, deadline);
         if let Some(script) = &self.script {
             self.play(script);
             return Ok(());
@@ -107,21 +107,21 @@ impl Run {
         let settings = &self.spec.settings;
         let library = self.library()?;
         let reports = self.reports()?;
-        match (self.spec.workload, self.target.own, &parts) {
-            (Workload::Duel, Some(own), _) => self.duel(own),
-            (Workload::Duel, None, _) => unreachable!("fought above"),
+        match (self.spec.workload, self.allocator.own, &parts) {
+            (Workload::Duel, Some(own), _) => self.double_free(own),
+            (Workload::Duel, None, _) => unreachable!("made above"),
             (Workload::Trace, _, Some(parts)) => self.replay(parts),
             (Workload::Trace, _, None) => return Err("workload trace needs a trace".to_owned()),
-            (workload, ..) => self.rounds(|seed, crew| match workload {
-                Workload::Churn => churn::round(crew, seed, settings),
-                Workload::Handoff => handoff::round(crew, seed, settings),
-                Workload::FalseSharing => false_sharing::round(crew, seed, settings),
-                Workload::ForkJoin => fork_join::round(crew, seed, settings),
-                Workload::ThreadStorm => thread_storm::round(crew, seed, settings),
-                Workload::Lifecycles => lifecycle::round(crew, seed, settings, library.as_ref()),
-                Workload::Hostile => misuse::round(crew, seed, settings, reports.as_ref()),
-                Workload::Mixed => mixed::round(crew, seed, settings),
-                stream => slots::round(crew, stream, seed, settings),
+            (workload, ..) => self.rounds(|seed, workers| match workload {
+                Workload::Churn => churn::round(workers, seed, settings),
+                Workload::Handoff => handoff::round(workers, seed, settings),
+                Workload::FalseSharing => false_sharing::round(workers, seed, settings),
+                Workload::ForkJoin => fork_join::round(workers, seed, settings),
+                Workload::ThreadStorm => thread_storm::round(workers, seed, settings),
+                Workload::Lifecycles => lifecycle::round(workers, seed, settings, library.as_ref()),
+                Workload::Hostile => misuse::round(workers, seed, settings, reports.as_ref()),
+                Workload::Mixed => mixed::round(workers, seed, settings),
+                stream => slots::round(workers, stream, seed, settings),
             }),
         }
         Ok(())
@@ -131,22 +131,22 @@ impl Run {
     pub fn end(&self) -> Message {
         // A script says itself when that is.
         if self.script.is_none() {
-            judge_the_end(&self.target, self.board);
+            judge_the_end(&self.allocator, self.board);
         }
-        Message::Done { tally: self.board.tally(), notes: self.board.notes() }
+        Message::Done { counters: self.board.tally(), notes: self.board.notes() }
     }
 
     /// One block before any worker starts: to start a thread takes the C allocator too, which may be
-    /// the subject, and where that has nothing to give there are no workers to see it.
+    /// the allocator, and where that has nothing to give there are no workers to see it.
     fn probe(&self) {
-        let calls = &self.target.calls;
+        let calls = &self.allocator.calls;
         // SAFETY: malloc takes any size; the block is freed once, and by the free that goes with it.
-        let refused = unsafe {
+        let nothing = unsafe {
             let block = (calls.malloc)(64);
             (calls.free)(block);
             block.is_null()
         };
-        if refused {
+        if nothing {
             let seen = "null for the first 64 bytes, before any worker was started";
             violation::raise(Kind::UnprovokedNull, "a block", seen);
         }
@@ -166,29 +166,31 @@ impl Run {
         if self.spec.workload != Workload::Lifecycles {
             return Ok(None);
         }
-        lifecycle::can(&self.spec, &self.target)?;
-        self.loaded.as_deref().map(|path| Library::open(path, &self.target)).transpose()
+        lifecycle::can(&self.spec, &self.allocator)?;
+        self.fixture.as_deref().map(|path| Library::open(path, &self.allocator)).transpose()
     }
 
-    /// Where workload `hostile` finds what a preloaded subject reports.
+    /// Where the workload of misuses finds what a preloaded allocator reports.
     fn reports(&self) -> Result<Option<Reports>, String> {
-        match (self.spec.workload, self.target.own) {
-            (Workload::Hostile, None) if self.target.claims_detection => Reports::begin().map(Some),
-            (Workload::Hostile, None) => Err(process::not_for_misuse(&self.spec.subject)),
+        match (self.spec.workload, self.allocator.own) {
+            (Workload::Hostile, None) if self.allocator.claims_detection => {
+                Reports::begin().map(Some)
+            }
+            (Workload::Hostile, None) => Err(process::not_for_misuse(&self.spec.allocator)),
             _ => Ok(None),
         }
     }
 
     /// Rounds of `work` on all workers, each from rest to rest, until it is time to stop.
-    fn rounds(&self, mut work: impl FnMut(Seed, &mut Crew<'_>)) {
+    fn rounds(&self, mut work: impl FnMut(Seed, &mut Workers<'_>)) {
         let overlap = Overlap::default();
-        let mut crew = Crew::new(&self.target, self.board, &STOP, &overlap, &self.spec);
+        let mut workers = Workers::new(&self.allocator, self.board, &STOP, &overlap, &self.spec);
         let mut seed = self.spec.seed;
         loop {
             violation_handler::round(seed);
-            work(seed, &mut crew);
+            work(seed, &mut workers);
             assert!(overlap.is_empty(), "a round ends with nothing live");
-            judge_rest(&self.target, self.board);
+            judge_rest(&self.allocator, self.board);
             self.board.row(0).add(Count::Rounds, 1);
             seed = seed.next();
             if STOP.is_set() || self.spec.length == Length::Once {
@@ -197,71 +199,76 @@ impl Run {
         }
     }
 
-    /// The scenario under refusals. No thread tells the supervisor: this one does between rounds.
-    fn refuse(&self, refusal: &Refusal, deadline: Option<Instant>) -> Result<(), String> {
+    /// The scenario under failing calls. No thread reports to the supervisor: this one does between rounds.
+    fn inject(&self, injection: &InjectionJob, deadline: Option<Instant>) -> Result<(), String> {
         stop::at_end_of_input(&STOP);
         let scenario = Scenario {
-            setting: Setting { target: &self.target, board: self.board, seed: self.spec.seed },
+            setting: Setting {
+                allocator: &self.allocator,
+                board: self.board,
+                seed: self.spec.seed,
+            },
             threads: self.spec.threads,
             deadline,
             stop: &STOP,
         };
         memory::set_aside(SET_ASIDE);
         // Here, so that the filter is for every thread that is started from now on.
-        let mut refuser = Refuser::new(refusal.plan, refusal.socket.as_deref())?;
-        let run = || scenario.run(refusal.plan, &mut refuser, || tell(self.board));
+        let mut injector = Injector::new(injection.plan, injection.socket.as_deref())?;
+        let run = || scenario.run(injection.plan, &mut injector, || report(self.board));
         // In a thread that exits: what it keeps to itself goes back, and can be judged.
         let run = thread::scope(|scope| scope.spawn(run).join());
         run.expect("a panic ends the process")
     }
 
-    /// Repeats a log, once.
+    /// Repeats a journal, once.
     fn play(&self, script: &Script) {
         let overlap = Overlap::default();
-        let mut crew = Crew::new(&self.target, self.board, &STOP, &overlap, &self.spec);
+        let mut workers = Workers::new(&self.allocator, self.board, &STOP, &overlap, &self.spec);
         let blocks = Blocks::default();
         for steps in script.generations() {
             let stage = Stage::new(steps, &blocks);
-            crew.each(|checked| stage.work(checked, &STOP));
+            workers.each(|checked| stage.work(checked, &STOP));
             stage.judge(self);
         }
     }
 
-    fn duel(&self, own: Own) {
-        self.rounds(|seed, crew| {
-            let round = Round::new(&self.target, own, seed.0, self.spec.threads);
-            crew.each(|checked| round.work(checked, self.board, &STOP));
+    fn double_free(&self, own: Own) {
+        self.rounds(|seed, workers| {
+            let round = Round::new(&self.allocator, own, seed.0, self.spec.threads);
+            workers.each(|checked| round.work(checked, self.board, &STOP));
         });
-        if own.finds_late {
-            self.board.note(FINDS_LATE, 3);
+        if own.defers_reports {
+            self.board.note(DEFERS_REPORTS, 3);
         }
     }
 
     fn replay(&self, parts: &Parts) {
-        self.rounds(|_, crew| {
+        self.rounds(|_, workers| {
             let pass = Pass::new(parts, self.spec.threads);
-            crew.each(|checked| pass.work(checked, &STOP));
+            workers.each(|checked| pass.work(checked, &STOP));
         });
     }
 
-    fn foreign_duel(&self, deadline: Option<Instant>) {
-        let mut pulse = Pulse::new(deadline, TICK, || tell(self.board));
+    fn double_free_external(&self, deadline: Option<Instant>) {
+        let mut pulse = Pulse::new(deadline, TICK, || report(self.board));
         let (seed, threads) = (self.spec.seed.0, self.spec.threads);
-        double_free_external::work(&self.target, self.board, seed, threads, || pulse.ended());
+        double_free_external::work(&self.allocator, self.board, seed, threads, || pulse.ended());
     }
 }
 
 impl Judge for Run {
     fn rest(&self) {
-        judge_rest(&self.target, self.board);
+        judge_rest(&self.allocator, self.board);
     }
 
     fn end(&self) {
-        judge_the_end(&self.target, self.board);
+        judge_the_end(&self.allocator, self.board);
     }
 }
 
 fn script(path: &Path) -> Result<Script, String> {
-    let bytes = fs::read(path).map_err(|error| format!("the log {}: {error}", path.display()))?;
+    let bytes =
+        fs::read(path).map_err(|error| format!("the journal {}: {error}", path.display()))?;
     Ok(Script::of(&Log::from_bytes(&bytes)?.entries()))
 }

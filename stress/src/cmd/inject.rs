@@ -20,12 +20,12 @@ use drystone_harness::{entry, exit};
 use indicatif::ProgressBar;
 use serde::Serialize;
 
-use crate::allocators::process::Subject;
+use crate::allocators::process::AllocatorEntry;
 use crate::allocators::version::Version;
 use crate::findings::store::{self, Record};
 use crate::inject::seccomp;
 use crate::model::finding::Finding;
-use crate::model::injection::{By, Calls, Plan, Refused};
+use crate::model::injection::{By, Calls, Injection, InjectionPlan};
 use crate::model::outcome::Outcome;
 use crate::model::spec::{Length, Spec, Workload};
 use crate::plan::options;
@@ -89,7 +89,7 @@ const MOST_CALLS: u64 = 20_000;
 static STOP: Stop = Stop::new();
 
 /// Runs the tool on its own arguments, the name first; returns the exit code.
-pub fn main(arguments: &[OsString], subjects: &[Subject]) -> u8 {
+pub fn main(arguments: &[OsString], subjects: &[AllocatorEntry]) -> u8 {
     entry::run(arguments, |options| work(options, subjects))
 }
 
@@ -114,8 +114,8 @@ enum Turn {
 fn turn(call: u64, seen: Option<Calls>) -> Turn {
     match seen {
         None => Turn::Untold(NOT_COUNTED.to_owned()),
-        Some(Calls { made, refused: 1.. }) => Turn::Refused { of: made },
-        Some(Calls { made, refused: 0 }) if made < call => Turn::Over { of: made },
+        Some(Calls { made, failed: 1.. }) => Turn::Refused { of: made },
+        Some(Calls { made, failed: 0 }) if made < call => Turn::Over { of: made },
         Some(Calls { made, .. }) => {
             Turn::Untold(format!("{made} calls to the OS were made, and it was not refused"))
         }
@@ -138,7 +138,7 @@ fn counted(seen: Option<Calls>) -> Result<Calls, String> {
 /// Whether some call was refused.
 fn some_refused(seen: Option<Calls>) -> Result<(), String> {
     match counted(seen)? {
-        Calls { made, refused: 0 } => Err(format!(
+        Calls { made, failed: 0 } => Err(format!(
             "none of {made} calls to the OS was refused; give a longer --for or a smaller --one-in"
         )),
         _ => Ok(()),
@@ -175,7 +175,7 @@ struct Row {
     findings: Vec<Finding>,
 }
 
-fn work(options: &Options, subjects: &[Subject]) -> Result<u8> {
+fn work(options: &Options, subjects: &[AllocatorEntry]) -> Result<u8> {
     let contestants = contestants(options, subjects).map_err(anyhow::Error::msg)?;
     let seed = options.seed.unwrap_or_else(Seed::random);
     eprintln!("seed {seed}");
@@ -223,7 +223,7 @@ fn conclude(rows: &[Row], not_all: bool) -> u8 {
     code
 }
 
-fn contestants(options: &Options, subjects: &[Subject]) -> Result<Vec<Contestant>, String> {
+fn contestants(options: &Options, subjects: &[AllocatorEntry]) -> Result<Vec<Contestant>, String> {
     let chosen = options::choose_subjects(&options.subjects, subjects)?;
     let contestant = |(name, library): (String, Option<PathBuf>)| {
         let linked = subjects.iter().find(|subject| library.is_none() && subject.name == name);
@@ -231,7 +231,7 @@ fn contestants(options: &Options, subjects: &[Subject]) -> Result<Vec<Contestant
             Some(subject) => (subject.open)()?.own,
             None => None,
         };
-        let by = if own.is_some_and(|own| own.refusable) { By::FakeOs } else { By::Notify };
+        let by = if own.is_some_and(|own| own.os_can_fail) { By::FaultyOs } else { By::Notify };
         Ok(Contestant { name, library, by })
     };
     chosen.into_iter().map(contestant).collect()
@@ -272,10 +272,12 @@ impl Campaign<'_> {
         let first = match self.options.call {
             Some(call) => call,
             None => {
-                let plan = Plan::None;
-                let none = self.run(contestant, Refused { plan, by: contestant.by }, 1)?;
+                let plan = InjectionPlan::None;
+                let none = self.run(contestant, Injection { plan, by: contestant.by }, 1)?;
                 let (seen, cut_short) = (calls(&none), none.cut_short);
-                if self.found(contestant, Plan::None, contestant.by, none, row)? || cut_short {
+                if self.found(contestant, InjectionPlan::None, contestant.by, none, row)?
+                    || cut_short
+                {
                     return Ok(());
                 }
                 if let Err(why) = counted(seen) {
@@ -287,7 +289,7 @@ impl Campaign<'_> {
         };
         let (mut made, limit) = (0, self.options.call.or(self.options.last));
         for call in first..=limit.unwrap_or(MOST_CALLS) {
-            let refused = Refused { plan: Plan::Once(call), by: contestant.by };
+            let refused = Injection { plan: InjectionPlan::Once(call), by: contestant.by };
             let outcome = self.run(contestant, refused, 1)?;
             if outcome.cut_short {
                 return Ok(());
@@ -312,7 +314,7 @@ impl Campaign<'_> {
             }
             self.bar.set_message(format!("call {call} of some {}", made.max(call)));
             row.in_turn += 1;
-            row.ended_in_null += u64::from(outcome.tally[Count::Refusals] > 0);
+            row.ended_in_null += u64::from(outcome.counters[Count::Refusals] > 0);
             if self.found(contestant, refused.plan, refused.by, outcome, row)? {
                 return Ok(());
             }
@@ -322,14 +324,14 @@ impl Campaign<'_> {
     }
 
     fn by_chance(&self, contestant: &Contestant, row: &mut Row) -> Result<()> {
-        let plan = Plan::OneIn { calls: self.options.one_in, seed: self.seed };
+        let plan = InjectionPlan::OneIn { calls: self.options.one_in, seed: self.seed };
         let threads = self.options.threads.map_or_else(options::default_threads, usize::from);
         self.bar.set_message(format!("one call in {} by chance", self.options.one_in));
-        let refused = Refused { plan, by: contestant.by };
+        let refused = Injection { plan, by: contestant.by };
         let outcome = self.run(contestant, refused, threads)?;
-        row.by_chance_nulls = Some(outcome.tally[Count::Refusals]);
+        row.by_chance_nulls = Some(outcome.counters[Count::Refusals]);
         let seen = calls(&outcome);
-        row.by_chance_calls = seen.map(|calls| calls.refused);
+        row.by_chance_calls = seen.map(|calls| calls.failed);
         let cut_short = outcome.cut_short;
         if !self.found(contestant, plan, contestant.by, outcome, row)? && !cut_short {
             row.cannot_tell.extend(some_refused(seen).err().map(|why| format!("by chance: {why}")));
@@ -338,10 +340,10 @@ impl Campaign<'_> {
     }
 
     fn in_little_space(&self, contestant: &Contestant, row: &mut Row) -> Result<()> {
-        let plan = Plan::AddressSpace(SPACE_MIB << 20);
+        let plan = InjectionPlan::AddressSpace(SPACE_MIB << 20);
         self.bar.set_message("little address space");
-        let outcome = self.run(contestant, Refused { plan, by: By::Limit }, 1)?;
-        let nulls = outcome.tally[Count::Refusals];
+        let outcome = self.run(contestant, Injection { plan, by: By::Limit }, 1)?;
+        let nulls = outcome.counters[Count::Refusals];
         row.limit_nulls = Some(nulls);
         let cut_short = outcome.cut_short;
         if !self.found(contestant, plan, By::Limit, outcome, row)? && !cut_short && nulls == 0 {
@@ -357,7 +359,7 @@ impl Campaign<'_> {
         Spec { library: contestant.library.clone(), ..spec }
     }
 
-    fn run(&self, contestant: &Contestant, refused: Refused, threads: usize) -> Result<Outcome> {
+    fn run(&self, contestant: &Contestant, refused: Injection, threads: usize) -> Result<Outcome> {
         self.bar.tick();
         let spec = self.spec(contestant, threads);
         let doing = || format!("{}, {}", contestant.name, refused.plan);
@@ -368,7 +370,7 @@ impl Campaign<'_> {
     fn found(
         &self,
         contestant: &Contestant,
-        plan: Plan,
+        plan: InjectionPlan,
         by: By,
         outcome: Outcome,
         row: &mut Row,
@@ -378,7 +380,7 @@ impl Campaign<'_> {
         let spec = outcome.spec;
         let version = Version::of(&spec, program).map_err(anyhow::Error::msg)?;
         let log = Builder::new(spec.threads).finish();
-        let record = Record::new(finding, spec, version).under(Refused { plan, by });
+        let record = Record::new(finding, spec, version).under(Injection { plan, by });
         let finding = store::keep(&self.options.findings, record, &log)?;
         self.bar.println(format!("{}: {plan}: {}", contestant.name, finding.kind));
         row.findings.push(finding);
@@ -447,7 +449,7 @@ mod tests {
 
     #[test]
     fn a_call_in_turn_is_refused_or_over_or_not_told() {
-        let calls = |made, refused| Some(Calls { made, refused });
+        let calls = |made, failed| Some(Calls { made, failed });
         assert_eq!(turn(7, calls(9, 1)), Turn::Refused { of: 9 });
         assert_eq!(turn(10, calls(9, 0)), Turn::Over { of: 9 });
         assert_eq!(turn(1, calls(0, 0)), Turn::Over { of: 0 });
@@ -458,8 +460,8 @@ mod tests {
     #[test]
     fn what_was_not_seen_is_no_success() {
         assert!(counted(None).is_err());
-        assert!(counted(Some(Calls { made: 0, refused: 0 })).unwrap_err().contains("no call"));
-        let some = |made, refused| some_refused(Some(Calls { made, refused }));
+        assert!(counted(Some(Calls { made: 0, failed: 0 })).unwrap_err().contains("no call"));
+        let some = |made, failed| some_refused(Some(Calls { made, failed }));
         assert_eq!(some(300, 30), Ok(()));
         assert!(some(3, 0).unwrap_err().contains("none of 3 calls"));
         assert!(some(0, 0).is_err() && some_refused(None).is_err());

@@ -14,7 +14,7 @@ use drystone_measure::{bench, programs};
 use drystone_workloads::registry::Parameter;
 use drystone_workloads::trace::Trace;
 
-use crate::allocators::process::Subject;
+use crate::allocators::process::AllocatorEntry;
 use crate::child;
 use crate::model::job::CHILD;
 use crate::model::spec::Workload;
@@ -35,12 +35,12 @@ pub mod report;
 pub mod shrink;
 
 /// Runs the tool, or the child that the tool has started, on this process's arguments.
-pub fn main(subjects: &[Subject]) -> ExitCode {
+pub fn main(subjects: &[AllocatorEntry]) -> ExitCode {
     run(env::args_os().collect(), subjects)
 }
 
 /// Runs the tool, or the child that the tool has started, on these arguments, the program's name first.
-pub fn run(arguments: Vec<OsString>, subjects: &[Subject]) -> ExitCode {
+pub fn run(arguments: Vec<OsString>, subjects: &[AllocatorEntry]) -> ExitCode {
     if let Some(code) = child_main(&arguments, subjects) {
         return code;
     }
@@ -106,7 +106,7 @@ fn readable(traces: &[PathBuf]) -> Result<(), String> {
 }
 
 /// Runs the child, if these are a child's arguments.
-pub fn child_main(arguments: &[OsString], subjects: &[Subject]) -> Option<ExitCode> {
+pub fn child_main(arguments: &[OsString], subjects: &[AllocatorEntry]) -> Option<ExitCode> {
     if let Some(code) = cost::tool::child_main(arguments, subjects) {
         return Some(code.into());
     }
@@ -170,7 +170,7 @@ fn code(results: &Results) -> u8 {
     }
 }
 
-fn list(subjects: &[Subject]) -> String {
+fn list(subjects: &[AllocatorEntry]) -> String {
     let mut text = String::from("Subjects (or the path of a shared library):\n");
     for subject in subjects {
         text += &format!("  {:<8} {}\n", subject.name, subject.about);

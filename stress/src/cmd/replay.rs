@@ -86,11 +86,11 @@ fn run(options: &Options) -> Result<u8> {
 /// A finding that is gone may be gone because the subject is another.
 pub(super) fn tell_of_a_change(record: &Record, supervisor: &Supervisor) {
     match Version::of(&record.spec, &supervisor.program) {
-        Ok(version) if version.sha256 == record.subject.sha256 => {}
+        Ok(version) if version.sha256 == record.allocator.sha256 => {}
         Ok(version) => {
             eprintln!(
                 "the subject has changed: found in {}, replayed in {version}",
-                record.subject
+                record.allocator
             );
         }
         Err(error) => eprintln!("the subject's version is not known: {error}"),
@@ -109,7 +109,7 @@ fn replay<'a>(
         let Attempts { way, tries, again, .. } = attempts;
         bar.set_message(format!("{}: {again} of {tries} came again", name(*way)));
     };
-    if record.log_is_whole && options.logged > 0 {
+    if record.journal_is_whole && options.logged > 0 {
         let logged = options.logged;
         let logged = attempt(supervisor, record, Some(log), logged, &STOP, &mut told)?;
         attempts.push(logged);

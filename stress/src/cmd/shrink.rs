@@ -74,7 +74,7 @@ pub fn main(arguments: &[OsString]) -> u8 {
 
 fn run(options: &Options) -> Result<u8> {
     let (record, log) = store::read(&options.folder)?;
-    if !record.log_is_whole {
+    if !record.journal_is_whole {
         bail!(
             "{}: its log does not hold every call (workload {}), so that nothing can be taken away; \
              cargo stress replay reruns it from its seed",
@@ -182,7 +182,7 @@ fn spec(spec: &Spec, script: &Script) -> Spec {
 fn write(output: &Path, record: &Record, finding: Finding, script: &Script) -> Result<()> {
     let doing = || format!("writing {}", output.display());
     let spec = spec(&record.spec, script);
-    let small = Record::new(finding, spec, record.subject.clone()).of_a_script();
+    let small = Record::new(finding, spec, record.allocator.clone()).of_a_script();
     let log: Log = script.to_log();
     store::write(output, small, &log).with_context(doing)?;
     let calls = output.join("calls.txt");

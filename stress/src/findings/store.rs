@@ -2,9 +2,9 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `finding.json` | the finding, the run, the subject's version, the command that replays it |
+//! | `finding.json` | the finding, the run, the allocator's version, the command that replays it |
 //! | `finding.txt` | the same for people |
-//! | `episode.log.zst` | every call up to the finding; see [`log`](drystone_checker::journal) |
+//! | `episode.journal.zst` | every call up to the finding; see [`journal`](drystone_checker::journal) |
 //! | `history.txt` | what was done to the block, and what each worker did last |
 //! | `backtrace.txt` | where the worker was, if that is known |
 //!
@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::allocators::version::Version;
 use crate::findings::history;
 use crate::model::finding::Finding;
-use crate::model::injection::{Plan, Refused};
+use crate::model::injection::{Injection, InjectionPlan};
 use crate::model::spec::Spec;
 
 /// Where findings go unless another folder is named.
@@ -31,7 +31,9 @@ const FORMAT: &str = "drystone-stress-finding";
 const VERSION: u32 = 1;
 
 const RECORD: &str = "finding.json";
-const LOG: &str = "episode.log.zst";
+const JOURNAL: &str = "episode.journal.zst";
+/// What it was called before: folders of then are still read.
+const JOURNAL_BEFORE: &str = "episode.log.zst";
 const COMPRESSION: i32 = 3;
 
 /// Most folders of one name: more of a kind tell nothing new.
@@ -50,16 +52,18 @@ pub struct Record {
     pub finding: Finding,
     /// The episode in which it was.
     pub spec: Spec,
-    /// The subject's version.
-    pub subject: Version,
-    /// Which calls to the OS were refused, if any were.
-    #[serde(default)]
-    pub refused: Option<Refused>,
-    /// Whether the log holds every call, so that its order can be repeated.
-    pub log_is_whole: bool,
-    /// Calls in the log.
+    /// The allocator's version.
+    #[serde(alias = "subject")]
+    pub allocator: Version,
+    /// Which calls to the OS were made to fail, if any were.
+    #[serde(default, alias = "refused")]
+    pub injection: Option<Injection>,
+    /// Whether the journal holds every call, so that its order can be repeated.
+    #[serde(alias = "log_is_whole")]
+    pub journal_is_whole: bool,
+    /// Calls in the journal.
     pub calls: usize,
-    /// Whether the log is a script that was made smaller, which no seed makes.
+    /// Whether the journal is a script that was made smaller, which no seed makes.
     #[serde(default)]
     pub is_a_script: bool,
 }
@@ -73,7 +77,7 @@ struct Head {
 
 impl Record {
     /// A record of `finding` in the episode `spec`.
-    pub fn new(finding: Finding, spec: Spec, subject: Version) -> Self {
+    pub fn new(finding: Finding, spec: Spec, allocator: Version) -> Self {
         Self {
             format: FORMAT.to_owned(),
             version: VERSION,
@@ -81,18 +85,18 @@ impl Record {
             command: String::new(),
             finding,
             spec,
-            subject,
-            refused: None,
-            log_is_whole: false,
+            allocator,
+            injection: None,
+            journal_is_whole: false,
             calls: 0,
             is_a_script: false,
         }
     }
 
-    /// The record of a scenario under refusals.
+    /// The record of a scenario under failing calls to the OS.
     #[must_use]
-    pub fn under(self, refused: Refused) -> Self {
-        Self { refused: Some(refused), ..self }
+    pub fn under(self, injection: Injection) -> Self {
+        Self { injection: Some(injection), ..self }
     }
 
     /// The record of a script that no seed makes.
@@ -106,7 +110,7 @@ impl Record {
 ///
 /// # Errors
 /// The folder can't be written.
-pub fn keep(directory: &Path, record: Record, log: &Log) -> Result<Finding> {
+pub fn keep(directory: &Path, record: Record, journal: &Log) -> Result<Finding> {
     fs::create_dir_all(directory)
         .with_context(|| format!("the folder for findings, {}", directory.display()))?;
     let name = name(&record);
@@ -116,7 +120,7 @@ pub fn keep(directory: &Path, record: Record, log: &Log) -> Result<Finding> {
         if folder.exists() {
             continue;
         }
-        return write(&folder, record, log)
+        return write(&folder, record, journal)
             .with_context(|| format!("writing the finding to {}", folder.display()));
     }
     bail!("{} holds {MOST} findings named {name}: move them away", directory.display())
@@ -126,9 +130,9 @@ pub fn keep(directory: &Path, record: Record, log: &Log) -> Result<Finding> {
 ///
 /// # Errors
 /// It can't be written.
-pub fn write(folder: &Path, mut record: Record, log: &Log) -> Result<Finding> {
-    let entries = log.entries();
-    record.log_is_whole = record.spec.workload.is_its_calls() && log.whole(&entries);
+pub fn write(folder: &Path, mut record: Record, journal: &Log) -> Result<Finding> {
+    let entries = journal.entries();
+    record.journal_is_whole = record.spec.workload.is_its_calls() && journal.whole(&entries);
     record.calls = entries.len();
     record.finding.folder = Some(folder.to_owned());
     record.command = record.finding.replay();
@@ -140,10 +144,10 @@ pub fn write(folder: &Path, mut record: Record, log: &Log) -> Result<Finding> {
     let mut json = serde_json::to_string_pretty(&record)?;
     json.push('\n');
     fs::write(partial.join(RECORD), json)?;
-    let about = format!("{}\n  subject   {}\n", record.finding, record.subject);
+    let about = format!("{}\n  allocator   {}\n", record.finding, record.allocator);
     fs::write(partial.join("finding.txt"), about)?;
-    let compressed = zstd::encode_all(log.to_bytes().as_slice(), COMPRESSION)?;
-    fs::write(partial.join(LOG), compressed)?;
+    let compressed = zstd::encode_all(journal.to_bytes().as_slice(), COMPRESSION)?;
+    fs::write(partial.join(JOURNAL), compressed)?;
     fs::write(partial.join("history.txt"), history::of(&entries, &record.finding))?;
     if let Some(backtrace) = &record.finding.backtrace {
         fs::write(partial.join("backtrace.txt"), backtrace)?;
@@ -158,20 +162,20 @@ fn partial(folder: &Path) -> PathBuf {
     folder.with_file_name(format!(".{name}.partial"))
 }
 
-/// Subject, workload, kind and seed, of which file names are made everywhere.
+/// AllocatorEntry, workload, kind and seed, of which file names are made everywhere.
 fn name(record: &Record) -> String {
     let Record { spec, finding, .. } = record;
-    let subject = Path::new(&spec.subject).file_name().unwrap_or_default().to_string_lossy();
+    let allocator = Path::new(&spec.allocator).file_name().unwrap_or_default().to_string_lossy();
     let kind = serde_json::to_value(finding.kind).ok();
     let kind = kind.as_ref().and_then(|kind| kind.as_str()).unwrap_or("finding").to_owned();
     let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
-    let work = match record.refused.map(|refused| refused.plan) {
+    let work = match record.injection.map(|injection| injection.plan) {
         None => spec.workload.to_string(),
-        Some(Plan::Once(call)) => format!("refused-call-{call}"),
-        Some(Plan::AddressSpace(_)) => "refused-space".to_owned(),
-        Some(_) => "refused".to_owned(),
+        Some(InjectionPlan::Once(call)) => format!("failed-call-{call}"),
+        Some(InjectionPlan::AddressSpace(_)) => "little-space".to_owned(),
+        Some(_) => "failed-calls".to_owned(),
     };
-    format!("{subject}-{work}-{kind}-{}", spec.seed).chars().map(plain).collect()
+    format!("{allocator}-{work}-{kind}-{}", spec.seed).chars().map(plain).collect()
 }
 
 /// Reads a folder back.
@@ -196,12 +200,72 @@ pub fn read(folder: &Path) -> Result<(Record, Log)> {
         );
     }
     let record = serde_json::from_str(&text).with_context(|| path.display().to_string())?;
-    let path = folder.join(LOG);
-    let log = read_log(&path).with_context(|| path.display().to_string())?;
-    Ok((record, log))
+    let before = folder.join(JOURNAL_BEFORE);
+    let path = if before.exists() { before } else { folder.join(JOURNAL) };
+    let journal = read_journal(&path).with_context(|| path.display().to_string())?;
+    Ok((record, journal))
 }
 
-fn read_log(path: &Path) -> Result<Log> {
+fn read_journal(path: &Path) -> Result<Log> {
     let bytes = zstd::decode_all(io::BufReader::new(fs::File::open(path)?))?;
     Log::from_bytes(&bytes).map_err(anyhow::Error::msg)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use drystone_checker::journal::{Builder, Call};
+    use drystone_checker::violation::Kind;
+    use drystone_harness::seed::Seed;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::model::injection::By;
+    use crate::model::spec::{Length, Workload};
+
+    fn rename(object: &mut Value, before: &str, now: &str) {
+        let object = object.as_object_mut().expect("an object");
+        let value = object.remove(now).unwrap_or_else(|| panic!("no key {now}"));
+        object.insert(before.to_owned(), value);
+    }
+
+    #[test]
+    fn a_folder_with_the_names_of_before_is_read() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("finding");
+        let spec = Spec::new("list", Workload::Mixed, 1, Seed(7), Length::Once);
+        let mut finding =
+            Finding::of_run(&spec, Duration::ZERO, Kind::Overlap, "none", "one".to_owned());
+        finding.injected = Some("call 3".to_owned());
+        let version = Version { name: "x".into(), file: "x".into(), sha256: "0".into() };
+        let plan = InjectionPlan::Once(3);
+        let record =
+            Record::new(finding, spec, version).under(Injection { plan, by: By::FaultyOs });
+        let mut journal = Builder::new(1);
+        journal.push(0, 0, Call::Malloc { size: 8 });
+        let journal = journal.finish();
+        write(&folder, record, &journal).unwrap();
+        let now = read(&folder).unwrap();
+        // As it was written before the words changed.
+        let path = folder.join(RECORD);
+        let mut json: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        for (before, now) in [
+            ("subject", "allocator"),
+            ("refused", "injection"),
+            ("log_is_whole", "journal_is_whole"),
+        ] {
+            rename(&mut json, before, now);
+        }
+        rename(&mut json["finding"], "subject", "allocator");
+        rename(&mut json["finding"], "refused", "injected");
+        rename(&mut json["spec"], "subject", "allocator");
+        json["spec"]["known"] = Value::Array(Vec::new());
+        json["refused"]["by"] = "fake-os".into();
+        fs::write(&path, json.to_string()).unwrap();
+        fs::rename(folder.join(JOURNAL), folder.join(JOURNAL_BEFORE)).unwrap();
+        let before = read(&folder).unwrap();
+        assert_eq!(before.0, now.0);
+        assert_eq!(before.1.to_bytes(), now.1.to_bytes());
+    }
 }

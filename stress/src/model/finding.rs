@@ -23,13 +23,14 @@ pub struct Round {
 /// The least that a replay is given: a loaded machine is slow.
 const SHORTEST_REPLAY: Duration = Duration::from_secs(10);
 
-/// One wrong answer of a subject, and what is needed to see it again.
+/// One wrong answer of an allocator, and what is needed to see it again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// The check that failed.
     pub kind: Kind,
-    /// The subject's name or path.
-    pub subject: String,
+    /// The allocator's name or path.
+    #[serde(alias = "subject")]
+    pub allocator: String,
     /// The workload.
     pub workload: Workload,
     /// What was set of its parameters.
@@ -51,10 +52,10 @@ pub struct Finding {
     pub replay_seconds: u64,
     /// The trace that was replayed.
     pub trace: Option<PathBuf>,
-    /// Which calls to the OS were refused, if any were: then the scenario for that ran in place of the
+    /// Which calls to the OS were made to fail, if any were: then the scenario for that ran in place of the
     /// workload.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub refused: Option<String>,
+    #[serde(default, alias = "refused", skip_serializing_if = "Option::is_none")]
+    pub injected: Option<String>,
     /// Where the workers were, where that is known: frames, one or two lines each.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backtrace: Option<String>,
@@ -86,7 +87,7 @@ impl Finding {
         let enough = elapsed.saturating_mul(2).max(planned).max(SHORTEST_REPLAY);
         Self {
             kind,
-            subject: spec.subject.clone(),
+            allocator: spec.allocator.clone(),
             workload: spec.workload,
             settings: spec.settings.clone(),
             threads: spec.threads,
@@ -95,7 +96,7 @@ impl Finding {
             round: None,
             replay_seconds: enough.as_secs() + u64::from(enough.subsec_nanos() > 0),
             trace: spec.trace.clone(),
-            refused: None,
+            injected: None,
             backtrace: None,
             folder: None,
             thread: None,
@@ -119,7 +120,7 @@ impl Finding {
     /// random choices, in whatever order the threads meet. What the OS draws, such as addresses, is
     /// drawn anew.
     pub fn rerun(&self) -> String {
-        let mut command = format!("cargo stress --subject {}", quoted(&self.subject));
+        let mut command = format!("cargo stress --subject {}", quoted(&self.allocator));
         match &self.trace {
             Some(trace) => command += &format!(" --trace {}", quoted(&trace.to_string_lossy())),
             None => command += &format!(" --workload {}{}", self.workload, self.settings),
@@ -145,9 +146,9 @@ fn quoted(text: &str) -> String {
 /// Several lines: what, where, expected, seen, and the command that replays it.
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.refused {
-            Some(refused) => write!(f, "{}: {}, {refused}", self.kind, self.subject)?,
-            None => write!(f, "{}: {}, workload {}", self.kind, self.subject, self.workload)?,
+        match &self.injected {
+            Some(injected) => write!(f, "{}: {}, {injected}", self.kind, self.allocator)?,
+            None => write!(f, "{}: {}, workload {}", self.kind, self.allocator, self.workload)?,
         }
         if let Some(thread) = self.thread {
             write!(f, ", thread {thread}")?;

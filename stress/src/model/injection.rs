@@ -1,4 +1,4 @@
-//! Which calls to the OS are refused and by whom, and how many were made.
+//! Which calls to the OS are made to fail and by whom, and how many were made.
 
 use std::fmt;
 
@@ -6,10 +6,10 @@ use drystone_harness::seed::Seed;
 use drystone_workloads::mixed::splitmix;
 use serde::{Deserialize, Serialize};
 
-/// Which calls are refused, counted from 1 since refusals were armed.
+/// Which calls fail, counted from 1 since injection was armed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Plan {
+pub enum InjectionPlan {
     /// None: the calls are only counted.
     None,
     /// The k-th alone.
@@ -25,13 +25,13 @@ pub enum Plan {
     AddressSpace(u64),
 }
 
-impl Plan {
-    /// Whether the call of this number is refused.
-    pub fn refuses(self, number: u64) -> bool {
+impl InjectionPlan {
+    /// Whether the call of this number fails.
+    pub fn fails(self, number: u64) -> bool {
         match self {
-            Plan::None | Plan::AddressSpace(_) => false,
-            Plan::Once(k) => number == k,
-            Plan::OneIn { calls, seed } => {
+            InjectionPlan::None | InjectionPlan::AddressSpace(_) => false,
+            InjectionPlan::Once(k) => number == k,
+            InjectionPlan::OneIn { calls, seed } => {
                 let mut state = seed.0 ^ number.wrapping_mul(0xd134_2543_de82_ef95);
                 splitmix(&mut state).is_multiple_of(calls)
             }
@@ -39,39 +39,42 @@ impl Plan {
     }
 }
 
-impl fmt::Display for Plan {
+impl fmt::Display for InjectionPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Plan::None => write!(f, "no call to the OS refused"),
-            Plan::Once(k) => write!(f, "call {k} to the OS refused"),
-            Plan::OneIn { calls, .. } => write!(f, "one call in {calls} to the OS refused"),
-            Plan::AddressSpace(bytes) => {
+            InjectionPlan::None => write!(f, "no call to the OS failed"),
+            InjectionPlan::Once(k) => write!(f, "call {k} to the OS failed by injection"),
+            InjectionPlan::OneIn { calls, .. } => {
+                write!(f, "one call in {calls} to the OS failed by injection")
+            }
+            InjectionPlan::AddressSpace(bytes) => {
                 write!(f, "the address space limited to {} MiB more", bytes >> 20)
             }
         }
     }
 }
 
-/// The notes of calls to the OS while refusals were armed.
+/// The note of calls to the OS while injection was armed.
 pub const MADE: &str = "calls to the OS";
-/// Of these, the ones that were refused.
-pub const REFUSED: &str = "calls to the OS refused";
+/// The note of those that were made to fail.
+pub const FAILED: &str = "calls to the OS failed by injection";
 
-/// What became of the calls since refusals were armed.
+/// What became of the calls since injection was armed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Calls {
     /// Calls made.
     pub made: u64,
-    /// Calls refused.
-    pub refused: u64,
+    /// Calls that were made to fail.
+    pub failed: u64,
 }
 
-/// Who refuses.
+/// Who makes calls fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum By {
-    /// The subject's own OS.
-    FakeOs,
+    /// The allocator's own OS.
+    #[serde(alias = "fake-os")]
+    FaultyOs,
     /// The supervisor, by seccomp's notifications.
     Notify,
     /// The kernel, by a limit.
@@ -82,18 +85,18 @@ impl By {
     /// As it is printed.
     pub fn name(self) -> &'static str {
         match self {
-            By::FakeOs => "its own OS",
+            By::FaultyOs => "its own OS",
             By::Notify => "seccomp",
             By::Limit => "RLIMIT_AS",
         }
     }
 }
 
-/// Which calls are refused, and by whom: what a finding needs to come again.
+/// Which calls fail, and by whom: what a finding needs to come again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refused {
+pub struct Injection {
     /// Which.
-    pub plan: Plan,
+    pub plan: InjectionPlan,
     /// By whom.
     pub by: By,
 }
@@ -103,12 +106,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plans_refuse_what_they_say() {
-        let refused = |plan: Plan| (1..=10_000).filter(|k| plan.refuses(*k)).collect::<Vec<u64>>();
-        assert_eq!(refused(Plan::None).len(), 0);
-        assert_eq!(refused(Plan::Once(7)), [7]);
-        let one_in_ten = refused(Plan::OneIn { calls: 10, seed: Seed(3) });
+    fn plans_fail_the_calls_that_they_say() {
+        let failed =
+            |plan: InjectionPlan| (1..=10_000).filter(|k| plan.fails(*k)).collect::<Vec<u64>>();
+        assert_eq!(failed(InjectionPlan::None).len(), 0);
+        assert_eq!(failed(InjectionPlan::Once(7)), [7]);
+        let one_in_ten = failed(InjectionPlan::OneIn { calls: 10, seed: Seed(3) });
         assert!((800..1_200).contains(&one_in_ten.len()), "{}", one_in_ten.len());
-        assert_ne!(one_in_ten, refused(Plan::OneIn { calls: 10, seed: Seed(4) }));
+        assert_ne!(one_in_ten, failed(InjectionPlan::OneIn { calls: 10, seed: Seed(4) }));
     }
 }

@@ -9,7 +9,7 @@ use drystone_harness::seed::Seed;
 use drystone_harness::text::suggest;
 use serde::{Deserialize, Serialize};
 
-use crate::model::suppressions::Known;
+use crate::model::suppressions::Suppression;
 
 pub use drystone_workloads::registry::{Settings, Workload};
 
@@ -44,8 +44,9 @@ impl Length {
 /// One run, handed to the child as one argument of JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spec {
-    /// The subject's name, or the path of a shared library.
-    pub subject: String,
+    /// The allocator's name, or the path of a shared library.
+    #[serde(alias = "subject")]
+    pub allocator: String,
     /// The canonical path of the library that must be serving `malloc`.
     pub library: Option<PathBuf>,
     /// The workload.
@@ -64,22 +65,22 @@ pub struct Spec {
     pub disturb: Rates,
     /// The trace to replay.
     pub trace: Option<PathBuf>,
-    /// What is known of the subject, and no finding.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub known: Vec<Known>,
+    /// Faults of the allocator that are counted, and are no finding.
+    #[serde(default, alias = "known", skip_serializing_if = "Vec::is_empty")]
+    pub suppressions: Vec<Suppression>,
 }
 
 impl Spec {
-    /// A run of `workload` with its defaults on a subject that is no library.
+    /// A run of `workload` with its defaults on an allocator that is no library.
     pub fn new(
-        subject: &str,
+        allocator: &str,
         workload: Workload,
         threads: usize,
         seed: Seed,
         length: Length,
     ) -> Self {
         Self {
-            subject: subject.to_owned(),
+            allocator: allocator.to_owned(),
             library: None,
             workload,
             settings: Settings::default(),
@@ -88,22 +89,22 @@ impl Spec {
             length,
             disturb: Rates::DEFAULT,
             trace: None,
-            known: Vec::new(),
+            suppressions: Vec::new(),
         }
     }
 
-    /// Whether its child loads a library and closes it. Of a linked subject no library knows.
+    /// Whether its child loads a library and closes it. Of a linked allocator no library knows.
     pub fn loads(&self) -> bool {
         self.workload == Workload::Lifecycles
-            && (self.library.is_some() || self.subject == SYSTEM)
+            && (self.library.is_some() || self.allocator == SYSTEM)
             && self.settings.get(Workload::Lifecycles, "load") > 0
     }
 }
 
-/// Subject and workload.
+/// AllocatorEntry and workload.
 impl fmt::Display for Spec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, {}{}", self.subject, self.workload, self.settings)?;
+        write!(f, "{}, {}{}", self.allocator, self.workload, self.settings)?;
         match &self.trace {
             Some(trace) => write!(f, " {}", trace.display()),
             None => Ok(()),
@@ -147,10 +148,10 @@ pub fn set(
     value: u64,
 ) -> Result<(), String> {
     let Some(parameter) = workload.parameter(name) else {
-        let known: Vec<&str> = workload.parameters().iter().map(|one| one.name).collect();
-        return Err(match known.is_empty() {
+        let names: Vec<&str> = workload.parameters().iter().map(|one| one.name).collect();
+        return Err(match names.is_empty() {
             true => format!("workload {workload} has no parameters: leave `{name}` out"),
-            false => suggest::refuse(&format!("parameter of workload {workload}"), name, &known),
+            false => suggest::refuse(&format!("parameter of workload {workload}"), name, &names),
         });
     };
     if settings.set(parameter, value) {
@@ -186,13 +187,13 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_one_is_named() {
-        let refused = |text| parse_workload(text).unwrap_err();
-        assert!(refused("mixd").contains("Did you mean `mixed`?"));
-        assert!(refused("mixed:lagrest=1").contains("Did you mean `largest`?"));
-        assert!(refused("mixed:largest").contains("`largest` sets nothing"));
-        assert!(refused("mixed:largest=1T").contains("`1T` is no number"));
-        assert!(refused("mixed:largest=1G").contains("must be 0 to 67108864, not 1073741824"));
-        assert!(refused("duel:x=1").contains("has no parameters"));
-        assert!(refused("mixed:live=99999999999999999999").contains("is no number"));
+        let rejected = |text| parse_workload(text).unwrap_err();
+        assert!(rejected("mixd").contains("Did you mean `mixed`?"));
+        assert!(rejected("mixed:lagrest=1").contains("Did you mean `largest`?"));
+        assert!(rejected("mixed:largest").contains("`largest` sets nothing"));
+        assert!(rejected("mixed:largest=1T").contains("`1T` is no number"));
+        assert!(rejected("mixed:largest=1G").contains("must be 0 to 67108864, not 1073741824"));
+        assert!(rejected("duel:x=1").contains("has no parameters"));
+        assert!(rejected("mixed:live=99999999999999999999").contains("is no number"));
     }
 }

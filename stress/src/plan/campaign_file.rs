@@ -28,8 +28,8 @@ use drystone_harness::seed::Seed;
 use drystone_harness::text::suggest;
 use toml::{Table, Value};
 
-use crate::allocators::process::Subject;
-use crate::model::suppressions::Known;
+use crate::allocators::process::AllocatorEntry;
+use crate::model::suppressions::Suppression;
 use crate::plan::options::Options;
 use crate::plan::runs::Plan;
 
@@ -44,13 +44,13 @@ const KNOWN_KEYS: [&str; 4] = ["subject", "finding", "call", "why"];
 ///
 /// # Errors
 /// A sentence that names the file and what to change in it.
-pub fn plan(path: &Path, options: &Options, known: &[Subject]) -> Result<Plan, String> {
+pub fn plan(path: &Path, options: &Options, known: &[AllocatorEntry]) -> Result<Plan, String> {
     let named = |why: String| format!("campaign {}: {why}", path.display());
     let text = fs::read_to_string(path).map_err(|error| named(error.to_string()))?;
     parse(&text, options, known).map_err(named)
 }
 
-fn parse(text: &str, options: &Options, known: &[Subject]) -> Result<Plan, String> {
+fn parse(text: &str, options: &Options, known: &[AllocatorEntry]) -> Result<Plan, String> {
     let mut top: Table = text.parse().map_err(|error: toml::de::Error| error.to_string())?;
     let parts = tables(&mut top, PART)?.unwrap_or_else(|| vec![Table::new()]);
     let known_faults = tables(&mut top, KNOWN)?.unwrap_or_default();
@@ -101,14 +101,14 @@ fn exempt(known_faults: &[Table], plan: &mut Plan) -> Result<(), String> {
             value.ok_or_else(|| format!("[[{KNOWN}]]: `{key}` must be a string"))
         };
         let subject = said("subject")?;
-        let known = Known::parse(said("finding")?, said("call")?, said("why")?)?;
-        let names: BTreeSet<&str> = plan.runs.iter().map(|spec| spec.subject.as_str()).collect();
+        let known = Suppression::parse(said("finding")?, said("call")?, said("why")?)?;
+        let names: BTreeSet<&str> = plan.runs.iter().map(|spec| spec.allocator.as_str()).collect();
         if !names.contains(subject) {
             let names: Vec<&str> = names.into_iter().collect();
             return Err(suggest::refuse("subject in this campaign", subject, &names));
         }
-        for spec in plan.runs.iter_mut().filter(|spec| spec.subject == subject) {
-            spec.known.push(known.clone());
+        for spec in plan.runs.iter_mut().filter(|spec| spec.allocator == subject) {
+            spec.suppressions.push(known.clone());
         }
     }
     Ok(())
@@ -125,7 +125,7 @@ fn refuse_unknown(table: &Table, known: &[&str]) -> Result<(), String> {
 fn part_plans<'a>(
     said: &impl Fn(&str) -> Option<&'a Value>,
     options: Options,
-    known: &[Subject],
+    known: &[AllocatorEntry],
 ) -> Result<Vec<Plan>, String> {
     let minutes = match said("minutes") {
         None => return Err("`minutes` is missing: say how long".to_owned()),
@@ -248,7 +248,7 @@ mod tests {
             why = \"so\"
         ";
         for spec in plan(text).unwrap().runs {
-            assert_eq!(spec.known.len(), usize::from(spec.subject == "system"), "{spec}");
+            assert_eq!(spec.suppressions.len(), usize::from(spec.allocator == "system"), "{spec}");
         }
         let refused = |from: &str, to: &str| plan(&text.replace(from, to)).unwrap_err();
         assert!(refused("\"system\"", "\"sytem\"").contains("Did you mean `system`?"));

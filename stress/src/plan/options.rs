@@ -11,7 +11,7 @@ use drystone_harness::output::format::Printing;
 use drystone_harness::seed::Seed;
 use drystone_harness::text::{duration, suggest};
 
-use crate::allocators::process::{self, Subject};
+use crate::allocators::process::{self, AllocatorEntry};
 use crate::findings::store;
 use crate::model::shard::Shard;
 use crate::model::spec::{self, Length, Settings, Spec, Workload};
@@ -105,7 +105,7 @@ impl Options {
     ///
     /// # Errors
     /// A sentence that names what to change.
-    pub fn plan(&self, known: &[Subject]) -> Result<Plan, String> {
+    pub fn plan(&self, known: &[AllocatorEntry]) -> Result<Plan, String> {
         let subjects = choose_subjects(&self.subjects, known)?;
         let works = self.chosen_works()?;
         let seed = self.seed.unwrap_or_else(Seed::random);
@@ -127,7 +127,7 @@ impl Options {
                     _ => Length::of(per_subject * workload.weight() / parts),
                 };
                 runs.push(Spec {
-                    subject: subject.clone(),
+                    allocator: subject.clone(),
                     library: library.clone(),
                     workload: *workload,
                     settings: settings.clone(),
@@ -136,7 +136,7 @@ impl Options {
                     length,
                     disturb: self.disturb.map_or(Rates::DEFAULT, Rates::one_in),
                     trace: trace.clone(),
-                    known: Vec::new(),
+                    suppressions: Vec::new(),
                 });
             }
         }
@@ -200,7 +200,7 @@ struct Work {
 /// A sentence that names what to change.
 pub fn choose_subjects(
     chosen: &[String],
-    known: &[Subject],
+    known: &[AllocatorEntry],
 ) -> Result<Vec<(String, Option<PathBuf>)>, String> {
     if chosen.is_empty() {
         return Ok(known.iter().map(|subject| (subject.name.to_owned(), None)).collect());
@@ -234,12 +234,12 @@ mod tests {
         options.plan(&[linked::LIST, process::SYSTEM])
     }
 
-    /// Subject, workload and milliseconds of each run.
+    /// AllocatorEntry, workload and milliseconds of each run.
     fn runs(arguments: &[&str]) -> Vec<(String, &'static str, Option<u128>)> {
         let plan = plan(arguments).expect("these arguments are right");
         let run = |spec: &Spec| {
             let millis = spec.length.time().map(|time| time.as_millis());
-            (spec.subject.clone(), spec.workload.name(), millis)
+            (spec.allocator.clone(), spec.workload.name(), millis)
         };
         plan.runs.iter().map(run).collect()
     }

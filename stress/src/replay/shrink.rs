@@ -1,5 +1,5 @@
 //! A finding made small: delta debugging (Zeller and Hildebrandt 2002) over the threads, blocks, calls and
-//! sizes of its log.
+//! sizes of its journal.
 //!
 //! What is tried is a script; it counts if a finding of the same kind comes of it. Passes, each as long as
 //! something can be taken away, all of them again until none takes anything:

@@ -1,14 +1,14 @@
 //! Episodes: a run is a row of child processes of some seconds each, from a seed of its own.
 //!
 //! Nothing is left over from one to the next, so whatever an episode finds hangs on its seed alone, and a
-//! replay need not begin earlier. Its log is thrown away unless it finds something.
+//! replay need not begin earlier. Its journal is thrown away unless it finds something.
 //!
 //! `sawtooth` and `shifting-sizes` are one episode, as long as the run: what grows or breaks up slowly does so in
-//! a process that lives on. It writes no log, which hours would fill: its seed alone replays it.
+//! a process that lives on. It writes no journal, which hours would fill: its seed alone replays it.
 //!
 //! | an episode ends | then |
 //! |---|---|
-//! | after its time, or when its log is nearly full | the next begins, if the run has time left |
+//! | after its time, or when its journal is nearly full | the next begins, if the run has time left |
 //! | with a finding | the finding is kept in a folder, or said to be lost; the run ends |
 //! | because the run was stopped | the run ends |
 
@@ -54,7 +54,7 @@ impl Episodes {
     /// As [`Supervisor::run`]. A finding that can't be kept is none: the outcome says so.
     pub fn run(&self, spec: &Spec, stop: &Stop, progress: &mut Progress<'_>) -> Result<Outcome> {
         let began = Instant::now();
-        let store = Store::new(spec.threads).context("a file for the log")?;
+        let store = Store::new(spec.threads).context("a file for the journal")?;
         let mut sum = self.episode(spec, spec.seed, spec.length.time(), &store, stop, progress)?;
         sum.spec = spec.clone();
         for number in 1.. {
@@ -63,10 +63,10 @@ impl Episodes {
             if over || sum.finding.is_some() || sum.cut_short {
                 break;
             }
-            let before = (sum.tally.clone(), began.elapsed());
-            let mut both = |tally: &Tally, usage: Usage, elapsed: Duration| {
+            let before = (sum.counters.clone(), began.elapsed());
+            let mut both = |counters: &Tally, usage: Usage, elapsed: Duration| {
                 let mut total = before.0.clone();
-                total += tally;
+                total += counters;
                 progress(&total, usage, before.1 + elapsed);
             };
             let seed = spec.seed.episode(number);
@@ -75,7 +75,7 @@ impl Episodes {
         sum.elapsed = began.elapsed();
         // Over the whole run: one episode is too short to tell.
         if sum.finding.is_none()
-            && let Some(finding) = did_not_race(spec, sum.elapsed, &sum.tally, &sum.notes)
+            && let Some(finding) = did_not_race(spec, sum.elapsed, &sum.counters, &sum.notes)
         {
             self.keep_of_run(&mut sum, finding);
         }
@@ -94,25 +94,25 @@ impl Episodes {
         let longest = if run.workload.long_lived() { Duration::MAX } else { self.length };
         let length = left.map_or(Length::Once, |left| Length::of(left.min(longest)));
         let spec = Spec { seed, length, ..run.clone() };
-        store.clear().context("the file for the log")?;
+        store.clear().context("the file for the journal")?;
         let kept = self.findings.is_some();
-        let log = (!run.workload.long_lived()).then(|| store.path());
-        let job = Job { log, backtrace: kept, ..Job::plain(&spec) };
+        let journal = (!run.workload.long_lived()).then(|| store.path());
+        let job = Job { journal, backtrace: kept, ..Job::plain(&spec) };
         let mut outcome = self.supervisor.job(&job, stop, progress)?;
-        self.keep(&mut outcome, &spec, || store.read().context("reading the log"));
+        self.keep(&mut outcome, &spec, || store.read().context("reading the journal"));
         Ok(outcome)
     }
 
     /// Keeps the outcome's finding, if it has one and findings are kept. One that can't be kept stays in the
     /// outcome, which then says why.
-    fn keep(&self, outcome: &mut Outcome, spec: &Spec, log: impl FnOnce() -> Result<Log>) {
+    fn keep(&self, outcome: &mut Outcome, spec: &Spec, journal: impl FnOnce() -> Result<Log>) {
         let (Some(directory), Some(finding)) = (&self.findings, &mut outcome.finding) else {
             return;
         };
         let keep = |finding: &Finding| {
             let version =
                 Version::of(spec, &self.supervisor.program).map_err(anyhow::Error::msg)?;
-            store::keep(directory, Record::new(finding.clone(), spec.clone(), version), &log()?)
+            store::keep(directory, Record::new(finding.clone(), spec.clone(), version), &journal()?)
         };
         match keep(finding) {
             Ok(kept) => *finding = kept,
@@ -120,7 +120,7 @@ impl Episodes {
         }
     }
 
-    /// Adds to a run's outcome what was found in the run as a whole, of which no episode has a log.
+    /// Adds to a run's outcome what was found in the run as a whole, of which no episode has a journal.
     pub fn keep_of_run(&self, outcome: &mut Outcome, finding: Finding) {
         outcome.finding = Some(finding);
         let spec = outcome.spec.clone();

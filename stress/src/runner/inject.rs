@@ -1,4 +1,4 @@
-//! `cargo stress refuse`: the subject's calls to the OS fail, one after the other, then by chance.
+//! `cargo stress refuse`: the allocator's calls to the OS fail, one after the other, then by chance.
 //!
 //! | phase | refuses |
 //! |---|---|
@@ -11,7 +11,7 @@
 //!
 //! | who refuses | whose calls |
 //! |---|---|
-//! | [`By::FakeOs`] | of a linked heap whose OS is [`fake_os`](crate::inject::faulty_os) |
+//! | [`By::FaultyOs`] | of a linked heap whose OS is [`fake_os`](crate::inject::faulty_os) |
 //! | [`By::Notify`] | of the whole process but for the harness's own memory: [`notify`](crate::inject::seccomp) |
 //! | [`By::Limit`] | the kernel |
 
@@ -20,8 +20,8 @@ use drystone_harness::stop::Stop;
 
 use crate::inject::seccomp::notifier::Notifier;
 use crate::model::finding::Finding;
-use crate::model::injection::{By, Calls, MADE, REFUSED, Refused};
-use crate::model::job::{Job, Refusal};
+use crate::model::injection::{By, Calls, FAILED, Injection, MADE};
+use crate::model::job::{InjectionJob, Job};
 use crate::model::outcome::Outcome;
 use crate::model::spec::Spec;
 use crate::runner::supervisor::{Progress, Supervisor};
@@ -33,17 +33,17 @@ use crate::runner::supervisor::{Progress, Supervisor};
 pub fn run(
     supervisor: &Supervisor,
     spec: &Spec,
-    refused: Refused,
+    injection: Injection,
     stop: &Stop,
     progress: &mut Progress<'_>,
 ) -> Result<Outcome> {
-    let notifier = match refused.by {
-        By::Notify => Some(Notifier::start(refused.plan).context("a socket for refusals")?),
+    let notifier = match injection.by {
+        By::Notify => Some(Notifier::start(injection.plan).context("a socket for refusals")?),
         _ => None,
     };
     let socket = notifier.as_ref().map(Notifier::socket);
-    let refusal = Some(Refusal { plan: refused.plan, socket });
-    let job = Job { refusal, backtrace: true, ..Job::plain(spec) };
+    let injection_job = Some(InjectionJob { plan: injection.plan, socket });
+    let job = Job { injection: injection_job, backtrace: true, ..Job::plain(spec) };
     let outcome = supervisor.job(&job, stop, progress);
     let finished = notifier.map_or(Ok(None), Notifier::finish);
     let mut outcome = outcome?;
@@ -54,13 +54,14 @@ pub fn run(
         (finished, _) => finished.ok().flatten(),
     };
     let which = last.map_or_else(String::new, |call| format!(" (the last was {call})"));
-    let told = format!("{}{which}", refused.plan);
-    outcome.finding = outcome.finding.map(|finding| Finding { refused: Some(told), ..finding });
+    let injected = format!("{}{which}", injection.plan);
+    outcome.finding =
+        outcome.finding.map(|finding| Finding { injected: Some(injected), ..finding });
     Ok(outcome)
 }
 
 /// What a run's notes say of the calls. None if it has not come to the end of its refusals, or nobody counts there.
 pub fn calls(outcome: &Outcome) -> Option<Calls> {
     let note = |name: &str| outcome.notes.get(name).copied();
-    Some(Calls { made: note(MADE)?, refused: note(REFUSED)? })
+    Some(Calls { made: note(MADE)?, failed: note(FAILED)? })
 }

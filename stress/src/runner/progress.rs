@@ -32,19 +32,19 @@ impl Bar {
     pub fn run(&self, spec: &Spec) {
         self.before.set(self.before.get() + self.present.get());
         self.present.set(spec.length.time().unwrap_or_default());
-        self.bar.set_prefix(format!("{} {}", spec.subject, spec.workload));
+        self.bar.set_prefix(format!("{} {}", spec.allocator, spec.workload));
         self.bar.set_message(String::new());
     }
 
     /// The present run has come so far.
-    pub fn tick(&self, tally: &Tally, elapsed: Duration) {
+    pub fn tick(&self, counters: &Tally, elapsed: Duration) {
         let position = self.before.get() + elapsed.min(self.present.get());
         self.bar.set_position(millis(position));
-        let rate = tally[Count::Operations] as f64 / elapsed.as_secs_f64().max(1e-3);
+        let rate = counters[Count::Operations] as f64 / elapsed.as_secs_f64().max(1e-3);
         self.bar.set_message(format!(
             "{} operations/s, {} verified",
             units::rate(rate),
-            units::bytes(tally[Count::BytesVerified])
+            units::bytes(counters[Count::BytesVerified])
         ));
     }
 

@@ -12,7 +12,7 @@ use drystone_checker::witness::Witness;
 use drystone_stress::allocators::linked::heap::Linked;
 use drystone_stress::allocators::linked::place::{self, Place};
 use drystone_stress::allocators::linked::watched::Watched;
-use drystone_stress::allocators::process::Subject;
+use drystone_stress::allocators::process::AllocatorEntry;
 
 /// What is wrong with a heap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -515,8 +515,8 @@ macro_rules! zoo {
         )*
 
         /// All of them.
-        pub const SUBJECTS: &[Subject] = &[$(
-            Subject { name: $name, about: "faulty", open: || Ok(place::target::<$place>()) },
+        pub const ALLOCATORS: &[AllocatorEntry] = &[$(
+            AllocatorEntry { name: $name, about: "faulty", open: || Ok(place::allocator::<$place>()) },
         )*];
     };
 }

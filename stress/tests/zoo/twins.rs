@@ -16,7 +16,7 @@ use drystone_checker::witness::Witness;
 use drystone_stress::allocators::linked::heap::Linked;
 use drystone_stress::allocators::linked::place::{self, Place};
 use drystone_stress::allocators::linked::watched::Watched;
-use drystone_stress::allocators::process::Subject;
+use drystone_stress::allocators::process::AllocatorEntry;
 
 /// How a race is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,13 +173,13 @@ macro_rules! twins {
         )*
 
         /// All of them, the sound ones last.
-        pub const SUBJECTS: &[Subject] = &[$(
-            Subject {
+        pub const ALLOCATORS: &[AllocatorEntry] = &[$(
+            AllocatorEntry {
                 name: $name,
                 about: "its allocator, with a race of two frees",
                 open: || {
                     policy::set(Policy::Ignore);
-                    Ok(place::target::<$place>())
+                    Ok(place::allocator::<$place>())
                 },
             },
         )*];

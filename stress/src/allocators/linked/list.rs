@@ -3,28 +3,28 @@
 use drystone::{FutexLock, ListHeap};
 use drystone_checker::witness::Witness;
 
-use crate::allocators::linked::place::{Place, target};
+use crate::allocators::linked::place::{Place, allocator};
 use crate::allocators::linked::watched::Watched;
-use crate::allocators::process::Subject;
-use crate::inject::faulty_os::Refusable;
+use crate::allocators::process::AllocatorEntry;
+use crate::inject::faulty_os::FaultyOs;
 
 /// The classic allocator.
-pub const LIST: Subject = Subject {
+pub const LIST: AllocatorEntry = AllocatorEntry {
     name: "list",
     about: "drystone::ListHeap, linked in: best fit, one mutex",
-    open: || Ok(target::<ListPlace>()),
+    open: || Ok(allocator::<ListPlace>()),
 };
 
 struct ListPlace;
 
 static WITNESS: Witness = Witness::new();
-static HEAP: ListHeap<Refusable, Watched, FutexLock> =
-    ListHeap::with_parts(Refusable, Watched(&WITNESS), FutexLock::new());
+static HEAP: ListHeap<FaultyOs, Watched, FutexLock> =
+    ListHeap::with_parts(FaultyOs, Watched(&WITNESS), FutexLock::new());
 
 impl Place for ListPlace {
-    type Heap = ListHeap<Refusable, Watched, FutexLock>;
+    type Heap = ListHeap<FaultyOs, Watched, FutexLock>;
 
-    const REFUSABLE: bool = true;
+    const OS_CAN_FAIL: bool = true;
     const ACCOUNTS: bool = true;
 
     fn heap() -> &'static Self::Heap {

@@ -1,13 +1,13 @@
-//! Subjects that are linked in: heaps of Drystone's behind C's signatures.
+//! Allocators that are linked in: heaps of Drystone's behind C's signatures.
 //!
-//! | subject | heap |
+//! | allocator | heap |
 //! |---|---|
 //! | `list` | [`ListHeap`], with a witness in its critical sections |
 //! | `drystone` | [`drystone::Drystone`], as programs have it |
 //! | `engine` | the engine under it, with a witness in its critical sections and yields between checks and stores |
 //!
 //! A heap is a `static` that a [`Place`] names; the functions here are generic over the place, so each
-//! subject has functions of its own that can be pointed to.
+//! allocator has functions of its own that can be pointed to.
 
 //!
 //! [`heap`] is what such a heap can do, [`place`] makes C's functions of one, and each allocator is a

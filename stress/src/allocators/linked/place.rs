@@ -11,9 +11,9 @@ use drystone_workloads::calls::Calls;
 use drystone_workloads::errno;
 
 use crate::allocators::linked::heap::Linked;
-use crate::allocators::process::{Fork, Held, Own, Target};
+use crate::allocators::process::{Fork, Held, OpenAllocator, Own};
 
-/// Where a subject's heap is.
+/// Where an allocator's heap is.
 pub trait Place: 'static {
     /// What kind of heap.
     type Heap: Linked;
@@ -26,18 +26,18 @@ pub trait Place: 'static {
 
     /// Whether the heap may find a double free later than at its call, and is disturbed where races are
     /// lost: then each place where it may find one must come up, or the test did not race.
-    const FINDS_LATE: bool = false;
+    const DEFERS_REPORTS: bool = false;
 
-    /// Whether the heap's OS is [`Refusable`](crate::inject::faulty_os::Refusable).
-    const REFUSABLE: bool = false;
+    /// Whether the heap's OS is [`FaultyOs`](crate::inject::faulty_os::FaultyOs).
+    const OS_CAN_FAIL: bool = false;
 
     /// Whether the bytes that the heap says it has mapped are all that it has of the OS, with those that are
     /// reserved only.
     const ACCOUNTS: bool = false;
 }
 
-/// The target that is the heap at `P`.
-pub fn target<P: Place>() -> Target {
+/// The allocator that is the heap at `P`.
+pub fn allocator<P: Place>() -> OpenAllocator {
     let calls = Calls {
         malloc: malloc::<P>,
         calloc: calloc::<P>,
@@ -54,7 +54,7 @@ pub fn target<P: Place>() -> Target {
             let Stats { live_blocks, mapped_bytes, regions, huge_blocks, .. } = P::heap().stats();
             Held { live_blocks, mapped_bytes, mappings: regions + huge_blocks }
         },
-        late: || P::heap().stats().misuses_late,
+        deferred_reports: || P::heap().stats().misuses_late,
         fork: P::heap().survives_forks().then_some(Fork {
             prepare: || P::heap().fork_prepare(),
             // SAFETY: whoever forks calls one of the two after `prepare`, in the thread that each is for.
@@ -65,16 +65,16 @@ pub fn target<P: Place>() -> Target {
         sweep: || P::heap().sweep(),
         trim: || P::heap().trim(),
         at_rest: P::witness().map(|_| at_rest::<P> as fn() -> Result<(), String>),
-        finds_late: P::FINDS_LATE,
-        refusable: P::REFUSABLE,
+        defers_reports: P::DEFERS_REPORTS,
+        os_can_fail: P::OS_CAN_FAIL,
         accounts: P::ACCOUNTS,
     };
     // Black boxes: the compiler must not know which functions these are, or it would inline them, and
     // drop a malloc whose block is freed at once.
-    Target { calls: black_box(calls), own: Some(black_box(own)), claims_detection: true }
+    OpenAllocator { calls: black_box(calls), own: Some(black_box(own)), claims_detection: true }
 }
 
-/// C's answer to a refused request. (Setting `errno` is a front's duty, and this is one.)
+/// C's answer where there is no block. (Setting `errno` is the duty of whoever serves C's functions, as here.)
 fn or_enomem(block: *mut u8) -> *mut c_void {
     if block.is_null() {
         errno::set(libc::ENOMEM);

@@ -1,4 +1,4 @@
-//! The production allocator as a subject, twice: as programs have it, and its engine under watch.
+//! The production allocator as an allocator, twice: as programs have it, and its engine under watch.
 //!
 //! [`Drystone`] is what is shipped: its fast paths, its thread-local words, its thread ends and fork
 //! handlers. It has no probe. The engine under it takes one, so here it stands a second time, with the
@@ -17,33 +17,33 @@ use drystone_checker::witness::Witness;
 use drystone_harness::exit;
 
 use crate::allocators::linked::heap::{Linked, own_methods};
-use crate::allocators::linked::place::{Place, target};
+use crate::allocators::linked::place::{Place, allocator};
 use crate::allocators::linked::watched::Watched;
-use crate::allocators::process::Subject;
-use crate::inject::faulty_os::{self, Refusable};
+use crate::allocators::process::AllocatorEntry;
+use crate::inject::faulty_os::{self, FaultyOs};
 use crate::model::message::{self, Message};
 
 /// The production allocator.
-pub const DRYSTONE: Subject = Subject {
+pub const DRYSTONE: AllocatorEntry = AllocatorEntry {
     name: "drystone",
     about: "drystone::Drystone, linked in: the production allocator as programs have it",
     open: || {
-        // What is found late at a thread's end goes to the policy, which would end the process.
+        // What is reported at a thread's end goes to the policy, which would end the process.
         policy::set(Policy::Ignore);
-        Ok(target::<Front>())
+        Ok(allocator::<Global>())
     },
 };
 
 /// The engine of the production allocator, with a witness inside.
-pub const ENGINE: Subject = Subject {
+pub const ENGINE: AllocatorEntry = AllocatorEntry {
     name: "engine",
     about: "its engine, watched: a witness in its critical sections, yields between check and store",
-    open: || Ok(target::<Watching>()),
+    open: || Ok(allocator::<Watching>()),
 };
 
-struct Front;
+struct Global;
 
-impl Place for Front {
+impl Place for Global {
     type Heap = Drystone;
 
     fn heap() -> &'static Drystone {
@@ -68,14 +68,14 @@ impl Linked for Drystone {
 struct Watching;
 
 static WITNESS: Witness = Witness::new();
-static HEAP: Watchable<Refusable, Watched, FutexLock> =
-    // SAFETY: a static, and a child serves one subject.
+static HEAP: Watchable<FaultyOs, Watched, FutexLock> =
+    // SAFETY: a static, and a child serves one allocator.
     unsafe {
-        Watchable::new(Engine::with_parts(Refusable, Watched(&WITNESS), FutexLock::new()))
+        Watchable::new(Engine::with_parts(FaultyOs, Watched(&WITNESS), FutexLock::new()))
     };
 
 impl Place for Watching {
-    type Heap = Watchable<Refusable, Watched, FutexLock>;
+    type Heap = Watchable<FaultyOs, Watched, FutexLock>;
 
     fn heap() -> &'static Self::Heap {
         &HEAP
@@ -85,8 +85,8 @@ impl Place for Watching {
         Some(&WITNESS)
     }
 
-    const FINDS_LATE: bool = true;
-    const REFUSABLE: bool = true;
+    const DEFERS_REPORTS: bool = true;
+    const OS_CAN_FAIL: bool = true;
 }
 
 /// An engine of any parts behind the heap's methods: each thread's heap is claimed at its first call, and
@@ -95,22 +95,22 @@ pub struct Watchable<O: Os, P: Probe, L: RawLock>(Engine<O, P, L>);
 
 /// The calling thread's part of the process's one [`Watchable`].
 #[derive(Clone, Copy)]
-struct Mine {
+struct Claimed {
     /// Addresses of the engine and of the heap that the thread has claimed of it; 0 when it has none.
     engine: usize,
     heap: usize,
 }
 
-const NOTHING: Mine = Mine { engine: 0, heap: 0 };
+const NOTHING: Claimed = Claimed { engine: 0, heap: 0 };
 
 thread_local! {
     // No destructors and constant starts, so that they can be read and written while the thread ends.
-    static MINE: Cell<Mine> = const { Cell::new(NOTHING) };
+    static CLAIMED: Cell<Claimed> = const { Cell::new(NOTHING) };
     /// The thread has left its heap, and has one for each call.
     static GONE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The key whose destructor, `leave`, leaves the thread's heap to others when the thread ends. A key, as the front has
+/// The key whose destructor, `leave`, leaves the thread's heap to others when the thread ends. A key, as `Drystone` has
 /// one, and no thread-local variable's destructor: a thread whose first call comes in a key's destructor is too late
 /// for those.
 fn key(leave: unsafe extern "C" fn(*mut c_void)) -> libc::pthread_key_t {
@@ -137,7 +137,7 @@ impl<O: Os, P: Probe, L: RawLock> Watchable<O, P, L> {
     /// Calls `f` with the calling thread's heap: its own, or, once the thread's end has begun, one for this
     /// call alone. None when there is no memory for one.
     fn with_heap<R>(&self, f: impl FnOnce(&Heap) -> R) -> Option<R> {
-        let own = MINE.get().heap;
+        let own = CLAIMED.get().heap;
         if own != 0 {
             // SAFETY: the address of a heap that this thread has claimed of the process's one engine and
             // not released, for whoever does that clears the word. Heaps live as long as the engine.
@@ -146,7 +146,7 @@ impl<O: Os, P: Probe, L: RawLock> Watchable<O, P, L> {
         let heap = self.0.claim()?;
         if !GONE.get() {
             let engine = ptr::from_ref(&self.0).expose_provenance();
-            MINE.set(Mine { engine, heap: ptr::from_ref(heap).expose_provenance() });
+            CLAIMED.set(Claimed { engine, heap: ptr::from_ref(heap).expose_provenance() });
             // Neither may show in `errno`, which the checker looks at.
             drystone::errno::kept(|| {
                 // SAFETY: the key exists; the value is not null. Without memory for it the heap is never left, as
@@ -165,27 +165,27 @@ impl<O: Os, P: Probe, L: RawLock> Watchable<O, P, L> {
 }
 
 extern "C" fn leave<O: Os, P: Probe, L: RawLock>(_heap: *mut c_void) {
-    let mine = MINE.replace(NOTHING);
+    let claimed = CLAIMED.replace(NOTHING);
     GONE.set(true);
-    if mine.heap == 0 {
+    if claimed.heap == 0 {
         return;
     }
     // SAFETY: both addresses were exposed by `with_heap` of the same parts, of an engine that lives as long
     // as a static; the calling thread claimed the heap, and has just forgotten it.
     unsafe {
-        let engine = &*ptr::with_exposed_provenance::<Engine<O, P, L>>(mine.engine);
-        engine.release(&*ptr::with_exposed_provenance::<Heap>(mine.heap));
+        let engine = &*ptr::with_exposed_provenance::<Engine<O, P, L>>(claimed.engine);
+        engine.release(&*ptr::with_exposed_provenance::<Heap>(claimed.heap));
     }
 }
 
 /// What a walk over the heap has seen; it takes a heap of the calling thread's. Where none can be had, nothing was
-/// looked at, and nothing can be told of the subject: that is not the same as nothing found.
+/// looked at, and nothing can be told of the allocator: that is not the same as nothing found.
 fn looked<R>(seen: Option<R>) -> R {
     seen.unwrap_or_else(|| {
         let why = "there is no memory for a heap to look at the engine with, so that nothing can be told of it; \
                    give the process more memory"
             .to_owned();
-        message::send(&Message::Refused { why });
+        message::send(&Message::Rejected { why });
         exit::now(exit::FAILED)
     })
 }
@@ -203,7 +203,7 @@ impl<O: Os + Sync, P: Probe + Sync, L: RawLock + Sync> Linked for Watchable<O, P
     }
 
     fn malloc_aligned(&self, size: usize, alignment: usize) -> *mut u8 {
-        // As the front does it: 16 bytes are the least.
+        // As `Drystone` does it: 16 bytes are the least.
         let alignment = if alignment.is_power_of_two() { alignment.max(16) } else { alignment };
         // SAFETY: the heap is the calling thread's for the time of the call.
         let block = self.with_heap(|heap| unsafe { self.0.malloc(heap, size, alignment) });
@@ -212,7 +212,7 @@ impl<O: Os + Sync, P: Probe + Sync, L: RawLock + Sync> Linked for Watchable<O, P
 
     unsafe fn try_free(&self, block: *mut u8) -> Result<(), Misuse> {
         // SAFETY: the heap is the calling thread's for the time of the call; of the block, the caller's.
-        // As the front does it: without memory for a heap it marks the block, for the next owner to find.
+        // As `Drystone` does it: without memory for a heap it marks the block, for the next owner to find.
         self.with_heap(|heap| unsafe { self.0.try_free(heap, block) })
             .unwrap_or_else(|| unsafe { self.0.free_without_heap(block) })
     }
@@ -260,16 +260,16 @@ impl<O: Os + Sync, P: Probe + Sync, L: RawLock + Sync> Linked for Watchable<O, P
     }
 
     unsafe fn fork_child(&self) {
-        let mine = MINE.get().heap;
+        let claimed = CLAIMED.get().heap;
         // SAFETY: of the lock, the caller's. The thread that forks is not in the middle of a call, so that the one heap
         // that it has is its word's.
-        unsafe { self.0.fork_child(|heap| heap.addr() == mine) }
+        unsafe { self.0.fork_child(|heap| heap.addr() == claimed) }
     }
 
     fn trim(&self) -> usize {
         // SAFETY: the heap is the calling thread's for the time of the call.
         match self.with_heap(|heap| unsafe { self.0.trim(heap) }) {
-            // Refused, which is an answer: there is nothing of this thread's.
+            // It failed, which is an answer: there is nothing of this thread's.
             None if faulty_os::armed() => 0,
             trimmed => looked(trimmed),
         }
@@ -291,7 +291,7 @@ mod tests {
     /// Gives nothing more when it is starved, and takes everything.
     struct Starving;
 
-    // SAFETY: passes on what the kernel gives, or null, which says that it was refused.
+    // SAFETY: passes on what the kernel gives, or null, which says that there is none.
     unsafe impl Os for Starving {
         fn map(&self, bytes: usize) -> *mut u8 {
             if STARVED.load(Ordering::Relaxed) { ptr::null_mut() } else { Mmap.map(bytes) }

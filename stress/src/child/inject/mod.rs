@@ -1,4 +1,4 @@
-//! What a child does while calls to the OS are refused: rounds of requests that reach the OS often.
+//! What a child does while calls to the OS fail: rounds of requests that reach the OS often.
 //!
 //! ```text
 //! armed      a round: null is an answer, and changes nothing           once, or again and again by all threads
@@ -23,9 +23,9 @@ use drystone_harness::stop::Stop;
 
 use crate::child::inject::growth::{ENOUGH_ROUNDS, judge_growth};
 use crate::child::inject::worker::Worker;
-use crate::child::workers::barrier::Gate;
-use crate::inject::injector::Refuser;
-use crate::model::injection::{Calls, MADE, Plan, REFUSED};
+use crate::child::workers::barrier::SpinBarrier;
+use crate::inject::injector::Injector;
+use crate::model::injection::{Calls, FAILED, InjectionPlan, MADE};
 
 pub use self::worker::Setting;
 
@@ -42,41 +42,41 @@ pub struct Scenario<'a> {
 }
 
 impl Scenario<'_> {
-    /// Runs it under `plan`; `tell` is called now and then, by one thread.
+    /// Runs it under `plan`; `progress` is called now and then, by one thread.
     ///
     /// # Errors
-    /// A sentence: the refusals can't be made here.
+    /// A sentence: calls can't be made to fail here.
     pub fn run(
         &self,
-        plan: Plan,
-        refuser: &mut Refuser,
-        tell: impl Fn() + Sync,
+        plan: InjectionPlan,
+        injector: &mut Injector,
+        progress: impl Fn() + Sync,
     ) -> Result<(), String> {
         let overlap = Overlap::default();
         match plan {
-            Plan::OneIn { .. } => self.by_chance(refuser, &overlap, tell)?,
-            Plan::AddressSpace(_) => {
+            InjectionPlan::OneIn { .. } => self.by_chance(injector, &overlap, progress)?,
+            InjectionPlan::AddressSpace(_) => {
                 let mut worker = Worker::new(&self.setting, &overlap, 0);
-                refuser.arm()?;
+                injector.arm()?;
                 worker.fill();
-                self.disarm(refuser)?;
+                self.disarm(injector)?;
             }
-            Plan::None | Plan::Once(_) => {
+            InjectionPlan::None | InjectionPlan::Once(_) => {
                 let mut worker = Worker::new(&self.setting, &overlap, 0);
-                refuser.arm()?;
+                injector.arm()?;
                 worker.round(self.setting.seed.0, 0);
-                self.disarm(refuser)?;
+                self.disarm(injector)?;
             }
         }
-        // The OS has recovered: whatever was refused must be granted now, also what the refusals have made
-        // the subject remember.
+        // The OS has recovered: whatever failed must be granted now, also what the failures have made
+        // the allocator remember.
         let before = self.setting.board.tally()[Count::Refusals];
         let mut worker = Worker::new(&self.setting, &overlap, 0);
         worker.sequence_from(1 << 40);
         worker.round(self.setting.seed.0, 0);
-        let refused = self.setting.board.tally()[Count::Refusals] - before;
-        if refused > 0 {
-            let seen = format!("{refused} requests were answered by null");
+        let nulls = self.setting.board.tally()[Count::Refusals] - before;
+        if nulls > 0 {
+            let seen = format!("{nulls} requests were answered by null");
             let expected = format!("every request to be granted again, after {plan}");
             violation::raise(Kind::UnprovokedNull, &expected, seen);
         }
@@ -84,18 +84,18 @@ impl Scenario<'_> {
         Ok(())
     }
 
-    /// Refuses no more, and notes what became of the calls, before anything is judged: a finding takes along what is
+    /// Lets all calls pass, and notes what became of the calls, before anything is judged: a finding takes along what is
     /// noted by then.
-    fn disarm(&self, refuser: &mut Refuser) -> Result<(), String> {
-        let Some(Calls { made, refused }) = refuser.disarm()? else { return Ok(()) };
+    fn disarm(&self, injector: &mut Injector) -> Result<(), String> {
+        let Some(Calls { made, failed }) = injector.disarm()? else { return Ok(()) };
         self.setting.board.note(MADE, made);
-        self.setting.board.note(REFUSED, refused);
+        self.setting.board.note(FAILED, failed);
         let nulls = self.setting.board.tally()[Count::Refusals];
-        if nulls > 0 && refused == 0 {
+        if nulls > 0 && failed == 0 {
             let seen = format!("{nulls} requests were answered by null");
             violation::raise(
                 Kind::UnprovokedNull,
-                "no null where no call to the OS is refused",
+                "no null where no call to the OS is made to fail",
                 seen,
             );
         }
@@ -105,22 +105,22 @@ impl Scenario<'_> {
     /// Rounds by all workers at once until time is up, from rest to rest.
     fn by_chance(
         &self,
-        refuser: &mut Refuser,
+        injector: &mut Injector,
         overlap: &Overlap,
-        tell: impl Fn() + Sync,
+        progress: impl Fn() + Sync,
     ) -> Result<(), String> {
-        let gate = Gate::new(self.threads + 1);
+        let barrier = SpinBarrier::new(self.threads + 1);
         let over = AtomicBool::new(false);
         let mut sizes = Vec::new();
         let sized = thread::scope(|scope| {
             let start = |number: usize| {
-                let (gate, over) = (&gate, &over);
+                let (barrier, over) = (&barrier, &over);
                 scope.spawn(move || {
                     let mut worker = Worker::new(&self.setting, overlap, number);
-                    gate.pass();
+                    barrier.wait();
                     for round in 0.. {
-                        gate.pass();
-                        // Relaxed: the gate orders it.
+                        barrier.wait();
+                        // Relaxed: the barrier orders it.
                         if over.load(Ordering::Relaxed) {
                             return;
                         }
@@ -128,21 +128,21 @@ impl Scenario<'_> {
                             self.setting.seed.0,
                             round * self.threads as u64 + number as u64,
                         );
-                        gate.pass();
+                        barrier.wait();
                     }
                 })
             };
             let workers: Vec<_> = (0..self.threads).map(start).collect();
-            // Threads are std's, which end the process where a call is refused while they start.
-            gate.pass();
-            let mut sized = refuser.arm();
+            // Threads are std's, which end the process where a call fails while they start.
+            barrier.wait();
+            let mut sized = injector.arm();
             loop {
                 // However slow the machine: enough rounds to tell growth from chance.
                 let ended = sizes.len() >= ENOUGH_ROUNDS
                     && self.deadline.is_none_or(|deadline| Instant::now() >= deadline);
                 // Relaxed: as above.
                 over.store(ended || self.stop.is_set() || sized.is_err(), Ordering::Relaxed);
-                gate.pass();
+                barrier.wait();
                 if over.load(Ordering::Relaxed) {
                     // A join waits for a thread's destructors too; the scope's end alone would not.
                     workers
@@ -150,14 +150,14 @@ impl Scenario<'_> {
                         .for_each(|worker| worker.join().expect("it ends the process"));
                     return sized;
                 }
-                gate.pass();
-                sized = refuser.size().map(|size| sizes.push(size));
+                barrier.wait();
+                sized = injector.size().map(|size| sizes.push(size));
                 self.setting.board.row(0).add(Count::Rounds, 1);
-                tell();
+                progress();
             }
         });
         sized?;
-        self.disarm(refuser)?;
+        self.disarm(injector)?;
         judge_growth(&self.setting, &sizes);
         Ok(())
     }

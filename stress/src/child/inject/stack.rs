@@ -1,7 +1,7 @@
-//! A stack for threads that are started while calls are refused, from the harness's own memory.
+//! A stack for threads that are started while calls fail, from the harness's own memory.
 //!
 //! The C library caches the stacks that it maps, unmaps them when it has too many, and aborts when it can't: a
-//! crash that is no subject's.
+//! crash that is no allocator's.
 
 use std::alloc::{self, Layout};
 use std::ffi::c_void;

@@ -12,7 +12,7 @@ use drystone_workloads::mixed::generator;
 use drystone_workloads::sizes::{LogUniform, below};
 use rand_pcg::Pcg64;
 
-use crate::allocators::process::Target;
+use crate::allocators::process::OpenAllocator;
 use crate::child::inject::stack::Stack;
 
 /// Requests of a round.
@@ -24,13 +24,13 @@ const MOST_BLOCKS: usize = 128;
 const THREADS_REQUESTS: usize = 24;
 /// Bytes that are tried for when the address space is limited: more than any limit that is set.
 const MORE_THAN_THERE_IS: usize = 1 << 30;
-/// So many refusals in a row are enough of a full address space.
+/// So many nulls in a row are enough of a full address space.
 const ENOUGH_NULLS: usize = 16;
 
 /// What every worker of a scenario works with.
 pub struct Setting<'a> {
-    /// The subject.
-    pub target: &'a Target,
+    /// The allocator.
+    pub allocator: &'a OpenAllocator,
     /// Where the workers count.
     pub board: &'a Board,
     /// Of all choices.
@@ -51,7 +51,7 @@ pub struct Worker<'a> {
 impl<'a> Worker<'a> {
     /// A worker that holds nothing.
     pub fn new(setting: &'a Setting<'a>, overlap: &'a Overlap, worker: usize) -> Self {
-        let checked = Checked::new(setting.target.allocator(), overlap, setting.board, worker);
+        let checked = Checked::new(setting.allocator.for_checker(), overlap, setting.board, worker);
         let blocks = Vec::with_capacity(1 << 12);
         Self { setting, overlap, checked, blocks, bytes: 0, stack: None }
     }
@@ -66,7 +66,7 @@ impl<'a> Worker<'a> {
         let mut rng = generator(seed, stream);
         for request in 0..REQUESTS {
             self.step(&mut rng);
-            if let (48, Some(own)) = (request % 64, self.setting.target.own) {
+            if let (48, Some(own)) = (request % 64, self.setting.allocator.own) {
                 // What is given back must be asked for again.
                 (own.trim)();
             }
@@ -109,8 +109,8 @@ impl<'a> Worker<'a> {
                 self.hold(|checked| checked.ask_calloc(size));
             }
             19..21 => {
-                // No more of foreign ones: some misalign, which is for the other workloads to tell.
-                let most = if self.setting.target.own.is_some() { 12 } else { 2 };
+                // No more of external ones: some misalign, which is for the other workloads to tell.
+                let most = if self.setting.allocator.own.is_some() { 12 } else { 2 };
                 let alignment = 32 << below(rng, most);
                 let size = alignment * (1 + below(rng, 3) as usize);
                 self.hold(|checked| checked.ask_aligned(alignment, size));
@@ -190,7 +190,7 @@ impl<'a> Worker<'a> {
     }
 
     /// A thread that allocates, frees what it has and some of what this worker has, and leaves blocks
-    /// behind. By pthreads, since std's threads end the process where a call for them is refused.
+    /// behind. By pthreads, since std's threads end the process where a call for them fails.
     fn start_a_thread(&mut self, seed: u64) {
         let setting = self.setting;
         let mut errand = Errand {
@@ -207,8 +207,10 @@ impl<'a> Worker<'a> {
         let started = unsafe { stack.run(run, (&raw mut errand).cast()) };
         match started {
             0 => {}
-            // Refused, which is an answer.
-            libc::EAGAIN | libc::ENOMEM => setting.board.note("threads refused", 1),
+            // It failed, which is an answer.
+            libc::EAGAIN | libc::ENOMEM => {
+                setting.board.note("threads that could not be started", 1)
+            }
             error => panic!("pthread_create: {}", std::io::Error::from_raw_os_error(error)),
         }
         violation::this_is_worker(errand.worker);
@@ -218,7 +220,7 @@ impl<'a> Worker<'a> {
 }
 
 /// Above most thresholds for mappings, one in eight above all. Most are small: a page that is touched costs
-/// more than a call that is refused.
+/// more than a call that fails.
 fn large(rng: &mut Pcg64) -> usize {
     let most = if below(rng, 8) == 0 { 2 << 20 } else { 128 << 10 };
     (128 << 10) + below(rng, most) as usize

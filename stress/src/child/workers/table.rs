@@ -11,12 +11,12 @@ const SLOTS: u64 = 256;
 const HUGE_ONE_IN: u64 = 4096;
 
 /// A table of blocks, and what is asked for.
-pub struct Everyday {
+pub struct BlockTable {
     sizes: LogUniform,
     slots: Vec<Option<Block>>,
 }
 
-impl Everyday {
+impl BlockTable {
     /// An empty table; sizes are log-uniform up to `largest` bytes, rounded down to a power of two, and rarely 1 to 4 MiB.
     pub fn new(largest: usize) -> Self {
         let sizes = LogUniform { octaves: largest.ilog2() };

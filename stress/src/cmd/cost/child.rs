@@ -18,8 +18,8 @@ use drystone_workloads::mixed::generator;
 use drystone_workloads::sizes::LogUniform;
 use serde::{Deserialize, Serialize};
 
-use crate::allocators::process::{self, Subject, Target};
-use crate::child::workers::Crew;
+use crate::allocators::process::{self, AllocatorEntry, OpenAllocator};
+use crate::child::workers::Workers;
 use crate::child::workload::mixed::Prepared;
 use crate::child::{end_at_a_panic, violation_handler};
 use crate::model::spec::Spec;
@@ -33,7 +33,7 @@ static STOP: Stop = Stop::new();
 /// What the child is asked to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
-    /// Subject, threads, seed.
+    /// AllocatorEntry, threads, seed.
     pub spec: Spec,
     /// What is measured.
     pub task: Task,
@@ -89,7 +89,7 @@ pub struct Time {
 }
 
 /// Does the job that `argument` describes, and returns the process's exit code.
-pub fn main(argument: &str, subjects: &[Subject]) -> u8 {
+pub fn main(argument: &str, subjects: &[AllocatorEntry]) -> u8 {
     die_with_the_parent();
     end_at_a_panic();
     let (answer, code) = match work(argument, subjects) {
@@ -101,7 +101,7 @@ pub fn main(argument: &str, subjects: &[Subject]) -> u8 {
     exit::now(code)
 }
 
-fn work(argument: &str, subjects: &[Subject]) -> Result<Answer, String> {
+fn work(argument: &str, subjects: &[AllocatorEntry]) -> Result<Answer, String> {
     let Job { spec, task } = serde_json::from_str(argument)
         .map_err(|error| format!("the measurement is not readable: {error}"))?;
     let target = process::open(&spec, subjects)?;
@@ -122,7 +122,7 @@ fn work(argument: &str, subjects: &[Subject]) -> Result<Answer, String> {
 
 struct Measurement {
     spec: Spec,
-    target: Target,
+    target: OpenAllocator,
     board: &'static Board,
 }
 
@@ -140,11 +140,11 @@ impl Measurement {
         }
         let overlap = Overlap::default();
         let prepared = Prepared::new(self.spec.seed, self.spec.threads, operations);
-        let crew = Crew::new(&self.target, self.board, &STOP, &overlap, &self.spec);
-        let mut crew = crew.checking(checks);
+        let workers = Workers::new(&self.target, self.board, &STOP, &overlap, &self.spec);
+        let mut workers = workers.checking(checks);
         let mut part = || {
             let stints = Mutex::new(Vec::new());
-            prepared.round(&mut crew, |carry_out| {
+            prepared.round(&mut workers, |carry_out| {
                 let (began, processor) = (Instant::now(), processor_time());
                 carry_out();
                 let processor = processor_time() - processor;
@@ -173,10 +173,10 @@ impl Measurement {
     fn memory(mut self, blocks: [usize; 2]) -> [u64; 2] {
         self.spec.threads = 1;
         let overlap = Overlap::default();
-        let mut crew = Crew::new(&self.target, self.board, &STOP, &overlap, &self.spec);
+        let mut workers = Workers::new(&self.target, self.board, &STOP, &overlap, &self.spec);
         let seed = self.spec.seed.0;
         let seen = Mutex::new([0; 2]);
-        crew.each(|checked| {
+        workers.each(|checked| {
             let mut seen = seen.lock().expect("a panic ends the process");
             let mut sizes = generator(seed, 0);
             let mut live = Vec::new();

@@ -10,7 +10,7 @@ use drystone_harness::seed::Seed;
 use drystone_harness::text::duration;
 use drystone_measure::bench::cli::rounds;
 
-use crate::allocators::process::Subject;
+use crate::allocators::process::AllocatorEntry;
 use crate::model::spec::{self, Length, Spec};
 use crate::plan::options::choose_subjects;
 
@@ -84,7 +84,7 @@ impl Options {
     ///
     /// # Errors
     /// A sentence that names what to change.
-    pub fn plan(&self, known: &[Subject]) -> Result<Plan, String> {
+    pub fn plan(&self, known: &[AllocatorEntry]) -> Result<Plan, String> {
         let rounds = rounds(self.rounds, self.quick)?;
         let seed = self.seed.unwrap_or_else(Seed::random);
         let threads = usize::from(self.threads);
@@ -100,7 +100,7 @@ impl Options {
         Ok(Plan { seed, rounds, quick: self.quick, threads, subjects, operations, parts })
     }
 
-    fn chosen(&self, known: &[Subject]) -> Result<Vec<(String, Option<PathBuf>)>, String> {
+    fn chosen(&self, known: &[AllocatorEntry]) -> Result<Vec<(String, Option<PathBuf>)>, String> {
         let default = DEFAULT.map(str::to_owned);
         let chosen = if self.subjects.is_empty() { &default[..] } else { &self.subjects };
         for (place, subject) in chosen.iter().enumerate() {

@@ -9,7 +9,7 @@ use drystone_harness::stop::{self, Stop};
 use drystone_harness::{entry, exit};
 use drystone_measure::bench::launch::Launcher;
 
-use crate::allocators::process::Subject;
+use crate::allocators::process::AllocatorEntry;
 use crate::cmd::cost::campaign::{self, Results};
 use crate::cmd::cost::cli::Options;
 use crate::cmd::cost::{child, judge, print};
@@ -20,16 +20,16 @@ static STOP: Stop = Stop::new();
 pub const NAME: &str = "cost";
 
 /// Runs the tool, if these arguments ask for it.
-pub fn main(arguments: &[OsString], subjects: &[Subject]) -> Option<u8> {
+pub fn main(arguments: &[OsString], subjects: &[AllocatorEntry]) -> Option<u8> {
     entry::named(arguments, NAME, |options| run(options, subjects))
 }
 
 /// Runs its child, if these are a child's arguments.
-pub fn child_main(arguments: &[OsString], subjects: &[Subject]) -> Option<u8> {
+pub fn child_main(arguments: &[OsString], subjects: &[AllocatorEntry]) -> Option<u8> {
     entry::job(arguments, child::CHILD).map(|job| child::main(&job, subjects))
 }
 
-fn run(options: &Options, subjects: &[Subject]) -> Result<u8> {
+fn run(options: &Options, subjects: &[AllocatorEntry]) -> Result<u8> {
     let plan = options.plan(subjects).map_err(anyhow::Error::msg)?;
     eprintln!("seed {}, {} rounds of {} subjects", plan.seed, plan.rounds, plan.subjects.len());
     stop::at_ctrl_c(&STOP)?;

@@ -5,14 +5,14 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use crate::inject::seccomp::filter::{CALLS, install};
-use crate::inject::seccomp::wire::{ARM, DISARM, KEPT, send};
+use crate::inject::seccomp::wire::{ARM, DISARM, UNMAPS, send};
 use crate::model::injection::Calls;
 
 /// The child's end.
 #[derive(Debug)]
-pub struct Armory(UnixStream);
+pub struct Client(UnixStream);
 
-impl Armory {
+impl Client {
     /// Installs the filter for this thread and those that it starts, and hands its listener to the
     /// supervisor at `socket`.
     ///
@@ -30,7 +30,7 @@ impl Armory {
         Ok(Self(stream))
     }
 
-    /// Refuses by the supervisor's plan from now on, and counts from 0.
+    /// Calls fail by the supervisor's plan from now on, and counts from 0.
     ///
     /// # Errors
     /// The supervisor is gone.
@@ -38,22 +38,22 @@ impl Armory {
         self.say(ARM).map(drop)
     }
 
-    /// Refuses nothing from now on; what became of the calls.
+    /// All calls pass from now on; what became of them.
     ///
     /// # Errors
     /// The supervisor is gone.
     pub fn disarm(&mut self) -> io::Result<Calls> {
-        let [made, refused, _] = self.say(DISARM)?;
-        Ok(Calls { made, refused })
+        let [made, failed, _] = self.say(DISARM)?;
+        Ok(Calls { made, failed })
     }
 
-    /// Bytes of the address space that are there only because their unmapping was refused.
+    /// Bytes of the address space that are there only because their unmapping failed.
     ///
     /// # Errors
     /// The supervisor is gone.
-    pub fn kept(&mut self) -> io::Result<u64> {
-        let [.., kept] = self.say(KEPT)?;
-        Ok(kept)
+    pub fn failed_unmaps(&mut self) -> io::Result<u64> {
+        let [.., bytes] = self.say(UNMAPS)?;
+        Ok(bytes)
     }
 
     fn say(&mut self, word: u8) -> io::Result<[u64; 3]> {

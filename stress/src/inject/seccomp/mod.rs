@@ -1,12 +1,12 @@
-//! Refusals by the kernel's own means: seccomp's user notification (seccomp_unotify(2)).
+//! Injection by the kernel's own means: seccomp's user notification (seccomp_unotify(2)).
 //!
 //! ```text
 //! child                                    supervisor
 //! installs the filter                      listens at a socket
 //! sends its listener and its break ──────► a thread takes them
 //! mmap ═══ kernel ═══ notification ══════► counts, and says: go on, or fail with ENOMEM
-//! "arm", "disarm", "kept" ───────────────► counts from 0; refuses nothing any more; says how many calls,
-//!                                          and how many bytes are mapped because their unmapping was refused
+//! "arm", "disarm", "unmaps" ─────────────► counts from 0; lets all calls pass; says how many calls,
+//!                                          and how many bytes are mapped because their unmapping failed
 //! ```
 //!
 //! The filter can't be taken out, so it asks the supervisor for ever, who lets all pass while nothing is
@@ -14,7 +14,7 @@
 //! of the process, whoever makes it, but for the harness's own memory, which marks its calls (see
 //! [`memory`](drystone_harness::memory)).
 //!
-//! | call | when refused |
+//! | call | when it is made to fail |
 //! |---|---|
 //! | `brk` | returns the present break, as the kernel does; only one that asks for more counts |
 //! | `clone`, `clone3` | EAGAIN |
@@ -23,7 +23,7 @@
 //! A call that a signal interrupts before the answer is made once more by the kernel: it has the verdict of
 //! the first, and counts once.
 //!
-//! What is let pass may fail in the kernel all the same, which is not told: a `munmap` that does is taken for done.
+//! What is let pass may fail in the kernel all the same, which is not seen: a `munmap` that does is taken for done.
 
 //!
 //! | file | holds |

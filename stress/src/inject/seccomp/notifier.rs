@@ -15,10 +15,10 @@ use std::time::Duration;
 use drystone_harness::usage;
 use tempfile::TempDir;
 
-use crate::inject::failed_unmaps::Kept;
+use crate::inject::failed_unmaps::FailedUnmaps;
 use crate::inject::seccomp::filter::name;
-use crate::inject::seccomp::wire::{ARM, DISARM, KEPT, receive};
-use crate::model::injection::{Calls, Plan};
+use crate::inject::seccomp::wire::{ARM, DISARM, UNMAPS, receive};
+use crate::model::injection::{Calls, InjectionPlan};
 
 /// The supervisor's end: a thread that answers one child.
 #[derive(Debug)]
@@ -28,15 +28,15 @@ pub struct Notifier {
     thread: Option<JoinHandle<io::Result<Last>>>,
 }
 
-/// The name of the last call that was refused, if one was.
+/// The name of the last call that was made to fail, if one was.
 type Last = Option<&'static str>;
 
 impl Notifier {
-    /// Waits for a child, and refuses by `plan` when it arms.
+    /// Waits for a child, and makes calls fail by `plan` when it arms.
     ///
     /// # Errors
     /// The OS gives no socket.
-    pub fn start(plan: Plan) -> io::Result<Self> {
+    pub fn start(plan: InjectionPlan) -> io::Result<Self> {
         let folder = tempfile::tempdir()?;
         let listener = UnixListener::bind(folder.path().join("socket"))?;
         listener.set_nonblocking(true)?;
@@ -54,7 +54,7 @@ impl Notifier {
         self.folder.path().join("socket")
     }
 
-    /// Ends it, once the child is gone; the name of the last call that was refused.
+    /// Ends it, once the child is gone; the name of the last call that was made to fail.
     ///
     /// # Errors
     /// It could not do its work.
@@ -92,8 +92,8 @@ fn accept(listener: &UnixListener, over: &AtomicBool) -> io::Result<Option<UnixS
 /// What is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
-    GoOn,
-    Refused,
+    Continue,
+    Fail,
 }
 
 /// A call that was interrupted before it had its answer.
@@ -108,12 +108,12 @@ struct Interrupted {
 struct Session {
     listener: OwnedFd,
     stream: UnixStream,
-    plan: Plan,
+    plan: InjectionPlan,
     armed: bool,
     calls: Calls,
-    last_refused: Last,
-    kept: Kept,
-    /// The present break, and the one before in case the kernel itself has refused to move it.
+    last_failed: Last,
+    failed_unmaps: FailedUnmaps,
+    /// The present break, and the one before in case the kernel itself did not move it.
     present: u64,
     before: u64,
     /// By thread.
@@ -121,7 +121,7 @@ struct Session {
 }
 
 impl Session {
-    fn begin(stream: UnixStream, plan: Plan) -> io::Result<Self> {
+    fn begin(stream: UnixStream, plan: InjectionPlan) -> io::Result<Self> {
         let (listener, present) = receive(&stream)?;
         Ok(Self {
             listener,
@@ -129,8 +129,8 @@ impl Session {
             plan,
             armed: false,
             calls: Calls::default(),
-            last_refused: None,
-            kept: Kept::new(),
+            last_failed: None,
+            failed_unmaps: FailedUnmaps::new(),
             present,
             before: present,
             interrupted: HashMap::new(),
@@ -158,7 +158,7 @@ impl Session {
                 break;
             }
         }
-        Ok(self.last_refused)
+        Ok(self.last_failed)
     }
 
     /// What the child says; false when it is gone.
@@ -171,16 +171,16 @@ impl Session {
             Err(error) => return Err(error),
         }
         let mut answer = Vec::new();
-        for number in [self.calls.made, self.calls.refused, self.kept.bytes()] {
+        for number in [self.calls.made, self.calls.failed, self.failed_unmaps.bytes()] {
             answer.extend(number.to_le_bytes());
         }
         match word[0] {
             ARM => {
                 self.armed = true;
-                (self.calls, self.last_refused) = (Calls::default(), None);
+                (self.calls, self.last_failed) = (Calls::default(), None);
             }
             DISARM => self.armed = false,
-            KEPT => {}
+            UNMAPS => {}
             word => return Err(io::Error::other(format!("the child has said {word}"))),
         }
         // One that has died meanwhile reads no answer.
@@ -218,45 +218,47 @@ impl Session {
         }
         let brk = libc::c_long::from(call) == libc::SYS_brk;
         let asks_for_more = !brk || arguments[0] > self.present;
-        let mut verdict = Verdict::GoOn;
+        let mut verdict = Verdict::Continue;
         if self.armed && asks_for_more {
             self.calls.made += 1;
-            if self.plan.refuses(self.calls.made) {
-                self.calls.refused += 1;
-                self.last_refused = Some(name(call as u64));
-                verdict = Verdict::Refused;
+            if self.plan.fails(self.calls.made) {
+                self.calls.failed += 1;
+                self.last_failed = Some(name(call as u64));
+                verdict = Verdict::Fail;
             }
         }
-        self.keep(libc::c_long::from(call), arguments, verdict);
-        if brk && verdict == Verdict::GoOn && arguments[0] != 0 {
+        self.track_unmaps(libc::c_long::from(call), arguments, verdict);
+        if brk && verdict == Verdict::Continue && arguments[0] != 0 {
             (self.before, self.present) = (self.present, arguments[0]);
         }
         verdict
     }
 
-    /// What a call does to the memory that was kept by refusals.
-    fn keep(&mut self, call: libc::c_long, arguments: [u64; 6], verdict: Verdict) {
+    /// What a call does to the memory whose unmapping failed.
+    fn track_unmaps(&mut self, call: libc::c_long, arguments: [u64; 6], verdict: Verdict) {
         let [start, length, new, flags, target, _] = arguments;
         let whole = |bytes: u64| bytes.checked_next_multiple_of(usage::page()).unwrap_or(0);
         let has = |flag: i32| flags & flag as u64 != 0;
         match (call, verdict) {
-            // One that the kernel would have refused itself keeps nothing.
-            (libc::SYS_munmap, Verdict::Refused) if start.is_multiple_of(usage::page()) => {
-                self.kept.refused(start, whole(length));
+            // One that the kernel would have rejected itself leaves nothing.
+            (libc::SYS_munmap, Verdict::Fail) if start.is_multiple_of(usage::page()) => {
+                self.failed_unmaps.add(start, whole(length));
             }
-            (libc::SYS_munmap, Verdict::GoOn) => self.kept.gone(start, whole(length)),
-            (libc::SYS_mremap, Verdict::Refused) if whole(new) < whole(length) => {
-                self.kept.refused(start + whole(new), whole(length) - whole(new));
+            (libc::SYS_munmap, Verdict::Continue) => {
+                self.failed_unmaps.remove(start, whole(length))
+            }
+            (libc::SYS_mremap, Verdict::Fail) if whole(new) < whole(length) => {
+                self.failed_unmaps.add(start + whole(new), whole(length) - whole(new));
             }
             // It is in use after all, or elsewhere from now on.
-            (libc::SYS_mremap, Verdict::GoOn) => {
-                self.kept.gone(start, whole(length));
+            (libc::SYS_mremap, Verdict::Continue) => {
+                self.failed_unmaps.remove(start, whole(length));
                 if has(libc::MREMAP_FIXED) {
-                    self.kept.gone(target, whole(new));
+                    self.failed_unmaps.remove(target, whole(new));
                 }
             }
-            (libc::SYS_mmap, Verdict::GoOn) if has(libc::MAP_FIXED) => {
-                self.kept.gone(start, whole(length));
+            (libc::SYS_mmap, Verdict::Continue) if has(libc::MAP_FIXED) => {
+                self.failed_unmaps.remove(start, whole(length));
             }
             _ => {}
         }
@@ -266,10 +268,10 @@ impl Session {
         let call = libc::c_long::from(asked.data.nr);
         let mut answer = libc::seccomp_notif_resp { id: asked.id, val: 0, error: 0, flags: 0 };
         match (verdict, call) {
-            (Verdict::GoOn, _) => answer.flags = libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32,
-            (Verdict::Refused, libc::SYS_brk) => answer.val = self.present_break(asked.pid) as i64,
-            (Verdict::Refused, libc::SYS_clone | libc::SYS_clone3) => answer.error = -libc::EAGAIN,
-            (Verdict::Refused, _) => answer.error = -libc::ENOMEM,
+            (Verdict::Continue, _) => answer.flags = libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32,
+            (Verdict::Fail, libc::SYS_brk) => answer.val = self.present_break(asked.pid) as i64,
+            (Verdict::Fail, libc::SYS_clone | libc::SYS_clone3) => answer.error = -libc::EAGAIN,
+            (Verdict::Fail, _) => answer.error = -libc::ENOMEM,
         }
         // SAFETY: the descriptor is a listener's; the structure is the kernel's.
         let sent = unsafe {
@@ -291,7 +293,7 @@ impl Session {
         Ok(())
     }
 
-    /// Where the break is. The kernel may have refused by itself what was let pass: then the heap's mapping
+    /// Where the break is. The kernel itself may have failed what was let pass: then the heap's mapping
     /// ends before.
     fn present_break(&self, thread: u32) -> u64 {
         match heap_end(thread) {

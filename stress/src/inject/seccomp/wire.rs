@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 
 pub(super) const ARM: u8 = b'a';
 pub(super) const DISARM: u8 = b'd';
-pub(super) const KEPT: u8 = b'k';
+pub(super) const UNMAPS: u8 = b'u';
 
 /// Room for one descriptor in a control message.
 type Control = [u64; 4];

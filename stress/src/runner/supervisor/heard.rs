@@ -15,7 +15,7 @@ use crate::model::spec::Spec;
 /// What the child has said so far.
 #[derive(Default)]
 pub struct Heard {
-    pub tally: Tally,
+    pub counters: Tally,
     pub usage: Usage,
     pub notes: Notes,
     pub doing: Vec<String>,
@@ -24,7 +24,7 @@ pub struct Heard {
     pub done: bool,
     pub dying: Option<(Option<usize>, u64)>,
     pub finding: Option<Finding>,
-    pub refused: Option<String>,
+    pub rejected: Option<String>,
     pub panicked: bool,
     pub backtrace: Option<String>,
     pub last_sign_of_life: Option<Instant>,
@@ -51,32 +51,32 @@ impl Heard {
     pub fn take(&mut self, message: Message) {
         match message {
             Message::Ready => self.ready = true,
-            Message::Progress { tally, doing, round, usage } => {
+            Message::Progress { counters, doing, round, usage } => {
                 self.usage = usage;
-                // Work done is the sign of life, not the telling of it.
-                if tally != self.tally {
+                // Work done is the sign of life, not the report of it.
+                if counters != self.counters {
                     self.last_sign_of_life = Some(Instant::now());
                 }
                 if !self.done {
-                    (self.tally, self.doing, self.round) = (tally, doing, round);
+                    (self.counters, self.doing, self.round) = (counters, doing, round);
                 }
             }
-            Message::Finding { finding, tally, notes } => {
+            Message::Finding { finding, counters, notes } => {
                 self.finding.get_or_insert(*finding);
-                (self.tally, self.notes) = (tally, notes);
+                (self.counters, self.notes) = (counters, notes);
             }
             Message::Dying { thread, operation } => self.dying = Some((thread, operation)),
             Message::Backtrace { frames } => self.backtrace = Some(frames),
             Message::Panicked => self.panicked = true,
-            Message::Refused { why } => self.refused = Some(why),
-            Message::Done { tally, notes } => {
-                (self.tally, self.notes, self.done) = (tally, notes, true);
+            Message::Rejected { why } => self.rejected = Some(why),
+            Message::Done { counters, notes } => {
+                (self.counters, self.notes, self.done) = (counters, notes, true);
             }
         }
     }
 }
 
-/// A line that is no message is the subject's own talk, in whatever bytes. An error is the pipe's end.
+/// A line that is no message is the allocator's own talk, in whatever bytes. An error is the pipe's end.
 pub fn listen(output: impl BufRead, sender: &Sender<Message>) {
     for line in output.split(b'\n').map_while(Result::ok) {
         if let Some(message) = message::parse(&String::from_utf8_lossy(&line))

@@ -29,13 +29,13 @@ pub use self::watch::Progress;
 /// How children are started, and how long they may be silent.
 #[derive(Clone, Debug)]
 pub struct Supervisor {
-    /// The binary, which calls `child::main` when its first argument is [`CHILD`].
+    /// The binary, which calls `child::main` when its first argument is [`CHILD`](crate::model::job::CHILD).
     pub program: PathBuf,
     /// A child whose workers finish no operation for so long hangs, and so does one that goes on for
     /// so long after its time. Long: a loaded machine is no finding.
     pub patience: Duration,
     /// The library that children load and close, compiled for the first that does.
-    pub loaded: Arc<OnceLock<Result<Loaded, String>>>,
+    pub fixture: Arc<OnceLock<Result<Loaded, String>>>,
 }
 
 impl Supervisor {
@@ -45,14 +45,14 @@ impl Supervisor {
     /// The OS does not say which binary this is.
     pub fn of_this_binary() -> Result<Self> {
         let program = preload::this_binary()?;
-        Ok(Self { program, patience: Duration::from_secs(60), loaded: Arc::default() })
+        Ok(Self { program, patience: Duration::from_secs(60), fixture: Arc::default() })
     }
 
     /// Makes one run, to its end or until `stop`.
     ///
     /// # Errors
-    /// The child can't be started, refuses the run, or the harness in it failed: nothing that a
-    /// subject does.
+    /// The child can't be started, rejects the run, or the harness in it failed: nothing that an
+    /// allocator does.
     pub fn run(&self, spec: &Spec, stop: &Stop, progress: &mut Progress<'_>) -> Result<Outcome> {
         self.job(&Job::plain(spec), stop, progress)
     }
@@ -64,11 +64,11 @@ impl Supervisor {
     pub fn job(&self, job: &Job, stop: &Stop, progress: &mut Progress<'_>) -> Result<Outcome> {
         let mut job = job.clone();
         if job.spec.loads() {
-            let loaded = self.loaded.get_or_init(Loaded::compile).as_ref();
-            let loaded = loaded.map_err(|why| {
+            let fixture = self.fixture.get_or_init(Loaded::compile).as_ref();
+            let fixture = fixture.map_err(|why| {
                 anyhow!("{why}; or set lifecycles:load=0, which loads no library")
             })?;
-            job.loaded = Some(loaded.path());
+            job.fixture = Some(fixture.path());
         }
         let mut watch = Watch::start(&self.program, &job)?;
         let ended = watch.until_the_end(self.patience, stop, progress)?;

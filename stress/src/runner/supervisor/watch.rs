@@ -26,7 +26,7 @@ use crate::model::spec::{Spec, Workload};
 use crate::runner::supervisor::error_tail::ErrorTail;
 use crate::runner::supervisor::heard::{Heard, listen};
 
-/// What is told while a run is under way.
+/// What is reported while a run is under way.
 pub type Progress<'a> = dyn FnMut(&Tally, Usage, Duration) + 'a;
 
 const POLL: Duration = Duration::from_millis(50);
@@ -37,7 +37,7 @@ const STANDING_STILL: Duration = Duration::from_secs(2);
 /// How long a child that was asked to stop may be silent. It is killed then, and that is no finding.
 const PATIENCE_AFTER_STOP: Duration = Duration::from_secs(5);
 /// An uncompressed copy of a trace: to decompress one takes the C allocator, which in the child is the
-/// subject. It has no name, so that nothing stays behind however this process ends.
+/// allocator. It has no name, so that nothing stays behind however this process ends.
 fn plain_copy(path: &Path) -> Result<File> {
     let trace = Trace::read(path)?;
     let doing = "a file for the uncompressed trace";
@@ -138,7 +138,7 @@ impl<'a> Watch<'a> {
                 // The child has closed its output, and is about to end.
                 Err(RecvTimeoutError::Disconnected) => thread::sleep(POLL_AT_THE_END),
             }
-            progress(&self.heard.tally, self.heard.usage, self.began.elapsed());
+            progress(&self.heard.counters, self.heard.usage, self.began.elapsed());
             self.look();
             if stop.is_set() && self.input.take().is_some() && !self.heard.done {
                 self.stopped = Some(Instant::now());
@@ -182,8 +182,8 @@ impl<'a> Watch<'a> {
             return Some(format!("no operation ended for {} s", silent.as_secs()));
         }
         let ran = self.began.elapsed().saturating_sub(self.stood_still);
-        let late = ran.saturating_sub(self.spec.length.time()?);
-        (late > patience).then(|| format!("it went on {} s after its time", late.as_secs()))
+        let over = ran.saturating_sub(self.spec.length.time()?);
+        (over > patience).then(|| format!("it went on {} s after its time", over.as_secs()))
     }
 
     /// What became of the run.
@@ -192,15 +192,15 @@ impl<'a> Watch<'a> {
     /// The child rejected the run, or the harness in it failed.
     pub fn judge(mut self, ended: Ended) -> Result<Outcome> {
         let elapsed = self.began.elapsed();
-        // What is still in the pipe. A process that the subject started may hold it open.
+        // What is still in the pipe. A process that the allocator started may hold it open.
         while let Ok(message) = self.messages.recv_timeout(Duration::from_millis(500)) {
             self.heard.take(message);
         }
-        let Heard { tally, notes, finding, refused, backtrace, .. } = &mut self.heard;
-        if let Some(why) = refused.take() {
+        let Heard { counters, notes, finding, rejected, backtrace, .. } = &mut self.heard;
+        if let Some(why) = rejected.take() {
             bail!(why);
         }
-        let (tally, notes, found) = (tally.clone(), std::mem::take(notes), finding.take());
+        let (counters, notes, found) = (counters.clone(), std::mem::take(notes), finding.take());
         let backtrace = backtrace.take();
         let spec = self.spec.clone();
         let cut_short = self.stopped.is_some();
@@ -209,10 +209,10 @@ impl<'a> Watch<'a> {
             Some(finding) => Some(Finding { trace: spec.trace.clone(), backtrace, ..finding }),
             None => self.death(ended, elapsed)?,
         };
-        Ok(Outcome { spec, elapsed, tally, notes, finding, not_kept: None, cut_short })
+        Ok(Outcome { spec, elapsed, counters, notes, finding, not_kept: None, cut_short })
     }
 
-    /// What the child's end says about the subject.
+    /// What the child's end says about the allocator.
     fn death(self, ended: Ended, elapsed: Duration) -> Result<Option<Finding>> {
         let status = match ended {
             Ended::Hung(how) => {
@@ -233,7 +233,7 @@ impl<'a> Watch<'a> {
         }
         let (error_tail, backtrace) = self.error_tail.wait();
         if self.heard.panicked {
-            bail!("the harness itself failed in the run of {}:\n{error_tail}", self.spec.subject);
+            bail!("the harness itself failed in the run of {}:\n{error_tail}", self.spec.allocator);
         }
         let how = match (status.signal(), status.code()) {
             (Some(signal), _) => format!("killed by {}", signal_name(signal)),

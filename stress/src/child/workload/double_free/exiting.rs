@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 
 use drystone_checker::schedule;
 
-use crate::allocators::process::{Own, Target};
+use crate::allocators::process::{OpenAllocator, Own};
 
 /// The thread, from its start to its exit.
 pub struct Exiting {
@@ -18,8 +18,8 @@ pub struct Exiting {
 
 impl Exiting {
     /// Starts it; returns the block that it has allocated.
-    pub fn start(target: &Target, own: Own, size: usize) -> (*mut c_void, Self) {
-        let malloc = target.calls.malloc;
+    pub fn start(allocator: &OpenAllocator, own: Own, size: usize) -> (*mut c_void, Self) {
+        let malloc = allocator.calls.malloc;
         let go = Arc::new(AtomicBool::new(false));
         let (sender, address) = mpsc::channel();
         let awaited = Arc::clone(&go);

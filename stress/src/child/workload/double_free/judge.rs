@@ -32,7 +32,7 @@ pub struct Judge<'a, 'b> {
 impl<'a, 'b> Judge<'a, 'b> {
     /// For one round.
     pub fn new(shared: &'b Shared<'a>) -> Self {
-        Self { shared, neighbours: Vec::new(), deferred: (shared.own.late)() }
+        Self { shared, neighbours: Vec::new(), deferred: (shared.own.deferred_reports)() }
     }
 
     /// Frees a neighbour, if there are enough, and makes one anew.
@@ -58,7 +58,7 @@ impl<'a, 'b> Judge<'a, 'b> {
         let sum = |count: fn(&Deeds) -> &AtomicU64| -> u64 {
             shared.deeds.iter().map(|deeds| count(deeds).load(Ordering::Relaxed)).sum()
         };
-        let early = (shared.own.late)() - self.deferred;
+        let early = (shared.own.deferred_reports)() - self.deferred;
         let again = sum(|deeds| &deeds.again);
         let mut sums = Sums {
             frees: sum(|deeds| &deeds.frees),
@@ -94,7 +94,7 @@ impl<'a, 'b> Judge<'a, 'b> {
 
     /// After the sweeps: the sums, and the heap. `number` is that of the double free, from 1.
     pub fn judge(&mut self, checked: &Checked<'_>, rules: Rules, number: u64, sums: Sums) {
-        let total = (self.shared.own.late)();
+        let total = (self.shared.own.deferred_reports)();
         let deferred = total - self.deferred;
         self.deferred = total;
         judge_sums(rules, sums, deferred);

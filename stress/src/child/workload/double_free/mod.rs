@@ -43,7 +43,7 @@ use drystone_checker::schedule;
 use drystone_harness::stop::Stop;
 use drystone_workloads::mixed::generator;
 
-use crate::allocators::process::{Own, Target};
+use crate::allocators::process::{OpenAllocator, Own};
 use crate::child::workload::double_free::judge::Judge;
 use crate::child::workload::double_free::part::Part;
 use crate::child::workload::double_free::reported::Reported;
@@ -65,8 +65,8 @@ pub struct Round<'a>(Shared<'a>);
 
 impl<'a> Round<'a> {
     /// A round for `workers` workers on an allocator that tells of itself.
-    pub fn new(target: &'a Target, own: Own, seed: u64, workers: usize) -> Self {
-        Self(Shared::new(target, own, seed, workers))
+    pub fn new(allocator: &'a OpenAllocator, own: Own, seed: u64, workers: usize) -> Self {
+        Self(Shared::new(allocator, own, seed, workers))
     }
 
     /// One worker's part in a round, from rest to rest.

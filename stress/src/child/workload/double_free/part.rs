@@ -34,7 +34,7 @@ impl Part<'_, '_, '_> {
     /// Waits until all workers are here.
     pub fn meet(&self) {
         self.checked.row().doing(Doing::Waiting);
-        self.shared.gate.pass();
+        self.shared.barrier.wait();
     }
 
     /// Allocates the block, in the worker or in a thread that exits; the one that will exit in the middle
@@ -47,13 +47,13 @@ impl Part<'_, '_, '_> {
                 return (checked.give_up(block).cast(), None);
             }
             Owner::Exited => {
-                let malloc = shared.target.calls.malloc;
+                let malloc = shared.allocator.calls.malloc;
                 // SAFETY: malloc takes any size.
                 let allocate = move || unsafe { malloc(rules.size) }.expose_provenance();
                 (with_exposed_provenance_mut(thread::spawn(allocate).join().unwrap_or(0)), None)
             }
             Owner::Exiting => {
-                let (block, thread) = Exiting::start(shared.target, shared.own, rules.size);
+                let (block, thread) = Exiting::start(shared.allocator, shared.own, rules.size);
                 (block, Some(thread))
             }
         };
@@ -120,7 +120,7 @@ impl Part<'_, '_, '_> {
         self.checked.row().doing(Doing::Malloc);
         self.checked.row().add(Count::Operations, 1);
         // SAFETY: malloc takes any size.
-        unsafe { (self.shared.target.calls.malloc)(rules.size) }
+        unsafe { (self.shared.allocator.calls.malloc)(rules.size) }
     }
 
     /// Asks for a block, and frees it: the same one, which others may free at the same time, or another,

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize};
 use crossbeam::utils::CachePadded;
 use drystone_checker::violation::{self, Kind};
 
-use crate::allocators::process::{Own, Target};
-use crate::child::workers::barrier::Gate;
+use crate::allocators::process::{OpenAllocator, Own};
+use crate::child::workers::barrier::SpinBarrier;
 use crate::child::workload::double_free::rules::Rules;
 
 /// What one worker did in a double free; read by the judge behind a barrier, which orders it.
@@ -27,13 +27,13 @@ pub struct Deeds {
 /// What the workers of one round share.
 pub struct Shared<'a> {
     /// Whom they call.
-    pub target: &'a Target,
+    pub allocator: &'a OpenAllocator,
     /// What it tells of itself.
     pub own: Own,
     /// Of all choices.
     pub seed: u64,
     /// Where all meet between two steps.
-    pub gate: Gate,
+    pub barrier: SpinBarrier,
     /// The block that is freed twice.
     pub block: AtomicPtr<c_void>,
     /// Each worker's.
@@ -48,12 +48,12 @@ pub struct Shared<'a> {
 
 impl<'a> Shared<'a> {
     /// For `workers` workers on an allocator that tells of itself.
-    pub fn new(target: &'a Target, own: Own, seed: u64, workers: usize) -> Self {
+    pub fn new(allocator: &'a OpenAllocator, own: Own, seed: u64, workers: usize) -> Self {
         Self {
-            target,
+            allocator,
             own,
             seed,
-            gate: Gate::new(workers),
+            barrier: SpinBarrier::new(workers),
             block: AtomicPtr::new(null_mut()),
             deeds: (0..workers).map(|_| CachePadded::default()).collect(),
             under_way: CachePadded::default(),

@@ -21,7 +21,7 @@
 //! | `rules` | what is done in one double free, drawn from the seed |
 //! | `end` | how its process ended |
 //! | `process` | the process: forked, and what it does |
-//! | `pulse` | when to end, and when to tell the supervisor |
+//! | `pulse` | when to end, and when to report to the supervisor |
 
 mod end;
 mod process;
@@ -32,7 +32,7 @@ use drystone_checker::counters::{Board, Count, Doing, Row};
 use drystone_checker::violation::{self, Kind};
 use drystone_workloads::mixed::generator;
 
-use crate::allocators::process::Target;
+use crate::allocators::process::OpenAllocator;
 use crate::child::workload::double_free_external::end::End;
 use crate::child::workload::double_free_external::process::double_free_in_a_process;
 use crate::child::workload::double_free_external::rules::{Pattern, Rules};
@@ -43,7 +43,7 @@ pub use self::pulse::Pulse;
 ///
 /// The calling process has one thread. Anything else would not survive the forks.
 pub fn work(
-    target: &Target,
+    allocator: &OpenAllocator,
     board: &Board,
     seed: u64,
     threads: usize,
@@ -55,11 +55,11 @@ pub fn work(
     while !ended() {
         let rules = Rules::draw(&mut rng, threads);
         row.doing(Doing::DoubleFree);
-        let (end, words) = double_free_in_a_process(target, rules);
+        let (end, words) = double_free_in_a_process(allocator, rules);
         let Some(place) = end.count() else { no_block(rules) };
         count(row, board, rules, end, &words);
         row.add(place, 1);
-        if target.claims_detection {
+        if allocator.claims_detection {
             judge(rules, end, &words);
         }
     }
@@ -86,7 +86,7 @@ fn no_block(rules: Rules) -> ! {
     violation::raise(Kind::UnprovokedNull, &expected, "null")
 }
 
-/// A subject that promises to report every double free.
+/// An allocator that promises to report every double free.
 fn judge(rules: Rules, end: End, words: &str) {
     let kind = match end {
         End::OwnReport if !words.trim().is_empty() => return,

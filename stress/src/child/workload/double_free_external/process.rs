@@ -8,9 +8,9 @@ use std::{io, panic, thread};
 use drystone_harness::exit;
 use drystone_harness::process::preload::all_of;
 
-use crate::allocators::process::Target;
+use crate::allocators::process::OpenAllocator;
 use crate::child::crash_handler;
-use crate::child::workers::barrier::Gate;
+use crate::child::workers::barrier::SpinBarrier;
 use crate::child::workload::double_free_external::end::{End, NO_BLOCK, TWO_OWNERS};
 use crate::child::workload::double_free_external::rules::{Pattern, Rules};
 
@@ -21,7 +21,7 @@ const PATIENCE_BEFORE_JUDGING: u32 = 30;
 const PATIENCE: u32 = 3;
 
 /// The double free in a process of its own, how that ended, and what it printed.
-pub fn double_free_in_a_process(target: &Target, rules: Rules) -> (End, String) {
+pub fn double_free_in_a_process(allocator: &OpenAllocator, rules: Rules) -> (End, String) {
     let (reader, writer) = io::pipe().expect("the system gives a pipe");
     // SAFETY: this process has one thread (see the folder's `work`), so its copy is whole and may go on as any
     // program may.
@@ -31,7 +31,7 @@ pub fn double_free_in_a_process(target: &Target, rules: Rules) -> (End, String) 
         // SAFETY: both descriptors are open; standard error's old one is nobody's business here.
         unsafe { libc::dup2(writer.as_raw_fd(), libc::STDERR_FILENO) };
         drop((reader, writer));
-        in_the_process(target, rules);
+        in_the_process(allocator, rules);
     }
     drop(writer);
     let words = String::from_utf8_lossy(&all_of(reader)).into_owned();
@@ -52,14 +52,14 @@ unsafe impl Send for Doomed {}
 impl Doomed {
     /// # Safety
     /// The process exists to see what comes of it: a second free is undefined.
-    unsafe fn free(self, target: &Target) {
+    unsafe fn free(self, allocator: &OpenAllocator) {
         // SAFETY: the caller's.
-        unsafe { (target.calls.free)(self.0) };
+        unsafe { (allocator.calls.free)(self.0) };
     }
 }
 
 /// Frees a block twice, looks for two owners, and exits.
-pub fn in_the_process(target: &Target, rules: Rules) -> ! {
+pub fn in_the_process(allocator: &OpenAllocator, rules: Rules) -> ! {
     crash_handler::uninstall();
     // A panic here is of the broken heap's making: it goes to the words, not to the supervisor.
     panic::set_hook(Box::new(|panic| {
@@ -69,10 +69,10 @@ pub fn in_the_process(target: &Target, rules: Rules) -> ! {
     // SAFETY: both set attributes of this process only.
     unsafe {
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-        libc::alarm(if target.claims_detection { PATIENCE_BEFORE_JUDGING } else { PATIENCE });
+        libc::alarm(if allocator.claims_detection { PATIENCE_BEFORE_JUDGING } else { PATIENCE });
     }
-    double_free(target, rules);
-    if two_owners(target, rules.size) {
+    double_free(allocator, rules);
+    if two_owners(allocator, rules.size) {
         exit::now(TWO_OWNERS as u8);
     }
     // Through the exit handlers: what was not reported yet may be now.
@@ -80,11 +80,11 @@ pub fn in_the_process(target: &Target, rules: Rules) -> ! {
     unsafe { libc::exit(0) }
 }
 
-fn double_free(target: &'_ Target, rules: Rules) {
-    let target = *target;
+fn double_free(allocator: &'_ OpenAllocator, rules: Rules) {
+    let allocator = *allocator;
     let allocate = move || {
         // SAFETY: malloc takes any size.
-        let block = unsafe { (target.calls.malloc)(rules.size) };
+        let block = unsafe { (allocator.calls.malloc)(rules.size) };
         if block.is_null() {
             // To free null twice is right.
             exit::now(NO_BLOCK as u8);
@@ -97,76 +97,76 @@ fn double_free(target: &'_ Target, rules: Rules) {
             let block = allocate();
             // SAFETY: as above.
             unsafe {
-                block.free(&target);
-                block.free(&target);
+                block.free(&allocator);
+                block.free(&allocator);
             }
         }
         Pattern::Interleaved => {
             let (block, other) = (allocate(), allocate());
             // SAFETY: as above.
             unsafe {
-                block.free(&target);
-                other.free(&target);
-                block.free(&target);
+                block.free(&allocator);
+                other.free(&allocator);
+                block.free(&allocator);
             }
         }
-        Pattern::Late => {
+        Pattern::AfterOthers => {
             let others: Vec<Doomed> = (0..200).map(|_| allocate()).collect();
             let block = allocate();
             // SAFETY: as above.
             unsafe {
-                block.free(&target);
-                others.into_iter().for_each(|other| other.free(&target));
-                block.free(&target);
+                block.free(&allocator);
+                others.into_iter().for_each(|other| other.free(&allocator));
+                block.free(&allocator);
             }
         }
         Pattern::OtherThread => {
             let block = allocate();
             // The thread is there before the first free: to start one may allocate, and a block that is
             // reused in between makes the second free its new owner's, which nobody can tell from a correct one.
-            let gate = Arc::new(Gate::new(2));
-            let passed = Arc::clone(&gate);
+            let barrier = Arc::new(SpinBarrier::new(2));
+            let passed = Arc::clone(&barrier);
             let other = thread::spawn(move || {
-                passed.pass();
-                free_in_thread(block, &target);
+                passed.wait();
+                free_in_thread(block, &allocator);
             });
             // SAFETY: as above.
-            unsafe { block.free(&target) };
-            gate.pass();
+            unsafe { block.free(&allocator) };
+            barrier.wait();
             join(other);
         }
         Pattern::OwnerExited => {
             let block = thread::spawn(allocate).join().expect("malloc does not panic");
             // SAFETY: as above.
             unsafe {
-                block.free(&target);
-                block.free(&target);
+                block.free(&allocator);
+                block.free(&allocator);
             }
         }
-        Pattern::Race => race(target, allocate(), rules.threads),
+        Pattern::Race => race(allocator, allocate(), rules.threads),
     }
 }
 
-fn race(target: Target, block: Doomed, threads: usize) {
-    let gate = Arc::new(Gate::new(threads));
+fn race(allocator: OpenAllocator, block: Doomed, threads: usize) {
+    let barrier = Arc::new(SpinBarrier::new(threads));
     let others: Vec<_> = (1..threads)
         .map(|_| {
-            let gate = Arc::clone(&gate);
+            let barrier = Arc::clone(&barrier);
             thread::spawn(move || {
-                gate.pass();
-                free_in_thread(block, &target);
+                barrier.wait();
+                free_in_thread(block, &allocator);
             })
         })
         .collect();
-    gate.pass();
-    free_in_thread(block, &target);
+    barrier.wait();
+    free_in_thread(block, &allocator);
     others.into_iter().for_each(join);
 }
 
 /// Takes the whole [`Doomed`], which may be sent, and not its pointer, which may not.
-fn free_in_thread(block: Doomed, target: &Target) {
+fn free_in_thread(block: Doomed, allocator: &OpenAllocator) {
     // SAFETY: the double frees are what this process is for.
-    unsafe { block.free(target) };
+    unsafe { block.free(allocator) };
 }
 
 fn join(thread: thread::JoinHandle<()>) {
@@ -174,11 +174,11 @@ fn join(thread: thread::JoinHandle<()>) {
 }
 
 /// Whether the allocator now gives one block two owners.
-fn two_owners(target: &Target, size: usize) -> bool {
+fn two_owners(allocator: &OpenAllocator, size: usize) -> bool {
     // More than caches of recent frees hold.
     // SAFETY: malloc takes any size.
     let mut blocks: Vec<usize> =
-        (0..256).map(|_| unsafe { (target.calls.malloc)(size) }.addr()).collect();
+        (0..256).map(|_| unsafe { (allocator.calls.malloc)(size) }.addr()).collect();
     blocks.retain(|&block| block != 0);
     blocks.sort_unstable();
     blocks.windows(2).any(|pair| pair[0] == pair[1])

@@ -1,27 +1,27 @@
-//! When to end, and when to tell the supervisor, asked in the loop itself: a process that forks has no
+//! When to end, and when to report to the supervisor, asked in the loop itself: a process that forks has no
 //! thread for it.
 
 use std::time::{Duration, Instant};
 
-/// Asks whether it is time to end, and tells the supervisor, without a thread: from the loop itself.
+/// Asks whether it is time to end, and reports to the supervisor, without a thread: from the loop itself.
 pub struct Pulse<F: FnMut()> {
     deadline: Option<Instant>,
     next: Instant,
     tick: Duration,
-    tell: F,
+    report: F,
 }
 
 impl<F: FnMut()> Pulse<F> {
-    /// Ends at `deadline`, or when standard input ends; calls `tell` every `tick`.
-    pub fn new(deadline: Option<Instant>, tick: Duration, tell: F) -> Self {
-        Self { deadline, next: Instant::now() + tick, tick, tell }
+    /// Ends at `deadline`, or when standard input ends; calls `report` every `tick`.
+    pub fn new(deadline: Option<Instant>, tick: Duration, report: F) -> Self {
+        Self { deadline, next: Instant::now() + tick, tick, report }
     }
 
     /// Whether it is time to end.
     pub fn ended(&mut self) -> bool {
         let now = Instant::now();
         if now >= self.next {
-            (self.tell)();
+            (self.report)();
             self.next = now + self.tick;
         }
         self.deadline.is_some_and(|deadline| now >= deadline) || input_has_ended()

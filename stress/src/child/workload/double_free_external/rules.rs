@@ -11,7 +11,7 @@ pub enum Pattern {
     /// With a free of another block of the size between.
     Interleaved,
     /// With many blocks freed between, more than caches of recent frees remember.
-    Late,
+    AfterOthers,
     /// By another thread, after the first.
     OtherThread,
     /// Both after the thread that allocated it has exited.
@@ -25,7 +25,7 @@ impl Pattern {
     pub const ALL: [Pattern; 6] = [
         Pattern::Immediate,
         Pattern::Interleaved,
-        Pattern::Late,
+        Pattern::AfterOthers,
         Pattern::OtherThread,
         Pattern::OwnerExited,
         Pattern::Race,
@@ -36,7 +36,7 @@ impl Pattern {
         match self {
             Pattern::Immediate => "immediate",
             Pattern::Interleaved => "interleaved",
-            Pattern::Late => "after many others",
+            Pattern::AfterOthers => "after many others",
             Pattern::OtherThread => "by another thread",
             Pattern::OwnerExited => "owner exited",
             Pattern::Race => "race",

@@ -15,9 +15,9 @@ use drystone_workloads::sizes::below;
 
 use crate::allocators::process::Own;
 use crate::child::crash_handler;
-use crate::child::workers::table::Everyday;
+use crate::child::workers::table::BlockTable;
 use crate::child::workload::lifecycle::{signals, thread_end};
-use crate::model::fork_page::{self, Found, Page, Told};
+use crate::model::fork_page::{self, Found, Page, Report};
 
 /// Operations of a child at most.
 const OPERATIONS: u64 = 500;
@@ -53,7 +53,7 @@ enum End {
 }
 
 impl Children {
-    /// Children of a process with that subject.
+    /// Children of a process with that allocator.
     pub fn new(own: Option<Own>, patience: u64) -> Self {
         Self { own, patience }
     }
@@ -63,7 +63,7 @@ impl Children {
     pub fn fork(
         &self,
         checked: &mut Checked<'_>,
-        table: &mut Everyday,
+        table: &mut BlockTable,
         seed: Seed,
         loading: &RwLock<()>,
     ) {
@@ -78,7 +78,7 @@ impl Children {
             process
         });
         if child < 0 {
-            // The machine, not the subject, has no process to give.
+            // The machine, not the allocator, has no process to give.
             panic!("fork: {}", io::Error::last_os_error());
         }
         checked.row().doing(Doing::WaitingForAChild);
@@ -86,14 +86,14 @@ impl Children {
         let (operations, verified, stage) = page.so_far();
         let at = STAGES[(stage as usize).min(STAGES.len() - 1)];
         let which = format!("a forked child (its seed {seed}, operation {operations}, {at})");
-        judge(&end, page.told(), &which, self.patience);
+        judge(&end, page.report(), &which, self.patience);
         let row = checked.row();
         row.add(Count::Forks, 1);
         row.add(Count::ForkedOperations, operations);
         row.add(Count::BytesVerified, verified);
     }
 
-    /// The fork: the harness's own locks are held, and a linked subject does its part as `pthread_atfork` would have it
+    /// The fork: the harness's own locks are held, and a linked allocator does its part as `pthread_atfork` would have it
     /// do; others have handlers of their own. The order is that in which the locks may be held together.
     fn fork_now(&self, checked: &Checked<'_>, loading: &RwLock<()>) -> i32 {
         let handlers = self.own.and_then(|own| own.fork);
@@ -104,7 +104,7 @@ impl Children {
                     (handlers.prepare)();
                 }
                 // SAFETY: the child goes on with what it has a whole copy of: the harness's tables, whose locks are held,
-                // and the subject, which is what is tried.
+                // and the allocator, which is what is tried.
                 let process = memory::held(|| unsafe { libc::fork() });
                 if let Some(handlers) = handlers {
                     (if process == 0 { handlers.child } else { handlers.parent })();
@@ -118,7 +118,7 @@ impl Children {
     fn go_on(
         &self,
         checked: &mut Checked<'_>,
-        table: &mut Everyday,
+        table: &mut BlockTable,
         seed: Seed,
         page: &'static Page,
     ) -> ! {
@@ -128,10 +128,10 @@ impl Children {
         die_with_the_parent();
         thread_end::do_nothing_at_the_end();
         checked.leave_the_log();
-        let late = self.own.map_or(0, |own| (own.late)());
+        let deferred = self.own.map_or(0, |own| (own.deferred_reports)());
         let row = checked.row();
         let before = (row.get(Count::Operations), row.get(Count::BytesVerified));
-        let tell = || {
+        let progress = || {
             page.progress(
                 row.get(Count::Operations) - before.0,
                 row.get(Count::BytesVerified) - before.1,
@@ -142,21 +142,21 @@ impl Children {
         let mut rng = generator(seed.0, 0);
         for _ in 0..below(&mut rng, OPERATIONS) {
             table.turn(&mut rng, checked);
-            tell();
+            progress();
         }
         page.doing(2);
         table.free_all(checked);
-        tell();
+        progress();
         page.doing(3);
         if let Some(own) = self.own {
-            look_over(own, late);
+            look_over(own, deferred);
         }
         page.doing(4);
         page.well();
         if below(&mut rng, 2) == 0 {
             exit::now(exit::FINE);
         }
-        // SAFETY: the only thread of this process runs the handlers, the subject's among them.
+        // SAFETY: the only thread of this process runs the handlers, the allocator's among them.
         unsafe { libc::exit(0) }
     }
 
@@ -181,11 +181,11 @@ impl Children {
 }
 
 /// A linked heap in a forked child: sound, and of no other mind about what its parent has done.
-fn look_over(own: Own, late: u64) {
+fn look_over(own: Own, deferred: u64) {
     (own.sweep)();
-    let now = (own.late)();
-    if now != late {
-        let seen = format!("{} misuses found late", now - late);
+    let now = (own.deferred_reports)();
+    if now != deferred {
+        let seen = format!("{} deferred reports of misuses", now - deferred);
         violation::raise(Kind::FalseAlarm, "no misuse in a correct program", seen);
     }
     if let Err(broken) = (own.check)() {
@@ -213,7 +213,7 @@ fn ended(child: i32, options: i32) -> Option<End> {
         match unsafe { libc::waitpid(child, &raw mut status, options) } {
             0 => return None,
             -1 => {
-                // A signal of the storm.
+                // One of the signals that are sent.
                 let error = io::Error::last_os_error();
                 assert_eq!(error.kind(), io::ErrorKind::Interrupted, "waitpid: {error}");
             }
@@ -224,11 +224,11 @@ fn ended(child: i32, options: i32) -> Option<End> {
 }
 
 /// Raises what a child's end says.
-fn judge(end: &End, told: Told, which: &str, patience: u64) {
+fn judge(end: &End, report: Report, which: &str, patience: u64) {
     let expected = "a forked child to live to its end";
-    match (end, told) {
-        (End::Exited(0), Told::Well) => {}
-        (_, Told::Found(Found { kind, expected, seen })) => {
+    match (end, report) {
+        (End::Exited(0), Report::Well) => {}
+        (_, Report::Found(Found { kind, expected, seen })) => {
             violation::raise(kind, &expected, format!("{seen}; in {which}"))
         }
         (End::Exited(status), _) if *status == i32::from(exit::PANICKED) => {

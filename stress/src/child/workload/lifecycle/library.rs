@@ -12,7 +12,7 @@ use drystone_checker::checked::Checked;
 use drystone_checker::counters::{Count, Doing};
 use drystone_checker::violation::{self, Kind};
 
-use crate::allocators::process::Target;
+use crate::allocators::process::OpenAllocator;
 
 /// Where it is.
 pub struct Library {
@@ -22,17 +22,17 @@ pub struct Library {
 /// It, loaded.
 struct Open(NonNull<c_void>);
 
-/// Bytes of the block that it issues.
+/// Bytes of the block that it allocates.
 const BLOCK: usize = 777;
 /// What they are set to.
 const FILL: u8 = 0xa7;
 
 impl Library {
-    /// The library at `path`, which must be bound to the malloc that is `target`'s.
+    /// The library at `path`, which must be bound to the malloc that is `allocator`'s.
     ///
     /// # Errors
     /// A sentence: it can't be loaded, or has another malloc.
-    pub fn open(path: &Path, target: &Target) -> Result<Self, String> {
+    pub fn open(path: &Path, allocator: &OpenAllocator) -> Result<Self, String> {
         let path = CString::new(path.as_os_str().as_bytes()).map_err(|error| error.to_string())?;
         let library = Self { path };
         let open = library.load().map_err(|why| format!("the library to load: {why}"))?;
@@ -41,9 +41,9 @@ impl Library {
             let function = open.function(c"loaded_malloc_address");
             transmute::<*mut c_void, extern "C" fn() -> *mut c_void>(function)()
         };
-        match bound.addr() == target.calls.malloc as *const () as usize {
+        match bound.addr() == allocator.calls.malloc as *const () as usize {
             true => Ok(library),
-            false => Err("a library that is loaded has another malloc than the subject's; set lifecycles:load=0"
+            false => Err("a library that is loaded has another malloc than the allocator's; set lifecycles:load=0"
                 .to_owned()),
         }
     }
@@ -75,12 +75,12 @@ impl Library {
             })
         };
         open.check(checked.worker());
-        let block = open.issue();
+        let block = open.allocate();
         {
             let _loading = shared();
             drop(open);
         }
-        // SAFETY: the block is live, this thread's alone, and has so many bytes, which `issue` has set.
+        // SAFETY: the block is live, this thread's alone, and has so many bytes, which `allocate` has set.
         let bytes = unsafe { std::slice::from_raw_parts(block.cast::<u8>().as_ptr(), BLOCK) };
         if let Some(at) = bytes.iter().position(|&byte| byte != FILL) {
             let seen = format!("byte {at} of {block:p} is {:#04x}", bytes[at]);
@@ -98,7 +98,7 @@ impl Open {
     fn function(&self, name: &CStr) -> *mut c_void {
         // SAFETY: the library is loaded, the name a C string.
         let address = unsafe { libc::dlsym(self.0.as_ptr(), name.as_ptr()) };
-        assert!(!address.is_null(), "loaded.c defines {name:?}");
+        assert!(!address.is_null(), "dlopen_fixture.c defines {name:?}");
         address
     }
 
@@ -125,7 +125,7 @@ impl Open {
         }
     }
 
-    fn issue(&self) -> NonNull<c_void> {
+    fn allocate(&self) -> NonNull<c_void> {
         // SAFETY: `void *loaded_issue(size_t)`
         let block = unsafe {
             let function = self.function(c"loaded_issue");

@@ -11,10 +11,10 @@ use drystone_workloads::sizes::below;
 use rand_pcg::Pcg64;
 
 use crate::child::workers::no_thread;
-use crate::child::workers::table::Everyday;
+use crate::child::workers::table::BlockTable;
 use crate::child::workload::lifecycle::fork::Children;
 use crate::child::workload::lifecycle::library::Library;
-use crate::child::workload::lifecycle::signals::Storm;
+use crate::child::workload::lifecycle::signals::SignalSender;
 use crate::child::workload::lifecycle::thread_end::{Ends, Lent};
 
 /// A block in so many operations goes to another worker, by way of all.
@@ -45,9 +45,9 @@ pub struct Round<'r> {
     /// How it forks.
     pub children: Children,
     /// Who sends signals.
-    pub storm: Storm,
+    pub signals: SignalSender,
     /// Shared while a library is loaded or closed, alone at a fork: what the C library makes of a fork while it loads is
-    /// not the subject's doing.
+    /// not the allocator's doing.
     pub loading: RwLock<()>,
     /// Blocks on their way between workers.
     pub pool: Mutex<Vec<Block>>,
@@ -58,7 +58,7 @@ struct Life<'l, 'c> {
     round: &'l Round<'l>,
     checked: &'l mut Checked<'c>,
     rng: &'l mut Pcg64,
-    table: &'l mut Everyday,
+    table: &'l mut BlockTable,
     /// How often its key's destructor will run once more.
     ends: u64,
 }
@@ -69,7 +69,7 @@ impl Round<'_> {
         &self,
         checked: &mut Checked<'_>,
         rng: &mut Pcg64,
-        table: &mut Everyday,
+        table: &mut BlockTable,
         length: u64,
     ) {
         let (worker, row) = (checked.worker(), checked.row());
@@ -81,7 +81,7 @@ impl Round<'_> {
             let body = move || {
                 // For reports: while its thread works, the worker waits.
                 violation::this_is_worker(worker);
-                let _hit = self.storm.hits_this_thread(worker);
+                let _interrupted = self.signals.interrupt_this_thread(worker);
                 // SAFETY: the life is lent to this thread alone until it has ended, and `act_at_the_end` uses it
                 // after the last use here.
                 unsafe {
@@ -102,7 +102,7 @@ impl Round<'_> {
     }
 
     /// A block that some worker has given away, if there is one.
-    pub fn adopt(&self, rng: &mut Pcg64) -> Option<Block> {
+    pub fn take(&self, rng: &mut Pcg64) -> Option<Block> {
         let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
         let count = pool.len();
         (count > 0).then(|| pool.swap_remove(below(rng, count as u64) as usize))
@@ -141,7 +141,7 @@ impl Life<'_, '_> {
         if let Some(block) = self.table.take(self.rng) {
             self.round.give(block);
         }
-        if let Some(block) = self.round.adopt(self.rng) {
+        if let Some(block) = self.round.take(self.rng) {
             self.checked.verify(&block);
             self.checked.row().add(Count::HandOffs, 1);
             if let Some(block) = self.table.put(block) {

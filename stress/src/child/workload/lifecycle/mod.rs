@@ -15,9 +15,9 @@
 //! | `fork` | the fork, what the child does, how its end is judged |
 //! | `thread_end` | what a thread still does when it ends |
 //! | `signals` | the signals |
-//! | `library` | what is loaded |
+//! | `library` | what is loaded, used and closed |
 //!
-//! The harness's own locks are held at a fork, so that the child's copy of its tables is whole; the subject is in
+//! The harness's own locks are held at a fork, so that the child's copy of its tables is whole; the allocator is in
 //! whatever state its other threads have brought it to. POSIX lets the child of a process with threads call little
 //! before it executes another program; that `malloc` works there is what allocators promise beyond it, since programs
 //! do call it.
@@ -36,13 +36,13 @@ use drystone_workloads::mixed::generator;
 use drystone_workloads::registry::{Settings, Workload};
 use drystone_workloads::sizes::below;
 
-use crate::allocators::process::Target;
-use crate::child::workers::Crew;
-use crate::child::workers::barrier::Gate;
-use crate::child::workers::table::Everyday;
+use crate::allocators::process::OpenAllocator;
+use crate::child::workers::Workers;
+use crate::child::workers::barrier::SpinBarrier;
+use crate::child::workers::table::BlockTable;
 use crate::child::workload::lifecycle::fork::Children;
 use crate::child::workload::lifecycle::life::{Rates, Round};
-use crate::child::workload::lifecycle::signals::Storm;
+use crate::child::workload::lifecycle::signals::SignalSender;
 use crate::model::spec::Spec;
 
 pub use self::library::Library;
@@ -50,43 +50,50 @@ pub use self::library::Library;
 /// Operations of a worker in a round.
 const OPERATIONS: u64 = 100_000;
 
-/// Refuses a run that can't be made.
+/// Rejects a run that can't be made.
 ///
 /// # Errors
 /// A sentence that names what to change.
-pub fn can(spec: &Spec, target: &Target) -> Result<(), String> {
+pub fn can(spec: &Spec, allocator: &OpenAllocator) -> Result<(), String> {
     let forks = spec.settings.get(Workload::Lifecycles, "fork") > 0;
-    if forks && target.own.is_some_and(|own| own.fork.is_none()) {
-        let subject = &spec.subject;
+    if forks && allocator.own.is_some_and(|own| own.fork.is_none()) {
+        let allocator = &spec.allocator;
         return Err(format!(
-            "{subject} has no fork handlers, so that its forked children can't use it; set lifecycles:fork=0"
+            "{allocator} has no fork handlers, so that its forked children can't use it; set lifecycles:fork=0"
         ));
     }
     Ok(())
 }
 
 /// One round, from rest to rest.
-pub fn round(crew: &mut Crew<'_>, seed: Seed, settings: &Settings, library: Option<&Library>) {
-    let (threads, stop, target, board) = (crew.workers(), crew.stop(), crew.target(), crew.board());
+pub fn round(
+    workers: &mut Workers<'_>,
+    seed: Seed,
+    settings: &Settings,
+    library: Option<&Library>,
+) {
+    let (threads, stop, allocator, board) =
+        (workers.count(), workers.stop(), workers.allocator(), workers.board());
     let setting = |name| settings.get(Workload::Lifecycles, name);
     let round = Round {
         seed: seed.0,
         rates: Rates { fork: setting("fork"), life: setting("life"), load: setting("load") },
         library,
-        children: Children::new(target.own, setting("patience")),
-        storm: Storm::new(threads),
+        children: Children::new(allocator.own, setting("patience")),
+        signals: SignalSender::new(threads),
         loading: RwLock::new(()),
         pool: Mutex::default(),
     };
     let largest = settings.size(Workload::Lifecycles, "largest");
-    if target.own.is_some() && round.rates.load > 0 {
-        board.note("rounds without libraries: the subject does not serve the process's malloc", 1);
+    if allocator.own.is_some() && round.rates.load > 0 {
+        board
+            .note("rounds without libraries: the allocator does not serve the process's malloc", 1);
     }
-    let gate = Gate::new(threads);
-    let signals = round.storm.around(setting("signals"), || {
-        crew.each(|checked| {
+    let barrier = SpinBarrier::new(threads);
+    let signals = round.signals.around(setting("signals"), || {
+        workers.each(|checked| {
             let mut rng = generator(seed.0, checked.worker() as u64);
-            let mut table = Everyday::new(largest);
+            let mut table = BlockTable::new(largest);
             let mut left = OPERATIONS;
             while left > 0 && !stop.is_set() {
                 let length = (1 + below(&mut rng, 2 * round.rates.life)).min(left);
@@ -96,8 +103,8 @@ pub fn round(crew: &mut Crew<'_>, seed: Seed, settings: &Settings, library: Opti
             table.free_all(checked);
             checked.row().doing(Doing::Waiting);
             // From here on nobody gives anything away.
-            gate.pass();
-            while let Some(block) = round.adopt(&mut rng) {
+            barrier.wait();
+            while let Some(block) = round.take(&mut rng) {
                 checked.free(block);
             }
             checked.row().doing(Doing::Idle);

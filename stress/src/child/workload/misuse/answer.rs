@@ -5,40 +5,40 @@ use std::ffi::c_void;
 use drystone::Misuse;
 use drystone_checker::violation::{self, Kind};
 
-use crate::allocators::process::Target;
+use crate::allocators::process::OpenAllocator;
 
 /// Bytes that a mistaken realloc asks for.
 const RESIZED: usize = 100;
 
-/// What a free came to; always fine of a subject that prints its answers.
+/// What a free came to; always fine of an allocator that prints its answers.
 pub type Answer = Result<(), Misuse>;
 
 /// Frees what may be no live block.
 ///
 /// # Safety
-/// The subject is one that reports a misuse, and does nothing else about it.
-pub unsafe fn free(target: &Target, address: *mut c_void) -> Answer {
-    match target.own {
+/// The allocator is one that reports a misuse, and does nothing else about it.
+pub unsafe fn free(allocator: &OpenAllocator, address: *mut c_void) -> Answer {
+    match allocator.own {
         // SAFETY: the caller's.
         Some(own) => unsafe { (own.try_free)(address) },
         None => {
             // SAFETY: the caller's.
-            unsafe { (target.calls.free)(address) };
+            unsafe { (allocator.calls.free)(address) };
             Ok(())
         }
     }
 }
 
-/// What becomes of a mistaken realloc; a subject that prints its answers returns null for one.
+/// What becomes of a mistaken realloc; an allocator that prints its answers returns null for one.
 ///
 /// # Safety
 /// As [`free`].
-pub unsafe fn resize(target: &Target, address: *mut c_void) -> Answer {
-    let moved = match target.own {
+pub unsafe fn resize(allocator: &OpenAllocator, address: *mut c_void) -> Answer {
+    let moved = match allocator.own {
         // SAFETY: the caller's.
         Some(own) => unsafe { (own.try_realloc)(address, RESIZED) }?,
         // SAFETY: the caller's.
-        None => unsafe { (target.calls.realloc)(address, RESIZED) },
+        None => unsafe { (allocator.calls.realloc)(address, RESIZED) },
     };
     if !moved.is_null() {
         let expected =

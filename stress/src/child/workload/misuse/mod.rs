@@ -1,5 +1,5 @@
 //! A program with mistakes: double frees, and frees of what is no block, mixed into a correct run. Each mistake must be
-//! reported once, for what it is, at the call or late, and do nothing else: the rest of the run is checked as ever.
+//! reported once, for what it is, by the call or later, and do nothing else: the rest of the run is checked as ever.
 //!
 //! | mistake | made | must be reported as |
 //! |---|---|---|
@@ -7,7 +7,7 @@
 //! | a pointer into a live block, at a multiple of 16, or not | at any time | interior, unaligned pointer |
 //! | a stack's, a static's, the harness's own memory, none at all | at any time | foreign pointer |
 //!
-//! The others stand still in a double free because a block that is issued again between its two frees has another
+//! The others stand still in a double free because a block that is reused between its two frees has another
 //! owner, whose the second free is: no allocator can tell that from a legal one, and the run would not be correct.
 //!
 //! A linked heap answers each free. A preloaded library prints its answers, and `reports` reads them.
@@ -33,41 +33,46 @@ use drystone_workloads::registry::{Settings, Workload};
 use drystone_workloads::sizes::below;
 use rand_pcg::Pcg64;
 
-use crate::allocators::process::{Own, Target};
-use crate::child::workers::Crew;
-use crate::child::workers::barrier::Gate;
-use crate::child::workers::table::Everyday;
+use crate::allocators::process::{OpenAllocator, Own};
+use crate::child::workers::Workers;
+use crate::child::workers::barrier::SpinBarrier;
+use crate::child::workers::table::BlockTable;
 use crate::child::workload::misuse::answer::{Answer, free, resize};
 use crate::child::workload::misuse::compare::{Planted, compare};
-use crate::child::workload::misuse::helper::Accomplice;
+use crate::child::workload::misuse::helper::Helper;
 
 pub use self::reports::Reports;
 
 /// Operations of a worker in a round.
 const OPERATIONS: u64 = 100_000;
 
-/// One round, from rest to rest; `reports` of a subject that prints what it finds.
-pub fn round(crew: &mut Crew<'_>, seed: Seed, settings: &Settings, reports: Option<&Reports>) {
-    let (stop, board) = (crew.stop(), crew.board());
+/// One round, from rest to rest; `reports` of an allocator that prints what it finds.
+pub fn round(
+    workers: &mut Workers<'_>,
+    seed: Seed,
+    settings: &Settings,
+    reports: Option<&Reports>,
+) {
+    let (stop, board) = (workers.stop(), workers.board());
     let setting = |name| settings.get(Workload::Hostile, name);
     let round = Round {
-        target: crew.target(),
+        allocator: workers.allocator(),
         quiet: RwLock::new(()),
-        accomplice: Accomplice::new(),
-        late: AtomicU64::new(0),
+        helper: Helper::new(),
+        deferred: AtomicU64::new(0),
         planted: Mutex::default(),
         elsewhere: Box::new([2; 4]),
     };
     let largest = settings.size(Workload::Hostile, "largest");
-    // Under a preloaded subject the start of a thread allocates: all are there before the first mistake.
-    let begun = Gate::new(crew.workers());
+    // Under a preloaded allocator the start of a thread allocates: all are there before the first mistake.
+    let begun = SpinBarrier::new(workers.count());
     thread::scope(|scope| {
-        let accomplice = scope.spawn(|| round.accomplice.help(round.target));
-        let helper = accomplice.thread();
-        crew.each(|checked| {
-            begun.pass();
+        let started = scope.spawn(|| round.helper.help(round.allocator));
+        let helper = started.thread();
+        workers.each(|checked| {
+            begun.wait();
             let mut rng = generator(seed.0, checked.worker() as u64);
-            let mut table = Everyday::new(largest);
+            let mut table = BlockTable::new(largest);
             for _ in 0..OPERATIONS {
                 if stop.is_set() {
                     break;
@@ -80,14 +85,14 @@ pub fn round(crew: &mut Crew<'_>, seed: Seed, settings: &Settings, reports: Opti
             round.among_others(|| table.free_all(checked));
             checked.row().doing(Doing::Idle);
         });
-        round.accomplice.end(helper);
+        round.helper.end(helper);
         // What it has taken over is nobody's when it is gone, its destructors too.
-        accomplice.join().expect("a panic ends the process");
+        started.join().expect("a panic ends the process");
     });
-    match (round.target.own, reports) {
+    match (round.allocator.own, reports) {
         (Some(own), _) => round.settle_by_answers(own, board),
         (None, Some(reports)) => round.settle_by_reports(reports, board),
-        (None, None) => unreachable!("refused before the first round"),
+        (None, None) => unreachable!("rejected before the first round"),
     }
 }
 
@@ -96,13 +101,13 @@ static STATIC: [u128; 4] = [1; 4];
 
 /// What the workers of a round share.
 struct Round<'r> {
-    target: &'r Target,
+    allocator: &'r OpenAllocator,
     /// Shared in an operation, alone in a double free.
     quiet: RwLock<()>,
-    accomplice: Accomplice,
-    /// Double frees of which both frees took effect: to be reported late. Relaxed: a sum, read at rest.
-    late: AtomicU64,
-    /// What a subject that prints must have printed by the round's end.
+    helper: Helper,
+    /// Double frees of which both frees took effect: to be reported later. Relaxed: a sum, read at rest.
+    deferred: AtomicU64,
+    /// What an allocator that prints must have printed by the round's end.
     planted: Mutex<Planted>,
     /// A block of the harness's own memory, for a foreign pointer.
     elsewhere: Box<[u128; 4]>,
@@ -118,7 +123,7 @@ impl Round<'_> {
     fn mistake(
         &self,
         rng: &mut Pcg64,
-        table: &mut Everyday,
+        table: &mut BlockTable,
         checked: &mut Checked<'_>,
         helper: &Thread,
     ) {
@@ -128,7 +133,7 @@ impl Round<'_> {
         }
     }
 
-    fn free_no_block(&self, rng: &mut Pcg64, table: &Everyday, checked: &Checked<'_>) {
+    fn free_no_block(&self, rng: &mut Pcg64, table: &BlockTable, checked: &Checked<'_>) {
         let on_the_stack = [below(rng, 9) as u128; 4];
         let block = table.pick(rng);
         let (address, kind) = match (below(rng, 6), block) {
@@ -159,11 +164,11 @@ impl Round<'_> {
         self.plant(address, kind, checked);
         let answer = match below(rng, 4) {
             // SAFETY: the mistakes are what the workload is for.
-            0 => unsafe { resize(self.target, address) },
+            0 => unsafe { resize(self.allocator, address) },
             // SAFETY: as above.
-            _ => unsafe { free(self.target, address) },
+            _ => unsafe { free(self.allocator, address) },
         };
-        if self.target.own.is_some() {
+        if self.allocator.own.is_some() {
             match answer {
                 Err(misuse) => reported(&misuse, kind, checked),
                 Ok(()) => missed(address, kind),
@@ -178,7 +183,7 @@ impl Round<'_> {
     fn free_twice(
         &self,
         rng: &mut Pcg64,
-        table: &mut Everyday,
+        table: &mut BlockTable,
         checked: &mut Checked<'_>,
         helper: &Thread,
     ) {
@@ -190,28 +195,28 @@ impl Round<'_> {
         let kind = MisuseKind::DoubleFree;
         self.plant(block, kind, checked);
         // SAFETY: the mistakes are what the workload is for.
-        let mine = || unsafe { free(self.target, block) };
-        let helped = || self.accomplice.free(helper, block);
+        let own = || unsafe { free(self.allocator, block) };
+        let helped = || self.helper.free(helper, block);
         let answers = match way {
-            0 => [mine(), mine()],
-            1 => [mine(), helped()],
-            2 => [helped(), mine()],
+            0 => [own(), own()],
+            1 => [own(), helped()],
+            2 => [helped(), own()],
             3 => [helped(), helped()],
-            4 => self.accomplice.free_at_once(helper, block, mine),
+            4 => self.helper.free_at_once(helper, block, own),
             // SAFETY: as above.
-            _ => [mine(), unsafe { resize(self.target, block) }],
+            _ => [own(), unsafe { resize(self.allocator, block) }],
         };
-        if self.target.own.is_some() {
+        if self.allocator.own.is_some() {
             self.judge_two(answers, block, checked);
         }
     }
 
-    /// Of two frees of one block one takes effect, and the other is reported: now, or late, and then both answers are
+    /// Of two frees of one block one takes effect, and the other is reported: now, or later, and then both answers are
     /// fine.
     fn judge_two(&self, answers: [Answer; 2], block: *mut c_void, checked: &Checked<'_>) {
         let kind = MisuseKind::DoubleFree;
         match answers {
-            [Ok(()), Ok(())] => _ = self.late.fetch_add(1, Ordering::Relaxed),
+            [Ok(()), Ok(())] => _ = self.deferred.fetch_add(1, Ordering::Relaxed),
             [Err(misuse), Ok(())] | [Ok(()), Err(misuse)] => reported(&misuse, kind, checked),
             [Err(first), Err(second)] => {
                 let seen = format!("{first}; {second}");
@@ -227,24 +232,24 @@ impl Round<'_> {
     /// Counts a mistake, and notes what must be printed about it.
     fn plant(&self, address: *mut c_void, kind: MisuseKind, checked: &Checked<'_>) {
         checked.row().add(Count::Misuses, 1);
-        if self.target.own.is_none() {
+        if self.allocator.own.is_none() {
             let mut planted = self.planted.lock().unwrap_or_else(PoisonError::into_inner);
             *planted.entry((address.addr(), kind.name())).or_default() += 1;
         }
     }
 
-    /// At rest: as many misuses have been found late as must have been.
+    /// At rest: as many reports were deferred as must have been.
     fn settle_by_answers(&self, own: Own, board: &Board) {
         (own.sweep)();
-        let found = (own.late)() - board.tally()[Count::MisusesLate];
-        let planted = self.late.load(Ordering::Relaxed);
+        let found = (own.deferred_reports)() - board.tally()[Count::MisusesLate];
+        let planted = self.deferred.load(Ordering::Relaxed);
         board.row(0).add(Count::MisusesLate, found);
         if found != planted {
             let kind = if found < planted { Kind::MisuseMissed } else { Kind::WrongReport };
             let expected = format!(
-                "{planted} double frees reported late: both frees of a block had taken effect"
+                "{planted} double frees reported later: both frees of a block had taken effect"
             );
-            violation::raise(kind, &expected, format!("{found} misuses found late"));
+            violation::raise(kind, &expected, format!("{found} deferred reports of misuses"));
         }
     }
 
@@ -256,7 +261,7 @@ impl Round<'_> {
             violation::raise(kind, &expected, seen);
         }
         board.row(0).add(Count::MisusesAtCall, printed.at_call);
-        board.row(0).add(Count::MisusesLate, printed.late);
+        board.row(0).add(Count::MisusesLate, printed.deferred);
         planted.clear();
     }
 }

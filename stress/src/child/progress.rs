@@ -15,23 +15,23 @@ use crate::model::message::{self, Message};
 pub const TICK: Duration = Duration::from_millis(100);
 
 /// Says how far the run is.
-pub fn tell(board: &Board) {
+pub fn report(board: &Board) {
     message::send(&Message::Progress {
-        tally: board.tally(),
+        counters: board.tally(),
         doing: board.doings(),
         round: violation_handler::current_round(),
-        usage: Usage::of_this_process().unwrap_or_else(|why| untold(why)),
+        usage: Usage::of_this_process().unwrap_or_else(|why| unknown(why)),
     });
 }
 
-/// The machine does not say what it must, and no memory can be judged: not the subject's fault.
-fn untold(why: String) -> ! {
-    message::send(&Message::Refused { why });
+/// The machine does not say what it must, and no memory can be judged: not the allocator's fault.
+fn unknown(why: String) -> ! {
+    message::send(&Message::Rejected { why });
     exit::now(exit::FAILED)
 }
 
-/// Tells the supervisor about the work, and stops it at the deadline.
-pub fn tell_from_a_thread(board: &'static Board, stop: &'static Stop, deadline: Option<Instant>) {
+/// Reports the work to the supervisor, and stops it at the deadline.
+pub fn report_from_a_thread(board: &'static Board, stop: &'static Stop, deadline: Option<Instant>) {
     thread::spawn(move || {
         loop {
             let left = deadline
@@ -39,7 +39,7 @@ pub fn tell_from_a_thread(board: &'static Board, stop: &'static Stop, deadline: 
                 .map(|deadline| deadline.saturating_duration_since(Instant::now()));
             thread::sleep(left.map_or(TICK, |left| left.min(TICK)));
             stop.at(deadline);
-            tell(board);
+            report(board);
         }
     });
 }
