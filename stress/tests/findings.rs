@@ -48,7 +48,7 @@ fn a_finding_is_a_folder_with_all_that_is_known() {
     // Which file it was: sha256sum says the same.
     let library = place.path().join("faulty.so");
     let sum = Command::new("sha256sum").arg(&library).output().unwrap();
-    assert!(text(&sum.stdout).starts_with(record["subject"]["sha256"].as_str().unwrap()));
+    assert!(text(&sum.stdout).starts_with(record["allocator"]["sha256"].as_str().unwrap()));
     // The history names the block, and the call that went wrong is the last of its thread.
     let history = read(&folder, "history.txt");
     let thread = record["finding"]["thread"].as_u64().unwrap();

@@ -6,8 +6,8 @@
 
 #[path = "zoo/faults.rs"]
 mod faults;
-#[path = "zoo/refused.rs"]
-mod refused;
+#[path = "zoo/injected.rs"]
+mod injected;
 mod support;
 #[path = "zoo/twins.rs"]
 mod twins;
@@ -97,7 +97,7 @@ type Case = (String, Box<dyn Fn()>);
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = env::args_os().collect();
-    let allocators = [faults::ALLOCATORS, twins::ALLOCATORS, refused::ALLOCATORS].concat();
+    let allocators = [faults::ALLOCATORS, twins::ALLOCATORS, injected::ALLOCATORS].concat();
     if let Some(code) = cmd::child_main(&arguments, &allocators) {
         return code;
     }
@@ -362,7 +362,7 @@ fn growing_memory_is_found() {
 fn growth_that_was_mended_does_not_come_again(folder: &str) {
     let path = std::path::Path::new(folder).join("finding.json");
     let mut record: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-    record["spec"]["subject"] = "sound".into();
+    record["spec"]["allocator"] = "sound".into();
     record["spec"]["threads"] = 1.into();
     record["finding"]["replay_seconds"] = 1.into();
     fs::write(&path, record.to_string()).unwrap();
@@ -412,11 +412,11 @@ fn losses_are_found() {
     assert_eq!((code, &finding["kind"]), (Some(1), &"leak".into()), "{row}");
     assert!(finding["expected"].as_str().unwrap().contains("as the heap says"), "{row}");
     // By its accounts, at the first refused call that maps: not by growth.
-    assert!(finding["refused"].as_str().unwrap().starts_with("call "), "{row}");
+    assert!(finding["injected"].as_str().unwrap().starts_with("call "), "{row}");
     let (code, row) = refuse("engine-loses-mebibytes", &["--last", "1"]);
     let finding = &row["findings"][0];
     assert_eq!((code, &finding["kind"]), (Some(1), &"leak".into()), "{row}");
-    assert_eq!(finding["refused"], "one call in 10 to the OS refused", "{row}");
+    assert_eq!(finding["injected"], "one call in 10 to the OS failed by injection", "{row}");
     assert!(row["by_chance_calls"].as_u64() > Some(0), "{row}");
 }
 

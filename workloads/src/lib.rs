@@ -8,11 +8,10 @@
 //! | [`slots`] | streams over numbered slots: most of the named workloads |
 //! | [`trace`] | what real programs asked for |
 //! | [`calls`], [`heap`] | an allocator as a workload sees it; the same for what is measured |
-//! | [`crew`], [`conveyor`] | threads that work at the same time; blocks on their way between two |
+//! | [`workers`], [`bounded_queue`] | threads that work at the same time; blocks on their way between two |
 
+pub mod bounded_queue;
 pub mod calls;
-pub mod conveyor;
-pub mod crew;
 pub mod errno;
 pub mod heap;
 pub mod mixed;
@@ -21,3 +20,4 @@ pub mod registry;
 pub mod sizes;
 pub mod slots;
 pub mod trace;
+pub mod workers;
