@@ -1,8 +1,8 @@
-//! The zoo: each faulty allocator must be found, by the check that is meant for it, and a sound one must
-//! not.
+//! The zoo: each faulty allocator must be found, by the check that is meant for it, and a sound one
+//! must not.
 //!
-//! The binary is its own harness, because it is also the child process: the faulty allocators exist in no
-//! other. It takes what cargo passes to tests: names to select by, `--exact`, `--list`.
+//! The binary is its own harness, because it is also the child process: the faulty allocators exist
+//! in no other. It takes what cargo passes to tests: names to select by, `--exact`, `--list`.
 
 #[path = "zoo/faults.rs"]
 mod faults;
@@ -88,7 +88,8 @@ const IN_CHILDREN: &[(&str, Kind)] = &[
     ("refuses-in-the-child", Kind::UnprovokedNull),
 ];
 
-/// Faults of the shim that the zoo of the conformance suite is made of, which show in a process's life.
+/// Faults of the shim that the zoo of the conformance suite is made of, which show in a process's
+/// life.
 const SHIMS: &[(&str, &str)] =
     &[("FORGETS_FORK", "patience=2,fork=2000,load=0"), ("CALLS_LOADER", "fork=0,load=500")];
 
@@ -125,7 +126,7 @@ fn main() -> ExitCode {
     cases.push(("a_slow_check_is_told_by_its_cost".into(), Box::new(a_slow_check_costs_most)));
     cases.push(("growing_memory_is_found".into(), Box::new(growing_memory_is_found)));
     cases.push((
-        "what_a_linked_heap_loses_at_a_refusal_is_found".into(),
+        "what_a_linked_heap_loses_at_a_failure_is_found".into(),
         Box::new(losses_are_found),
     ));
     cases.push(("calls_that_are_never_seen_are_no_success".into(), Box::new(unseen_calls)));
@@ -144,7 +145,8 @@ const RACE: Duration = Duration::from_secs(10);
 fn races_are_found(times: u64) {
     let (twins, sound) = twins::ALLOCATORS.split_at(4);
     for twin in sound {
-        // Without the fault the twin is not found, in a run that did race: on a busy machine that may take several.
+        // Without the fault the twin is not found, in a run that did race: on a busy machine that
+        // may take several.
         let raced = (0..10).any(|_| {
             let outcome = stress(twin.name, Workload::Duel, 4, RACE / 5);
             assert_eq!(outcome.finding, None);
@@ -165,8 +167,8 @@ fn races_are_found(times: u64) {
     }
 }
 
-/// Faults that are found with four threads, and whether the logged order alone must show them: those that
-/// hang on one call, and not on what other threads do meanwhile.
+/// Faults that are found with four threads, and whether the logged order alone must show them:
+/// those that hang on one call, and not on what other threads do meanwhile.
 const COME_AGAIN: &[(&str, Workload, bool)] = &[
     ("misaligns", Workload::Mixed, true),
     ("refuses", Workload::Mixed, true),
@@ -186,8 +188,8 @@ const COME_AGAIN: &[(&str, Workload, bool)] = &[
     ("misses-misuses", Workload::Hostile, false),
 ];
 
-/// Finds each `times` times from as many seeds, keeps it, and makes it again by its log and from its seed,
-/// `tries` times each.
+/// Finds each `times` times from as many seeds, keeps it, and makes it again by its log and from
+/// its seed, `tries` times each.
 fn replay_rates(times: u64, tries: u32) {
     let place = tempfile::tempdir().unwrap();
     let supervisor = Supervisor::of_this_binary().unwrap();
@@ -278,7 +280,8 @@ fn lifecycles(allocator: &str, library: Option<&str>, settings: &str) -> Outcome
     supervisor.run(&spec, &Stop::new(), &mut |_, _, _| {}).expect("the harness itself works")
 }
 
-/// One keeps a lock over a fork; one holds a lock of its own while it calls the loader, which calls it while it holds its.
+/// One keeps a lock over a fork; one holds a lock of its own while it calls the loader, which calls
+/// it while it holds its.
 fn shims_are_found() {
     let place = tempfile::tempdir().unwrap();
     for (fault, settings) in SHIMS {
@@ -302,7 +305,8 @@ fn no_fork_handlers() {
     assert_eq!(code, Some(2), "{refused}");
     assert!(refused.contains("list-sound has no fork handlers"), "{refused}");
     assert!(refused.contains("set lifecycles:fork=0"), "{refused}");
-    // What the twin makes of resizes is for duels alone: it may be found, and is not refused.
+    // What the twin makes of resizes is for double frees alone: it may be found, and is not
+    // refused.
     let (code, tried) = said("lifecycles:fork=0");
     assert!(code != Some(2) && !tried.contains("fork handlers"), "{tried}");
 }
@@ -315,8 +319,8 @@ fn run_tool(arguments: &[&str]) -> Output {
     tool.arg(TOOL).args(arguments).env_remove("NO_COLOR").output().expect("the tool starts")
 }
 
-/// The report of the first of three runs that finds something: a machine that stands still for seconds sees too little
-/// of memory that grows.
+/// The report of the first of three runs that finds something: a machine that stands still for
+/// seconds sees too little of memory that grows.
 fn found_in_three(run: impl Fn() -> Output) -> Value {
     let mut output = run();
     for _ in 1..3 {
@@ -329,8 +333,8 @@ fn found_in_three(run: impl Fn() -> Output) -> Value {
     serde_json::from_slice(&output.stdout).expect("the report is JSON")
 }
 
-/// What a heap that keeps one free in 200 comes to while the live set stays as it is, and a sound one does not: as
-/// the tool's user sees it, and once more when it is replayed.
+/// What a heap that keeps one free in 200 comes to while the live set stays as it is, and a sound
+/// one does not: as the tool's user sees it, and once more when it is replayed.
 fn growing_memory_is_found() {
     let place = tempfile::tempdir().unwrap();
     let findings = place.path().join("findings");
@@ -403,7 +407,8 @@ fn refuse(allocator: &str, more: &[&str]) -> (Option<i32>, Value) {
     (output.status.code(), report["subjects"][0].clone())
 }
 
-/// A page that is lost at one refusal, by the heap's own account; and more than an engine's arenas come to, by growth.
+/// A page that is lost at one failed call, by the heap's own account; and more than an engine's
+/// arenas come to, by growth.
 fn losses_are_found() {
     let (code, row) = refuse("list-loses-none", &["--last", "12"]);
     assert_eq!((code, row["findings"].as_array().map(Vec::len)), (Some(0), Some(0)), "{row}");
@@ -411,7 +416,7 @@ fn losses_are_found() {
     let finding = &row["findings"][0];
     assert_eq!((code, &finding["kind"]), (Some(1), &"leak".into()), "{row}");
     assert!(finding["expected"].as_str().unwrap().contains("as the heap says"), "{row}");
-    // By its accounts, at the first refused call that maps: not by growth.
+    // By its accounts, at the first failed call that maps: not by growth.
     assert!(finding["injected"].as_str().unwrap().starts_with("call "), "{row}");
     let (code, row) = refuse("engine-loses-mebibytes", &["--last", "1"]);
     let finding = &row["findings"][0];
@@ -421,7 +426,7 @@ fn losses_are_found() {
 }
 
 fn unseen_calls() {
-    let (code, row) = refuse("refused-unseen", &[]);
+    let (code, row) = refuse("fails-unseen", &[]);
     assert_eq!((code, &row["all"]), (Some(3), &false.into()), "{row}");
     let why = |index: usize| row["cannot_tell"][index].as_str().unwrap_or_default();
     assert!(why(0).contains("in turn: no call to the OS was seen"), "{row}");

@@ -6,7 +6,8 @@
 //! | a shared library | `LD_PRELOAD`; the child proves that it serves `malloc` | not |
 //! | `system` | the C library's own, nothing preloaded | not |
 //!
-//! Whatever it is, workers see a [`OpenAllocator`]: function pointers that the compiler can't see through.
+//! Whatever it is, workers see an [`OpenAllocator`]: function pointers that the compiler can't see
+//! through.
 
 use std::ffi::c_void;
 use std::os::unix::ffi::OsStrExt;
@@ -35,7 +36,7 @@ pub struct AllocatorEntry {
 pub struct OpenAllocator {
     /// Its functions.
     pub calls: Calls,
-    /// What a linked heap tells of itself.
+    /// What a linked heap says of itself.
     pub own: Option<Own>,
     /// Whether it promises to report every double free. An external one that does not is
     /// watched, not judged.
@@ -43,8 +44,8 @@ pub struct OpenAllocator {
 }
 
 impl OpenAllocator {
-    /// As the checker sees it. Ours, linked in or by its claim, is judged by DESIGN section 2, and not by
-    /// the standards alone.
+    /// As the checker sees it. Ours, linked in or by its claim, is judged by DESIGN section 2, and
+    /// not by the standards alone.
     pub fn for_checker(&self) -> Allocator {
         let linked = self.own.is_some();
         let promises = Promises {
@@ -56,14 +57,15 @@ impl OpenAllocator {
     }
 }
 
-/// What a linked heap tells of itself, beyond C's calls.
+/// What a linked heap says of itself, beyond C's calls.
 #[derive(Clone, Copy)]
 pub struct Own {
     /// Frees a block, or says what is wrong with the pointer.
     pub try_free: unsafe fn(*mut c_void) -> Result<(), Misuse>,
     /// Resizes a block, or says what is wrong with the pointer; null if there is no memory.
     pub try_realloc: unsafe fn(*mut c_void, usize) -> Result<*mut c_void, Misuse>,
-    /// Walks the heap, of what threads have for themselves the calling thread's; the first broken invariant.
+    /// Walks the heap, of what threads have for themselves the calling thread's; the first broken
+    /// invariant.
     pub check: fn() -> Result<(), String>,
     /// What it holds.
     pub held: fn() -> Held,
@@ -71,15 +73,19 @@ pub struct Own {
     pub deferred_reports: fn() -> u64,
     /// Its part of a fork, if it has one: without it a forked child has no use of the heap.
     pub fork: Option<Fork>,
-    /// Looks for misuses that no call has found, in what is the calling thread's and nobody's; how many.
+    /// Looks for misuses that no call has found, in what is the calling thread's and nobody's; how
+    /// many.
     pub sweep: fn() -> usize,
     /// Gives idle memory back: the calling thread's, nobody's and what all share.
     pub trim: fn() -> usize,
-    /// At rest: whether every entry into a critical section had its exit. None: nobody watches them.
+    /// At rest: whether every entry into a critical section had its exit. None: nobody watches
+    /// them.
     pub at_rest: Option<fn() -> Result<(), String>>,
-    /// Whether every place where a report may be deferred to must come up, or the test did not race.
+    /// Whether every place where a report may be deferred to must come up, or the test did not
+    /// race.
     pub defers_reports: bool,
-    /// Whether its OS is [`FaultyOs`](crate::inject::faulty_os::FaultyOs), whose calls can be made to fail.
+    /// Whether its OS is [`FaultyOs`](crate::inject::faulty_os::FaultyOs), whose calls can be made
+    /// to fail.
     pub os_can_fail: bool,
     /// Whether what it says that it has mapped is every byte that it has of the OS.
     pub accounts: bool,
@@ -135,7 +141,8 @@ pub fn open(spec: &Spec, allocators: &[AllocatorEntry]) -> Result<OpenAllocator,
     (allocator.ok_or_else(|| format!("there is no allocator {}", spec.allocator))?.open)()
 }
 
-/// Whether an allocator, by its name or its library, reports a misuse and goes on if it is asked to.
+/// Whether an allocator, by its name or its library, reports a misuse and goes on if it is asked
+/// to.
 pub fn reports_and_goes_on(name: &str, library: Option<&Path>) -> bool {
     library.map_or(name != SYSTEM.name, claims_detection)
 }
@@ -143,7 +150,8 @@ pub fn reports_and_goes_on(name: &str, library: Option<&Path>) -> bool {
 /// Why workload `hostile` is not run on an allocator.
 pub fn not_for_misuse(allocator: &str) -> String {
     format!(
-        "workload hostile is for allocators that report a misuse and go on, the linked ones and libdrystone.so; {allocator} \
+        "workload hostile is for allocators that report a misuse and go on, the linked ones and \
+         libdrystone.so; {allocator} \
          does not"
     )
 }

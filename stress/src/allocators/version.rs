@@ -12,7 +12,8 @@ use crate::model::spec::{SYSTEM, Spec};
 /// An allocator's version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Version {
-    /// What it says of itself: a package's version, the C library's. A library has no common way to say so.
+    /// What it says of itself: a package's version, the C library's. A library has no common way to
+    /// say so.
     pub name: String,
     /// The file that holds its code.
     pub file: PathBuf,

@@ -8,7 +8,8 @@ use crate::allocators::process::OpenAllocator;
 use crate::inject::failed_unmaps::Size;
 use crate::inject::faulty_os;
 
-/// Everything is freed, and the workers have exited: nothing may be live, and the heap must be sound.
+/// Everything is freed, and the workers have exited: nothing may be live, and the heap must be
+/// sound.
 pub fn judge_rest(allocator: &OpenAllocator, board: &Board) {
     if let Some(journal) = journal::part(0) {
         journal.call(Call::Rest);

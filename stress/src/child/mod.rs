@@ -12,8 +12,9 @@
 //! | [`violation_handler`] | how a violation becomes a finding and ends the process |
 //! | [`crash_handler`] | what is said when a signal ends it |
 //!
-//! The process has one run, and is thrown away after the first violation: nothing in it can be relied
-//! on then. The runner and the subcommands call [`main`]; nothing here knows who waits for it.
+//! The process has one run, and is thrown away after the first violation: nothing in it can be
+//! relied on then. The runner and the subcommands call [`main`]; nothing here knows who waits for
+//! it.
 
 mod at_rest;
 pub mod crash_handler;
@@ -61,7 +62,8 @@ pub(crate) fn end_at_a_panic() {
     let print = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
         print(panic);
-        // A forked child's parent says so, from its exit code: what it would print with, another thread may hold.
+        // A forked child's parent says so, from its exit code: what it would print with, another
+        // thread may hold.
         if fork_page::page().is_none() {
             message::send(&Message::Panicked);
         }

@@ -1,4 +1,5 @@
-//! A run, from its job to its last judgement: which workload it is, and how often its round is made.
+//! A run, from its job to its last judgement: which workload it is, and how often its round is
+//! made.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -136,11 +137,12 @@ impl Run {
         Message::Done { counters: self.board.tally(), notes: self.board.notes() }
     }
 
-    /// One block before any worker starts: to start a thread takes the C allocator too, which may be
-    /// the allocator, and where that has nothing to give there are no workers to see it.
+    /// One block before any worker starts: to start a thread takes the C allocator too, which may
+    /// be the one under test, and where that has nothing to give there are no workers to see it.
     fn probe(&self) {
         let calls = &self.allocator.calls;
-        // SAFETY: malloc takes any size; the block is freed once, and by the free that goes with it.
+        // SAFETY: malloc takes any size; the block is freed once, and by the free that goes with
+        // it.
         let nothing = unsafe {
             let block = (calls.malloc)(64);
             (calls.free)(block);
@@ -199,7 +201,8 @@ impl Run {
         }
     }
 
-    /// The scenario under failing calls. No thread reports to the supervisor: this one does between rounds.
+    /// The scenario under failing calls. No thread reports to the supervisor: this one does between
+    /// rounds.
     fn inject(&self, injection: &InjectionJob, deadline: Option<Instant>) -> Result<(), String> {
         stop::at_end_of_input(&STOP);
         let scenario = Scenario {

@@ -26,8 +26,8 @@ impl Place {
     }
 }
 
-/// The history of the block that the finding's worker was at last: every call on any block that lay where
-/// it lies, and then what each worker did last.
+/// The history of the block that the finding's worker was at last: every call on any block that lay
+/// where it lies, and then what each worker did last.
 pub fn of(entries: &[Entry], finding: &Finding) -> String {
     let mut text = String::new();
     let worker = finding.thread.or_else(|| entries.last().map(|entry| entry.worker));

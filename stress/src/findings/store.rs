@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `finding.json` | the finding, the run, the allocator's version, the command that replays it |
 //! | `finding.txt` | the same for people |
-//! | `episode.journal.zst` | every call up to the finding; see [`journal`](drystone_checker::journal) |
+//! | `episode.journal.zst` | every call up to the finding, see [`drystone_checker::journal`] |
 //! | `history.txt` | what was done to the block, and what each worker did last |
 //! | `backtrace.txt` | where the worker was, if that is known |
 //!
@@ -144,7 +144,7 @@ pub fn write(folder: &Path, mut record: Record, journal: &Log) -> Result<Finding
     let mut json = serde_json::to_string_pretty(&record)?;
     json.push('\n');
     fs::write(partial.join(RECORD), json)?;
-    let about = format!("{}\n  allocator   {}\n", record.finding, record.allocator);
+    let about = format!("{}\n  allocator {}\n", record.finding, record.allocator);
     fs::write(partial.join("finding.txt"), about)?;
     let compressed = zstd::encode_all(journal.to_bytes().as_slice(), COMPRESSION)?;
     fs::write(partial.join(JOURNAL), compressed)?;
@@ -194,7 +194,8 @@ pub fn read(folder: &Path) -> Result<(Record, Log)> {
     }
     if head.version != VERSION {
         bail!(
-            "{} is of version {}, and this tool reads {VERSION}: replay it with the tool that wrote it",
+            "{} is of version {}, and this tool reads {VERSION}: replay it with the tool that \
+             wrote it",
             path.display(),
             head.version
         );

@@ -1,7 +1,8 @@
-//! Memory that an allocator wanted to give back and could not: mapped still, and no leak of the allocator's.
+//! Memory that an allocator wanted to give back and could not: mapped still, and no leak of the
+//! allocator's.
 //!
-//! Ranges and not a sum: who tries again and fails again has lost nothing more, and who succeeds at the
-//! second try has nothing left.
+//! Ranges and not a sum: who tries again and fails again has lost nothing more, and who succeeds at
+//! the second try has nothing left.
 
 use std::collections::BTreeMap;
 
@@ -85,8 +86,9 @@ mod tests {
                     bytes.retain(|byte| !range.contains(byte));
                 }
                 prop_assert_eq!(failed.bytes(), bytes.len() as u64);
-                let bytes_of_ranges: Vec<u64> = failed.ranges.iter().flat_map(|(&from, &to)| from..to).collect();
-                prop_assert!(bytes_of_ranges.iter().eq(bytes.iter()), "{:?} {:?}", failed, bytes);
+                let ranges = failed.ranges.iter();
+                let inside: Vec<u64> = ranges.flat_map(|(&from, &to)| from..to).collect();
+                prop_assert!(inside.iter().eq(bytes.iter()), "{:?} {:?}", failed, bytes);
             }
         }
     }

@@ -23,8 +23,9 @@ static FAILED: AtomicU64 = AtomicU64::new(0);
 static MAPPED: AtomicI64 = AtomicI64::new(0);
 /// What an unmapping has failed for.
 static FAILED_UNMAPS: Mutex<FailedUnmaps> = Mutex::new(FailedUnmaps::new());
-/// Its bytes. Relaxed wherever it is used: stored with the lock held, and who unmaps for the second time what it
-/// could not at the first has seen that store, since the heap hands the mapping on in order.
+/// Its bytes. Relaxed wherever it is used: stored with the lock held, and who unmaps for the second
+/// time what it could not at the first has seen that store, since the heap hands the mapping on in
+/// order.
 static FAILED_UNMAP_BYTES: AtomicU64 = AtomicU64::new(0);
 
 /// Calls fail by `plan` from now on, and counts from 0.
@@ -50,7 +51,8 @@ pub fn armed() -> bool {
     ARMED.load(Ordering::Relaxed)
 }
 
-/// What heaps have mapped in this process and not unmapped, and what of it they wanted to unmap and could not.
+/// What heaps have mapped in this process and not unmapped, and what of it they wanted to unmap and
+/// could not.
 pub fn size() -> Size {
     // Relaxed: asked at rest.
     let mapped = MAPPED.load(Ordering::Relaxed).max(0).cast_unsigned();
@@ -67,8 +69,8 @@ fn failed_unmaps(change: impl FnOnce(&mut FailedUnmaps)) {
     });
 }
 
-/// The heap unmaps `bytes` from `start` on, or goes on to use them, whatever failed of them before. Said
-/// before the call: afterwards they may be somebody else's.
+/// The heap unmaps `bytes` from `start` on, or goes on to use them, whatever failed of them before.
+/// Said before the call: afterwards they may be somebody else's.
 fn gone(start: *mut u8, bytes: usize) {
     if FAILED_UNMAP_BYTES.load(Ordering::Relaxed) > 0 {
         failed_unmaps(|failed| failed.remove(start.addr() as u64, bytes as u64));

@@ -17,8 +17,8 @@ pub enum Injector {
     FaultyOs(InjectionPlan),
     /// The supervisor, by the kernel's notifications.
     Supervisor(Client),
-    /// The kernel, by a limit on the address space: so many bytes more than there are. With the limit that
-    /// was there before.
+    /// The kernel, by a limit on the address space: so many bytes more than there are. With the
+    /// limit that was there before.
     Limit(u64, Option<libc::rlimit>),
 }
 

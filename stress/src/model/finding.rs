@@ -43,17 +43,18 @@ pub struct Finding {
     /// How often threads were disturbed.
     #[serde(default)]
     pub disturb: Rates,
-    /// The round of its process in which it happened, if the workload is made of rounds and one was under way. What
-    /// earlier ones have left in the allocator is not in its seed, so that it is told and not replayed.
+    /// The round of its process in which it happened, if the workload is made of rounds and one was
+    /// under way. What earlier ones have left in the allocator is not in its seed, so that it is
+    /// printed and not replayed.
     #[serde(alias = "episode")]
     pub round: Option<Round>,
-    /// A time in seconds in which a replay comes as far: the run's own, and at least twice what it had
-    /// taken; of memory that grows, what it had taken.
+    /// A time in seconds in which a replay comes as far: the run's own, and at least twice what it
+    /// had taken; of memory that grows, what it had taken.
     pub replay_seconds: u64,
     /// The trace that was replayed.
     pub trace: Option<PathBuf>,
-    /// Which calls to the OS were made to fail, if any were: then the scenario for that ran in place of the
-    /// workload.
+    /// Which calls to the OS were made to fail, if any were: then the scenario for that ran in
+    /// place of the workload.
     #[serde(default, alias = "refused", skip_serializing_if = "Option::is_none")]
     pub injected: Option<String>,
     /// Where the workers were, where that is known: frames, one or two lines each.
@@ -75,7 +76,8 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// A finding in the run of `spec`, `elapsed` after its beginning, that no worker was there to see.
+    /// A finding in the run of `spec`, `elapsed` after its beginning, that no worker was there to
+    /// see.
     pub fn of_run(
         spec: &Spec,
         elapsed: Duration,
@@ -115,10 +117,10 @@ impl Finding {
         }
     }
 
-    /// The command that makes the whole run again, from its first episode, and long enough to come as
-    /// far. With one thread it repeats every operation in order; with more each thread makes the same
-    /// random choices, in whatever order the threads meet. What the OS draws, such as addresses, is
-    /// drawn anew.
+    /// The command that makes the whole run again, from its first episode, and long enough to come
+    /// as far. With one thread it repeats every operation in order; with more each thread makes the
+    /// same random choices, in whatever order the threads meet. What the OS draws, such as
+    /// addresses, is drawn anew.
     pub fn rerun(&self) -> String {
         let mut command = format!("cargo stress --subject {}", quoted(&self.allocator));
         match &self.trace {

@@ -1,7 +1,9 @@
-//! How a child that a worker has forked reports what it found: in a page that it shares with its parent.
+//! How a child that a worker has forked reports what it found: in a page that it shares with its
+//! parent.
 //!
-//! The child is a copy of a process with several threads, of which one is left: others may have been printing, so that
-//! it prints nothing. What it says stands in the page, behind a length that is stored last:
+//! The child is a copy of a process with several threads, of which one is left: others may have
+//! been printing, so that it prints nothing. What it says stands in the page, behind a length that
+//! is stored last:
 //!
 //! | `reported` | means |
 //! |---|---|
@@ -9,7 +11,8 @@
 //! | `WELL` | it has done its work, and goes through its exit handlers |
 //! | n | `text` holds n bytes: what it found, as JSON |
 //!
-//! The violation handler of the child asks [`page`] where it is, and workload `lifecycles` reads it.
+//! The violation handler of the child asks [`page`] where it is, and workload `lifecycles` reads
+//! it.
 
 use std::io;
 use std::ptr::null_mut;
@@ -96,12 +99,14 @@ impl Page {
         if start == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: the mapping is large and aligned enough, zeroed, which every field may be, and stays.
+        // SAFETY: the mapping is large and aligned enough, zeroed, which every field may be, and
+        // stays.
         Ok(unsafe { &*start.cast::<Page>() })
     }
 
-    // Relaxed, here and below: what the child wrote is ordered before what the parent reads by the child's end, for
-    // which the parent waits. Of one that hangs figures are read that may be stale.
+    // Relaxed, here and below: what the child wrote is ordered before what the parent reads by the
+    // child's end, for which the parent waits. Of one that hangs figures are read that may be
+    // stale.
 
     /// For the next child.
     pub fn clear(&self) {

@@ -1,5 +1,5 @@
-//! What a child tells its supervisor: one JSON object per line on the child's standard output. The
-//! supervisor tells the child one thing only, to stop, by closing the child's standard input.
+//! What a child says to its supervisor: one JSON object per line on the child's standard output. The
+//! supervisor says one thing only to the child, to stop, by closing the child's standard input.
 
 use std::io::{self, Write};
 
@@ -51,8 +51,8 @@ pub enum Message {
         /// How many operations it had begun.
         operation: u64,
     },
-    /// The harness in the child has panicked; the child ends. Its exit status alone would not tell, for
-    /// an allocator may end the process with any.
+    /// The harness in the child has panicked; the child ends. Its exit status alone would not show it,
+    /// for an allocator may end the process with any.
     Panicked,
     /// The run can't be made as asked: wrong usage, not the allocator's fault.
     Rejected {
@@ -68,8 +68,8 @@ pub enum Message {
     },
 }
 
-/// Writes a line of its own to standard output, whatever the allocator has half written there. A supervisor that is gone reads nothing; the child learns of
-/// that by its standard input's end.
+/// Writes a line of its own to standard output, whatever the allocator has half written there. A
+/// supervisor that is gone reads nothing; the child learns of that by its standard input's end.
 pub fn send(message: &Message) {
     send_line(message);
 }

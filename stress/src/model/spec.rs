@@ -127,10 +127,14 @@ pub fn parse_workload(text: &str) -> Result<(Workload, Settings), String> {
     let mut settings = Settings::default();
     for setting in rest.into_iter().flat_map(|rest| rest.split(',')) {
         let (name, value) = setting.split_once('=').ok_or_else(|| {
-            format!("workload `{text}`: `{setting}` sets nothing; write NAME=NUMBER, as in {name}:NAME=1000")
+            format!(
+                "workload `{text}`: `{setting}` sets nothing; write NAME=NUMBER, as in \
+                 {name}:NAME=1000"
+            )
         })?;
         let value = number(value).ok_or_else(|| {
-            format!("workload `{text}`: `{value}` is no number; write digits, with K, M or G for powers of 1024")
+            format!("workload `{text}`: `{value}` is no number; write digits, with K, M or G for powers \
+                 of 1024")
         })?;
         set(&mut settings, workload, name, value)?;
     }

@@ -1,7 +1,7 @@
 //! Suppressions: faults of an allocator that are counted and reported, and are no findings.
 //!
-//! What is suppressed is one check in one function of one allocator, and only such checks as leave the run what it was: the
-//! block that they find fault with is the caller's all the same.
+//! What is suppressed is one check in one function of one allocator, and only such checks as leave
+//! the run what it was: the block that they find fault with is the caller's all the same.
 
 use drystone_checker::violation::Flaw;
 use drystone_harness::text::suggest;

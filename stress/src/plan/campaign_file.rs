@@ -29,9 +29,9 @@ use drystone_harness::text::suggest;
 use toml::{Table, Value};
 
 use crate::allocators::process::AllocatorEntry;
+use crate::model::runs::Plan;
 use crate::model::suppressions::Suppression;
 use crate::plan::options::Options;
-use crate::plan::runs::Plan;
 
 /// What a part can say, and, but for `part` itself, the top too.
 const KEYS: [&str; 6] = ["disturb", "minutes", "subjects", "threads", "traces", "workloads"];

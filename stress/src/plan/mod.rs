@@ -2,4 +2,3 @@
 
 pub mod campaign_file;
 pub mod options;
-pub mod runs;

@@ -13,9 +13,9 @@ use drystone_harness::text::{duration, suggest};
 
 use crate::allocators::process::{self, AllocatorEntry};
 use crate::findings::store;
+use crate::model::runs::Plan;
 use crate::model::shard::Shard;
 use crate::model::spec::{self, Length, Settings, Spec, Workload};
-use crate::plan::runs::Plan;
 
 /// Stress allocators: integrity of every byte, mutual exclusion, double frees under contention; by name also forks,
 /// signals, ends of threads, libraries (--workload lifecycles), and programs with mistakes (--workload hostile).

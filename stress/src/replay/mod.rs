@@ -1,12 +1,12 @@
 //! Replays of a finding: the same calls in the same order, or the same seed.
 //!
-//! | way | what is the same | with one thread | with more |
+//! | way | the same | with one thread | with more |
 //! |---|---|---|---|
-//! | [`Way::Logged`] | every call, in the order in which they began, one at a time | exact | one order of them; no two calls meet |
-//! | [`Way::Free`] | the episode's seed, so every thread's choices | exact | whatever order the threads meet in |
+//! | [`Way::Logged`] | all calls in their order, one at a time | exact | one order; no two meet |
+//! | [`Way::Free`] | the seed, so every thread's choices | exact | any order |
 //!
-//! What shows over a run as a whole, memory that grows or a race that never was, is looked for in the same way as
-//! in the run, at the end of each attempt.
+//! What shows over a run as a whole, memory that grows or a race that never was, is looked for in
+//! the same way as in the run, at the end of each attempt.
 //!
 //! What the OS draws, such as addresses, is drawn anew either way.
 
@@ -61,8 +61,8 @@ pub struct Attempts {
     pub last: Option<Finding>,
 }
 
-/// The longest that a script may take: it has as many calls as an episode of some seconds, and hands the
-/// token from thread to thread.
+/// The longest that a script may take: it has as many calls as an episode of some seconds, and
+/// hands the token from thread to thread.
 const LONGEST_SCRIPT: Duration = Duration::from_secs(300);
 
 /// Makes attempts of one way, until `tries` are made or `stop` is set.
@@ -115,7 +115,8 @@ fn in_the_whole(kind: Kind, outcome: &Outcome, watcher: &Watcher) -> Option<Find
     let Outcome { spec, elapsed, counters, notes, .. } = outcome;
     match kind {
         Kind::Growth => {
-            // The attempt is planned to take as long as the run had: most of that must have been seen.
+            // The attempt is planned to take as long as the run had: most of that must have been
+            // seen.
             let enough = spec.length.time()? * 3 / 4;
             Some(watcher.growth(enough)?.finding(spec, *elapsed))
         }

@@ -8,7 +8,7 @@ use drystone_harness::text::units;
 
 use crate::model::finding::Finding;
 use crate::model::outcome::Outcome;
-use crate::plan::runs::Plan;
+use crate::model::runs::Plan;
 use crate::runner::episode::Episodes;
 use crate::runner::growth::Watcher;
 use crate::runner::progress::Bar;

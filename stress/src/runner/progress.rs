@@ -8,8 +8,8 @@ use drystone_harness::output::progress::bar;
 use drystone_harness::text::units;
 use indicatif::ProgressBar;
 
+use crate::model::runs::Plan;
 use crate::model::spec::Spec;
-use crate::plan::runs::Plan;
 
 /// One bar over a whole campaign, by planned time.
 pub struct Bar {

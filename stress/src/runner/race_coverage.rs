@@ -1,4 +1,5 @@
-//! Whether the double-free workload raced: each class of outcomes must come up, or the test showed nothing.
+//! Whether the double-free workload raced: each class of outcomes must come up, or the test showed
+//! nothing.
 
 use std::time::Duration;
 
@@ -9,14 +10,15 @@ use crate::model::finding::Finding;
 use crate::model::outcome::DEFERS_REPORTS;
 use crate::model::spec::Spec;
 
-/// So many double frees show whether the workers race at all; in fewer it may be chance that they did not.
-/// (On two cores with four threads one in six races.)
+/// So many double frees show whether the workers race at all; in fewer it may be chance that they
+/// did not. (On two cores with four threads one in six races.)
 pub const ENOUGH: u64 = 2_000;
-/// As before, for the places where a report may be deferred to, of which the rarest, at an exit, comes up
-/// in one of some hundreds on an idle machine.
+/// As before, for the places where a report may be deferred to, of which the rarest, at an exit,
+/// comes up in one of some hundreds on an idle machine.
 pub const ENOUGH_FOR_DEFERRED: u64 = 40_000;
 
-/// The finding that the test did not race: a class of double frees never came up in a run of `spec` that was long enough.
+/// The finding that the test did not race: a class of double frees never came up in a run of `spec`
+/// that was long enough.
 pub fn did_not_race(
     spec: &Spec,
     elapsed: Duration,

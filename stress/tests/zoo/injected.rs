@@ -1,4 +1,5 @@
-//! Heaps that lose something when the OS refuses: what is asked of linked heaps under refusals, and nothing else, shows it.
+//! Heaps that lose something when the OS refuses: what is asked of linked heaps under refusals, and
+//! nothing else, shows it.
 
 use drystone::{Engine, FutexLock, ListHeap, Os};
 use drystone_checker::witness::Witness;
@@ -8,7 +9,8 @@ use drystone_stress::allocators::linked::watched::Watched;
 use drystone_stress::allocators::process::AllocatorEntry;
 use drystone_stress::inject::faulty_os::FaultyOs;
 
-/// The OS that can refuse, behind a heap that maps so much for nobody whenever it does. With 0 it is sound.
+/// The OS that can fail, behind a heap that maps so much for nobody whenever it does. With 0 it
+/// is sound.
 pub struct Losing(usize);
 
 impl Losing {
@@ -20,7 +22,7 @@ impl Losing {
     }
 }
 
-// SAFETY: passes on what the other gives, or null, which says that it was refused.
+// SAFETY: passes on what the other gives, or null, which says that there is none.
 unsafe impl Os for Losing {
     fn map(&self, bytes: usize) -> *mut u8 {
         self.lose(FaultyOs.map(bytes))
@@ -50,7 +52,7 @@ unsafe impl Os for Losing {
     }
 }
 
-/// An OS of which nothing is seen, under a heap that says it can be refused.
+/// An OS of which nothing is seen, under a heap that says its OS can fail.
 type Unseen = drystone::Mmap;
 
 const PAGE: usize = 4096;
@@ -86,7 +88,7 @@ macro_rules! places {
 
         /// All of them.
         pub const ALLOCATORS: &[AllocatorEntry] = &[$(
-            AllocatorEntry { name: $name, about: "under refusals", open: || Ok(place::allocator::<$place>()) },
+            AllocatorEntry { name: $name, about: "its OS fails", open: || Ok(place::allocator::<$place>()) },
         )*];
     };
 }
@@ -105,6 +107,6 @@ places! {
             let witness = Watched(EngineLoses::WITNESS);
             Watchable::new(Engine::with_parts(Losing(16 << 20), witness, FutexLock::new()))
         }, accounts false;
-    "refused-unseen" => RefusedUnseen, List<Unseen> =
-        ListHeap::with_parts(drystone::Mmap, Watched(RefusedUnseen::WITNESS), FutexLock::new()), accounts false;
+    "fails-unseen" => FailsUnseen, List<Unseen> =
+        ListHeap::with_parts(drystone::Mmap, Watched(FailsUnseen::WITNESS), FutexLock::new()), accounts false;
 }

@@ -4,14 +4,14 @@
 //! |---|---|
 //! | `list` | [`ListHeap`], with a witness in its critical sections |
 //! | `drystone` | [`drystone::Drystone`], as programs have it |
-//! | `engine` | the engine under it, with a witness in its critical sections and yields between checks and stores |
+//! | `engine` | the engine under it, with a witness and yields inside |
 //!
-//! A heap is a `static` that a [`Place`] names; the functions here are generic over the place, so each
-//! allocator has functions of its own that can be pointed to.
+//! A heap is a `static` that a [`Place`] names; the functions here are generic over the place, so
+//! each allocator has functions of its own that can be pointed to.
 
 //!
-//! [`heap`] is what such a heap can do, [`place`] makes C's functions of one, and each allocator is a
-//! file above them.
+//! [`heap`] is what such a heap can do, [`place`] makes C's functions of one, and each allocator is
+//! a file above them.
 
 pub mod heap;
 mod list;

@@ -24,15 +24,15 @@ pub trait Place: 'static {
     /// Who watches its critical sections; none where they take no probe.
     fn witness() -> Option<&'static Witness>;
 
-    /// Whether the heap may find a double free later than at its call, and is disturbed where races are
-    /// lost: then each place where it may find one must come up, or the test did not race.
+    /// Whether the heap may find a double free later than at its call, and is disturbed where races
+    /// are lost: then each place where it may find one must come up, or the test did not race.
     const DEFERS_REPORTS: bool = false;
 
     /// Whether the heap's OS is [`FaultyOs`](crate::inject::faulty_os::FaultyOs).
     const OS_CAN_FAIL: bool = false;
 
-    /// Whether the bytes that the heap says it has mapped are all that it has of the OS, with those that are
-    /// reserved only.
+    /// Whether the bytes that the heap says it has mapped are all that it has of the OS, with those
+    /// that are reserved only.
     const ACCOUNTS: bool = false;
 }
 
@@ -57,7 +57,8 @@ pub fn allocator<P: Place>() -> OpenAllocator {
         deferred_reports: || P::heap().stats().misuses_late,
         fork: P::heap().survives_forks().then_some(Fork {
             prepare: || P::heap().fork_prepare(),
-            // SAFETY: whoever forks calls one of the two after `prepare`, in the thread that each is for.
+            // SAFETY: whoever forks calls one of the two after `prepare`, in the thread that each
+            // is for.
             parent: || unsafe { P::heap().fork_parent() },
             // SAFETY: as above.
             child: || unsafe { P::heap().fork_child() },
@@ -69,12 +70,13 @@ pub fn allocator<P: Place>() -> OpenAllocator {
         os_can_fail: P::OS_CAN_FAIL,
         accounts: P::ACCOUNTS,
     };
-    // Black boxes: the compiler must not know which functions these are, or it would inline them, and
-    // drop a malloc whose block is freed at once.
+    // Black boxes: the compiler must not know which functions these are, or it would inline them,
+    // and drop a malloc whose block is freed at once.
     OpenAllocator { calls: black_box(calls), own: Some(black_box(own)), claims_detection: true }
 }
 
-/// C's answer where there is no block. (Setting `errno` is the duty of whoever serves C's functions, as here.)
+/// C's answer where there is no block. (Setting `errno` is the duty of whoever serves C's
+/// functions, as here.)
 fn or_enomem(block: *mut u8) -> *mut c_void {
     if block.is_null() {
         errno::set(libc::ENOMEM);
@@ -82,8 +84,8 @@ fn or_enomem(block: *mut u8) -> *mut c_void {
     block.cast()
 }
 
-/// Workloads that use these functions free and resize live blocks only: whoever says otherwise accuses
-/// a correct program.
+/// Workloads that use these functions free and resize live blocks only: whoever says otherwise
+/// accuses a correct program.
 #[cold]
 fn accused(misuse: &Misuse) -> ! {
     violation::raise(Kind::FalseAlarm, "no misuse in a correct program", misuse.to_string())

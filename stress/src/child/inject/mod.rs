@@ -1,12 +1,12 @@
 //! What a child does while calls to the OS fail: rounds of requests that reach the OS often.
 //!
 //! ```text
-//! armed      a round: null is an answer, and changes nothing           once, or again and again by all threads
-//! disarmed   a round: everything is granted                            once
+//! armed      a round: null is an answer, and changes nothing    once, or by all threads, again and again
+//! disarmed   a round: everything is granted                     once
 //! ```
 //!
-//! A round allocates, resizes and frees blocks of all sizes, starts threads that do so too and leave blocks
-//! behind, and frees everything. Every byte is checked throughout.
+//! A round allocates, resizes and frees blocks of all sizes, starts threads that do so too and
+//! leave blocks behind, and frees everything. Every byte is checked throughout.
 
 mod growth;
 mod stack;
@@ -68,8 +68,8 @@ impl Scenario<'_> {
                 self.disarm(injector)?;
             }
         }
-        // The OS has recovered: whatever failed must be granted now, also what the failures have made
-        // the allocator remember.
+        // The OS has recovered: whatever failed must be granted now, also what the failures have
+        // made the allocator remember.
         let before = self.setting.board.tally()[Count::Refusals];
         let mut worker = Worker::new(&self.setting, &overlap, 0);
         worker.sequence_from(1 << 40);
@@ -84,8 +84,8 @@ impl Scenario<'_> {
         Ok(())
     }
 
-    /// Lets all calls pass, and notes what became of the calls, before anything is judged: a finding takes along what is
-    /// noted by then.
+    /// Lets all calls pass, and notes what became of the calls, before anything is judged: a
+    /// finding takes along what is noted by then.
     fn disarm(&self, injector: &mut Injector) -> Result<(), String> {
         let Some(Calls { made, failed }) = injector.disarm()? else { return Ok(()) };
         self.setting.board.note(MADE, made);

@@ -1,4 +1,5 @@
-//! A worker while calls to the OS fail: what it asks for, what it holds, the threads that it starts.
+//! A worker while calls to the OS fail: what it asks for, what it holds, the threads that it
+//! starts.
 
 use std::ffi::c_void;
 use std::ptr::null_mut;
@@ -109,7 +110,8 @@ impl<'a> Worker<'a> {
                 self.hold(|checked| checked.ask_calloc(size));
             }
             19..21 => {
-                // No more of external ones: some misalign, which is for the other workloads to tell.
+                // No more of external ones: some misalign, which is for the other workloads to
+                // tell.
                 let most = if self.setting.allocator.own.is_some() { 12 } else { 2 };
                 let alignment = 32 << below(rng, most);
                 let size = alignment * (1 + below(rng, 3) as usize);
@@ -189,8 +191,8 @@ impl<'a> Worker<'a> {
         self.free_all();
     }
 
-    /// A thread that allocates, frees what it has and some of what this worker has, and leaves blocks
-    /// behind. By pthreads, since std's threads end the process where a call for them fails.
+    /// A thread that allocates, frees what it has and some of what this worker has, and leaves
+    /// blocks behind. By pthreads, since std's threads end the process where a call for them fails.
     fn start_a_thread(&mut self, seed: u64) {
         let setting = self.setting;
         let mut errand = Errand {
@@ -203,7 +205,8 @@ impl<'a> Worker<'a> {
             bytes: self.bytes,
         };
         let stack = self.stack.get_or_insert_with(Stack::new);
-        // SAFETY: the errand is what `run` takes, and the thread's alone until its end, which this waits for.
+        // SAFETY: the errand is what `run` takes, and the thread's alone until its end, which this
+        // waits for.
         let started = unsafe { stack.run(run, (&raw mut errand).cast()) };
         match started {
             0 => {}
@@ -219,8 +222,8 @@ impl<'a> Worker<'a> {
     }
 }
 
-/// Above most thresholds for mappings, one in eight above all. Most are small: a page that is touched costs
-/// more than a call that fails.
+/// Above most thresholds for mappings, one in eight above all. Most are small: a page that is
+/// touched costs more than a call that fails.
 fn large(rng: &mut Pcg64) -> usize {
     let most = if below(rng, 8) == 0 { 2 << 20 } else { 128 << 10 };
     (128 << 10) + below(rng, most) as usize

@@ -1,8 +1,8 @@
 //! A barrier that lets everybody go at nearly the same instant.
 //!
-//! std's barrier sleeps, and its threads come back microseconds apart: two frees of fifty nanoseconds
-//! would never meet. Here the waiting spin, and yield now and then, since there may be more of them
-//! than cores.
+//! std's barrier sleeps, and its threads come back microseconds apart: two frees of fifty
+//! nanoseconds would never meet. Here the waiting spin, and yield now and then, since there may be
+//! more of them than cores.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{hint, thread};

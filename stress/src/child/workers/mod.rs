@@ -74,8 +74,9 @@ impl<'a> Workers<'a> {
         self.stop
     }
 
-    /// Calls `work` once on each worker, at once, each a new thread that has exited when this returns: so
-    /// every call is a generation, which leaves to the next what an allocator keeps for a thread.
+    /// Calls `work` once on each worker, at once, each a new thread that has exited when this
+    /// returns: so every call is a generation, which leaves to the next what an allocator keeps for
+    /// a thread.
     pub fn each(&mut self, work: impl Fn(&mut Checked<'_>) + Sync) {
         let Self { allocator, board, overlap, sequences, disturbed, seed, checks, .. } = self;
         let barrier = SpinBarrier::new(sequences.len());

@@ -1,4 +1,5 @@
-//! An everyday program's operations on a table of blocks, for workloads whose point is what else happens.
+//! An everyday program's operations on a table of blocks, for workloads whose point is what else
+//! happens.
 
 use drystone_checker::checked::{Block, Checked};
 use drystone_workloads::sizes::{LogUniform, below};
@@ -17,7 +18,8 @@ pub struct BlockTable {
 }
 
 impl BlockTable {
-    /// An empty table; sizes are log-uniform up to `largest` bytes, rounded down to a power of two, and rarely 1 to 4 MiB.
+    /// An empty table; sizes are log-uniform up to `largest` bytes, rounded down to a power of two,
+    /// and rarely 1 to 4 MiB.
     pub fn new(largest: usize) -> Self {
         let sizes = LogUniform { octaves: largest.ilog2() };
         Self { sizes, slots: (0..SLOTS).map(|_| None).collect() }

@@ -2,10 +2,11 @@
 //!
 //! ```text
 //! generation 1   worker 0: slots a   worker 1: slots b   worker 2: slots c
-//! generation 2   worker 0: slots b   worker 1: slots c   worker 2: slots a      new threads, all blocks live
+//! generation 2   worker 0: slots b   worker 1: slots c   worker 2: slots a   new threads, all blocks live
 //! ```
 //!
-//! So each generation frees what threads that have exited allocated, and what it allocates is freed after it.
+//! So each generation frees what threads that have exited allocated, and what it allocates is freed
+//! after it.
 
 use std::sync::{Mutex, PoisonError};
 

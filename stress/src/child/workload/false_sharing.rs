@@ -1,9 +1,9 @@
-//! Small blocks that several threads write to at once: an allocator that puts two threads' blocks on one cache
-//! line makes them slow, one that loses a store makes them wrong.
+//! Small blocks that several threads write to at once: an allocator that puts two threads' blocks
+//! on one cache line makes them slow, one that loses a store makes them wrong.
 //!
-//! *Active* (cache-thrash): each thread writes to blocks that it has made itself. *Passive* (cache-scratch): one
-//! thread has made all of the first ones, side by side; each frees those that it is given and goes on with what
-//! it gets in their place. The seed says which.
+//! *Active* (cache-thrash): each thread writes to blocks that it has made itself. *Passive*
+//! (cache-scratch): one thread has made all of the first ones, side by side; each frees those that
+//! it is given and goes on with what it gets in their place. The seed says which.
 
 use std::sync::{Mutex, PoisonError};
 

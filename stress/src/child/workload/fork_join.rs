@@ -1,5 +1,6 @@
-//! Fork and join on a pool whose threads steal from each other: what one half of a task makes, whoever joins it frees,
-//! in whatever thread that comes to be. The pool is rayon's; its threads are the run's workers.
+//! Fork and join on a pool whose threads steal from each other: what one half of a task makes,
+//! whoever joins it frees, in whatever thread that comes to be. The pool is rayon's; its threads
+//! are the run's workers.
 
 use std::cell::Cell;
 use std::ptr::{NonNull, null_mut};
@@ -70,8 +71,8 @@ pub fn round(workers: &mut Workers<'_>, seed: Seed, settings: &Settings) {
 }
 
 impl Tree<'_> {
-    /// A task and all below it: what it leaves to whoever joins it. `number` is 1 at the root, and doubles with each
-    /// fork.
+    /// A task and all below it: what it leaves to whoever joins it. `number` is 1 at the root, and
+    /// doubles with each fork.
     fn branch(&self, depth: usize, number: u64) -> Vec<Block> {
         if self.stop.is_set() {
             return Vec::new();
@@ -108,8 +109,9 @@ impl Tree<'_> {
 fn with_checked<R>(work: impl FnOnce(&mut Checked<'_>) -> R) -> R {
     let current = CURRENT.get().cast::<Checked<'_>>();
     assert!(!current.is_null(), "tasks run in the pool's threads");
-    // SAFETY: set by this thread, in `round`, for the time that it runs tasks, from the one reference there is. No
-    // other is made meanwhile: `work` starts no task and waits for none, so no second call is below this one.
+    // SAFETY: set by this thread, in `round`, for the time that it runs tasks, from the one
+    // reference there is. No other is made meanwhile: `work` starts no task and waits for none, so
+    // no second call is below this one.
     let checked = unsafe { &mut *current };
     let result = work(checked);
     checked.row().doing(Doing::Waiting);

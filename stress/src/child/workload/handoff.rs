@@ -1,7 +1,7 @@
 //! Asymmetric threads: some only allocate, the others only free, over one bounded channel.
 //!
-//! A consumer reads what it is given, resizes a block now and then, and frees all of it. A worker that is
-//! alone is both.
+//! A consumer reads what it is given, resizes a block now and then, and frees all of it. A worker
+//! that is alone is both.
 
 use std::sync::{Mutex, PoisonError};
 

@@ -50,8 +50,8 @@ impl Prepared {
         Self { shape, streams: (0..threads).map(stream).collect() }
     }
 
-    /// Carries them out, from rest to rest; `around` is called on each worker, and calls what it is handed, which
-    /// is that worker's operations and nothing else.
+    /// Carries them out, from rest to rest; `around` is called on each worker, and calls what it is
+    /// handed, which is that worker's operations and nothing else.
     pub fn round(&self, workers: &mut Workers<'_>, around: impl Fn(&mut dyn FnMut()) + Sync) {
         let round = Round::of(self.shape, workers.count());
         let stop = workers.stop();
@@ -106,8 +106,8 @@ impl Round {
     }
 }
 
-/// The shape of the round of `seed`, and how many operations. Unless it is set, the seed also decides between the
-/// wide and the small shape: many sizes, or many operations.
+/// The shape of the round of `seed`, and how many operations. Unless it is set, the seed also
+/// decides between the wide and the small shape: many sizes, or many operations.
 fn shape_of(seed: u64, threads: usize, settings: &Settings) -> (Shape, usize) {
     let largest = settings.get(Workload::Mixed, "largest");
     let wide = match largest {
@@ -265,8 +265,8 @@ impl Hands<'_, '_> {
         }
     }
 
-    /// Takes in one block from another worker: reads it, then frees it or keeps it. False if there is
-    /// none.
+    /// Takes in one block from another worker: reads it, then frees it or keeps it. False if there
+    /// is none.
     fn take_in_one(&mut self) -> bool {
         let Ok(block) = self.inboxes[self.checked.worker()].1.try_recv() else { return false };
         self.checked.verify(&block);

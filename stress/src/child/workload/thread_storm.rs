@@ -1,5 +1,6 @@
-//! Threads that live for a few blocks. Each worker starts them one after the other, waits for each, and lends it
-//! its view of the allocator; what they leave behind goes to whoever comes next, in whatever worker.
+//! Threads that live for a few blocks. Each worker starts them one after the other, waits for each,
+//! and lends it its view of the allocator; what they leave behind goes to whoever comes next, in
+//! whatever worker.
 
 use std::sync::{Mutex, PoisonError};
 use std::thread;

@@ -1,9 +1,9 @@
 //! A recorded program, replayed under full checking.
 //!
 //! The trace's threads are folded onto the workers. A step that ends a block which another worker's
-//! step brought to life waits for that step; every awaited step stands earlier in the trace's order,
-//! so nobody waits for ever. A trace of few threads is replayed in several copies at once on one heap,
-//! so that it is contended all the same.
+//! step brought to life waits for that step; every awaited step stands earlier in the trace's
+//! order, so nobody waits for ever. A trace of few threads is replayed in several copies at once on
+//! one heap, so that it is contended all the same.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};

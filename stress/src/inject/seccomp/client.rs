@@ -20,8 +20,8 @@ impl Client {
     /// The kernel or the supervisor does not take part.
     pub fn open(socket: &Path) -> io::Result<Self> {
         let stream = UnixStream::connect(socket)?;
-        // Before the filter: it may ask the kernel, and between the filter and the supervisor's having the
-        // listener nobody would answer.
+        // Before the filter: it may ask the kernel, and between the filter and the supervisor's
+        // having the listener nobody would answer.
         // SAFETY: asks where the break is, which moves nothing.
         let present = unsafe { libc::sbrk(0) }.addr() as u64;
         let listener = install(CALLS)?;

@@ -75,8 +75,8 @@ fn filter(calls: &[libc::c_long]) -> Vec<libc::sock_filter> {
 pub(super) fn install(calls: &[libc::c_long]) -> io::Result<OwnedFd> {
     let mut program = filter(calls);
     let program = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
-    // SAFETY: sets an attribute of this thread, which a filter without privileges needs; then the filter,
-    // whose instructions are alive and as many as it says.
+    // SAFETY: sets an attribute of this thread, which a filter without privileges needs; then the
+    // filter, whose instructions are alive and as many as it says.
     let listener = unsafe {
         if libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 {
             return Err(io::Error::last_os_error());

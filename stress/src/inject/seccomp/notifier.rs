@@ -293,8 +293,8 @@ impl Session {
         Ok(())
     }
 
-    /// Where the break is. The kernel itself may have failed what was let pass: then the heap's mapping
-    /// ends before.
+    /// Where the break is. The kernel itself may have failed what was let pass: then the heap's
+    /// mapping ends before.
     fn present_break(&self, thread: u32) -> u64 {
         match heap_end(thread) {
             Some(end) if self.present.next_multiple_of(usage::page()) > end => self.before,

@@ -1,5 +1,5 @@
-//! What the child and the supervisor say to each other at their socket: a listener's descriptor once,
-//! with one number, and then words of one byte, each answered by three numbers.
+//! What the child and the supervisor say to each other at their socket: a listener's descriptor
+//! once, with one number, and then words of one byte, each answered by three numbers.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -62,8 +62,8 @@ pub(super) fn receive(stream: &UnixStream) -> io::Result<(OwnedFd, u64)> {
     let mut part = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
     let mut control = Control::default();
     let mut message = message(&mut part, &mut control);
-    // SAFETY: the message's parts are alive and writable; the header, if there is one, lies in the control
-    // buffer, and one of this type and length holds a descriptor, new and nobody else's.
+    // SAFETY: the message's parts are alive and writable; the header, if there is one, lies in the
+    // control buffer, and one of this type and length holds a descriptor, new and nobody else's.
     unsafe {
         let flags = libc::MSG_CMSG_CLOEXEC;
         let received = libc::recvmsg(stream.as_raw_fd(), &raw mut message, flags);

@@ -76,7 +76,8 @@ impl Heard {
     }
 }
 
-/// A line that is no message is the allocator's own talk, in whatever bytes. An error is the pipe's end.
+/// A line that is no message is the allocator's own talk, in whatever bytes. An error is the pipe's
+/// end.
 pub fn listen(output: impl BufRead, sender: &Sender<Message>) {
     for line in output.split(b'\n').map_while(Result::ok) {
         if let Some(message) = message::parse(&String::from_utf8_lossy(&line))

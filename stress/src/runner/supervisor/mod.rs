@@ -1,4 +1,5 @@
-//! The supervisor of one run: starts the child, listens, and makes a finding of its death or silence.
+//! The supervisor of one run: starts the child, listens, and makes a finding of its death or
+//! silence.
 //!
 //! | file | holds |
 //! |---|---|
@@ -29,10 +30,11 @@ pub use self::watch::Progress;
 /// How children are started, and how long they may be silent.
 #[derive(Clone, Debug)]
 pub struct Supervisor {
-    /// The binary, which calls `child::main` when its first argument is [`CHILD`](crate::model::job::CHILD).
+    /// The binary, which calls `child::main` when its first argument is
+    /// [`CHILD`](crate::model::job::CHILD).
     pub program: PathBuf,
-    /// A child whose workers finish no operation for so long hangs, and so does one that goes on for
-    /// so long after its time. Long: a loaded machine is no finding.
+    /// A child whose workers finish no operation for so long hangs, and so does one that goes on
+    /// for so long after its time. Long: a loaded machine is no finding.
     pub patience: Duration,
     /// The library that children load and close, compiled for the first that does.
     pub fixture: Arc<OnceLock<Result<Loaded, String>>>,

@@ -34,10 +34,11 @@ const POLL: Duration = Duration::from_millis(50);
 const POLL_AT_THE_END: Duration = Duration::from_millis(1);
 /// Longer than a turn of the loop takes on the busiest machine that works.
 const STANDING_STILL: Duration = Duration::from_secs(2);
-/// How long a child that was asked to stop may be silent. It is killed then, and that is no finding.
+/// How long a child that was asked to stop may be silent. It is killed then, and that is no
+/// finding.
 const PATIENCE_AFTER_STOP: Duration = Duration::from_secs(5);
-/// An uncompressed copy of a trace: to decompress one takes the C allocator, which in the child is the
-/// allocator. It has no name, so that nothing stays behind however this process ends.
+/// An uncompressed copy of a trace: to decompress one takes the C allocator, which in the child is
+/// the allocator. It has no name, so that nothing stays behind however this process ends.
 fn plain_copy(path: &Path) -> Result<File> {
     let trace = Trace::read(path)?;
     let doing = "a file for the uncompressed trace";
@@ -68,8 +69,8 @@ pub struct Watch<'a> {
     messages: Receiver<Message>,
     error_tail: ErrorTail,
     began: Instant,
-    /// When it was looked at last, and for how long nobody could look: all processes stood still, as at night in a
-    /// machine's sleep, which is no hang.
+    /// When it was looked at last, and for how long nobody could look: all processes stood still,
+    /// as at night in a machine's sleep, which is no hang.
     looked: Instant,
     stood_still: Duration,
     /// When it was asked to stop.
@@ -158,7 +159,8 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Notes that it is looked at, and takes what passed since as standing still if that is much longer than a turn.
+    /// Notes that it is looked at, and takes what passed since as standing still if that is much
+    /// longer than a turn.
     fn look(&mut self) {
         let passed = std::mem::replace(&mut self.looked, Instant::now()).elapsed();
         if passed > STANDING_STILL {

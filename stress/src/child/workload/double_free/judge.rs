@@ -86,7 +86,8 @@ impl<'a, 'b> Judge<'a, 'b> {
                 // live still is for the heap to say.
                 sums.added += u64::from(unsafe { (shared.own.try_free)(reused) }.is_ok());
             } else if !reused.is_null() || rules.style != Style::Resize {
-                // Nobody but its one holder has freed this one. A resize that was reported gave none.
+                // Nobody but its one holder has freed this one. A resize that was reported gave
+                // none.
                 free_held(shared.own, worker, reused, rules);
             }
         }
@@ -111,7 +112,8 @@ impl<'a, 'b> Judge<'a, 'b> {
         row.add(Count::Late, deferred);
         row.add(rules.place_before_sweeps(), early);
         row.add(Count::AtSweep, deferred - early);
-        // What took effect beyond the first was of a block that was reused; else `judge` had raised.
+        // What took effect beyond the first was of a block that was reused; else `judge` had
+        // raised.
         row.add(Count::Stale, effective.saturating_sub(1 + deferred));
         // Relaxed: the barrier has ordered it.
         if self.shared.raced.swap(false, Ordering::Relaxed) {
@@ -148,8 +150,8 @@ impl<'a, 'b> Judge<'a, 'b> {
     }
 }
 
-/// Frees that took effect, less those reported later, equal allocations; in ordered styles every free
-/// except one is reported by its call.
+/// Frees that took effect, less those reported later, equal allocations; in ordered styles every
+/// free except one is reported by its call.
 fn judge_sums(rules: Rules, sums: Sums, deferred: u64) {
     let ordered = rules.style.is_ordered();
     let allowed = if ordered { 0 } else { deferred };
@@ -169,8 +171,8 @@ fn judge_sums(rules: Rules, sums: Sums, deferred: u64) {
             sums.allocations
         ),
         format!(
-            "of {} frees {} were reported by the call, {deferred} later; of the judge's own {} took \
-             effect ({rules:?})",
+            "of {} frees {} were reported by the call, {deferred} later; of the judge's own {} \
+             took effect ({rules:?})",
             sums.frees,
             sums.frees - sums.effective,
             sums.added

@@ -4,20 +4,22 @@
 //! them from one stream:
 //!
 //! ```text
-//! owner     allocates the block ─┐
-//! all                            ├─ barrier ─ free, or free and allocate ─ barrier ─────── barrier ─ sweep ─┐
-//! worker 0                                                                     ├ frees reused ┘             └ judges
+//!  1  owner     allocates the block
+//!  2  all       free it, or free it and allocate
+//!  3  worker 0  counts, and frees what was reused
+//!  4  all       sweep
+//!  5  worker 0  judges                              a barrier of all stands between two steps
 //! ```
 //!
-//! What must hold (DESIGN, section 2). Of one block that is not reused: frees that took effect, less
-//! those reported later, are one; so N frees give N − 1 reports. With reuse: frees that took effect,
-//! less those reported later, equal allocations. A free of a block that was reused has raced with the
-//! reuse, and is its new owner's. A realloc that moves the block is a free of it; one that leaves it in
-//! its place is a free and an allocation.
+//! What must hold (DESIGN, section 2). Of one block that is not reused: frees that took effect,
+//! less those reported later, are one; so N frees give N − 1 reports. With reuse: frees that took
+//! effect, less those reported later, equal allocations. A free of a block that was reused has
+//! raced with the reuse, and is its new owner's. A realloc that moves the block is a free of it;
+//! one that leaves it in its place is a free and an allocation.
 //!
 //! Where a report that was deferred is made: what has come up before anybody swept is counted *at a
-//! reuse* in styles whose workers allocate, *at an exit* where the owner exits in the middle, and *at a
-//! sweep* else, as is all that the sweeps bring.
+//! reuse* in styles whose workers allocate, *at an exit* where the owner exits in the middle, and
+//! *at a sweep* else, as is all that the sweeps bring.
 //!
 //! | file | holds |
 //! |---|---|
@@ -53,8 +55,8 @@ use crate::child::workload::double_free::shared::Shared;
 /// Double frees of one round.
 const DOUBLE_FREES: u64 = 20_000;
 
-/// Threads are disturbed at one place in so many inside a heap that has a probe: races are lost between
-/// a check and its store.
+/// Threads are disturbed at one place in so many inside a heap that has a probe: races are lost
+/// between a check and its store.
 const DISTURB_ONE_IN: u32 = 8;
 
 /// The stream that all workers draw the rules from; workers' own streams are numbered from 0.
@@ -64,7 +66,7 @@ const RULES: u64 = u64::MAX;
 pub struct Round<'a>(Shared<'a>);
 
 impl<'a> Round<'a> {
-    /// A round for `workers` workers on an allocator that tells of itself.
+    /// A round for `workers` workers on a heap that answers each free.
     pub fn new(allocator: &'a OpenAllocator, own: Own, seed: u64, workers: usize) -> Self {
         Self(Shared::new(allocator, own, seed, workers))
     }

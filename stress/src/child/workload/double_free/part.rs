@@ -37,8 +37,8 @@ impl Part<'_, '_, '_> {
         self.shared.barrier.wait();
     }
 
-    /// Allocates the block, in the worker or in a thread that exits; the one that will exit in the middle
-    /// is returned.
+    /// Allocates the block, in the worker or in a thread that exits; the one that will exit in the
+    /// middle is returned.
     pub fn allocate(&mut self, rules: Rules) -> (*mut c_void, Option<Exiting>) {
         let Self { shared, checked, .. } = self;
         let (block, thread) = match rules.owner {
@@ -94,7 +94,8 @@ impl Part<'_, '_, '_> {
         if !rules.takes_part(worker) {
             return;
         }
-        // The barrier lets them go within some tens of nanoseconds, in an order that hardly changes.
+        // The barrier lets them go within some tens of nanoseconds, in an order that hardly
+        // changes.
         for _ in 0..own_stream.next_u64() % 16 {
             std::hint::spin_loop();
         }
@@ -123,8 +124,8 @@ impl Part<'_, '_, '_> {
         unsafe { (self.shared.allocator.calls.malloc)(rules.size) }
     }
 
-    /// Asks for a block, and frees it: the same one, which others may free at the same time, or another,
-    /// which is this worker's alone.
+    /// Asks for a block, and frees it: the same one, which others may free at the same time, or
+    /// another, which is this worker's alone.
     fn ask_and_free(&mut self, block: *mut c_void, rules: Rules) {
         let got = self.ask(rules);
         if got == block {

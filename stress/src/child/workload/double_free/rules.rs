@@ -19,7 +19,8 @@ pub enum Owner {
     Out,
     /// A thread that has exited.
     Exited,
-    /// A thread that frees it with the others, in the place of the worker that started it, and exits.
+    /// A thread that frees it with the others, in the place of the worker that started it, and
+    /// exits.
     Exiting,
 }
 
@@ -32,8 +33,8 @@ pub enum Style {
     RaceTwice,
     /// Each frees, and asks at once for a block of the same size.
     Reuse,
-    /// Each frees and asks several times in a row, and frees what it got: the block comes back to who
-    /// freed it before (A-B-A).
+    /// Each frees and asks several times in a row, and frees what it got: the block comes back to
+    /// who freed it before (A-B-A).
     ReuseAgain,
     /// Each resizes the block, all at once.
     Resize,

@@ -28,7 +28,7 @@ pub struct Deeds {
 pub struct Shared<'a> {
     /// Whom they call.
     pub allocator: &'a OpenAllocator,
-    /// What it tells of itself.
+    /// How it answers each free.
     pub own: Own,
     /// Of all choices.
     pub seed: u64,
@@ -47,7 +47,7 @@ pub struct Shared<'a> {
 }
 
 impl<'a> Shared<'a> {
-    /// For `workers` workers on an allocator that tells of itself.
+    /// For `workers` workers on a heap that answers each free.
     pub fn new(allocator: &'a OpenAllocator, own: Own, seed: u64, workers: usize) -> Self {
         Self {
             allocator,

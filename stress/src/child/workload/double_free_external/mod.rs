@@ -1,7 +1,7 @@
 //! Double frees of an external allocator, which says of no free whether it took effect.
 //!
-//! Each double free happens in a process of its own, forked from the child while it has one thread. How
-//! that process ends is what the allocator made of it:
+//! Each double free happens in a process of its own, forked from the child while it has one thread.
+//! How that process ends is what the allocator made of it:
 //!
 //! | end | counted as |
 //! |---|---|
@@ -104,7 +104,8 @@ fn judge(rules: Rules, end: End, words: &str) {
     violation::raise(kind, &expected, format!("{}; it printed: {:?}", end.name(), words.trim()));
 }
 
-/// The line with each address and process number replaced, so that equal reports are counted as one.
+/// The line with each address and process number replaced, so that equal reports are counted as
+/// one.
 fn without_numbers(line: &str) -> String {
     let is_number = |word: &str| {
         let digits = word.trim_start_matches("0x");

@@ -14,8 +14,8 @@ use crate::child::workers::barrier::SpinBarrier;
 use crate::child::workload::double_free_external::end::{End, NO_BLOCK, TWO_OWNERS};
 use crate::child::workload::double_free_external::rules::{Pattern, Rules};
 
-/// Seconds after which a process that does nothing is ended. To hang is a finding where detection was
-/// promised, so that a machine under load must not look like it.
+/// Seconds after which a process that does nothing is ended. To hang is a finding where detection
+/// was promised, so that a machine under load must not look like it.
 const PATIENCE_BEFORE_JUDGING: u32 = 30;
 /// As before, where it is only counted.
 const PATIENCE: u32 = 3;
@@ -23,8 +23,8 @@ const PATIENCE: u32 = 3;
 /// The double free in a process of its own, how that ended, and what it printed.
 pub fn double_free_in_a_process(allocator: &OpenAllocator, rules: Rules) -> (End, String) {
     let (reader, writer) = io::pipe().expect("the system gives a pipe");
-    // SAFETY: this process has one thread (see the folder's `work`), so its copy is whole and may go on as any
-    // program may.
+    // SAFETY: this process has one thread (see the folder's `work`), so its copy is whole and may
+    // go on as any program may.
     let process = unsafe { libc::fork() };
     assert!(process >= 0, "fork: {}", io::Error::last_os_error());
     if process == 0 {
@@ -46,7 +46,8 @@ pub fn double_free_in_a_process(allocator: &OpenAllocator, rules: Rules) -> (End
 #[derive(Clone, Copy)]
 struct Doomed(*mut c_void);
 
-// SAFETY: the pointer is passed to the allocator only, from any thread; nobody reads what it points to.
+// SAFETY: the pointer is passed to the allocator only, from any thread; nobody reads what it points
+// to.
 unsafe impl Send for Doomed {}
 
 impl Doomed {
@@ -80,71 +81,65 @@ pub fn in_the_process(allocator: &OpenAllocator, rules: Rules) -> ! {
     unsafe { libc::exit(0) }
 }
 
-fn double_free(allocator: &'_ OpenAllocator, rules: Rules) {
-    let allocator = *allocator;
-    let allocate = move || {
-        // SAFETY: malloc takes any size.
-        let block = unsafe { (allocator.calls.malloc)(rules.size) };
-        if block.is_null() {
-            // To free null twice is right.
-            exit::now(NO_BLOCK as u8);
-        }
-        Doomed(block)
-    };
-    // SAFETY, for each free below: the double frees are what this process is for.
+/// A block that will be freed twice. The process ends if there is none: to free null twice is right.
+fn allocate(allocator: &OpenAllocator, size: usize) -> Doomed {
+    // SAFETY: malloc takes any size.
+    let block = unsafe { (allocator.calls.malloc)(size) };
+    if block.is_null() {
+        exit::now(NO_BLOCK as u8);
+    }
+    Doomed(block)
+}
+
+fn double_free(allocator: &OpenAllocator, rules: Rules) {
+    let new_block = || allocate(allocator, rules.size);
     match rules.pattern {
-        Pattern::Immediate => {
-            let block = allocate();
-            // SAFETY: as above.
-            unsafe {
-                block.free(&allocator);
-                block.free(&allocator);
-            }
-        }
+        Pattern::Immediate => twice(allocator, new_block(), || {}),
         Pattern::Interleaved => {
-            let (block, other) = (allocate(), allocate());
-            // SAFETY: as above.
-            unsafe {
-                block.free(&allocator);
-                other.free(&allocator);
-                block.free(&allocator);
-            }
+            let (block, other) = (new_block(), new_block());
+            // SAFETY: allocated above, and freed once.
+            twice(allocator, block, || unsafe { other.free(allocator) });
         }
         Pattern::AfterOthers => {
-            let others: Vec<Doomed> = (0..200).map(|_| allocate()).collect();
-            let block = allocate();
-            // SAFETY: as above.
-            unsafe {
-                block.free(&allocator);
-                others.into_iter().for_each(|other| other.free(&allocator));
-                block.free(&allocator);
-            }
-        }
-        Pattern::OtherThread => {
-            let block = allocate();
-            // The thread is there before the first free: to start one may allocate, and a block that is
-            // reused in between makes the second free its new owner's, which nobody can tell from a correct one.
-            let barrier = Arc::new(SpinBarrier::new(2));
-            let passed = Arc::clone(&barrier);
-            let other = thread::spawn(move || {
-                passed.wait();
-                free_in_thread(block, &allocator);
+            let others: Vec<Doomed> = (0..200).map(|_| new_block()).collect();
+            twice(allocator, new_block(), || {
+                // SAFETY: allocated above, and freed once each.
+                others.into_iter().for_each(|other| unsafe { other.free(allocator) });
             });
-            // SAFETY: as above.
-            unsafe { block.free(&allocator) };
-            barrier.wait();
-            join(other);
         }
+        Pattern::OtherThread => by_another_thread(*allocator, new_block()),
         Pattern::OwnerExited => {
-            let block = thread::spawn(allocate).join().expect("malloc does not panic");
-            // SAFETY: as above.
-            unsafe {
-                block.free(&allocator);
-                block.free(&allocator);
-            }
+            let (allocator, size) = (*allocator, rules.size);
+            let owner = thread::spawn(move || allocate(&allocator, size));
+            twice(&allocator, owner.join().expect("malloc does not panic"), || {});
         }
-        Pattern::Race => race(allocator, allocate(), rules.threads),
+        Pattern::Race => race(*allocator, new_block(), rules.threads),
     }
+}
+
+/// Frees a block twice, with `between` between.
+fn twice(allocator: &OpenAllocator, block: Doomed, between: impl FnOnce()) {
+    // SAFETY: the double frees are what this process is for.
+    unsafe { block.free(allocator) };
+    between();
+    // SAFETY: as above.
+    unsafe { block.free(allocator) };
+}
+
+/// The second free is another thread's.
+///
+/// The thread is there before the first: to start one may allocate, and a block that is reused in
+/// between makes the second free its new owner's, which nobody can tell from a correct one.
+fn by_another_thread(allocator: OpenAllocator, block: Doomed) {
+    let barrier = Arc::new(SpinBarrier::new(2));
+    let passed = Arc::clone(&barrier);
+    let other = thread::spawn(move || {
+        passed.wait();
+        free_in_thread(block, &allocator);
+    });
+    free_in_thread(block, &allocator);
+    barrier.wait();
+    join(other);
 }
 
 fn race(allocator: OpenAllocator, block: Doomed, threads: usize) {

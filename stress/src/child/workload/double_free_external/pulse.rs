@@ -1,9 +1,10 @@
-//! When to end, and when to report to the supervisor, asked in the loop itself: a process that forks has no
-//! thread for it.
+//! When to end, and when to report to the supervisor, asked in the loop itself: a process that
+//! forks has no thread for it.
 
 use std::time::{Duration, Instant};
 
-/// Asks whether it is time to end, and reports to the supervisor, without a thread: from the loop itself.
+/// Asks whether it is time to end, and reports to the supervisor, without a thread: from the loop
+/// itself.
 pub struct Pulse<F: FnMut()> {
     deadline: Option<Instant>,
     next: Instant,

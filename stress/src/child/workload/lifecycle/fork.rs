@@ -58,8 +58,8 @@ impl Children {
         Self { own, patience }
     }
 
-    /// Forks a child that goes on with `table`, from its own `seed`, and judges its end. The parent's other threads go on
-    /// meanwhile.
+    /// Forks a child that goes on with `table`, from its own `seed`, and judges its end. The
+    /// parent's other threads go on meanwhile.
     pub fn fork(
         &self,
         checked: &mut Checked<'_>,
@@ -93,8 +93,9 @@ impl Children {
         row.add(Count::BytesVerified, verified);
     }
 
-    /// The fork: the harness's own locks are held, and a linked allocator does its part as `pthread_atfork` would have it
-    /// do; others have handlers of their own. The order is that in which the locks may be held together.
+    /// The fork: the harness's own locks are held, and a linked allocator does its part as
+    /// `pthread_atfork` would have it do; others have handlers of their own. The order is that in
+    /// which the locks may be held together.
     fn fork_now(&self, checked: &Checked<'_>, loading: &RwLock<()>) -> i32 {
         let handlers = self.own.and_then(|own| own.fork);
         let _alone = loading.write().unwrap_or_else(PoisonError::into_inner);
@@ -103,8 +104,8 @@ impl Children {
                 if let Some(handlers) = handlers {
                     (handlers.prepare)();
                 }
-                // SAFETY: the child goes on with what it has a whole copy of: the harness's tables, whose locks are held,
-                // and the allocator, which is what is tried.
+                // SAFETY: the child goes on with what it has a whole copy of: the harness's tables,
+                // whose locks are held, and the allocator, which is what is tried.
                 let process = memory::held(|| unsafe { libc::fork() });
                 if let Some(handlers) = handlers {
                     (if process == 0 { handlers.child } else { handlers.parent })();
@@ -160,8 +161,8 @@ impl Children {
         unsafe { libc::exit(0) }
     }
 
-    /// Waits for the child, by looking again and again: a machine that stands still is not the child's fault, and does
-    /// not look.
+    /// Waits for the child, by looking again and again: a machine that stands still is not the
+    /// child's fault, and does not look.
     fn wait(&self, child: i32) -> End {
         let most = LOOKS_SOON + self.patience * LATER_A_SECOND;
         for look in 0..most {
@@ -209,7 +210,8 @@ fn page_of(worker: usize) -> &'static Page {
 fn ended(child: i32, options: i32) -> Option<End> {
     let mut status = 0;
     loop {
-        // SAFETY: the process is this one's child, and is waited for until it has ended once; `status` is writable.
+        // SAFETY: the process is this one's child, and is waited for until it has ended once;
+        // `status` is writable.
         match unsafe { libc::waitpid(child, &raw mut status, options) } {
             0 => return None,
             -1 => {

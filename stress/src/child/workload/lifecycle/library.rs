@@ -1,5 +1,5 @@
-//! A library that allocates in its constructor, in its functions and in its thread-local memory: loaded, used and closed
-//! while others allocate.
+//! A library that allocates in its constructor, in its functions and in its thread-local memory:
+//! loaded, used and closed while others allocate.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::mem::transmute;
@@ -43,13 +43,15 @@ impl Library {
         };
         match bound.addr() == allocator.calls.malloc as *const () as usize {
             true => Ok(library),
-            false => Err("a library that is loaded has another malloc than the allocator's; set lifecycles:load=0"
+            false => Err("a library that is loaded has another malloc than the allocator's; set \
+                          lifecycles:load=0"
                 .to_owned()),
         }
     }
 
     fn load(&self) -> Result<Open, String> {
-        // SAFETY: the path is a C string, of a library whose constructor and destructor use malloc and free alone.
+        // SAFETY: the path is a C string, of a library whose constructor and destructor use malloc
+        // and free alone.
         let handle = unsafe { libc::dlopen(self.path.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
         NonNull::new(handle).map(Open).ok_or_else(|| {
             // SAFETY: after a failure dlerror returns a C string, which is copied at once.
@@ -62,8 +64,8 @@ impl Library {
         })
     }
 
-    /// Loads it, uses it, closes it, and frees a block that it has left. At a fork nobody is in the middle of the first
-    /// or the third, by `loading`.
+    /// Loads it, uses it, closes it, and frees a block that it has left. At a fork nobody is in the
+    /// middle of the first or the third, by `loading`.
     pub fn come_and_go(&self, loading: &RwLock<()>, checked: &mut Checked<'_>) {
         let row = checked.row();
         row.doing(Doing::Loading);
@@ -80,7 +82,8 @@ impl Library {
             let _loading = shared();
             drop(open);
         }
-        // SAFETY: the block is live, this thread's alone, and has so many bytes, which `allocate` has set.
+        // SAFETY: the block is live, this thread's alone, and has so many bytes, which `allocate`
+        // has set.
         let bytes = unsafe { std::slice::from_raw_parts(block.cast::<u8>().as_ptr(), BLOCK) };
         if let Some(at) = bytes.iter().position(|&byte| byte != FILL) {
             let seen = format!("byte {at} of {block:p} is {:#04x}", bytes[at]);
@@ -88,7 +91,8 @@ impl Library {
         }
         row.add(Count::BytesVerified, BLOCK as u64);
         row.doing(Doing::Free);
-        // SAFETY: the block is live, and given up here; it is of the malloc that goes with this free.
+        // SAFETY: the block is live, and given up here; it is of the malloc that goes with this
+        // free.
         unsafe { (checked.allocator().calls.free)(block.as_ptr()) };
         row.add(Count::Loads, 1);
     }
@@ -102,7 +106,8 @@ impl Open {
         address
     }
 
-    /// What its constructor has left must be there, and the calling thread's own memory of it must be its own.
+    /// What its constructor has left must be there, and the calling thread's own memory of it must
+    /// be its own.
     fn check(&self, value: usize) {
         // SAFETY: `int loaded_sound(void)`
         let sound = unsafe {
@@ -112,7 +117,8 @@ impl Open {
             let expected = "what a library's constructor allocated as it was left";
             violation::raise(Kind::Identity, expected, "other bytes, or no block");
         }
-        // SAFETY: `int loaded_in_a_thread(int)`, which any thread may call while the library is loaded.
+        // SAFETY: `int loaded_in_a_thread(int)`, which any thread may call while the library is
+        // loaded.
         let sound = unsafe {
             let function = self.function(c"loaded_in_a_thread");
             transmute::<*mut c_void, extern "C" fn(c_int) -> c_int>(function)(
@@ -142,7 +148,8 @@ impl Open {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        // SAFETY: loaded once for each value, and closed once; its functions are not used afterwards.
+        // SAFETY: loaded once for each value, and closed once; its functions are not used
+        // afterwards.
         unsafe { libc::dlclose(self.0.as_ptr()) };
     }
 }

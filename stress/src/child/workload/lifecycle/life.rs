@@ -23,7 +23,8 @@ const EXCHANGE_ONE_IN: u64 = 16;
 /// Operations in one run of destructors at most.
 const AT_AN_END: u64 = 16;
 
-/// How often what happens: once in so many operations of a thread; 0 for never, but a life's length.
+/// How often what happens: once in so many operations of a thread; 0 for never, but a life's
+/// length.
 #[derive(Clone, Copy)]
 pub struct Rates {
     /// Forks.
@@ -46,8 +47,8 @@ pub struct Round<'r> {
     pub children: Children,
     /// Who sends signals.
     pub signals: SignalSender,
-    /// Shared while a library is loaded or closed, alone at a fork: what the C library makes of a fork while it loads is
-    /// not the allocator's doing.
+    /// Shared while a library is loaded or closed, alone at a fork: what the C library makes of a
+    /// fork while it loads is not the allocator's doing.
     pub loading: RwLock<()>,
     /// Blocks on their way between workers.
     pub pool: Mutex<Vec<Block>>,
@@ -82,8 +83,8 @@ impl Round<'_> {
                 // For reports: while its thread works, the worker waits.
                 violation::this_is_worker(worker);
                 let _interrupted = self.signals.interrupt_this_thread(worker);
-                // SAFETY: the life is lent to this thread alone until it has ended, and `act_at_the_end` uses it
-                // after the last use here.
+                // SAFETY: the life is lent to this thread alone until it has ended, and
+                // `act_at_the_end` uses it after the last use here.
                 unsafe {
                     life.act_at_the_end();
                     life.get().live(length);

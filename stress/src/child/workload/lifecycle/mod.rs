@@ -1,5 +1,5 @@
-//! What else happens in a process while it allocates: it forks and both go on, signals interrupt it, its threads end in
-//! the middle and their destructors allocate, libraries come and go.
+//! What else happens in a process while it allocates: it forks and both go on, signals interrupt
+//! it, its threads end in the middle and their destructors allocate, libraries come and go.
 //!
 //! ```text
 //! worker  ── life ── life ── life ──        a life is a thread, its blocks go on to the next
@@ -17,10 +17,10 @@
 //! | `signals` | the signals |
 //! | `library` | what is loaded, used and closed |
 //!
-//! The harness's own locks are held at a fork, so that the child's copy of its tables is whole; the allocator is in
-//! whatever state its other threads have brought it to. POSIX lets the child of a process with threads call little
-//! before it executes another program; that `malloc` works there is what allocators promise beyond it, since programs
-//! do call it.
+//! The harness's own locks are held at a fork, so that the child's copy of its tables is whole; the
+//! allocator is in whatever state its other threads have brought it to. POSIX lets the child of a
+//! process with threads call little before it executes another program; that `malloc` works there
+//! is what allocators promise beyond it, since programs do call it.
 
 mod fork;
 mod library;
@@ -59,7 +59,8 @@ pub fn can(spec: &Spec, allocator: &OpenAllocator) -> Result<(), String> {
     if forks && allocator.own.is_some_and(|own| own.fork.is_none()) {
         let allocator = &spec.allocator;
         return Err(format!(
-            "{allocator} has no fork handlers, so that its forked children can't use it; set lifecycles:fork=0"
+            "{allocator} has no fork handlers, so that its forked children can't use it; set \
+             lifecycles:fork=0"
         ));
     }
     Ok(())

@@ -1,7 +1,8 @@
-//! Signals without end: a thread sends SIGUSR1 to each life, so often that it is interrupted everywhere.
+//! Signals without end: a thread sends SIGUSR1 to each life, so often that it is interrupted
+//! everywhere.
 //!
-//! The handler counts and calls nothing. It is installed without `SA_RESTART`, so that every call to the OS that can be
-//! interrupted returns `EINTR`.
+//! The handler counts and calls nothing. It is installed without `SA_RESTART`, so that every call
+//! to the OS that can be interrupted returns `EINTR`.
 
 use std::mem::MaybeUninit;
 use std::ptr::null_mut;
@@ -17,8 +18,8 @@ static CAME: AtomicU64 = AtomicU64::new(0);
 
 /// Sends signals to each worker's thread.
 pub struct SignalSender {
-    /// Each worker's thread by its number, 0 while it has none. Relaxed: a number that is stale interrupts nobody, or another
-    /// thread of this process, all of which bear it.
+    /// Each worker's thread by its number, 0 while it has none. Relaxed: a number that is stale
+    /// interrupts nobody, or another thread of this process, all of which bear it.
     threads: Vec<AtomicI32>,
 }
 
@@ -38,8 +39,8 @@ extern "C" fn count(_signal: i32) {
 fn install() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // SAFETY: all zero is a valid sigaction, without SA_RESTART; the handler has the signature that goes with no
-        // SA_SIGINFO, and makes one atomic addition.
+        // SAFETY: all zero is a valid sigaction, without SA_RESTART; the handler has the signature
+        // that goes with no SA_SIGINFO, and makes one atomic addition.
         let installed = unsafe {
             let mut action: libc::sigaction = MaybeUninit::zeroed().assume_init();
             action.sa_sigaction = count as extern "C" fn(i32) as usize;
@@ -87,8 +88,8 @@ impl SignalSender {
             for thread in &self.threads {
                 let number = thread.load(Ordering::Relaxed);
                 if number != 0 {
-                    // SAFETY: sends a signal that this process handles to a thread of this process; that one which has
-                    // ended is not there is an answer, and fine.
+                    // SAFETY: sends a signal that this process handles to a thread of this process;
+                    // that one which has ended is not there is an answer, and fine.
                     unsafe { libc::syscall(libc::SYS_tgkill, process, number, SIGNAL) };
                 }
             }
@@ -97,11 +98,11 @@ impl SignalSender {
     }
 }
 
-/// Calls `f` without being interrupted: a fork that is interrupted is begun anew by the kernel, again and again if it takes longer
-/// than a signal is away.
+/// Calls `f` without being interrupted: a fork that is interrupted is begun anew by the kernel,
+/// again and again if it takes longer than a signal is away.
 pub fn sheltered<R>(f: impl FnOnce() -> R) -> R {
-    // SAFETY: all zero is a valid set, and a place for one; the signal's number is valid, and the calls change the calling
-    // thread's mask alone.
+    // SAFETY: all zero is a valid set, and a place for one; the signal's number is valid, and the
+    // calls change the calling thread's mask alone.
     unsafe {
         let (mut signal, mut before): (libc::sigset_t, libc::sigset_t) =
             (MaybeUninit::zeroed().assume_init(), MaybeUninit::zeroed().assume_init());

@@ -1,9 +1,11 @@
-//! What a thread still does when it ends: a thread-local variable's destructor acts, then a key's, as often as the life
-//! says, each after those that the allocator has registered for the thread's end.
+//! What a thread still does when it ends: a thread-local variable's destructor acts, then a key's,
+//! as often as the life says, each after those that the allocator has registered for the thread's
+//! end.
 //!
-//! The C library calls the destructors of thread-local variables first, and then those of keys, in rounds, as long as
-//! values are set anew (pthread_key_create(3)); within a round in the order in which the keys were made, as glibc does
-//! it. The allocator's key is older than this one: from the first round on, it has done its part.
+//! The C library calls the destructors of thread-local variables first, and then those of keys, in
+//! rounds, as long as values are set anew (pthread_key_create(3)); within a round in the order in
+//! which the keys were made, as glibc does it. The allocator's key is older than this one: from the
+//! first round on, it has done its part.
 
 use std::cell::Cell;
 use std::ffi::c_void;
@@ -44,15 +46,16 @@ struct First(Cell<Option<Act>>);
 
 thread_local! {
     static FIRST: First = const { First(Cell::new(None)) };
-    /// For the key's destructor. It has none of its own, so that it can be read while the thread ends.
+    /// For the key's destructor. It has none of its own, so that it can be read while the thread
+    /// ends.
     static AGAIN: Cell<Option<Act>> = const { Cell::new(None) };
 }
 
 impl Drop for First {
     fn drop(&mut self) {
         if let Some(act) = self.0.take() {
-            // SAFETY: set by `act_at_the_end`, whose caller says that the life is lent to this thread until it
-            // has ended, and that nothing else uses it by now.
+            // SAFETY: set by `act_at_the_end`, whose caller says that the life is lent to this
+            // thread until it has ended, and that nothing else uses it by now.
             unsafe { (act.at_an_end)(act.life) };
         }
     }
@@ -80,7 +83,8 @@ extern "C" fn act_again(life: *mut c_void) {
 }
 
 fn set(value: *const c_void) {
-    // SAFETY: the key exists; its destructor takes null for nothing, and lives as long as the process.
+    // SAFETY: the key exists; its destructor takes null for nothing, and lives as long as the
+    // process.
     let done = unsafe { libc::pthread_setspecific(key(), value) };
     assert_eq!(done, 0, "the system keeps a value for a key");
 }
@@ -101,7 +105,8 @@ impl<L: Ends> Lent<L> {
     /// The life.
     ///
     /// # Safety
-    /// The calling thread is the one that it is lent to, has no other reference to it, and ends before it does.
+    /// The calling thread is the one that it is lent to, has no other reference to it, and ends
+    /// before it does.
     pub unsafe fn get<'a>(self) -> &'a mut L {
         // SAFETY: the caller's.
         unsafe { &mut *self.0 }
@@ -110,7 +115,8 @@ impl<L: Ends> Lent<L> {
     /// Has the destructors of the calling thread act.
     ///
     /// # Safety
-    /// The calling thread is the one that the life is lent to; at its end nothing else uses the life.
+    /// The calling thread is the one that the life is lent to; at its end nothing else uses the
+    /// life.
     pub unsafe fn act_at_the_end(self) {
         let act = Act { life: self.0.cast(), at_an_end: at_an_end::<L> };
         FIRST.with(|first| first.0.set(Some(act)));

@@ -1,8 +1,8 @@
 //! The second thread of a double free.
 //!
-//! It is there beforehand, and it and whoever asks it wait for each other without a call that could allocate: under a
-//! preloaded allocator, to start a thread and to wait in a channel for the first time both allocate of the allocator, which
-//! would reuse the block between its two frees.
+//! It is there beforehand, and it and whoever asks it wait for each other without a call that could
+//! allocate: under a preloaded allocator, to start a thread and to wait in a channel for the first
+//! time both allocate of the allocator, which would reuse the block between its two frees.
 //!
 //! | `state` | means | left by |
 //! |---|---|---|

@@ -1,16 +1,22 @@
-//! A program with mistakes: double frees, and frees of what is no block, mixed into a correct run. Each mistake must be
-//! reported once, for what it is, by the call or later, and do nothing else: the rest of the run is checked as ever.
+//! A program with mistakes: double frees, and frees of what is no block, mixed into a correct run.
+//! Each mistake must be reported once, for what it is, by the call or later, and do nothing else:
+//! the rest of the run is checked as ever.
 //!
 //! | mistake | made | must be reported as |
 //! |---|---|---|
-//! | a block freed twice: by one thread, by two in either order, by two at once; resized after it was freed | while all other workers stand still | double free |
-//! | a pointer into a live block, at a multiple of 16, or not | at any time | interior, unaligned pointer |
+//! | a block freed twice, or resized after it was freed | while all others stand still | double free |
+//! | a pointer into a live block, at a multiple of 16 | at any time | interior pointer |
+//! | a pointer into a live block, at no multiple of 16 | at any time | unaligned pointer |
 //! | a stack's, a static's, the harness's own memory, none at all | at any time | foreign pointer |
 //!
-//! The others stand still in a double free because a block that is reused between its two frees has another
-//! owner, whose the second free is: no allocator can tell that from a legal one, and the run would not be correct.
+//! A block is freed twice by one thread, by two in either order, or by two at once.
 //!
-//! A linked heap answers each free. A preloaded library prints its answers, and `reports` reads them.
+//! The others stand still in a double free because a block that is reused between its two frees has
+//! another owner, whose the second free is: no allocator can tell that from a legal one, and the
+//! run would not be correct.
+//!
+//! A linked heap answers each free. A preloaded library prints its answers, and `reports` reads
+//! them.
 
 mod answer;
 mod compare;
@@ -64,7 +70,8 @@ pub fn round(
         elsewhere: Box::new([2; 4]),
     };
     let largest = settings.size(Workload::Hostile, "largest");
-    // Under a preloaded allocator the start of a thread allocates: all are there before the first mistake.
+    // Under a preloaded allocator the start of a thread allocates: all are there before the first
+    // mistake.
     let begun = SpinBarrier::new(workers.count());
     thread::scope(|scope| {
         let started = scope.spawn(|| round.helper.help(round.allocator));
@@ -105,7 +112,8 @@ struct Round<'r> {
     /// Shared in an operation, alone in a double free.
     quiet: RwLock<()>,
     helper: Helper,
-    /// Double frees of which both frees took effect: to be reported later. Relaxed: a sum, read at rest.
+    /// Double frees of which both frees took effect: to be reported later. Relaxed: a sum, read at
+    /// rest.
     deferred: AtomicU64,
     /// What an allocator that prints must have printed by the round's end.
     planted: Mutex<Planted>,
@@ -211,8 +219,8 @@ impl Round<'_> {
         }
     }
 
-    /// Of two frees of one block one takes effect, and the other is reported: now, or later, and then both answers are
-    /// fine.
+    /// Of two frees of one block one takes effect, and the other is reported: now, or later, and
+    /// then both answers are fine.
     fn judge_two(&self, answers: [Answer; 2], block: *mut c_void, checked: &Checked<'_>) {
         let kind = MisuseKind::DoubleFree;
         match answers {

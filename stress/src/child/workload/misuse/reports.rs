@@ -1,5 +1,5 @@
-//! What a preloaded allocator prints about misuses: standard error is a pipe whose lines a thread reads. What is no report
-//! is passed on to where standard error was before.
+//! What a preloaded allocator prints about misuses: standard error is a pipe whose lines a thread
+//! reads. What is no report is passed on to where standard error was before.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -109,7 +109,8 @@ impl Reports {
         Ok(Self { printed, marks, trim })
     }
 
-    /// All that was printed since it was asked before. At rest: what can still be reported is reported now.
+    /// All that was printed since it was asked before. At rest: what can still be reported is
+    /// reported now.
     pub fn so_far(&self) -> Printed {
         if let Some(trim) = self.trim {
             trim(0);
