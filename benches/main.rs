@@ -16,7 +16,7 @@
 //! ```text
 //! groups    what is measured, one file per family
 //!   │
-//!   ├──► harness    how: criterion's settings, threads that outlive an iteration, a conveyor
+//!   ├──► harness    how: criterion's settings, threads that outlive an iteration, a queue
 //!   ▼
 //! subjects  who: list, drystone, system, mimalloc, as tables of opaque function pointers
 //! ```

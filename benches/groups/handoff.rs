@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use criterion::{Criterion, SamplingMode};
-use drystone_workloads::conveyor::{BLOCKS as ROOM, Conveyor};
+use drystone_workloads::bounded_queue::{BLOCKS as ROOM, BoundedQueue};
 use drystone_workloads::patterns;
 
 use super::{Case, measure};
 use crate::subjects::Subject;
-use drystone_workloads::crew::Crew;
 use drystone_workloads::heap::{Heap, MARK};
+use drystone_workloads::workers::Workers;
 
 const SEED: u64 = 4;
 
-/// Blocks that change hands at once: each for itself, and a quarter of the conveyor.
+/// Blocks that change hands at once: each for itself, and a quarter of the queue.
 const BATCHES: [usize; 2] = [1, 256];
 
 /// Blocks per pass: a multiple of every batch.
@@ -22,7 +22,7 @@ const BLOCKS: usize = 8192;
 /// One iteration hands 8,192 blocks of random sizes (log-uniform, 8 B to 1 KiB) from a producer, which
 /// allocates them, to a consumer, which looks at each one's first byte and frees it: 16,384 operations.
 ///
-/// The blocks travel in batches of the parameter over a queue of 1,024 (`workloads::conveyor`), whose cost
+/// The blocks travel in batches of the parameter over a queue of 1,024 (`workloads::bounded_queue`), whose cost
 /// is the same for all subjects, and with batches of 1 a large part of the figure. The threads live as
 /// long as the benchmark.
 pub fn bench(criterion: &mut Criterion, subjects: &[Subject]) {
@@ -36,34 +36,34 @@ pub fn bench(criterion: &mut Criterion, subjects: &[Subject]) {
                 &mut group,
                 case,
                 |heap| producer_and_consumer(heap, batch),
-                |bencher, crew| bencher.iter_custom(|passes| crew.run(passes)),
+                |bencher, workers| bencher.iter_custom(|passes| workers.run(passes)),
             );
         }
     }
     group.finish();
 }
 
-fn producer_and_consumer(heap: Heap, batch: usize) -> Crew {
-    let conveyor = Arc::new(Conveyor::new());
+fn producer_and_consumer(heap: Heap, batch: usize) -> Workers {
+    let queue = Arc::new(BoundedQueue::new());
     let sizes: Arc<[u32]> = patterns::small_sizes(SEED, BLOCKS).into();
-    Crew::start(2, move |number| {
-        let (conveyor, sizes) = (Arc::clone(&conveyor), Arc::clone(&sizes));
+    Workers::start(2, move |number| {
+        let (queue, sizes) = (Arc::clone(&queue), Arc::clone(&sizes));
         move |passes| {
             for _ in 0..passes {
                 match number {
-                    0 => produce(heap, &conveyor, &sizes, batch),
-                    _ => consume(heap, &conveyor, sizes.len(), batch),
+                    0 => produce(heap, &queue, &sizes, batch),
+                    _ => consume(heap, &queue, sizes.len(), batch),
                 }
             }
         }
     })
 }
 
-/// Puts a block of each of `sizes` on the conveyor; `batch` divides their number.
-fn produce(heap: Heap, conveyor: &Conveyor, sizes: &[u32], batch: usize) {
+/// Puts a block of each of `sizes` in the queue; `batch` divides their number.
+fn produce(heap: Heap, queue: &BoundedQueue, sizes: &[u32], batch: usize) {
     for sizes in sizes.chunks_exact(batch) {
         let mut sizes = sizes.iter();
-        conveyor.put(batch, || {
+        queue.put(batch, || {
             let size = *sizes.next().expect("a chunk is as long as a batch");
             // SAFETY: sizes are at least 1.
             unsafe { heap.malloc(size as usize) }
@@ -71,12 +71,12 @@ fn produce(heap: Heap, conveyor: &Conveyor, sizes: &[u32], batch: usize) {
     }
 }
 
-/// Takes `blocks` blocks off the conveyor and frees them; `batch` divides `blocks`.
-fn consume(heap: Heap, conveyor: &Conveyor, blocks: usize, batch: usize) {
+/// Takes `blocks` blocks off the queue and frees them; `batch` divides `blocks`.
+fn consume(heap: Heap, queue: &BoundedQueue, blocks: usize, batch: usize) {
     for _ in 0..blocks / batch {
-        conveyor.take(batch, |block| {
+        queue.take(batch, |block| {
             // SAFETY: the producer allocated the block and wrote its first byte before it put it on the
-            // conveyor, and does not use it any more; it comes off once.
+            // queue, and does not use it any more; it comes off once.
             unsafe {
                 assert_eq!(block.read(), MARK, "the block was overwritten under way");
                 heap.free(block);

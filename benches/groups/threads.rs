@@ -6,7 +6,7 @@ use drystone_workloads::patterns;
 use super::ring::Ring;
 use super::{Case, measure};
 use crate::subjects::Subject;
-use drystone_workloads::crew::Crew;
+use drystone_workloads::workers::Workers;
 
 const SEED: u64 = 3;
 
@@ -35,13 +35,13 @@ pub fn bench(criterion: &mut Criterion, subjects: &[Subject]) {
                 &mut group,
                 case,
                 |heap| {
-                    Crew::start(threads, move |number| {
+                    Workers::start(threads, move |number| {
                         let pattern = patterns::ring(SEED + number as u64, SLOTS, TURNS);
                         let mut ring = Ring::filled(heap, pattern);
                         move |passes| (0..passes).for_each(|_| ring.pass())
                     })
                 },
-                |bencher, crew| bencher.iter_custom(|passes| crew.run(passes)),
+                |bencher, workers| bencher.iter_custom(|passes| workers.run(passes)),
             );
         }
     }

@@ -48,7 +48,7 @@ fn a_finding_is_a_folder_with_all_that_is_known() {
     // Which file it was: sha256sum says the same.
     let library = place.path().join("faulty.so");
     let sum = Command::new("sha256sum").arg(&library).output().unwrap();
-    assert!(text(&sum.stdout).starts_with(record["subject"]["sha256"].as_str().unwrap()));
+    assert!(text(&sum.stdout).starts_with(record["allocator"]["sha256"].as_str().unwrap()));
     // The history names the block, and the call that went wrong is the last of its thread.
     let history = read(&folder, "history.txt");
     let thread = record["finding"]["thread"].as_u64().unwrap();
@@ -105,8 +105,8 @@ fn one_thread_comes_again_exactly_every_time() {
 
 #[test]
 fn many_threads_come_again_in_their_logged_order_or_from_the_seed() {
-    // A log has the order in which calls began, which is not always that in which the heap served them: one of
-    // several comes again.
+    // A log has the order in which calls began, which is not always that in which the heap served
+    // them: one of several comes again.
     let by_log = (0..4).find_map(|_| {
         let (place, folder) = found("-DMISALIGN", "3");
         let name = folder.to_str().unwrap();
@@ -174,8 +174,8 @@ fn an_episode_is_a_process_from_a_seed_of_its_own() {
 
 #[test]
 fn a_finding_is_shrunk_to_what_it_needs() {
-    // Every block of more than 64 KiB is off: one call is enough; or two, if it is a realloc that is left, which needs a
-    // block.
+    // Every block of more than 64 KiB is off: one call is enough; or two, if it is a realloc that
+    // is left, which needs a block.
     let (_place, folder) = found("-DLARGE_MISALIGN", "3");
     let shrunk = json(&PLAIN.run(&["shrink", folder.to_str().unwrap(), "--format", "json"]), 0);
     assert_eq!(shrunk["finished"], true, "{shrunk}");

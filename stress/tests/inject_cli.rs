@@ -80,7 +80,7 @@ fn what_each_refusal_loses_is_found() {
     let subject = faulty(place.path(), "-DREFUSED_LEAKS");
     let row = inject(1, &subject, place.path(), &["--for", "3s", "--last", "1"]);
     assert_eq!(row["findings"][0]["kind"], "leak", "{row}");
-    assert!(row["findings"][0]["refused"].as_str().unwrap().contains("one call in 10"), "{row}");
+    assert!(row["findings"][0]["injected"].as_str().unwrap().contains("one call in 10"), "{row}");
     // What was seen up to then is told with it.
     assert!(row["by_chance_calls"].as_u64() > Some(0), "{row}");
     // One that loses nothing but what munmap was refused for has no leak.

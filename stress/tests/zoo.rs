@@ -1,13 +1,13 @@
-//! The zoo: each faulty subject must be found, by the check that is meant for it, and a sound one must
-//! not.
+//! The zoo: each faulty allocator must be found, by the check that is meant for it, and a sound one
+//! must not.
 //!
-//! The binary is its own harness, because it is also the child process: the faulty subjects exist in no
-//! other. It takes what cargo passes to tests: names to select by, `--exact`, `--list`.
+//! The binary is its own harness, because it is also the child process: the faulty allocators exist
+//! in no other. It takes what cargo passes to tests: names to select by, `--exact`, `--list`.
 
 #[path = "zoo/faults.rs"]
 mod faults;
-#[path = "zoo/refused.rs"]
-mod refused;
+#[path = "zoo/injected.rs"]
+mod injected;
 mod support;
 #[path = "zoo/twins.rs"]
 mod twins;
@@ -22,13 +22,14 @@ use drystone_checker::journal::Journal;
 use drystone_checker::violation::Kind;
 use drystone_harness::seed::Seed;
 use drystone_harness::stop::Stop;
+use drystone_stress::cmd;
+use drystone_stress::findings::store;
 use drystone_stress::model::finding::Finding;
 use drystone_stress::model::outcome::Outcome;
 use drystone_stress::model::spec::{Length, Spec, Workload};
 use drystone_stress::replay::{self, Attempts};
 use drystone_stress::runner::episode::Episodes;
 use drystone_stress::runner::supervisor::Supervisor;
-use drystone_stress::{cmd, findings};
 use serde_json::Value;
 
 /// The longest that a fault may go unfound. Found faults end their run at once, in a second or two;
@@ -87,7 +88,8 @@ const IN_CHILDREN: &[(&str, Kind)] = &[
     ("refuses-in-the-child", Kind::UnprovokedNull),
 ];
 
-/// Faults of the shim that the zoo of the conformance suite is made of, which show in a process's life.
+/// Faults of the shim that the zoo of the conformance suite is made of, which show in a process's
+/// life.
 const SHIMS: &[(&str, &str)] =
     &[("FORGETS_FORK", "patience=2,fork=2000,load=0"), ("CALLS_LOADER", "fork=0,load=500")];
 
@@ -96,12 +98,12 @@ type Case = (String, Box<dyn Fn()>);
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = env::args_os().collect();
-    let subjects = [faults::SUBJECTS, twins::SUBJECTS, refused::SUBJECTS].concat();
-    if let Some(code) = cmd::child_main(&arguments, &subjects) {
+    let allocators = [faults::ALLOCATORS, twins::ALLOCATORS, injected::ALLOCATORS].concat();
+    if let Some(code) = cmd::child_main(&arguments, &allocators) {
         return code;
     }
     if arguments.get(1).is_some_and(|first| first == TOOL) {
-        return cmd::run(arguments[1..].to_vec(), &subjects);
+        return cmd::run(arguments[1..].to_vec(), &allocators);
     }
     if arguments.iter().any(|argument| argument == "--ignored") {
         return run(&[
@@ -110,13 +112,13 @@ fn main() -> ExitCode {
         ]);
     }
     let mut cases: Vec<Case> = Vec::new();
-    for &(subject, workload, kind) in FOUND {
-        let name = format!("{workload}_finds_what_{subject}").replace('-', "_");
-        cases.push((name, Box::new(move || is_found(subject, workload, kind))));
+    for &(allocator, workload, kind) in FOUND {
+        let name = format!("{workload}_finds_what_{allocator}").replace('-', "_");
+        cases.push((name, Box::new(move || is_found(allocator, workload, kind))));
     }
-    for &(subject, kind) in IN_CHILDREN {
-        let name = format!("forked_children_show_that_it_{subject}").replace('-', "_");
-        cases.push((name, Box::new(move || is_found_in_a_child(subject, kind))));
+    for &(allocator, kind) in IN_CHILDREN {
+        let name = format!("forked_children_show_that_it_{allocator}").replace('-', "_");
+        cases.push((name, Box::new(move || is_found_in_a_child(allocator, kind))));
     }
     cases.push(("a_library_that_is_in_the_way_is_found".into(), Box::new(shims_are_found)));
     cases.push(("what_has_no_fork_handlers_is_refused".into(), Box::new(no_fork_handlers)));
@@ -124,7 +126,7 @@ fn main() -> ExitCode {
     cases.push(("a_slow_check_is_told_by_its_cost".into(), Box::new(a_slow_check_costs_most)));
     cases.push(("growing_memory_is_found".into(), Box::new(growing_memory_is_found)));
     cases.push((
-        "what_a_linked_heap_loses_at_a_refusal_is_found".into(),
+        "what_a_linked_heap_loses_at_a_failure_is_found".into(),
         Box::new(losses_are_found),
     ));
     cases.push(("calls_that_are_never_seen_are_no_success".into(), Box::new(unseen_calls)));
@@ -141,13 +143,14 @@ const RACE: Duration = Duration::from_secs(10);
 
 /// Each twin's race of two frees, `times` times from as many seeds.
 fn races_are_found(times: u64) {
-    let (twins, sound) = twins::SUBJECTS.split_at(4);
+    let (twins, sound) = twins::ALLOCATORS.split_at(4);
     for twin in sound {
-        // Without the fault the twin is not found, in a run that did race: on a busy machine that may take several.
+        // Without the fault the twin is not found, in a run that did race: on a busy machine that
+        // may take several.
         let raced = (0..10).any(|_| {
             let outcome = stress(twin.name, Workload::DoubleFree, 4, RACE / 5);
             assert_eq!(outcome.finding, None);
-            outcome.tally[Count::DoubleFreeRoundsRaced] > 0
+            outcome.counters[Count::DoubleFreeRoundsRaced] > 0
         });
         assert!(raced, "{}: no two frees raced", twin.name);
     }
@@ -165,8 +168,8 @@ fn races_are_found(times: u64) {
     }
 }
 
-/// Faults that are found with four threads, and whether the logged order alone must show them: those that
-/// hang on one call, and not on what other threads do meanwhile.
+/// Faults that are found with four threads, and whether the logged order alone must show them:
+/// those that hang on one call, and not on what other threads do meanwhile.
 const COME_AGAIN: &[(&str, Workload, bool)] = &[
     ("misaligns", Workload::Mixed, true),
     ("refuses", Workload::Mixed, true),
@@ -186,8 +189,8 @@ const COME_AGAIN: &[(&str, Workload, bool)] = &[
     ("misses-misuses", Workload::Misuse, false),
 ];
 
-/// Finds each `times` times from as many seeds, keeps it, and makes it again by its log and from its seed,
-/// `tries` times each.
+/// Finds each `times` times from as many seeds, keeps it, and makes it again by its log and from
+/// its seed, `tries` times each.
 fn replay_rates(times: u64, tries: u32) {
     let place = tempfile::tempdir().unwrap();
     let supervisor = Supervisor::of_this_binary().unwrap();
@@ -198,63 +201,65 @@ fn replay_rates(times: u64, tries: u32) {
         growth_after: Duration::from_secs(60),
     };
     let of = u64::from(tries) * times;
-    println!("  fault, workload, by its log, from its seed, each of {of} (whole logs: of {times})");
-    for &(subject, workload, by_log) in COME_AGAIN {
+    println!(
+        "  fault, workload, by its log, from its seed, each of {of} (whole journals: of {times})"
+    );
+    for &(allocator, workload, by_log) in COME_AGAIN {
         let (mut logged, mut free, mut whole) = (0, 0, 0);
         for seed in 7..7 + times {
-            let spec = Spec::new(subject, workload, 4, Seed(seed), Length::of(LONGEST));
+            let spec = Spec::new(allocator, workload, 4, Seed(seed), Length::of(LONGEST));
             let outcome = episodes.run(&spec, &Stop::new(), &mut |_, _, _| {}).unwrap();
-            let (record, log) = findings::read(&finding(outcome).folder.unwrap()).unwrap();
+            let (record, log) = store::read(&finding(outcome).folder.unwrap()).unwrap();
             let again = |log: Option<&Journal>| {
                 let told = &mut |_: &Attempts| {};
                 replay::attempt(&supervisor, &record, log, tries, &Stop::new(), told).unwrap().again
             };
-            if record.log_is_whole {
+            if record.journal_is_whole {
                 whole += 1;
                 logged += again(Some(&log));
             }
             free += again(None);
         }
-        println!("  {subject}, {workload}, {logged}, {free} ({whole})");
-        assert!(free > 0, "{subject} never came again from its seed");
-        assert!(!by_log || logged > 0, "{subject} never came again in its logged order");
+        println!("  {allocator}, {workload}, {logged}, {free} ({whole})");
+        assert!(free > 0, "{allocator} never came again from its seed");
+        assert!(!by_log || logged > 0, "{allocator} never came again in its logged order");
     }
 }
 
-/// Runs `subject` until something is found, or for `length`.
-fn stress(subject: &str, workload: Workload, threads: usize, length: Duration) -> Outcome {
+/// Runs `allocator` until something is found, or for `length`.
+fn stress(allocator: &str, workload: Workload, threads: usize, length: Duration) -> Outcome {
     let seed = Seed(7);
-    stress_seeded(subject, workload, threads, length, seed, Duration::from_secs(60))
+    stress_seeded(allocator, workload, threads, length, seed, Duration::from_secs(60))
 }
 
 fn stress_seeded(
-    subject: &str,
+    allocator: &str,
     workload: Workload,
     threads: usize,
     length: Duration,
     seed: Seed,
     patience: Duration,
 ) -> Outcome {
-    let spec = Spec::new(subject, workload, threads, seed, Length::of(length));
+    let spec = Spec::new(allocator, workload, threads, seed, Length::of(length));
     let supervisor = Supervisor { patience, ..Supervisor::of_this_binary().unwrap() };
     supervisor.run(&spec, &Stop::new(), &mut |_, _, _| {}).expect("the harness itself works")
 }
 
 fn finding(outcome: Outcome) -> Finding {
-    outcome.finding.unwrap_or_else(|| panic!("nothing was found; done: {:?}", outcome.tally))
+    outcome.finding.unwrap_or_else(|| panic!("nothing was found; done: {:?}", outcome.counters))
 }
 
-fn is_found(subject: &str, workload: Workload, kind: Kind) {
-    let found = finding(stress(subject, workload, 4, LONGEST));
+fn is_found(allocator: &str, workload: Workload, kind: Kind) {
+    let found = finding(stress(allocator, workload, 4, LONGEST));
     assert_eq!(found.kind, kind, "{found}");
-    assert_eq!((found.subject.as_str(), found.workload), (subject, workload));
-    let command = format!("cargo stress --allocator {subject} --workload {workload} --threads 4");
+    assert_eq!((found.allocator.as_str(), found.workload), (allocator, workload));
+    let command = format!("cargo stress --allocator {allocator} --workload {workload} --threads 4");
     assert!(found.replay().starts_with(&command), "{}", found.replay());
 }
 
 /// A child that hangs, or finds something, is told of with its seed, and what it was at.
-fn is_found_in_a_child(subject: &str, kind: Kind) {
-    let found = finding(lifecycles(subject, None, "patience=2,fork=2000"));
+fn is_found_in_a_child(allocator: &str, kind: Kind) {
+    let found = finding(lifecycles(allocator, None, "patience=2,fork=2000"));
     assert_eq!(found.kind, kind, "{found}");
     assert!(found.seen.contains("a forked child (its seed 0x"), "{found}");
     assert!(
@@ -264,19 +269,20 @@ fn is_found_in_a_child(subject: &str, kind: Kind) {
     );
 }
 
-/// A run of workload `lifecycle` on a subject, or on a library.
-fn lifecycles(subject: &str, library: Option<&str>, settings: &str) -> Outcome {
+/// A run of workload `lifecycle` on an allocator, or on a library.
+fn lifecycles(allocator: &str, library: Option<&str>, settings: &str) -> Outcome {
     let text = format!("lifecycle:{settings}");
     let (workload, settings) = drystone_stress::model::spec::parse_workload(&text).unwrap();
     let library = library.map(std::path::PathBuf::from);
-    let spec = Spec::new(subject, workload, 4, Seed(7), Length::of(LONGEST));
+    let spec = Spec::new(allocator, workload, 4, Seed(7), Length::of(LONGEST));
     let spec = Spec { settings, library, ..spec };
     let patience = Duration::from_secs(10);
     let supervisor = Supervisor { patience, ..Supervisor::of_this_binary().unwrap() };
     supervisor.run(&spec, &Stop::new(), &mut |_, _, _| {}).expect("the harness itself works")
 }
 
-/// One keeps a lock over a fork; one holds a lock of its own while it calls the loader, which calls it while it holds its.
+/// One keeps a lock over a fork; one holds a lock of its own while it calls the loader, which calls
+/// it while it holds its.
 fn shims_are_found() {
     let place = tempfile::tempdir().unwrap();
     for (fault, settings) in SHIMS {
@@ -300,12 +306,13 @@ fn no_fork_handlers() {
     assert_eq!(code, Some(2), "{refused}");
     assert!(refused.contains("list-sound has no fork handlers"), "{refused}");
     assert!(refused.contains("set lifecycle:fork=0"), "{refused}");
-    // What the twin makes of resizes is for duels alone: it may be found, and is not refused.
+    // What the twin makes of resizes is for double frees alone: it may be found, and is not
+    // refused.
     let (code, tried) = said("lifecycle:fork=0");
     assert!(code != Some(2) && !tried.contains("fork handlers"), "{tried}");
 }
 
-/// The argument that makes this binary the tool, with the faulty subjects.
+/// The argument that makes this binary the tool, with the faulty allocators.
 const TOOL: &str = "__tool";
 
 fn run_tool(arguments: &[&str]) -> Output {
@@ -313,8 +320,8 @@ fn run_tool(arguments: &[&str]) -> Output {
     tool.arg(TOOL).args(arguments).env_remove("NO_COLOR").output().expect("the tool starts")
 }
 
-/// The report of the first of three runs that finds something: a machine that stands still for seconds sees too little
-/// of memory that grows.
+/// The report of the first of three runs that finds something: a machine that stands still for
+/// seconds sees too little of memory that grows.
 fn found_in_three(run: impl Fn() -> Output) -> Value {
     let mut output = run();
     for _ in 1..3 {
@@ -327,14 +334,14 @@ fn found_in_three(run: impl Fn() -> Output) -> Value {
     serde_json::from_slice(&output.stdout).expect("the report is JSON")
 }
 
-/// What a heap that keeps one free in 200 comes to while the live set stays as it is, and a sound one does not: as
-/// the tool's user sees it, and once more when it is replayed.
+/// What a heap that keeps one free in 200 comes to while the live set stays as it is, and a sound
+/// one does not: as the tool's user sees it, and once more when it is replayed.
 fn growing_memory_is_found() {
     let place = tempfile::tempdir().unwrap();
     let findings = place.path().join("findings");
-    let watched = |subject: &str| {
+    let watched = |allocator: &str| {
         let small = "shifting-sizes:live=256K,largest=4K,period=1000";
-        let what = ["--subject", subject, "--workload", small, "--threads", "2"];
+        let what = ["--subject", allocator, "--workload", small, "--threads", "2"];
         let how = ["--seed", "7", "--for", "15s", "--growth-after", "10s", "--format", "json"];
         let kept = ["--findings", findings.to_str().unwrap()];
         run_tool(&[&what[..], &how, &kept].concat())
@@ -346,7 +353,7 @@ fn growing_memory_is_found() {
     assert_eq!(report["findings"][0]["kind"], "growth", "{report}");
     assert!(report["runs"][0]["counts"]["operations"].as_u64() > Some(0), "{report}");
     let folder = report["findings"][0]["folder"].as_str().expect("it is kept");
-    let (record, log) = findings::read(folder.as_ref()).unwrap();
+    let (record, log) = store::read(folder.as_ref()).unwrap();
     assert_eq!((record.finding.kind, record.calls), (Kind::Growth, 0));
     assert_eq!(log.entries(), []);
     let replayed = found_in_three(|| run_tool(&["replay", folder, "--format", "json"]));
@@ -356,11 +363,11 @@ fn growing_memory_is_found() {
     growth_that_was_mended_does_not_come_again(folder);
 }
 
-/// What the folder tells of, on a subject that is sound: with one thread too that is no proof.
+/// What the folder tells of, on an allocator that is sound: with one thread too that is no proof.
 fn growth_that_was_mended_does_not_come_again(folder: &str) {
     let path = std::path::Path::new(folder).join("finding.json");
     let mut record: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-    record["spec"]["subject"] = "sound".into();
+    record["spec"]["allocator"] = "sound".into();
     record["spec"]["threads"] = 1.into();
     record["finding"]["replay_seconds"] = 1.into();
     fs::write(&path, record.to_string()).unwrap();
@@ -389,19 +396,20 @@ fn a_slow_check_costs_most() {
     assert_eq!(most["check"], "usable size", "{report}");
 }
 
-/// What `cargo stress refuse` says of a subject, and its exit code.
-fn refuse(subject: &str, more: &[&str]) -> (Option<i32>, Value) {
+/// What `cargo stress refuse` says of an allocator, and its exit code.
+fn refuse(allocator: &str, more: &[&str]) -> (Option<i32>, Value) {
     let place = tempfile::tempdir().unwrap();
     let findings = place.path().to_str().unwrap();
     let always =
-        ["refuse", "--subject", subject, "--threads", "3", "--for", "1s", "--format", "json"];
+        ["refuse", "--subject", allocator, "--threads", "3", "--for", "1s", "--format", "json"];
     let output = run_tool(&[&always[..], &["--seed", "7", "--findings", findings], more].concat());
     let report: Value = serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
     (output.status.code(), report["subjects"][0].clone())
 }
 
-/// A page that is lost at one refusal, by the heap's own account; and more than an engine's arenas come to, by growth.
+/// A page that is lost at one failed call, by the heap's own account; and more than an engine's
+/// arenas come to, by growth.
 fn losses_are_found() {
     let (code, row) = refuse("list-loses-none", &["--last", "12"]);
     assert_eq!((code, row["findings"].as_array().map(Vec::len)), (Some(0), Some(0)), "{row}");
@@ -409,17 +417,17 @@ fn losses_are_found() {
     let finding = &row["findings"][0];
     assert_eq!((code, &finding["kind"]), (Some(1), &"leak".into()), "{row}");
     assert!(finding["expected"].as_str().unwrap().contains("as the heap says"), "{row}");
-    // By its accounts, at the first refused call that maps: not by growth.
-    assert!(finding["refused"].as_str().unwrap().starts_with("call "), "{row}");
+    // By its accounts, at the first failed call that maps: not by growth.
+    assert!(finding["injected"].as_str().unwrap().starts_with("call "), "{row}");
     let (code, row) = refuse("engine-loses-mebibytes", &["--last", "1"]);
     let finding = &row["findings"][0];
     assert_eq!((code, &finding["kind"]), (Some(1), &"leak".into()), "{row}");
-    assert_eq!(finding["refused"], "one call in 10 to the OS refused", "{row}");
+    assert_eq!(finding["injected"], "one call in 10 to the OS failed by injection", "{row}");
     assert!(row["by_chance_calls"].as_u64() > Some(0), "{row}");
 }
 
 fn unseen_calls() {
-    let (code, row) = refuse("refused-unseen", &[]);
+    let (code, row) = refuse("fails-unseen", &[]);
     assert_eq!((code, &row["all"]), (Some(3), &false.into()), "{row}");
     let why = |index: usize| row["cannot_tell"][index].as_str().unwrap_or_default();
     assert!(why(0).contains("in turn: no call to the OS was seen"), "{row}");
@@ -450,18 +458,19 @@ fn no_false_finding() {
     for &(workload, counts) in provoked {
         let outcome = stress("sound", workload, 4, Duration::from_secs(3));
         assert_eq!(outcome.finding, None);
-        assert!(outcome.worked() && outcome.tally[Count::HeapChecks] > 0);
-        assert!(counts.iter().all(|&count| outcome.tally[count] > 0), "{:?}", outcome.tally);
-        let reported = outcome.tally[Count::MisusesAtCall] + outcome.tally[Count::MisusesDeferred];
-        assert_eq!(reported, outcome.tally[Count::Misuses]);
+        assert!(outcome.worked() && outcome.counters[Count::HeapChecks] > 0);
+        assert!(counts.iter().all(|&count| outcome.counters[count] > 0), "{:?}", outcome.counters);
+        let reported =
+            outcome.counters[Count::MisusesAtCall] + outcome.counters[Count::MisusesDeferred];
+        assert_eq!(reported, outcome.counters[Count::Misuses]);
     }
 }
 
 fn one_thread_replays_exactly() {
     // Faults that count calls. One that hangs on addresses, which the OS draws, may come elsewhere.
-    for subject in ["misaligns", "refuses", "accuses-the-innocent"] {
-        let first = finding(stress(subject, Workload::Mixed, 1, LONGEST));
-        let again = finding(stress(subject, Workload::Mixed, 1, LONGEST));
+    for allocator in ["misaligns", "refuses", "accuses-the-innocent"] {
+        let first = finding(stress(allocator, Workload::Mixed, 1, LONGEST));
+        let again = finding(stress(allocator, Workload::Mixed, 1, LONGEST));
         assert!(first.operation.is_some());
         assert_eq!((first.kind, first.operation), (again.kind, again.operation));
         // The command repeats the run from its beginning, whichever round it came to.

@@ -7,7 +7,7 @@
 //! | [`calls`], [`heap`] | | an allocator as a workload sees it; the same for what is measured |
 //! | [`errno`] | | the calling thread's `errno` |
 //! | [`splitmix`] | | one word after the other from a seed |
-//! | [`crew`], [`conveyor`] | | threads that work at the same time; blocks on their way |
+//! | [`workers`], [`bounded_queue`] | | threads that work at the same time; blocks on their way |
 //! | `registry` | `streams` | every workload by its name: source, parameters |
 //! | `sizes`, `patterns`, `mixed` | `streams` | what is asked for, and in which order |
 //! | `slots` | `streams` | streams over numbered slots: most of the named workloads |
@@ -15,9 +15,8 @@
 //!
 //! The program `trace` is the feature `tool`. Both features are on by default.
 
+pub mod bounded_queue;
 pub mod calls;
-pub mod conveyor;
-pub mod crew;
 pub mod errno;
 pub mod heap;
 #[cfg(feature = "streams")]
@@ -33,3 +32,4 @@ pub mod slots;
 pub mod splitmix;
 #[cfg(feature = "streams")]
 pub mod trace;
+pub mod workers;

@@ -1,12 +1,13 @@
-//! Subjects: allocators under test.
+//! Allocators: allocators under test.
 //!
-//! | subject | how it gets into the child | how its heap can be asked |
+//! | allocator | how it gets into the child | how its heap can be asked |
 //! |---|---|---|
 //! | linked in (`linked:list` ...) | it is in the binary | [`Own`] |
 //! | a shared library | `LD_PRELOAD`; the child proves that it serves `malloc` | not |
 //! | `system` | the C library's own, nothing preloaded | not |
 //!
-//! Whatever it is, workers see a [`Target`]: function pointers that the compiler can't see through.
+//! Whatever it is, workers see an [`OpenAllocator`]: function pointers that the compiler can't see
+//! through.
 
 use std::ffi::c_void;
 use std::os::unix::ffi::OsStrExt;
@@ -18,18 +19,20 @@ use drystone_harness::allocators::LINKED;
 use drystone_harness::library;
 use drystone_workloads::calls::Calls;
 
-/// A subject that is linked into the binary, or the C library's own.
+use crate::model::spec::{self, Spec};
+
+/// An allocator that is linked into the binary, or the C library's own.
 #[derive(Clone, Copy)]
-pub struct Subject {
+pub struct AllocatorEntry {
     /// As it is written on the command line.
     pub name: &'static str,
     /// One line for `--list`.
     pub about: &'static str,
     /// How to call it.
-    pub open: fn() -> Result<Target, String>,
+    pub open: fn() -> Result<OpenAllocator, String>,
 }
 
-impl Subject {
+impl AllocatorEntry {
     /// Whether it has that name, or had it: findings of before say `list` for `linked:list`.
     pub fn is_called(&self, name: &str) -> bool {
         self.name == name || self.name.strip_prefix(LINKED) == Some(name)
@@ -38,57 +41,62 @@ impl Subject {
 
 /// An allocator, ready to be called.
 #[derive(Clone, Copy)]
-pub struct Target {
+pub struct OpenAllocator {
     /// Its functions.
     pub calls: Calls,
-    /// What a linked heap tells of itself.
+    /// What a linked heap says of itself.
     pub own: Option<Own>,
-    /// Whether it promises to report every double free. A foreign one that does not is watched, not
-    /// judged.
+    /// Whether it promises to report every double free. An external one that does not is
+    /// watched, not judged.
     pub claims_detection: bool,
 }
 
-impl Target {
-    /// As the checker sees it. Ours, linked in or by its claim, is judged by DESIGN section 2, and not by
-    /// the standards alone.
-    pub fn allocator(&self) -> Allocator {
+impl OpenAllocator {
+    /// As the checker sees it. Ours, linked in or by its claim, is judged by DESIGN section 2, and
+    /// not by the standards alone.
+    pub fn for_checker(&self) -> Allocator {
         let linked = self.own.is_some();
         let promises = Promises {
             alignment: if linked { Alignment::Sixteen } else { Alignment::BySize },
             aligned_sizes: linked,
             errno: linked || self.claims_detection,
         };
-        // SAFETY: a target's functions are those of one allocator, linked in or found in this process by
+        // SAFETY: the functions are those of one allocator, linked in or found in this process by
         // C's names; what it returns is for the workers alone.
         unsafe { Allocator::new(self.calls, promises) }
     }
 }
 
-/// What a linked heap tells of itself, beyond C's calls.
+/// What a linked heap says of itself, beyond C's calls.
 #[derive(Clone, Copy)]
 pub struct Own {
     /// Frees a block, or says what is wrong with the pointer.
     pub try_free: unsafe fn(*mut c_void) -> Result<(), Misuse>,
-    /// Resizes a block, or says what is wrong with the pointer; null if refused.
+    /// Resizes a block, or says what is wrong with the pointer; null if there is no memory.
     pub try_realloc: unsafe fn(*mut c_void, usize) -> Result<*mut c_void, Misuse>,
-    /// Walks the heap, of what threads have for themselves the calling thread's; the first broken invariant.
+    /// Walks the heap, of what threads have for themselves the calling thread's; the first broken
+    /// invariant.
     pub check: fn() -> Result<(), String>,
     /// What it holds.
     pub held: fn() -> Held,
-    /// How many misuses were found late, ever.
-    pub late: fn() -> u64,
+    /// How many reports of misuses it has deferred beyond their calls, ever.
+    pub deferred_reports: fn() -> u64,
     /// Its part of a fork, if it has one: without it a forked child has no use of the heap.
     pub fork: Option<Fork>,
-    /// Looks for misuses that no call has found, in what is the calling thread's and nobody's; how many.
+    /// Looks for misuses that no call has found, in what is the calling thread's and nobody's; how
+    /// many.
     pub sweep: fn() -> usize,
     /// Gives idle memory back: the calling thread's, nobody's and what all share.
     pub trim: fn() -> usize,
-    /// At rest: whether every entry into a critical section had its exit. None: nobody watches them.
+    /// At rest: whether every entry into a critical section had its exit. None: nobody watches
+    /// them.
     pub at_rest: Option<fn() -> Result<(), String>>,
-    /// Whether every place where a double free may be found late must come up, or the test did not race.
-    pub finds_late: bool,
-    /// Whether its OS is [`fake_os`](crate::inject::faulty_os), which can refuse its calls.
-    pub refusable: bool,
+    /// Whether every place where a report may be deferred to must come up, or the test did not
+    /// race.
+    pub defers_reports: bool,
+    /// Whether its OS is [`FaultyOs`](crate::inject::faulty_os::FaultyOs), whose calls can be made
+    /// to fail.
+    pub os_can_fail: bool,
     /// Whether what it says that it has mapped is every byte that it has of the OS.
     pub accounts: bool,
 }
@@ -107,7 +115,7 @@ pub struct Fork {
 /// What a heap holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Held {
-    /// Blocks issued and not freed.
+    /// Blocks allocated and not freed.
     pub live_blocks: usize,
     /// Mappings that hold blocks, or could; the heap's own tables not among them.
     pub mappings: usize,
@@ -116,21 +124,46 @@ pub struct Held {
 }
 
 /// The C library's own allocator.
-pub const SYSTEM: Subject =
-    Subject { name: "system", about: "the C library's own malloc", open: || open_process(None) };
+pub const SYSTEM: AllocatorEntry = AllocatorEntry {
+    name: spec::SYSTEM,
+    about: "the C library's own malloc",
+    open: || open_process(None),
+};
 
 /// What serves this process.
 ///
 /// # Errors
 /// As [`library::functions_of_this_process`].
-pub fn open_process(library: Option<&Path>) -> Result<Target, String> {
+pub fn open_process(library: Option<&Path>) -> Result<OpenAllocator, String> {
     let calls = library::functions_of_this_process(library)?;
-    Ok(Target { calls, own: None, claims_detection: library.is_some_and(claims_detection) })
+    Ok(OpenAllocator { calls, own: None, claims_detection: library.is_some_and(claims_detection) })
 }
 
-/// Whether a subject, by its name or its library, reports a misuse and goes on if it is asked to.
+/// The allocator of a run, ready to be called.
+///
+/// # Errors
+/// A sentence: it does not serve this process.
+pub fn open(spec: &Spec, allocators: &[AllocatorEntry]) -> Result<OpenAllocator, String> {
+    if let Some(library) = &spec.library {
+        return open_process(Some(library));
+    }
+    let allocator = allocators.iter().find(|allocator| allocator.name == spec.allocator);
+    (allocator.ok_or_else(|| format!("there is no allocator {}", spec.allocator))?.open)()
+}
+
+/// Whether an allocator, by its name or its library, reports a misuse and goes on if it is asked
+/// to.
 pub fn reports_and_goes_on(name: &str, library: Option<&Path>) -> bool {
     library.map_or(name != SYSTEM.name, claims_detection)
+}
+
+/// Why workload `hostile` is not run on an allocator.
+pub fn not_for_misuse(allocator: &str) -> String {
+    format!(
+        "workload hostile is for allocators that report a misuse and go on, the linked ones and \
+         libdrystone.so; {allocator} \
+         does not"
+    )
 }
 
 /// Our own library promises what DESIGN section 2 says.
@@ -144,12 +177,12 @@ mod tests {
 
     #[test]
     fn a_process_without_preload_is_served_by_the_c_library() {
-        let target = open_process(None).expect("libc has all of malloc's kin");
-        assert!(target.calls.usable_size.is_some());
-        let refused = open_process(Some(Path::new("/nowhere/libx.so"))).err().unwrap();
+        let allocator = open_process(None).expect("libc has all of malloc's kin");
+        assert!(allocator.calls.usable_size.is_some());
+        let rejected = open_process(Some(Path::new("/nowhere/libx.so"))).err().unwrap();
         assert!(
-            refused.contains("/nowhere/libx.so was preloaded, and malloc is still"),
-            "{refused}"
+            rejected.contains("/nowhere/libx.so was preloaded, and malloc is still"),
+            "{rejected}"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! Which version of a subject it was: a finding is of one, and may be gone in the next.
+//! Which version of an allocator it was: a finding is of one, and may be gone in the next.
 
 use std::ffi::CStr;
 use std::fs;
@@ -7,21 +7,22 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::model::spec::Spec;
+use crate::model::spec::{SYSTEM, Spec};
 
-/// A subject's version.
+/// An allocator's version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Version {
-    /// What it says of itself: a package's version, the C library's. A library has no common way to say so.
+    /// What it says of itself: a package's version, the C library's. A library has no common way to
+    /// say so.
     pub name: String,
     /// The file that holds its code.
     pub file: PathBuf,
-    /// The file's SHA-256, hexadecimal: equal files are equal subjects.
+    /// The file's SHA-256, hexadecimal: equal files are equal allocators.
     pub sha256: String,
 }
 
 impl Version {
-    /// The version of the subject of `spec`, in this program or the library.
+    /// The version of the allocator of `spec`, in this program or the library.
     ///
     /// # Errors
     /// A sentence: the file can't be read.
@@ -31,7 +32,7 @@ impl Version {
                 let name = library.file_name().unwrap_or(library.as_os_str());
                 (name.to_string_lossy().into_owned(), library.clone())
             }
-            None if spec.subject == crate::allocators::process::SYSTEM.name => {
+            None if spec.allocator == SYSTEM => {
                 // SAFETY: returns a C string that lives as long as the process.
                 let version = unsafe { CStr::from_ptr(libc::gnu_get_libc_version()) };
                 let library = drystone_harness::library::system_library()?;

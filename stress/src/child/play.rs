@@ -1,17 +1,19 @@
-//! A log's calls, made once more in their order: one thread at a time, under a token.
+//! A journal's calls, made once more in their order: one thread at a time, under a token.
 //!
 //! ```text
 //! step   0    1    2    3    4        by the time at which each began
 //! worker 0 ─► 0 ─► 1 ─► 0 ─► 1        each waits until the one before has done its step
 //! ```
 //!
-//! The worker threads are as many generations as they were: where a worker's thread was a new one, all are,
-//! and between two generations the heap is looked over where it was.
+//! The worker threads are as many generations as they were: where a worker's thread was a new one,
+//! all are, and between two generations the heap is looked over where it was.
 //!
-//! With one worker this is the very sequence of calls that was logged. With more it is one of the orders
-//! in which they may have taken effect; what needs two calls at once can't come again this way.
+//! With one worker this is the very sequence of calls that was logged. With more it is one of the
+//! orders in which they may have taken effect; what needs two calls at once can't come again this
+//! way.
 //!
-//! A step that uses a block which no step has made is left out: a log that was cut may name such.
+//! A step that uses a block which no step has made is left out: a journal that was cut may name
+//! such.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -73,8 +75,8 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// What is judged when all workers of the generation have exited. A script that was shortened may leave
-    /// something live, which is then no leak.
+    /// What is judged when all workers of the generation have exited. A script that was shortened
+    /// may leave something live, which is then no leak.
     pub fn judge(&self, judge: &impl Judge) {
         for step in self.steps {
             match step.call {
@@ -148,9 +150,9 @@ impl<'a> Stage<'a> {
             }
             // For when the workers have exited.
             Call::Rest | Call::End => {}
-            // The generations tell it.
+            // The generations show it.
             Call::Begin => {}
-            // A log with such is not whole, and not replayed.
+            // A journal with such is not whole, and not replayed.
             Call::GiveUp { .. } => {}
         }
     }

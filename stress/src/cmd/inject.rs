@@ -20,17 +20,17 @@ use drystone_harness::text::{duration, units};
 use indicatif::ProgressBar;
 use serde::Serialize;
 
-use crate::allocators::process::Subject;
+use crate::allocators::process::AllocatorEntry;
 use crate::allocators::version::Version;
-use crate::findings::{self, Record};
-use crate::inject::plan::{Calls, Plan};
+use crate::findings::store::{self, Record};
+use crate::model::injection::{By, Calls, Injection, InjectionPlan};
 use crate::inject::seccomp;
 use crate::model::finding::Finding;
 use crate::model::outcome::Outcome;
 use crate::model::spec::{Length, Spec, Workload};
 use crate::plan::choose::choose;
 use crate::plan::options;
-use crate::runner::inject::{self, By, Refused, calls};
+use crate::runner::inject::{self, calls};
 use crate::runner::supervisor::Supervisor;
 
 /// Inject failures of the OS into an allocator's calls: each in turn, by chance, and by a limit on
@@ -74,7 +74,7 @@ pub struct Options {
     pub seed: Option<Seed>,
 
     /// Where findings are kept, a folder each
-    #[arg(long, value_name = "DIR", default_value = findings::DEFAULT)]
+    #[arg(long, value_name = "DIR", default_value = store::DEFAULT)]
     pub findings: PathBuf,
 
     /// How the report is printed.
@@ -111,8 +111,8 @@ enum Turn {
 fn turn(call: u64, seen: Option<Calls>) -> Turn {
     match seen {
         None => Turn::Untold(NOT_COUNTED.to_owned()),
-        Some(Calls { made, refused: 1.. }) => Turn::Refused { of: made },
-        Some(Calls { made, refused: 0 }) if made < call => Turn::Over { of: made },
+        Some(Calls { made, failed: 1.. }) => Turn::Refused { of: made },
+        Some(Calls { made, failed: 0 }) if made < call => Turn::Over { of: made },
         Some(Calls { made, .. }) => {
             Turn::Untold(format!("{made} calls to the OS were made, and it was not refused"))
         }
@@ -135,7 +135,7 @@ fn counted(seen: Option<Calls>) -> Result<Calls, String> {
 /// Whether some call was refused.
 fn some_refused(seen: Option<Calls>) -> Result<(), String> {
     match counted(seen)? {
-        Calls { made, refused: 0 } => Err(format!(
+        Calls { made, failed: 0 } => Err(format!(
             "none of {made} calls to the OS was refused; give a longer --for or a smaller --one-in"
         )),
         _ => Ok(()),
@@ -176,7 +176,7 @@ struct Row {
 ///
 /// # Errors
 /// Wrong usage, or the tool fails.
-pub fn run(options: &Options, linked: &[Subject]) -> Result<u8> {
+pub fn run(options: &Options, linked: &[AllocatorEntry]) -> Result<u8> {
     let targets = targets(options, linked).map_err(anyhow::Error::msg)?;
     let seed = options.seed.unwrap_or_else(Seed::random);
     eprintln!("seed {seed}");
@@ -224,7 +224,7 @@ fn conclude(rows: &[Row], not_all: bool) -> u8 {
     code
 }
 
-fn targets(options: &Options, linked: &[Subject]) -> Result<Vec<Target>, String> {
+fn targets(options: &Options, linked: &[AllocatorEntry]) -> Result<Vec<Target>, String> {
     let folders = Folders::of_this_binary()?;
     let chosen = choose(&options.allocators, linked, &folders)?;
     let target = |Contestant { name, library, .. }: Contestant| {
@@ -233,7 +233,7 @@ fn targets(options: &Options, linked: &[Subject]) -> Result<Vec<Target>, String>
             Some(one) => (one.open)()?.own,
             None => None,
         };
-        let by = if own.is_some_and(|own| own.refusable) { By::FakeOs } else { By::Notify };
+        let by = if own.is_some_and(|own| own.os_can_fail) { By::FaultyOs } else { By::Notify };
         Ok(Target { name, library, by })
     };
     chosen.into_iter().map(target).collect()
@@ -274,10 +274,10 @@ impl Campaign<'_> {
         let first = match self.options.call {
             Some(call) => call,
             None => {
-                let plan = Plan::None;
-                let none = self.run(target, Refused { plan, by: target.by }, 1)?;
+                let plan = InjectionPlan::None;
+                let none = self.run(target, Injection { plan, by: target.by }, 1)?;
                 let (seen, cut_short) = (calls(&none), none.cut_short);
-                if self.found(target, Plan::None, target.by, none, row)? || cut_short {
+                if self.found(target, InjectionPlan::None, target.by, none, row)? || cut_short {
                     return Ok(());
                 }
                 if let Err(why) = counted(seen) {
@@ -289,7 +289,7 @@ impl Campaign<'_> {
         };
         let (mut made, limit) = (0, self.options.call.or(self.options.last));
         for call in first..=limit.unwrap_or(MOST_CALLS) {
-            let refused = Refused { plan: Plan::Once(call), by: target.by };
+            let refused = Injection { plan: InjectionPlan::Once(call), by: target.by };
             let outcome = self.run(target, refused, 1)?;
             if outcome.cut_short {
                 return Ok(());
@@ -314,7 +314,7 @@ impl Campaign<'_> {
             }
             self.bar.set_message(format!("call {call} of some {}", made.max(call)));
             row.in_turn += 1;
-            row.ended_in_null += u64::from(outcome.tally[Count::Rejections] > 0);
+            row.ended_in_null += u64::from(outcome.counters[Count::Rejections] > 0);
             if self.found(target, refused.plan, refused.by, outcome, row)? {
                 return Ok(());
             }
@@ -324,14 +324,14 @@ impl Campaign<'_> {
     }
 
     fn by_chance(&self, target: &Target, row: &mut Row) -> Result<()> {
-        let plan = Plan::OneIn { calls: self.options.one_in, seed: self.seed };
+        let plan = InjectionPlan::OneIn { calls: self.options.one_in, seed: self.seed };
         let threads = self.options.threads.map_or_else(options::default_threads, usize::from);
         self.bar.set_message(format!("one call in {} by chance", self.options.one_in));
-        let refused = Refused { plan, by: target.by };
+        let refused = Injection { plan, by: target.by };
         let outcome = self.run(target, refused, threads)?;
-        row.by_chance_nulls = Some(outcome.tally[Count::Rejections]);
+        row.by_chance_nulls = Some(outcome.counters[Count::Rejections]);
         let seen = calls(&outcome);
-        row.by_chance_calls = seen.map(|calls| calls.refused);
+        row.by_chance_calls = seen.map(|calls| calls.failed);
         let cut_short = outcome.cut_short;
         if !self.found(target, plan, target.by, outcome, row)? && !cut_short {
             row.cannot_tell.extend(some_refused(seen).err().map(|why| format!("by chance: {why}")));
@@ -340,10 +340,10 @@ impl Campaign<'_> {
     }
 
     fn in_little_space(&self, target: &Target, row: &mut Row) -> Result<()> {
-        let plan = Plan::AddressSpace(SPACE_MIB << 20);
+        let plan = InjectionPlan::AddressSpace(SPACE_MIB << 20);
         self.bar.set_message("little address space");
-        let outcome = self.run(target, Refused { plan, by: By::Limit }, 1)?;
-        let nulls = outcome.tally[Count::Rejections];
+        let outcome = self.run(target, Injection { plan, by: By::Limit }, 1)?;
+        let nulls = outcome.counters[Count::Rejections];
         row.limit_nulls = Some(nulls);
         let cut_short = outcome.cut_short;
         if !self.found(target, plan, By::Limit, outcome, row)? && !cut_short && nulls == 0 {
@@ -359,7 +359,7 @@ impl Campaign<'_> {
         Spec { library: target.library.clone(), ..spec }
     }
 
-    fn run(&self, target: &Target, refused: Refused, threads: usize) -> Result<Outcome> {
+    fn run(&self, target: &Target, refused: Injection, threads: usize) -> Result<Outcome> {
         self.bar.tick();
         let spec = self.spec(target, threads);
         let doing = || format!("{}, {}", target.name, refused.plan);
@@ -370,7 +370,7 @@ impl Campaign<'_> {
     fn found(
         &self,
         target: &Target,
-        plan: Plan,
+        plan: InjectionPlan,
         by: By,
         outcome: Outcome,
         row: &mut Row,
@@ -380,8 +380,8 @@ impl Campaign<'_> {
         let spec = outcome.spec;
         let version = Version::of(&spec, program).map_err(anyhow::Error::msg)?;
         let log = Builder::new(spec.threads).finish();
-        let record = Record::new(finding, spec, version).under(Refused { plan, by });
-        let finding = findings::keep(&self.options.findings, record, &log)?;
+        let record = Record::new(finding, spec, version).under(Injection { plan, by });
+        let finding = store::keep(&self.options.findings, record, &log)?;
         self.bar.println(format!("{}: {plan}: {}", target.name, finding.kind));
         row.findings.push(finding);
         Ok(true)
@@ -450,7 +450,7 @@ mod tests {
 
     #[test]
     fn a_call_in_turn_is_refused_or_over_or_not_told() {
-        let calls = |made, refused| Some(Calls { made, refused });
+        let calls = |made, failed| Some(Calls { made, failed });
         assert_eq!(turn(7, calls(9, 1)), Turn::Refused { of: 9 });
         assert_eq!(turn(10, calls(9, 0)), Turn::Over { of: 9 });
         assert_eq!(turn(1, calls(0, 0)), Turn::Over { of: 0 });
@@ -461,8 +461,8 @@ mod tests {
     #[test]
     fn what_was_not_seen_is_no_success() {
         assert!(counted(None).is_err());
-        assert!(counted(Some(Calls { made: 0, refused: 0 })).unwrap_err().contains("no call"));
-        let some = |made, refused| some_refused(Some(Calls { made, refused }));
+        assert!(counted(Some(Calls { made: 0, failed: 0 })).unwrap_err().contains("no call"));
+        let some = |made, failed| some_refused(Some(Calls { made, failed }));
         assert_eq!(some(300, 30), Ok(()));
         assert!(some(3, 0).unwrap_err().contains("none of 3 calls"));
         assert!(some(0, 0).is_err() && some_refused(None).is_err());

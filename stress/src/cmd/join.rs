@@ -11,8 +11,8 @@ use drystone_harness::output::format::Printing;
 
 use crate::cmd::report;
 use crate::model::outcome::Outcome;
+use crate::model::runs::Plan;
 use crate::model::spec::Spec;
-use crate::plan::runs::Plan;
 use crate::runner::campaign::Results;
 use crate::runner::record::Record;
 

@@ -5,14 +5,14 @@ use drystone_harness::allocators::Folders;
 use drystone_harness::{exit, output};
 use drystone_workloads::registry::Parameter;
 
-use crate::allocators::process::Subject;
+use crate::allocators::process::AllocatorEntry;
 use crate::model::spec::Workload;
 
 /// Prints what `--allocator` and `--workload` can name.
 ///
 /// # Errors
 /// Standard output can't be written.
-pub fn print(linked: &[Subject], folders: &Folders) -> Result<u8> {
+pub fn print(linked: &[AllocatorEntry], folders: &Folders) -> Result<u8> {
     let libraries = folders.all().map_err(anyhow::Error::msg)?;
     let mut allocators: Vec<(String, String)> =
         linked.iter().map(|one| (one.name.to_owned(), one.about.to_owned())).collect();

@@ -20,10 +20,10 @@ use drystone_harness::entry;
 use drystone_harness::process::child::{Tool, dispatch};
 use drystone_measure::{bench, programs};
 
-use crate::allocators::process::Subject;
+use crate::allocators::process::AllocatorEntry;
 use crate::child;
 use crate::cmd::cli::{Cli, Command};
-use crate::runner::supervisor;
+use crate::model::job;
 
 pub(crate) mod cli;
 pub mod completions;
@@ -37,13 +37,13 @@ pub mod run;
 pub mod shrink;
 
 /// Runs the tool, or the child that the tool has started, on this process's arguments.
-pub fn main(linked: &[Subject]) -> ExitCode {
+pub fn main(linked: &[AllocatorEntry]) -> ExitCode {
     run(env::args_os().collect(), linked)
 }
 
 /// Runs the tool, or the child that the tool has started, on these arguments, the program's name
 /// first.
-pub fn run(arguments: Vec<OsString>, linked: &[Subject]) -> ExitCode {
+pub fn run(arguments: Vec<OsString>, linked: &[AllocatorEntry]) -> ExitCode {
     if let Some(code) = child_main(&arguments, linked) {
         return code;
     }
@@ -51,7 +51,7 @@ pub fn run(arguments: Vec<OsString>, linked: &[Subject]) -> ExitCode {
     entry::code(work(&cli, linked)).into()
 }
 
-fn work(cli: &Cli, linked: &[Subject]) -> Result<u8> {
+fn work(cli: &Cli, linked: &[AllocatorEntry]) -> Result<u8> {
     match &cli.command {
         None => run::run(&cli.run, linked),
         Some(Command::Replay(options)) => replay::run(options),
@@ -67,9 +67,9 @@ fn work(cli: &Cli, linked: &[Subject]) -> Result<u8> {
 }
 
 /// Runs the child of any of the tools, if these are a child's arguments.
-pub fn child_main(arguments: &[OsString], linked: &[Subject]) -> Option<ExitCode> {
+pub fn child_main(arguments: &[OsString], linked: &[AllocatorEntry]) -> Option<ExitCode> {
     let tools: [Tool<'_>; 5] = [
-        (supervisor::TOOL, &|run| child::main(run, linked)),
+        (job::TOOL, &|run| child::main(run, linked)),
         (cost::child::TOOL, &|job| cost::child::main(job, linked)),
         (bench::job::TOOL, &bench::child::main),
         (programs::command::TOOL, &programs::command::child_main),

@@ -15,7 +15,7 @@ use drystone_harness::stop::{self, Stop};
 use serde::Serialize;
 
 use crate::allocators::version::Version;
-use crate::findings::{self, Record};
+use crate::findings::store::{self, Record};
 use crate::model::finding::Finding;
 use crate::replay::{Attempts, Way, attempt};
 use crate::runner::supervisor::Supervisor;
@@ -71,7 +71,7 @@ static STOP: Stop = Stop::new();
 /// # Errors
 /// The folder holds no finding, or the tool fails.
 pub fn run(options: &Options) -> Result<u8> {
-    let (record, log) = findings::read(&options.folder)?;
+    let (record, log) = store::read(&options.folder)?;
     let supervisor = Supervisor::of_this_binary()?;
     tell_of_a_change(&record, &supervisor);
     stop::at_ctrl_c(&STOP)?;
@@ -84,11 +84,11 @@ pub fn run(options: &Options) -> Result<u8> {
 /// A finding that is gone may be gone because the allocator is another.
 pub(super) fn tell_of_a_change(record: &Record, supervisor: &Supervisor) {
     match Version::of(&record.spec, &supervisor.program) {
-        Ok(version) if version.sha256 == record.subject.sha256 => {}
+        Ok(version) if version.sha256 == record.allocator.sha256 => {}
         Ok(version) => {
             eprintln!(
                 "the allocator has changed: found in {}, replayed in {version}",
-                record.subject
+                record.allocator
             );
         }
         Err(error) => eprintln!("the allocator's version is not known: {error}"),
@@ -107,7 +107,7 @@ fn replay<'a>(
         let Attempts { way, tries, again, .. } = attempts;
         bar.set_message(format!("{}: {again} of {tries} came again", name(*way)));
     };
-    if record.log_is_whole && options.logged > 0 {
+    if record.journal_is_whole && options.logged > 0 {
         let logged = options.logged;
         let logged = attempt(supervisor, record, Some(log), logged, &STOP, &mut told)?;
         attempts.push(logged);

@@ -19,7 +19,7 @@ use serde::Serialize;
 use crate::model::finding::Finding;
 use crate::model::outcome::Outcome;
 use crate::model::spec::Workload;
-use crate::model::suppressions::Known;
+use crate::model::suppressions::Suppression;
 use crate::runner::campaign::Results;
 
 /// Writes the report to standard output. Where no run could be made there is no table.
@@ -50,7 +50,7 @@ fn table(results: &Results, shape: Shape, colored: bool) -> String {
     let mut table = Sheet::new(shape, colored, HEADER);
     for outcome in &results.outcomes {
         // A place a line, where lines can be broken.
-        let places = where_found(&outcome.tally);
+        let places = where_found(&outcome.counters);
         let places = places.join(if shape == Shape::Markdown { "; " } else { "\n" });
         table.row(row(outcome, places, colored));
     }
@@ -70,7 +70,7 @@ fn table(results: &Results, shape: Shape, colored: bool) -> String {
 struct Seen<'a> {
     subject: &'a str,
     #[serde(flatten)]
-    known: &'a Known,
+    known: &'a Suppression,
     times: u64,
 }
 
@@ -78,8 +78,8 @@ struct Seen<'a> {
 fn known(results: &Results) -> Vec<Seen<'_>> {
     let mut all: Vec<Seen<'_>> = Vec::new();
     for outcome in &results.outcomes {
-        for known in &outcome.spec.known {
-            let subject = outcome.spec.subject.as_str();
+        for known in &outcome.spec.suppressions {
+            let subject = outcome.spec.allocator.as_str();
             let times = outcome.notes.get(&known.note()).copied().unwrap_or_default();
             let same = |one: &&mut Seen<'_>| one.subject == subject && one.known == known;
             match all.iter_mut().find(same) {
@@ -93,7 +93,7 @@ fn known(results: &Results) -> Vec<Seen<'_>> {
 
 impl fmt::Display for Seen<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { subject, known: Known { finding, call, why }, times } = self;
+        let Self { subject, known: Suppression { finding, call, why }, times } = self;
         write!(f, "{subject}: {finding} in {call}, ")?;
         match times {
             0 => write!(f, "which the campaign suppresses, was not seen: is it mended? ({why})"),
@@ -103,7 +103,7 @@ impl fmt::Display for Seen<'_> {
 }
 
 fn row(outcome: &Outcome, places: String, colored: bool) -> Vec<Cell> {
-    let tally = &outcome.tally;
+    let tally = &outcome.counters;
     let workload = match &outcome.spec.trace {
         Some(trace) => {
             let name = trace.file_name().unwrap_or(trace.as_os_str());
@@ -120,7 +120,7 @@ fn row(outcome: &Outcome, places: String, colored: bool) -> Vec<Cell> {
         }
     };
     vec![
-        Cell::new(&outcome.spec.subject),
+        Cell::new(&outcome.spec.allocator),
         Cell::new(workload),
         Cell::new(units::count(tally[Count::Operations])),
         Cell::new(units::rate(rate)),
@@ -223,7 +223,7 @@ fn json(results: &Results) -> String {
 impl<'a> Run<'a> {
     fn of(outcome: &'a Outcome) -> Self {
         Self {
-            subject: &outcome.spec.subject,
+            subject: &outcome.spec.allocator,
             library: outcome.spec.library.as_deref(),
             workload: outcome.spec.workload,
             parameters: outcome.spec.settings.all(outcome.spec.workload),
@@ -231,7 +231,7 @@ impl<'a> Run<'a> {
             threads: outcome.spec.threads,
             seed: outcome.spec.seed,
             seconds: outcome.elapsed.as_secs_f64(),
-            counts: &outcome.tally,
+            counts: &outcome.counters,
             notes: &outcome.notes,
             findings: usize::from(outcome.finding.is_some()),
         }

@@ -8,11 +8,11 @@ use drystone_harness::exit;
 use drystone_harness::stop::{self, Stop};
 use drystone_workloads::trace::Trace;
 
-use crate::allocators::process::Subject;
+use crate::allocators::process::AllocatorEntry;
 use crate::cmd::{list, report};
 use crate::plan::campaign_file;
 use crate::plan::options::Options;
-use crate::plan::runs::Plan;
+use crate::model::runs::Plan;
 use crate::runner::campaign::{self, Results};
 use crate::runner::episode::Episodes;
 use crate::runner::progress::Bar;
@@ -23,7 +23,7 @@ use crate::runner::supervisor::Supervisor;
 ///
 /// # Errors
 /// Wrong usage, or the tool fails.
-pub fn run(options: &Options, linked: &[Subject]) -> Result<u8> {
+pub fn run(options: &Options, linked: &[AllocatorEntry]) -> Result<u8> {
     let folders = Folders::of_this_binary().map_err(anyhow::Error::msg)?;
     if options.list {
         return list::print(linked, &folders);

@@ -20,7 +20,7 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 
 use crate::cmd::replay::tell_of_a_change;
-use crate::findings::{self, Record};
+use crate::findings::store::{self, Record};
 use crate::model::finding::Finding;
 use crate::model::spec::Spec;
 use crate::replay::shrink::{Shrunk, shrink};
@@ -70,8 +70,8 @@ const PRINTED: usize = 60;
 /// # Errors
 /// The folder holds no finding that can be shrunk, or the tool fails.
 pub fn run(options: &Options) -> Result<u8> {
-    let (record, log) = findings::read(&options.folder)?;
-    if !record.log_is_whole {
+    let (record, log) = store::read(&options.folder)?;
+    if !record.journal_is_whole {
         bail!(
             "{}: its log does not hold every call (workload {}), so that nothing can be taken away; \
              cargo stress replay reruns it from its seed",
@@ -179,9 +179,9 @@ fn spec(spec: &Spec, script: &Script) -> Spec {
 fn write(output: &Path, record: &Record, finding: Finding, script: &Script) -> Result<()> {
     let doing = || format!("writing {}", output.display());
     let spec = spec(&record.spec, script);
-    let small = Record::new(finding, spec, record.subject.clone()).of_a_script();
+    let small = Record::new(finding, spec, record.allocator.clone()).of_a_script();
     let log: Journal = script.to_journal();
-    findings::write(output, small, &log).with_context(doing)?;
+    store::write(output, small, &log).with_context(doing)?;
     let calls = output.join("calls.txt");
     fs::write(&calls, listing(script, usize::MAX)).with_context(doing)
 }

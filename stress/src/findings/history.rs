@@ -1,4 +1,4 @@
-//! What a log says of the block that a finding is about, for people.
+//! What a journal says of the block that a finding is about, for people.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt::Write;
@@ -26,8 +26,8 @@ impl Place {
     }
 }
 
-/// The history of the block that the finding's worker was at last: every call on any block that lay where
-/// it lies, and then what each worker did last.
+/// The history of the block that the finding's worker was at last: every call on any block that lay
+/// where it lies, and then what each worker did last.
 pub fn of(entries: &[Entry], finding: &Finding) -> String {
     let mut text = String::new();
     let worker = finding.thread.or_else(|| entries.last().map(|entry| entry.worker));
@@ -35,11 +35,11 @@ pub fn of(entries: &[Entry], finding: &Finding) -> String {
     let places = places(entries);
     if let Some(block) = last.and_then(|entry| entry.block) {
         match places.get(&block) {
-            Some(&place) => tell_block(&mut text, entries, block, place),
+            Some(&place) => write_block(&mut text, entries, block, place),
             None => _ = writeln!(text, "block {block} was asked for and not returned\n"),
         }
     }
-    tell_last_calls(&mut text, entries);
+    write_last_calls(&mut text, entries);
     text
 }
 
@@ -59,7 +59,7 @@ fn place(entry: &Entry) -> Option<Place> {
     Some(Place { start, bytes: size as u64 })
 }
 
-fn tell_block(text: &mut String, entries: &[Entry], block: Name, place: Place) {
+fn write_block(text: &mut String, entries: &[Entry], block: Name, place: Place) {
     let end = place.start.saturating_add(place.bytes);
     _ = writeln!(
         text,
@@ -86,23 +86,23 @@ fn tell_block(text: &mut String, entries: &[Entry], block: Name, place: Place) {
             }
         }
     }
-    lines.into_iter().for_each(|entry| tell(text, entry));
+    lines.into_iter().for_each(|entry| write_entry(text, entry));
     text.push('\n');
 }
 
-fn tell_last_calls(text: &mut String, entries: &[Entry]) {
+fn write_last_calls(text: &mut String, entries: &[Entry]) {
     let workers = entries.iter().map(|entry| entry.worker + 1).max().unwrap_or(0);
     for worker in 0..workers {
         let own = entries.iter().rev().filter(|entry| entry.worker == worker);
         let mut last: Vec<&Entry> = own.take(LAST_CALLS).collect();
         last.reverse();
         _ = writeln!(text, "The last calls of thread {worker}:\n");
-        last.into_iter().for_each(|entry| tell(text, entry));
+        last.into_iter().for_each(|entry| write_entry(text, entry));
         text.push('\n');
     }
 }
 
-fn tell(text: &mut String, entry: &Entry) {
+fn write_entry(text: &mut String, entry: &Entry) {
     let Entry { worker, at, call, block, address } = entry;
     _ = write!(text, "{:>14.6} ms  thread {worker}  {call}", *at as f64 / 1e6);
     if let Some(address) = address {
@@ -124,7 +124,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn former_holders_and_neighbours_that_overlap_are_told() {
+    fn former_holders_and_neighbours_that_overlap_are_written() {
         let name = |owner, sequence| Name { owner, sequence };
         let entry = |worker, at, call, block, address| Entry { worker, at, call, block, address };
         let malloc = |size| Call::Malloc { size };
@@ -144,14 +144,14 @@ mod tests {
         let text = of(&entries, &finding);
         let (block, calls) = text.split_once("The last calls of thread 0").unwrap();
         assert!(block.starts_with("block 1.1 (thread 1's block 1), 32 bytes, 0x1040..0x1060\n"));
-        let told: Vec<&str> = block
+        let lines: Vec<&str> = block
             .lines()
             .filter_map(|line| line.split_once("thread "))
             .map(|(_, l)| l)
             .skip(1)
             .collect();
         assert_eq!(
-            told,
+            lines,
             [
                 "0  malloc(100) = 0x1000, block 0.0",
                 "1  free(block 0.0)",

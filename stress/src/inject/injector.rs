@@ -1,4 +1,4 @@
-//! Who refuses, as the child sees it.
+//! Who makes calls fail, as the child sees it.
 
 use std::io;
 use std::path::Path;
@@ -7,45 +7,45 @@ use drystone_harness::usage::Statm;
 
 use crate::inject::failed_unmaps::Size;
 use crate::inject::faulty_os;
-use crate::inject::plan::{Calls, Plan};
-use crate::inject::seccomp::Armory;
+use crate::inject::seccomp::client::Client;
+use crate::model::injection::{Calls, InjectionPlan};
 
-/// Who refuses.
+/// Who makes calls fail.
 #[derive(Debug)]
-pub enum Refuser {
-    /// The subject's own OS.
-    FakeOs(Plan),
+pub enum Injector {
+    /// The allocator's own OS.
+    FaultyOs(InjectionPlan),
     /// The supervisor, by the kernel's notifications.
-    Supervisor(Armory),
-    /// The kernel, by a limit on the address space: so many bytes more than there are. With the limit that
-    /// was there before.
+    Supervisor(Client),
+    /// The kernel, by a limit on the address space: so many bytes more than there are. With the
+    /// limit that was there before.
     Limit(u64, Option<libc::rlimit>),
 }
 
-impl Refuser {
-    /// Whoever refuses by `plan`: the supervisor at `socket`, if there is one.
+impl Injector {
+    /// Whoever makes calls fail by `plan`: the supervisor at `socket`, if there is one.
     ///
     /// # Errors
     /// A sentence: it can't be done here.
-    pub fn new(plan: Plan, socket: Option<&Path>) -> Result<Self, String> {
+    pub fn new(plan: InjectionPlan, socket: Option<&Path>) -> Result<Self, String> {
         match (plan, socket) {
-            (Plan::AddressSpace(bytes), _) => Ok(Refuser::Limit(bytes, None)),
-            (_, None) => Ok(Refuser::FakeOs(plan)),
-            (_, Some(socket)) => Armory::open(socket)
-                .map(Refuser::Supervisor)
+            (InjectionPlan::AddressSpace(bytes), _) => Ok(Injector::Limit(bytes, None)),
+            (_, None) => Ok(Injector::FaultyOs(plan)),
+            (_, Some(socket)) => Client::open(socket)
+                .map(Injector::Supervisor)
                 .map_err(|error| format!("seccomp's user notification: {error}")),
         }
     }
 
-    /// Refuses from now on.
+    /// Makes calls fail from now on.
     ///
     /// # Errors
     /// A sentence: it can't be done here.
     pub fn arm(&mut self) -> Result<(), String> {
         match self {
-            Refuser::FakeOs(plan) => faulty_os::arm(*plan),
-            Refuser::Supervisor(armory) => armory.arm().map_err(gone)?,
-            Refuser::Limit(bytes, before) => {
+            Injector::FaultyOs(plan) => faulty_os::arm(*plan),
+            Injector::Supervisor(client) => client.arm().map_err(gone)?,
+            Injector::Limit(bytes, before) => {
                 let limit = limit()?;
                 *before = Some(limit);
                 let present = Statm::of_this_process()?.size;
@@ -55,37 +55,37 @@ impl Refuser {
         Ok(())
     }
 
-    /// Refuses nothing from now on; what became of the calls, if who refuses counts them.
+    /// Lets all calls pass from now on; what became of them, if they are counted.
     ///
     /// # Errors
     /// A sentence: it can't be done here.
     pub fn disarm(&mut self) -> Result<Option<Calls>, String> {
         match self {
-            Refuser::FakeOs(_) => Ok(Some(faulty_os::disarm())),
-            Refuser::Supervisor(armory) => armory.disarm().map(Some).map_err(gone),
-            Refuser::Limit(_, before) => {
+            Injector::FaultyOs(_) => Ok(Some(faulty_os::disarm())),
+            Injector::Supervisor(client) => client.disarm().map(Some).map_err(gone),
+            Injector::Limit(_, before) => {
                 before.take().map(set).transpose()?;
                 Ok(None)
             }
         }
     }
 
-    /// What the subject has of the OS.
+    /// What the allocator has of the OS.
     ///
     /// # Errors
     /// A sentence: it is not known.
     pub fn size(&mut self) -> Result<Size, String> {
-        let kept = match self {
-            Refuser::FakeOs(_) => return Ok(faulty_os::size()),
-            Refuser::Supervisor(armory) => armory.kept().map_err(gone)?,
-            Refuser::Limit(..) => 0,
+        let failed_unmaps = match self {
+            Injector::FaultyOs(_) => return Ok(faulty_os::size()),
+            Injector::Supervisor(client) => client.failed_unmaps().map_err(gone)?,
+            Injector::Limit(..) => 0,
         };
-        Ok(Size { mapped: Statm::of_this_process()?.size, kept })
+        Ok(Size { mapped: Statm::of_this_process()?.size, failed_unmaps })
     }
 }
 
 fn gone(error: io::Error) -> String {
-    format!("the supervisor that refuses: {error}")
+    format!("the supervisor that makes calls fail: {error}")
 }
 
 fn limit() -> Result<libc::rlimit, String> {

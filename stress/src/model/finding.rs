@@ -23,16 +23,14 @@ pub struct Round {
 /// The least that a replay is given: a loaded machine is slow.
 const SHORTEST_REPLAY: Duration = Duration::from_secs(10);
 
-/// One wrong answer of a subject, and what is needed to see it again.
+/// One wrong answer of an allocator, and what is needed to see it again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// The check that failed.
     pub kind: Kind,
-    /// The allocator's name; in findings of before also a library's path.
-    pub subject: String,
-    /// The library that was preloaded, if one was.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub library: Option<PathBuf>,
+    /// The allocator's name or path.
+    #[serde(alias = "subject")]
+    pub allocator: String,
     /// The workload.
     pub workload: Workload,
     /// What was set of its parameters.
@@ -45,19 +43,20 @@ pub struct Finding {
     /// How often threads were disturbed.
     #[serde(default)]
     pub disturb: Rates,
-    /// The round of its process in which it happened, if the workload is made of rounds and one was under way. What
-    /// earlier ones have left in the allocator is not in its seed, so that it is told and not replayed.
+    /// The round of its process in which it happened, if the workload is made of rounds and one was
+    /// under way. What earlier ones have left in the allocator is not in its seed, so that it is
+    /// printed and not replayed.
     #[serde(alias = "episode")]
     pub round: Option<Round>,
-    /// A time in seconds in which a replay comes as far: the run's own, and at least twice what it had
-    /// taken; of memory that grows, what it had taken.
+    /// A time in seconds in which a replay comes as far: the run's own, and at least twice what it
+    /// had taken; of memory that grows, what it had taken.
     pub replay_seconds: u64,
     /// The trace that was replayed.
     pub trace: Option<PathBuf>,
-    /// Which calls to the OS were refused, if any were: then the scenario for that ran in place of the
-    /// workload.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub refused: Option<String>,
+    /// Which calls to the OS were made to fail, if any were: then the scenario for that ran in
+    /// place of the workload.
+    #[serde(default, alias = "refused", skip_serializing_if = "Option::is_none")]
+    pub injected: Option<String>,
     /// Where the workers were, where that is known: frames, one or two lines each.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backtrace: Option<String>,
@@ -77,7 +76,8 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// A finding in the run of `spec`, `elapsed` after its beginning, that no worker was there to see.
+    /// A finding in the run of `spec`, `elapsed` after its beginning, that no worker was there to
+    /// see.
     pub fn of_run(
         spec: &Spec,
         elapsed: Duration,
@@ -89,8 +89,7 @@ impl Finding {
         let enough = elapsed.saturating_mul(2).max(planned).max(SHORTEST_REPLAY);
         Self {
             kind,
-            subject: spec.subject.clone(),
-            library: spec.library.clone(),
+            allocator: spec.allocator.clone(),
             workload: spec.workload,
             settings: spec.settings.clone(),
             threads: spec.threads,
@@ -99,7 +98,7 @@ impl Finding {
             round: None,
             replay_seconds: enough.as_secs() + u64::from(enough.subsec_nanos() > 0),
             trace: spec.trace.clone(),
-            refused: None,
+            injected: None,
             backtrace: None,
             folder: None,
             thread: None,
@@ -118,12 +117,12 @@ impl Finding {
         }
     }
 
-    /// The command that makes the whole run again, from its first episode, and long enough to come as
-    /// far. With one thread it repeats every operation in order; with more each thread makes the same
-    /// random choices, in whatever order the threads meet. What the OS draws, such as addresses, is
-    /// drawn anew.
+    /// The command that makes the whole run again, from its first episode, and long enough to come
+    /// as far. With one thread it repeats every operation in order; with more each thread makes the
+    /// same random choices, in whatever order the threads meet. What the OS draws, such as
+    /// addresses, is drawn anew.
     pub fn rerun(&self) -> String {
-        let mut command = format!("cargo stress --allocator {}", quoted(&self.allocator()));
+        let mut command = format!("cargo stress --subject {}", quoted(&self.allocator));
         match &self.trace {
             Some(trace) => command += &format!(" --trace {}", quoted(&trace.to_string_lossy())),
             None => command += &format!(" --workload {}{}", self.workload, self.settings),
@@ -133,18 +132,6 @@ impl Finding {
         match self.disturb {
             Rates::DEFAULT => command,
             rates => command + &format!(" --disturb {}", rates.operations),
-        }
-    }
-}
-
-impl Finding {
-    /// The allocator as the command line names it.
-    fn allocator(&self) -> String {
-        match &self.library {
-            Some(library) if !self.subject.contains('/') => {
-                format!("{}={}", self.subject, library.display())
-            }
-            _ => self.subject.clone(),
         }
     }
 }
@@ -161,9 +148,9 @@ fn quoted(text: &str) -> String {
 /// Several lines: what, where, expected, seen, and the command that replays it.
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.refused {
-            Some(refused) => write!(f, "{}: {}, {refused}", self.kind, self.subject)?,
-            None => write!(f, "{}: {}, workload {}", self.kind, self.subject, self.workload)?,
+        match &self.injected {
+            Some(injected) => write!(f, "{}: {}, {injected}", self.kind, self.allocator)?,
+            None => write!(f, "{}: {}, workload {}", self.kind, self.allocator, self.workload)?,
         }
         if let Some(thread) = self.thread {
             write!(f, ", thread {thread}")?;
@@ -210,26 +197,6 @@ mod tests {
         assert_eq!(replay(Length::Once, 0.1), "10s");
         assert_eq!(replay(Length::Once, 30.2), "61s");
         assert_eq!(replay(Length::Millis(90_500), 2.0), "91s");
-    }
-
-    #[test]
-    fn the_command_names_the_library_that_was_preloaded() {
-        let command = |subject: &str, library: Option<&str>| {
-            let spec = Spec::new(subject, Workload::Mixed, 1, Seed(7), Length::Once);
-            let spec = Spec { library: library.map(PathBuf::from), ..spec };
-            let seen = "one".to_owned();
-            Finding::of_run(&spec, Duration::ZERO, Kind::Overlap, "none", seen).rerun()
-        };
-        for (subject, library, expected) in [
-            ("linked:list", None, "linked:list"),
-            ("mine", Some("/lib/libmine.so"), "mine=/lib/libmine.so"),
-            // As findings of before have it.
-            ("old/libmine.so", Some("/old/libmine.so"), "old/libmine.so"),
-        ] {
-            let command = command(subject, library);
-            let start = format!("cargo stress --allocator {expected} --workload mixed ");
-            assert!(command.starts_with(&start), "{command}");
-        }
     }
 
     #[test]

@@ -1,15 +1,18 @@
-//! How a child that a worker has forked tells what it found: in a page that it shares with its parent.
+//! How a child that a worker has forked reports what it found: in a page that it shares with its
+//! parent.
 //!
-//! The child is a copy of a process with several threads, of which one is left: others may have been printing, so that
-//! it prints nothing. What it says stands in the page, behind a length that is stored last:
+//! The child is a copy of a process with several threads, of which one is left: others may have
+//! been printing, so that it prints nothing. What it says stands in the page, behind a length that
+//! is stored last:
 //!
-//! | `told` | means |
+//! | `reported` | means |
 //! |---|---|
 //! | 0 | nothing yet: it works, or something ended it |
 //! | `WELL` | it has done its work, and goes through its exit handlers |
 //! | n | `text` holds n bytes: what it found, as JSON |
 //!
-//! [`alarm`](crate::child::alarm) asks [`page`] where it is, and workload `lifecycle` reads it.
+//! The violation handler of the child asks [`page`] where it is, and workload `lifecycles` reads
+//! it.
 
 use std::io;
 use std::ptr::null_mut;
@@ -30,7 +33,7 @@ const SENTENCE: usize = 300;
 /// What parent and child share.
 #[derive(Debug)]
 pub struct Page {
-    told: AtomicU32,
+    reported: AtomicU32,
     /// Operations that the child has begun, and bytes that it has verified.
     operations: AtomicU64,
     verified: AtomicU64,
@@ -53,7 +56,7 @@ pub struct Found {
 
 /// What became of a child, by its own account.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Told {
+pub enum Report {
     /// Nothing: something ended it before it could.
     Nothing,
     /// It did all that it was to do.
@@ -65,13 +68,13 @@ pub enum Told {
 /// The page of this process, if it is a forked child. Relaxed: stored by the child's only thread.
 static PAGE: AtomicPtr<Page> = AtomicPtr::new(null_mut());
 
-/// Where this process tells what it finds, if it is a forked child.
+/// Where this process reports what it finds, if it is a forked child.
 pub fn page() -> Option<&'static Page> {
     // SAFETY: null, or a page that `enter` was given, which is never unmapped.
     unsafe { PAGE.load(Ordering::Relaxed).as_ref() }
 }
 
-/// Says that this process is a forked child, which tells what it finds in `page`.
+/// Says that this process is a forked child, which reports what it finds in `page`.
 pub fn enter(page: &'static Page) {
     PAGE.store(std::ptr::from_ref(page).cast_mut(), Ordering::Relaxed);
 }
@@ -96,16 +99,18 @@ impl Page {
         if start == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: the mapping is large and aligned enough, zeroed, which every field may be, and stays.
+        // SAFETY: the mapping is large and aligned enough, zeroed, which every field may be, and
+        // stays.
         Ok(unsafe { &*start.cast::<Page>() })
     }
 
-    // Relaxed, here and below: what the child wrote is ordered before what the parent reads by the child's end, for
-    // which the parent waits. Of one that hangs figures are read that may be late.
+    // Relaxed, here and below: what the child wrote is ordered before what the parent reads by the
+    // child's end, for which the parent waits. Of one that hangs figures are read that may be
+    // stale.
 
     /// For the next child.
     pub fn clear(&self) {
-        self.told.store(0, Ordering::Relaxed);
+        self.reported.store(0, Ordering::Relaxed);
         self.operations.store(0, Ordering::Relaxed);
         self.verified.store(0, Ordering::Relaxed);
         self.doing.store(0, Ordering::Relaxed);
@@ -124,7 +129,7 @@ impl Page {
 
     /// In the child: all is well.
     pub fn well(&self) {
-        self.told.store(WELL, Ordering::Relaxed);
+        self.reported.store(WELL, Ordering::Relaxed);
     }
 
     /// In the child: something is wrong.
@@ -137,7 +142,7 @@ impl Page {
             four[..bytes.len()].copy_from_slice(bytes);
             word.store(u32::from_ne_bytes(four), Ordering::Relaxed);
         }
-        self.told.store(text.len() as u32, Ordering::Relaxed);
+        self.reported.store(text.len() as u32, Ordering::Relaxed);
     }
 
     /// In the parent: operations begun, bytes verified, what the child is at.
@@ -146,17 +151,17 @@ impl Page {
         (operations, self.verified.load(Ordering::Relaxed), self.doing.load(Ordering::Relaxed))
     }
 
-    /// In the parent, when the child is gone: what it told.
-    pub fn told(&self) -> Told {
-        let length = match self.told.load(Ordering::Relaxed) {
-            0 => return Told::Nothing,
-            WELL => return Told::Well,
+    /// In the parent, when the child is gone: what it reported.
+    pub fn report(&self) -> Report {
+        let length = match self.reported.load(Ordering::Relaxed) {
+            0 => return Report::Nothing,
+            WELL => return Report::Well,
             length => (length as usize).min(TEXT),
         };
         let words = self.text.iter().map(|word| word.load(Ordering::Relaxed).to_ne_bytes());
         let text: Vec<u8> = words.flatten().take(length).collect();
         // What can't be read is what a heap in disorder has written over.
-        serde_json::from_slice(&text).map_or(Told::Nothing, Told::Found)
+        serde_json::from_slice(&text).map_or(Report::Nothing, Report::Found)
     }
 }
 
@@ -165,22 +170,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_child_tells_is_read_back_and_the_next_begins_anew() {
+    fn what_a_child_reports_is_read_back_and_the_next_begins_anew() {
         let page = Page::new().unwrap();
-        assert_eq!(page.told(), Told::Nothing);
+        assert_eq!(page.report(), Report::Nothing);
         page.progress(7, 9);
         page.doing(3);
         assert_eq!(page.so_far(), (7, 9, 3));
         // As long as sentences get, of characters that JSON makes six of.
         let long = "\u{1}".repeat(2 * SENTENCE);
         page.found(Kind::Overlap, "none", &long);
-        let Told::Found(found) = page.told() else { panic!("{:?}", page.told()) };
+        let Report::Found(found) = page.report() else { panic!("{:?}", page.report()) };
         assert_eq!((found.kind, found.expected.as_str()), (Kind::Overlap, "none"));
         assert_eq!(found.seen, long[..SENTENCE]);
         page.clear();
-        assert_eq!((page.told(), page.so_far()), (Told::Nothing, (0, 0, 0)));
+        assert_eq!((page.report(), page.so_far()), (Report::Nothing, (0, 0, 0)));
         page.well();
-        assert_eq!(page.told(), Told::Well);
+        assert_eq!(page.report(), Report::Well);
         assert!(super::page().is_none(), "this process is no forked child");
     }
 }

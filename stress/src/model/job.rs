@@ -4,26 +4,29 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::inject::plan::Plan;
+use crate::model::injection::InjectionPlan;
 use crate::model::spec::Spec;
+
+/// The name of this tool, of which the children are.
+pub const TOOL: &str = "stress";
 
 /// One child's work, handed to it as one argument of JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
     /// The run.
     pub spec: Spec,
-    /// Where the child finds the file for its log, if it is to write one.
+    /// Where the child finds the file for its journal, if it is to write one.
     #[serde(default)]
-    pub log: Option<PathBuf>,
-    /// Where the child finds a log whose order it is to repeat, in place of the workload.
+    pub journal: Option<PathBuf>,
+    /// Where the child finds a journal whose order it is to repeat, in place of the workload.
     #[serde(default)]
     pub script: Option<PathBuf>,
-    /// The calls to the OS that are refused, while a scenario runs in place of the workload.
+    /// The calls to the OS that fail, while a scenario runs in place of the workload.
     #[serde(default)]
-    pub refusal: Option<Refusal>,
+    pub injection: Option<InjectionJob>,
     /// A library that the child may load and close, if its workload does that.
     #[serde(default)]
-    pub loaded: Option<PathBuf>,
+    pub fixture: Option<PathBuf>,
     /// Whether a finding comes with a backtrace, which takes a while.
     #[serde(default)]
     pub backtrace: bool,
@@ -33,15 +36,15 @@ impl Job {
     /// The run and nothing else.
     pub fn plain(spec: &Spec) -> Self {
         let spec = spec.clone();
-        Self { spec, log: None, script: None, refusal: None, loaded: None, backtrace: false }
+        Self { spec, journal: None, script: None, injection: None, fixture: None, backtrace: false }
     }
 }
 
-/// Calls to the OS that are refused.
+/// Calls to the OS that fail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refusal {
+pub struct InjectionJob {
     /// Which.
-    pub plan: Plan,
-    /// Where the supervisor listens who refuses them; none if the subject's own OS does.
+    pub plan: InjectionPlan,
+    /// Where the supervisor listens who makes them fail; none if the allocator's own OS does.
     pub socket: Option<PathBuf>,
 }

@@ -1,24 +1,27 @@
-//! What a child tells its supervisor: one JSON object per line on the child's standard output. The
-//! supervisor tells the child one thing only, to stop, by closing the child's standard input.
+//! What a child says to its supervisor: one JSON object per line on the child's standard output. The
+//! supervisor says one thing only to the child, to stop, by closing the child's standard input.
 
 use std::io::{self, Write};
 
-use drystone_checker::counters::{Counters, Notes};
+use drystone_checker::counters::{Notes, Counters};
 use drystone_harness::usage::Usage;
 use serde::{Deserialize, Serialize};
 
 use crate::model::finding::{Finding, Round};
 
+/// What stands on standard error between what the allocator printed and the backtrace.
+pub const BACKTRACE_FOLLOWS: &str = "\n[drystone-stress: backtrace]\n";
+
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "message")]
 pub enum Message {
-    /// The subject is loaded, verified to be the one asked for, and work begins.
+    /// The allocator is loaded, verified to be the one asked for, and work begins.
     Ready,
     /// What was done so far, several times a second.
     Progress {
         /// The sum over all workers since the run began.
-        tally: Counters,
+        counters: Counters,
         /// What each worker is at.
         doing: Vec<String>,
         /// The round under way.
@@ -27,12 +30,12 @@ pub enum Message {
         #[serde(default)]
         usage: Usage,
     },
-    /// The subject gave a wrong answer; the child ends.
+    /// The allocator gave a wrong answer; the child ends.
     Finding {
         /// The wrong answer.
         finding: Box<Finding>,
         /// What was done up to then.
-        tally: Counters,
+        counters: Counters,
         /// What was noted up to then.
         notes: Notes,
     },
@@ -48,25 +51,25 @@ pub enum Message {
         /// How many operations it had begun.
         operation: u64,
     },
-    /// The harness in the child has panicked; the child ends. Its exit status alone would not tell, for
-    /// a subject may end the process with any.
+    /// The harness in the child has panicked; the child ends. Its exit status alone would not show it,
+    /// for an allocator may end the process with any.
     Panicked,
-    /// The run can't be made as asked: wrong usage, not the subject's fault.
-    Refused {
+    /// The run can't be made as asked: wrong usage, not the allocator's fault.
+    Rejected {
         /// One sentence that names what to change.
         why: String,
     },
     /// The work is done, and all checks at the end have passed.
     Done {
         /// What was done.
-        tally: Counters,
+        counters: Counters,
         /// What was noted.
         notes: Notes,
     },
 }
 
-/// Writes a line of its own to standard output, whatever the subject has half written there. A supervisor that is gone reads nothing; the child learns of
-/// that by its standard input's end.
+/// Writes a line of its own to standard output, whatever the allocator has half written there. A
+/// supervisor that is gone reads nothing; the child learns of that by its standard input's end.
 pub fn send(message: &Message) {
     send_line(message);
 }
@@ -80,7 +83,7 @@ pub fn send_line(message: &impl Serialize) {
     let _ = out.write_all(&line).and_then(|()| out.flush());
 }
 
-/// Reads one line back; none if it is something else, which a subject may print.
+/// Reads one line back; none if it is something else, which an allocator may print.
 pub fn parse(line: &str) -> Option<Message> {
     line.starts_with('{').then(|| serde_json::from_str(line).ok()).flatten()
 }

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use drystone_checker::counters::{Count, Counters, Notes};
+use drystone_checker::counters::{Count, Notes, Counters};
 use serde::{Deserialize, Serialize};
 
-use super::finding::Finding;
-use super::spec::Spec;
+use crate::model::finding::Finding;
+use crate::model::spec::Spec;
 
-/// The note of a subject in which every place where a double free may be found late must come up.
-pub const FINDS_LATE: &str = "places where a double free may be found late";
+/// The note of an allocator in which every place where a report may be deferred to must come up.
+pub const DEFERS_REPORTS: &str = "places where a double free may be reported later";
 
 /// What became of a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -19,7 +19,8 @@ pub struct Outcome {
     /// Wall-clock time.
     pub elapsed: Duration,
     /// What was done.
-    pub tally: Counters,
+    #[serde(alias = "tally")]
+    pub counters: Counters,
     /// What was noted.
     pub notes: Notes,
     /// What was found. The first wrong answer ends a run.
@@ -36,13 +37,13 @@ const STATES: [&str; 4] = [
     "copies of the trace at once",
     "bytes given back by the last trim",
     "bytes mapped at the end",
-    "places where a double free may be found late",
+    DEFERS_REPORTS,
 ];
 
 impl Outcome {
     /// Adds what became of another process of the same run.
     pub fn add(&mut self, other: Outcome) {
-        self.tally += &other.tally;
+        self.counters += &other.counters;
         self.elapsed += other.elapsed;
         for (note, times) in other.notes {
             let state = STATES.contains(&note.as_str());
@@ -55,6 +56,6 @@ impl Outcome {
 
     /// Whether the run did anything at all, or found something.
     pub fn worked(&self) -> bool {
-        self.tally[Count::Operations] > 0 || self.finding.is_some()
+        self.counters[Count::Operations] > 0 || self.finding.is_some()
     }
 }

@@ -17,13 +17,15 @@ pub struct Sample {
     pub verified_bytes: u64,
     /// Bytes asked for in live blocks.
     pub live_bytes: u64,
-    /// Resident bytes, the harness's own taken off: no less than this, for of the harness's some are not resident.
+    /// Resident bytes, the harness's own taken off: no less than this, for of the harness's some
+    /// are not resident.
     pub resident_bytes: u64,
     /// Resident bytes of the process, and bytes that the harness uses in it.
     pub process_bytes: u64,
     /// As above.
     pub harness_bytes: u64,
-    /// The share of the resident bytes that is not live: what the allocator holds for itself, or can't use.
+    /// The share of the resident bytes that is not live: what the allocator holds for itself, or
+    /// can't use.
     pub fragmentation: f64,
     /// Page faults of the process without input or output.
     pub minor_faults: u64,

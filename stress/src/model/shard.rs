@@ -34,13 +34,13 @@ impl FromStr for Shard {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let refused = || format!("`{text}` is no shard: write K/N, as 1/4 to 4/4");
-        let (number, of) = text.split_once('/').ok_or_else(refused)?;
-        let parse = |text: &str| text.parse::<u32>().map_err(|_| refused());
+        let rejected = || format!("`{text}` is no shard: write K/N, as 1/4 to 4/4");
+        let (number, of) = text.split_once('/').ok_or_else(rejected)?;
+        let parse = |text: &str| text.parse::<u32>().map_err(|_| rejected());
         let shard = Self { number: parse(number)?, of: parse(of)? };
         match (1..=shard.of).contains(&shard.number) && shard.of <= 10_000 {
             true => Ok(shard),
-            false => Err(refused()),
+            false => Err(rejected()),
         }
     }
 }

@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use drystone_checker::schedule::Rates;
 use drystone_harness::seed::Seed;
-use drystone_harness::text::{size, suggest};
+use drystone_harness::text::suggest;
 use serde::{Deserialize, Serialize};
 
-use crate::allocators::process;
-use crate::model::suppressions::Known;
+use crate::model::suppressions::Suppression;
 
 pub use drystone_workloads::registry::{Settings, Workload};
+
+/// The name of the C library's own allocator.
+pub const SYSTEM: &str = "system";
 
 /// How long a run lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,8 +44,9 @@ impl Length {
 /// One run, handed to the child as one argument of JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spec {
-    /// The subject's name, or the path of a shared library.
-    pub subject: String,
+    /// The allocator's name, or the path of a shared library.
+    #[serde(alias = "subject")]
+    pub allocator: String,
     /// The canonical path of the library that must be serving `malloc`.
     pub library: Option<PathBuf>,
     /// The workload.
@@ -62,22 +65,22 @@ pub struct Spec {
     pub disturb: Rates,
     /// The trace to replay.
     pub trace: Option<PathBuf>,
-    /// What is known of the subject, and no finding.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub known: Vec<Known>,
+    /// Faults of the allocator that are counted, and are no finding.
+    #[serde(default, alias = "known", skip_serializing_if = "Vec::is_empty")]
+    pub suppressions: Vec<Suppression>,
 }
 
 impl Spec {
-    /// A run of `workload` with its defaults on a subject that is no library.
+    /// A run of `workload` with its defaults on an allocator that is no library.
     pub fn new(
-        subject: &str,
+        allocator: &str,
         workload: Workload,
         threads: usize,
         seed: Seed,
         length: Length,
     ) -> Self {
         Self {
-            subject: subject.to_owned(),
+            allocator: allocator.to_owned(),
             library: None,
             workload,
             settings: Settings::default(),
@@ -86,22 +89,22 @@ impl Spec {
             length,
             disturb: Rates::DEFAULT,
             trace: None,
-            known: Vec::new(),
+            suppressions: Vec::new(),
         }
     }
 
-    /// Whether its child loads a library and closes it. Of a linked subject no library knows.
+    /// Whether its child loads a library and closes it. Of a linked allocator no library knows.
     pub fn loads(&self) -> bool {
         self.workload == Workload::Lifecycle
-            && (self.library.is_some() || self.subject == process::SYSTEM.name)
+            && (self.library.is_some() || self.allocator == SYSTEM)
             && self.settings.get(Workload::Lifecycle, "load") > 0
     }
 }
 
-/// Subject and workload.
+/// AllocatorEntry and workload.
 impl fmt::Display for Spec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, {}{}", self.subject, self.workload, self.settings)?;
+        write!(f, "{}, {}{}", self.allocator, self.workload, self.settings)?;
         match &self.trace {
             Some(trace) => write!(f, " {}", trace.display()),
             None => Ok(()),
@@ -124,9 +127,15 @@ pub fn parse_workload(text: &str) -> Result<(Workload, Settings), String> {
     let mut settings = Settings::default();
     for setting in rest.into_iter().flat_map(|rest| rest.split(',')) {
         let (name, value) = setting.split_once('=').ok_or_else(|| {
-            format!("workload `{text}`: `{setting}` sets nothing; write NAME=NUMBER, as in {name}:NAME=1000")
+            format!(
+                "workload `{text}`: `{setting}` sets nothing; write NAME=NUMBER, as in \
+                 {name}:NAME=1000"
+            )
         })?;
-        let value = size::parse(value).map_err(|why| format!("workload `{text}`: {why}"))?;
+        let value = number(value).ok_or_else(|| {
+            format!("workload `{text}`: `{value}` is no number; write digits, with K, M or G for powers \
+                 of 1024")
+        })?;
         set(&mut settings, workload, name, value)?;
     }
     Ok((workload, settings))
@@ -143,10 +152,10 @@ pub fn set(
     value: u64,
 ) -> Result<(), String> {
     let Some(parameter) = workload.parameter(name) else {
-        let known: Vec<&str> = workload.parameters().iter().map(|one| one.name).collect();
-        return Err(match known.is_empty() {
+        let names: Vec<&str> = workload.parameters().iter().map(|one| one.name).collect();
+        return Err(match names.is_empty() {
             true => format!("workload {workload} has no parameters: leave `{name}` out"),
-            false => suggest::reject(&format!("parameter of workload {workload}"), name, &known),
+            false => suggest::reject(&format!("parameter of workload {workload}"), name, &names),
         });
     };
     if settings.set(parameter, value) {
@@ -154,6 +163,16 @@ pub fn set(
     }
     let (least, most) = (parameter.least, parameter.most);
     Err(format!("workload {workload}: {name} must be {least} to {most}, not {value}"))
+}
+
+fn number(text: &str) -> Option<u64> {
+    let (digits, shift) = match text.strip_suffix(['K', 'M', 'G']) {
+        Some(digits) => {
+            (digits, [b'K', b'M', b'G'].iter().position(|u| text.as_bytes().ends_with(&[*u]))? + 1)
+        }
+        None => (text, 0),
+    };
+    digits.parse::<u64>().ok()?.checked_mul(1 << (10 * shift))
 }
 
 #[cfg(test)]
@@ -172,13 +191,13 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_one_is_named() {
-        let refused = |text| parse_workload(text).unwrap_err();
-        assert!(refused("mixd").contains("Did you mean `mixed`?"));
-        assert!(refused("mixed:lagrest=1").contains("Did you mean `largest`?"));
-        assert!(refused("mixed:largest").contains("`largest` sets nothing"));
-        assert!(refused("mixed:largest=1X").contains("`1X` is no number"));
-        assert!(refused("mixed:largest=1G").contains("must be 0 to 67108864, not 1073741824"));
-        assert!(refused("duel:x=1").contains("has no parameters"));
-        assert!(refused("mixed:live=99999999999999999999").contains("is no number"));
+        let rejected = |text| parse_workload(text).unwrap_err();
+        assert!(rejected("mixd").contains("Did you mean `mixed`?"));
+        assert!(rejected("mixed:lagrest=1").contains("Did you mean `largest`?"));
+        assert!(rejected("mixed:largest").contains("`largest` sets nothing"));
+        assert!(rejected("mixed:largest=1T").contains("`1T` is no number"));
+        assert!(rejected("mixed:largest=1G").contains("must be 0 to 67108864, not 1073741824"));
+        assert!(rejected("duel:x=1").contains("has no parameters"));
+        assert!(rejected("mixed:live=99999999999999999999").contains("is no number"));
     }
 }

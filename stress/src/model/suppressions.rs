@@ -1,7 +1,7 @@
-//! Faults of a subject that are known: where one shows it is counted and told, and is no finding.
+//! Suppressions: faults of an allocator that are counted and reported, and are no findings.
 //!
-//! What is exempt is one check in one function of one subject, and only such checks as leave the run what it was: the
-//! block that they find fault with is the caller's all the same.
+//! What is suppressed is one check in one function of one allocator, and only such checks as leave
+//! the run what it was: the block that they find fault with is the caller's all the same.
 
 use drystone_checker::violation::Flaw;
 use drystone_harness::text::suggest;
@@ -17,9 +17,9 @@ const FLAWS: [(&str, Flaw); 3] = [
 /// Where: the functions that return blocks.
 const CALLS: [&str; 4] = ["malloc", "calloc", "realloc", "aligned_alloc"];
 
-/// A fault that is known.
+/// A fault that is counted, and no finding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Known {
+pub struct Suppression {
     /// The check that fails.
     pub finding: Flaw,
     /// The function whose block it fails for.
@@ -28,7 +28,7 @@ pub struct Known {
     pub why: String,
 }
 
-impl Known {
+impl Suppression {
     /// Reads one as it is written in a campaign file.
     ///
     /// # Errors
@@ -55,7 +55,7 @@ impl Known {
 
     /// Under what it is counted among a run's notes.
     pub fn note(&self) -> String {
-        format!("known, and no finding: {} in {}", self.finding, self.call)
+        format!("suppressed: {} in {}", self.finding, self.call)
     }
 }
 
@@ -64,18 +64,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_can_not_be_exempt_is_refused() {
-        let known = Known::parse("misaligned", "aligned_alloc", "so").unwrap();
-        assert!(known.is(Flaw::Misaligned, "aligned_alloc"));
+    fn what_can_not_be_suppressed_is_rejected() {
+        let suppression = Suppression::parse("misaligned", "aligned_alloc", "so").unwrap();
+        assert!(suppression.is(Flaw::Misaligned, "aligned_alloc"));
         assert!(
-            !known.is(Flaw::Misaligned, "malloc") && !known.is(Flaw::NotZeroed, "aligned_alloc")
+            !suppression.is(Flaw::Misaligned, "malloc")
+                && !suppression.is(Flaw::NotZeroed, "aligned_alloc")
         );
-        let refused = |finding, call, why| Known::parse(finding, call, why).unwrap_err();
-        assert!(refused("overlap", "malloc", "so").contains("after others nothing is as it was"));
-        assert!(refused("misalined", "malloc", "so").contains("Did you mean `misaligned`?"));
+        let rejected = |finding, call, why| Suppression::parse(finding, call, why).unwrap_err();
+        assert!(rejected("overlap", "malloc", "so").contains("after others nothing is as it was"));
+        assert!(rejected("misalined", "malloc", "so").contains("Did you mean `misaligned`?"));
         assert!(
-            refused("misaligned", "free", "so").contains("there is no call that can be exempt")
+            rejected("misaligned", "free", "so").contains("there is no call that can be exempt")
         );
-        assert!(refused("misaligned", "malloc", " ").contains("`why` is empty"));
+        assert!(rejected("misaligned", "malloc", " ").contains("`why` is empty"));
     }
 }

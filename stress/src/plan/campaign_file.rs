@@ -32,11 +32,11 @@ use drystone_harness::seed::Seed;
 use drystone_harness::text::suggest;
 use toml::{Table, Value};
 
-use crate::allocators::process::Subject;
-use crate::model::suppressions::Known;
+use crate::allocators::process::AllocatorEntry;
+use crate::model::suppressions::Suppression;
 use crate::plan::choose::resolve;
 use crate::plan::options::Options;
-use crate::plan::runs::Plan;
+use crate::model::runs::Plan;
 
 /// The keys of a part, and, `part` itself excepted, of the top too.
 const KEYS: [&str; 6] = [ALLOCATORS, "disturb", "minutes", "threads", "traces", "workloads"];
@@ -58,7 +58,7 @@ const OLD_KEYS: [(&str, &str); 3] =
 pub fn plan(
     path: &Path,
     options: &Options,
-    linked: &[Subject],
+    linked: &[AllocatorEntry],
     folders: &Folders,
 ) -> Result<Plan, String> {
     let named = |why: String| format!("campaign {}: {why}", path.display());
@@ -69,7 +69,7 @@ pub fn plan(
 fn parse(
     text: &str,
     options: &Options,
-    linked: &[Subject],
+    linked: &[AllocatorEntry],
     folders: &Folders,
 ) -> Result<Plan, String> {
     let top: Table = text.parse().map_err(|error: toml::de::Error| error.to_string())?;
@@ -143,8 +143,8 @@ fn suppress(
             value.ok_or_else(|| format!("[[{SUPPRESS}]]: `{key}` must be a string"))
         };
         let text = said(ALLOCATOR)?;
-        let known = Known::parse(said("finding")?, said("call")?, said("why")?)?;
-        let names: BTreeSet<String> = plan.runs.iter().map(|spec| spec.subject.clone()).collect();
+        let known = Suppression::parse(said("finding")?, said("call")?, said("why")?)?;
+        let names: BTreeSet<String> = plan.runs.iter().map(|spec| spec.allocator.clone()).collect();
         // Its name in this campaign, or whatever else means the same.
         let name = match names.contains(text) {
             true => text.to_owned(),
@@ -154,8 +154,8 @@ fn suppress(
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
             return Err(suggest::reject("allocator in this campaign", text, &names));
         }
-        for spec in plan.runs.iter_mut().filter(|spec| spec.subject == name) {
-            spec.known.push(known.clone());
+        for spec in plan.runs.iter_mut().filter(|spec| spec.allocator == name) {
+            spec.suppressions.push(known.clone());
         }
     }
     Ok(())
@@ -172,7 +172,7 @@ fn reject_unknown(table: &Table, known: &[&str]) -> Result<(), String> {
 fn part_plans<'a>(
     said: &impl Fn(&str) -> Option<&'a Value>,
     options: Options,
-    linked: &[Subject],
+    linked: &[AllocatorEntry],
     folders: &Folders,
 ) -> Result<Vec<Plan>, String> {
     let minutes = match said("minutes") {
@@ -297,7 +297,7 @@ mod tests {
             why = \"so\"
         ";
         for spec in plan(text).unwrap().runs {
-            assert_eq!(spec.known.len(), usize::from(spec.subject == "system"), "{spec}");
+            assert_eq!(spec.suppressions.len(), usize::from(spec.allocator == "system"), "{spec}");
         }
         let rejected = |from: &str, to: &str| plan(&text.replace(from, to)).unwrap_err();
         assert!(rejected("\"system\"", "\"sytem\"").contains("Did you mean `system`?"));
@@ -328,7 +328,7 @@ mod tests {
             .replace("\"list\"", "\"linked:list\"");
         let (old, new) = (plan(old).unwrap().runs, plan(&new).unwrap().runs);
         assert_eq!(old, new);
-        assert!(new.iter().all(|spec| spec.subject == "linked:list" && spec.known.len() == 1));
+        assert!(new.iter().all(|spec| spec.allocator == "linked:list" && spec.suppressions.len() == 1));
         let twice = plan("minutes = 1\nsubjects = [\"list\"]\nallocators = [\"list\"]");
         assert!(twice.unwrap_err().contains("under its old name too"));
     }

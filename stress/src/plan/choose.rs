@@ -2,7 +2,7 @@
 
 use drystone_harness::allocators::{Contestant, DRYSTONE, Folders, LINKED, SYSTEM, distinct};
 
-use crate::allocators::process::Subject;
+use crate::allocators::process::AllocatorEntry;
 
 /// The allocators that are written so, and all of `linked` if none is.
 ///
@@ -10,7 +10,7 @@ use crate::allocators::process::Subject;
 /// A sentence that names what to change.
 pub fn choose(
     texts: &[String],
-    linked: &[Subject],
+    linked: &[AllocatorEntry],
     folders: &Folders,
 ) -> Result<Vec<Contestant>, String> {
     let names: Vec<&str> = linked.iter().map(|one| one.name).collect();

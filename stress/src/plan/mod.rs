@@ -3,4 +3,3 @@
 pub mod campaign_file;
 pub mod choose;
 pub mod options;
-pub mod runs;

@@ -11,13 +11,12 @@ use drystone_harness::output::format::Printing;
 use drystone_harness::seed::Seed;
 use drystone_harness::text::duration;
 
-use crate::allocators::process::{self, Subject};
-use crate::child::workload::misuse;
-use crate::findings;
+use crate::allocators::process::{self, AllocatorEntry};
 use crate::model::shard::Shard;
 use crate::model::spec::{self, Length, Settings, Spec, Workload};
 use crate::plan::choose::choose;
-use crate::plan::runs::Plan;
+use crate::findings::store;
+use crate::model::runs::Plan;
 
 /// Stress allocators: integrity of every byte, mutual exclusion, double frees under contention
 ///
@@ -69,7 +68,7 @@ pub struct Options {
     pub growth_after: Duration,
 
     /// Where findings are kept, a folder each
-    #[arg(long, value_name = "DIR", default_value = findings::DEFAULT)]
+    #[arg(long, value_name = "DIR", default_value = store::DEFAULT)]
     pub findings: PathBuf,
 
     /// A file that lists allocators, workloads, threads and minutes: see stress/campaigns/ci.toml,
@@ -101,7 +100,7 @@ impl Options {
     ///
     /// # Errors
     /// A sentence that names what to change.
-    pub fn plan(&self, linked: &[Subject], folders: &Folders) -> Result<Plan, String> {
+    pub fn plan(&self, linked: &[AllocatorEntry], folders: &Folders) -> Result<Plan, String> {
         let allocators = choose(&self.allocators, linked, folders)?;
         let works = self.chosen_works()?;
         let seed = self.seed.unwrap_or_else(Seed::random);
@@ -113,9 +112,9 @@ impl Options {
             let (works, not): (Vec<&Work>, Vec<&Work>) =
                 works.iter().partition(|work| goes_on || work.workload != Workload::Misuse);
             if !not.is_empty() && !self.allocators.is_empty() {
-                return Err(misuse::refused(name));
+                return Err(process::not_for_misuse(name));
             }
-            left_out.extend(not.iter().map(|_| misuse::refused(name)));
+            left_out.extend(not.iter().map(|_| process::not_for_misuse(name)));
             let parts: u32 = works.iter().map(|work| work.workload.weight()).sum();
             for Work { workload, settings, trace } in works {
                 let length = match (workload, self.time) {
@@ -123,7 +122,7 @@ impl Options {
                     _ => Length::of(each * workload.weight() / parts),
                 };
                 runs.push(Spec {
-                    subject: name.clone(),
+                    allocator: name.clone(),
                     library: library.clone(),
                     workload: *workload,
                     settings: settings.clone(),
@@ -132,7 +131,7 @@ impl Options {
                     length,
                     disturb: self.disturb.map_or(Rates::DEFAULT, Rates::one_in),
                     trace: trace.clone(),
-                    known: Vec::new(),
+                    suppressions: Vec::new(),
                 });
             }
         }
@@ -211,7 +210,7 @@ mod tests {
         let plan = plan(arguments).expect("these arguments are right");
         let run = |spec: &Spec| {
             let millis = spec.length.time().map(|time| time.as_millis());
-            (spec.subject.clone(), spec.workload.name(), millis)
+            (spec.allocator.clone(), spec.workload.name(), millis)
         };
         plan.runs.iter().map(run).collect()
     }

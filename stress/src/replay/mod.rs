@@ -1,12 +1,12 @@
 //! Replays of a finding: the same calls in the same order, or the same seed.
 //!
-//! | way | what is the same | with one thread | with more |
+//! | way | the same | with one thread | with more |
 //! |---|---|---|---|
-//! | [`Way::Logged`] | every call, in the order in which they began, one at a time | exact | one order of them; no two calls meet |
-//! | [`Way::Free`] | the episode's seed, so every thread's choices | exact | whatever order the threads meet in |
+//! | [`Way::Logged`] | all calls in their order, one at a time | exact | one order; no two meet |
+//! | [`Way::Free`] | the seed, so every thread's choices | exact | any order |
 //!
-//! What shows over a run as a whole, memory that grows or a race that never was, is looked for in the same way as
-//! in the run, at the end of each attempt.
+//! What shows over a run as a whole, memory that grows or a race that never was, is looked for in
+//! the same way as in the run, at the end of each attempt.
 //!
 //! What the OS draws, such as addresses, is drawn anew either way.
 
@@ -26,7 +26,7 @@ use drystone_harness::stop::Stop;
 use drystone_harness::usage::Usage;
 use serde::Serialize;
 
-use crate::findings::Record;
+use crate::findings::store::Record;
 use crate::model::finding::Finding;
 use crate::model::job::Job;
 use crate::model::outcome::Outcome;
@@ -61,8 +61,8 @@ pub struct Attempts {
     pub last: Option<Finding>,
 }
 
-/// The longest that a script may take: it has as many calls as an episode of some seconds, and hands the
-/// token from thread to thread.
+/// The longest that a script may take: it has as many calls as an episode of some seconds, and
+/// hands the token from thread to thread.
 const LONGEST_SCRIPT: Duration = Duration::from_secs(300);
 
 /// Makes attempts of one way, until `tries` are made or `stop` is set.
@@ -72,12 +72,12 @@ const LONGEST_SCRIPT: Duration = Duration::from_secs(300);
 pub fn attempt(
     supervisor: &Supervisor,
     record: &Record,
-    log: Option<&Journal>,
+    journal: Option<&Journal>,
     tries: u32,
     stop: &Stop,
-    told: &mut dyn FnMut(&Attempts),
+    progress_of: &mut dyn FnMut(&Attempts),
 ) -> Result<Attempts> {
-    let script = log.map(Script::new).transpose().context("a file for the log")?;
+    let script = journal.map(Script::new).transpose().context("a file for the journal")?;
     let way = if script.is_some() { Way::Logged } else { Way::Free };
     let mut attempts = Attempts { way, tries: 0, again: 0, other: 0, last: None };
     let job = match &script {
@@ -86,12 +86,12 @@ pub fn attempt(
     };
     while attempts.tries < tries && !stop.is_set() {
         let mut watcher = Watcher::new(job.spec.length.time().unwrap_or_default());
-        let mut progress = |tally: &Counters, usage: Usage, elapsed: Duration| {
-            watcher.look(tally, usage, elapsed);
+        let mut progress = |counters: &Counters, usage: Usage, elapsed: Duration| {
+            watcher.look(counters, usage, elapsed);
         };
-        let mut outcome = match (record.refused, way) {
-            (Some(refused), Way::Free) => {
-                inject::run(supervisor, &job.spec, refused, stop, &mut progress)?
+        let mut outcome = match (record.injection, way) {
+            (Some(injection), Way::Free) => {
+                inject::run(supervisor, &job.spec, injection, stop, &mut progress)?
             }
             _ => supervisor.job(&job, stop, &mut progress)?,
         };
@@ -105,21 +105,22 @@ pub fn attempt(
             .finding
             .map(|finding| Finding { folder: record.finding.folder.clone(), ..finding });
         attempts.count(finding, record.finding.kind);
-        told(&attempts);
+        progress_of(&attempts);
     }
     Ok(attempts)
 }
 
 /// What no worker is there to see, in the process that `outcome` is of.
 fn in_the_whole(kind: Kind, outcome: &Outcome, watcher: &Watcher) -> Option<Finding> {
-    let Outcome { spec, elapsed, tally, notes, .. } = outcome;
+    let Outcome { spec, elapsed, counters, notes, .. } = outcome;
     match kind {
         Kind::Growth => {
-            // The attempt is planned to take as long as the run had: most of that must have been seen.
+            // The attempt is planned to take as long as the run had: most of that must have been
+            // seen.
             let enough = spec.length.time()? * 3 / 4;
             Some(watcher.growth(enough)?.finding(spec, *elapsed))
         }
-        Kind::DidNotRace => did_not_race(spec, *elapsed, tally, notes),
+        Kind::DidNotRace => did_not_race(spec, *elapsed, counters, notes),
         _ => None,
     }
 }
@@ -146,13 +147,13 @@ fn free(record: &Record) -> Job {
     Job::plain(&Spec { length, ..record.spec.clone() })
 }
 
-/// A log in a file that has no name, where children find it while this lives.
+/// A journal in a file that has no name, where children find it while this lives.
 struct Script(File);
 
 impl Script {
-    fn new(log: &Journal) -> io::Result<Self> {
+    fn new(journal: &Journal) -> io::Result<Self> {
         let mut file = tempfile::tempfile()?;
-        file.write_all(&log.to_bytes())?;
+        file.write_all(&journal.to_bytes())?;
         file.rewind()?;
         Ok(Self(file))
     }

@@ -1,8 +1,8 @@
-//! A finding made small: delta debugging (Zeller and Hildebrandt 2002) over the threads, blocks, calls and
-//! sizes of its log.
+//! A finding made small: delta debugging (Zeller and Hildebrandt 2002) over the threads, blocks,
+//! calls and sizes of its journal.
 //!
-//! What is tried is a script; it counts if a finding of the same kind comes of it. Passes, each as long as
-//! something can be taken away, all of them again until none takes anything:
+//! What is tried is a script; it counts if a finding of the same kind comes of it. Passes, each as
+//! long as something can be taken away, all of them again until none takes anything:
 //!
 //! | pass | takes away |
 //! |---|---|
@@ -180,8 +180,8 @@ impl Shrinker<'_, '_> {
         Ok(())
     }
 
-    /// Takes away as many of `things` as it can, in ever smaller groups. `without` makes the steps that are
-    /// left when a group goes.
+    /// Takes away as many of `things` as it can, in ever smaller groups. `without` makes the steps
+    /// that are left when a group goes.
     fn ddmin<T: Clone>(
         &mut self,
         mut things: Vec<T>,

@@ -8,7 +8,7 @@ use drystone_harness::text::units;
 
 use crate::model::finding::Finding;
 use crate::model::outcome::Outcome;
-use crate::plan::runs::Plan;
+use crate::model::runs::Plan;
 use crate::runner::episode::Episodes;
 use crate::runner::growth::Watcher;
 use crate::runner::progress::Bar;
@@ -41,9 +41,9 @@ pub fn run(plan: Plan, episodes: &Episodes, stop: &Stop, bar: &Bar, mut record: 
         }
         bar.run(spec);
         let mut watcher = Watcher::new(spec.length.time().unwrap_or_default());
-        let outcome = episodes.run(spec, stop, &mut |tally, usage, elapsed| {
-            bar.tick(tally, elapsed);
-            if let Some(sample) = watcher.look(tally, usage, elapsed) {
+        let outcome = episodes.run(spec, stop, &mut |counters, usage, elapsed| {
+            bar.tick(counters, elapsed);
+            if let Some(sample) = watcher.look(counters, usage, elapsed) {
                 record.write(&Line::Sample { run: number, sample });
             }
         });
@@ -113,8 +113,8 @@ fn summary(outcome: &Outcome) -> String {
     format!(
         "{}: {} operations, {} verified, {found}",
         outcome.spec,
-        units::count(outcome.tally[Count::Operations]),
-        units::bytes(outcome.tally[Count::BytesVerified])
+        units::count(outcome.counters[Count::Operations]),
+        units::bytes(outcome.counters[Count::BytesVerified])
     )
 }
 

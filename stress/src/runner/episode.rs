@@ -1,14 +1,15 @@
 //! Episodes: a run is a row of child processes of some seconds each, from a seed of its own.
 //!
-//! Nothing is left over from one to the next, so whatever an episode finds hangs on its seed alone, and a
-//! replay need not begin earlier. Its log is thrown away unless it finds something.
+//! Nothing is left over from one to the next, so whatever an episode finds hangs on its seed alone,
+//! and a replay need not begin earlier. Its journal is thrown away unless it finds something.
 //!
-//! `sawtooth` and `shifting-sizes` are one episode, as long as the run: what grows or breaks up slowly does so in
-//! a process that lives on. It writes no log, which hours would fill: its seed alone replays it.
+//! `sawtooth` and `shifting-sizes` are one episode, as long as the run: what grows or breaks up
+//! slowly does so in a process that lives on. It writes no journal, which hours would fill: its
+//! seed alone replays it.
 //!
 //! | an episode ends | then |
 //! |---|---|
-//! | after its time, or when its log is nearly full | the next begins, if the run has time left |
+//! | by its time, or with a journal nearly full | the next begins, if the run has time left |
 //! | with a finding | the finding is kept in a folder, or said to be lost; the run ends |
 //! | because the run was stopped | the run ends |
 
@@ -23,7 +24,7 @@ use drystone_harness::stop::Stop;
 use drystone_harness::usage::Usage;
 
 use crate::allocators::version::Version;
-use crate::findings::{self, Record};
+use crate::findings::store::{self, Record};
 use crate::model::finding::Finding;
 use crate::model::job::Job;
 use crate::model::outcome::Outcome;
@@ -43,7 +44,7 @@ pub struct Episodes {
     pub length: Duration,
     /// Where findings are kept, if they are.
     pub findings: Option<PathBuf>,
-    /// How long a process must be watched before the growth of its memory can be told.
+    /// How long a process must be watched before the growth of its memory can be judged.
     pub growth_after: Duration,
 }
 
@@ -54,8 +55,9 @@ impl Episodes {
     /// As [`Supervisor::run`]. A finding that can't be kept is none: the outcome says so.
     pub fn run(&self, spec: &Spec, stop: &Stop, progress: &mut Progress<'_>) -> Result<Outcome> {
         let began = Instant::now();
-        let store = Store::new(spec.threads).context("a file for the log")?;
-        let mut sum = self.episode(spec, spec.seed, spec.length.time(), &store, stop, progress)?;
+        let journal_file = Store::new(spec.threads).context("a file for the journal")?;
+        let mut sum =
+            self.episode(spec, spec.seed, spec.length.time(), &journal_file, stop, progress)?;
         sum.spec = spec.clone();
         for number in 1.. {
             let left = spec.length.time().map(|time| time.saturating_sub(began.elapsed()));
@@ -63,19 +65,19 @@ impl Episodes {
             if over || sum.finding.is_some() || sum.cut_short {
                 break;
             }
-            let before = (sum.tally.clone(), began.elapsed());
-            let mut both = |tally: &Counters, usage: Usage, elapsed: Duration| {
+            let before = (sum.counters.clone(), began.elapsed());
+            let mut both = |counters: &Counters, usage: Usage, elapsed: Duration| {
                 let mut total = before.0.clone();
-                total += tally;
+                total += counters;
                 progress(&total, usage, before.1 + elapsed);
             };
             let seed = spec.seed.episode(number);
-            sum.add(self.episode(spec, seed, left, &store, stop, &mut both)?);
+            sum.add(self.episode(spec, seed, left, &journal_file, stop, &mut both)?);
         }
         sum.elapsed = began.elapsed();
-        // Over the whole run: one episode is too short to tell.
+        // Over the whole run: one episode is too short to judge.
         if sum.finding.is_none()
-            && let Some(finding) = did_not_race(spec, sum.elapsed, &sum.tally, &sum.notes)
+            && let Some(finding) = did_not_race(spec, sum.elapsed, &sum.counters, &sum.notes)
         {
             self.keep_of_run(&mut sum, finding);
         }
@@ -87,32 +89,32 @@ impl Episodes {
         run: &Spec,
         seed: Seed,
         left: Option<Duration>,
-        store: &Store,
+        journal_file: &Store,
         stop: &Stop,
         progress: &mut Progress<'_>,
     ) -> Result<Outcome> {
         let longest = if run.workload.long_lived() { Duration::MAX } else { self.length };
         let length = left.map_or(Length::Once, |left| Length::of(left.min(longest)));
         let spec = Spec { seed, length, ..run.clone() };
-        store.clear().context("the file for the log")?;
+        journal_file.clear().context("the file for the journal")?;
         let kept = self.findings.is_some();
-        let log = (!run.workload.long_lived()).then(|| store.path());
-        let job = Job { log, backtrace: kept, ..Job::plain(&spec) };
+        let journal = (!run.workload.long_lived()).then(|| journal_file.path());
+        let job = Job { journal, backtrace: kept, ..Job::plain(&spec) };
         let mut outcome = self.supervisor.job(&job, stop, progress)?;
-        self.keep(&mut outcome, &spec, || store.read().context("reading the log"));
+        self.keep(&mut outcome, &spec, || journal_file.read().context("reading the journal"));
         Ok(outcome)
     }
 
-    /// Keeps the outcome's finding, if it has one and findings are kept. One that can't be kept stays in the
-    /// outcome, which then says why.
-    fn keep(&self, outcome: &mut Outcome, spec: &Spec, log: impl FnOnce() -> Result<Journal>) {
+    /// Keeps the outcome's finding, if it has one and findings are kept. One that can't be kept
+    /// stays in the outcome, which then says why.
+    fn keep(&self, outcome: &mut Outcome, spec: &Spec, journal: impl FnOnce() -> Result<Journal>) {
         let (Some(directory), Some(finding)) = (&self.findings, &mut outcome.finding) else {
             return;
         };
         let keep = |finding: &Finding| {
             let version =
                 Version::of(spec, &self.supervisor.program).map_err(anyhow::Error::msg)?;
-            findings::keep(directory, Record::new(finding.clone(), spec.clone(), version), &log()?)
+            store::keep(directory, Record::new(finding.clone(), spec.clone(), version), &journal()?)
         };
         match keep(finding) {
             Ok(kept) => *finding = kept,
@@ -120,7 +122,8 @@ impl Episodes {
         }
     }
 
-    /// Adds to a run's outcome what was found in the run as a whole, of which no episode has a log.
+    /// Adds to a run's outcome what was found in the run as a whole, of which no episode has a
+    /// journal.
     pub fn keep_of_run(&self, outcome: &mut Outcome, finding: Finding) {
         outcome.finding = Some(finding);
         let spec = outcome.spec.clone();

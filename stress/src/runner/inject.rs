@@ -1,32 +1,31 @@
-//! `cargo stress refuse`: the subject's calls to the OS fail, one after the other, then by chance.
+//! Injected failures of the OS: a run whose calls to it fail, one after the other, then by chance.
 //!
-//! | phase | refuses |
+//! | phase | what fails |
 //! |---|---|
-//! | each in turn | the k-th call since refusals were armed, for k from 1 until a run sees no further one, or finds something; each a process |
+//! | each in turn | the k-th call since injection was armed, each k in a process of its own |
 //! | by chance | one call in so many, while all threads work |
 //! | address space | whatever the kernel does when `RLIMIT_AS` is reached |
 //!
-//! What must hold: null with `ENOMEM`, every live block as it was, nothing leaked, and every request granted
-//! again afterwards. See [`crate::child::inject`].
+//! In turn, k goes from 1 on until a run sees no further call, or finds something. What must hold:
+//! null with `ENOMEM`, every live block as it was, nothing leaked, and every request granted again
+//! afterwards. See `child/inject`.
 //!
-//! | who refuses | whose calls |
+//! | who makes them fail | whose calls |
 //! |---|---|
-//! | [`By::FakeOs`] | of a linked heap whose OS is [`fake_os`](crate::inject::faulty_os) |
-//! | [`By::Notify`] | of the whole process but for the harness's own memory: [`notify`](crate::inject::seccomp) |
-//! | [`By::Limit`] | the kernel |
+//! | [`By::FaultyOs`] | of a linked heap whose OS is [`faulty_os`](crate::inject::faulty_os) |
+//! | [`By::Notify`] | of the whole process, except for the harness's own memory |
+//! | [`By::Limit`] | the kernel's own limit |
 
 use anyhow::{Context, Result};
 use drystone_harness::stop::Stop;
 
-use crate::child::inject::{MADE, REFUSED};
-use crate::inject::seccomp::Notifier;
+use crate::inject::seccomp::notifier::Notifier;
 use crate::model::finding::Finding;
-use crate::model::job::{Job, Refusal};
+use crate::model::injection::{By, Calls, FAILED, Injection, MADE};
+use crate::model::job::{InjectionJob, Job};
 use crate::model::outcome::Outcome;
 use crate::model::spec::Spec;
 use crate::runner::supervisor::{Progress, Supervisor};
-
-pub use crate::inject::plan::{By, Calls, Plan, Refused};
 
 /// Makes one run of the scenario.
 ///
@@ -35,34 +34,36 @@ pub use crate::inject::plan::{By, Calls, Plan, Refused};
 pub fn run(
     supervisor: &Supervisor,
     spec: &Spec,
-    refused: Refused,
+    injection: Injection,
     stop: &Stop,
     progress: &mut Progress<'_>,
 ) -> Result<Outcome> {
-    let notifier = match refused.by {
-        By::Notify => Some(Notifier::start(refused.plan).context("a socket for refusals")?),
+    let notifier = match injection.by {
+        By::Notify => Some(Notifier::start(injection.plan).context("a socket for injection")?),
         _ => None,
     };
     let socket = notifier.as_ref().map(Notifier::socket);
-    let refusal = Some(Refusal { plan: refused.plan, socket });
-    let job = Job { refusal, backtrace: true, ..Job::plain(spec) };
+    let injection_job = Some(InjectionJob { plan: injection.plan, socket });
+    let job = Job { injection: injection_job, backtrace: true, ..Job::plain(spec) };
     let outcome = supervisor.job(&job, stop, progress);
     let finished = notifier.map_or(Ok(None), Notifier::finish);
     let mut outcome = outcome?;
-    // What was found, or a run that has failed, tells more than what its end does to the notifier: a child that
-    // dies early leaves that without an answer.
+    // What was found, or a run that has failed, tells more than what its end does to the notifier:
+    // a child that dies early leaves that without an answer.
     let last = match (finished, &outcome.finding) {
-        (Err(error), None) => return Err(error).context("refusing by notifications"),
+        (Err(error), None) => return Err(error).context("injection by notifications"),
         (finished, _) => finished.ok().flatten(),
     };
     let which = last.map_or_else(String::new, |call| format!(" (the last was {call})"));
-    let told = format!("{}{which}", refused.plan);
-    outcome.finding = outcome.finding.map(|finding| Finding { refused: Some(told), ..finding });
+    let injected = format!("{}{which}", injection.plan);
+    outcome.finding =
+        outcome.finding.map(|finding| Finding { injected: Some(injected), ..finding });
     Ok(outcome)
 }
 
-/// What a run's notes say of the calls. None if it has not come to the end of its refusals, or nobody counts there.
+/// What a run's notes say of the calls. None if it has not come to the end of its failures, or
+/// nobody counts there.
 pub fn calls(outcome: &Outcome) -> Option<Calls> {
     let note = |name: &str| outcome.notes.get(name).copied();
-    Some(Calls { made: note(MADE)?, refused: note(REFUSED)? })
+    Some(Calls { made: note(MADE)?, failed: note(FAILED)? })
 }

@@ -8,8 +8,8 @@ use drystone_harness::output::progress::bar;
 use drystone_harness::text::units;
 use indicatif::ProgressBar;
 
+use crate::model::runs::Plan;
 use crate::model::spec::Spec;
-use crate::plan::runs::Plan;
 
 /// One bar over a whole campaign, by planned time.
 pub struct Bar {
@@ -23,7 +23,7 @@ impl Bar {
     /// A bar for `plan`; drawn nowhere if standard error is no terminal.
     pub fn new(plan: &Plan) -> Self {
         let total: Duration = plan.runs.iter().filter_map(|spec| spec.length.time()).sum();
-        let bar = bar(Some(millis(total)), "{elapsed} {prefix} {wide_bar} {eta} {msg}");
+        let bar = bar(Some(millis(total)), "{prefix} {wide_bar} {msg}");
         bar.set_style(bar.style().progress_chars("█▉▊▋▌▍▎▏ "));
         Self { bar, before: Cell::default(), present: Cell::default() }
     }
@@ -32,19 +32,19 @@ impl Bar {
     pub fn run(&self, spec: &Spec) {
         self.before.set(self.before.get() + self.present.get());
         self.present.set(spec.length.time().unwrap_or_default());
-        self.bar.set_prefix(format!("{} {}", spec.subject, spec.workload));
+        self.bar.set_prefix(format!("{} {}", spec.allocator, spec.workload));
         self.bar.set_message(String::new());
     }
 
     /// The present run has come so far.
-    pub fn tick(&self, tally: &Counters, elapsed: Duration) {
+    pub fn tick(&self, counters: &Counters, elapsed: Duration) {
         let position = self.before.get() + elapsed.min(self.present.get());
         self.bar.set_position(millis(position));
-        let rate = tally[Count::Operations] as f64 / elapsed.as_secs_f64().max(1e-3);
+        let rate = counters[Count::Operations] as f64 / elapsed.as_secs_f64().max(1e-3);
         self.bar.set_message(format!(
             "{} operations/s, {} verified",
             units::rate(rate),
-            units::bytes(tally[Count::BytesVerified])
+            units::bytes(counters[Count::BytesVerified])
         ));
     }
 

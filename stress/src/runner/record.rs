@@ -1,5 +1,5 @@
-//! The record of a campaign: a file of lines of JSON, each written when what it says has happened, so that a
-//! run that is killed has left what it had done.
+//! The record of a campaign: a file of lines of JSON, each written when what it says has happened,
+//! so that a run that is killed has left what it had done.
 //!
 //! | line | says |
 //! |---|---|
@@ -9,8 +9,8 @@
 //! | `failed` | a run could not be made, or did nothing |
 //! | `done` | the campaign has come to its end, or was stopped |
 //!
-//! A run has two thousand samples at most, so a record's size is bounded by the plan. A reader refuses versions that it
-//! does not know, and takes a last line that is cut off for not written.
+//! A run has two thousand samples at most, so a record's size is bounded by the plan. A reader
+//! rejects versions that it does not know, and takes a last line that is cut off for not written.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -96,7 +96,8 @@ impl Begin {
     }
 }
 
-/// A record that is being written. The first error is kept, and told at the end: a campaign of hours goes on.
+/// A record that is being written. The first error is kept, and returned at the end: a campaign of
+/// hours goes on.
 #[derive(Debug)]
 pub struct Writer {
     file: Option<File>,
@@ -179,7 +180,8 @@ impl Record {
         match serde_json::from_str::<Head>(first) {
             Ok(head) if head.format == FORMAT && head.version == VERSION => {}
             Ok(head) if head.format == FORMAT => bail!(
-                "a record of version {}, and this tool reads version {VERSION}: use the tool that wrote it",
+                "a record of version {}, and this tool reads version {VERSION}: use the tool that \
+                 wrote it",
                 head.version
             ),
             _ => bail!("no record of cargo stress --record"),
@@ -263,15 +265,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_record_or_of_another_version_is_refused() {
-        let refused = |text: &str| format!("{:#}", Record::parse(text).unwrap_err());
-        assert!(refused("").contains("no record"));
-        assert!(refused("{\"seed\":1}\n").contains("no record"));
+    fn what_is_no_record_or_of_another_version_is_rejected() {
+        let rejected = |text: &str| format!("{:#}", Record::parse(text).unwrap_err());
+        assert!(rejected("").contains("no record"));
+        assert!(rejected("{\"seed\":1}\n").contains("no record"));
         let newer = text(&[Line::Begin(begin())]).replace("\"version\":1", "\"version\":2");
-        assert!(refused(&newer).contains("version 2, and this tool reads version 1"));
+        assert!(rejected(&newer).contains("version 2, and this tool reads version 1"));
         let broken = text(&[Line::Begin(begin())]) + "what\n";
-        assert!(refused(&broken).contains("line 2"));
+        assert!(rejected(&broken).contains("line 2"));
         let twice = text(&[Line::Begin(begin()), Line::Begin(begin())]);
-        assert!(refused(&twice).contains("line 2: a second beginning"), "{}", refused(&twice));
+        assert!(rejected(&twice).contains("line 2: a second beginning"), "{}", rejected(&twice));
     }
 }

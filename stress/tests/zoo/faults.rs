@@ -9,9 +9,10 @@ use std::{hint, process, thread};
 
 use drystone::{BlockState, Found, FutexLock, ListHeap, Misuse, MisuseKind, Mmap, RawLock, Stats};
 use drystone_checker::witness::Witness;
+use drystone_stress::allocators::linked::heap::Linked;
+use drystone_stress::allocators::linked::place::{self, Place};
 use drystone_stress::allocators::linked::watched::Watched;
-use drystone_stress::allocators::linked::{self, Linked, Place};
-use drystone_stress::allocators::process::Subject;
+use drystone_stress::allocators::process::AllocatorEntry;
 
 /// What is wrong with a heap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +27,8 @@ pub enum Fault {
     ForgetsToZero,
     /// Keeps, once in 10,000 frees, the block.
     DropsAFree,
-    /// Keeps, once in 200 frees, the block until it is swept: memory that grows, and of which nothing is missing at rest.
+    /// Keeps, once in 200 frees, the block until it is swept: memory that grows, and of which
+    /// nothing is missing at rest.
     Leaks,
     /// Says of every double free that it is fine.
     CallsDoubleFreesFine,
@@ -79,7 +81,7 @@ pub struct Faulty<L: RawLock> {
     calls: AtomicUsize,
     /// Frees that have begun and not ended.
     under_way: AtomicUsize,
-    /// A part of a live block that will be handed out, or a byte that will be changed.
+    /// A part of a live block that will be another block, or a byte that will be changed.
     bait: Mutex<Bait>,
     /// Blocks that are kept until the heap is swept.
     kept: Mutex<Vec<usize>>,
@@ -128,7 +130,7 @@ impl<L: RawLock> Faulty<L> {
         self.fault == fault && self.calls.fetch_add(1, Ordering::Relaxed) % every == every - 1
     }
 
-    /// Hands `block` on, and sometimes keeps a part of it to be handed out once more.
+    /// Hands `block` on, and sometimes keeps a part of it as another block.
     fn overlapped(&self, block: *mut u8, size: usize) -> *mut u8 {
         let strikes = self.strikes(Fault::Overlaps, 100_000);
         let mut bait = self.bait();
@@ -156,14 +158,14 @@ impl<L: RawLock> Faulty<L> {
         drystone::errno::kept(|| self.kept.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Changes a byte of the block that was handed out before, unless that was freed meanwhile.
+    /// Changes a byte of the block that was returned before, unless that was freed meanwhile.
     fn scribbled(&self, block: *mut u8, size: usize) -> *mut u8 {
         let strikes = self.strikes(Fault::Scribbles, 20_000);
         let mut bait = self.bait();
         if bait.address != 0 {
             let byte = std::ptr::with_exposed_provenance_mut::<u8>(bait.address);
-            // SAFETY: the block was not freed, for `forget` would have cleared the bait; that its owner
-            // may be at it in this moment is the fault.
+            // SAFETY: the block was not freed, for `forget` would have cleared the bait; that its
+            // owner may be at it in this moment is the fault.
             unsafe { byte.write(!byte.read()) };
             *bait = NOTHING;
         } else if strikes && size >= 64 && !block.is_null() {
@@ -353,7 +355,8 @@ impl<L: RawLock> Faulty<L> {
         let inside = (misuse.kind, misuse.state) == (MisuseKind::InteriorPointer, BlockState::Live);
         if inside && self.fault == Fault::ScribblesWhenItReports {
             let byte = std::ptr::with_exposed_provenance_mut::<u8>(misuse.address);
-            // SAFETY: the pointer is into a live block of the caller's, who waits for this; to change it is the fault.
+            // SAFETY: the pointer is into a live block of the caller's, who waits for this; to
+            // change it is the fault.
             unsafe { byte.write(!byte.read()) };
         }
         Err(misuse)
@@ -409,7 +412,8 @@ unsafe impl RawLock for EarlyUnlock {
 /// A lock that forgets to let go of itself in a forked child.
 pub struct HeldInTheChild(FutexLock);
 
-// SAFETY: as the lock within; in a forked child nobody gets in, which breaks no promise of exclusion, and is the fault.
+// SAFETY: as the lock within; in a forked child nobody gets in, which breaks no promise of
+// exclusion, and is the fault.
 unsafe impl RawLock for HeldInTheChild {
     fn lock(&self) {
         self.0.lock();
@@ -514,8 +518,8 @@ macro_rules! zoo {
         )*
 
         /// All of them.
-        pub const SUBJECTS: &[Subject] = &[$(
-            Subject { name: $name, about: "faulty", open: || Ok(linked::target::<$place>()) },
+        pub const ALLOCATORS: &[AllocatorEntry] = &[$(
+            AllocatorEntry { name: $name, about: "faulty", open: || Ok(place::allocator::<$place>()) },
         )*];
     };
 }

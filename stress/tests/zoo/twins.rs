@@ -1,10 +1,10 @@
-//! Faulty twins of the allocators: each is its allocator behind a check that two frees of one block can both
-//! pass, when they race.
+//! Faulty twins of the allocators: each is its allocator behind a check that two frees of one block
+//! can both pass, when they race.
 //!
 //! | fault | the check | a race is lost |
 //! |---|---|---|
-//! | [`Race::Answers`] | the allocator's own, whose answer is dropped while another free is under way | nearly always when two frees overlap |
-//! | [`Race::Torn`] | a look and a later store, with nothing that holds them together | when the other looks in between: some tens of nanoseconds |
+//! | [`Race::Answers`] | the allocator's own, dropped while another free is under way | nearly always |
+//! | [`Race::Torn`] | a look and a later store, which nothing holds together | some tens of ns wide |
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,9 +13,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use drystone::policy::{self, Policy};
 use drystone::{BlockState, Drystone, Found, FutexLock, ListHeap, Misuse, MisuseKind, Mmap, Stats};
 use drystone_checker::witness::Witness;
+use drystone_stress::allocators::linked::heap::Linked;
+use drystone_stress::allocators::linked::place::{self, Place};
 use drystone_stress::allocators::linked::watched::Watched;
-use drystone_stress::allocators::linked::{self, Linked, Place};
-use drystone_stress::allocators::process::Subject;
+use drystone_stress::allocators::process::AllocatorEntry;
 
 /// How a race is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,8 +86,8 @@ impl Twin {
         // ... may not be alone when it stores.
         locked(&self.live).get_or_insert_default().remove(&block.addr());
         let _one = locked(&self.one_at_a_time);
-        // SAFETY: the caller's. That the block may be free by now is for the allocator to say, and is
-        // dropped here.
+        // SAFETY: the caller's. That the block may be free by now is for the allocator to say, and
+        // is dropped here.
         let _ = unsafe { self.heap.try_free(block) };
         Ok(())
     }
@@ -172,13 +173,13 @@ macro_rules! twins {
         )*
 
         /// All of them, the sound ones last.
-        pub const SUBJECTS: &[Subject] = &[$(
-            Subject {
+        pub const ALLOCATORS: &[AllocatorEntry] = &[$(
+            AllocatorEntry {
                 name: $name,
                 about: "its allocator, with a race of two frees",
                 open: || {
                     policy::set(Policy::Ignore);
-                    Ok(linked::target::<$place>())
+                    Ok(place::allocator::<$place>())
                 },
             },
         )*];

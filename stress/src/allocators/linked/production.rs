@@ -1,9 +1,10 @@
-//! The production allocator as a subject, twice: as programs have it, and its engine under watch.
+//! The production allocator under test, twice: as programs have it, and its engine under
+//! watch.
 //!
-//! [`Drystone`] is what is shipped: its fast paths, its thread-local words, its thread ends and fork
-//! handlers. It has no probe. The engine under it takes one, so here it stands a second time, with the
-//! witness in its critical sections and yields between its checks and stores; a thread's heap is claimed
-//! at the thread's first call and left at its end.
+//! [`Drystone`] is what is shipped: its fast paths, its thread-local words, its thread ends and
+//! fork handlers. It has no probe. The engine under it takes one, so here it stands a second time,
+//! with the witness in its critical sections and yields between its checks and stores; a thread's
+//! heap is claimed at the thread's first call and left at its end.
 
 use std::cell::Cell;
 use std::ffi::c_void;
@@ -16,33 +17,35 @@ use drystone::{Drystone, Engine, FutexLock, Misuse, Os, Probe, RawLock, Stats};
 use drystone_checker::witness::Witness;
 use drystone_harness::exit;
 
+use crate::allocators::linked::heap::{Linked, own_methods};
+use crate::allocators::linked::place::{Place, allocator};
 use crate::allocators::linked::watched::Watched;
-use crate::allocators::linked::{Linked, Place, own_methods, target};
-use crate::allocators::process::Subject;
-use crate::inject::faulty_os::{self, Refusable};
+use crate::allocators::process::AllocatorEntry;
+use crate::inject::faulty_os::{self, FaultyOs};
 use crate::model::message::{self, Message};
 
 /// The production allocator.
-pub const DRYSTONE: Subject = Subject {
-    name: "linked:drystone",
-    about: "drystone::Drystone: the production allocator as Rust programs have it",
+pub const DRYSTONE: AllocatorEntry = AllocatorEntry {
+    name: "drystone",
+    about: "drystone::Drystone, linked in: the production allocator as programs have it",
     open: || {
-        // What is found late at a thread's end goes to the policy, which would end the process.
+        // What is reported at a thread's end goes to the policy, which would end the process.
         policy::set(Policy::Ignore);
-        Ok(target::<Front>())
+        Ok(allocator::<Global>())
     },
 };
 
 /// The engine of the production allocator, with a witness inside.
-pub const ENGINE: Subject = Subject {
-    name: "linked:engine",
-    about: "its engine, watched: a witness in its critical sections, yields between check and store",
-    open: || Ok(target::<Watching>()),
+pub const ENGINE: AllocatorEntry = AllocatorEntry {
+    name: "engine",
+    about: "its engine, watched: a witness in its critical sections, yields between check and \
+            store",
+    open: || Ok(allocator::<Watching>()),
 };
 
-struct Front;
+struct Global;
 
-impl Place for Front {
+impl Place for Global {
     type Heap = Drystone;
 
     fn heap() -> &'static Drystone {
@@ -58,7 +61,8 @@ impl Place for Front {
 impl Linked for Drystone {
     own_methods!();
 
-    /// Its first allocation has registered its own handlers with the C library, which every fork calls.
+    /// Its first allocation has registered its own handlers with the C library, which every fork
+    /// calls.
     fn survives_forks(&self) -> bool {
         true
     }
@@ -67,14 +71,14 @@ impl Linked for Drystone {
 struct Watching;
 
 static WITNESS: Witness = Witness::new();
-static HEAP: Watchable<Refusable, Watched, FutexLock> =
-    // SAFETY: a static, and a child serves one subject.
+static HEAP: Watchable<FaultyOs, Watched, FutexLock> =
+    // SAFETY: a static, and a child serves one allocator.
     unsafe {
-        Watchable::new(Engine::with_parts(Refusable, Watched(&WITNESS), FutexLock::new()))
+        Watchable::new(Engine::with_parts(FaultyOs, Watched(&WITNESS), FutexLock::new()))
     };
 
 impl Place for Watching {
-    type Heap = Watchable<Refusable, Watched, FutexLock>;
+    type Heap = Watchable<FaultyOs, Watched, FutexLock>;
 
     fn heap() -> &'static Self::Heap {
         &HEAP
@@ -84,34 +88,36 @@ impl Place for Watching {
         Some(&WITNESS)
     }
 
-    const FINDS_LATE: bool = true;
-    const REFUSABLE: bool = true;
+    const DEFERS_REPORTS: bool = true;
+    const OS_CAN_FAIL: bool = true;
 }
 
-/// An engine of any parts behind the heap's methods: each thread's heap is claimed at its first call, and
-/// left to others at its end.
+/// An engine of any parts behind the heap's methods: each thread's heap is claimed at its first
+/// call, and left to others at its end.
 pub struct Watchable<O: Os, P: Probe, L: RawLock>(Engine<O, P, L>);
 
 /// The calling thread's part of the process's one [`Watchable`].
 #[derive(Clone, Copy)]
-struct Mine {
-    /// Addresses of the engine and of the heap that the thread has claimed of it; 0 when it has none.
+struct Claimed {
+    /// Addresses of the engine and of the heap that the thread has claimed of it; 0 when it has
+    /// none.
     engine: usize,
     heap: usize,
 }
 
-const NOTHING: Mine = Mine { engine: 0, heap: 0 };
+const NOTHING: Claimed = Claimed { engine: 0, heap: 0 };
 
 thread_local! {
-    // No destructors and constant starts, so that they can be read and written while the thread ends.
-    static MINE: Cell<Mine> = const { Cell::new(NOTHING) };
+    // No destructors and constant starts, so that they can be read and written while the thread
+    // ends.
+    static CLAIMED: Cell<Claimed> = const { Cell::new(NOTHING) };
     /// The thread has left its heap, and has one for each call.
     static GONE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The key whose destructor, `leave`, leaves the thread's heap to others when the thread ends. A key, as the front has
-/// one, and no thread-local variable's destructor: a thread whose first call comes in a key's destructor is too late
-/// for those.
+/// The key whose destructor, `leave`, leaves the thread's heap to others when the thread ends. A
+/// key, as `Drystone` has one, and no thread-local variable's destructor: a thread whose first call
+/// comes in a key's destructor is too late for those.
 fn key(leave: unsafe extern "C" fn(*mut c_void)) -> libc::pthread_key_t {
     static KEY: OnceLock<libc::pthread_key_t> = OnceLock::new();
     *KEY.get_or_init(|| {
@@ -127,29 +133,30 @@ impl<O: Os, P: Probe, L: RawLock> Watchable<O, P, L> {
     /// The engine, ready to serve.
     ///
     /// # Safety
-    /// The value becomes a `static`, or lives as long as one, and is the only one of the process that is
-    /// used: a thread has room for the heap of one.
+    /// The value becomes a `static`, or lives as long as one, and is the only one of the process
+    /// that is used: a thread has room for the heap of one.
     pub const unsafe fn new(engine: Engine<O, P, L>) -> Self {
         Self(engine)
     }
 
-    /// Calls `f` with the calling thread's heap: its own, or, once the thread's end has begun, one for this
-    /// call alone. None when there is no memory for one.
+    /// Calls `f` with the calling thread's heap: its own, or, once the thread's end has begun, one
+    /// for this call alone. None when there is no memory for one.
     fn with_heap<R>(&self, f: impl FnOnce(&Heap) -> R) -> Option<R> {
-        let own = MINE.get().heap;
+        let own = CLAIMED.get().heap;
         if own != 0 {
-            // SAFETY: the address of a heap that this thread has claimed of the process's one engine and
-            // not released, for whoever does that clears the word. Heaps live as long as the engine.
+            // SAFETY: the address of a heap that this thread has claimed of the process's one
+            // engine and not released, for whoever does that clears the word. Heaps live as long as
+            // the engine.
             return Some(f(unsafe { &*ptr::with_exposed_provenance(own) }));
         }
         let heap = self.0.claim()?;
         if !GONE.get() {
             let engine = ptr::from_ref(&self.0).expose_provenance();
-            MINE.set(Mine { engine, heap: ptr::from_ref(heap).expose_provenance() });
+            CLAIMED.set(Claimed { engine, heap: ptr::from_ref(heap).expose_provenance() });
             // Neither may show in `errno`, which the checker looks at.
             drystone::errno::kept(|| {
-                // SAFETY: the key exists; the value is not null. Without memory for it the heap is never left, as
-                // that of a thread that never ends.
+                // SAFETY: the key exists; the value is not null. Without memory for it the heap is
+                // never left, as that of a thread that never ends.
                 unsafe {
                     libc::pthread_setspecific(key(leave::<O, P, L>), ptr::from_ref(heap).cast())
                 }
@@ -164,27 +171,29 @@ impl<O: Os, P: Probe, L: RawLock> Watchable<O, P, L> {
 }
 
 extern "C" fn leave<O: Os, P: Probe, L: RawLock>(_heap: *mut c_void) {
-    let mine = MINE.replace(NOTHING);
+    let claimed = CLAIMED.replace(NOTHING);
     GONE.set(true);
-    if mine.heap == 0 {
+    if claimed.heap == 0 {
         return;
     }
-    // SAFETY: both addresses were exposed by `with_heap` of the same parts, of an engine that lives as long
-    // as a static; the calling thread claimed the heap, and has just forgotten it.
+    // SAFETY: both addresses were exposed by `with_heap` of the same parts, of an engine that lives
+    // as long as a static; the calling thread claimed the heap, and has just forgotten it.
     unsafe {
-        let engine = &*ptr::with_exposed_provenance::<Engine<O, P, L>>(mine.engine);
-        engine.release(&*ptr::with_exposed_provenance::<Heap>(mine.heap));
+        let engine = &*ptr::with_exposed_provenance::<Engine<O, P, L>>(claimed.engine);
+        engine.release(&*ptr::with_exposed_provenance::<Heap>(claimed.heap));
     }
 }
 
-/// What a walk over the heap has seen; it takes a heap of the calling thread's. Where none can be had, nothing was
-/// looked at, and nothing can be told of the subject: that is not the same as nothing found.
+/// What a walk over the heap has seen; it takes a heap of the calling thread's. Where none can be
+/// had, nothing was looked at, and nothing is known of the allocator: that is not the same as
+/// nothing found.
 fn looked<R>(seen: Option<R>) -> R {
     seen.unwrap_or_else(|| {
-        let why = "there is no memory for a heap to look at the engine with, so that nothing can be told of it; \
+        let why = "there is no memory for a heap to look at the engine with, so that nothing is known of \
+                   it; \
                    give the process more memory"
             .to_owned();
-        message::send(&Message::Refused { why });
+        message::send(&Message::Rejected { why });
         exit::now(exit::FAILED)
     })
 }
@@ -202,7 +211,7 @@ impl<O: Os + Sync, P: Probe + Sync, L: RawLock + Sync> Linked for Watchable<O, P
     }
 
     fn malloc_aligned(&self, size: usize, alignment: usize) -> *mut u8 {
-        // As the front does it: 16 bytes are the least.
+        // As `Drystone` does it: 16 bytes are the least.
         let alignment = if alignment.is_power_of_two() { alignment.max(16) } else { alignment };
         // SAFETY: the heap is the calling thread's for the time of the call.
         let block = self.with_heap(|heap| unsafe { self.0.malloc(heap, size, alignment) });
@@ -210,8 +219,9 @@ impl<O: Os + Sync, P: Probe + Sync, L: RawLock + Sync> Linked for Watchable<O, P
     }
 
     unsafe fn try_free(&self, block: *mut u8) -> Result<(), Misuse> {
-        // SAFETY: the heap is the calling thread's for the time of the call; of the block, the caller's.
-        // As the front does it: without memory for a heap it marks the block, for the next owner to find.
+        // SAFETY: the heap is the calling thread's for the time of the call; of the block, the
+        // caller's. As `Drystone` does it: without memory for a heap it marks the block, for the
+        // next owner to find.
         self.with_heap(|heap| unsafe { self.0.try_free(heap, block) })
             .unwrap_or_else(|| unsafe { self.0.free_without_heap(block) })
     }
@@ -221,7 +231,8 @@ impl<O: Os + Sync, P: Probe + Sync, L: RawLock + Sync> Linked for Watchable<O, P
             // SAFETY: the caller's.
             return unsafe { self.try_free(block) }.map(|()| ptr::null_mut());
         }
-        // SAFETY: the heap is the calling thread's for the time of the call; of the block, the caller's.
+        // SAFETY: the heap is the calling thread's for the time of the call; of the block, the
+        // caller's.
         self.with_heap(|heap| unsafe { self.0.try_realloc(heap, block, size, 16) })
             .unwrap_or(Ok(ptr::null_mut()))
     }
@@ -259,16 +270,16 @@ impl<O: Os + Sync, P: Probe + Sync, L: RawLock + Sync> Linked for Watchable<O, P
     }
 
     unsafe fn fork_child(&self) {
-        let mine = MINE.get().heap;
-        // SAFETY: of the lock, the caller's. The thread that forks is not in the middle of a call, so that the one heap
-        // that it has is its word's.
-        unsafe { self.0.fork_child(|heap| heap.addr() == mine) }
+        let claimed = CLAIMED.get().heap;
+        // SAFETY: of the lock, the caller's. The thread that forks is not in the middle of a call,
+        // so that the one heap that it has is its word's.
+        unsafe { self.0.fork_child(|heap| heap.addr() == claimed) }
     }
 
     fn trim(&self) -> usize {
         // SAFETY: the heap is the calling thread's for the time of the call.
         match self.with_heap(|heap| unsafe { self.0.trim(heap) }) {
-            // Refused, which is an answer: there is nothing of this thread's.
+            // It failed, which is an answer: there is nothing of this thread's.
             None if faulty_os::armed() => 0,
             trimmed => looked(trimmed),
         }
@@ -290,7 +301,7 @@ mod tests {
     /// Gives nothing more when it is starved, and takes everything.
     struct Starving;
 
-    // SAFETY: passes on what the kernel gives, or null, which says that it was refused.
+    // SAFETY: passes on what the kernel gives, or null, which says that there is none.
     unsafe impl Os for Starving {
         fn map(&self, bytes: usize) -> *mut u8 {
             if STARVED.load(Ordering::Relaxed) { ptr::null_mut() } else { Mmap.map(bytes) }
@@ -324,7 +335,8 @@ mod tests {
     }
 
     static HEAP: Watchable<Starving, NoProbe, FutexLock> =
-        // SAFETY: a static; the tests of this process that use it are one at a time, in threads of their own.
+        // SAFETY: a static; the tests of this process that use it are one at a time, in threads of
+        // their own.
         unsafe { Watchable::new(Engine::with_parts(Starving, NoProbe, FutexLock::new())) };
 
     /// Calls `f` in a thread that can get no heap.
@@ -352,7 +364,8 @@ mod tests {
         let block = HEAP.malloc(100).expose_provenance();
         without_a_heap(|| {
             let block = ptr::with_exposed_provenance_mut(block);
-            // SAFETY: the block is live, and used by nobody; then it is not, which is what is asked.
+            // SAFETY: the block is live, and used by nobody; then it is not, which is what is
+            // asked.
             let freed = unsafe { [HEAP.try_free(block), HEAP.try_free(block)] };
             assert_eq!(freed[0], Ok(()));
             assert_eq!(freed[1].unwrap_err().kind, MisuseKind::DoubleFree);

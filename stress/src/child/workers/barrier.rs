@@ -1,8 +1,8 @@
 //! A barrier that lets everybody go at nearly the same instant.
 //!
-//! std's barrier sleeps, and its threads come back microseconds apart: two frees of fifty nanoseconds
-//! would never meet. Here the waiting spin, and yield now and then, since there may be more of them
-//! than cores.
+//! std's barrier sleeps, and its threads come back microseconds apart: two frees of fifty
+//! nanoseconds would never meet. Here the waiting spin, and yield now and then, since there may be
+//! more of them than cores.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{hint, thread};
@@ -11,10 +11,10 @@ use crossbeam::utils::CachePadded;
 
 /// A reusable barrier for a fixed number of threads.
 #[derive(Debug)]
-pub struct Gate {
+pub struct SpinBarrier {
     threads: usize,
     arrived: CachePadded<AtomicUsize>,
-    /// How often the gate has opened.
+    /// How often the barrier has opened.
     opened: CachePadded<AtomicUsize>,
 }
 
@@ -22,14 +22,14 @@ pub struct Gate {
 /// threads than cores those who are waited for need the core.
 const SPINS: usize = 64;
 
-impl Gate {
-    /// A gate that opens when `threads` threads wait at it.
+impl SpinBarrier {
+    /// A barrier that opens when `threads` threads wait at it.
     pub fn new(threads: usize) -> Self {
         Self { threads, arrived: CachePadded::default(), opened: CachePadded::default() }
     }
 
     /// Waits until all threads are here.
-    pub fn pass(&self) {
+    pub fn wait(&self) {
         // Relaxed: it can't change before this thread has arrived.
         let opened = self.opened.load(Ordering::Relaxed);
         // AcqRel: the last to arrive sees what all others wrote before they came, and hands it on
@@ -61,16 +61,16 @@ mod tests {
     #[test]
     fn nobody_passes_before_the_last_arrives() {
         const THREADS: usize = 4;
-        let gate = Gate::new(THREADS);
+        let barrier = SpinBarrier::new(THREADS);
         let arrived = AtomicUsize::new(0);
         thread::scope(|scope| {
             for _ in 0..THREADS {
                 scope.spawn(|| {
                     for round in 1..=500 {
                         arrived.fetch_add(1, Ordering::Relaxed);
-                        gate.pass();
+                        barrier.wait();
                         assert_eq!(arrived.load(Ordering::Relaxed), round * THREADS);
-                        gate.pass();
+                        barrier.wait();
                     }
                 });
             }

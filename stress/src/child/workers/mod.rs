@@ -14,14 +14,14 @@ use drystone_checker::violation::{self, Kind};
 use drystone_harness::exit;
 use drystone_harness::stop::Stop;
 
-use crate::allocators::process::{Own, Target};
-use crate::child::workers::barrier::Gate;
+use crate::allocators::process::{OpenAllocator, Own};
+use crate::child::workers::barrier::SpinBarrier;
 use crate::model::message::{self, Message};
 use crate::model::spec::Spec;
 
 /// The workers of a run.
-pub struct Crew<'a> {
-    target: &'a Target,
+pub struct Workers<'a> {
+    allocator: &'a OpenAllocator,
     board: &'a Board,
     stop: &'a Stop,
     overlap: &'a Overlap,
@@ -34,10 +34,10 @@ pub struct Crew<'a> {
     sequences: Vec<u64>,
 }
 
-impl<'a> Crew<'a> {
-    /// The workers that `spec` asks for, on `target`.
+impl<'a> Workers<'a> {
+    /// The workers that `spec` asks for, on `allocator`.
     pub fn new(
-        target: &'a Target,
+        allocator: &'a OpenAllocator,
         board: &'a Board,
         stop: &'a Stop,
         overlap: &'a Overlap,
@@ -45,7 +45,7 @@ impl<'a> Crew<'a> {
     ) -> Self {
         let (disturbed, seed) = (spec.disturb, spec.seed.0);
         let (checks, sequences) = (Checks::ALL, vec![0; spec.threads]);
-        Self { target, board, stop, overlap, disturbed, seed, checks, sequences }
+        Self { allocator, board, stop, overlap, disturbed, seed, checks, sequences }
     }
 
     /// With these checks alone.
@@ -55,13 +55,13 @@ impl<'a> Crew<'a> {
     }
 
     /// How many they are.
-    pub fn workers(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.sequences.len()
     }
 
     /// Whom they call.
-    pub fn target(&self) -> &'a Target {
-        self.target
+    pub fn allocator(&self) -> &'a OpenAllocator {
+        self.allocator
     }
 
     /// Where they count.
@@ -74,20 +74,20 @@ impl<'a> Crew<'a> {
         self.stop
     }
 
-    /// Calls `work` once on each worker, at once, each a new thread that has exited when this returns: so
-    /// every call is a generation, which leaves to the next what an allocator keeps for a thread.
+    /// Calls `work` once on each worker, at once, each a new thread that has exited when this
+    /// returns: so every call is a generation, which leaves to the next what an allocator keeps for
+    /// a thread.
     pub fn each(&mut self, work: impl Fn(&mut Checked<'_>) + Sync) {
-        let Self { target, board, overlap, sequences, disturbed, seed, checks, .. } = self;
-        let gate = Gate::new(sequences.len());
+        let Self { allocator, board, overlap, sequences, disturbed, seed, checks, .. } = self;
+        let barrier = SpinBarrier::new(sequences.len());
         let work_and_judge = |worker: usize, sequence: u64| {
             schedule::begin(*disturbed, *seed, sequence << 16 | worker as u64);
             // SAFETY: the number is this thread's alone until it is joined below.
-            let checked = unsafe { Checked::new(target.allocator(), overlap, board, worker) };
-            let checked = checked.counting_from(sequence);
-            let mut checked = checked.checking(*checks);
+            let checked = unsafe { Checked::new(allocator.for_checker(), overlap, board, worker) };
+            let mut checked = checked.counting_from(sequence).checking(*checks);
             work(&mut checked);
-            gate.pass();
-            judge_worker(target.own, &gate);
+            barrier.wait();
+            judge_worker(allocator.own, &barrier);
             checked.sequence()
         };
         thread::scope(|scope| {
@@ -108,19 +108,19 @@ impl<'a> Crew<'a> {
 }
 
 /// In each worker, when all have come to rest: what is its alone must be sound.
-fn judge_worker(own: Option<Own>, gate: &Gate) {
+fn judge_worker(own: Option<Own>, barrier: &SpinBarrier) {
     let Some(own) = own else { return };
     // Blocks that others freed are the owner's to take back.
     (own.sweep)();
-    gate.pass();
+    barrier.wait();
     if let Err(broken) = (own.check)() {
         violation::raise(Kind::BrokenHeap, "every invariant to hold at rest", broken);
     }
 }
 
-/// The machine, not the subject, has no thread to give.
+/// The machine, not the allocator, has no thread to give.
 pub fn no_thread(worker: usize, error: &io::Error) -> ! {
     let why = format!("worker thread {worker} can't be started: {error}; use fewer --threads");
-    message::send(&Message::Refused { why });
+    message::send(&Message::Rejected { why });
     exit::now(exit::FAILED)
 }

@@ -1,4 +1,5 @@
-//! An everyday program's operations on a table of blocks, for workloads whose point is what else happens.
+//! An everyday program's operations on a table of blocks, for workloads whose point is what else
+//! happens.
 
 use drystone_checker::checked::{Block, Checked};
 use drystone_workloads::sizes::{LogUniform, below};
@@ -11,13 +12,14 @@ const SLOTS: u64 = 256;
 const HUGE_ONE_IN: u64 = 4096;
 
 /// A table of blocks, and what is asked for.
-pub struct Everyday {
+pub struct BlockTable {
     sizes: LogUniform,
     slots: Vec<Option<Block>>,
 }
 
-impl Everyday {
-    /// An empty table; sizes are log-uniform up to `largest` bytes, rounded down to a power of two, and rarely 1 to 4 MiB.
+impl BlockTable {
+    /// An empty table; sizes are log-uniform up to `largest` bytes, rounded down to a power of two,
+    /// and rarely 1 to 4 MiB.
     pub fn new(largest: usize) -> Self {
         let sizes = LogUniform { octaves: largest.ilog2() };
         Self { sizes, slots: (0..SLOTS).map(|_| None).collect() }

@@ -1,9 +1,9 @@
-//! Small blocks that several threads write to at once: an allocator that puts two threads' blocks on one cache
-//! line makes them slow, one that loses a store makes them wrong.
+//! Small blocks that several threads write to at once: an allocator that puts two threads' blocks
+//! on one cache line makes them slow, one that loses a store makes them wrong.
 //!
-//! *Active* (cache-thrash): each thread writes to blocks that it has made itself. *Passive* (cache-scratch): one
-//! thread has made all of the first ones, side by side; each frees those that it is given and goes on with what
-//! it gets in their place. The seed says which.
+//! *Active* (cache-thrash): each thread writes to blocks that it has made itself. *Passive*
+//! (cache-scratch): one thread has made all of the first ones, side by side; each frees those that
+//! it is given and goes on with what it gets in their place. The seed says which.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -12,27 +12,27 @@ use drystone_checker::counters::{Count, Doing};
 use drystone_harness::seed::Seed;
 use drystone_workloads::registry::{Settings, Workload};
 
-use crate::child::workers::Crew;
-use crate::child::workers::barrier::Gate;
+use crate::child::workers::Workers;
+use crate::child::workers::barrier::SpinBarrier;
 
 /// Passes of a round: in each every block is written to and replaced.
 const PASSES: usize = 50;
 
 /// One round, from rest to rest.
-pub fn round(crew: &mut Crew<'_>, seed: Seed, settings: &Settings) {
-    let (threads, stop) = (crew.workers(), crew.stop());
+pub fn round(workers: &mut Workers<'_>, seed: Seed, settings: &Settings) {
+    let (threads, stop) = (workers.count(), workers.stop());
     let setting = |name| settings.size(Workload::FalseSharing, name);
     let (size, count, writes) = (setting("size"), setting("blocks"), setting("writes"));
     let passive = seed.0.count_ones().is_multiple_of(2);
-    let gate = Gate::new(threads);
+    let barrier = SpinBarrier::new(threads);
     let given: Vec<Mutex<Vec<Block>>> = (0..threads).map(|_| Mutex::default()).collect();
-    crew.each(|checked| {
+    workers.each(|checked| {
         if passive && checked.worker() == 0 {
             deal(checked, &given, size, count);
         }
-        gate.pass();
-        let mine = &given[checked.worker()];
-        let mut blocks = std::mem::take(&mut *mine.lock().unwrap_or_else(PoisonError::into_inner));
+        barrier.wait();
+        let own = &given[checked.worker()];
+        let mut blocks = std::mem::take(&mut *own.lock().unwrap_or_else(PoisonError::into_inner));
         if passive {
             // The dealer's own were in its hands before.
             let handed_over = if checked.worker() == 0 { 0 } else { blocks.len() };

@@ -1,5 +1,6 @@
-//! Fork and join on a pool whose threads steal from each other: what one half of a task makes, whoever joins it frees,
-//! in whatever thread that comes to be. The pool is rayon's; its threads are the run's workers.
+//! Fork and join on a pool whose threads steal from each other: what one half of a task makes,
+//! whoever joins it frees, in whatever thread that comes to be. The pool is rayon's; its threads
+//! are the run's workers.
 
 use std::cell::Cell;
 use std::ptr::{NonNull, null_mut};
@@ -15,11 +16,11 @@ use drystone_workloads::registry::{Settings, Workload};
 use drystone_workloads::sizes::{LogUniform, below};
 use rayon::{ThreadBuilder, ThreadPoolBuilder};
 
-use crate::child::workers::{Crew, no_thread};
+use crate::child::workers::{Workers, no_thread};
 
 thread_local! {
     /// What the calling thread of the pool checks with; null elsewhere.
-    static AT_HAND: Cell<*mut ()> = const { Cell::new(null_mut()) };
+    static CURRENT: Cell<*mut ()> = const { Cell::new(null_mut()) };
 }
 
 /// A tree of tasks.
@@ -32,8 +33,8 @@ struct Tree<'a> {
 }
 
 /// One round, from rest to rest.
-pub fn round(crew: &mut Crew<'_>, seed: Seed, settings: &Settings) {
-    let (threads, stop) = (crew.workers(), crew.stop());
+pub fn round(workers: &mut Workers<'_>, seed: Seed, settings: &Settings) {
+    let (threads, stop) = (workers.count(), workers.stop());
     let setting = |name| settings.size(Workload::ForkJoin, name);
     let sizes = LogUniform { octaves: setting("largest").ilog2() };
     let tree = Tree { sizes, blocks: setting("blocks"), seed: seed.0, stop };
@@ -58,20 +59,20 @@ pub fn round(crew: &mut Crew<'_>, seed: Seed, settings: &Settings) {
         };
         let driver = thread::Builder::new().spawn_scoped(scope, drive);
         driver.unwrap_or_else(|error| no_thread(threads, &error));
-        crew.each(|checked| {
+        workers.each(|checked| {
             let pooled = receiver.recv().expect("the pool has a thread for each worker");
             checked.row().doing(Doing::Waiting);
-            AT_HAND.set(NonNull::from(&mut *checked).as_ptr().cast());
+            CURRENT.set(NonNull::from(&mut *checked).as_ptr().cast());
             pooled.run();
-            AT_HAND.set(null_mut());
+            CURRENT.set(null_mut());
             checked.row().doing(Doing::Idle);
         });
     });
 }
 
 impl Tree<'_> {
-    /// A task and all below it: what it leaves to whoever joins it. `number` is 1 at the root, and doubles with each
-    /// fork.
+    /// A task and all below it: what it leaves to whoever joins it. `number` is 1 at the root, and
+    /// doubles with each fork.
     fn branch(&self, depth: usize, number: u64) -> Vec<Block> {
         if self.stop.is_set() {
             return Vec::new();
@@ -106,11 +107,12 @@ impl Tree<'_> {
 
 /// Calls `work`, which does not wait for another task, with what the calling worker checks with.
 fn with_checked<R>(work: impl FnOnce(&mut Checked<'_>) -> R) -> R {
-    let at_hand = AT_HAND.get().cast::<Checked<'_>>();
-    assert!(!at_hand.is_null(), "tasks run in the pool's threads");
-    // SAFETY: set by this thread, in `round`, for the time that it runs tasks, from the one reference there is. No
-    // other is made meanwhile: `work` starts no task and waits for none, so no second call is below this one.
-    let checked = unsafe { &mut *at_hand };
+    let current = CURRENT.get().cast::<Checked<'_>>();
+    assert!(!current.is_null(), "tasks run in the pool's threads");
+    // SAFETY: set by this thread, in `round`, for the time that it runs tasks, from the one
+    // reference there is. No other is made meanwhile: `work` starts no task and waits for none, so
+    // no second call is below this one.
+    let checked = unsafe { &mut *current };
     let result = work(checked);
     checked.row().doing(Doing::Waiting);
     result

@@ -1,7 +1,7 @@
 //! Asymmetric threads: some only allocate, the others only free, over one bounded channel.
 //!
-//! A consumer reads what it is given, resizes a block now and then, and frees all of it. A worker that is
-//! alone is both.
+//! A consumer reads what it is given, resizes a block now and then, and frees all of it. A worker
+//! that is alone is both.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -15,7 +15,7 @@ use drystone_workloads::registry::{Settings, Workload};
 use drystone_workloads::sizes::{LogUniform, below};
 use rand_pcg::Pcg64;
 
-use crate::child::workers::Crew;
+use crate::child::workers::Workers;
 
 /// Blocks that a producer makes in a round.
 const BLOCKS: usize = 100_000;
@@ -25,8 +25,8 @@ const UNDER_WAY: usize = 16;
 type Batch = Vec<Block>;
 
 /// One round, from rest to rest.
-pub fn round(crew: &mut Crew<'_>, seed: Seed, settings: &Settings) {
-    let (threads, stop) = (crew.workers(), crew.stop());
+pub fn round(workers: &mut Workers<'_>, seed: Seed, settings: &Settings) {
+    let (threads, stop) = (workers.count(), workers.stop());
     let setting = |name| settings.size(Workload::Handoff, name);
     let producers = match setting("producers") {
         0 => threads.div_ceil(2),
@@ -45,7 +45,7 @@ pub fn round(crew: &mut Crew<'_>, seed: Seed, settings: &Settings) {
     let senders: Vec<Mutex<Option<Sender<Batch>>>> =
         (0..producers).map(|_| Mutex::new(Some(sender.clone()))).collect();
     drop(sender);
-    crew.each(|checked| {
+    workers.each(|checked| {
         let mut rng = generator(seed.0, checked.worker() as u64);
         let sender = senders.get(checked.worker());
         let sender =

@@ -13,8 +13,8 @@ use drystone_workloads::mixed::{Impossible, Mixed, Op, Pick, Shape};
 use drystone_workloads::registry::{Settings, Workload};
 use drystone_workloads::sizes::LogUniform;
 
-use crate::child::workers::Crew;
-use crate::child::workers::barrier::Gate;
+use crate::child::workers::Workers;
+use crate::child::workers::barrier::SpinBarrier;
 
 /// Blocks that may be under way to one worker.
 const CHANNEL: usize = 256;
@@ -23,11 +23,11 @@ const CHANNEL: usize = 256;
 const MOST_BLOCKS: usize = 1 << 16;
 
 /// One round, from rest to rest.
-pub fn round(crew: &mut Crew<'_>, seed: Seed, settings: &Settings) {
-    let (shape, operations) = shape_of(seed.0, crew.workers(), settings);
-    let round = Round::of(shape, crew.workers());
-    let stop = crew.stop();
-    crew.each(|checked| {
+pub fn round(workers: &mut Workers<'_>, seed: Seed, settings: &Settings) {
+    let (shape, operations) = shape_of(seed.0, workers.count(), settings);
+    let round = Round::of(shape, workers.count());
+    let stop = workers.stop();
+    workers.each(|checked| {
         let stream = Mixed::new(seed.0, checked.worker(), shape).take(operations);
         let mut hands = round.hands(checked);
         hands.carry_all_out(stream, stop);
@@ -50,12 +50,12 @@ impl Prepared {
         Self { shape, streams: (0..threads).map(stream).collect() }
     }
 
-    /// Carries them out, from rest to rest; `around` is called on each worker, and calls what it is handed, which
-    /// is that worker's operations and nothing else.
-    pub fn round(&self, crew: &mut Crew<'_>, around: impl Fn(&mut dyn FnMut()) + Sync) {
-        let round = Round::of(self.shape, crew.workers());
-        let stop = crew.stop();
-        crew.each(|checked| {
+    /// Carries them out, from rest to rest; `around` is called on each worker, and calls what it is
+    /// handed, which is that worker's operations and nothing else.
+    pub fn round(&self, workers: &mut Workers<'_>, around: impl Fn(&mut dyn FnMut()) + Sync) {
+        let round = Round::of(self.shape, workers.count());
+        let stop = workers.stop();
+        workers.each(|checked| {
             let stream = &self.streams[checked.worker()];
             let mut hands = round.hands(checked);
             around(&mut || hands.carry_all_out(stream.iter().copied(), stop));
@@ -67,14 +67,14 @@ impl Prepared {
 /// What the workers of one round share.
 struct Round {
     shape: Shape,
-    gate: Gate,
+    barrier: SpinBarrier,
     inboxes: Vec<(Sender<Block>, Receiver<Block>)>,
 }
 
 impl Round {
     fn of(shape: Shape, threads: usize) -> Self {
         let inboxes = (0..threads).map(|_| bounded(CHANNEL)).collect();
-        Self { shape, gate: Gate::new(threads), inboxes }
+        Self { shape, barrier: SpinBarrier::new(threads), inboxes }
     }
 
     fn hands<'a, 'c>(&'a self, checked: &'a mut Checked<'c>) -> Hands<'a, 'c> {
@@ -91,11 +91,11 @@ impl Round {
     fn come_to_rest(&self, mut hands: Hands<'_, '_>) {
         // From here on nobody sends.
         hands.checked.row().doing(Doing::Waiting);
-        self.gate.pass();
+        self.barrier.wait();
         while hands.take_in_one() {}
         let sizes: Vec<usize> = hands.blocks.iter().map(Block::size).collect();
         hands.ebb(0);
-        self.gate.pass();
+        self.barrier.wait();
         // All is free: what was live must be allocatable again.
         for size in sizes {
             let block = hands.checked.malloc(size);
@@ -106,8 +106,8 @@ impl Round {
     }
 }
 
-/// The shape of the round of `seed`, and how many operations. Unless it is set, the seed also decides between the
-/// wide and the small shape: many sizes, or many operations.
+/// The shape of the round of `seed`, and how many operations. Unless it is set, the seed also
+/// decides between the wide and the small shape: many sizes, or many operations.
 fn shape_of(seed: u64, threads: usize, settings: &Settings) -> (Shape, usize) {
     let largest = settings.get(Workload::Mixed, "largest");
     let wide = match largest {
@@ -265,8 +265,8 @@ impl Hands<'_, '_> {
         }
     }
 
-    /// Takes in one block from another worker: reads it, then frees it or keeps it. False if there is
-    /// none.
+    /// Takes in one block from another worker: reads it, then frees it or keeps it. False if there
+    /// is none.
     fn take_in_one(&mut self) -> bool {
         let Ok(block) = self.inboxes[self.checked.worker()].1.try_recv() else { return false };
         self.checked.verify(&block);

@@ -1,4 +1,8 @@
-//! What the workers of a run do. Each workload is a file.
+//! What the workers of a run do, a file or folder for each workload.
+//!
+//! A round goes from rest to rest: it begins and ends with nothing live, and its seed determines
+//! what every worker asks for. Whatever is wrong is raised where it is seen; no workload returns
+//! it. The run calls them, and `cost` the mixed one.
 
 pub mod churn;
 pub mod double_free;

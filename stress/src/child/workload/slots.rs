@@ -6,7 +6,7 @@ use drystone_harness::seed::Seed;
 use drystone_workloads::registry::{Settings, Workload};
 use drystone_workloads::slots::{Op, stream};
 
-use crate::child::workers::Crew;
+use crate::child::workers::Workers;
 
 /// Operations of a worker in a round.
 const OPERATIONS: u64 = 100_000;
@@ -14,14 +14,14 @@ const OPERATIONS: u64 = 100_000;
 const LARGE_OPERATIONS: u64 = 200;
 
 /// One round of `workload`, from rest to rest; of a long-lived one there is only this.
-pub fn round(crew: &mut Crew<'_>, workload: Workload, seed: Seed, settings: &Settings) {
-    let (threads, stop) = (crew.workers(), crew.stop());
+pub fn round(workers: &mut Workers<'_>, workload: Workload, seed: Seed, settings: &Settings) {
+    let (threads, stop) = (workers.count(), workers.stop());
     let operations = match workload {
         Workload::Large => LARGE_OPERATIONS,
         _ if workload.long_lived() => u64::MAX,
         _ => OPERATIONS,
     };
-    crew.each(|checked| {
+    workers.each(|checked| {
         let stream = stream(workload, seed.0, checked.worker(), threads, settings);
         let mut stream = stream.expect("the workload is made of a stream");
         let mut slots = Slots::new(stream.slots());

@@ -1,5 +1,6 @@
-//! Threads that live for a few blocks. Each worker starts them one after the other, waits for each, and lends it
-//! its view of the subject; what they leave behind goes to whoever comes next, in whatever worker.
+//! Threads that live for a few blocks. Each worker starts them one after the other, waits for each,
+//! and lends it its view of the allocator; what they leave behind goes to whoever comes next, in
+//! whatever worker.
 
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -13,8 +14,8 @@ use drystone_workloads::registry::{Settings, Workload};
 use drystone_workloads::sizes::{LogUniform, below};
 use rand_pcg::Pcg64;
 
-use crate::child::workers::barrier::Gate;
-use crate::child::workers::{Crew, no_thread};
+use crate::child::workers::barrier::SpinBarrier;
+use crate::child::workers::{Workers, no_thread};
 
 /// What the short-lived threads share.
 struct Life {
@@ -23,22 +24,22 @@ struct Life {
     /// Percent of the blocks that are left behind.
     left: u64,
     /// Blocks whose threads have exited, or soon will.
-    orphans: Mutex<Vec<Block>>,
+    abandoned: Mutex<Vec<Block>>,
 }
 
 /// One round, from rest to rest.
-pub fn round(crew: &mut Crew<'_>, seed: Seed, settings: &Settings) {
-    let (threads, stop) = (crew.workers(), crew.stop());
+pub fn round(workers: &mut Workers<'_>, seed: Seed, settings: &Settings) {
+    let (threads, stop) = (workers.count(), workers.stop());
     let setting = |name| settings.size(Workload::ThreadStorm, name);
     let life = Life {
         sizes: LogUniform { octaves: setting("largest").ilog2() },
         blocks: setting("blocks"),
         left: setting("left") as u64,
-        orphans: Mutex::default(),
+        abandoned: Mutex::default(),
     };
     let lives = setting("threads");
-    let gate = Gate::new(threads);
-    crew.each(|checked| {
+    let barrier = SpinBarrier::new(threads);
+    workers.each(|checked| {
         let mut rng = generator(seed.0, checked.worker() as u64);
         for _ in 0..lives {
             if stop.is_set() {
@@ -48,8 +49,8 @@ pub fn round(crew: &mut Crew<'_>, seed: Seed, settings: &Settings) {
         }
         checked.row().doing(Doing::Waiting);
         // From here on nobody leaves anything.
-        gate.pass();
-        while let Some(block) = life.adopt(&mut rng) {
+        barrier.wait();
+        while let Some(block) = life.take(&mut rng) {
             checked.free(block);
         }
         checked.row().doing(Doing::Idle);
@@ -79,10 +80,10 @@ impl Life {
         for _ in 0..self.blocks {
             own.push(checked.malloc(self.sizes.draw(rng)));
             if below(rng, 2) == 0
-                && let Some(orphan) = self.adopt(rng)
+                && let Some(block) = self.take(rng)
             {
                 checked.row().add(Count::HandOffs, 1);
-                checked.free(orphan);
+                checked.free(block);
             }
         }
         let mut left = Vec::new();
@@ -92,12 +93,12 @@ impl Life {
                 false => checked.free(block),
             }
         }
-        self.orphans.lock().unwrap_or_else(PoisonError::into_inner).extend(left);
+        self.abandoned.lock().unwrap_or_else(PoisonError::into_inner).extend(left);
     }
 
-    fn adopt(&self, rng: &mut Pcg64) -> Option<Block> {
-        let mut orphans = self.orphans.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = orphans.len();
-        (count > 0).then(|| orphans.swap_remove(below(rng, count as u64) as usize))
+    fn take(&self, rng: &mut Pcg64) -> Option<Block> {
+        let mut abandoned = self.abandoned.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = abandoned.len();
+        (count > 0).then(|| abandoned.swap_remove(below(rng, count as u64) as usize))
     }
 }

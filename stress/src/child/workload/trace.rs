@@ -1,9 +1,9 @@
 //! A recorded program, replayed under full checking.
 //!
 //! The trace's threads are folded onto the workers. A step that ends a block which another worker's
-//! step brought to life waits for that step; every awaited step stands earlier in the trace's order,
-//! so nobody waits for ever. A trace of few threads is replayed in several copies at once on one heap,
-//! so that it is contended all the same.
+//! step brought to life waits for that step; every awaited step stands earlier in the trace's
+//! order, so nobody waits for ever. A trace of few threads is replayed in several copies at once on
+//! one heap, so that it is contended all the same.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -15,7 +15,7 @@ use drystone_checker::counters::{Count, Doing};
 use drystone_harness::stop::Stop;
 use drystone_workloads::trace::{Kind, Step, Trace};
 
-use crate::child::workers::barrier::Gate;
+use crate::child::workers::barrier::SpinBarrier;
 
 /// The work of all workers, the same in every pass.
 pub struct Parts {
@@ -54,7 +54,7 @@ struct Copy {
 pub struct Pass<'a> {
     parts: &'a Parts,
     copies: Vec<Copy>,
-    gate: Gate,
+    barrier: SpinBarrier,
 }
 
 impl<'a> Pass<'a> {
@@ -64,7 +64,11 @@ impl<'a> Pass<'a> {
             blocks: (0..parts.blocks).map(|_| Mutex::new(None)).collect(),
             done: parts.steps.iter().map(|_| CachePadded::default()).collect(),
         };
-        Self { parts, copies: (0..parts.copies).map(copy).collect(), gate: Gate::new(workers) }
+        Self {
+            parts,
+            copies: (0..parts.copies).map(copy).collect(),
+            barrier: SpinBarrier::new(workers),
+        }
     }
 
     /// One worker's part.
@@ -76,7 +80,7 @@ impl<'a> Pass<'a> {
             copy.replay(&self.parts.steps[part], part, checked, stop);
         }
         checked.row().doing(Doing::Waiting);
-        self.gate.pass();
+        self.barrier.wait();
         if let Some(copy) = self.copies.get(copy) {
             copy.free_what_is_left(part, per_copy, checked);
         }
@@ -124,7 +128,7 @@ impl Copy {
             }
             Kind::Realloc { from, to, size } => {
                 let Some(old) = self.take(from) else { return };
-                // A subject may free on a realloc to 0 where the recorded one returned a block.
+                // An allocator may free on a realloc to 0 where the recorded one returned a block.
                 if let Some(new) = checked.realloc(old, size) {
                     self.put(to, new);
                 }

@@ -65,7 +65,7 @@ pub fn run(
     let store = Store::new(plan.threads).context("a file for the log")?;
     let step = Step { plan: &plan, launcher, stop, store: &store };
     for (spec, measured) in plan.subjects.iter().zip(&mut subjects) {
-        progress(&spec.subject);
+        progress(&spec.allocator);
         step.make(
             spec,
             Task::Memory { blocks: BLOCKS },
@@ -84,7 +84,7 @@ pub fn run(
             }
             let (subject, setup) = (place as usize / setups.len(), place as usize % setups.len());
             let spec = &plan.subjects[subject];
-            progress(&spec.subject);
+            progress(&spec.allocator);
             let task = step.time(setups[setup])?;
             step.make(spec, task, &mut subjects[subject], |measured, answer| match answer {
                 Answer::Time(time) if time.per_second > 0.0 => {
@@ -139,7 +139,7 @@ impl Step<'_> {
             return Ok(());
         }
         match answer(&ended.output) {
-            Some(Answer::Refused { why }) => bail!("subject {}: {why}", spec.subject),
+            Some(Answer::Refused { why }) => bail!("subject {}: {why}", spec.allocator),
             Some(answer) if ended.end.is_success() => keep(measured, answer),
             _ => {
                 measured.failure =

@@ -17,10 +17,10 @@ use drystone_workloads::mixed::generator;
 use drystone_workloads::sizes::LogUniform;
 use serde::{Deserialize, Serialize};
 
-use crate::allocators::process::{Subject, Target};
-use crate::child::workers::Crew;
+use crate::allocators::process::{self, AllocatorEntry, OpenAllocator};
+use crate::child::workers::Workers;
 use crate::child::workload::mixed::Prepared;
-use crate::child::{alarm, end_at_a_panic, open};
+use crate::child::{end_at_a_panic, violation_handler};
 use crate::model::spec::Spec;
 use crate::model::{job, message};
 
@@ -32,7 +32,7 @@ static STOP: Stop = Stop::new();
 /// What the child is asked to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
-    /// Subject, threads, seed.
+    /// AllocatorEntry, threads, seed.
     pub spec: Spec,
     /// What is measured.
     pub task: Task,
@@ -88,7 +88,7 @@ pub struct Time {
 }
 
 /// Does the job that `argument` describes, and returns the process's exit code.
-pub fn main(argument: &str, subjects: &[Subject]) -> u8 {
+pub fn main(argument: &str, subjects: &[AllocatorEntry]) -> u8 {
     end_at_a_panic();
     let (answer, code) = match work(argument, subjects) {
         Ok(answer) => (answer, exit::FINE),
@@ -99,12 +99,12 @@ pub fn main(argument: &str, subjects: &[Subject]) -> u8 {
     exit::now(code)
 }
 
-fn work(argument: &str, subjects: &[Subject]) -> Result<Answer, String> {
+fn work(argument: &str, subjects: &[AllocatorEntry]) -> Result<Answer, String> {
     let Job { spec, task } = serde_json::from_str(argument)
         .map_err(|error| format!("the measurement is not readable: {error}"))?;
-    let target = open(&spec, subjects)?;
+    let target = process::open(&spec, subjects)?;
     let board: &'static Board = Box::leak(Box::new(Board::new(spec.threads)));
-    alarm::arm(&job::Job::plain(&spec), board);
+    violation_handler::arm(&job::Job::plain(&spec), board);
     let measurement = Measurement { spec, target, board };
     Ok(match task {
         Task::Memory { blocks } => Answer::Memory { bytes: measurement.memory(blocks) },
@@ -120,7 +120,7 @@ fn work(argument: &str, subjects: &[Subject]) -> Result<Answer, String> {
 
 struct Measurement {
     spec: Spec,
-    target: Target,
+    target: OpenAllocator,
     board: &'static Board,
 }
 
@@ -138,11 +138,11 @@ impl Measurement {
         }
         let overlap = Overlap::default();
         let prepared = Prepared::new(self.spec.seed, self.spec.threads, operations);
-        let crew = Crew::new(&self.target, self.board, &STOP, &overlap, &self.spec);
-        let mut crew = crew.checking(checks);
+        let workers = Workers::new(&self.target, self.board, &STOP, &overlap, &self.spec);
+        let mut workers = workers.checking(checks);
         let mut part = || {
             let stints = Mutex::new(Vec::new());
-            prepared.round(&mut crew, |carry_out| {
+            prepared.round(&mut workers, |carry_out| {
                 let (began, processor) = (Instant::now(), processor_time());
                 carry_out();
                 let processor = processor_time() - processor;
@@ -171,10 +171,10 @@ impl Measurement {
     fn memory(mut self, blocks: [usize; 2]) -> [u64; 2] {
         self.spec.threads = 1;
         let overlap = Overlap::default();
-        let mut crew = Crew::new(&self.target, self.board, &STOP, &overlap, &self.spec);
+        let mut workers = Workers::new(&self.target, self.board, &STOP, &overlap, &self.spec);
         let seed = self.spec.seed.0;
         let seen = Mutex::new([0; 2]);
-        crew.each(|checked| {
+        workers.each(|checked| {
             let mut seen = seen.lock().expect("a panic ends the process");
             let mut sizes = generator(seed, 0);
             let mut live = Vec::new();

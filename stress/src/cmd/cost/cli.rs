@@ -10,7 +10,7 @@ use drystone_harness::seed::Seed;
 use drystone_harness::text::duration;
 use drystone_measure::bench::cli::rounds;
 
-use crate::allocators::process::Subject;
+use crate::allocators::process::AllocatorEntry;
 use crate::model::spec::{self, Length, Spec};
 use crate::plan::choose::choose;
 
@@ -86,7 +86,7 @@ impl Options {
     ///
     /// # Errors
     /// A sentence that names what to change.
-    pub fn plan(&self, linked: &[Subject], folders: &Folders) -> Result<Plan, String> {
+    pub fn plan(&self, linked: &[AllocatorEntry], folders: &Folders) -> Result<Plan, String> {
         let rounds = rounds(self.rounds, self.quick)?;
         let seed = self.seed.unwrap_or_else(Seed::random);
         let threads = usize::from(self.threads);
@@ -102,7 +102,7 @@ impl Options {
         Ok(Plan { seed, rounds, quick: self.quick, threads, subjects, operations, parts })
     }
 
-    fn chosen(&self, linked: &[Subject], folders: &Folders) -> Result<Vec<Contestant>, String> {
+    fn chosen(&self, linked: &[AllocatorEntry], folders: &Folders) -> Result<Vec<Contestant>, String> {
         let default = DEFAULT.map(str::to_owned);
         let chosen = if self.allocators.is_empty() { &default[..] } else { &self.allocators };
         choose(chosen, linked, folders)

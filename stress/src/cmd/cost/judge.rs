@@ -84,9 +84,9 @@ impl Measured {
 pub fn judge(results: &Results) -> Vec<Bound> {
     let mut bounds = Vec::new();
     for (spec, measured) in results.plan.subjects.iter().zip(&results.subjects) {
-        bounds.push(speed(&spec.subject, measured, results.plan.quick));
+        bounds.push(speed(&spec.allocator, measured, results.plan.quick));
         let seen = measured.memory().map(|(each, _)| each).ok_or("it was not measured".to_owned());
-        let measure = format!("{}: bytes of the checker's for a live block", spec.subject);
+        let measure = format!("{}: bytes of the checker's for a live block", spec.allocator);
         bounds.push(bound(measure, Limit::AtMost(MOST_BYTES), seen, None));
     }
     bounds

@@ -50,7 +50,7 @@ struct Page<'a> {
 
 impl Page<'_> {
     fn subjects(&self) -> impl Iterator<Item = (&str, &Measured)> {
-        let names = self.results.plan.subjects.iter().map(|spec| spec.subject.as_str());
+        let names = self.results.plan.subjects.iter().map(|spec| spec.allocator.as_str());
         names.zip(&self.results.subjects)
     }
 
@@ -144,12 +144,12 @@ struct Report<'a> {
     quick: bool,
     interrupted: bool,
     seconds: f64,
-    subjects: Vec<Subject<'a>>,
+    subjects: Vec<AllocatorEntry<'a>>,
     bounds: &'a [Bound],
 }
 
 #[derive(Serialize)]
-struct Subject<'a> {
+struct AllocatorEntry<'a> {
     subject: &'a str,
     per_second_without: Option<Figure>,
     per_second_with_all: Option<Figure>,
@@ -172,7 +172,7 @@ struct Cost {
 fn json(results: &Results, bounds: &[Bound]) -> String {
     let plan = &results.plan;
     let subject = |(spec, measured): (&'_ crate::model::spec::Spec, &'_ Measured)| {
-        (spec.subject.clone(), measured.clone())
+        (spec.allocator.clone(), measured.clone())
     };
     let subjects: Vec<_> = plan.subjects.iter().zip(&results.subjects).map(subject).collect();
     let subjects = subjects.iter().map(|(name, measured)| {
@@ -183,7 +183,7 @@ fn json(results: &Results, bounds: &[Bound]) -> String {
             about: check.about(),
             nanoseconds: measured.cost(check),
         };
-        Subject {
+        AllocatorEntry {
             subject: name,
             per_second_without: without,
             per_second_with_all: with_all,

@@ -8,7 +8,7 @@ use drystone_harness::output::progress;
 use drystone_harness::process::launcher::Launcher;
 use drystone_harness::stop::{self, Stop};
 
-use crate::allocators::process::Subject;
+use crate::allocators::process::AllocatorEntry;
 use crate::cmd::cost::campaign::{self, Results};
 use crate::cmd::cost::cli::Options;
 use crate::cmd::cost::{judge, print};
@@ -19,7 +19,7 @@ static STOP: Stop = Stop::new();
 ///
 /// # Errors
 /// Wrong usage, or the tool fails.
-pub fn run(options: &Options, linked: &[Subject]) -> Result<u8> {
+pub fn run(options: &Options, linked: &[AllocatorEntry]) -> Result<u8> {
     let folders = Folders::of_this_binary().map_err(anyhow::Error::msg)?;
     let plan = options.plan(linked, &folders).map_err(anyhow::Error::msg)?;
     eprintln!("seed {}, {} rounds of {} allocators", plan.seed, plan.rounds, plan.subjects.len());

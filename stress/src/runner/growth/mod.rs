@@ -37,16 +37,16 @@ impl Watcher {
     }
 
     /// Takes a sample if it is time, and returns it.
-    pub fn look(&mut self, tally: &Counters, usage: Usage, elapsed: Duration) -> Option<Sample> {
+    pub fn look(&mut self, counters: &Counters, usage: Usage, elapsed: Duration) -> Option<Sample> {
         let before = self.samples.last().copied().unwrap_or_default();
         let seconds = elapsed.as_secs_f64();
         let due = before.seconds + self.interval.as_secs_f64();
-        // Before a child has told of itself there is nothing to see.
+        // Before a child has reported its use there is nothing to see.
         if seconds < due || usage.process == 0 || self.samples.len() >= MOST_SAMPLES {
             return None;
         }
-        let operations = tally[Count::Operations];
-        let live = tally[Count::BytesAllocated].saturating_sub(tally[Count::BytesFreed]);
+        let operations = counters[Count::Operations];
+        let live = counters[Count::BytesAllocated].saturating_sub(counters[Count::BytesFreed]);
         let resident = usage.of_the_allocator();
         let sample = Sample {
             seconds,
@@ -54,7 +54,7 @@ impl Watcher {
             operations,
             operations_per_second: operations.saturating_sub(before.operations) as f64
                 / (seconds - before.seconds),
-            verified_bytes: tally[Count::BytesVerified],
+            verified_bytes: counters[Count::BytesVerified],
             live_bytes: live,
             resident_bytes: resident,
             process_bytes: usage.resident,
@@ -75,7 +75,8 @@ impl Watcher {
 }
 
 impl Growth {
-    /// The finding that this is, in a run of `spec` that took `elapsed`, which is how long a replay takes.
+    /// The finding that this is, in a run of `spec` that took `elapsed`, which is how long a replay
+    /// takes.
     pub fn finding(&self, spec: &Spec, elapsed: Duration) -> Finding {
         let expected = "memory that stays as it is while the live set does";
         let finding = Finding::of_run(spec, elapsed, Kind::Growth, expected, self.to_string());
@@ -91,8 +92,8 @@ impl fmt::Display for Growth {
             |per_second: f64| format!("{}/min", units::bytes((per_second * 60.0).max(0.0) as u64));
         write!(
             f,
-            "the resident set grew by {} (99 % confidence: {} to {}) for {seconds:.0} s from {} on, the live set by {} \
-             at most",
+            "the resident set grew by {} (99 % confidence: {} to {}) for {seconds:.0} s from {} on, \
+             the live set by {} at most",
             rate(slope.middle),
             rate(slope.least),
             rate(slope.most),
@@ -110,12 +111,12 @@ mod tests {
     fn samples_come_at_a_steady_interval_and_are_bounded() {
         let mut watcher = Watcher::new(Duration::from_secs(8 * 3600));
         let usage = Usage { process: 7, resident: 100, harness: 20, ..Usage::default() };
-        let mut tally = Counters::default();
-        tally[Count::BytesAllocated] = 60;
-        tally[Count::BytesFreed] = 20;
+        let mut counters = Counters::default();
+        counters[Count::BytesAllocated] = 60;
+        counters[Count::BytesFreed] = 20;
         for second in 1..=8 * 3600 {
-            tally[Count::Operations] += 10;
-            watcher.look(&tally, usage, Duration::from_secs(second));
+            counters[Count::Operations] += 10;
+            watcher.look(&counters, usage, Duration::from_secs(second));
         }
         let samples = &watcher.samples;
         assert!((900..=1_000).contains(&samples.len()), "{}", samples.len());
@@ -125,7 +126,7 @@ mod tests {
         assert!((last.operations_per_second - 10.0).abs() < 1e-6);
         // A child that has not spoken yet is not looked at.
         assert_eq!(
-            Watcher::new(Duration::ZERO).look(&tally, Usage::default(), Duration::from_secs(9)),
+            Watcher::new(Duration::ZERO).look(&counters, Usage::default(), Duration::from_secs(9)),
             None
         );
     }

@@ -1,11 +1,13 @@
 //! Whether memory grows under a constant live set: a slope with its confidence, not two points.
 //!
-//! The slope is Theil's and Sen's: the median of the slopes between all pairs of points. Its bounds are those of
-//! Sen, "Estimates of the Regression Coefficient Based on Kendall's Tau", 1968: of the `N` sorted slopes those at
-//! ranks `(N ± C)/2`, `C = z · √(n(n − 1)(2n + 5)/18)`. They suppose no distribution, and the slope bears up to
-//! 29.3 % of wild points (its breakdown point, 1 − 1/√2: Rousseeuw and Leroy 1987).
+//! The slope is Theil's and Sen's: the median of the slopes between all pairs of points. Its bounds
+//! are those of Sen, "Estimates of the Regression Coefficient Based on Kendall's Tau", 1968: of the
+//! `N` sorted slopes those at ranks `(N ± C)/2`, `C = z · √(n(n − 1)(2n + 5)/18)`. They suppose no
+//! distribution, and the slope bears up to 29.3 % of wild points (its breakdown point, 1 − 1/√2:
+//! Rousseeuw and Leroy 1987).
 //!
-//! An allocator may grow at first, and wander: only what has grown on in every quarter of the time is a finding.
+//! An allocator may grow at first, and wander: only what has grown on in every quarter of the time
+//! is a finding.
 
 use crate::model::sample::Sample;
 
@@ -20,7 +22,8 @@ const WARM_UP: f64 = 0.2;
 /// Growth that is worth a finding: a share of what was resident, and no less than these bytes.
 const SHARE: f64 = 0.1;
 const LEAST_BYTES: f64 = (1 << 20) as f64;
-/// The live set is constant if it can't have grown by more than this share of what the resident set did.
+/// The live set is constant if it can't have grown by more than this share of what the resident set
+/// did.
 const LIVE_SHARE: f64 = 0.25;
 
 /// A straight line's slope through points, per unit of the first coordinate.
@@ -66,8 +69,8 @@ pub struct Growth {
     pub resident: f64,
 }
 
-/// Whether the resident set of one process, which these samples are of, grows though its live set does not.
-/// `enough` is the least number of seconds that tell.
+/// Whether the resident set of one process, which these samples are of, grows though its live set
+/// does not. `enough` is the least number of seconds that tell.
 pub fn growth(samples: &[Sample], enough: f64) -> Option<Growth> {
     let (first, last) = (samples.first()?.seconds, samples.last()?.seconds);
     let from = first + (last - first) * WARM_UP;
@@ -117,7 +120,8 @@ mod tests {
 
     const MIB: f64 = (1 << 20) as f64;
 
-    /// 600 samples, one a second, of what `resident` and `live` say in MiB, with noise of `noise` MiB.
+    /// 600 samples, one a second, of what `resident` and `live` say in MiB, with noise of `noise`
+    /// MiB.
     fn watched(
         seed: u64,
         noise: u64,

@@ -5,13 +5,13 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use drystone_harness::stats::median;
-use drystone_workloads::crew::Crew;
 use drystone_workloads::heap::Heap;
 use drystone_workloads::splitmix::splitmix;
+use drystone_workloads::workers::Workers;
 use serde::{Deserialize, Serialize};
 
 use crate::bench::work::one_thread::RingData;
-use crate::bench::work::threads::{crew_of_rings, rings};
+use crate::bench::work::threads::{rings, workers_of_rings};
 
 /// How much more two threads do than one in the same time; 2 where nothing is shared.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,19 +53,19 @@ pub fn prepare() -> Data {
 /// Measures all four phases `rounds` times, one after the other in turn, at least once; the medians, and
 /// the time of a median phase of two threads with blocks.
 pub fn measure(data: Data, heap: Heap, rounds: u64) -> (Gains, Duration) {
-    let crews = [
-        crew_of_rings(heap, data.alone),
-        crew_of_rings(heap, data.together),
-        crew_of_registers(1),
-        crew_of_registers(2),
+    let sets = [
+        workers_of_rings(heap, data.alone),
+        workers_of_rings(heap, data.together),
+        workers_of_registers(1),
+        workers_of_registers(2),
     ];
-    for crew in &crews {
-        crew.run(1);
+    for workers in &sets {
+        workers.run(1);
     }
     let mut times = [const { Vec::new() }; 4];
     for _ in 0..rounds {
-        for (crew, times) in crews.iter().zip(&mut times) {
-            times.push(crew.run(PASSES).as_secs_f64());
+        for (workers, times) in sets.iter().zip(&mut times) {
+            times.push(workers.run(PASSES).as_secs_f64());
         }
     }
     let [one, two, one_loop, two_loops] =
@@ -77,8 +77,8 @@ pub fn measure(data: Data, heap: Heap, rounds: u64) -> (Gains, Duration) {
 /// Calls in the phase whose time [`measure`] returns.
 pub const OPERATIONS: u64 = 2 * 2 * TURNS as u64 * PASSES;
 
-fn crew_of_registers(threads: usize) -> Crew {
-    Crew::start(threads, |number| {
+fn workers_of_registers(threads: usize) -> Workers {
+    Workers::start(threads, |number| {
         let mut state = number as u64;
         move |passes| {
             for _ in 0..passes * STEPS {

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-use drystone_workloads::conveyor::Conveyor;
-use drystone_workloads::crew::Crew;
+use drystone_workloads::bounded_queue::BoundedQueue;
 use drystone_workloads::heap::{Heap, MARK};
 use drystone_workloads::patterns::{self, Turn};
+use drystone_workloads::workers::Workers;
 
 use crate::bench::work::one_thread::RingData;
 use crate::bench::work::passes::{Clock, Passes, Work, slots};
@@ -18,32 +18,32 @@ const SEED: u64 = 2;
 const THREADS: usize = 2;
 
 /// A pass hands 8,192 blocks of 64 bytes from a producer, which allocates them, to a consumer, which
-/// looks at each one's first byte and frees it. `batch` divides that and the conveyor's room.
+/// looks at each one's first byte and frees it. `batch` divides that and the queue's room.
 pub fn hand_off(batch: usize) -> Work {
     const BLOCKS: usize = 8192;
     const SIZE: usize = 64;
-    let conveyor = Arc::new(Conveyor::new());
+    let queue = Arc::new(BoundedQueue::new());
     let start = move |heap: Heap| {
-        let crew = Crew::start(THREADS, move |number| {
-            let conveyor = Arc::clone(&conveyor);
+        let workers = Workers::start(THREADS, move |number| {
+            let queue = Arc::clone(&queue);
             move |passes| {
                 for _ in 0..passes as usize * (BLOCKS / batch) {
                     match number {
                         // SAFETY: the size is at least 1.
-                        0 => conveyor.put(batch, || unsafe { heap.malloc(SIZE) }),
-                        _ => conveyor.take(batch, |block| end(heap, block)),
+                        0 => queue.put(batch, || unsafe { heap.malloc(SIZE) }),
+                        _ => queue.take(batch, |block| end(heap, block)),
                     }
                 }
             }
         });
-        Box::new(move |passes| crew.run(passes)) as Passes
+        Box::new(move |passes| workers.run(passes)) as Passes
     };
     Work { operations: 2 * BLOCKS as u64, clock: Clock::Wall, start: Box::new(start) }
 }
 
 /// Looks at a block's first byte and frees it.
 fn end(heap: Heap, block: *mut u8) {
-    // SAFETY: called for what comes off the conveyor: the producer allocated it and wrote its first byte,
+    // SAFETY: called for what comes off the queue: the producer allocated it and wrote its first byte,
     // and does not use it any more; it comes off once.
     unsafe {
         assert_eq!(block.read(), MARK, "the block was overwritten under way");
@@ -56,8 +56,8 @@ pub fn private() -> Work {
     const TURNS: usize = 65_536;
     let data = rings(TURNS);
     let start = move |heap: Heap| {
-        let crew = crew_of_rings(heap, data);
-        Box::new(move |passes| crew.run(passes)) as Passes
+        let workers = workers_of_rings(heap, data);
+        Box::new(move |passes| workers.run(passes)) as Passes
     };
     Work { operations: (THREADS * 2 * TURNS) as u64, clock: Clock::Wall, start: Box::new(start) }
 }
@@ -68,12 +68,12 @@ pub fn rings(turns: usize) -> Vec<RingData> {
 }
 
 /// A thread for each ring, which fills it and makes its passes.
-pub fn crew_of_rings(heap: Heap, rings: Vec<RingData>) -> Crew {
+pub fn workers_of_rings(heap: Heap, rings: Vec<RingData>) -> Workers {
     let count = rings.len();
     let rings: Vec<_> = rings.into_iter().map(|ring| Mutex::new(Some(ring))).collect();
-    Crew::start(count, move |number| {
+    Workers::start(count, move |number| {
         let ring = rings[number].lock().unwrap_or_else(PoisonError::into_inner).take();
-        let mut ring = ring.expect("a crew has one thread of each number").fill(heap);
+        let mut ring = ring.expect("a set of workers has one thread of each number").fill(heap);
         move |passes| (0..passes).for_each(|_| ring.pass())
     })
 }

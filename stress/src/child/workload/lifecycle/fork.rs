@@ -14,10 +14,10 @@ use drystone_workloads::mixed::generator;
 use drystone_workloads::sizes::below;
 
 use crate::allocators::process::Own;
-use crate::child::crash;
-use crate::child::workers::table::Everyday;
+use crate::child::crash_handler;
+use crate::child::workers::table::BlockTable;
 use crate::child::workload::lifecycle::{signals, thread_end};
-use crate::model::fork_page::{self, Found, Page, Told};
+use crate::model::fork_page::{self, Found, Page, Report};
 
 /// Operations of a child at most.
 const OPERATIONS: u64 = 500;
@@ -53,17 +53,17 @@ enum End {
 }
 
 impl Children {
-    /// Children of a process with that subject.
+    /// Children of a process with that allocator.
     pub fn new(own: Option<Own>, patience: u64) -> Self {
         Self { own, patience }
     }
 
-    /// Forks a child that goes on with `table`, from its own `seed`, and judges its end. The parent's other threads go on
-    /// meanwhile.
+    /// Forks a child that goes on with `table`, from its own `seed`, and judges its end. The
+    /// parent's other threads go on meanwhile.
     pub fn fork(
         &self,
         checked: &mut Checked<'_>,
-        table: &mut Everyday,
+        table: &mut BlockTable,
         seed: Seed,
         loading: &RwLock<()>,
     ) {
@@ -78,7 +78,7 @@ impl Children {
             process
         });
         if child < 0 {
-            // The machine, not the subject, has no process to give.
+            // The machine, not the allocator, has no process to give.
             panic!("fork: {}", io::Error::last_os_error());
         }
         checked.row().doing(Doing::WaitingForAChild);
@@ -86,15 +86,16 @@ impl Children {
         let (operations, verified, stage) = page.so_far();
         let at = STAGES[(stage as usize).min(STAGES.len() - 1)];
         let which = format!("a forked child (its seed {seed}, operation {operations}, {at})");
-        judge(&end, page.told(), &which, self.patience);
+        judge(&end, page.report(), &which, self.patience);
         let row = checked.row();
         row.add(Count::Forks, 1);
         row.add(Count::ForkedOperations, operations);
         row.add(Count::BytesVerified, verified);
     }
 
-    /// The fork: the harness's own locks are held, and a linked subject does its part as `pthread_atfork` would have it
-    /// do; others have handlers of their own. The order is that in which the locks may be held together.
+    /// The fork: the harness's own locks are held, and a linked allocator does its part as
+    /// `pthread_atfork` would have it do; others have handlers of their own. The order is that in
+    /// which the locks may be held together.
     fn fork_now(&self, checked: &Checked<'_>, loading: &RwLock<()>) -> i32 {
         let handlers = self.own.and_then(|own| own.fork);
         let _alone = loading.write().unwrap_or_else(PoisonError::into_inner);
@@ -103,8 +104,8 @@ impl Children {
                 if let Some(handlers) = handlers {
                     (handlers.prepare)();
                 }
-                // SAFETY: the child goes on with what it has a whole copy of: the harness's tables, whose locks are held,
-                // and the subject, which is what is tried.
+                // SAFETY: the child goes on with what it has a whole copy of: the harness's tables,
+                // whose locks are held, and the allocator, which is what is tried.
                 let process = memory::held(|| unsafe { libc::fork() });
                 if let Some(handlers) = handlers {
                     (if process == 0 { handlers.child } else { handlers.parent })();
@@ -118,20 +119,20 @@ impl Children {
     fn go_on(
         &self,
         checked: &mut Checked<'_>,
-        table: &mut Everyday,
+        table: &mut BlockTable,
         seed: Seed,
         page: &'static Page,
     ) -> ! {
         fork_page::enter(page);
         // How it dies is for its parent to say, and it dies with its parent.
-        crash::uninstall();
+        crash_handler::uninstall();
         die_with_the_parent();
         thread_end::do_nothing_at_the_end();
         checked.leave_the_journal();
-        let late = self.own.map_or(0, |own| (own.late)());
+        let deferred = self.own.map_or(0, |own| (own.deferred_reports)());
         let row = checked.row();
         let before = (row.get(Count::Operations), row.get(Count::BytesVerified));
-        let tell = || {
+        let progress = || {
             page.progress(
                 row.get(Count::Operations) - before.0,
                 row.get(Count::BytesVerified) - before.1,
@@ -142,26 +143,26 @@ impl Children {
         let mut rng = generator(seed.0, 0);
         for _ in 0..below(&mut rng, OPERATIONS) {
             table.turn(&mut rng, checked);
-            tell();
+            progress();
         }
         page.doing(2);
         table.free_all(checked);
-        tell();
+        progress();
         page.doing(3);
         if let Some(own) = self.own {
-            look_over(own, late);
+            look_over(own, deferred);
         }
         page.doing(4);
         page.well();
         if below(&mut rng, 2) == 0 {
             exit::now(exit::FINE);
         }
-        // SAFETY: the only thread of this process runs the handlers, the subject's among them.
+        // SAFETY: the only thread of this process runs the handlers, the allocator's among them.
         unsafe { libc::exit(0) }
     }
 
-    /// Waits for the child, by looking again and again: a machine that stands still is not the child's fault, and does
-    /// not look.
+    /// Waits for the child, by looking again and again: a machine that stands still is not the
+    /// child's fault, and does not look.
     fn wait(&self, child: i32) -> End {
         let most = LOOKS_SOON + self.patience * LATER_A_SECOND;
         for look in 0..most {
@@ -181,11 +182,11 @@ impl Children {
 }
 
 /// A linked heap in a forked child: sound, and of no other mind about what its parent has done.
-fn look_over(own: Own, late: u64) {
+fn look_over(own: Own, deferred: u64) {
     (own.sweep)();
-    let now = (own.late)();
-    if now != late {
-        let seen = format!("{} misuses found late", now - late);
+    let now = (own.deferred_reports)();
+    if now != deferred {
+        let seen = format!("{} deferred reports of misuses", now - deferred);
         violation::raise(Kind::FalseAlarm, "no misuse in a correct program", seen);
     }
     if let Err(broken) = (own.check)() {
@@ -209,11 +210,12 @@ fn page_of(worker: usize) -> &'static Page {
 fn ended(child: i32, options: i32) -> Option<End> {
     let mut status = 0;
     loop {
-        // SAFETY: the process is this one's child, and is waited for until it has ended once; `status` is writable.
+        // SAFETY: the process is this one's child, and is waited for until it has ended once;
+        // `status` is writable.
         match unsafe { libc::waitpid(child, &raw mut status, options) } {
             0 => return None,
             -1 => {
-                // A signal of the storm.
+                // One of the signals that are sent.
                 let error = io::Error::last_os_error();
                 assert_eq!(error.kind(), io::ErrorKind::Interrupted, "waitpid: {error}");
             }
@@ -224,11 +226,11 @@ fn ended(child: i32, options: i32) -> Option<End> {
 }
 
 /// Raises what a child's end says.
-fn judge(end: &End, told: Told, which: &str, patience: u64) {
+fn judge(end: &End, report: Report, which: &str, patience: u64) {
     let expected = "a forked child to live to its end";
-    match (end, told) {
-        (End::Exited(0), Told::Well) => {}
-        (_, Told::Found(Found { kind, expected, seen })) => {
+    match (end, report) {
+        (End::Exited(0), Report::Well) => {}
+        (_, Report::Found(Found { kind, expected, seen })) => {
             violation::raise(kind, &expected, format!("{seen}; in {which}"))
         }
         (End::Exited(status), _) if *status == i32::from(exit::PANICKED) => {

@@ -1,5 +1,5 @@
-//! A library that allocates in its constructor, in its functions and in its thread-local memory: loaded, used and closed
-//! while others allocate.
+//! A library that allocates in its constructor, in its functions and in its thread-local memory:
+//! loaded, used and closed while others allocate.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::mem::transmute;
@@ -12,7 +12,7 @@ use drystone_checker::checked::Checked;
 use drystone_checker::counters::{Count, Doing};
 use drystone_checker::violation::{self, Kind};
 
-use crate::allocators::process::Target;
+use crate::allocators::process::OpenAllocator;
 
 /// Where it is.
 pub struct Library {
@@ -22,17 +22,17 @@ pub struct Library {
 /// It, loaded.
 struct Open(NonNull<c_void>);
 
-/// Bytes of the block that it issues.
+/// Bytes of the block that it allocates.
 const BLOCK: usize = 777;
 /// What they are set to.
 const FILL: u8 = 0xa7;
 
 impl Library {
-    /// The library at `path`, which must be bound to the malloc that is `target`'s.
+    /// The library at `path`, which must be bound to the malloc that is `allocator`'s.
     ///
     /// # Errors
     /// A sentence: it can't be loaded, or has another malloc.
-    pub fn open(path: &Path, target: &Target) -> Result<Self, String> {
+    pub fn open(path: &Path, allocator: &OpenAllocator) -> Result<Self, String> {
         let path = CString::new(path.as_os_str().as_bytes()).map_err(|error| error.to_string())?;
         let library = Self { path };
         let open = library.load().map_err(|why| format!("the library to load: {why}"))?;
@@ -41,15 +41,17 @@ impl Library {
             let function = open.function(c"loaded_malloc_address");
             transmute::<*mut c_void, extern "C" fn() -> *mut c_void>(function)()
         };
-        match bound.addr() == target.calls.malloc as *const () as usize {
+        match bound.addr() == allocator.calls.malloc as *const () as usize {
             true => Ok(library),
-            false => Err("a library that is loaded has another malloc than the allocator's; set lifecycle:load=0"
+            false => Err("a library that is loaded has another malloc than the allocator's; set \
+                          lifecycle:load=0"
                 .to_owned()),
         }
     }
 
     fn load(&self) -> Result<Open, String> {
-        // SAFETY: the path is a C string, of a library whose constructor and destructor use malloc and free alone.
+        // SAFETY: the path is a C string, of a library whose constructor and destructor use malloc
+        // and free alone.
         let handle = unsafe { libc::dlopen(self.path.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
         NonNull::new(handle).map(Open).ok_or_else(|| {
             // SAFETY: after a failure dlerror returns a C string, which is copied at once.
@@ -62,8 +64,8 @@ impl Library {
         })
     }
 
-    /// Loads it, uses it, closes it, and frees a block that it has left. At a fork nobody is in the middle of the first
-    /// or the third, by `loading`.
+    /// Loads it, uses it, closes it, and frees a block that it has left. At a fork nobody is in the
+    /// middle of the first or the third, by `loading`.
     pub fn come_and_go(&self, loading: &RwLock<()>, checked: &mut Checked<'_>) {
         let row = checked.row();
         row.doing(Doing::Loading);
@@ -75,12 +77,13 @@ impl Library {
             })
         };
         open.check(checked.worker());
-        let block = open.issue();
+        let block = open.allocate();
         {
             let _loading = shared();
             drop(open);
         }
-        // SAFETY: the block is live, this thread's alone, and has so many bytes, which `issue` has set.
+        // SAFETY: the block is live, this thread's alone, and has so many bytes, which `allocate`
+        // has set.
         let bytes = unsafe { std::slice::from_raw_parts(block.cast::<u8>().as_ptr(), BLOCK) };
         if let Some(at) = bytes.iter().position(|&byte| byte != FILL) {
             let seen = format!("byte {at} of {block:p} is {:#04x}", bytes[at]);
@@ -88,7 +91,8 @@ impl Library {
         }
         row.add(Count::BytesVerified, BLOCK as u64);
         row.doing(Doing::Free);
-        // SAFETY: the block is live, and given up here; it is of the malloc that goes with this free.
+        // SAFETY: the block is live, and given up here; it is of the malloc that goes with this
+        // free.
         unsafe { (checked.allocator().calls().free)(block.as_ptr()) };
         row.add(Count::Loads, 1);
     }
@@ -98,11 +102,12 @@ impl Open {
     fn function(&self, name: &CStr) -> *mut c_void {
         // SAFETY: the library is loaded, the name a C string.
         let address = unsafe { libc::dlsym(self.0.as_ptr(), name.as_ptr()) };
-        assert!(!address.is_null(), "loaded.c defines {name:?}");
+        assert!(!address.is_null(), "dlopen_fixture.c defines {name:?}");
         address
     }
 
-    /// What its constructor has left must be there, and the calling thread's own memory of it must be its own.
+    /// What its constructor has left must be there, and the calling thread's own memory of it must
+    /// be its own.
     fn check(&self, value: usize) {
         // SAFETY: `int loaded_sound(void)`
         let sound = unsafe {
@@ -112,7 +117,8 @@ impl Open {
             let expected = "what a library's constructor allocated as it was left";
             violation::raise(Kind::Identity, expected, "other bytes, or no block");
         }
-        // SAFETY: `int loaded_in_a_thread(int)`, which any thread may call while the library is loaded.
+        // SAFETY: `int loaded_in_a_thread(int)`, which any thread may call while the library is
+        // loaded.
         let sound = unsafe {
             let function = self.function(c"loaded_in_a_thread");
             transmute::<*mut c_void, extern "C" fn(c_int) -> c_int>(function)(
@@ -125,7 +131,7 @@ impl Open {
         }
     }
 
-    fn issue(&self) -> NonNull<c_void> {
+    fn allocate(&self) -> NonNull<c_void> {
         // SAFETY: `void *loaded_issue(size_t)`
         let block = unsafe {
             let function = self.function(c"loaded_issue");
@@ -142,7 +148,8 @@ impl Open {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        // SAFETY: loaded once for each value, and closed once; its functions are not used afterwards.
+        // SAFETY: loaded once for each value, and closed once; its functions are not used
+        // afterwards.
         unsafe { libc::dlclose(self.0.as_ptr()) };
     }
 }

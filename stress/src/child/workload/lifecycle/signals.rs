@@ -1,7 +1,8 @@
-//! A storm of signals: a thread sends SIGUSR1 to each life, so often that it is interrupted everywhere.
+//! Signals without end: a thread sends SIGUSR1 to each life, so often that it is interrupted
+//! everywhere.
 //!
-//! The handler counts and calls nothing. It is installed without `SA_RESTART`, so that every call to the OS that can be
-//! interrupted returns `EINTR`.
+//! The handler counts and calls nothing. It is installed without `SA_RESTART`, so that every call
+//! to the OS that can be interrupted returns `EINTR`.
 
 use std::mem::MaybeUninit;
 use std::ptr::null_mut;
@@ -15,17 +16,17 @@ const SIGNAL: i32 = libc::SIGUSR1;
 /// Signals that have come. Relaxed: a figure.
 static CAME: AtomicU64 = AtomicU64::new(0);
 
-/// Whom it hits.
-pub struct Storm {
-    /// Each worker's thread by its number, 0 while it has none. Relaxed: a number that is stale hits nobody, or another
-    /// thread of this process, all of which bear it.
+/// Sends signals to each worker's thread.
+pub struct SignalSender {
+    /// Each worker's thread by its number, 0 while it has none. Relaxed: a number that is stale
+    /// interrupts nobody, or another thread of this process, all of which bear it.
     threads: Vec<AtomicI32>,
 }
 
-/// A thread is hit as long as this lives.
-pub struct Hit<'s>(&'s AtomicI32);
+/// A thread is interrupted as long as this lives.
+pub struct Interrupted<'s>(&'s AtomicI32);
 
-impl Drop for Hit<'_> {
+impl Drop for Interrupted<'_> {
     fn drop(&mut self) {
         self.0.store(0, Ordering::Relaxed);
     }
@@ -38,8 +39,8 @@ extern "C" fn count(_signal: i32) {
 fn install() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // SAFETY: all zero is a valid sigaction, without SA_RESTART; the handler has the signature that goes with no
-        // SA_SIGINFO, and makes one atomic addition.
+        // SAFETY: all zero is a valid sigaction, without SA_RESTART; the handler has the signature
+        // that goes with no SA_SIGINFO, and makes one atomic addition.
         let installed = unsafe {
             let mut action: libc::sigaction = MaybeUninit::zeroed().assume_init();
             action.sa_sigaction = count as extern "C" fn(i32) as usize;
@@ -50,21 +51,21 @@ fn install() {
     });
 }
 
-impl Storm {
-    /// A storm for so many workers.
+impl SignalSender {
+    /// A sender for so many workers.
     pub fn new(workers: usize) -> Self {
         Self { threads: (0..workers).map(|_| AtomicI32::new(0)).collect() }
     }
 
-    /// Has the calling thread be hit in the place of its worker.
-    pub fn hits_this_thread(&self, worker: usize) -> Hit<'_> {
+    /// Has the calling thread be interrupted in the place of its worker.
+    pub fn interrupt_this_thread(&self, worker: usize) -> Interrupted<'_> {
         // SAFETY: gettid takes nothing and cannot fail.
         let number = unsafe { libc::gettid() };
         self.threads[worker].store(number, Ordering::Relaxed);
-        Hit(&self.threads[worker])
+        Interrupted(&self.threads[worker])
     }
 
-    /// Storms while `work` lasts, `a_second` signals to each thread; how many came.
+    /// Sends while `work` lasts, `a_second` signals to each thread; how many came.
     pub fn around(&self, a_second: u64, work: impl FnOnce()) -> u64 {
         if a_second == 0 {
             work();
@@ -87,8 +88,8 @@ impl Storm {
             for thread in &self.threads {
                 let number = thread.load(Ordering::Relaxed);
                 if number != 0 {
-                    // SAFETY: sends a signal that this process handles to a thread of this process; that one which has
-                    // ended is not there is an answer, and fine.
+                    // SAFETY: sends a signal that this process handles to a thread of this process;
+                    // that one which has ended is not there is an answer, and fine.
                     unsafe { libc::syscall(libc::SYS_tgkill, process, number, SIGNAL) };
                 }
             }
@@ -97,11 +98,11 @@ impl Storm {
     }
 }
 
-/// Calls `f` without being hit: a fork that is interrupted is begun anew by the kernel, again and again if it takes longer
-/// than a signal is away.
+/// Calls `f` without being interrupted: a fork that is interrupted is begun anew by the kernel,
+/// again and again if it takes longer than a signal is away.
 pub fn sheltered<R>(f: impl FnOnce() -> R) -> R {
-    // SAFETY: all zero is a valid set, and a place for one; the signal's number is valid, and the calls change the calling
-    // thread's mask alone.
+    // SAFETY: all zero is a valid set, and a place for one; the signal's number is valid, and the
+    // calls change the calling thread's mask alone.
     unsafe {
         let (mut signal, mut before): (libc::sigset_t, libc::sigset_t) =
             (MaybeUninit::zeroed().assume_init(), MaybeUninit::zeroed().assume_init());

@@ -1,38 +1,62 @@
-//! What a thread still does when it ends: a thread-local variable's destructor acts, then a key's, as often as the life
-//! says, each after those that the allocator has registered for the thread's end.
+//! What a thread still does when it ends: a thread-local variable's destructor acts, then a key's,
+//! as often as the life says, each after those that the allocator has registered for the thread's
+//! end.
 //!
-//! The C library calls the destructors of thread-local variables first, and then those of keys, in rounds, as long as
-//! values are set anew (pthread_key_create(3)); within a round in the order in which the keys were made, as glibc does
-//! it. The allocator's key is older than this one: from the first round on, it has done its part.
+//! The C library calls the destructors of thread-local variables first, and then those of keys, in
+//! rounds, as long as values are set anew (pthread_key_create(3)); within a round in the order in
+//! which the keys were made, as glibc does it. The allocator's key is older than this one: from the
+//! first round on, it has done its part.
 
 use std::cell::Cell;
 use std::ffi::c_void;
-use std::ptr::{self, null, null_mut};
+use std::ptr::{self, null};
 use std::sync::OnceLock;
 
-use crate::child::workload::lifecycle::Life;
+/// What acts when its thread ends.
+pub trait Ends {
+    /// In a destructor of a thread-local variable or of a key: once more, if it says so.
+    fn at_an_end(&mut self) -> bool;
+}
 
 /// A life that a thread is lent, for its destructors too.
-#[derive(Clone, Copy)]
-pub struct Lent(*mut Life<'static, 'static>);
+pub struct Lent<L>(*mut L);
+
+impl<L> Clone for Lent<L> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<L> Copy for Lent<L> {}
 
 // SAFETY: whoever makes one lends the life to one thread, and waits for that thread's end.
-unsafe impl Send for Lent {}
+unsafe impl<L> Send for Lent<L> {}
+
+/// A life of some kind, and how it acts: the destructors know no kinds.
+#[derive(Clone, Copy)]
+struct Act {
+    life: *mut c_void,
+    /// # Safety
+    /// The life is lent to the calling thread, and nothing else uses it by now.
+    at_an_end: unsafe fn(*mut c_void) -> bool,
+}
 
 /// A variable whose destructor acts.
-struct First(Cell<*mut Life<'static, 'static>>);
+struct First(Cell<Option<Act>>);
 
 thread_local! {
-    static FIRST: First = const { First(Cell::new(null_mut())) };
+    static FIRST: First = const { First(Cell::new(None)) };
+    /// For the key's destructor. It has none of its own, so that it can be read while the thread
+    /// ends.
+    static AGAIN: Cell<Option<Act>> = const { Cell::new(None) };
 }
 
 impl Drop for First {
     fn drop(&mut self) {
-        let life = self.0.replace(null_mut());
-        if !life.is_null() {
-            // SAFETY: set by `act_at_the_end`, whose caller says that the life is lent to this thread until it has
-            // ended, and that nothing else uses it by now.
-            unsafe { (*life).at_an_end() };
+        if let Some(act) = self.0.take() {
+            // SAFETY: set by `act_at_the_end`, whose caller says that the life is lent to this
+            // thread until it has ended, and that nothing else uses it by now.
+            unsafe { (act.at_an_end)(act.life) };
         }
     }
 }
@@ -50,30 +74,40 @@ fn key() -> libc::pthread_key_t {
 }
 
 extern "C" fn act_again(life: *mut c_void) {
-    // SAFETY: what was set is a life, by `act_at_the_end` or below; the rest is as in `First::drop`.
-    let again = unsafe { (*life.cast::<Life<'static, 'static>>()).at_an_end() };
+    let Some(act) = AGAIN.get() else { return };
+    // SAFETY: set by `act_at_the_end` beside the key's value; the rest is as in `First::drop`.
+    let again = unsafe { (act.at_an_end)(act.life) };
     if again {
         set(life);
     }
 }
 
 fn set(value: *const c_void) {
-    // SAFETY: the key exists; its destructor takes null for nothing, and lives as long as the process.
+    // SAFETY: the key exists; its destructor takes null for nothing, and lives as long as the
+    // process.
     let done = unsafe { libc::pthread_setspecific(key(), value) };
     assert_eq!(done, 0, "the system keeps a value for a key");
 }
 
-impl Lent {
+/// # Safety
+/// `life` is an `L` that is lent to the calling thread, and nothing else uses it by now.
+unsafe fn at_an_end<L: Ends>(life: *mut c_void) -> bool {
+    // SAFETY: the caller's.
+    unsafe { (*life.cast::<L>()).at_an_end() }
+}
+
+impl<L: Ends> Lent<L> {
     /// Lends `life`.
-    pub fn new(life: &mut Life<'_, '_>) -> Self {
-        Self(ptr::from_mut(life).cast())
+    pub fn new(life: &mut L) -> Self {
+        Self(ptr::from_mut(life))
     }
 
     /// The life.
     ///
     /// # Safety
-    /// The calling thread is the one that it is lent to, has no other reference to it, and ends before it does.
-    pub unsafe fn get<'a>(self) -> &'a mut Life<'static, 'static> {
+    /// The calling thread is the one that it is lent to, has no other reference to it, and ends
+    /// before it does.
+    pub unsafe fn get<'a>(self) -> &'a mut L {
         // SAFETY: the caller's.
         unsafe { &mut *self.0 }
     }
@@ -81,15 +115,18 @@ impl Lent {
     /// Has the destructors of the calling thread act.
     ///
     /// # Safety
-    /// The calling thread is the one that the life is lent to; at its end nothing else uses the life.
+    /// The calling thread is the one that the life is lent to; at its end nothing else uses the
+    /// life.
     pub unsafe fn act_at_the_end(self) {
-        FIRST.with(|first| first.0.set(self.0));
-        set(self.0.cast_const().cast());
+        let act = Act { life: self.0.cast(), at_an_end: at_an_end::<L> };
+        FIRST.with(|first| first.0.set(Some(act)));
+        AGAIN.set(Some(act));
+        set(act.life.cast_const());
     }
 }
 
 /// Has them do nothing: for a forked child, which ends in the middle of a life.
 pub fn do_nothing_at_the_end() {
-    FIRST.with(|first| first.0.set(null_mut()));
+    FIRST.with(|first| first.0.set(None));
     set(null());
 }

@@ -1,21 +1,28 @@
-//! A program with mistakes: double frees, and frees of what is no block, mixed into a correct run. Each mistake must be
-//! reported once, for what it is, at the call or late, and do nothing else: the rest of the run is checked as ever.
+//! A program with mistakes: double frees, and frees of what is no block, mixed into a correct run.
+//! Each mistake must be reported once, for what it is, by the call or later, and do nothing else:
+//! the rest of the run is checked as ever.
 //!
 //! | mistake | made | must be reported as |
 //! |---|---|---|
-//! | a block freed twice: by one thread, by two in either order, by two at once; resized after it was freed | while all other workers stand still | double free |
-//! | a pointer into a live block, at a multiple of 16, or not | at any time | interior, unaligned pointer |
+//! | a block freed twice, or resized after it was freed | while all others stand still | double free |
+//! | a pointer into a live block, at a multiple of 16 | at any time | interior pointer |
+//! | a pointer into a live block, at no multiple of 16 | at any time | unaligned pointer |
 //! | a stack's, a static's, the harness's own memory, none at all | at any time | foreign pointer |
 //!
-//! The others stand still in a double free because a block that is issued again between its two frees has another
-//! owner, whose the second free is: no allocator can tell that from a legal one, and the run would not be correct.
+//! A block is freed twice by one thread, by two in either order, or by two at once.
 //!
-//! A linked heap answers each free. A preloaded library prints its answers, and `reports` reads them.
+//! The others stand still in a double free because a block that is reused between its two frees has
+//! another owner, whose the second free is: no allocator can tell that from a legal one, and the
+//! run would not be correct.
+//!
+//! A linked heap answers each free. A preloaded library prints its answers, and `reports` reads
+//! them.
 
+mod answer;
+mod compare;
 mod helper;
 mod reports;
 
-use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::ptr::{self, without_provenance_mut};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -32,51 +39,47 @@ use drystone_workloads::registry::{Settings, Workload};
 use drystone_workloads::sizes::below;
 use rand_pcg::Pcg64;
 
-use self::helper::Accomplice;
-use self::reports::Printed;
-use crate::allocators::process::{Own, Target};
-use crate::child::workers::Crew;
-use crate::child::workers::barrier::Gate;
-use crate::child::workers::table::Everyday;
+use crate::allocators::process::{OpenAllocator, Own};
+use crate::child::workers::Workers;
+use crate::child::workers::barrier::SpinBarrier;
+use crate::child::workers::table::BlockTable;
+use crate::child::workload::misuse::answer::{Answer, free, resize};
+use crate::child::workload::misuse::compare::{Planted, compare};
+use crate::child::workload::misuse::helper::Helper;
 
 pub use self::reports::Reports;
 
 /// Operations of a worker in a round.
 const OPERATIONS: u64 = 100_000;
 
-/// Bytes that a mistaken realloc asks for.
-const RESIZED: usize = 100;
-
-/// Why a subject is not tried.
-pub fn refused(subject: &str) -> String {
-    format!(
-        "workload misuse is for allocators that report a misuse and go on, the linked ones and libdrystone.so; {subject} \
-         does not"
-    )
-}
-
-/// One round, from rest to rest; `reports` of a subject that prints what it finds.
-pub fn round(crew: &mut Crew<'_>, seed: Seed, settings: &Settings, reports: Option<&Reports>) {
-    let (stop, board) = (crew.stop(), crew.board());
+/// One round, from rest to rest; `reports` of an allocator that prints what it finds.
+pub fn round(
+    workers: &mut Workers<'_>,
+    seed: Seed,
+    settings: &Settings,
+    reports: Option<&Reports>,
+) {
+    let (stop, board) = (workers.stop(), workers.board());
     let setting = |name| settings.get(Workload::Misuse, name);
     let round = Round {
-        target: crew.target(),
+        allocator: workers.allocator(),
         quiet: RwLock::new(()),
-        accomplice: Accomplice::new(),
-        late: AtomicU64::new(0),
+        helper: Helper::new(),
+        deferred: AtomicU64::new(0),
         planted: Mutex::default(),
         elsewhere: Box::new([2; 4]),
     };
     let largest = settings.size(Workload::Misuse, "largest");
-    // Under a preloaded subject the start of a thread allocates: all are there before the first mistake.
-    let begun = Gate::new(crew.workers());
+    // Under a preloaded allocator the start of a thread allocates: all are there before the first
+    // mistake.
+    let begun = SpinBarrier::new(workers.count());
     thread::scope(|scope| {
-        let accomplice = scope.spawn(|| round.accomplice.help(round.target));
-        let helper = accomplice.thread();
-        crew.each(|checked| {
-            begun.pass();
+        let started = scope.spawn(|| round.helper.help(round.allocator));
+        let helper = started.thread();
+        workers.each(|checked| {
+            begun.wait();
             let mut rng = generator(seed.0, checked.worker() as u64);
-            let mut table = Everyday::new(largest);
+            let mut table = BlockTable::new(largest);
             for _ in 0..OPERATIONS {
                 if stop.is_set() {
                     break;
@@ -89,51 +92,15 @@ pub fn round(crew: &mut Crew<'_>, seed: Seed, settings: &Settings, reports: Opti
             round.among_others(|| table.free_all(checked));
             checked.row().doing(Doing::Idle);
         });
-        round.accomplice.end(helper);
+        round.helper.end(helper);
         // What it has taken over is nobody's when it is gone, its destructors too.
-        accomplice.join().expect("a panic ends the process");
+        started.join().expect("a panic ends the process");
     });
-    match (round.target.own, reports) {
+    match (round.allocator.own, reports) {
         (Some(own), _) => round.settle_by_answers(own, board),
         (None, Some(reports)) => round.settle_by_reports(reports, board),
-        (None, None) => unreachable!("refused before the first round"),
+        (None, None) => unreachable!("rejected before the first round"),
     }
-}
-
-/// What a free came to; always fine of a subject that prints its answers.
-type Answer = Result<(), Misuse>;
-
-/// # Safety
-/// The subject is one that reports a misuse, and does nothing else about it.
-unsafe fn free(target: &Target, address: *mut c_void) -> Answer {
-    match target.own {
-        // SAFETY: the caller's.
-        Some(own) => unsafe { (own.try_free)(address) },
-        None => {
-            // SAFETY: the caller's.
-            unsafe { (target.calls.free)(address) };
-            Ok(())
-        }
-    }
-}
-
-/// What becomes of a mistaken realloc; a subject that prints its answers returns null for one.
-///
-/// # Safety
-/// As [`free`].
-unsafe fn resize(target: &Target, address: *mut c_void) -> Answer {
-    let moved = match target.own {
-        // SAFETY: the caller's.
-        Some(own) => unsafe { (own.try_realloc)(address, RESIZED) }?,
-        // SAFETY: the caller's.
-        None => unsafe { (target.calls.realloc)(address, RESIZED) },
-    };
-    if !moved.is_null() {
-        let expected =
-            format!("no block from realloc({address:p}, {RESIZED}), which is no live one");
-        violation::raise(Kind::MisuseMissed, &expected, format!("{moved:p}"));
-    }
-    Ok(())
 }
 
 /// Memory that is no heap's.
@@ -141,13 +108,14 @@ static STATIC: [u128; 4] = [1; 4];
 
 /// What the workers of a round share.
 struct Round<'r> {
-    target: &'r Target,
+    allocator: &'r OpenAllocator,
     /// Shared in an operation, alone in a double free.
     quiet: RwLock<()>,
-    accomplice: Accomplice,
-    /// Double frees of which both frees took effect: to be reported late. Relaxed: a sum, read at rest.
-    late: AtomicU64,
-    /// What a subject that prints must have printed by the round's end.
+    helper: Helper,
+    /// Double frees of which both frees took effect: to be reported later. Relaxed: a sum, read at
+    /// rest.
+    deferred: AtomicU64,
+    /// What an allocator that prints must have printed by the round's end.
     planted: Mutex<Planted>,
     /// A block of the harness's own memory, for a foreign pointer.
     elsewhere: Box<[u128; 4]>,
@@ -163,7 +131,7 @@ impl Round<'_> {
     fn mistake(
         &self,
         rng: &mut Pcg64,
-        table: &mut Everyday,
+        table: &mut BlockTable,
         checked: &mut Checked<'_>,
         helper: &Thread,
     ) {
@@ -173,7 +141,7 @@ impl Round<'_> {
         }
     }
 
-    fn free_no_block(&self, rng: &mut Pcg64, table: &Everyday, checked: &Checked<'_>) {
+    fn free_no_block(&self, rng: &mut Pcg64, table: &BlockTable, checked: &Checked<'_>) {
         let on_the_stack = [below(rng, 9) as u128; 4];
         let block = table.pick(rng);
         let (address, kind) = match (below(rng, 6), block) {
@@ -204,11 +172,11 @@ impl Round<'_> {
         self.plant(address, kind, checked);
         let answer = match below(rng, 4) {
             // SAFETY: the mistakes are what the workload is for.
-            0 => unsafe { resize(self.target, address) },
+            0 => unsafe { resize(self.allocator, address) },
             // SAFETY: as above.
-            _ => unsafe { free(self.target, address) },
+            _ => unsafe { free(self.allocator, address) },
         };
-        if self.target.own.is_some() {
+        if self.allocator.own.is_some() {
             match answer {
                 Err(misuse) => reported(&misuse, kind, checked),
                 Ok(()) => missed(address, kind),
@@ -223,7 +191,7 @@ impl Round<'_> {
     fn free_twice(
         &self,
         rng: &mut Pcg64,
-        table: &mut Everyday,
+        table: &mut BlockTable,
         checked: &mut Checked<'_>,
         helper: &Thread,
     ) {
@@ -235,28 +203,28 @@ impl Round<'_> {
         let kind = MisuseKind::DoubleFree;
         self.plant(block, kind, checked);
         // SAFETY: the mistakes are what the workload is for.
-        let mine = || unsafe { free(self.target, block) };
-        let helped = || self.accomplice.free(helper, block);
+        let own = || unsafe { free(self.allocator, block) };
+        let helped = || self.helper.free(helper, block);
         let answers = match way {
-            0 => [mine(), mine()],
-            1 => [mine(), helped()],
-            2 => [helped(), mine()],
+            0 => [own(), own()],
+            1 => [own(), helped()],
+            2 => [helped(), own()],
             3 => [helped(), helped()],
-            4 => self.accomplice.free_at_once(helper, block, mine),
+            4 => self.helper.free_at_once(helper, block, own),
             // SAFETY: as above.
-            _ => [mine(), unsafe { resize(self.target, block) }],
+            _ => [own(), unsafe { resize(self.allocator, block) }],
         };
-        if self.target.own.is_some() {
+        if self.allocator.own.is_some() {
             self.judge_two(answers, block, checked);
         }
     }
 
-    /// Of two frees of one block one takes effect, and the other is reported: now, or late, and then both answers are
-    /// fine.
+    /// Of two frees of one block one takes effect, and the other is reported: now, or later, and
+    /// then both answers are fine.
     fn judge_two(&self, answers: [Answer; 2], block: *mut c_void, checked: &Checked<'_>) {
         let kind = MisuseKind::DoubleFree;
         match answers {
-            [Ok(()), Ok(())] => _ = self.late.fetch_add(1, Ordering::Relaxed),
+            [Ok(()), Ok(())] => _ = self.deferred.fetch_add(1, Ordering::Relaxed),
             [Err(misuse), Ok(())] | [Ok(()), Err(misuse)] => reported(&misuse, kind, checked),
             [Err(first), Err(second)] => {
                 let seen = format!("{first}; {second}");
@@ -272,24 +240,24 @@ impl Round<'_> {
     /// Counts a mistake, and notes what must be printed about it.
     fn plant(&self, address: *mut c_void, kind: MisuseKind, checked: &Checked<'_>) {
         checked.row().add(Count::Misuses, 1);
-        if self.target.own.is_none() {
+        if self.allocator.own.is_none() {
             let mut planted = self.planted.lock().unwrap_or_else(PoisonError::into_inner);
             *planted.entry((address.addr(), kind.name())).or_default() += 1;
         }
     }
 
-    /// At rest: as many misuses have been found late as must have been.
+    /// At rest: as many reports were deferred as must have been.
     fn settle_by_answers(&self, own: Own, board: &Board) {
         (own.sweep)();
-        let found = (own.late)() - board.counters()[Count::MisusesDeferred];
-        let planted = self.late.load(Ordering::Relaxed);
+        let found = (own.deferred_reports)() - board.counters()[Count::MisusesDeferred];
+        let planted = self.deferred.load(Ordering::Relaxed);
         board.row(0).add(Count::MisusesDeferred, found);
         if found != planted {
             let kind = if found < planted { Kind::MisuseMissed } else { Kind::WrongReport };
             let expected = format!(
-                "{planted} double frees reported late: both frees of a block had taken effect"
+                "{planted} double frees reported later: both frees of a block had taken effect"
             );
-            violation::raise(kind, &expected, format!("{found} misuses found late"));
+            violation::raise(kind, &expected, format!("{found} deferred reports of misuses"));
         }
     }
 
@@ -301,36 +269,9 @@ impl Round<'_> {
             violation::raise(kind, &expected, seen);
         }
         board.row(0).add(Count::MisusesAtCall, printed.at_call);
-        board.row(0).add(Count::MisusesDeferred, printed.late);
+        board.row(0).add(Count::MisusesDeferred, printed.deferred);
         planted.clear();
     }
-}
-
-/// What must be printed: how often of each address and kind.
-type Planted = BTreeMap<(usize, &'static str), u64>;
-
-/// The first difference between what was planted and what was printed: what it is, what was expected, what was seen.
-fn compare(planted: &Planted, printed: &Printed) -> Option<(Kind, String, String)> {
-    for (&(address, kind), &times) in planted {
-        let reported = printed.of.get(&(address, kind.to_owned())).copied().unwrap_or(0);
-        let expected = format!("{address:#x} reported as {kind}, {times} times");
-        if reported < times {
-            let about = printed.about(address, kind);
-            let kind = if about.is_empty() { Kind::MisuseMissed } else { Kind::WrongReport };
-            return Some((kind, expected, format!("{reported} times{about}")));
-        }
-        if reported > times {
-            return Some((Kind::WrongReport, expected, format!("{reported} times")));
-        }
-    }
-    let is_planted = |report: &(usize, String)| {
-        planted.keys().any(|&(address, kind)| address == report.0 && kind == report.1)
-    };
-    let (address, kind) = printed.of.keys().find(|report| !is_planted(report))?;
-    let misnamed = planted.keys().any(|one| one.0 == *address);
-    let found = if misnamed { Kind::WrongReport } else { Kind::FalseAlarm };
-    let expected = "reports of what was planted alone".to_owned();
-    Some((found, expected, format!("{address:#x} reported as {kind}")))
 }
 
 /// A misuse was reported by the call.
@@ -350,30 +291,4 @@ fn missed(address: *mut c_void, kind: MisuseKind) -> ! {
         &expected,
         "no report, and no block of that address was live",
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_printed_is_compared_with_what_was_planted() {
-        let (double, foreign) = (MisuseKind::DoubleFree.name(), MisuseKind::ForeignPointer.name());
-        let planted = Planted::from([((16, double), 2), ((32, foreign), 1)]);
-        let kind = |reports: &[(usize, &str, u64)]| {
-            let of =
-                reports.iter().map(|&(address, kind, times)| ((address, kind.to_owned()), times));
-            let printed = Printed { of: of.collect(), ..Printed::default() };
-            compare(&planted, &printed).map(|difference| difference.0)
-        };
-        assert_eq!(kind(&[(16, double, 2), (32, foreign, 1)]), None);
-        assert_eq!(kind(&[(32, foreign, 1)]), Some(Kind::MisuseMissed));
-        assert_eq!(kind(&[(16, double, 1), (32, foreign, 1)]), Some(Kind::MisuseMissed));
-        assert_eq!(kind(&[(16, double, 2), (32, double, 1)]), Some(Kind::WrongReport));
-        assert_eq!(kind(&[(16, double, 3), (32, foreign, 1)]), Some(Kind::WrongReport));
-        assert_eq!(
-            kind(&[(16, double, 2), (32, foreign, 1), (48, double, 1)]),
-            Some(Kind::FalseAlarm)
-        );
-    }
 }

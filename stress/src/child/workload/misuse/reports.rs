@@ -1,5 +1,5 @@
-//! What a preloaded subject prints about misuses: standard error is a pipe whose lines a thread reads. What is no report
-//! is passed on to where standard error was before.
+//! What a preloaded allocator prints about misuses: standard error is a pipe whose lines a thread
+//! reads. What is no report is passed on to where standard error was before.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -28,13 +28,13 @@ pub struct Printed {
     pub of: BTreeMap<(usize, String), u64>,
     /// How many were found at the call.
     pub at_call: u64,
-    /// How many late.
-    pub late: u64,
+    /// How many later.
+    pub deferred: u64,
 }
 
 impl Printed {
     fn add(&mut self, report: Report) {
-        *(if report.late { &mut self.late } else { &mut self.at_call }) += 1;
+        *(if report.deferred { &mut self.deferred } else { &mut self.at_call }) += 1;
         *self.of.entry((report.address, report.kind)).or_default() += 1;
     }
 
@@ -55,7 +55,7 @@ impl Printed {
 struct Report {
     address: usize,
     kind: String,
-    late: bool,
+    deferred: bool,
 }
 
 impl Report {
@@ -63,13 +63,15 @@ impl Report {
         let (kind, rest) = line.strip_prefix(PREFIX)?.split_once(": 0x")?;
         let digits = rest.split(|c: char| !c.is_ascii_hexdigit()).next()?;
         let address = usize::from_str_radix(digits, 16).ok()?;
-        let late = rest.ends_with("found late");
+        // Behind it may stand which process and thread it was.
+        let deferred = [", found late", ", deferred"].iter().any(|words| rest.contains(words));
         let kind = kind.to_owned();
-        (late || rest.ends_with("found at the call")).then_some(Self { address, kind, late })
+        let said = deferred || rest.contains(", found at the call");
+        said.then_some(Self { address, kind, deferred })
     }
 }
 
-/// The reports of this process's subject.
+/// The reports of this process's allocator.
 pub struct Reports {
     printed: Arc<Mutex<Printed>>,
     marks: Receiver<()>,
@@ -83,7 +85,7 @@ impl Reports {
     /// # Errors
     /// A sentence: the OS gives no pipe or thread.
     pub fn begin() -> Result<Self, String> {
-        Self::try_begin().map_err(|error| format!("a pipe for the subject's reports: {error}"))
+        Self::try_begin().map_err(|error| format!("a pipe for the allocator's reports: {error}"))
     }
 
     fn try_begin() -> io::Result<Self> {
@@ -107,7 +109,8 @@ impl Reports {
         Ok(Self { printed, marks, trim })
     }
 
-    /// All that was printed since it was asked before. At rest: what can still be found late is found now.
+    /// All that was printed since it was asked before. At rest: what can still be reported is
+    /// reported now.
     pub fn so_far(&self) -> Printed {
         if let Some(trim) = self.trim {
             trim(0);
@@ -148,10 +151,10 @@ mod tests {
             let size = Some(64);
             Misuse { kind, address: 0x7f00_1230, size, state: BlockState::Free, found }
         };
-        for (found, late) in [(Found::AtCall, false), (Found::Late, true)] {
+        for (found, deferred) in [(Found::AtCall, false), (Found::Late, true)] {
             let line = format!("drystone: {}", misuse(MisuseKind::DoubleFree, found));
             let kind = "double free".to_owned();
-            assert_eq!(Report::of(&line), Some(Report { address: 0x7f00_1230, kind, late }));
+            assert_eq!(Report::of(&line), Some(Report { address: 0x7f00_1230, kind, deferred }));
         }
         for line in
             ["", MARK, "drystone: DRYSTONE_ON_MISUSE must be", "double free: 0x10, found late"]
@@ -160,9 +163,13 @@ mod tests {
         }
         let mut printed = Printed::default();
         for _ in 0..2 {
-            printed.add(Report { address: 16, kind: "foreign pointer".to_owned(), late: false });
+            printed.add(Report {
+                address: 16,
+                kind: "foreign pointer".to_owned(),
+                deferred: false,
+            });
         }
-        assert_eq!((printed.at_call, printed.late), (2, 0));
+        assert_eq!((printed.at_call, printed.deferred), (2, 0));
         let about = printed.about(16, "double free");
         assert_eq!(about, "; of that address 2 times as foreign pointer");
         assert_eq!(printed.about(16, "foreign pointer"), "");

@@ -1,10 +1,10 @@
-//! A conveyor of blocks from one thread to one other: the cheapest there is, because what is measured
-//! is the allocator under the hand-off and not the hand-off.
+//! A bounded queue of blocks from one thread to one other: the cheapest there is, because what is measured
+//! is the allocator, and not the queue.
 //!
 //! ```text
 //!            taken            put
 //!              ▼               ▼
-//! slots  . . . b b b b b b b b . . . .        both only grow; a slot's number is theirs modulo BLOCKS
+//! slots  . . . b b b b b b b b . . . .        both only grow; a slot's number is that modulo BLOCKS
 //! ```
 //!
 //! The producer alone advances `put`, the consumer alone `taken`, each once per batch: that is one
@@ -14,10 +14,10 @@ use std::hint;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use std::thread;
 
-/// How many blocks fit on the conveyor, so at most so many are under way. A power of two.
+/// How many blocks fit in the queue, so at most so many are under way. A power of two.
 pub const BLOCKS: usize = 1024;
 
-/// How often a full or empty conveyor is looked at again before the processor is yielded: a partner
+/// How often a full or empty queue is looked at again before the processor is yielded: a partner
 /// that runs answers sooner, and one that does not run needs the processor.
 const SPINS: u32 = 100;
 
@@ -26,22 +26,22 @@ const SPINS: u32 = 100;
 struct Counter(AtomicUsize);
 
 /// A bounded queue of block addresses for one producer and one consumer.
-pub struct Conveyor {
+pub struct BoundedQueue {
     slots: Box<[AtomicPtr<u8>]>,
     put: Counter,
     taken: Counter,
 }
 
-impl Default for Conveyor {
-    fn default() -> Conveyor {
-        Conveyor::new()
+impl Default for BoundedQueue {
+    fn default() -> BoundedQueue {
+        BoundedQueue::new()
     }
 }
 
-impl Conveyor {
+impl BoundedQueue {
     /// An empty one.
-    pub fn new() -> Conveyor {
-        Conveyor {
+    pub fn new() -> BoundedQueue {
+        BoundedQueue {
             slots: (0..BLOCKS).map(|_| AtomicPtr::default()).collect(),
             put: Counter(AtomicUsize::new(0)),
             taken: Counter(AtomicUsize::new(0)),

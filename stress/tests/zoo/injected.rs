@@ -1,55 +1,58 @@
-//! Heaps that lose something when the OS refuses: what is asked of linked heaps under refusals, and nothing else, shows it.
+//! Heaps that lose something when the OS refuses: what is asked of linked heaps under refusals, and
+//! nothing else, shows it.
 
 use drystone::{Engine, FutexLock, ListHeap, Os};
 use drystone_checker::witness::Witness;
+use drystone_stress::allocators::linked::Watchable;
+use drystone_stress::allocators::linked::place::{self, Place};
 use drystone_stress::allocators::linked::watched::Watched;
-use drystone_stress::allocators::linked::{self, Place, Watchable};
-use drystone_stress::allocators::process::Subject;
-use drystone_stress::inject::faulty_os::Refusable;
+use drystone_stress::allocators::process::AllocatorEntry;
+use drystone_stress::inject::faulty_os::FaultyOs;
 
-/// The OS that can refuse, behind a heap that maps so much for nobody whenever it does. With 0 it is sound.
+/// The OS that can fail, behind a heap that maps so much for nobody whenever it does. With 0 it
+/// is sound.
 pub struct Losing(usize);
 
 impl Losing {
     fn lose(&self, given: *mut u8) -> *mut u8 {
         if given.is_null() && self.0 > 0 {
-            Refusable.map(self.0);
+            FaultyOs.map(self.0);
         }
         given
     }
 }
 
-// SAFETY: passes on what the other gives, or null, which says that it was refused.
+// SAFETY: passes on what the other gives, or null, which says that there is none.
 unsafe impl Os for Losing {
     fn map(&self, bytes: usize) -> *mut u8 {
-        self.lose(Refusable.map(bytes))
+        self.lose(FaultyOs.map(bytes))
     }
 
     unsafe fn unmap(&self, start: *mut u8, bytes: usize) -> bool {
         // SAFETY: the caller's.
-        unsafe { Refusable.unmap(start, bytes) }
+        unsafe { FaultyOs.unmap(start, bytes) }
     }
 
     unsafe fn remap(&self, start: *mut u8, old: usize, new: usize, may_move: bool) -> *mut u8 {
         // SAFETY: the caller's.
-        unsafe { Refusable.remap(start, old, new, may_move) }
+        unsafe { FaultyOs.remap(start, old, new, may_move) }
     }
 
     fn reserve(&self, bytes: usize, align: usize) -> *mut u8 {
-        self.lose(Refusable.reserve(bytes, align))
+        self.lose(FaultyOs.reserve(bytes, align))
     }
 
     unsafe fn decommit(&self, start: *mut u8, bytes: usize) -> bool {
         // SAFETY: the caller's.
-        unsafe { Refusable.decommit(start, bytes) }
+        unsafe { FaultyOs.decommit(start, bytes) }
     }
 
     fn entropy(&self) -> u64 {
-        Refusable.entropy()
+        FaultyOs.entropy()
     }
 }
 
-/// An OS of which nothing is seen, under a heap that says it can be refused.
+/// An OS of which nothing is seen, under a heap that says its OS can fail.
 type Unseen = drystone::Mmap;
 
 const PAGE: usize = 4096;
@@ -69,7 +72,7 @@ macro_rules! places {
             impl Place for $place {
                 type Heap = $heap;
 
-                const REFUSABLE: bool = true;
+                const OS_CAN_FAIL: bool = true;
                 const ACCOUNTS: bool = $accounts;
 
                 fn heap() -> &'static Self::Heap {
@@ -84,8 +87,8 @@ macro_rules! places {
         )*
 
         /// All of them.
-        pub const SUBJECTS: &[Subject] = &[$(
-            Subject { name: $name, about: "under refusals", open: || Ok(linked::target::<$place>()) },
+        pub const ALLOCATORS: &[AllocatorEntry] = &[$(
+            AllocatorEntry { name: $name, about: "its OS fails", open: || Ok(place::allocator::<$place>()) },
         )*];
     };
 }
@@ -99,11 +102,11 @@ places! {
     "list-loses-a-page" => ListLoses, List<Losing> =
         ListHeap::with_parts(Losing(PAGE), Watched(ListLoses::WITNESS), FutexLock::new()), accounts true;
     "engine-loses-mebibytes" => EngineLoses, Whole<Losing> =
-        // SAFETY: a static, and a child serves one subject.
+        // SAFETY: a static, and a child serves one allocator.
         unsafe {
             let witness = Watched(EngineLoses::WITNESS);
             Watchable::new(Engine::with_parts(Losing(16 << 20), witness, FutexLock::new()))
         }, accounts false;
-    "refused-unseen" => RefusedUnseen, List<Unseen> =
-        ListHeap::with_parts(drystone::Mmap, Watched(RefusedUnseen::WITNESS), FutexLock::new()), accounts false;
+    "fails-unseen" => FailsUnseen, List<Unseen> =
+        ListHeap::with_parts(drystone::Mmap, Watched(FailsUnseen::WITNESS), FutexLock::new()), accounts false;
 }

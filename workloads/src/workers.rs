@@ -1,4 +1,4 @@
-//! Threads that outlive an iteration: started once per benchmark, told again and again how many passes
+//! Workers that outlive an iteration: started once per benchmark, told again and again how many passes
 //! to make, so that the time measured holds no thread's start.
 //!
 //! ```text
@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 const GO_HOME: u64 = 0;
 
 /// A set of threads that do the same number of passes at the same time.
-pub struct Crew {
+pub struct Workers {
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
 }
@@ -32,10 +32,10 @@ struct Shared {
     stamps: Mutex<Vec<(Instant, Instant)>>,
 }
 
-impl Crew {
+impl Workers {
     /// Starts `count` workers. Each makes its own work by `prepare(number)`, on its own thread (blocks
     /// that a pass frees were then allocated by the thread that it runs on), and drops it there.
-    pub fn start<W, P>(count: usize, prepare: P) -> Crew
+    pub fn start<W, P>(count: usize, prepare: P) -> Workers
     where
         W: FnMut(u64),
         P: Fn(usize) -> W + Send + Sync + 'static,
@@ -53,7 +53,7 @@ impl Crew {
                 thread::spawn(move || work(&shared, prepare(number)))
             })
             .collect();
-        Crew { shared, workers }
+        Workers { shared, workers }
     }
 
     /// Has every worker make `passes` passes, and returns how long that took. `passes` is at least 1.
@@ -64,14 +64,14 @@ impl Crew {
         self.shared.end.wait();
         let mut stamps = self.shared.stamps.lock().expect("a worker's panic ends the process");
         assert_eq!(stamps.len(), self.workers.len(), "every worker reports once per round");
-        let first = stamps.iter().map(|stamp| stamp.0).min().expect("a crew has workers");
-        let last = stamps.iter().map(|stamp| stamp.1).max().expect("a crew has workers");
+        let first = stamps.iter().map(|stamp| stamp.0).min().expect("there is a worker");
+        let last = stamps.iter().map(|stamp| stamp.1).max().expect("there is a worker");
         stamps.clear();
         last - first
     }
 }
 
-impl Drop for Crew {
+impl Drop for Workers {
     /// Sends the workers home and waits until they have dropped their work.
     fn drop(&mut self) {
         self.shared.passes.store(GO_HOME, Ordering::Relaxed);

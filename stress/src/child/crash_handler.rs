@@ -1,7 +1,8 @@
 //! What a child says when a signal ends it: which worker was hit, and at which operation.
 //!
-//! The handler runs in whatever state the subject has left the process in, so it allocates nothing,
-//! takes no lock, and writes one line with one system call. Then the signal takes its usual course.
+//! The handler runs in whatever state the allocator has left the process in, so it allocates
+//! nothing, takes no lock, and writes one line with one system call. Then the signal takes its
+//! usual course.
 
 use std::io::{Cursor, Write};
 use std::mem::MaybeUninit;
@@ -12,6 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use drystone_checker::counters::{Board, Count};
 use drystone_checker::violation;
 
+use crate::model::message::BACKTRACE_FOLLOWS;
+
 /// The signals by which a process dies of its own mistakes.
 const SIGNALS: [i32; 6] =
     [libc::SIGABRT, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGSEGV, libc::SIGTRAP];
@@ -20,9 +23,6 @@ static BOARD: OnceLock<&'static Board> = OnceLock::new();
 
 /// Whether the handler adds a backtrace, and none has been begun.
 static BACKTRACE: AtomicBool = AtomicBool::new(false);
-
-/// What stands on standard error between what the subject printed and the backtrace.
-pub const BACKTRACE_FOLLOWS: &str = "\n[drystone-stress: backtrace]\n";
 
 /// More bytes than the line has.
 const LINE: usize = 128;
@@ -34,15 +34,15 @@ const FRAMES: usize = 48;
 pub fn install(board: &'static Board, backtrace: bool) {
     let _ = BOARD.set(board);
     // The first call may load a library, which a handler must not: let that be this one. It is made
-    // whether a backtrace is wanted or not, since the library allocates, and a replay must find its subject
-    // as the finding found it.
+    // whether a backtrace is wanted or not, since the library allocates, and a replay must find its
+    // allocator as the finding found it.
     let mut frame = [null_mut()];
     // SAFETY: the array has room for one frame.
     unsafe { libc::backtrace(frame.as_mut_ptr(), 1) };
     // Relaxed: the handler is installed after it, by this thread, and before any other starts.
     BACKTRACE.store(backtrace, Ordering::Relaxed);
     // SA_RESETHAND: once the line is written, the same signal kills. SA_ONSTACK: std has given each
-    // thread a stack for handlers, so an overflow of the other is told too.
+    // thread a stack for handlers, so an overflow of the other is reported too.
     set(speak as extern "C" fn(i32) as usize, libc::SA_RESETHAND | libc::SA_ONSTACK);
 }
 
@@ -73,15 +73,15 @@ extern "C" fn speak(_signal: i32) {
     let (line, length) = line(worker, operation);
     // SAFETY: the first `length` bytes are written; write is async-signal-safe.
     unsafe { libc::write(libc::STDOUT_FILENO, line.as_ptr().cast(), length) };
-    // Relaxed: only whether it is the first matters. A crash in the unwinder comes here once more, and
-    // must not unwind again.
+    // Relaxed: only whether it is the first matters. A crash in the unwinder comes here once more,
+    // and must not unwind again.
     if BACKTRACE.swap(false, Ordering::Relaxed) {
         print_backtrace();
     }
 }
 
-/// The message [`Dying`](crate::model::message::Message::Dying), by hand: serde allocates. A line of its own, whatever was
-/// half written; its length.
+/// The message [`Dying`](crate::model::message::Message::Dying), by hand: serde allocates. A line
+/// of its own, whatever was half written; its length.
 fn line(worker: Option<usize>, operation: u64) -> ([u8; LINE], usize) {
     let mut line = Cursor::new([0; LINE]);
     let written = match worker {
@@ -98,8 +98,8 @@ fn line(worker: Option<usize>, operation: u64) -> ([u8; LINE], usize) {
 /// To standard error, as `object(symbol+offset) [address]` lines.
 fn print_backtrace() {
     let mut frames = [null_mut(); FRAMES];
-    // SAFETY: the marker is as long as it says; the array has room for `FRAMES` frames, of which `count`
-    // are filled in. Neither function allocates once the unwinder is loaded (backtrace(3)).
+    // SAFETY: the marker is as long as it says; the array has room for `FRAMES` frames, of which
+    // `count` are filled in. Neither function allocates once the unwinder is loaded (backtrace(3)).
     unsafe {
         libc::write(
             libc::STDERR_FILENO,

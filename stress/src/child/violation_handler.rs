@@ -1,6 +1,6 @@
 //! How a violation stops a child: the first is written as a finding, and the process ends at once.
 //!
-//! [`arm`] installs this as the checker's hook. It calls nothing of the subject's.
+//! [`arm`] installs this as the checker's hook. It calls nothing of the allocator's.
 
 use std::backtrace::Backtrace;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -54,18 +54,19 @@ pub fn current_round() -> Option<Round> {
     *CONTEXT.get()?.round.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether the run is told that this is known of the function that the calling worker is at: then it is counted.
+/// Whether the run suppresses this flaw of the function that the calling worker is at: then it is
+/// counted.
 fn suppresses(flaw: Flaw) -> bool {
     let (Some(Context { spec, board, .. }), Some(worker)) = (CONTEXT.get(), violation::worker())
     else {
         return false;
     };
     let call = board.row(worker).what();
-    let known = spec.known.iter().find(|known| known.is(flaw, call));
-    if let Some(known) = known {
-        board.note(&known.note(), 1);
+    let suppression = spec.suppressions.iter().find(|one| one.is(flaw, call));
+    if let Some(suppression) = suppression {
+        board.note(&suppression.note(), 1);
     }
-    known.is_some()
+    suppression.is_some()
 }
 
 /// Writes the finding and ends the process.
@@ -90,21 +91,21 @@ fn raise(violation: Violation) -> ! {
     }
     let message = Message::Finding {
         finding: Box::new(finding),
-        tally: board.counters(),
+        counters: board.counters(),
         notes: board.notes(),
     };
     message::send(&message);
     if *backtrace {
-        tell_where();
+        send_backtrace();
     }
     exit::now(exit::FOUND)
 }
 
-/// Seconds that a backtrace may take: a subject in disorder may hold what it waits for.
+/// Seconds that a backtrace may take: an allocator in disorder may hold what it waits for.
 const LONGEST_BACKTRACE: u32 = 20;
 
-/// The finding is told by now, and counts whatever comes of this.
-fn tell_where() {
+/// The finding is sent by now, and counts whatever comes of this.
+fn send_backtrace() {
     // SAFETY: sets this process's own timer; SIGALRM ends the process, as is about to happen.
     unsafe { libc::alarm(LONGEST_BACKTRACE) };
     let frames = Backtrace::force_capture().to_string();

@@ -1,7 +1,7 @@
-//! A stack for threads that are started while calls are refused, from the harness's own memory.
+//! A stack for threads that are started while calls fail, from the harness's own memory.
 //!
-//! The C library caches the stacks that it maps, unmaps them when it has too many, and aborts when it can't: a
-//! crash that is no subject's.
+//! The C library caches the stacks that it maps, unmaps them when it has too many, and aborts when
+//! it can't: a crash that is no allocator's.
 
 use std::alloc::{self, Layout};
 use std::ffi::c_void;
@@ -35,7 +35,8 @@ impl Stack {
     }
 
     fn guard(&self, protection: libc::c_int) {
-        // SAFETY: whole pages of this stack's own, which no thread runs on. The mark is what lets it pass.
+        // SAFETY: whole pages of this stack's own, which no thread runs on. The mark is what lets
+        // it pass.
         let done = unsafe {
             let (call, none) = (libc::SYS_mprotect, 0usize);
             libc::syscall(call, self.0.as_ptr(), GUARD, protection as usize, none, none, MARK)
@@ -43,7 +44,8 @@ impl Stack {
         assert_eq!(done, 0, "mprotect of a stack: {}", io::Error::last_os_error());
     }
 
-    /// Runs `function` in a thread on this stack, to its end. What `pthread_create` says if it can't be started.
+    /// Runs `function` in a thread on this stack, to its end. What `pthread_create` says if it
+    /// can't be started.
     ///
     /// # Safety
     /// `function` may be called with `argument` by any thread.
@@ -55,9 +57,10 @@ impl Stack {
         let mut attributes = MaybeUninit::<libc::pthread_attr_t>::uninit();
         let attributes = attributes.as_mut_ptr();
         let mut thread = 0;
-        // SAFETY: the attributes are writable, set up before they are used, and given back after. The memory is this
-        // stack's, which no other thread runs on: each is joined before the exclusive borrow ends. A thread that
-        // was started is joined once. Of the function the caller's word.
+        // SAFETY: the attributes are writable, set up before they are used, and given back after.
+        // The memory is this stack's, which no other thread runs on: each is joined before the
+        // exclusive borrow ends. A thread that was started is joined once. Of the function the
+        // caller's word.
         unsafe {
             let set = match libc::pthread_attr_init(attributes) {
                 0 => libc::pthread_attr_setstack(

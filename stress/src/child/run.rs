@@ -1,0 +1,278 @@
+//! A run, from its job to its last judgement: which workload it is, and how often its round is
+//! made.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Instant;
+
+use drystone_checker::counters::{Board, Count};
+use drystone_checker::identity::MOST_OWNERS;
+use drystone_checker::journal::{self, Journal};
+use drystone_checker::overlap::Overlap;
+use drystone_checker::journal::Script;
+use drystone_checker::violation::{self, Kind};
+use drystone_harness::memory;
+use drystone_harness::seed::Seed;
+use drystone_harness::stop::{self, Stop};
+use drystone_workloads::trace::Trace;
+
+use crate::allocators::process::{self, AllocatorEntry, OpenAllocator, Own};
+use crate::child::at_rest::{judge_rest, judge_the_end};
+use crate::child::inject::{Scenario, Setting};
+use crate::child::play::{Blocks, Judge, Stage};
+use crate::child::progress::{TICK, report, report_from_a_thread};
+use crate::child::workers::Workers;
+use crate::child::workload::double_free::Round;
+use crate::child::workload::double_free_external::{self, Pulse};
+use crate::child::workload::lifecycle::{self, Library};
+use crate::child::workload::misuse::{self, Reports};
+use crate::child::workload::trace::{Parts, Pass};
+use crate::child::workload::{
+    churn, false_sharing, fork_join, handoff, mixed, slots, thread_storm,
+};
+use crate::child::{crash_handler, violation_handler};
+use crate::inject::injector::Injector;
+use crate::model::job::{InjectionJob, Job};
+use crate::model::message::Message;
+use crate::model::outcome::DEFERS_REPORTS;
+use crate::model::spec::{Length, Spec, Workload};
+
+/// What the harness can fall back on while calls to the OS fail, bytes.
+const SET_ASIDE: usize = 256 << 20;
+
+static STOP: Stop = Stop::new();
+
+/// A run, ready to begin.
+pub struct Run {
+    spec: Spec,
+    allocator: OpenAllocator,
+    board: &'static Board,
+    /// What is to be repeated in place of the workload.
+    script: Option<Script>,
+    /// What is made to fail while the scenario for that runs in place of the workload.
+    injection: Option<InjectionJob>,
+    /// A library that may be loaded.
+    fixture: Option<PathBuf>,
+}
+
+impl Run {
+    /// Reads the job, opens its allocator, and arms the handlers.
+    ///
+    /// # Errors
+    /// A sentence: the run can't be made as asked.
+    pub fn open(argument: &str, allocators: &[AllocatorEntry]) -> Result<Self, String> {
+        let job: Job = serde_json::from_str(argument)
+            .map_err(|error| format!("the run is not readable: {error}"))?;
+        let spec = job.spec.clone();
+        if !(1..=MOST_OWNERS).contains(&spec.threads) {
+            return Err(format!("--threads must be 1 to {MOST_OWNERS}"));
+        }
+        let allocator = process::open(&spec, allocators)?;
+        let board: &'static Board = Box::leak(Box::new(Board::new(spec.threads)));
+        violation_handler::arm(&job, board);
+        crash_handler::install(board, job.backtrace);
+        if let Some(path) = &job.journal {
+            journal::begin(path, spec.threads, || STOP.set())
+                .map_err(|error| format!("the journal {}: {error}", path.display()))?;
+        }
+        let script = job.script.as_deref().map(script).transpose()?;
+        Ok(Self { spec, allocator, board, script, injection: job.injection, fixture: job.fixture })
+    }
+
+    /// Makes the run.
+    ///
+    /// # Errors
+    /// A sentence: it can't be made as asked.
+    pub fn work(&self) -> Result<(), String> {
+        self.probe();
+        let deadline = self.spec.length.time().map(|time| Instant::now() + time);
+        if self.spec.workload == Workload::DoubleFree
+            && self.allocator.own.is_none()
+            && self.script.is_none()
+        {
+            self.double_free_external(deadline);
+            return Ok(());
+        }
+        if let Some(injection) = &self.injection {
+            return self.inject(injection, deadline);
+        }
+        let parts = self.trace()?;
+        STOP.at(deadline);
+        stop::at_end_of_input(&STOP);
+        report_from_a_thread(self.board, &STOP, deadline);
+        if let Some(script) = &self.script {
+            self.play(script);
+            return Ok(());
+        }
+        let settings = &self.spec.settings;
+        let library = self.library()?;
+        let reports = self.reports()?;
+        match (self.spec.workload, self.allocator.own, &parts) {
+            (Workload::DoubleFree, Some(own), _) => self.double_free(own),
+            (Workload::DoubleFree, None, _) => unreachable!("made above"),
+            (Workload::Trace, _, Some(parts)) => self.replay(parts),
+            (Workload::Trace, _, None) => return Err("workload trace needs a trace".to_owned()),
+            (workload, ..) => self.rounds(|seed, workers| match workload {
+                Workload::Churn => churn::round(workers, seed, settings),
+                Workload::Handoff => handoff::round(workers, seed, settings),
+                Workload::FalseSharing => false_sharing::round(workers, seed, settings),
+                Workload::ForkJoin => fork_join::round(workers, seed, settings),
+                Workload::ThreadStorm => thread_storm::round(workers, seed, settings),
+                Workload::Lifecycle => lifecycle::round(workers, seed, settings, library.as_ref()),
+                Workload::Misuse => misuse::round(workers, seed, settings, reports.as_ref()),
+                Workload::Mixed => mixed::round(workers, seed, settings),
+                stream => slots::round(workers, stream, seed, settings),
+            }),
+        }
+        Ok(())
+    }
+
+    /// After the work: judges the end, and says what was done.
+    pub fn end(&self) -> Message {
+        // A script says itself when that is.
+        if self.script.is_none() {
+            judge_the_end(&self.allocator, self.board);
+        }
+        Message::Done { counters: self.board.counters(), notes: self.board.notes() }
+    }
+
+    /// One block before any worker starts: to start a thread takes the C allocator too, which may
+    /// be the one under test, and where that has nothing to give there are no workers to see it.
+    fn probe(&self) {
+        let calls = &self.allocator.calls;
+        // SAFETY: malloc takes any size; the block is freed once, and by the free that goes with
+        // it.
+        let nothing = unsafe {
+            let block = (calls.malloc)(64);
+            (calls.free)(block);
+            block.is_null()
+        };
+        if nothing {
+            let seen = "null for the first 64 bytes, before any worker was started";
+            violation::raise(Kind::UnprovokedNull, "a block", seen);
+        }
+    }
+
+    /// The trace that is to be replayed, laid out for the workers.
+    fn trace(&self) -> Result<Option<Parts>, String> {
+        let Some(path) = &self.spec.trace else { return Ok(None) };
+        let trace = Trace::read(path).map_err(|error| error.to_string())?;
+        let parts = Parts::new(&trace, self.spec.threads);
+        self.board.note("copies of the trace at once", parts.copies() as u64);
+        Ok(Some(parts))
+    }
+
+    /// What workload `lifecycles` loads and closes, if it does.
+    fn library(&self) -> Result<Option<Library>, String> {
+        if self.spec.workload != Workload::Lifecycle {
+            return Ok(None);
+        }
+        lifecycle::can(&self.spec, &self.allocator)?;
+        self.fixture.as_deref().map(|path| Library::open(path, &self.allocator)).transpose()
+    }
+
+    /// Where the workload of misuses finds what a preloaded allocator reports.
+    fn reports(&self) -> Result<Option<Reports>, String> {
+        match (self.spec.workload, self.allocator.own) {
+            (Workload::Misuse, None) if self.allocator.claims_detection => {
+                Reports::begin().map(Some)
+            }
+            (Workload::Misuse, None) => Err(process::not_for_misuse(&self.spec.allocator)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Rounds of `work` on all workers, each from rest to rest, until it is time to stop.
+    fn rounds(&self, mut work: impl FnMut(Seed, &mut Workers<'_>)) {
+        let overlap = Overlap::default();
+        let mut workers = Workers::new(&self.allocator, self.board, &STOP, &overlap, &self.spec);
+        let mut seed = self.spec.seed;
+        loop {
+            violation_handler::round(seed);
+            work(seed, &mut workers);
+            assert!(overlap.is_empty(), "a round ends with nothing live");
+            judge_rest(&self.allocator, self.board);
+            self.board.row(0).add(Count::Rounds, 1);
+            seed = seed.next();
+            if STOP.is_set() || self.spec.length == Length::Once {
+                return;
+            }
+        }
+    }
+
+    /// The scenario under failing calls. No thread reports to the supervisor: this one does between
+    /// rounds.
+    fn inject(&self, injection: &InjectionJob, deadline: Option<Instant>) -> Result<(), String> {
+        stop::at_end_of_input(&STOP);
+        let scenario = Scenario {
+            setting: Setting {
+                allocator: &self.allocator,
+                board: self.board,
+                seed: self.spec.seed,
+            },
+            threads: self.spec.threads,
+            deadline,
+            stop: &STOP,
+        };
+        memory::set_aside(SET_ASIDE);
+        // Here, so that the filter is for every thread that is started from now on.
+        let mut injector = Injector::new(injection.plan, injection.socket.as_deref())?;
+        let run = || scenario.run(injection.plan, &mut injector, || report(self.board));
+        // In a thread that exits: what it keeps to itself goes back, and can be judged.
+        let run = thread::scope(|scope| scope.spawn(run).join());
+        run.expect("a panic ends the process")
+    }
+
+    /// Repeats a journal, once.
+    fn play(&self, script: &Script) {
+        let overlap = Overlap::default();
+        let mut workers = Workers::new(&self.allocator, self.board, &STOP, &overlap, &self.spec);
+        let blocks = Blocks::default();
+        for steps in script.generations() {
+            let stage = Stage::new(steps, &blocks);
+            workers.each(|checked| stage.work(checked, &STOP));
+            stage.judge(self);
+        }
+    }
+
+    fn double_free(&self, own: Own) {
+        self.rounds(|seed, workers| {
+            let round = Round::new(&self.allocator, own, seed.0, self.spec.threads);
+            workers.each(|checked| round.work(checked, self.board, &STOP));
+        });
+        if own.defers_reports {
+            self.board.note(DEFERS_REPORTS, 3);
+        }
+    }
+
+    fn replay(&self, parts: &Parts) {
+        self.rounds(|_, workers| {
+            let pass = Pass::new(parts, self.spec.threads);
+            workers.each(|checked| pass.work(checked, &STOP));
+        });
+    }
+
+    fn double_free_external(&self, deadline: Option<Instant>) {
+        let mut pulse = Pulse::new(deadline, TICK, || report(self.board));
+        let (seed, threads) = (self.spec.seed.0, self.spec.threads);
+        double_free_external::work(&self.allocator, self.board, seed, threads, || pulse.ended());
+    }
+}
+
+impl Judge for Run {
+    fn rest(&self) {
+        judge_rest(&self.allocator, self.board);
+    }
+
+    fn end(&self) {
+        judge_the_end(&self.allocator, self.board);
+    }
+}
+
+fn script(path: &Path) -> Result<Script, String> {
+    let bytes =
+        fs::read(path).map_err(|error| format!("the journal {}: {error}", path.display()))?;
+    let journal = Journal::from_bytes(&bytes).map_err(|error| error.to_string())?;
+    Ok(Script::of(&journal.entries()))
+}
