@@ -147,7 +147,7 @@ pub fn open(spec: &Spec, allocators: &[AllocatorEntry]) -> Result<OpenAllocator,
     if let Some(library) = &spec.library {
         return open_process(Some(library));
     }
-    let allocator = allocators.iter().find(|allocator| allocator.name == spec.allocator);
+    let allocator = allocators.iter().find(|allocator| allocator.is_called(&spec.allocator));
     (allocator.ok_or_else(|| format!("there is no allocator {}", spec.allocator))?.open)()
 }
 
@@ -157,10 +157,10 @@ pub fn reports_and_goes_on(name: &str, library: Option<&Path>) -> bool {
     library.map_or(name != SYSTEM.name, claims_detection)
 }
 
-/// Why workload `hostile` is not run on an allocator.
+/// Why workload `misuse` is not run on an allocator.
 pub fn not_for_misuse(allocator: &str) -> String {
     format!(
-        "workload hostile is for allocators that report a misuse and go on, the linked ones and \
+        "workload misuse is for allocators that report a misuse and go on, the linked ones and \
          libdrystone.so; {allocator} \
          does not"
     )
@@ -174,6 +174,15 @@ fn claims_detection(library: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_linked_heap_answers_to_its_name_of_before() {
+        let open = || open_process(None);
+        let list = AllocatorEntry { name: "linked:list", about: "a heap", open };
+        assert!(list.is_called("linked:list") && list.is_called("list"));
+        assert!(!list.is_called("lis") && !list.is_called("system"));
+        assert!(SYSTEM.is_called("system") && !SYSTEM.is_called("linked:system"));
+    }
 
     #[test]
     fn a_process_without_preload_is_served_by_the_c_library() {

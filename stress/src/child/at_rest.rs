@@ -19,7 +19,8 @@ pub fn judge_rest(allocator: &OpenAllocator, board: &Board) {
     (own.sweep)();
     // Those of double frees and planted misuses are counted; elsewhere there are none.
     let counters = board.counters();
-    let deferred = (own.deferred_reports)() - counters[Count::Deferred] - counters[Count::MisusesDeferred];
+    let deferred =
+        (own.deferred_reports)() - counters[Count::Deferred] - counters[Count::MisusesDeferred];
     if deferred != 0 {
         let seen = format!("{deferred} deferred reports of misuses");
         violation::raise(Kind::FalseAlarm, "no misuse in a correct program", seen);

@@ -8,9 +8,9 @@ use std::time::Instant;
 
 use drystone_checker::counters::{Board, Count};
 use drystone_checker::identity::MOST_OWNERS;
+use drystone_checker::journal::Script;
 use drystone_checker::journal::{self, Journal};
 use drystone_checker::overlap::Overlap;
-use drystone_checker::journal::Script;
 use drystone_checker::violation::{self, Kind};
 use drystone_harness::memory;
 use drystone_harness::seed::Seed;
@@ -163,7 +163,7 @@ impl Run {
         Ok(Some(parts))
     }
 
-    /// What workload `lifecycles` loads and closes, if it does.
+    /// What workload `lifecycle` loads and closes, if it does.
     fn library(&self) -> Result<Option<Library>, String> {
         if self.spec.workload != Workload::Lifecycle {
             return Ok(None);

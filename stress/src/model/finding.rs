@@ -28,9 +28,12 @@ const SHORTEST_REPLAY: Duration = Duration::from_secs(10);
 pub struct Finding {
     /// The check that failed.
     pub kind: Kind,
-    /// The allocator's name or path.
+    /// The allocator's name; in findings of before also a library's path.
     #[serde(alias = "subject")]
     pub allocator: String,
+    /// The library that was preloaded, if one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub library: Option<PathBuf>,
     /// The workload.
     pub workload: Workload,
     /// What was set of its parameters.
@@ -90,6 +93,7 @@ impl Finding {
         Self {
             kind,
             allocator: spec.allocator.clone(),
+            library: spec.library.clone(),
             workload: spec.workload,
             settings: spec.settings.clone(),
             threads: spec.threads,
@@ -122,7 +126,7 @@ impl Finding {
     /// same random choices, in whatever order the threads meet. What the OS draws, such as
     /// addresses, is drawn anew.
     pub fn rerun(&self) -> String {
-        let mut command = format!("cargo stress --subject {}", quoted(&self.allocator));
+        let mut command = format!("cargo stress --allocator {}", quoted(&self.named()));
         match &self.trace {
             Some(trace) => command += &format!(" --trace {}", quoted(&trace.to_string_lossy())),
             None => command += &format!(" --workload {}{}", self.workload, self.settings),
@@ -171,6 +175,18 @@ impl fmt::Display for Finding {
     }
 }
 
+impl Finding {
+    /// The allocator as the command line names it.
+    fn named(&self) -> String {
+        match &self.library {
+            Some(library) if !self.allocator.contains('/') => {
+                format!("{}={}", self.allocator, library.display())
+            }
+            _ => self.allocator.clone(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -197,6 +213,26 @@ mod tests {
         assert_eq!(replay(Length::Once, 0.1), "10s");
         assert_eq!(replay(Length::Once, 30.2), "61s");
         assert_eq!(replay(Length::Millis(90_500), 2.0), "91s");
+    }
+
+    #[test]
+    fn the_command_names_the_library_that_was_preloaded() {
+        let command = |allocator: &str, library: Option<&str>| {
+            let spec = Spec::new(allocator, Workload::Mixed, 1, Seed(7), Length::Once);
+            let spec = Spec { library: library.map(PathBuf::from), ..spec };
+            let seen = "one".to_owned();
+            Finding::of_run(&spec, Duration::ZERO, Kind::Overlap, "none", seen).rerun()
+        };
+        for (allocator, library, expected) in [
+            ("linked:list", None, "linked:list"),
+            ("mine", Some("/lib/libmine.so"), "mine=/lib/libmine.so"),
+            // As findings of before have it.
+            ("old/libmine.so", Some("/old/libmine.so"), "old/libmine.so"),
+        ] {
+            let command = command(allocator, library);
+            let start = format!("cargo stress --allocator {expected} --workload mixed ");
+            assert!(command.starts_with(&start), "{command}");
+        }
     }
 
     #[test]

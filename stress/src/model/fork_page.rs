@@ -11,7 +11,7 @@
 //! | `WELL` | it has done its work, and goes through its exit handlers |
 //! | n | `text` holds n bytes: what it found, as JSON |
 //!
-//! The violation handler of the child asks [`page`] where it is, and workload `lifecycles` reads
+//! The violation handler of the child asks [`page`] where it is, and workload `lifecycle` reads
 //! it.
 
 use std::io;

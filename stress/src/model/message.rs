@@ -3,7 +3,7 @@
 
 use std::io::{self, Write};
 
-use drystone_checker::counters::{Notes, Counters};
+use drystone_checker::counters::{Counters, Notes};
 use drystone_harness::usage::Usage;
 use serde::{Deserialize, Serialize};
 

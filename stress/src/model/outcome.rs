@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use drystone_checker::counters::{Count, Notes, Counters};
+use drystone_checker::counters::{Count, Counters, Notes};
 use serde::{Deserialize, Serialize};
 
 use crate::model::finding::Finding;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use drystone_checker::schedule::Rates;
 use drystone_harness::seed::Seed;
-use drystone_harness::text::suggest;
+use drystone_harness::text::{size, suggest};
 use serde::{Deserialize, Serialize};
 
 use crate::model::suppressions::Suppression;
@@ -132,10 +132,7 @@ pub fn parse_workload(text: &str) -> Result<(Workload, Settings), String> {
                  {name}:NAME=1000"
             )
         })?;
-        let value = number(value).ok_or_else(|| {
-            format!("workload `{text}`: `{value}` is no number; write digits, with K, M or G for powers \
-                 of 1024")
-        })?;
+        let value = size::parse(value).map_err(|why| format!("workload `{text}`: {why}"))?;
         set(&mut settings, workload, name, value)?;
     }
     Ok((workload, settings))
@@ -165,16 +162,6 @@ pub fn set(
     Err(format!("workload {workload}: {name} must be {least} to {most}, not {value}"))
 }
 
-fn number(text: &str) -> Option<u64> {
-    let (digits, shift) = match text.strip_suffix(['K', 'M', 'G']) {
-        Some(digits) => {
-            (digits, [b'K', b'M', b'G'].iter().position(|u| text.as_bytes().ends_with(&[*u]))? + 1)
-        }
-        None => (text, 0),
-    };
-    digits.parse::<u64>().ok()?.checked_mul(1 << (10 * shift))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,7 +182,7 @@ mod tests {
         assert!(rejected("mixd").contains("Did you mean `mixed`?"));
         assert!(rejected("mixed:lagrest=1").contains("Did you mean `largest`?"));
         assert!(rejected("mixed:largest").contains("`largest` sets nothing"));
-        assert!(rejected("mixed:largest=1T").contains("`1T` is no number"));
+        assert!(rejected("mixed:largest=1X").contains("`1X` is no number"));
         assert!(rejected("mixed:largest=1G").contains("must be 0 to 67108864, not 1073741824"));
         assert!(rejected("duel:x=1").contains("has no parameters"));
         assert!(rejected("mixed:live=99999999999999999999").contains("is no number"));

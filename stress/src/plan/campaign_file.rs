@@ -33,10 +33,10 @@ use drystone_harness::text::suggest;
 use toml::{Table, Value};
 
 use crate::allocators::process::AllocatorEntry;
+use crate::model::runs::Plan;
 use crate::model::suppressions::Suppression;
 use crate::plan::choose::resolve;
 use crate::plan::options::Options;
-use crate::model::runs::Plan;
 
 /// The keys of a part, and, `part` itself excepted, of the top too.
 const KEYS: [&str; 6] = [ALLOCATORS, "disturb", "minutes", "threads", "traces", "workloads"];
@@ -328,7 +328,9 @@ mod tests {
             .replace("\"list\"", "\"linked:list\"");
         let (old, new) = (plan(old).unwrap().runs, plan(&new).unwrap().runs);
         assert_eq!(old, new);
-        assert!(new.iter().all(|spec| spec.allocator == "linked:list" && spec.suppressions.len() == 1));
+        assert!(
+            new.iter().all(|spec| spec.allocator == "linked:list" && spec.suppressions.len() == 1)
+        );
         let twice = plan("minutes = 1\nsubjects = [\"list\"]\nallocators = [\"list\"]");
         assert!(twice.unwrap_err().contains("under its old name too"));
     }

@@ -12,11 +12,11 @@ use drystone_harness::seed::Seed;
 use drystone_harness::text::duration;
 
 use crate::allocators::process::{self, AllocatorEntry};
+use crate::findings::store;
+use crate::model::runs::Plan;
 use crate::model::shard::Shard;
 use crate::model::spec::{self, Length, Settings, Spec, Workload};
 use crate::plan::choose::choose;
-use crate::findings::store;
-use crate::model::runs::Plan;
 
 /// Stress allocators: integrity of every byte, mutual exclusion, double frees under contention
 ///

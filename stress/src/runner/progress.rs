@@ -23,7 +23,7 @@ impl Bar {
     /// A bar for `plan`; drawn nowhere if standard error is no terminal.
     pub fn new(plan: &Plan) -> Self {
         let total: Duration = plan.runs.iter().filter_map(|spec| spec.length.time()).sum();
-        let bar = bar(Some(millis(total)), "{prefix} {wide_bar} {msg}");
+        let bar = bar(Some(millis(total)), "{elapsed} {prefix} {wide_bar} {eta} {msg}");
         bar.set_style(bar.style().progress_chars("█▉▊▋▌▍▎▏ "));
         Self { bar, before: Cell::default(), present: Cell::default() }
     }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use drystone_checker::counters::{Count, Notes, Counters};
+use drystone_checker::counters::{Count, Counters, Notes};
 use drystone_checker::violation::Kind;
 
 use crate::model::finding::Finding;
@@ -70,7 +70,8 @@ mod tests {
     fn a_class_that_never_came_up_is_named() {
         let mut counters = Counters::default();
         let mut notes = Notes::new();
-        let counts = [Count::DoubleFreeRoundsRaced, Count::OwnerWon, Count::OtherWon, Count::AtCall];
+        let counts =
+            [Count::DoubleFreeRoundsRaced, Count::OwnerWon, Count::OtherWon, Count::AtCall];
         counts.iter().for_each(|count| counters[*count] = 1);
         counters[Count::DoubleFreeRounds] = ENOUGH_FOR_DEFERRED;
         assert_eq!(missing_class(&counters, &notes, 4), None);

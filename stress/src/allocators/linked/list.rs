@@ -10,8 +10,8 @@ use crate::inject::faulty_os::FaultyOs;
 
 /// The classic allocator.
 pub const LIST: AllocatorEntry = AllocatorEntry {
-    name: "list",
-    about: "drystone::ListHeap, linked in: best fit, one mutex",
+    name: "linked:list",
+    about: "drystone::ListHeap: best fit, one mutex",
     open: || Ok(allocator::<ListPlace>()),
 };
 

@@ -26,8 +26,8 @@ use crate::model::message::{self, Message};
 
 /// The production allocator.
 pub const DRYSTONE: AllocatorEntry = AllocatorEntry {
-    name: "drystone",
-    about: "drystone::Drystone, linked in: the production allocator as programs have it",
+    name: "linked:drystone",
+    about: "drystone::Drystone: the production allocator as Rust programs have it",
     open: || {
         // What is reported at a thread's end goes to the policy, which would end the process.
         policy::set(Policy::Ignore);
@@ -37,7 +37,7 @@ pub const DRYSTONE: AllocatorEntry = AllocatorEntry {
 
 /// The engine of the production allocator, with a witness inside.
 pub const ENGINE: AllocatorEntry = AllocatorEntry {
-    name: "engine",
+    name: "linked:engine",
     about: "its engine, watched: a witness in its critical sections, yields between check and \
             store",
     open: || Ok(allocator::<Watching>()),

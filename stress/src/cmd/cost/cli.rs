@@ -102,7 +102,11 @@ impl Options {
         Ok(Plan { seed, rounds, quick: self.quick, threads, subjects, operations, parts })
     }
 
-    fn chosen(&self, linked: &[AllocatorEntry], folders: &Folders) -> Result<Vec<Contestant>, String> {
+    fn chosen(
+        &self,
+        linked: &[AllocatorEntry],
+        folders: &Folders,
+    ) -> Result<Vec<Contestant>, String> {
         let default = DEFAULT.map(str::to_owned);
         let chosen = if self.allocators.is_empty() { &default[..] } else { &self.allocators };
         choose(chosen, linked, folders)

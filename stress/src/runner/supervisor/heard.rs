@@ -4,7 +4,7 @@ use std::io::BufRead;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
-use drystone_checker::counters::{Notes, Counters};
+use drystone_checker::counters::{Counters, Notes};
 use drystone_checker::violation::Kind;
 use drystone_harness::usage::Usage;
 

@@ -66,9 +66,8 @@ impl Supervisor {
         let mut job = job.clone();
         if job.spec.loads() {
             let fixture = self.fixture.get_or_init(Loaded::compile).as_ref();
-            let fixture = fixture.map_err(|why| {
-                anyhow!("{why}; or set lifecycle:load=0, which loads no library")
-            })?;
+            let fixture = fixture
+                .map_err(|why| anyhow!("{why}; or set lifecycle:load=0, which loads no library"))?;
             job.fixture = Some(fixture.path());
         }
         let mut watch = Watch::start(&self.program, &job)?;
