@@ -141,6 +141,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_linked_heap_answers_to_its_name_of_before() {
+        let open = || open_process(None);
+        let list = Subject { name: "linked:list", about: "a heap", open };
+        assert!(list.is_called("linked:list") && list.is_called("list"));
+        assert!(!list.is_called("lis") && !list.is_called("system"));
+        assert!(SYSTEM.is_called("system") && !SYSTEM.is_called("linked:system"));
+    }
+
+    #[test]
     fn a_process_without_preload_is_served_by_the_c_library() {
         let target = open_process(None).expect("libc has all of malloc's kin");
         assert!(target.calls.usable_size.is_some());
