@@ -188,7 +188,8 @@ fn misuse_is_for_allocators_that_report_and_go_on() {
     );
     assert!(said.contains("system does not"), "{said}");
     // Among all subjects, it is left out by name.
-    let arguments = ["--workload", "misuse", "--for", "4s", "--threads", "3", "--format", "json"];
+    let work = ["--workload", "misuse:misuse=20", "--for", "4s", "--threads", "3"];
+    let arguments = [&work[..], &["--format", "json"]].concat();
     let output = STRESS.run(&arguments);
     let report = json(&output, 0);
     let said = text(&output.stderr);

@@ -16,7 +16,7 @@ use crate::row::Row;
 use crate::rows;
 
 /// Check an allocator against what C23, POSIX, the man pages and the C library's manual ask of
-/// malloc, and score what it makes of a program's mistakes.
+/// malloc, and score what it makes of a program's mistakes
 ///
 /// Each row is a process of its own with the allocator preloaded. Rows of semantics must pass;
 /// where the standards leave the choice, the allocator's answer is recorded. Misuse is scored, and

@@ -1,5 +1,7 @@
 //! Which allocators are meant: those that are linked in, and all that can be preloaded.
 
+use std::sync::Once;
+
 use drystone_harness::allocators::{Contestant, DRYSTONE, Folders, LINKED, SYSTEM, distinct};
 
 use crate::allocators::process::AllocatorEntry;
@@ -18,12 +20,14 @@ pub fn choose(
         return names.iter().map(|name| resolve(name, &names, folders)).collect();
     }
     let chosen = distinct(texts, |text| resolve(text, &names, folders), |one| &one.name)?;
-    // Once it was the heap that is linked in; who has not heard of it would take one for the other.
+    // Once it was the heap that is linked in: who has not heard of it would take one for the other.
+    // A campaign chooses for each of its parts, and says so once.
+    static TOLD: Once = Once::new();
     let heap = format!("{LINKED}{DRYSTONE}");
     if texts.iter().any(|text| text == DRYSTONE) && names.contains(&heap.as_str()) {
-        eprintln!(
-            "{DRYSTONE} is libdrystone.so; the heap that is linked into this tool is called {heap}"
-        );
+        TOLD.call_once(|| {
+            eprintln!("{DRYSTONE} is libdrystone.so; the heap linked into this tool is {heap}");
+        });
     }
     Ok(chosen)
 }

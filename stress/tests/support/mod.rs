@@ -32,7 +32,9 @@ impl Tool {
         // Shown where a test fails.
         println!("{} {}", self.name.join(" "), arguments.join(" "));
         let mut command = stress();
-        command.args(self.name).args(arguments).args(self.always).env_remove("NO_COLOR");
+        command.args(self.name).args(arguments).args(self.always);
+        // Neither colours nor the width of helps are the terminal's.
+        command.env_remove("NO_COLOR").env_remove("COLUMNS");
         command
     }
 

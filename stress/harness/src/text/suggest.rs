@@ -9,9 +9,13 @@ pub fn reject(what: &str, name: &str, known: &[&str]) -> String {
     format!("there is no {what} `{name}`.{hint} Known: {}", known.join(", "))
 }
 
-/// The one of `known` that is most like `name`, if any is like it.
+/// The one of `known` that is most like `name`, if any is like it. Of `linked:list` the last part
+/// alone may be what was mistyped.
 fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
-    let likeness = |one: &&'a str| (strsim::jaro(name, one), *one);
+    let likeness = |one: &&'a str| {
+        let last = one.rsplit(':').next().unwrap_or(one);
+        (strsim::jaro(name, one).max(strsim::jaro(name, last)), *one)
+    };
     let like = known.iter().map(likeness).filter(|(likeness, _)| *likeness > LIKE);
     like.max_by(|one, other| one.0.total_cmp(&other.0)).map(|(_, one)| one)
 }
@@ -39,5 +43,6 @@ mod tests {
         assert_eq!(nearest("mimaloc", &known), Some("mimalloc"));
         assert_eq!(nearest("mixd", &known), Some("mixed"));
         assert_eq!(nearest("qqq", &known), None);
+        assert_eq!(nearest("lits", &["system", "linked:list"]), Some("linked:list"));
     }
 }

@@ -12,7 +12,7 @@ use regex::Regex;
 use crate::bench::suite::{self, Row};
 
 /// Measure allocators beside each other: time, peak resident set and faults of every row of the
-/// suite.
+/// suite
 ///
 /// Each measurement is a process of its own with the allocator preloaded. The first allocator is
 /// the one that is judged; it runs twice a round, and the difference of its two runs is each row's

@@ -11,7 +11,7 @@ use drystone_harness::text::{duration, suggest};
 
 use crate::programs::catalogue::{ALL, Program};
 
-/// Run real programs under an allocator, and compare their output with that of runs without it.
+/// Run real programs under an allocator, and compare their output with that of runs without it
 ///
 /// Each program runs once with its calls counted, which must be enough, and then in rounds, without
 /// and with the allocator by turns, for time and peak. Exit codes: 0 every program is the same
