@@ -22,11 +22,11 @@ fn what_is_wrong_is_refused_before_anything_is_measured() {
         (&["--rounds", "2"][..], "--rounds 2: fewer than 3"),
         (&["--row", "no such"], "matches no row; --list shows them all"),
         (&["--row", "["], "`[` is no regular expression"),
-        (&["--subject", "mimaloc"], "there is no subject `mimaloc`. Did you mean `mimalloc`?"),
+        (&["--subject", "mimaloc"], "there is no allocator `mimaloc`. Did you mean `mimalloc`?"),
         (&["--subject", "./nowhere.so"], "give the path of a shared library that defines malloc"),
         (&["--subject", "/dev/null"], "is no shared library (ELF)"),
         (&["--subject", "system", "--against", "list"], "--against takes one that is measured"),
-        (&["--subject", "system", "--subject", "system"], "two subjects are called system"),
+        (&["--subject", "system", "--subject", "system"], "two allocators are called system"),
         (&["--deadline", "soon"], "`soon` is no duration"),
     ] {
         let why = BENCH.refused(arguments);
@@ -39,7 +39,7 @@ fn a_library_without_malloc_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let without = library(folder.path(), "without", "int nothing(void) { return 0; }", &[]);
     let why = BENCH.refused(&["--subject", &without, "--row", "pair/64$", "--quick"]);
-    assert!(why.contains("subject without: ") && why.contains("does not define malloc"), "{why}");
+    assert!(why.contains("allocator without: ") && why.contains("does not define malloc"), "{why}");
 }
 
 #[test]

@@ -15,10 +15,10 @@ fn what_is_wrong_is_refused_before_anything_is_checked() {
     for (arguments, expected) in [
         (&["--row", "no such"][..], "matches no row; --list shows them all"),
         (&["--row", "["], "`[` is no regular expression"),
-        (&["--subject", "sistem"], "there is no subject `sistem`. Did you mean `system`?"),
+        (&["--subject", "sistem"], "there is no allocator `sistem`. Did you mean `system`?"),
         (&["--subject", "./nowhere.so"], "give the path of a shared library that defines malloc"),
         (&["--subject", "/dev/null"], "is no shared library (ELF)"),
-        (&["--subject", "system", "--subject", "system"], "two subjects are called system"),
+        (&["--subject", "system", "--subject", "system"], "two allocators are called system"),
         (&["--deadline", "soon"], "`soon` is no duration"),
         (&["--env", "LD_PRELOAD=x.so"], "LD_PRELOAD is set by --subject"),
     ] {
@@ -32,7 +32,7 @@ fn a_library_that_does_not_serve_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let without = library(folder.path(), "without", "int nothing(void) { return 0; }", &[]);
     let why = CONFORM.refused(&["--subject", &without, "--row", "^zero/malloc$"]);
-    assert!(why.contains("subject without: ") && why.contains("does not define malloc"), "{why}");
+    assert!(why.contains("allocator without: ") && why.contains("does not define malloc"), "{why}");
 }
 
 /// No row is waited for in vain, and the one finding says what happens.

@@ -15,7 +15,7 @@ const COST: Tool = Tool { name: &["cost"], for_a_report: &["--quick"], ..PLAIN }
 fn what_is_wrong_is_refused_before_anything_is_measured() {
     for (arguments, expected) in [
         (&["--rounds", "2"][..], "--rounds 2: fewer than 3"),
-        (&["--subject", "lits"], "there is no subject `lits`. Did you mean `list`?"),
+        (&["--subject", "lits"], "there is no allocator `lits`. Did you mean `list`?"),
         (&["--subject", "list", "--subject", "list"], "subject list is named twice"),
         (&["--subject", "./nowhere.so"], "give the path of a shared library that defines malloc"),
         (&["--threads", "0"], "0 is not in 1..=64"),

@@ -10,29 +10,30 @@ use drystone_harness::output::format::Printing;
 use drystone_harness::text::{duration, pattern};
 use regex::Regex;
 
-use crate::allocators::{self, Subject};
+use crate::allocators::{self, Allocator};
 use crate::mistake::Mistake;
 use crate::row::Row;
 use crate::rows;
 
-/// Check an allocator against what C23, POSIX, the man pages and the C library's manual ask of malloc, and
-/// score what it makes of a program's mistakes.
+/// Check an allocator against what C23, POSIX, the man pages and the C library's manual ask of
+/// malloc, and score what it makes of a program's mistakes.
 ///
-/// Each row is a process of its own with the subject preloaded. Rows of semantics must pass; where the
-/// standards leave the choice, what the subject does is recorded. Misuse is scored, and judged only for
-/// libdrystone.so, which promises to report every double and invalid free; benign twins of the mistakes
-/// must pass for everyone. Exit codes: 0 all that was judged has passed; 1 something failed, crashed or hung;
-/// 2 wrong usage or a failure of the tool; 3 stopped before the end, or a row that can't be checked here.
+/// Each row is a process of its own with the allocator preloaded. Rows of semantics must pass;
+/// where the standards leave the choice, what the allocator does is recorded. Misuse is scored, and
+/// judged only for libdrystone.so, which promises to report every double and invalid free; benign
+/// twins of the mistakes must pass for everyone. Exit codes: 0 all that was judged has passed; 1
+/// something failed, crashed or hung; 2 wrong usage or a failure of the tool; 3 stopped before the
+/// end, or a row that can't be checked here.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "cargo stress conform", bin_name = "cargo stress conform")]
 pub struct Options {
-    /// An allocator: `system`, `drystone`, `drystone-quarantine`, a peer that peers/build-libraries made, a
-    /// shared library, or a library with a name for it; repeatable [default: system, and libdrystone.so with
-    /// and without its quarantine, if it is built]
+    /// An allocator: `system`, `drystone`, `drystone-quarantine`, a peer that peers/build-libraries
+    /// made, a shared library, or a library with a name for it; repeatable [default: system, and
+    /// libdrystone.so with and without its quarantine, if it is built]
     #[arg(long = "subject", value_name = "NAME|FILE|NAME=FILE")]
-    pub subjects: Vec<String>,
+    pub allocators: Vec<String>,
 
-    /// A variable of the environment of every subject; repeatable
+    /// A variable of the environment of every allocator; repeatable
     #[arg(long = "env", value_name = "NAME=VALUE", value_parser = allocators::variable)]
     pub env: Vec<(String, String)>,
 
@@ -48,7 +49,7 @@ pub struct Options {
     #[arg(long, value_name = "N")]
     pub jobs: Option<NonZero<usize>>,
 
-    /// List subjects and rows, with their sources, and stop
+    /// List allocators and rows, with their sources, and stop
     #[arg(long)]
     pub list: bool,
 
@@ -61,7 +62,7 @@ pub struct Options {
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// Who is judged.
-    pub subjects: Vec<Subject>,
+    pub allocators: Vec<Allocator>,
     /// The rows of semantics.
     pub rows: Vec<&'static Row>,
     /// The mistakes, with their sizes and whether the mistake, its twin or both are wanted.
@@ -91,7 +92,7 @@ impl Options {
     /// # Errors
     /// A sentence that names what to change.
     pub fn plan(&self, folders: &Folders) -> Result<Plan, String> {
-        let subjects = self.chosen(folders)?;
+        let allocators = self.chosen(folders)?;
         let wanted = |name: &str| self.row.as_ref().is_none_or(|filter| filter.is_match(name));
         let rows: Vec<&'static Row> = rows::semantics().filter(|row| wanted(row.name)).collect();
         let mistakes: Vec<Scoring> = rows::mistakes()
@@ -110,15 +111,15 @@ impl Options {
             return Err(format!("--row {filter} matches no row; --list shows them all"));
         }
         let jobs = self.jobs.map_or_else(cores, NonZero::get);
-        Ok(Plan { subjects, rows, mistakes, deadline: self.deadline, jobs })
+        Ok(Plan { allocators, rows, mistakes, deadline: self.deadline, jobs })
     }
 
-    fn chosen(&self, folders: &Folders) -> Result<Vec<Subject>, String> {
-        if self.subjects.is_empty() {
+    fn chosen(&self, folders: &Folders) -> Result<Vec<Allocator>, String> {
+        if self.allocators.is_empty() {
             return allocators::usual(folders, &self.env);
         }
         let choose = |text: &str| allocators::choose(text, folders, &self.env);
-        distinct(&self.subjects, choose, |one| &one.name)
+        distinct(&self.allocators, choose, |one| &one.name)
     }
 }
 
@@ -144,7 +145,7 @@ mod tests {
         assert!(chosen.mistakes[0].made && !chosen.mistakes[0].twin);
         let chosen = plan(&[]).unwrap();
         assert!(chosen.mistakes.iter().all(|scoring| scoring.made && scoring.twin));
-        assert_eq!(chosen.subjects.len(), 1);
+        assert_eq!(chosen.allocators.len(), 1);
     }
 
     #[test]
@@ -152,7 +153,7 @@ mod tests {
         for (arguments, expected) in [
             (&["--row", "no such"][..], "--row no such matches no row"),
             (&["--row", "("], "`(` is no regular expression: unclosed group"),
-            (&["--subject", "system", "--subject", "system"], "two subjects are called system"),
+            (&["--subject", "system", "--subject", "system"], "two allocators are called system"),
             (&["--subject", "sistem"], "Did you mean `system`?"),
             (&["--subject", "drystone-quarantine"], "build it: cargo build --release"),
             (&["--env", "DEBUG"], "`DEBUG` is no variable: write NAME=VALUE"),

@@ -9,9 +9,9 @@ use serde::Serialize;
 use crate::library;
 use crate::text::suggest;
 
-/// A subject of the runner.
+/// An allocator of the runner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Contestant {
+pub struct Allocator {
     /// As it is printed.
     pub name: String,
     /// What is preloaded; none for the C library's own.
@@ -72,7 +72,7 @@ impl Folders {
     ///
     /// # Errors
     /// A sentence that names what to change.
-    pub fn all(&self) -> Result<Vec<Contestant>, String> {
+    pub fn all(&self) -> Result<Vec<Allocator>, String> {
         let mut names = vec!["drystone".to_owned()];
         names.extend(PEERS.map(str::to_owned));
         let mut others: Vec<String> = self.built().into_iter().map(|(name, _)| name).collect();
@@ -82,27 +82,27 @@ impl Folders {
         present.map(|name| self.named(name)).collect()
     }
 
-    /// The subject that `text` means: a name, a path, or `NAME=PATH`.
+    /// The allocator that `text` means: a name, a path, or `NAME=PATH`.
     ///
     /// # Errors
     /// A sentence that names what to change.
-    pub fn choose(&self, text: &str) -> Result<Contestant, String> {
+    pub fn choose(&self, text: &str) -> Result<Allocator, String> {
         if let Some((name, path)) = text.split_once('=').filter(|(name, _)| !name.contains('/')) {
-            return Contestant::library(name.to_owned(), path);
+            return Allocator::library(name.to_owned(), path);
         }
         if library::is_path(text) {
-            return Contestant::library(name_of(Path::new(text)), text);
+            return Allocator::library(name_of(Path::new(text)), text);
         }
         self.named(text)
     }
 
-    fn named(&self, name: &str) -> Result<Contestant, String> {
+    fn named(&self, name: &str) -> Result<Allocator, String> {
         if name == SYSTEM {
             let version = format!("glibc {}", glibc_version());
-            return Ok(Contestant { name: SYSTEM.to_owned(), library: None, version });
+            return Ok(Allocator { name: SYSTEM.to_owned(), library: None, version });
         }
         if let Some(library) = self.library(name) {
-            return Contestant::library(name.to_owned(), &library.to_string_lossy());
+            return Allocator::library(name.to_owned(), &library.to_string_lossy());
         }
         let hint = match name {
             "drystone" => "build it: cargo build --release",
@@ -110,11 +110,11 @@ impl Folders {
             _ => {
                 let mut known = vec!["drystone"];
                 known.extend(PEERS);
-                return Err(suggest::refuse("subject", name, &known)
+                return Err(suggest::refuse("allocator", name, &known)
                     + "; or give the path of a shared library, or NAME=PATH");
             }
         };
-        Err(format!("subject {name} is not in {}: {hint}", self.target.display()))
+        Err(format!("allocator {name} is not in {}: {hint}", self.target.display()))
     }
 
     /// Where the library of a name is.
@@ -149,10 +149,10 @@ impl Folders {
     }
 }
 
-impl Contestant {
+impl Allocator {
     fn library(name: String, path: &str) -> Result<Self, String> {
         if name.is_empty() {
-            return Err(format!("subject {path}: write a name before the equals sign"));
+            return Err(format!("allocator {path}: write a name before the equals sign"));
         }
         let library = library::library(path)?;
         let version = version_beside(&library).unwrap_or_else(|| "not known".to_owned());
@@ -160,7 +160,7 @@ impl Contestant {
     }
 }
 
-/// The subjects that are written so, each as `choose` reads it: no two have one name.
+/// The allocators that are written so, each as `choose` reads it: no two have one name.
 ///
 /// # Errors
 /// A sentence that names what to change.
@@ -174,7 +174,7 @@ pub fn distinct<S>(
         let one = choose(text)?;
         if chosen.iter().any(|other| name(other) == name(&one)) {
             return Err(format!(
-                "two subjects are called {}: give one another name, --subject NAME=FILE",
+                "two allocators are called {}: give one another name, --subject NAME=FILE",
                 name(&one)
             ));
         }

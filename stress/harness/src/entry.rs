@@ -7,7 +7,8 @@ use clap::Parser;
 
 use crate::exit;
 
-/// Runs a tool on its own arguments, the name first; the exit code. What goes wrong is said in one line.
+/// Runs a tool on its own arguments, the name first; the exit code. What goes wrong is said in one
+/// line.
 pub fn run<O: Parser>(arguments: &[OsString], work: impl FnOnce(&O) -> Result<u8>) -> u8 {
     work(&O::parse_from(arguments)).unwrap_or_else(|why| {
         eprintln!("error: {why:#}");

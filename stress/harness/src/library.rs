@@ -48,8 +48,8 @@ pub fn functions_of_this_process(library: Option<&Path>) -> Result<Calls, String
     let usable_size = same(c"malloc_usable_size").ok();
     let (calloc, realloc) = (same(c"calloc")?, same(c"realloc")?);
     let (aligned_alloc, free) = (same(c"aligned_alloc")?, same(c"free")?);
-    // SAFETY: each address is that of the C library's function of that name, or of one that took its
-    // place, and so has C's signature for it.
+    // SAFETY: each address is that of the C library's function of that name, or of one that took
+    // its place, and so has C's signature for it.
     let calls = unsafe {
         Calls {
             malloc: transmute::<*mut c_void, unsafe extern "C" fn(usize) -> *mut c_void>(
@@ -111,8 +111,8 @@ pub fn object_of(address: *mut c_void) -> Option<PathBuf> {
     if known == 0 {
         return None;
     }
-    // SAFETY: dladdr returned nonzero, so it filled `info`, and `dli_fname` is a C string that lives as
-    // long as the object is loaded.
+    // SAFETY: dladdr returned nonzero, so it filled `info`, and `dli_fname` is a C string that
+    // lives as long as the object is loaded.
     let file = unsafe { CStr::from_ptr(info.assume_init().dli_fname) };
     let path = PathBuf::from(OsStr::from_bytes(file.to_bytes()));
     Some(path.canonicalize().unwrap_or(path))
@@ -132,23 +132,23 @@ pub fn system_library() -> Result<PathBuf, String> {
 /// A sentence that names what to change.
 pub fn library(path: &str) -> Result<PathBuf, String> {
     let unreadable = |error: io::Error| {
-        format!("subject {path}: {error}; give the path of a shared library that defines malloc")
+        format!("allocator {path}: {error}; give the path of a shared library that defines malloc")
     };
     let canonical = Path::new(path).canonicalize().map_err(unreadable)?;
     let mut start = Vec::new();
     let file = File::open(&canonical).map_err(unreadable)?;
     file.take(HEADER as u64).read_to_end(&mut start).map_err(unreadable)?;
     if let Some(other) = other_than_a_library(&start) {
-        return Err(format!("subject {path} is {other}"));
+        return Err(format!("allocator {path} is {other}"));
     }
     // LD_PRELOAD separates by spaces and colons and knows no quoting.
     if canonical.as_os_str().as_bytes().iter().any(|byte| b" :".contains(byte)) {
         return Err(format!(
-            "subject {path}: LD_PRELOAD can't name a path with a space or a colon; move the library"
+            "allocator {path}: LD_PRELOAD can't name a path with a space or a colon; move the library"
         ));
     }
     if CString::new(canonical.as_os_str().as_bytes()).is_err() {
-        return Err(format!("subject {path}: the path has a zero byte"));
+        return Err(format!("allocator {path}: the path has a zero byte"));
     }
     Ok(canonical)
 }

@@ -12,7 +12,7 @@ use drystone_checker::journal::Builder;
 use drystone_harness::output;
 use drystone_harness::output::format::{Format, Printing};
 use drystone_harness::output::progress;
-use drystone_harness::output::table::{Shape, Sheet};
+use drystone_harness::output::table::{Shape, Table};
 use drystone_harness::seed::Seed;
 use drystone_harness::stop::{self, Stop};
 use drystone_harness::text::{duration, units};
@@ -410,7 +410,7 @@ fn table(rows: &[Row], shape: Shape) -> String {
         "nulls in little space",
         "findings",
     ];
-    let mut table = Sheet::lined(shape, columns);
+    let mut table = Table::lined(shape, columns);
     for row in rows {
         let in_turn = units::count(row.in_turn) + if row.all { "" } else { ", not all" };
         table.row([

@@ -10,7 +10,7 @@ use drystone_checker::journal::Log;
 use drystone_harness::output;
 use drystone_harness::output::format::{Format, Printing};
 use drystone_harness::output::progress;
-use drystone_harness::output::table::{Shape, Sheet};
+use drystone_harness::output::table::{Shape, Table};
 use drystone_harness::stop::{self, Stop};
 use drystone_harness::{entry, exit};
 use indicatif::ProgressBar;
@@ -174,7 +174,7 @@ fn print(replayed: &Replayed<'_>, format: Format) -> io::Result<()> {
 }
 
 fn table(replayed: &Replayed<'_>, shape: Shape) -> String {
-    let mut table = Sheet::lined(shape, ["replayed", "tries", "came again", "something else"]);
+    let mut table = Table::lined(shape, ["replayed", "tries", "came again", "something else"]);
     for Attempts { way, tries, again, other, .. } in &replayed.attempts {
         table.row([name(*way), &tries.to_string(), &again.to_string(), &other.to_string()]);
     }

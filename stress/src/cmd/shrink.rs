@@ -13,7 +13,7 @@ use drystone_checker::journal::{Call, Entry, Log};
 use drystone_checker::script::Script;
 use drystone_harness::output;
 use drystone_harness::output::format::{Format, Printing};
-use drystone_harness::output::table::{Shape, Sheet};
+use drystone_harness::output::table::{Shape, Table};
 use drystone_harness::stop::{self, Stop};
 use drystone_harness::text::{duration, units};
 use drystone_harness::{entry, exit};
@@ -263,7 +263,7 @@ fn print(result: &Shrinkage<'_>, script: &Script, format: Format) -> io::Result<
 }
 
 fn table(result: &Shrinkage<'_>, script: &Script, shape: Shape) -> String {
-    let mut table = Sheet::lined(shape, ["", "threads", "calls", "blocks", "bytes asked for"]);
+    let mut table = Table::lined(shape, ["", "threads", "calls", "blocks", "bytes asked for"]);
     for (name, size) in [("found", &result.before), ("shrunk", &result.after)] {
         let Size { threads, calls, blocks, bytes_asked_for } = size;
         let numbers = [*threads as u64, *calls as u64, *blocks as u64, *bytes_asked_for];

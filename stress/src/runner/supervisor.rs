@@ -14,7 +14,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use drystone_checker::counters::{Notes, Tally};
 use drystone_checker::violation::Kind;
 use drystone_harness::process::child;
-use drystone_harness::process::dlopen_fixture::Loaded;
+use drystone_harness::process::dlopen_fixture::DlopenFixture;
 use drystone_harness::process::preload::{self, signal_name};
 use drystone_harness::stop::Stop;
 use drystone_harness::usage::Usage;
@@ -40,7 +40,7 @@ pub struct Supervisor {
     /// so long after its time. Long: a loaded machine is no finding.
     pub patience: Duration,
     /// The library that children load and close, compiled for the first that does.
-    pub loaded: Arc<OnceLock<Result<Loaded, String>>>,
+    pub loaded: Arc<OnceLock<Result<DlopenFixture, String>>>,
 }
 
 /// What is told while a run is under way.
@@ -84,7 +84,7 @@ impl Supervisor {
     pub fn job(&self, job: &Job, stop: &Stop, progress: &mut Progress<'_>) -> Result<Outcome> {
         let mut job = job.clone();
         if job.spec.loads() {
-            let loaded = self.loaded.get_or_init(Loaded::compile).as_ref();
+            let loaded = self.loaded.get_or_init(DlopenFixture::compile).as_ref();
             let loaded = loaded.map_err(|why| {
                 anyhow!("{why}; or set lifecycles:load=0, which loads no library")
             })?;

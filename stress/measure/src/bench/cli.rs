@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use drystone_harness::allocators::{Contestant, Folders, MIMALLOC, SYSTEM, distinct};
+use drystone_harness::allocators::{Allocator, Folders, MIMALLOC, SYSTEM, distinct};
 use drystone_harness::output::format::Printing;
 use drystone_harness::seed::Seed;
 use drystone_harness::text::{duration, pattern, suggest};
@@ -11,12 +11,13 @@ use regex::Regex;
 
 use crate::bench::suite::{self, Row};
 
-/// Measure allocators beside each other: time, peak resident set and faults of every row of the suite.
+/// Measure allocators beside each other: time, peak resident set and faults of every row of the
+/// suite.
 ///
-/// Each measurement is a process of its own with the subject preloaded. The first subject is the one that
-/// is judged; it runs twice a round, and what its two runs differ by is each row's A/A spread. Exit codes:
-/// 0 every measurement was made; 1 a subject crashed, hung or gave a wrong answer; 2 wrong usage or a
-/// failure of the tool; 3 stopped before the end.
+/// Each measurement is a process of its own with the allocator preloaded. The first allocator is
+/// the one that is judged; it runs twice a round, and what its two runs differ by is each row's A/A
+/// spread. Exit codes: 0 every measurement was made; 1 an allocator crashed, hung or gave a wrong
+/// answer; 2 wrong usage or a failure of the tool; 3 stopped before the end.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "cargo stress bench", bin_name = "cargo stress bench")]
 #[command(args_conflicts_with_subcommands = true)]
@@ -33,7 +34,7 @@ pub struct Options {
     #[arg(long, value_name = "REGEX", value_parser = pattern::parse)]
     pub row: Option<Regex>,
 
-    /// How often each row is measured with each subject, at least 3 [default: 7; with --quick, 3]
+    /// How often each row is measured with each allocator, at least 3 [default: 7; with --quick, 3]
     #[arg(long, value_name = "N")]
     pub rounds: Option<u32>,
 
@@ -41,7 +42,7 @@ pub struct Options {
     #[arg(long)]
     pub quick: bool,
 
-    /// The subject that ratios are to [default: mimalloc, else system]
+    /// The allocator that ratios are to [default: mimalloc, else system]
     #[arg(long, value_name = "NAME")]
     pub against: Option<String>,
 
@@ -53,7 +54,7 @@ pub struct Options {
     #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "60s")]
     pub deadline: Duration,
 
-    /// List subjects and rows, and stop
+    /// List allocators and rows, and stop
     #[arg(long)]
     pub list: bool,
 }
@@ -72,10 +73,10 @@ pub enum Command {
 /// Who is measured, and how that is printed.
 #[derive(Args, Clone, Debug)]
 pub struct Who {
-    /// An allocator: `system`, a name that --list shows, a shared library, or a library with a name for it;
-    /// repeatable [default: all that are here, libdrystone.so first]
+    /// An allocator: `system`, a name that --list shows, a shared library, or a library with a name
+    /// for it; repeatable [default: all that are here, libdrystone.so first]
     #[arg(long = "subject", value_name = "NAME|FILE|NAME=FILE")]
-    pub subjects: Vec<String>,
+    pub allocators: Vec<String>,
 
     /// How the report is printed.
     #[command(flatten)]
@@ -96,7 +97,7 @@ pub struct Plan {
     /// When one is given up.
     pub deadline: Duration,
     /// Who is measured; the first is judged.
-    pub subjects: Vec<Contestant>,
+    pub allocators: Vec<Allocator>,
     /// The place of the one that ratios are to.
     pub against: usize,
     /// What is measured.
@@ -127,8 +128,8 @@ impl Options {
     /// A sentence that names what to change.
     pub fn plan(&self, folders: &Folders) -> Result<Plan, String> {
         let rounds = rounds(self.rounds, self.quick)?;
-        let subjects = self.who.chosen(folders)?;
-        let against = self.against(&subjects)?;
+        let allocators = self.who.chosen(folders)?;
+        let against = self.against(&allocators)?;
         let mut rows = suite::rows(self.quick)?;
         let all = rows.len();
         if let Some(filter) = &self.row {
@@ -143,18 +144,19 @@ impl Options {
             quick: self.quick,
             whole: rows.len() == all,
             deadline: self.deadline,
-            subjects,
+            allocators,
             against,
             rows,
         })
     }
 
-    fn against(&self, subjects: &[Contestant]) -> Result<usize, String> {
-        let place = |name: &str| subjects.iter().position(|subject| subject.name == name);
+    fn against(&self, allocators: &[Allocator]) -> Result<usize, String> {
+        let place = |name: &str| allocators.iter().position(|allocator| allocator.name == name);
         match &self.against {
             Some(name) => place(name).ok_or_else(|| {
-                let names: Vec<&str> = subjects.iter().map(|one| one.name.as_str()).collect();
-                suggest::refuse("subject", name, &names) + "; --against takes one that is measured"
+                let names: Vec<&str> = allocators.iter().map(|one| one.name.as_str()).collect();
+                suggest::refuse("allocator", name, &names)
+                    + "; --against takes one that is measured"
             }),
             None => Ok(place(MIMALLOC).or_else(|| place(SYSTEM)).unwrap_or(0)),
         }
@@ -166,11 +168,11 @@ impl Who {
     ///
     /// # Errors
     /// A sentence that names what to change.
-    pub fn chosen(&self, folders: &Folders) -> Result<Vec<Contestant>, String> {
-        if self.subjects.is_empty() {
+    pub fn chosen(&self, folders: &Folders) -> Result<Vec<Allocator>, String> {
+        if self.allocators.is_empty() {
             return folders.all();
         }
-        distinct(&self.subjects, |text| folders.choose(text), |one| &one.name)
+        distinct(&self.allocators, |text| folders.choose(text), |one| &one.name)
     }
 }
 
@@ -186,7 +188,7 @@ mod tests {
     #[test]
     fn without_libraries_the_system_is_measured_against_itself() {
         let plan = plan(&[]).unwrap();
-        assert_eq!((plan.subjects.len(), plan.against, plan.rounds), (1, 0, 7));
+        assert_eq!((plan.allocators.len(), plan.against, plan.rounds), (1, 0, 7));
         assert!(plan.whole && !plan.quick);
     }
 
@@ -203,7 +205,7 @@ mod tests {
             (&["--row", "nothing"], "--row nothing matches no row"),
             (&["--row", "("], "`(` is no regular expression: unclosed group"),
             (&["--against", "mimalloc"], "--against takes one that is measured"),
-            (&["--subject", "system", "--subject", "system"], "two subjects are called system"),
+            (&["--subject", "system", "--subject", "system"], "two allocators are called system"),
             (&["--subject", "=x.so"], "write a name before the equals sign"),
         ] {
             let refused = plan(arguments).unwrap_err();

@@ -36,8 +36,8 @@ fn run(options: &Options) -> Result<u8> {
     stop::at_ctrl_c(&STOP)?;
     let launcher = Launcher::of_this_binary(plan.deadline)?;
     let bar = bar(campaign::steps(&plan));
-    let measured = campaign::run(plan, &launcher, &STOP, &mut |row, subject| {
-        bar.set_message(format!("{row} {subject}"));
+    let measured = campaign::run(plan, &launcher, &STOP, &mut |row, allocator| {
+        bar.set_message(format!("{row} {allocator}"));
         bar.inc(1);
     });
     bar.finish_and_clear();
@@ -48,11 +48,11 @@ fn run(options: &Options) -> Result<u8> {
 }
 
 fn count(who: &Who, folders: &Folders) -> Result<u8> {
-    let subjects = who.chosen(folders).map_err(anyhow::Error::msg)?;
+    let allocators = who.chosen(folders).map_err(anyhow::Error::msg)?;
     stop::at_ctrl_c(&STOP)?;
-    let bar = bar(subjects.len() as u64);
-    let counted = instructions::count(subjects, &STOP, |subject| {
-        bar.set_message(subject.to_owned());
+    let bar = bar(allocators.len() as u64);
+    let counted = instructions::count(allocators, &STOP, |allocator| {
+        bar.set_message(allocator.to_owned());
         bar.inc(1);
     });
     bar.finish_and_clear();
@@ -67,8 +67,11 @@ fn count(who: &Who, folders: &Folders) -> Result<u8> {
 }
 
 fn announce(plan: &Plan, folders: &Folders) {
-    let (rows, subjects) = (plan.rows.len(), plan.subjects.len());
-    eprintln!("seed {}, {} rounds of {rows} rows with {subjects} subjects", plan.seed, plan.rounds);
+    let (rows, allocators) = (plan.rows.len(), plan.allocators.len());
+    eprintln!(
+        "seed {}, {} rounds of {rows} rows with {allocators} allocators",
+        plan.seed, plan.rounds
+    );
     let missing = folders.missing();
     if !missing.is_empty() {
         eprintln!("not here: {} (peers/build-libraries builds them)", missing.join(", "));
@@ -81,8 +84,8 @@ fn bar(steps: u64) -> ProgressBar {
 
 fn code(results: &Results) -> u8 {
     let mut failures = 0;
-    for (row, subject, failure) in results.failures() {
-        eprintln!("{subject} failed in {row}: {}", failure.short);
+    for (row, allocator, failure) in results.failures() {
+        eprintln!("{allocator} failed in {row}: {}", failure.short);
         failures += 1;
     }
     match (failures, results.interrupted, results.worked()) {
@@ -100,9 +103,9 @@ fn code(results: &Results) -> u8 {
 }
 
 fn list(folders: &Folders) -> Result<u8> {
-    let mut text = String::from("Subjects (or the path of a shared library, or NAME=PATH):\n");
-    for subject in folders.all().map_err(anyhow::Error::msg)? {
-        text += &format!("  {:<16} {}\n", subject.name, subject.version);
+    let mut text = String::from("Allocators (or the path of a shared library, or NAME=PATH):\n");
+    for allocator in folders.all().map_err(anyhow::Error::msg)? {
+        text += &format!("  {:<16} {}\n", allocator.name, allocator.version);
     }
     text += "Rows:\n";
     for row in suite::rows(false).map_err(anyhow::Error::msg)? {

@@ -5,25 +5,26 @@ use std::thread;
 use std::time::Duration;
 
 use clap::Parser;
-use drystone_harness::allocators::{Contestant, Folders, distinct};
+use drystone_harness::allocators::{Allocator, Folders, distinct};
 use drystone_harness::output::format::Printing;
 use drystone_harness::text::{duration, suggest};
 
 use crate::programs::catalogue::{ALL, Program};
 
-/// Run real programs under an allocator, and compare what they say and write with what they do without it.
+/// Run real programs under an allocator, and compare what they say and write with what they do
+/// without it.
 ///
-/// Each program runs once with its calls counted, which must be enough, and then in rounds, without and with the
-/// subject by turns, for time and peak. Exit codes: 0 every program is the same under the subject; 1 one is not; 2
-/// wrong usage, a failure of the tool, or a program that fails without any subject; 3 a program is not here, or
-/// stopped before the end.
+/// Each program runs once with its calls counted, which must be enough, and then in rounds, without
+/// and with the allocator by turns, for time and peak. Exit codes: 0 every program is the same
+/// under the allocator; 1 one is not; 2 wrong usage, a failure of the tool, or a program that fails
+/// without any allocator; 3 a program is not here, or stopped before the end.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "cargo stress programs", bin_name = "cargo stress programs")]
 pub struct Options {
     /// An allocator: a name that --list shows, a shared library, or a library with a name for it;
     /// repeatable [default: target/release/libdrystone.so]
     #[arg(long = "subject", value_name = "NAME|FILE|NAME=FILE")]
-    pub subjects: Vec<String>,
+    pub allocators: Vec<String>,
 
     /// A program of --list; repeatable [default: all]
     #[arg(long = "program", value_name = "NAME")]
@@ -37,7 +38,7 @@ pub struct Options {
     #[arg(long, conflicts_with = "rounds")]
     pub quick: bool,
 
-    /// Calls that the subject must have served in each program
+    /// Calls that the allocator must have served in each program
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     pub calls: u64,
 
@@ -49,7 +50,7 @@ pub struct Options {
     #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "5m")]
     pub deadline: Duration,
 
-    /// List subjects and programs, and stop
+    /// List allocators and programs, and stop
     #[arg(long)]
     pub list: bool,
 
@@ -64,7 +65,7 @@ pub struct Plan {
     /// In the catalogue's order.
     pub programs: Vec<&'static Program>,
     /// Who is preloaded.
-    pub subjects: Vec<Contestant>,
+    pub allocators: Vec<Allocator>,
     /// How often each program is measured: see [`rounds_of`](Self::rounds_of).
     pub rounds: u32,
     /// Whether what takes long is not measured.
@@ -104,7 +105,7 @@ impl Options {
         let cores = thread::available_parallelism().map_or(2, usize::from);
         Ok(Plan {
             programs: ALL.iter().filter(chosen).collect(),
-            subjects: self.chosen_subjects(folders)?,
+            allocators: self.chosen_allocators(folders)?,
             rounds: self.rounds.map_or(if self.quick { 1 } else { 3 }, NonZeroU32::get),
             quick: self.quick,
             calls: self.calls,
@@ -113,11 +114,11 @@ impl Options {
         })
     }
 
-    fn chosen_subjects(&self, folders: &Folders) -> Result<Vec<Contestant>, String> {
-        if self.subjects.is_empty() {
+    fn chosen_allocators(&self, folders: &Folders) -> Result<Vec<Allocator>, String> {
+        if self.allocators.is_empty() {
             return Ok(vec![folders.choose("drystone")?]);
         }
-        distinct(&self.subjects, |text| folders.choose(text), |one| &one.name)
+        distinct(&self.allocators, |text| folders.choose(text), |one| &one.name)
     }
 }
 
@@ -154,7 +155,7 @@ mod tests {
     fn what_is_wrong_is_named() {
         for (arguments, expected) in [
             (&["--subject", "system", "--program", "pearl"][..], "Did you mean `perl`?"),
-            (&["--subject", "system", "--subject", "system"], "two subjects are called system"),
+            (&["--subject", "system", "--subject", "system"], "two allocators are called system"),
             (&[], "build it: cargo build --release"),
             (&["--rounds", "0"], "invalid value '0'"),
             (&["--rounds", "2", "--quick"], "cannot be used with"),

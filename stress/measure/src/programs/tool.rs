@@ -54,7 +54,9 @@ fn conclude(results: &Results) -> u8 {
         return exit::FOUND;
     }
     if failed > 0 {
-        eprintln!("error: {failed} programs fail without any subject: nothing can be told of them");
+        eprintln!(
+            "error: {failed} programs fail without any allocator: nothing can be told of them"
+        );
         return exit::FAILED;
     }
     if results.interrupted {
@@ -70,9 +72,9 @@ fn conclude(results: &Results) -> u8 {
 }
 
 fn list(folders: &Folders) -> Result<u8> {
-    let mut text = String::from("Subjects (or the path of a shared library, or NAME=PATH):\n");
-    for subject in folders.all().map_err(anyhow::Error::msg)? {
-        text += &format!("  {:<18} {}\n", subject.name, subject.version);
+    let mut text = String::from("Allocators (or the path of a shared library, or NAME=PATH):\n");
+    for allocator in folders.all().map_err(anyhow::Error::msg)? {
+        text += &format!("  {:<18} {}\n", allocator.name, allocator.version);
     }
     text += "Programs:\n";
     for program in ALL {

@@ -1,4 +1,4 @@
-//! The rounds: in each every subject with every set of checks, in random order.
+//! The rounds: in each every allocator with every set of checks, in random order.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -23,7 +23,7 @@ use crate::model::spec::Spec;
 pub struct Results {
     /// The plan.
     pub plan: Plan,
-    /// One for each subject.
+    /// One for each allocator.
     pub subjects: Vec<Measured>,
     /// Wall-clock time.
     pub elapsed: Duration,
@@ -31,7 +31,7 @@ pub struct Results {
     pub interrupted: bool,
 }
 
-/// What was measured of a subject.
+/// What was measured of an allocator.
 #[derive(Clone, Debug)]
 pub struct Measured {
     /// By setup, by round.
@@ -50,7 +50,7 @@ pub fn steps(plan: &Plan) -> u64 {
 /// Makes all measurements, to the end or until `stop`; `progress` is told before each.
 ///
 /// # Errors
-/// A subject does not serve, or the tool failed.
+/// An allocator does not serve, or the tool failed.
 pub fn run(
     plan: Plan,
     launcher: &Launcher,
@@ -121,7 +121,7 @@ impl Step<'_> {
         Ok(Task::Time { checks, operations, parts, log })
     }
 
-    /// Makes one, unless the subject has failed.
+    /// Makes one, unless the allocator has failed.
     fn make(
         &self,
         spec: &Spec,
@@ -139,7 +139,7 @@ impl Step<'_> {
             return Ok(());
         }
         match answer(&ended.output) {
-            Some(Answer::Refused { why }) => bail!("subject {}: {why}", spec.subject),
+            Some(Answer::Rejected { why }) => bail!("allocator {}: {why}", spec.subject),
             Some(answer) if ended.end.is_success() => keep(measured, answer),
             _ => {
                 measured.failure =

@@ -14,18 +14,19 @@ use crate::allocators::process::Subject;
 use crate::model::spec::{self, Length, Spec};
 use crate::plan::options::choose_subjects;
 
-/// Measure what the checker costs: how fast the same operations are with every check, with none, and with each
-/// alone; and how much memory it takes for each live block.
+/// Measure what the checker costs: how fast the same operations are with every check, with none,
+/// and with each alone; and how much memory it takes for each live block.
 ///
-/// The workload is `mixed` with sizes to 1 KiB, its operations drawn beforehand; every measurement is a process of
-/// its own. Exit codes: 0 every bound is met, or with --quick nothing is judged but the memory; 1 one is missed by
-/// more than the rounds' own spread, or a subject failed; 2 wrong usage or a failure of the tool; 3 stopped before
-/// the end, or a bound is missed by no more than the spread.
+/// The workload is `mixed` with sizes to 1 KiB, its operations drawn beforehand; every measurement
+/// is a process of its own. Exit codes: 0 every bound is met, or with --quick nothing is judged but
+/// the memory; 1 one is missed by more than the rounds' own spread, or an allocator failed; 2 wrong
+/// usage or a failure of the tool; 3 stopped before the end, or a bound is missed by no more than
+/// the spread.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "cargo stress cost", bin_name = "cargo stress cost")]
 pub struct Options {
-    /// An allocator: a name of `cargo stress --list`, or the path of a shared library that defines malloc; repeatable
-    /// [default: list, drystone, system]
+    /// An allocator: a name of `cargo stress --list`, or the path of a shared library that defines
+    /// malloc; repeatable [default: list, drystone, system]
     #[arg(long = "subject", value_name = "NAME|FILE")]
     pub subjects: Vec<String>,
 
@@ -76,7 +77,8 @@ pub struct Plan {
 /// Measured if none is named.
 const DEFAULT: [&str; 3] = ["list", "drystone", "system"];
 
-/// At so many live blocks the memory is looked at: one more than a table of blocks has room for before it doubles.
+/// At so many live blocks the memory is looked at: one more than a table of blocks has room for
+/// before it doubles.
 pub const BLOCKS: [usize; 2] = [(1 << 16) + 1, (1 << 18) + 1];
 
 impl Options {
@@ -105,7 +107,7 @@ impl Options {
         let chosen = if self.subjects.is_empty() { &default[..] } else { &self.subjects };
         for (place, subject) in chosen.iter().enumerate() {
             if chosen[..place].contains(subject) {
-                return Err(format!("subject {subject} is named twice: leave one out"));
+                return Err(format!("allocator {subject} is named twice: leave one out"));
             }
         }
         choose_subjects(chosen, known)

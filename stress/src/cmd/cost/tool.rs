@@ -24,7 +24,7 @@ pub fn main(arguments: &[OsString], subjects: &[Subject]) -> Option<u8> {
 
 fn run(options: &Options, subjects: &[Subject]) -> Result<u8> {
     let plan = options.plan(subjects).map_err(anyhow::Error::msg)?;
-    eprintln!("seed {}, {} rounds of {} subjects", plan.seed, plan.rounds, plan.subjects.len());
+    eprintln!("seed {}, {} rounds of {} allocators", plan.seed, plan.rounds, plan.subjects.len());
     stop::at_ctrl_c(&STOP)?;
     let launcher = Launcher::of_this_binary(options.deadline)?;
     let bar = progress::bar(Some(campaign::steps(&plan)), "{wide_bar} {pos}/{len} {eta} {msg}");
