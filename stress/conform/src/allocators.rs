@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use drystone_harness::allocators::{Contestant, DRYSTONE, Folders, SYSTEM};
+use drystone_harness::allocators::{self, DRYSTONE, Folders, SYSTEM};
 use serde::Serialize;
 
 /// The same with its quarantine on.
@@ -11,9 +11,9 @@ pub const QUARANTINE: &str = "drystone-quarantine";
 /// What turns it on: 16 MiB, so that the largest blocks of the mistakes fit.
 const QUARANTINE_ON: (&str, &str) = ("DRYSTONE_QUARANTINE", "16777216");
 
-/// A subject.
+/// An allocator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Subject {
+pub struct Allocator {
     /// As it is printed.
     pub name: String,
     /// What is preloaded; none for the C library's own.
@@ -24,15 +24,15 @@ pub struct Subject {
     pub env: Vec<(String, String)>,
 }
 
-impl Subject {
+impl Allocator {
     /// Whether it promises to report every double and invalid free: it is judged by its score then.
     pub fn promises_reports(&self) -> bool {
         let name = self.library.as_ref().and_then(|library| library.file_name());
         name.is_some_and(|name| name.as_encoded_bytes().starts_with(b"libdrystone.so"))
     }
 
-    /// Whether it promises to report a write to a block of `size` bytes after its free: it has a quarantine,
-    /// with room for the block and what it is rounded up to.
+    /// Whether it promises to report a write to a block of `size` bytes after its free: it has a
+    /// quarantine, with room for the block and what it is rounded up to.
     pub fn promises_write_reports(&self, size: usize) -> bool {
         self.promises_reports() && self.quarantine() >= 2 * size
     }
@@ -44,28 +44,32 @@ impl Subject {
     }
 }
 
-/// The subject that `text` means, with `env` besides.
+/// The allocator that `text` means, with `env` besides.
 ///
 /// # Errors
 /// A sentence that names what to change.
-pub fn choose(text: &str, folders: &Folders, env: &[(String, String)]) -> Result<Subject, String> {
+pub fn choose(
+    text: &str,
+    folders: &Folders,
+    env: &[(String, String)],
+) -> Result<Allocator, String> {
     let mut env = env.to_vec();
-    let contestant = match text {
+    let found = match text {
         QUARANTINE => {
             env.push((QUARANTINE_ON.0.to_owned(), QUARANTINE_ON.1.to_owned()));
-            Contestant { name: QUARANTINE.to_owned(), ..folders.choose(DRYSTONE)? }
+            allocators::Allocator { name: QUARANTINE.to_owned(), ..folders.choose(DRYSTONE)? }
         }
         _ => folders.choose(text)?,
     };
-    let Contestant { name, library, version } = contestant;
-    Ok(Subject { name, library, version, env })
+    let allocators::Allocator { name, library, version } = found;
+    Ok(Allocator { name, library, version, env })
 }
 
 /// The C library's allocator, and ours if it is built, with and without its quarantine.
 ///
 /// # Errors
 /// A sentence that names what to change.
-pub fn usual(folders: &Folders, env: &[(String, String)]) -> Result<Vec<Subject>, String> {
+pub fn usual(folders: &Folders, env: &[(String, String)]) -> Result<Vec<Allocator>, String> {
     let mut names = vec![SYSTEM];
     if folders.choose(DRYSTONE).is_ok() {
         names.extend([DRYSTONE, QUARANTINE]);
@@ -93,7 +97,7 @@ mod tests {
 
     #[test]
     fn only_a_quarantine_with_room_for_the_block_promises_to_report_writes() {
-        let with = |file: &str, env: &[(&str, &str)]| Subject {
+        let with = |file: &str, env: &[(&str, &str)]| Allocator {
             name: "one".to_owned(),
             library: Some(PathBuf::from(file)),
             version: String::new(),

@@ -1,15 +1,15 @@
-//! All rows with all subjects, several at once.
+//! All rows with all allocators, several at once.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use anyhow::Result;
-use drystone_harness::process::dlopen_fixture::Loaded;
+use drystone_harness::process::dlopen_fixture::DlopenFixture;
 use drystone_harness::process::launcher::{self, Launcher};
 use drystone_harness::stop::Stop;
 
-use crate::allocators::Subject;
+use crate::allocators::Allocator;
 use crate::cli::{Plan, Scoring};
 use crate::ending::{self, Ending};
 use crate::job::{Job, Task};
@@ -25,18 +25,19 @@ use crate::rows::{SAYS_NOTHING, mistake_name};
 pub struct Results {
     /// What was asked for.
     pub plan: Plan,
-    /// Of each subject, what comes of a process that only begins under it, if it does not come to `main`: then
-    /// no row was run, and it stands for all of them.
+    /// Of each allocator, what comes of a process that only begins under it, if it does not come to
+    /// `main`: then no row was run, and it stands for all of them.
     pub stillborn: Vec<Option<Outcome>>,
-    /// Of each row of semantics, each subject's outcome.
+    /// Of each row of semantics, each allocator's outcome.
     pub rows: Vec<Vec<Outcome>>,
-    /// Of each mistake, each subject's score, and its twin's outcome; none where that was not asked for.
+    /// Of each mistake, each allocator's score, and its twin's outcome; none where that was not
+    /// asked for.
     pub mistakes: Vec<Vec<Scored>>,
     /// Stopped before the end.
     pub interrupted: bool,
 }
 
-/// A mistake with one subject.
+/// A mistake with one allocator.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scored {
     /// What became of it.
@@ -50,8 +51,8 @@ pub struct Scored {
 pub struct Finding {
     /// The row's name.
     pub row: String,
-    /// The subject's name.
-    pub subject: String,
+    /// The allocator's name.
+    pub allocator: String,
     /// What was seen.
     pub detail: String,
 }
@@ -67,25 +68,25 @@ enum Step {
 /// Runs the plan; `told` is called after each row.
 ///
 /// # Errors
-/// A child can't be started, or a subject does not serve it.
+/// A child can't be started, or an allocator does not serve it.
 pub fn run(
     plan: Plan,
     launcher: &Launcher,
-    loaded: Option<&Loaded>,
+    fixture: Option<&DlopenFixture>,
     stop: &Stop,
     told: &(dyn Fn(&str, &str) + Sync),
 ) -> Result<Results> {
-    let worker = Worker { plan: &plan, launcher, loaded, stop };
-    let begun = plan.subjects.iter().map(|subject| worker.stillborn(subject));
+    let worker = Worker { plan: &plan, launcher, fixture, stop };
+    let begun = plan.allocators.iter().map(|allocator| worker.stillborn(allocator));
     let stillborn = begun.collect::<Result<Vec<_>>>()?;
     let mut steps = steps(&plan);
-    steps.retain(|(_, subject)| stillborn[*subject].is_none());
+    steps.retain(|(_, allocator)| stillborn[*allocator].is_none());
     let untried: Vec<Outcome> =
         stillborn.iter().map(|one| one.clone().unwrap_or(Outcome::Stopped)).collect();
     let results = Mutex::new(Results {
         stillborn,
         rows: vec![untried; plan.rows.len()],
-        mistakes: vec![vec![Scored::default(); plan.subjects.len()]; plan.mistakes.len()],
+        mistakes: vec![vec![Scored::default(); plan.allocators.len()]; plan.mistakes.len()],
         plan: plan.clone(),
         interrupted: false,
     });
@@ -93,11 +94,11 @@ pub fn run(
     // Relaxed: a counter; what the tasks make is under a mutex.
     let next = AtomicUsize::new(0);
     let work = || {
-        while let Some(&(step, subject)) = steps.get(next.fetch_add(1, Ordering::Relaxed)) {
+        while let Some(&(step, allocator)) = steps.get(next.fetch_add(1, Ordering::Relaxed)) {
             if stop.is_set() || failure.lock().expect("no panic").is_some() {
                 return;
             }
-            if let Err(error) = worker.take(step, subject, &results, told) {
+            if let Err(error) = worker.take(step, allocator, &results, told) {
                 *failure.lock().expect("no panic") = Some(error);
             }
         }
@@ -115,8 +116,8 @@ pub fn run(
     Ok(results)
 }
 
-/// How often `told` is called when nothing stops the run and every subject serves: once for each subject with each
-/// row, mistake and twin.
+/// How often `told` is called when nothing stops the run and every allocator serves: once for each
+/// allocator with each row, mistake and twin.
 pub fn count(plan: &Plan) -> u64 {
     steps(plan).len() as u64
 }
@@ -128,14 +129,14 @@ fn steps(plan: &Plan) -> Vec<(Step, usize)> {
         let twin = scoring.twin.then_some(Step::Twin(place));
         made.into_iter().chain(twin)
     });
-    let every = |step| (0..plan.subjects.len()).map(move |subject| (step, subject));
+    let every = |step| (0..plan.allocators.len()).map(move |allocator| (step, allocator));
     rows.chain(mistakes).flat_map(every).collect()
 }
 
 struct Worker<'a> {
     plan: &'a Plan,
     launcher: &'a Launcher,
-    loaded: Option<&'a Loaded>,
+    fixture: Option<&'a DlopenFixture>,
     stop: &'a Stop,
 }
 
@@ -147,50 +148,51 @@ impl Worker<'_> {
         results: &Mutex<Results>,
         told: &(dyn Fn(&str, &str) + Sync),
     ) -> Result<()> {
-        let subject = &self.plan.subjects[place];
+        let allocator = &self.plan.allocators[place];
         let locked = || results.lock().expect("no panic");
         match step {
             Step::Row(row) => {
                 let Row { name, .. } = self.plan.rows[row];
-                let outcome = self.row(subject, name)?;
+                let outcome = self.row(allocator, name)?;
                 locked().rows[row][place] = outcome;
-                told(name, &subject.name);
+                told(name, &allocator.name);
             }
             Step::Mistake(row) => {
                 let scoring = self.plan.mistakes[row];
-                let score = self.score(subject, scoring)?;
+                let score = self.score(allocator, scoring)?;
                 locked().mistakes[row][place].score = score;
-                told(&mistake_name(scoring.mistake, scoring.size, false), &subject.name);
+                told(&mistake_name(scoring.mistake, scoring.size, false), &allocator.name);
             }
             Step::Twin(row) => {
                 let Scoring { mistake, size, .. } = self.plan.mistakes[row];
-                let outcome = self.check(subject, Task::Mistake { mistake, size, twin: true })?;
+                let outcome = self.check(allocator, Task::Mistake { mistake, size, twin: true })?;
                 locked().mistakes[row][place].twin = Some(outcome);
-                told(&mistake_name(mistake, size, true), &subject.name);
+                told(&mistake_name(mistake, size, true), &allocator.name);
             }
         }
         Ok(())
     }
 
-    fn job(&self, subject: &Subject, task: Task) -> Job {
-        let loaded = self.loaded.map(Loaded::path);
-        Job { task, library: subject.library.clone(), loaded }
+    fn job(&self, allocator: &Allocator, task: Task) -> Job {
+        let fixture = self.fixture.map(DlopenFixture::path);
+        Job { task, library: allocator.library.clone(), fixture }
     }
 
-    fn child(&self, subject: &Subject, job: &Job) -> Result<Ending> {
-        ending::run(self.launcher, subject, job, self.stop)
+    fn child(&self, allocator: &Allocator, job: &Job) -> Result<Ending> {
+        ending::run(self.launcher, allocator, job, self.stop)
     }
 
-    /// What comes of a process that only begins, if it does not come so far as to say who serves it.
-    fn stillborn(&self, subject: &Subject) -> Result<Option<Outcome>> {
-        let ending = self.child(subject, &self.job(subject, Task::Begin))?;
+    /// What comes of a process that only begins, if it does not come so far as to say who serves
+    /// it.
+    fn stillborn(&self, allocator: &Allocator) -> Result<Option<Outcome>> {
+        let ending = self.child(allocator, &self.job(allocator, Task::Begin))?;
         let begun = ending.served() || ending.end == launcher::End::Stopped;
         Ok((!begun).then(|| ending.outcome()))
     }
 
-    fn row(&self, subject: &Subject, name: &str) -> Result<Outcome> {
-        let job = self.job(subject, Task::Check { row: name.to_owned() });
-        let ending = self.child(subject, &job)?;
+    fn row(&self, allocator: &Allocator, name: &str) -> Result<Outcome> {
+        let job = self.job(allocator, Task::Check { row: name.to_owned() });
+        let ending = self.child(allocator, &job)?;
         let outcome = ending.outcome();
         // What is said before `main` and at the end the check itself can't see.
         let talk = [ending.besides, ending.words].into_iter().find(|said| !said.is_empty());
@@ -203,17 +205,17 @@ impl Worker<'_> {
         })
     }
 
-    fn check(&self, subject: &Subject, task: Task) -> Result<Outcome> {
-        Ok(self.child(subject, &self.job(subject, task))?.outcome())
+    fn check(&self, allocator: &Allocator, task: Task) -> Result<Outcome> {
+        Ok(self.child(allocator, &self.job(allocator, task))?.outcome())
     }
 
     /// The worst of a mistake's repetitions; none if it was stopped.
-    fn score(&self, subject: &Subject, scoring: Scoring) -> Result<Option<Score>> {
+    fn score(&self, allocator: &Allocator, scoring: Scoring) -> Result<Option<Score>> {
         let Scoring { mistake, size, .. } = scoring;
-        let job = self.job(subject, Task::Mistake { mistake, size, twin: false });
+        let job = self.job(allocator, Task::Mistake { mistake, size, twin: false });
         let mut worst: Option<Score> = None;
         for _ in 0..mistake.repeats() {
-            let ending = self.child(subject, &job)?;
+            let ending = self.child(allocator, &job)?;
             if ending.end == launcher::End::Stopped {
                 return Ok(None);
             }
@@ -230,36 +232,36 @@ impl Results {
     /// Everything that must not be, row by row.
     pub fn findings(&self) -> Vec<Finding> {
         let mut findings = Vec::new();
-        for (subject, stillborn) in self.plan.subjects.iter().zip(&self.stillborn) {
+        for (allocator, stillborn) in self.plan.allocators.iter().zip(&self.stillborn) {
             if let Some(detail) = stillborn.as_ref().and_then(Outcome::detail) {
                 let detail = format!("no process under it comes to main: {detail}");
-                let (row, subject) = ("every row".to_owned(), subject.name.clone());
-                findings.push(Finding { row, subject, detail });
+                let (row, allocator) = ("every row".to_owned(), allocator.name.clone());
+                findings.push(Finding { row, allocator, detail });
             }
         }
         let serves = |place: &usize| self.stillborn[*place].is_none();
         for (row, outcomes) in self.plan.rows.iter().zip(&self.rows) {
-            for place in (0..self.plan.subjects.len()).filter(serves) {
-                let (subject, outcome) = (&self.plan.subjects[place], &outcomes[place]);
+            for place in (0..self.plan.allocators.len()).filter(serves) {
+                let (allocator, outcome) = (&self.plan.allocators[place], &outcomes[place]);
                 if outcome.is_wrong() {
-                    findings.push(Finding::of(row.name, subject, outcome));
+                    findings.push(Finding::of(row.name, allocator, outcome));
                 }
             }
         }
         for (scoring, entries) in self.plan.mistakes.iter().zip(&self.mistakes) {
-            for (subject, scored) in self.plan.subjects.iter().zip(entries) {
+            for (allocator, scored) in self.plan.allocators.iter().zip(entries) {
                 let name = |twin| mistake_name(scoring.mistake, scoring.size, twin);
                 if let Some(score) = &scored.score
-                    && let Some(expected) = wrong(subject, *scoring, score)
+                    && let Some(expected) = wrong(allocator, *scoring, score)
                 {
                     findings.push(Finding {
                         row: name(false),
-                        subject: subject.name.clone(),
+                        allocator: allocator.name.clone(),
                         detail: format!("expected {expected}; {}", told(score)),
                     });
                 }
                 if let Some(twin) = scored.twin.as_ref().filter(|twin| twin.is_wrong()) {
-                    findings.push(Finding::of(&name(true), subject, twin));
+                    findings.push(Finding::of(&name(true), allocator, twin));
                 }
             }
         }
@@ -286,9 +288,9 @@ impl Results {
 }
 
 impl Finding {
-    fn of(row: &str, subject: &Subject, outcome: &Outcome) -> Finding {
-        let (row, subject) = (row.to_owned(), subject.name.clone());
-        Finding { row, subject, detail: outcome.detail().unwrap_or_default() }
+    fn of(row: &str, allocator: &Allocator, outcome: &Outcome) -> Finding {
+        let (row, allocator) = (row.to_owned(), allocator.name.clone());
+        Finding { row, allocator, detail: outcome.detail().unwrap_or_default() }
     }
 }
 
@@ -299,22 +301,22 @@ pub fn told(score: &Score) -> String {
     format!("{}, {}{message}", score.end.name(), score.how)
 }
 
-/// What was expected, where a mistake's end must not be: what goes before it is right, and must go well with
-/// everybody; a report is due from who has promised one.
-fn wrong(subject: &Subject, scoring: Scoring, score: &Score) -> Option<&'static str> {
+/// What was expected, where a mistake's end must not be: what goes before it is right, and must go
+/// well with everybody; a report is due from who has promised one.
+fn wrong(allocator: &Allocator, scoring: Scoring, score: &Score) -> Option<&'static str> {
     match score.end {
         // Told by `untold`.
         End::Reported | End::CannotTell => None,
         End::SetUp => Some("what goes before the mistake to go well"),
-        _ => must_report(subject, scoring).then_some("a report"),
+        _ => must_report(allocator, scoring).then_some("a report"),
     }
 }
 
-/// Whether the subject has promised to report this mistake.
-fn must_report(subject: &Subject, Scoring { mistake, size, .. }: Scoring) -> bool {
+/// Whether the allocator has promised to report this mistake.
+fn must_report(allocator: &Allocator, Scoring { mistake, size, .. }: Scoring) -> bool {
     match mistake.kind() {
-        Kind::DoubleFree | Kind::InvalidFree => subject.promises_reports(),
-        Kind::Write => mistake == Mistake::WriteAfterFree && subject.promises_write_reports(size),
+        Kind::DoubleFree | Kind::InvalidFree => allocator.promises_reports(),
+        Kind::Write => mistake == Mistake::WriteAfterFree && allocator.promises_write_reports(size),
         Kind::SizeMismatch => false,
     }
 }
@@ -325,9 +327,9 @@ mod tests {
 
     use super::*;
 
-    /// One mistake with one subject, which promises nothing.
+    /// One mistake with one allocator, which promises nothing.
     fn results(score: End, twin: Outcome) -> Results {
-        let subject = Subject {
+        let allocator = Allocator {
             name: "one".to_owned(),
             library: None,
             version: String::new(),
@@ -337,7 +339,7 @@ mod tests {
         let score = Score { end: score, how: "no thread".to_owned(), message: None };
         Results {
             plan: Plan {
-                subjects: vec![subject],
+                allocators: vec![allocator],
                 rows: Vec::new(),
                 mistakes: vec![scoring],
                 deadline: Duration::ZERO,

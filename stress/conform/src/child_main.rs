@@ -1,4 +1,4 @@
-//! The child process: one row with the subject that was preloaded.
+//! The child process: one row with the allocator that was preloaded.
 
 use drystone_harness::exit;
 
@@ -10,13 +10,13 @@ use crate::outcome::Verdict;
 use crate::row::Check;
 use crate::rows;
 
-/// Does what the job says; the exit status. The process ends through its exit handlers, which are the
-/// subject's too.
+/// Does what the job says; the exit status. The process ends through its exit handlers, which are
+/// the allocator's too.
 pub fn main(job: &str) -> u8 {
     match run(job) {
         Ok(()) => exit::FINE,
         Err(why) => {
-            say(&Line::Refused { why });
+            say(&Line::Rejected { why });
             exit::FAILED
         }
     }
@@ -24,7 +24,7 @@ pub fn main(job: &str) -> u8 {
 
 fn run(job: &str) -> Result<(), String> {
     let job: Job = serde_json::from_str(job).map_err(|error| format!("the job: {error}"))?;
-    let heap = Heap::open(job.library.as_deref(), job.loaded)?;
+    let heap = Heap::open(job.library.as_deref(), job.fixture)?;
     // Threads and exit handlers use it to the very end.
     let heap: &'static Heap = Box::leak(Box::new(heap));
     say(&Line::Served { by: heap.served_by.clone() });

@@ -10,7 +10,7 @@ use drystone_harness::output::format::Printing;
 use drystone_harness::text::{duration, pattern};
 use regex::Regex;
 
-use crate::allocators::{self, Subject};
+use crate::allocators::{self, Allocator};
 use crate::mistake::Mistake;
 use crate::row::Row;
 use crate::rows;
@@ -61,7 +61,7 @@ pub struct Options {
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// Who is judged.
-    pub subjects: Vec<Subject>,
+    pub allocators: Vec<Allocator>,
     /// The rows of semantics.
     pub rows: Vec<&'static Row>,
     /// The mistakes, with their sizes and whether the mistake, its twin or both are wanted.
@@ -91,7 +91,7 @@ impl Options {
     /// # Errors
     /// A sentence that names what to change.
     pub fn plan(&self, folders: &Folders) -> Result<Plan, String> {
-        let subjects = self.chosen(folders)?;
+        let allocators = self.chosen(folders)?;
         let wanted = |name: &str| self.row.as_ref().is_none_or(|filter| filter.is_match(name));
         let rows: Vec<&'static Row> = rows::semantics().filter(|row| wanted(row.name)).collect();
         let mistakes: Vec<Scoring> = rows::mistakes()
@@ -110,10 +110,10 @@ impl Options {
             return Err(format!("--row {filter} matches no row; --list shows them all"));
         }
         let jobs = self.jobs.map_or_else(cores, NonZero::get);
-        Ok(Plan { subjects, rows, mistakes, deadline: self.deadline, jobs })
+        Ok(Plan { allocators, rows, mistakes, deadline: self.deadline, jobs })
     }
 
-    fn chosen(&self, folders: &Folders) -> Result<Vec<Subject>, String> {
+    fn chosen(&self, folders: &Folders) -> Result<Vec<Allocator>, String> {
         if self.allocators.is_empty() {
             return allocators::usual(folders, &self.env);
         }
@@ -144,7 +144,7 @@ mod tests {
         assert!(chosen.mistakes[0].made && !chosen.mistakes[0].twin);
         let chosen = plan(&[]).unwrap();
         assert!(chosen.mistakes.iter().all(|scoring| scoring.made && scoring.twin));
-        assert_eq!(chosen.subjects.len(), 1);
+        assert_eq!(chosen.allocators.len(), 1);
     }
 
     #[test]

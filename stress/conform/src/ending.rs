@@ -5,7 +5,7 @@ use drystone_harness::process::launcher::{End, Launcher};
 use drystone_harness::process::preload::{said, tail};
 use drystone_harness::stop::Stop;
 
-use crate::allocators::Subject;
+use crate::allocators::Allocator;
 use crate::job::{Job, Line, TOOL};
 use crate::outcome::{Outcome, Verdict};
 
@@ -14,7 +14,7 @@ use crate::outcome::{Outcome, Verdict};
 pub struct Ending {
     /// Its lines.
     pub lines: Vec<Line>,
-    /// What stood on its standard output besides, the beginning of it: the subject's words.
+    /// What stood on its standard output besides, the beginning of it: the allocator's words.
     pub besides: String,
     /// How it ended.
     pub end: End,
@@ -25,27 +25,28 @@ pub struct Ending {
 /// Of what a child prints on standard error, the end, in bytes.
 const LAST_WORDS: usize = 2048;
 
-/// Runs one child to its end, its deadline, or `stop`. A child that says that it is served by anybody but the
-/// subject is an error: nothing is said of an allocator that was not there. One that dies or hangs before it can
-/// say who serves it is held against the subject, and its outcome says so.
+/// Runs one child to its end, its deadline, or `stop`. A child that says that it is served by
+/// anybody but the allocator is an error: nothing is said of an allocator that was not there. One
+/// that dies or hangs before it can say who serves it is held against the allocator, and its
+/// outcome says so.
 ///
 /// # Errors
-/// It can't be started or waited for, or the subject did not serve it.
-pub fn run(launcher: &Launcher, subject: &Subject, job: &Job, stop: &Stop) -> Result<Ending> {
+/// It can't be started or waited for, or the allocator did not serve it.
+pub fn run(launcher: &Launcher, allocator: &Allocator, job: &Job, stop: &Stop) -> Result<Ending> {
     let mut command = launcher.child(&[], TOOL, job, job.library.as_deref())?;
-    command.envs(subject.env.iter().map(|(name, value)| (name, value)));
+    command.envs(allocator.env.iter().map(|(name, value)| (name, value)));
     let ended = launcher.run(command, stop)?;
     let (lines, besides) = (Line::all(&ended.output), Line::besides(&ended.output));
     let words = tail(&ended.errors, LAST_WORDS);
     for line in &lines {
         match line {
             // The loader may have said why.
-            Line::Refused { why } if !words.is_empty() => {
-                bail!("subject {}: {why}; {}", subject.name, said(&words))
+            Line::Rejected { why } if !words.is_empty() => {
+                bail!("allocator {}: {why}; {}", allocator.name, said(&words))
             }
-            Line::Refused { why } => bail!("subject {}: {why}", subject.name),
+            Line::Rejected { why } => bail!("allocator {}: {why}", allocator.name),
             Line::Served { by } if job.library.as_ref().is_some_and(|it| it != by) => {
-                bail!("subject {}: served by {}", subject.name, by.display())
+                bail!("allocator {}: served by {}", allocator.name, by.display())
             }
             _ => {}
         }
@@ -117,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_subject_prints_hides_no_line() {
+    fn what_a_allocator_prints_hides_no_line() {
         let output = b"half a word{\"line\":\"mistake\"}\n\xff\n{\"line\":\"returned\"}\n{}";
         assert_eq!(Line::all(output), [Line::Returned]);
         assert_eq!(Line::besides(output), "half a word{\"line\":\"mistake\"}\n\u{fffd}\n{}");

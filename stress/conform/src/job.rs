@@ -10,15 +10,16 @@ use crate::outcome::Verdict;
 /// The name of this tool, of which the children are.
 pub const TOOL: &str = "conform";
 
-/// One row with one subject.
+/// One row with one allocator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
     /// What to do.
     pub task: Task,
-    /// The canonical path of the library that must be serving `malloc`; none for the C library's own.
+    /// The canonical path of the library that must be serving `malloc`; none for the C library's
+    /// own.
     pub library: Option<PathBuf>,
     /// The library that checks load, where there is a C compiler.
-    pub loaded: Option<PathBuf>,
+    pub fixture: Option<PathBuf>,
 }
 
 /// What to do.
@@ -52,8 +53,8 @@ pub enum Line {
         /// Its canonical path.
         by: PathBuf,
     },
-    /// The subject does not serve this process, or the job can't be read.
-    Refused {
+    /// The allocator does not serve this process, or the job can't be read.
+    Rejected {
         /// One sentence that names what to change.
         why: String,
     },
@@ -63,7 +64,7 @@ pub enum Line {
     Mistake,
     /// The mistake is made, and every call that had to notice it has returned.
     Returned,
-    /// The mistake can't be made with this subject.
+    /// The mistake can't be made with this allocator.
     NotMade {
         /// Why.
         why: String,
@@ -72,21 +73,22 @@ pub enum Line {
     TwoOwners,
 }
 
-/// The text of [`Line::Done`] with a failure, in pieces that need no memory. Both sentences must be such as
-/// JSON takes as they are.
+/// The text of [`Line::Done`] with a failure, in pieces that need no memory. Both sentences must be
+/// such as JSON takes as they are.
 pub fn failed(expected: &'static str, got: &'static str) -> [&'static str; 5] {
     let begin = "\n{\"line\":\"done\",\"verdict\":\"fail\",\"expected\":\"";
     [begin, expected, "\",\"got\":\"", got, "\"}\n"]
 }
 
 impl Line {
-    /// As it is printed, with its line break. It stands alone whatever the subject has printed before.
+    /// As it is printed, with its line break. It stands alone whatever the allocator has printed
+    /// before.
     pub fn text(&self) -> String {
         let line = serde_json::to_string(self).expect("a line has no keys but strings");
         format!("\n{line}\n")
     }
 
-    /// Those in a child's output; what else is there is the subject's.
+    /// Those in a child's output; what else is there is the allocator's.
     pub fn all(output: &[u8]) -> Vec<Line> {
         let lines = output.split(|byte| *byte == b'\n');
         lines.filter_map(|line| serde_json::from_slice(line).ok()).collect()

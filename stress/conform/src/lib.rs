@@ -1,9 +1,9 @@
-//! `cargo stress conform`: what C23, POSIX, the man pages and the C library's manual ask of a `malloc`,
-//! each as a check with a name, and the outcome of a program's mistakes.
+//! `cargo stress conform`: what C23, POSIX, the man pages and the C library's manual ask of a
+//! `malloc`, each as a check with a name, and the outcome of a program's mistakes.
 //!
 //! ```text
-//! tool ─► cli ─► campaign ─► ending ══ process ══► child_main ─► checks, misuse ─► child ─► allocator
-//!          └► allocators         └► outcome, misuse::score ─► print
+//! tool ─► cli ─► campaign ─► ending ══ process ══► child_main ─► checks, misuse ─► child
+//!          └► allocators └► outcome, misuse::score ─► print
 //! ```
 //!
 //! | module | holds |
@@ -19,8 +19,8 @@
 //! | [`child`] | what a check stands on: the allocator's functions, blocks, forks, threads without std |
 //! | [`print`](mod@print) | table, Markdown, JSON |
 //!
-//! Each row with each allocator is a process of its own, so that none suffers from another's crash. What the
-//! rows ask and how the peers answer: `docs/conformance.md`.
+//! Each row with each allocator is a process of its own, so that none suffers from another's crash.
+//! What the rows ask and how the peers answer: `docs/conformance.md`.
 #![warn(missing_docs, missing_debug_implementations)]
 
 pub mod allocators;

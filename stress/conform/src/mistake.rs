@@ -141,8 +141,8 @@ impl Mistake {
         }
     }
 
-    /// How often it is made, each time in a new process; the worst end counts. Threads that race do not
-    /// meet the same way twice.
+    /// How often it is made, each time in a new process; the worst end counts. Threads that race do
+    /// not meet the same way twice.
     pub fn repeats(self) -> usize {
         match self {
             Mistake::FreeRaceOfTwo | Mistake::FreeRaceOfFour => 10,

@@ -5,16 +5,17 @@ use serde::{Deserialize, Serialize};
 /// Why a check has not passed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wrong {
-    /// The subject's answer is not what the source of the row asks for.
+    /// The allocator's answer is not what the source of the row asks for.
     Fail {
         /// What the source asks for.
         expected: String,
-        /// What the subject did.
+        /// What the allocator did.
         got: String,
     },
-    /// The sources leave this open, and what the subject does, said here, leaves nothing to judge.
+    /// The sources leave this open, and what the allocator does, said here, leaves nothing to
+    /// judge.
     LeftOpen(String),
-    /// The subject does not define this function, and nothing obliges it to.
+    /// The allocator does not define this function, and nothing obliges it to.
     NotOffered(&'static str),
     /// The check can't be made on this machine.
     CannotTell(String),
@@ -47,15 +48,15 @@ pub enum Verdict {
     Fail {
         /// What the source asks for.
         expected: String,
-        /// What the subject did.
+        /// What the allocator did.
         got: String,
     },
-    /// The sources leave it open: this is what the subject does.
+    /// The sources leave it open: this is what the allocator does.
     Behaviour {
         /// What it does.
         does: String,
     },
-    /// The subject does not define the function.
+    /// The allocator does not define the function.
     NotOffered {
         /// The function.
         what: String,
@@ -79,7 +80,7 @@ impl From<Result<Option<String>, Wrong>> for Verdict {
     }
 }
 
-/// What the tool says of a row with a subject.
+/// What the tool says of a row with an allocator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "outcome")]
 pub enum Outcome {
@@ -102,7 +103,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Whether it is a finding by itself, whoever the subject is.
+    /// Whether it is a finding by itself, whoever the allocator is.
     pub fn is_wrong(&self) -> bool {
         matches!(
             self,

@@ -21,6 +21,6 @@ pub struct Row {
 pub enum Check {
     /// It must hold.
     Judged(fn(&'static Heap) -> Checked),
-    /// The sources leave it open: what the subject does is recorded.
+    /// The sources leave it open: what the allocator does is recorded.
     Recorded(fn(&'static Heap) -> Result<String, Wrong>),
 }

@@ -9,7 +9,7 @@ pub fn semantics() -> impl Iterator<Item = &'static Row> {
     checks::ALL.iter().copied().flatten()
 }
 
-/// The row on what a subject says, which is judged by what its process says too.
+/// The row on what an allocator says, which is judged by what its process says too.
 pub const SAYS_NOTHING: &str = "interface/says-nothing";
 
 /// The row of a name.

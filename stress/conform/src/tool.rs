@@ -5,7 +5,7 @@ use drystone_harness::allocators::Folders;
 use drystone_harness::exit;
 use drystone_harness::output;
 use drystone_harness::output::progress;
-use drystone_harness::process::dlopen_fixture::Loaded;
+use drystone_harness::process::dlopen_fixture::DlopenFixture;
 use drystone_harness::process::launcher::Launcher;
 use drystone_harness::stop::{self, Stop};
 
@@ -28,11 +28,12 @@ pub fn run(options: &Options) -> Result<u8> {
     let plan = options.plan(&folders).map_err(anyhow::Error::msg)?;
     stop::at_ctrl_c(&STOP)?;
     // Without it some rows can't be checked, and say so.
-    let loaded = Loaded::compile().map_err(|why| eprintln!("no library to load: {why}")).ok();
+    let loaded =
+        DlopenFixture::compile().map_err(|why| eprintln!("no library to load: {why}")).ok();
     let launcher = Launcher::of_this_binary(plan.deadline)?;
     let bar = progress::steps(campaign::count(&plan));
-    let results = campaign::run(plan, &launcher, loaded.as_ref(), &STOP, &|row, subject| {
-        bar.set_message(format!("{row} {subject}"));
+    let results = campaign::run(plan, &launcher, loaded.as_ref(), &STOP, &|row, allocator| {
+        bar.set_message(format!("{row} {allocator}"));
         bar.inc(1);
     });
     bar.finish_and_clear();
@@ -61,8 +62,8 @@ fn conclude(results: &Results) -> u8 {
 
 fn list(folders: &Folders) -> Result<u8> {
     let mut text = String::from("Allocators (or the path of a shared library, or NAME=PATH):\n");
-    for subject in allocators::usual(folders, &[]).map_err(anyhow::Error::msg)? {
-        text += &format!("  {}\n", subject.name);
+    for allocator in allocators::usual(folders, &[]).map_err(anyhow::Error::msg)? {
+        text += &format!("  {}\n", allocator.name);
     }
     text += "Rows (what must hold, or is recorded; its source):\n";
     for row in rows::semantics() {

@@ -25,7 +25,7 @@ pub const VALUE: &str = "NAME|FILE|NAME=FILE";
 
 /// An allocator that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Contestant {
+pub struct Allocator {
     /// As it is printed.
     pub name: String,
     /// What is preloaded; none for the C library's own, and for what is linked in.
@@ -90,7 +90,7 @@ impl Folders {
     ///
     /// # Errors
     /// A sentence that names what to change.
-    pub fn all(&self) -> Result<Vec<Contestant>, String> {
+    pub fn all(&self) -> Result<Vec<Allocator>, String> {
         let mut names = vec![DRYSTONE.to_owned()];
         names.extend(PEERS.map(str::to_owned));
         let mut others: Vec<String> = self.built().into_iter().map(|(name, _)| name).collect();
@@ -104,7 +104,7 @@ impl Folders {
     ///
     /// # Errors
     /// A sentence that names what to change.
-    pub fn choose(&self, text: &str) -> Result<Contestant, String> {
+    pub fn choose(&self, text: &str) -> Result<Allocator, String> {
         self.resolve(text, &[])
     }
 
@@ -113,14 +113,14 @@ impl Folders {
     ///
     /// # Errors
     /// A sentence that names what to change.
-    pub fn resolve(&self, text: &str, linked: &[&str]) -> Result<Contestant, String> {
+    pub fn resolve(&self, text: &str, linked: &[&str]) -> Result<Allocator, String> {
         if linked.contains(&text) {
-            return Ok(Contestant::linked(text));
+            return Ok(Allocator::linked(text));
         }
         // Before names had it, `list` and `engine` stood for what nothing else is called.
         let prefixed = format!("{LINKED}{text}");
         if text != DRYSTONE && linked.contains(&prefixed.as_str()) {
-            return Ok(Contestant::linked(&prefixed));
+            return Ok(Allocator::linked(&prefixed));
         }
         if let Some((name, path)) = text.split_once('=').filter(|(name, _)| !name.contains('/')) {
             if name.starts_with(LINKED) {
@@ -129,21 +129,21 @@ impl Folders {
                                     without {LINKED}"
                 ));
             }
-            return Contestant::library(name.to_owned(), path);
+            return Allocator::library(name.to_owned(), path);
         }
         if library::is_path(text) {
-            return Contestant::library(name_of(Path::new(text)), text);
+            return Allocator::library(name_of(Path::new(text)), text);
         }
         self.named(text, linked)
     }
 
-    fn named(&self, name: &str, linked: &[&str]) -> Result<Contestant, String> {
+    fn named(&self, name: &str, linked: &[&str]) -> Result<Allocator, String> {
         if name == SYSTEM {
             let version = format!("glibc {}", glibc_version());
-            return Ok(Contestant { name: SYSTEM.to_owned(), library: None, version });
+            return Ok(Allocator { name: SYSTEM.to_owned(), library: None, version });
         }
         if let Some(library) = self.library(name) {
-            return Contestant::library(name.to_owned(), &library.to_string_lossy());
+            return Allocator::library(name.to_owned(), &library.to_string_lossy());
         }
         if name == DRYSTONE {
             return Err(self.not_built(linked));
@@ -211,7 +211,7 @@ impl Folders {
     }
 }
 
-impl Contestant {
+impl Allocator {
     fn linked(name: &str) -> Self {
         Self { name: name.to_owned(), library: None, version: "linked in".to_owned() }
     }

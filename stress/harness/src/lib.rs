@@ -1,6 +1,15 @@
-//! What the stress tool and its kin share, and what has no opinion about allocators: launching and
-//! preloading, seeds, statistics, tables, progress, texts. [`memory`] is the harness's own allocator,
-//! installed in every binary that links this.
+//! What the stress tool and its kin share, and what has no opinion about allocators.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`process`] | child processes: the launcher, the children's entry, preloading, a library to load, resources |
+//! | [`allocators`], [`library`] | who is meant by a name; which file is a library, and who serves a process |
+//! | [`entry`], [`exit`], [`stop`] | a tool's first and last steps; exit codes; the deadline and Ctrl-C |
+//! | [`seed`], [`stats`], [`bounds`] | seeds; medians and intervals; bounds that figures are judged by |
+//! | [`output`], [`text`] | tables, JSON, progress; what people write and read |
+//! | [`usage`] | a process's memory and faults, by its own account |
+//! | [`memory`] | the harness's own allocator, installed in every binary that links this |
+//! | [`fixtures`] | for tests of the tools |
 #![warn(missing_docs, missing_debug_implementations)]
 
 pub mod allocators;

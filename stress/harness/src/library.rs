@@ -48,8 +48,8 @@ pub fn functions_of_this_process(library: Option<&Path>) -> Result<Calls, String
     let usable_size = same(c"malloc_usable_size").ok();
     let (calloc, realloc) = (same(c"calloc")?, same(c"realloc")?);
     let (aligned_alloc, free) = (same(c"aligned_alloc")?, same(c"free")?);
-    // SAFETY: each address is that of the C library's function of that name, or of one that took its
-    // place, and so has C's signature for it.
+    // SAFETY: each address is that of the C library's function of that name, or of one that took
+    // its place, and so has C's signature for it.
     let calls = unsafe {
         Calls {
             malloc: transmute::<*mut c_void, unsafe extern "C" fn(usize) -> *mut c_void>(
@@ -111,8 +111,8 @@ pub fn object_of(address: *mut c_void) -> Option<PathBuf> {
     if known == 0 {
         return None;
     }
-    // SAFETY: dladdr returned nonzero, so it filled `info`, and `dli_fname` is a C string that lives as
-    // long as the object is loaded.
+    // SAFETY: dladdr returned nonzero, so it filled `info`, and `dli_fname` is a C string that
+    // lives as long as the object is loaded.
     let file = unsafe { CStr::from_ptr(info.assume_init().dli_fname) };
     let path = PathBuf::from(OsStr::from_bytes(file.to_bytes()));
     Some(path.canonicalize().unwrap_or(path))

@@ -1,9 +1,9 @@
 //! The harness's own memory.
 //!
-//! Every block that the harness allocates for itself comes from here, never from the subject: a
+//! Every block that the harness allocates for itself comes from here, never from the allocator: a
 //! checker whose tables lie in the heap under test is corrupted together with it, and would disturb
-//! what it measures. Under `LD_PRELOAD` even std's `System` is the subject; so this maps its memory
-//! itself, and calls no allocation function of C.
+//! what it measures. Under `LD_PRELOAD` even std's `System` is the allocator; so this maps its
+//! memory itself, and calls no allocation function of C.
 //!
 //! ```text
 //! size ≤ 32 KiB   a size class of one of 64 shards   16, 32, 48, 64, then four classes per octave
@@ -14,7 +14,8 @@
 //! shard of the thread that frees it. Memory of the classes is never given back: the tables of one
 //! run are about as large as those of the next.
 //!
-//! Its calls to the OS bear a [`MARK`], by which a filter that refuses calls tells them from the subject's.
+//! Its calls to the OS bear a [`MARK`], by which a filter that refuses calls tells them from the
+//! allocator's.
 //!
 //! Used by the binaries through `#[global_allocator]` below, and by nobody else.
 
@@ -32,8 +33,8 @@ static MEMORY: HarnessMemory = HarnessMemory;
 #[derive(Debug)]
 pub struct HarnessMemory;
 
-/// What the harness's own calls to the OS have for a sixth argument. `mremap` and `munmap` have none, and
-/// `mmap` ignores its offset where no file is mapped, so long as it is whole pages.
+/// What the harness's own calls to the OS have for a sixth argument. `mremap` and `munmap` have
+/// none, and `mmap` ignores its offset where no file is mapped, so long as it is whole pages.
 pub const MARK: usize = 0x5354_5000;
 
 const SHARDS: usize = 64;
@@ -104,8 +105,8 @@ fn shard() -> MutexGuard<'static, Shard> {
     SHARD[number % SHARDS].0.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Calls `f`, which forks, while nobody is in the middle of a shard, so that the child's are whole. `f` allocates nothing
-/// of the harness's.
+/// Calls `f`, which forks, while nobody is in the middle of a shard, so that the child's are whole.
+/// `f` allocates nothing of the harness's.
 pub fn held<R>(f: impl FnOnce() -> R) -> R {
     // By address: all threads that fork take them in one order.
     let guards: [MutexGuard<'_, Shard>; SHARDS] = std::array::from_fn(|number| {
@@ -153,8 +154,8 @@ impl Shard {
     }
 }
 
-/// Bytes that the harness has used for itself, ever: what was cut from chunks, and mappings of their own. Relaxed: a
-/// figure, which orders nothing.
+/// Bytes that the harness has used for itself, ever: what was cut from chunks, and mappings of
+/// their own. Relaxed: a figure, which orders nothing.
 static USED: AtomicUsize = AtomicUsize::new(0);
 
 /// Bytes of this process's memory that are the harness's, as far as they may be resident.
@@ -173,8 +174,8 @@ unsafe impl Send for Aside {}
 
 static ASIDE: Mutex<Aside> = Mutex::new(Aside { start: null_mut(), bytes: 0 });
 
-/// Sets memory aside, whole pages, that the harness falls back on when the OS refuses: the subject is to be
-/// refused, not who watches it. Once in a process.
+/// Sets memory aside, whole pages, that the harness falls back on when the OS refuses: the
+/// allocator is to be refused, not who watches it. Once in a process.
 pub fn set_aside(bytes: usize) {
     let mut aside = ASIDE.lock().unwrap_or_else(PoisonError::into_inner);
     *aside = Aside { start: map(bytes), bytes };
@@ -270,8 +271,8 @@ fn whole_pages(bytes: usize) -> usize {
 }
 
 // SAFETY: blocks of a class come from chunks that are never unmapped, each handed out once until it
-// is put back; mappings are exclusive. Alignment: classes are 16-aligned and serve no more, mappings
-// are aligned by `map_aligned`. Nothing here unwinds, and nothing allocates.
+// is put back; mappings are exclusive. Alignment: classes are 16-aligned and serve no more,
+// mappings are aligned by `map_aligned`. Nothing here unwinds, and nothing allocates.
 unsafe impl GlobalAlloc for HarnessMemory {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         match class_for(layout) {

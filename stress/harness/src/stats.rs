@@ -1,8 +1,8 @@
 //! Medians, quartiles, geometric means.
 
-/// The quantile of order `order` (0 to 1) by linear interpolation between the two nearest values: method
-/// 7 of Hyndman and Fan (The American Statistician 50(4), 1996), which R and NumPy use by default. None
-/// of no values.
+/// The quantile of order `order` (0 to 1) by linear interpolation between the two nearest values:
+/// method 7 of Hyndman and Fan (The American Statistician 50(4), 1996), which R and NumPy use by
+/// default. None of no values.
 ///
 /// # Panics
 /// If `order` is outside 0 to 1.
@@ -21,8 +21,8 @@ pub fn median(values: &[f64]) -> Option<f64> {
     quantile(values, 0.5)
 }
 
-/// How far the middle half of `ratios` reaches: upper quartile over lower, less one. None of fewer than
-/// three.
+/// How far the middle half of `ratios` reaches: upper quartile over lower, less one. None of fewer
+/// than three.
 pub fn spread(ratios: &[f64]) -> Option<f64> {
     if ratios.len() < 3 {
         return None;
@@ -59,8 +59,8 @@ mod tests {
         assert_eq!(median(&[]), None);
     }
 
-    /// R: `quantile(c(6, 7, 15, 36, 39, 40, 41, 42, 43, 47, 49), type = 7)`, the data of Wikipedia's
-    /// article "Quartile", whose second method agrees at 11 values.
+    /// R: `quantile(c(6, 7, 15, 36, 39, 40, 41, 42, 43, 47, 49), type = 7)`, the data of
+    /// Wikipedia's article "Quartile", whose second method agrees at 11 values.
     #[test]
     fn quartiles_are_those_of_a_published_example() {
         let values = [6.0, 7.0, 15.0, 36.0, 39.0, 40.0, 41.0, 42.0, 43.0, 47.0, 49.0];

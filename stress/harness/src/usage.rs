@@ -15,12 +15,13 @@ pub struct Usage {
     pub process: u32,
     /// Resident bytes, files and what it shares included.
     pub rss: u64,
-    /// The most that was resident at once since the program was loaded. Not `ru_maxrss`, which counts what the parent
-    /// had resident when it forked.
+    /// The most that was resident at once since the program was loaded. Not `ru_maxrss`, which
+    /// counts what the parent had resident when it forked.
     pub peak_rss: u64,
     /// Of the resident bytes its own, without files and what it shares.
     pub resident: u64,
-    /// Bytes that the harness in it has used for itself, nearly all of them among the resident ones.
+    /// Bytes that the harness in it has used for itself, nearly all of them among the resident
+    /// ones.
     pub harness: u64,
     /// Page faults that took no input or output, since it began.
     pub minor_faults: u64,
@@ -122,8 +123,8 @@ mod tests {
     fn a_process_sees_what_it_touches() {
         const TOUCHED: usize = 512 << 20;
         let before = Usage::of_this_process().unwrap();
-        // Larger than any class: the harness maps it for itself. Other tests of this process come and go in
-        // a few MiB meanwhile.
+        // Larger than any class: the harness maps it for itself. Other tests of this process come
+        // and go in a few MiB meanwhile.
         let touched = vec![1u8; TOUCHED];
         let after = Usage::of_this_process().unwrap();
         let least = TOUCHED as u64 / 10 * 9;

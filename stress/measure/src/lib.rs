@@ -1,5 +1,5 @@
-//! Allocators measured from outside, as shared libraries that are preloaded: [`bench`](mod@bench) runs
-//! small workloads in processes of their own, [`programs`] real programs.
+//! Allocators measured from outside, as shared libraries that are preloaded: [`bench`](mod@bench)
+//! runs small workloads in processes of their own, [`programs`] real programs.
 #![warn(missing_docs, missing_debug_implementations)]
 
 pub mod bench;

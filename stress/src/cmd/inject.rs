@@ -8,12 +8,12 @@ use anyhow::{Context, Result};
 use clap::Args;
 use drystone_checker::counters::Count;
 use drystone_checker::journal::Builder;
-use drystone_harness::allocators::{self, Contestant, Folders};
+use drystone_harness::allocators::{self, Allocator, Folders};
 use drystone_harness::exit;
 use drystone_harness::output;
 use drystone_harness::output::format::Printing;
 use drystone_harness::output::progress;
-use drystone_harness::output::table::{Shape, Sheet};
+use drystone_harness::output::table::{Shape, Table};
 use drystone_harness::seed::Seed;
 use drystone_harness::stop::{self, Stop};
 use drystone_harness::text::{duration, units};
@@ -227,7 +227,7 @@ fn conclude(rows: &[Row], not_all: bool) -> u8 {
 fn targets(options: &Options, linked: &[AllocatorEntry]) -> Result<Vec<Target>, String> {
     let folders = Folders::of_this_binary()?;
     let chosen = choose(&options.allocators, linked, &folders)?;
-    let target = |Contestant { name, library, .. }: Contestant| {
+    let target = |Allocator { name, library, .. }: Allocator| {
         let linked = linked.iter().find(|one| library.is_none() && one.name == name);
         let own = match linked {
             Some(one) => (one.open)()?.own,
@@ -413,7 +413,7 @@ fn table(rows: &[Row], shape: Shape, colored: bool) -> String {
         "nulls in little space",
         "findings",
     ];
-    let mut table = Sheet::new(shape, colored, columns);
+    let mut table = Table::new(shape, colored, columns);
     for row in rows {
         let in_turn = units::count(row.in_turn) + if row.all { "" } else { ", not all" };
         table.row([

@@ -10,7 +10,7 @@ use drystone_harness::exit;
 use drystone_harness::output;
 use drystone_harness::output::format::Printing;
 use drystone_harness::output::progress;
-use drystone_harness::output::table::{Shape, Sheet};
+use drystone_harness::output::table::{Shape, Table};
 use drystone_harness::stop::{self, Stop};
 use serde::Serialize;
 
@@ -166,7 +166,7 @@ fn print(replayed: &Replayed<'_>, printing: Printing) -> io::Result<()> {
 
 fn table(replayed: &Replayed<'_>, shape: Shape, colored: bool) -> String {
     let mut table =
-        Sheet::new(shape, colored, ["replayed", "tries", "came again", "something else"]);
+        Table::new(shape, colored, ["replayed", "tries", "came again", "something else"]);
     for Attempts { way, tries, again, other, .. } in &replayed.attempts {
         table.row([name(*way), &tries.to_string(), &again.to_string(), &other.to_string()]);
     }

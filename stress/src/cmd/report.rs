@@ -11,7 +11,7 @@ use comfy_table::{Attribute, Cell, Color};
 use drystone_checker::counters::{Count, Counters, Notes};
 use drystone_harness::output;
 use drystone_harness::output::format::{Format, Printing};
-use drystone_harness::output::table::{Shape, Sheet};
+use drystone_harness::output::table::{Shape, Table};
 use drystone_harness::seed::Seed;
 use drystone_harness::text::units;
 use serde::Serialize;
@@ -47,7 +47,7 @@ const HEADER: [&str; 9] = [
 ];
 
 fn table(results: &Results, shape: Shape, colored: bool) -> String {
-    let mut table = Sheet::new(shape, colored, HEADER);
+    let mut table = Table::new(shape, colored, HEADER);
     for outcome in &results.outcomes {
         // A place a line, where lines can be broken.
         let places = where_found(&outcome.counters);

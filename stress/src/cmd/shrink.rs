@@ -13,7 +13,7 @@ use drystone_harness::exit;
 use drystone_harness::output;
 use drystone_harness::output::format::Printing;
 use drystone_harness::output::progress;
-use drystone_harness::output::table::{Shape, Sheet};
+use drystone_harness::output::table::{Shape, Table};
 use drystone_harness::stop::{self, Stop};
 use drystone_harness::text::{duration, units};
 use indicatif::ProgressBar;
@@ -261,7 +261,7 @@ fn print(result: &Shrinkage<'_>, script: &Script, printing: Printing) -> io::Res
 
 fn table(result: &Shrinkage<'_>, script: &Script, shape: Shape, colored: bool) -> String {
     let mut table =
-        Sheet::new(shape, colored, ["", "threads", "calls", "blocks", "bytes asked for"]);
+        Table::new(shape, colored, ["", "threads", "calls", "blocks", "bytes asked for"]);
     for (name, size) in [("found", &result.before), ("shrunk", &result.after)] {
         let Size { threads, calls, blocks, bytes_asked_for } = size;
         let numbers = [*threads as u64, *calls as u64, *blocks as u64, *bytes_asked_for];

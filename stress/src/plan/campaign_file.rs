@@ -27,7 +27,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use drystone_harness::allocators::{Contestant, Folders};
+use drystone_harness::allocators::{Allocator, Folders};
 use drystone_harness::seed::Seed;
 use drystone_harness::text::suggest;
 use toml::{Table, Value};
@@ -134,7 +134,7 @@ fn renamed(table: Table) -> Result<Table, String> {
 fn suppress(
     suppressions: &[Table],
     plan: &mut Plan,
-    resolve: impl Fn(&str) -> Result<Contestant, String>,
+    resolve: impl Fn(&str) -> Result<Allocator, String>,
 ) -> Result<(), String> {
     for table in suppressions {
         reject_unknown(table, &SUPPRESS_KEYS)?;

@@ -2,7 +2,7 @@
 
 use std::sync::Once;
 
-use drystone_harness::allocators::{Contestant, DRYSTONE, Folders, LINKED, SYSTEM, distinct};
+use drystone_harness::allocators::{Allocator, DRYSTONE, Folders, LINKED, SYSTEM, distinct};
 
 use crate::allocators::process::AllocatorEntry;
 
@@ -14,7 +14,7 @@ pub fn choose(
     texts: &[String],
     linked: &[AllocatorEntry],
     folders: &Folders,
-) -> Result<Vec<Contestant>, String> {
+) -> Result<Vec<Allocator>, String> {
     let names: Vec<&str> = linked.iter().map(|one| one.name).collect();
     if texts.is_empty() {
         return names.iter().map(|name| resolve(name, &names, folders)).collect();
@@ -36,7 +36,7 @@ pub fn choose(
 ///
 /// # Errors
 /// A sentence that names what to change.
-pub fn resolve(text: &str, linked: &[&str], folders: &Folders) -> Result<Contestant, String> {
+pub fn resolve(text: &str, linked: &[&str], folders: &Folders) -> Result<Allocator, String> {
     // The C library's own is one of the binary's, and so is not linked in for all that.
     let linked: Vec<&str> = linked.iter().copied().filter(|name| *name != SYSTEM).collect();
     folders.resolve(text, &linked)

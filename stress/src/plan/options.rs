@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use drystone_checker::schedule::Rates;
-use drystone_harness::allocators::{self, Contestant, Folders};
+use drystone_harness::allocators::{self, Allocator, Folders};
 use drystone_harness::output::format::Printing;
 use drystone_harness::seed::Seed;
 use drystone_harness::text::duration;
@@ -107,7 +107,7 @@ impl Options {
         let threads = self.threads.map_or_else(default_threads, usize::from);
         let each = self.total() / u32::try_from(allocators.len()).unwrap_or(u32::MAX);
         let (mut runs, mut left_out) = (Vec::new(), Vec::new());
-        for Contestant { name, library, .. } in &allocators {
+        for Allocator { name, library, .. } in &allocators {
             let goes_on = process::reports_and_goes_on(name, library.as_deref());
             let (works, not): (Vec<&Work>, Vec<&Work>) =
                 works.iter().partition(|work| goes_on || work.workload != Workload::Misuse);

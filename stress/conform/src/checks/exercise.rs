@@ -1,6 +1,6 @@
-//! A little of everything that a heap does, for places in which a check may not allocate by itself: signal
-//! handlers, destructors, forked children. Of the harness's memory [`exercise`], [`still`] and [`end_with`] use
-//! none; the others are for checks that may.
+//! A little of everything that a heap does, for places in which a check may not allocate by itself:
+//! signal handlers, destructors, forked children. Of the harness's memory [`exercise`], [`still`]
+//! and [`end_with`] use none; the others are for checks that may.
 
 use drystone_harness::usage::Statm;
 
@@ -39,7 +39,7 @@ pub fn exercise(heap: &'static Heap, seed: u64) -> Result<(), &'static str> {
             Ok(Some(aligned)) if aligned.address().is_multiple_of(256) => aligned.free(),
             Ok(Some(_)) => return Err("posix_memalign's block is not aligned"),
             Ok(None) => return Err(REFUSED),
-            // The subject does not define it.
+            // The allocator does not define it.
             Err(_) => {}
         }
     }
@@ -78,8 +78,9 @@ const STAGES: usize = 10;
 /// What no stage may lead to, KiB: nobody's machine is to be filled.
 const FAR_TOO_MUCH: usize = 64 << 10;
 
-/// Repeats a stage that frees all it allocates until one leaves less than `growth` KiB more resident than the one
-/// before: what comes to rest is a cache that fills, or a table that is walked through once, and lost is nothing.
+/// Repeats a stage that frees all it allocates until one leaves less than `growth` KiB more
+/// resident than the one before: what comes to rest is a cache that fills, or a table that is
+/// walked through once, and lost is nothing.
 ///
 /// # Errors
 /// None of [`STAGES`] does, or [`FAR_TOO_MUCH`] is resident; or what `stage` returns.
@@ -122,8 +123,9 @@ fn statm() -> Result<Statm, Wrong> {
     Statm::of_this_process().map_err(Wrong::CannotTell)
 }
 
-/// Ends the process at once, by `_exit` with status 1, after the line that says that the check has failed. For
-/// handlers that run where nothing can be returned, and wherever the harness's memory may be locked.
+/// Ends the process at once, by `_exit` with status 1, after the line that says that the check has
+/// failed. For handlers that run where nothing can be returned, and wherever the harness's memory
+/// may be locked.
 pub fn end_with(expected: &'static str, got: &'static str) -> ! {
     say_failed(expected, got);
     drystone_harness::exit::now(drystone_harness::exit::FOUND)

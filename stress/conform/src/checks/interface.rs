@@ -59,7 +59,7 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         name: "interface/operator-new",
-        about: "the C++ runtime's new and delete reach the subject or are its own, and pair",
+        about: "the C++ runtime's new and delete reach the allocator or are its own, and pair",
         source: "C++23 [new.delete]",
         check: Check::Judged(operator_new),
     },
@@ -71,7 +71,7 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         name: "interface/more-functions",
-        about: "which of C23's and glibc's further functions are the subject's own",
+        about: "which of C23's and glibc's further functions are the allocator's own",
         source: "C23 7.24.3; malloc_trim(3), mallinfo(3), malloc_info(3)",
         check: Check::Recorded(more_functions),
     },
@@ -100,8 +100,8 @@ fn defined(heap: &'static Heap, way: Way) -> Checked {
 
 fn libc_blocks(heap: &'static Heap) -> Checked {
     for round in 0..50 {
-        // SAFETY: each function is given valid arguments, and what it returns is adopted with the size that
-        // it was asked for; each is checked for null before it is used.
+        // SAFETY: each function is given valid arguments, and what it returns is adopted with the
+        // size that it was asked for; each is checked for null before it is used.
         unsafe {
             let copy = libc::strdup(c"a string that is copied".as_ptr());
             let name = libc::realpath(c"/proc".as_ptr(), ptr::null_mut());
@@ -152,8 +152,8 @@ fn operator_new(heap: &'static Heap) -> Checked {
         })
     };
     // SAFETY: the mangled names are those of operator new(size_t), new[](size_t), delete(void *),
-    // delete[](void *), delete(void *, size_t), new(size_t, align_val_t) and delete(void *, align_val_t),
-    // which have these signatures.
+    // delete[](void *), delete(void *, size_t), new(size_t, align_val_t) and delete(void *,
+    // align_val_t), which have these signatures.
     let (new, new_array, delete, delete_array, sized, aligned_new, aligned_delete) = unsafe {
         (
             std::mem::transmute::<*mut c_void, New>(found(c"_Znwm")?),
@@ -166,8 +166,8 @@ fn operator_new(heap: &'static Heap) -> Checked {
         )
     };
     for size in SIZES {
-        // SAFETY: each block is freed once, by the operator that goes with the one that made it; new throws
-        // rather than return null, and these sizes are there.
+        // SAFETY: each block is freed once, by the operator that goes with the one that made it;
+        // new throws rather than return null, and these sizes are there.
         unsafe {
             let mut blocks = [new(size), new(size), new_array(size), aligned_new(size, 256)]
                 .map(|at| heap.adopt(at.cast(), size));
@@ -218,10 +218,11 @@ fn more_functions(heap: &'static Heap) -> Result<String, Wrong> {
     Ok(if own.is_empty() { "none".to_owned() } else { own.join(" ") })
 }
 
-/// What is written meanwhile to a pipe in the place of both is the subject's.
+/// What is written meanwhile to a pipe in the place of both is the allocator's.
 fn says_nothing(heap: &'static Heap) -> Checked {
     let mut pipe = [0; 2];
-    // SAFETY: the array is writable, and each descriptor is one that is open; the old ones are restored.
+    // SAFETY: the array is writable, and each descriptor is one that is open; the old ones are
+    // restored.
     let (said, kept) = unsafe {
         if libc::pipe2(pipe.as_mut_ptr(), libc::O_NONBLOCK) != 0 {
             return Err(Wrong::CannotTell("no pipe".to_owned()));

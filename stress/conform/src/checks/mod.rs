@@ -1,4 +1,5 @@
-//! The checks, one file a topic. Each runs in a process of its own in which the subject serves `malloc`.
+//! The checks, one file a topic. Each runs in a process of its own in which the allocator serves
+//! `malloc`.
 
 mod exercise;
 mod interface;

@@ -125,7 +125,8 @@ fn signals(heap: &'static Heap) -> Checked {
     busy(heap)?;
     for signal in 1..=64 {
         let mut action = MaybeUninit::<libc::sigaction>::zeroed();
-        // SAFETY: only asks; `action` is writable, and all zero is valid where the number is not a signal's.
+        // SAFETY: only asks; `action` is writable, and all zero is valid where the number is not a
+        // signal's.
         let action = unsafe {
             libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr());
             action.assume_init()

@@ -1,7 +1,8 @@
 //! A block that a check can use without touching memory that is not its own.
 //!
-//! A [`Block`] is what a function of the allocator returned: if the allocator is sound, nobody else has it, and
-//! its requested bytes may be read and written. If it is not, the process is a child that exists to show it.
+//! A [`Block`] is what a function of the allocator returned: if the allocator is sound, nobody else
+//! has it, and its requested bytes may be read and written. If it is not, the process is a child
+//! that exists to show it.
 
 use std::ptr;
 
@@ -10,7 +11,7 @@ use drystone_workloads::errno;
 use crate::child::functions::{Functions, Way};
 use crate::outcome::{Checked, Wrong, expect, fail};
 
-/// A block of the subject. Dropping one leaks it: only [`Block::free`] frees.
+/// A block of the allocator. Dropping one leaks it: only [`Block::free`] frees.
 #[derive(Debug)]
 pub struct Block {
     pub(super) at: *mut u8,
@@ -42,8 +43,8 @@ impl Block {
         self.fill_to(self.size, seed);
     }
 
-    /// Fills the first `length` bytes, which may be more than were asked for if the subject says that they
-    /// are usable.
+    /// Fills the first `length` bytes, which may be more than were asked for if the allocator says
+    /// that they are usable.
     pub fn fill_to(&mut self, length: usize, seed: u64) {
         for at in (0..length).step_by(8) {
             let bytes = stream(seed, at).to_ne_bytes();
@@ -100,7 +101,7 @@ impl Block {
     /// `malloc_usable_size`
     ///
     /// # Errors
-    /// The subject does not define it.
+    /// The allocator does not define it.
     pub fn usable_size(&self) -> Result<usize, Wrong> {
         let function = self.functions.usable_size.ok_or(Wrong::NotOffered("malloc_usable_size"))?;
         // SAFETY: the block is live.
@@ -139,7 +140,7 @@ impl Block {
     /// `reallocarray`: likewise.
     ///
     /// # Errors
-    /// The subject does not define it; within, the old block.
+    /// The allocator does not define it; within, the old block.
     pub fn reallocarray(self, count: usize, size: usize) -> Result<Result<Block, Block>, Wrong> {
         let function = self.functions.reallocarray.ok_or(Wrong::NotOffered("reallocarray"))?;
         // SAFETY: as in `realloc`.
@@ -161,7 +162,7 @@ impl Block {
     /// `free_sized` with the right size.
     ///
     /// # Errors
-    /// The subject does not define it.
+    /// The allocator does not define it.
     pub fn free_sized(self) -> Checked {
         let function = self.functions.free_sized.ok_or(Wrong::NotOffered("free_sized"))?;
         // SAFETY: the block is live and its pointer is not used again.
@@ -172,7 +173,7 @@ impl Block {
     /// `free_aligned_sized` with the right size and `align`.
     ///
     /// # Errors
-    /// The subject does not define it.
+    /// The allocator does not define it.
     pub fn free_aligned_sized(self, align: usize) -> Checked {
         let function = self.functions.free_aligned_sized;
         let function = function.ok_or(Wrong::NotOffered("free_aligned_sized"))?;

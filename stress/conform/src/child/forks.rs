@@ -10,14 +10,15 @@ use crate::outcome::{Checked, Wrong, fail};
 /// Seconds after which a child that does nothing is ended by its own alarm.
 const PATIENCE: u32 = 60;
 
-/// Forks, does `work` in the child, and fails unless that ends with exit status 0, having returned no
-/// sentence. `what` names it. The child ends through its exit handlers.
+/// Forks, does `work` in the child, and fails unless that ends with exit status 0, having returned
+/// no sentence. `what` names it. The child ends through its exit handlers.
 ///
-/// Of the harness's own memory the child may use none: another thread may have held a lock of it at the fork.
+/// Of the harness's own memory the child may use none: another thread may have held a lock of it at
+/// the fork.
 pub fn fork(what: &str, work: impl FnOnce() -> Result<(), &'static str>) -> Checked {
     let (reader, writer) = io::pipe().map_err(|error| Wrong::CannotTell(error.to_string()))?;
-    // SAFETY: the child does what its check is for, in a copy of this process in which only this thread
-    // is left; that is what fork(2) is asked about here.
+    // SAFETY: the child does what its check is for, in a copy of this process in which only this
+    // thread is left; that is what fork(2) is asked about here.
     let process = unsafe { libc::fork() };
     if process == 0 {
         // SAFETY: alarm takes any number; the signal's default action ends the process.

@@ -111,8 +111,8 @@ impl Functions {
             ))
         };
         let offered = |name: &CStr| needed(name).ok();
-        // SAFETY: each address is that of the C library's function of that name, or of one that took its
-        // place, and so has that function's signature.
+        // SAFETY: each address is that of the C library's function of that name, or of one that
+        // took its place, and so has that function's signature.
         let functions = unsafe {
             Functions {
                 malloc: transmute::<*mut c_void, OfSize>(malloc.address),
@@ -142,7 +142,7 @@ impl Functions {
         Ok((black_box(functions), malloc.object))
     }
 
-    /// Whether the subject defines the function of a way.
+    /// Whether the allocator defines the function of a way.
     pub fn offers(&self, way: Way) -> bool {
         match way {
             Way::Malloc | Way::Calloc | Way::Realloc => true,

@@ -16,7 +16,7 @@ pub struct Heap {
     /// The object that `malloc` is of.
     pub served_by: PathBuf,
     /// The library that checks load, where there is one.
-    pub loaded: Option<PathBuf>,
+    pub fixture: Option<PathBuf>,
     functions: Functions,
 }
 
@@ -39,9 +39,9 @@ impl Heap {
     ///
     /// # Errors
     /// A sentence: `malloc` is not of `library`, or its nearest kin are of another object.
-    pub fn open(library: Option<&Path>, loaded: Option<PathBuf>) -> Result<Heap, String> {
+    pub fn open(library: Option<&Path>, fixture: Option<PathBuf>) -> Result<Heap, String> {
         let (functions, served_by) = Functions::of_this_process(library)?;
-        Ok(Heap { served_by, loaded, functions })
+        Ok(Heap { served_by, fixture, functions })
     }
 
     /// Whether the allocator defines the function of a way.
@@ -49,7 +49,7 @@ impl Heap {
         self.functions.offers(way)
     }
 
-    /// One of each way that the subject offers.
+    /// One of each way that the allocator offers.
     pub fn ways(&self) -> impl Iterator<Item = Way> {
         Way::ALL.into_iter().filter(|way| self.functions.offers(*way))
     }
@@ -62,7 +62,7 @@ impl Heap {
     /// A block, or none if the request was refused.
     ///
     /// # Errors
-    /// The subject does not define the function.
+    /// The allocator does not define the function.
     pub fn request(&'static self, way: Way, size: usize) -> Result<Option<Block>, Wrong> {
         let not_offered = Wrong::NotOffered(way.name());
         // SAFETY: these functions take any numbers.
@@ -129,7 +129,7 @@ impl Heap {
     /// `posix_memalign` with `*memptr` at [`UNTOUCHED`] and `errno` at 0.
     ///
     /// # Errors
-    /// The subject does not define it.
+    /// The allocator does not define it.
     pub fn posix_memalign(&self, align: usize, size: usize) -> Result<Memaligned, Wrong> {
         let function = self.functions.posix_memalign.ok_or(Wrong::NotOffered("posix_memalign"))?;
         let mut memptr = UNTOUCHED;
@@ -148,7 +148,7 @@ impl Heap {
     /// `malloc_usable_size(NULL)`
     ///
     /// # Errors
-    /// The subject does not define it.
+    /// The allocator does not define it.
     pub fn usable_size_of_null(&self) -> Result<usize, Wrong> {
         let function = self.functions.usable_size.ok_or(Wrong::NotOffered("malloc_usable_size"))?;
         // SAFETY: null is an argument that the function answers.
@@ -187,7 +187,7 @@ impl Heap {
     /// As [`Heap::free`].
     ///
     /// # Errors
-    /// The subject does not define it.
+    /// The allocator does not define it.
     pub unsafe fn free_sized(&self, at: *mut u8, size: usize) -> Checked {
         let function = self.functions.free_sized.ok_or(Wrong::NotOffered("free_sized"))?;
         // SAFETY: the caller's word.

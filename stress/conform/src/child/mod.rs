@@ -1,5 +1,5 @@
-//! What a check stands on, in the child: the allocator and its blocks, threads and children that use nothing of
-//! the harness's memory, and the lines that are printed.
+//! What a check stands on, in the child: the allocator and its blocks, threads and children that
+//! use nothing of the harness's memory, and the lines that are printed.
 
 pub mod block;
 pub mod forks;

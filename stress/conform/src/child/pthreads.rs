@@ -1,5 +1,5 @@
-//! Threads that use nothing but the C library: none of the harness's memory, which grows with every thread of
-//! std's that has been, and can't grow where the address space is limited.
+//! Threads that use nothing but the C library: none of the harness's memory, which grows with every
+//! thread of std's that has been, and can't grow where the address space is limited.
 
 use std::ffi::c_void;
 use std::ptr::{self, null_mut};
@@ -23,7 +23,8 @@ impl Pthread {
     /// The system has no more.
     pub unsafe fn start(main: Main, argument: *mut c_void) -> Result<Pthread, Wrong> {
         let mut thread = 0;
-        // SAFETY: `thread` is writable, the attributes are the default's; for the rest the caller's word.
+        // SAFETY: `thread` is writable, the attributes are the default's; for the rest the caller's
+        // word.
         match unsafe { libc::pthread_create(&raw mut thread, ptr::null(), main, argument) } {
             0 => Ok(Pthread(thread)),
             error => Err(Wrong::CannotTell(format!("pthread_create: error {error}"))),

@@ -10,7 +10,8 @@ pub fn shrug(signal: i32) {
 
 /// Installs a handler, without `SA_RESTART`: system calls are interrupted.
 pub fn handle(signal: i32, handler: extern "C" fn(i32), flags: i32) {
-    // SAFETY: all zero is a valid sigaction; the handler has the signature that goes with no SA_SIGINFO.
+    // SAFETY: all zero is a valid sigaction; the handler has the signature that goes with no
+    // SA_SIGINFO.
     unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = handler as usize;

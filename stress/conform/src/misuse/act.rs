@@ -1,8 +1,8 @@
 //! The mistakes, made.
 //!
-//! What is done here is undefined: the process exists to see what the allocator makes of it. Between the
-//! first step of a mistake and its last nothing else calls the allocator: threads are there before, and the
-//! harness's memory is its own.
+//! What is done here is undefined: the process exists to see what the allocator makes of it.
+//! Between the first step of a mistake and its last nothing else calls the allocator: threads are
+//! there before, and the harness's memory is its own.
 
 use std::hint::black_box;
 use std::sync::Barrier;
@@ -83,8 +83,8 @@ impl Act {
         self.two_owners()
     }
 
-    /// Whether blocks of the size share memory; here and in a second thread, which may be given what this
-    /// thread's free list holds too.
+    /// Whether blocks of the size share memory; here and in a second thread, which may be given
+    /// what this thread's free list holds too.
     fn two_owners(self) -> Checked {
         let count = (64 << 20) / (self.size + 4096);
         let mut blocks = self.some(count.clamp(8, 512))?;
@@ -123,8 +123,8 @@ impl Act {
         self.afterwards()
     }
 
-    /// The block beside it is freed after it and issued again; where that returns the block itself, another
-    /// is taken: a free of that would be right.
+    /// The block beside it is freed after it and issued again; where that returns the block itself,
+    /// another is taken: a free of that would be right.
     fn free_after_neighbour(self) -> Checked {
         let mut kept = Vec::new();
         for attempt in 0..64 {
@@ -154,7 +154,8 @@ impl Act {
     fn race(self, threads: usize) -> Checked {
         let blocks: Vec<Block> = self.some(threads)?;
         let gate = Barrier::new(threads);
-        // A spinning start: a barrier wakes one after the other. Acquire and release pair with each other.
+        // A spinning start: a barrier wakes one after the other. Acquire and release pair with each
+        // other.
         let ready = AtomicUsize::new(0);
         let at = blocks[0].address();
         let racing = |own: usize| {
@@ -283,7 +284,8 @@ impl Act {
         let at = block.pointer();
         let write = || {
             let middle = self.size / 2 / 8 * 8;
-            // SAFETY: of the twin: the block is live. Else the process is there to see what comes of it.
+            // SAFETY: of the twin: the block is live. Else the process is there to see what comes
+            // of it.
             unsafe {
                 at.cast::<u64>().write_volatile(u64::MAX);
                 at.add(middle.saturating_sub(8)).cast::<u64>().write_volatile(u64::MAX);
@@ -321,8 +323,8 @@ impl Act {
     fn scribble(self, block: &Block, from: isize, bytes: usize) {
         say(&Line::Mistake);
         for at in 0..bytes {
-            // SAFETY: of the twin: the bytes are the block's. Else the process is there to see what comes
-            // of it.
+            // SAFETY: of the twin: the bytes are the block's. Else the process is there to see what
+            // comes of it.
             unsafe { block.pointer().offset(from).add(at).write_volatile(0xEE) };
         }
     }
@@ -364,8 +366,8 @@ fn static_place(size: usize) -> *mut u8 {
     }
 }
 
-/// An address where nothing is: near null, in the middle, beyond what x86-64 and aarch64 can address, the
-/// last.
+/// An address where nothing is: near null, in the middle, beyond what x86-64 and aarch64 can
+/// address, the last.
 fn wild(size: usize) -> *mut u8 {
     std::ptr::without_provenance_mut(match size {
         8 => 0x10,

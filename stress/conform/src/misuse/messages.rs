@@ -1,8 +1,8 @@
 //! What allocators say of a mistake, and what it names.
 //!
-//! Patterns of allocators that are known come first, then words that any allocator might use. A message
-//! that says no more than that the pointer is none to be freed names a double free too: an allocator that
-//! gave the block's memory back can't know more.
+//! Patterns of allocators that are known come first, then words that any allocator might use. A
+//! message that says no more than that the pointer is none to be freed names a double free too: an
+//! allocator that gave the block's memory back can't know more.
 
 use std::sync::LazyLock;
 

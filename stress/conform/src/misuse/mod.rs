@@ -10,10 +10,12 @@
 //! | then refuses | nothing, and then a request is refused though memory is there |
 //! | silent | nothing |
 //!
-//! A write is no call: there every report up to the process's end counts as reported. Racing frees have no
-//! order: there a report up to the end of the racing threads and the owner's next request does.
+//! A write is no call: there every report up to the process's end counts as reported. Racing frees
+//! have no order: there a report up to the end of the racing threads and the owner's next request
+//! does.
 //!
-//! A process that does not come to the mistake is a finding, whoever the subject is: what goes before is right.
+//! A process that does not come to the mistake is a finding, whoever the allocator is: what goes
+//! before is right.
 //!
 //! The benign twin of a mistake does all that it does but the mistake itself, and must end well.
 

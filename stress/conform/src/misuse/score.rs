@@ -13,9 +13,9 @@ use crate::outcome::Verdict;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum End {
-    /// The subject does not define the function.
+    /// The allocator does not define the function.
     NotOffered,
-    /// The mistake can't be made with this subject.
+    /// The mistake can't be made with this allocator.
     NotMade,
     /// Named at the call, and dead by its signal.
     Reported,
@@ -104,7 +104,7 @@ impl Score {
                 }
                 Line::Done(Verdict::Pass | Verdict::Behaviour { .. })
                 | Line::Served { .. }
-                | Line::Refused { .. }
+                | Line::Rejected { .. }
                 | Line::Mistake
                 | Line::Returned
                 | Line::TwoOwners => {}

@@ -10,7 +10,7 @@ use crate::rows::mistake_name;
 /// The report's version: a reader refuses others.
 const VERSION: u32 = 1;
 
-/// All of it, subjects in the order of `subjects` wherever there is one entry each.
+/// All of it, allocators in the order of `allocators` wherever there is one entry each.
 pub fn results(results: &Results) -> String {
     let plan = &results.plan;
     let rows = plan.rows.iter().zip(&results.rows).map(|(row, outcomes)| {
@@ -34,12 +34,12 @@ pub fn results(results: &Results) -> String {
         })
     });
     let findings = results.findings().into_iter().map(|finding| {
-        json!({ "row": finding.row, "subject": finding.subject, "detail": finding.detail })
+        json!({ "row": finding.row, "subject": finding.allocator, "detail": finding.detail })
     });
     let report = json!({
         "format": "drystone-conform-report",
         "version": VERSION,
-        "subjects": plan.subjects,
+        "subjects": plan.allocators,
         "rows": rows.collect::<Vec<Value>>(),
         "mistakes": mistakes.collect::<Vec<Value>>(),
         "findings": findings.collect::<Vec<Value>>(),

@@ -1,7 +1,7 @@
-//! Tables: subjects, semantics, behaviour, misuse, what went wrong.
+//! Tables: allocators, semantics, behaviour, misuse, what went wrong.
 
 use comfy_table::{Cell, Color};
-use drystone_harness::output::table::{Shape, Sheet};
+use drystone_harness::output::table::{Shape, Table};
 
 use crate::campaign::{Results, Scored};
 use crate::mistake::Mistake;
@@ -14,7 +14,7 @@ use crate::rows::size_name;
 pub fn results(results: &Results, shape: Shape, colored: bool) -> String {
     let page = Page { results, shape, colored };
     let parts = [
-        page.subjects(),
+        page.allocators(),
         page.semantics(),
         page.behaviour(),
         page.totals(),
@@ -32,28 +32,28 @@ struct Page<'a> {
 
 impl Page<'_> {
     fn names(&self) -> impl Iterator<Item = &str> {
-        self.results.plan.subjects.iter().map(|subject| subject.name.as_str())
+        self.results.plan.allocators.iter().map(|allocator| allocator.name.as_str())
     }
 
-    fn subjects(&self) -> String {
-        let mut table = self.table(["subject", "version", "library", "environment"]);
-        for subject in &self.results.plan.subjects {
-            let library = match &subject.library {
+    fn allocators(&self) -> String {
+        let mut table = self.table(["allocator", "version", "library", "environment"]);
+        for allocator in &self.results.plan.allocators {
+            let library = match &allocator.library {
                 Some(library) => library.display().to_string(),
                 None => "the C library's own".to_owned(),
             };
             let env: Vec<String> =
-                subject.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
-            table.row([&subject.name, &subject.version, &library, &env.join(" ")]);
+                allocator.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            table.row([&allocator.name, &allocator.version, &library, &env.join(" ")]);
         }
-        table.under("Subjects")
+        table.under("Allocators")
     }
 
     /// The rows that are judged, each with its source, and how many passed.
     fn semantics(&self) -> String {
         let columns = ["row"].into_iter().chain(self.names()).chain(["source"]);
         let mut table = self.table(columns);
-        let mut all = vec![Vec::new(); self.results.plan.subjects.len()];
+        let mut all = vec![Vec::new(); self.results.plan.allocators.len()];
         for (row, outcomes) in self.results.plan.rows.iter().zip(&self.results.rows) {
             if !matches!(row.check, Check::Judged(_)) {
                 continue;
@@ -86,10 +86,10 @@ impl Page<'_> {
         table.under("Behaviour that the standards leave open: recorded, not judged")
     }
 
-    /// Each subject's score: mistakes times sizes by how they ended.
+    /// Each allocator's score: mistakes times sizes by how they ended.
     fn totals(&self) -> String {
         let columns = End::COLUMNS.iter().map(|end| end.name());
-        let columns = ["subject"].into_iter().chain(columns);
+        let columns = ["allocator"].into_iter().chain(columns);
         let mut table = self.table(columns.chain(["made", "twins passed"]));
         for (place, name) in self.names().enumerate() {
             let scored: Vec<&Scored> =
@@ -115,10 +115,10 @@ impl Page<'_> {
     /// Mistake by mistake, the sizes at which it ended so.
     fn misuse(&self) -> String {
         let columns = End::COLUMNS.iter().map(|end| end.name());
-        let columns = ["mistake", "subject"].into_iter().chain(columns);
+        let columns = ["mistake", "allocator"].into_iter().chain(columns);
         let mut table = self.table(columns.chain(["not made"]));
         for mistake in Mistake::ALL {
-            for (place, subject) in self.names().enumerate() {
+            for (place, allocator) in self.names().enumerate() {
                 let scored = self.results.plan.mistakes.iter().zip(&self.results.mistakes);
                 let ends: Vec<(usize, End)> = scored
                     .filter(|(scoring, _)| scoring.mistake == mistake)
@@ -134,7 +134,7 @@ impl Page<'_> {
                     let sizes: Vec<String> = sizes.map(|(size, _)| size_name(*size)).collect();
                     sizes.join(" ")
                 };
-                let mut cells = vec![Cell::new(mistake.name()), Cell::new(subject)];
+                let mut cells = vec![Cell::new(mistake.name()), Cell::new(allocator)];
                 for end in End::COLUMNS {
                     let color = match end {
                         End::Reported => Some(Color::Green),
@@ -165,17 +165,17 @@ impl Page<'_> {
         let mut text = format!("{heading}\n\n");
         for finding in findings {
             let detail = finding.detail.split_whitespace().collect::<Vec<_>>().join(" ");
-            text += &format!("{bullet}{}, {}: {detail}\n", finding.subject, finding.row);
+            text += &format!("{bullet}{}, {}: {detail}\n", finding.allocator, finding.row);
         }
         text
     }
 
-    fn table<'a>(&self, columns: impl IntoIterator<Item = &'a str>) -> Sheet {
-        Sheet::new(self.shape, self.colored, columns)
+    fn table<'a>(&self, columns: impl IntoIterator<Item = &'a str>) -> Table {
+        Table::new(self.shape, self.colored, columns)
     }
 }
 
-fn cell(table: &Sheet, outcome: &Outcome) -> Cell {
+fn cell(table: &Table, outcome: &Outcome) -> Cell {
     let color = match outcome {
         outcome if outcome.is_wrong() => Some(Color::Red),
         Outcome::Said(Verdict::Pass) => Some(Color::Green),
@@ -184,8 +184,8 @@ fn cell(table: &Sheet, outcome: &Outcome) -> Cell {
     table.paint(outcome.word(), color)
 }
 
-/// A row's name, and what came of it with each subject.
-fn cells(table: &Sheet, row: &Row, outcomes: &[Outcome]) -> Vec<Cell> {
+/// A row's name, and what came of it with each allocator.
+fn cells(table: &Table, row: &Row, outcomes: &[Outcome]) -> Vec<Cell> {
     let outcomes = outcomes.iter().map(|outcome| cell(table, outcome));
     [Cell::new(row.name)].into_iter().chain(outcomes).collect()
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use drystone_harness::output::table::Shape;
 use snapbox::{assert_data_eq, file};
 
-use crate::allocators::Subject;
+use crate::allocators::Allocator;
 use crate::campaign::{Results, Scored};
 use crate::cli::{Plan, Scoring};
 use crate::mistake::Mistake;
@@ -26,8 +26,8 @@ static ROWS: [Row; 4] = [
     row("topic/left-open", Check::Recorded(|_| Ok(String::new()))),
 ];
 
-fn subject(name: &str, library: Option<&str>, env: &[(&str, &str)]) -> Subject {
-    Subject {
+fn allocator(name: &str, library: Option<&str>, env: &[(&str, &str)]) -> Allocator {
+    Allocator {
         name: name.to_owned(),
         library: library.map(PathBuf::from),
         version: "1.0".to_owned(),
@@ -56,7 +56,8 @@ fn scored(end: End, message: Option<&str>, twin: Option<Outcome>) -> Scored {
     Scored { score: Some(Score { end, how, message }), twin }
 }
 
-/// Every outcome and some ends of mistakes, of a subject that promises reports and of two that do not.
+/// Every outcome and some ends of mistakes, of an allocator that promises reports and of two that
+/// do not.
 fn everything() -> Results {
     let mistake = |mistake, size| Scoring { mistake, size, made: true, twin: true };
     let untold = Verdict::CannotTell { why: "no C compiler".to_owned() };
@@ -64,10 +65,10 @@ fn everything() -> Results {
     let quarantine = [("DRYSTONE_QUARANTINE", "1024"), ("A", "b c")];
     Results {
         plan: Plan {
-            subjects: vec![
-                subject("ours", Some("/lib/libdrystone.so"), &quarantine),
-                subject("other", Some("/lib/other.so"), &[]),
-                subject("system", None, &[]),
+            allocators: vec![
+                allocator("ours", Some("/lib/libdrystone.so"), &quarantine),
+                allocator("other", Some("/lib/other.so"), &[]),
+                allocator("system", None, &[]),
             ],
             rows: ROWS.iter().collect(),
             mistakes: vec![

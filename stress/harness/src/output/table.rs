@@ -5,8 +5,7 @@ use std::io::{self, IsTerminal, Write};
 
 use comfy_table::presets::{ASCII_MARKDOWN, UTF8_HORIZONTAL_ONLY};
 use comfy_table::{
-    Attribute, Cell, CellAlignment, Color as Paint, ContentArrangement, LineStyle, Row, Table,
-    TableStyle,
+    Attribute, Cell, CellAlignment, Color as Paint, ContentArrangement, LineStyle, Row, TableStyle,
 };
 use serde::Serialize;
 
@@ -31,7 +30,8 @@ impl Shape {
     }
 }
 
-/// Writes a report to standard output as it is asked for: `table` is told the shape, and whether to colour.
+/// Writes a report to standard output as it is asked for: `table` is told the shape, and whether to
+/// colour.
 ///
 /// # Errors
 /// Standard output can't be written.
@@ -79,13 +79,13 @@ pub fn json(report: &impl Serialize) -> String {
 
 /// A table under way. As it is displayed its lines end in blanks; see [`trimmed`](Self::trimmed).
 #[derive(Debug)]
-pub struct Sheet {
-    table: Table,
+pub struct Table {
+    table: comfy_table::Table,
     shape: Shape,
     colored: bool,
 }
 
-impl Sheet {
+impl Table {
     /// With no line between rows, of which each is one line.
     pub fn new<'a>(
         shape: Shape,
@@ -107,7 +107,7 @@ impl Sheet {
         colored: bool,
         columns: impl IntoIterator<Item = &'a str>,
     ) -> Self {
-        let mut table = Table::new();
+        let mut table = comfy_table::Table::new();
         table.load_style(if shape == Shape::Markdown { ASCII_MARKDOWN } else { style });
         // As wide as it needs to be: a broken row can't be read.
         table.set_content_arrangement(ContentArrangement::Disabled);
@@ -116,10 +116,10 @@ impl Sheet {
         if colored {
             table.enforce_styling();
         }
-        let mut sheet = Self { table, shape, colored };
-        let header: Vec<Cell> = columns.into_iter().map(|column| sheet.bold(column)).collect();
-        sheet.table.set_header(header);
-        sheet
+        let mut made = Self { table, shape, colored };
+        let header: Vec<Cell> = columns.into_iter().map(|column| made.bold(column)).collect();
+        made.table.set_header(header);
+        made
     }
 
     /// Adds a row.
@@ -172,7 +172,7 @@ impl Sheet {
     }
 }
 
-impl Display for Sheet {
+impl Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.table.fmt(f)
     }

@@ -1,4 +1,5 @@
-//! Children of a tool: the tool's own binary, started again with `__child TOOL JOB` as its arguments.
+//! Children of a tool: the tool's own binary, started again with `__child TOOL JOB` as its
+//! arguments.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -7,14 +8,15 @@ use std::process::Command;
 use crate::exit;
 use crate::process::preload::die_with_the_parent;
 
-/// The first argument of a process that is a child; the tool's name and the job are the second and third.
+/// The first argument of a process that is a child; the tool's name and the job are the second and
+/// third.
 pub const MARKER: &str = "__child";
 
 /// A tool's name, and its child: from the job to the process's exit code.
 pub type Tool<'a> = (&'a str, &'a dyn Fn(&str) -> u8);
 
-/// A command that starts `program` as a child of `tool` with that job, under the command line `wrapper` if it
-/// is not empty.
+/// A command that starts `program` as a child of `tool` with that job, under the command line
+/// `wrapper` if it is not empty.
 pub fn command(wrapper: &[String], program: &Path, tool: &str, job: &str) -> Command {
     let mut command = match wrapper {
         [] => Command::new(program),
@@ -28,8 +30,8 @@ pub fn command(wrapper: &[String], program: &Path, tool: &str, job: &str) -> Com
     command
 }
 
-/// Runs the child that the process's arguments ask for, the program's name first; none if they ask for no
-/// child. It dies with its parent.
+/// Runs the child that the process's arguments ask for, the program's name first; none if they ask
+/// for no child. It dies with its parent.
 pub fn dispatch(arguments: &[OsString], tools: &[Tool<'_>]) -> Option<u8> {
     let [_, first, rest @ ..] = arguments else { return None };
     if first != MARKER {

@@ -9,16 +9,16 @@ use tempfile::TempDir;
 
 /// The library, as long as the tool runs.
 #[derive(Debug)]
-pub struct Loaded {
+pub struct DlopenFixture {
     folder: TempDir,
 }
 
-impl Loaded {
+impl DlopenFixture {
     /// Compiles it.
     ///
     /// # Errors
     /// A sentence: there is no C compiler, or it fails.
-    pub fn compile() -> Result<Loaded, String> {
+    pub fn compile() -> Result<DlopenFixture, String> {
         let folder = tempfile::tempdir().map_err(|error| format!("a temporary folder: {error}"))?;
         let (source, library) = (folder.path().join("dlopen_fixture.c"), path_in(folder.path()));
         fs::write(&source, include_str!("dlopen_fixture.c")).map_err(|error| error.to_string())?;
@@ -29,7 +29,7 @@ impl Loaded {
             .output()
             .map_err(|error| format!("{}: {error}; install a C compiler", compiler.display()))?;
         match output.status.success() {
-            true => Ok(Loaded { folder }),
+            true => Ok(DlopenFixture { folder }),
             false => Err(format!(
                 "{} failed: {}",
                 compiler.display(),

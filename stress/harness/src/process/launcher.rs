@@ -1,14 +1,14 @@
-//! One process from its start to its end: its output gathered, its deadline kept, its whole process group gone
-//! when it is over, and what it used.
+//! One process from its start to its end: its output gathered, its deadline kept, its whole process
+//! group gone when it is over, and what it used.
 //!
 //! ```text
-//! command ─► start ─► [ended? too late? stopped? too much printed?] ─► kill the group ─► reap ─► Ended
-//!                      └───────── every 2 ms ─────────┘
+//! command ─► start ─► ended? too late? stopped? flooded? ─► kill the group ─► reap ─► Ended
+//!                     └────────── every 2 ms ─────────┘
 //! ```
 //!
-//! A child that has ended is not waited for until its group has been killed: as long as it is a zombie, no other
-//! process can have its number. Output goes to files that have no name, and not to pipes: a pipe that a
-//! grandchild keeps open would never end.
+//! A child that has ended is not waited for until its group has been killed: as long as it is a
+//! zombie, no other process can have its number. Output goes to files that have no name, and not to
+//! pipes: a pipe that a grandchild keeps open would never end.
 
 use std::fmt;
 use std::fs::File;
@@ -134,8 +134,8 @@ impl Launcher {
         Ok(Self { program: std::env::current_exe().map_err(LaunchError::OwnPath)?, deadline })
     }
 
-    /// A command that starts a child of `tool` with that job and `library` preloaded, or under the C library's own
-    /// allocator; under the command line `wrapper` if it is not empty.
+    /// A command that starts a child of `tool` with that job and `library` preloaded, or under the
+    /// C library's own allocator; under the command line `wrapper` if it is not empty.
     ///
     /// # Errors
     /// The job can't be written as JSON.
@@ -153,7 +153,8 @@ impl Launcher {
         Ok(command)
     }
 
-    /// Runs a command to its end, its deadline, or `stop`. Nothing of its process group is left then.
+    /// Runs a command to its end, its deadline, or `stop`. Nothing of its process group is left
+    /// then.
     ///
     /// # Errors
     /// It can't be started or waited for.
@@ -167,8 +168,8 @@ impl Launcher {
             .stderr(handed(&errors)?)
             // Ctrl-C at the terminal goes to a whole group; the child is ended by `stop` instead.
             .process_group(0);
-        // SAFETY: the function makes two system calls, which are allowed between fork and exec, and allocates
-        // nothing.
+        // SAFETY: the function makes two system calls, which are allowed between fork and exec, and
+        // allocates nothing.
         unsafe { command.pre_exec(with_nothing_of_the_parents) };
         let began = Instant::now();
         let child = command.spawn().map_err(|source| LaunchError::Start {
@@ -184,8 +185,8 @@ impl Launcher {
         Ok(Ended { end, output, errors, resources })
     }
 
-    /// Watches a child until it has ended by itself, or must be killed: then why. Time in which this process was
-    /// stopped does not count.
+    /// Watches a child until it has ended by itself, or must be killed: then why. Time in which
+    /// this process was stopped does not count.
     fn watch(
         &self,
         process: u32,
@@ -215,9 +216,9 @@ impl Launcher {
     }
 }
 
-/// What is done in a child before its program is loaded. A crash that was asked for leaves no core file; what this
-/// process was given by whoever started it is not the child's, for some children count their descriptors. Where
-/// the kernel is too old to close them they are counted too.
+/// What is done in a child before its program is loaded. A crash that was asked for leaves no core
+/// file; what this process was given by whoever started it is not the child's, for some children
+/// count their descriptors. Where the kernel is too old to close them they are counted too.
 fn with_nothing_of_the_parents() -> io::Result<()> {
     // SAFETY: marks descriptors to be closed by exec; closes none before.
     unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
@@ -234,14 +235,15 @@ fn has_ended(process: u32) -> io::Result<bool> {
         let error = io::Error::last_os_error();
         return if error.kind() == io::ErrorKind::Interrupted { Ok(false) } else { Err(error) };
     }
-    // SAFETY: all zero is a valid siginfo_t; waitid leaves it so where no child has ended (waitid(2)), and else
-    // fills in what `si_pid` reads.
+    // SAFETY: all zero is a valid siginfo_t; waitid leaves it so where no child has ended
+    // (waitid(2)), and else fills in what `si_pid` reads.
     Ok(unsafe { info.assume_init().si_pid() } != 0)
 }
 
 /// Ends a child that has not been waited for, and whoever is left of the group that it leads.
 fn kill_group(process: u32) {
-    // SAFETY: kill takes any numbers. The child is at least a zombie, so the number is its group's and no other's.
+    // SAFETY: kill takes any numbers. The child is at least a zombie, so the number is its group's
+    // and no other's.
     unsafe { libc::kill(-process.cast_signed(), libc::SIGKILL) };
 }
 
@@ -296,7 +298,8 @@ mod tests {
         gone(&ended);
     }
 
-    /// The process whose number was printed has been killed, if it has not been waited for yet either.
+    /// The process whose number was printed has been killed, if it has not been waited for yet
+    /// either.
     fn gone(ended: &Ended) {
         let number = String::from_utf8_lossy(&ended.output).trim().to_owned();
         let state = || match fs::read_to_string(format!("/proc/{number}/stat")) {

@@ -1,5 +1,5 @@
-//! Child processes under a preloaded allocator: what all of them are started with, how their output is
-//! read.
+//! Child processes under a preloaded allocator: what all of them are started with, how their output
+//! is read.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -28,7 +28,8 @@ pub fn under<'a>(command: &'a mut Command, library: Option<&Path>) -> &'a mut Co
     command
 }
 
-/// As [`under`], for a child that is listened to while it runs: its output is piped, and it leads a process group.
+/// As [`under`], for a child that is listened to while it runs: its output is piped, and it leads a
+/// process group.
 pub fn prepare<'a>(command: &'a mut Command, library: Option<&Path>) -> &'a mut Command {
     under(command, library)
         .stdout(Stdio::piped())
@@ -59,7 +60,8 @@ pub fn path_of(file: &File) -> PathBuf {
     PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd()))
 }
 
-/// All that comes of a pipe. What was read before an error is kept: an answer cut short is no answer.
+/// All that comes of a pipe. What was read before an error is kept: an answer cut short is no
+/// answer.
 pub fn all_of(mut pipe: impl Read) -> Vec<u8> {
     let mut all = Vec::new();
     let _ = pipe.read_to_end(&mut all);
@@ -80,7 +82,8 @@ pub fn said(words: &str) -> String {
     }
 }
 
-/// Has this process, a child, be killed when its parent is: a parent that is killed leaves nobody behind.
+/// Has this process, a child, be killed when its parent is: a parent that is killed leaves nobody
+/// behind.
 pub fn die_with_the_parent() {
     // SAFETY: sets this process's own attribute; the argument is a signal's number.
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };

@@ -15,8 +15,8 @@ pub struct Resources {
     pub cpu: f64,
     /// Seconds of wall-clock time.
     pub wall: f64,
-    /// The largest resident set of any one of them, in KiB; not less than that of the process which the first of
-    /// them was before it became its program.
+    /// The largest resident set of any one of them, in KiB; not less than that of the process which
+    /// the first of them was before it became its program.
     pub peak: u64,
 }
 

@@ -9,11 +9,11 @@ use crate::bench::suite::Kind;
 
 /// A row whose A/A spread is above this is shown, not judged.
 pub const WIDEST_SPREAD: f64 = 0.10;
-/// Resident sets above the floor that are smaller, in KiB, count as this much: the kernel counts pages in
-/// batches, one to a core.
+/// Resident sets above the floor that are smaller, in KiB, count as this much: the kernel counts
+/// pages in batches, one to a core.
 pub const SMALLEST_PEAK: f64 = 64.0;
 
-/// All bounds, judged for the first subject.
+/// All bounds, judged for the first allocator.
 pub fn judge(results: &Results) -> Vec<Bound> {
     let judge = Judge { results };
     let mut bounds = vec![
@@ -49,8 +49,8 @@ struct Judge<'a> {
 
 impl Judge<'_> {
     fn place(&self, name: &str) -> Result<usize, String> {
-        let subjects = &self.results.plan.subjects;
-        let place = subjects.iter().position(|subject| subject.name == name);
+        let allocators = &self.results.plan.allocators;
+        let place = allocators.iter().position(|allocator| allocator.name == name);
         match place {
             None => Err(format!("{name} was not measured")),
             Some(0) => Err(format!("{name} is the one that is judged")),
@@ -68,21 +68,21 @@ impl Judge<'_> {
         rows.map(|(row, results)| (row.name.as_str(), row.kind, results))
     }
 
-    fn time(row: &RowResults, subject: usize) -> Option<f64> {
-        row.nanoseconds(subject)
+    fn time(row: &RowResults, allocator: usize) -> Option<f64> {
+        row.nanoseconds(allocator)
     }
 
-    fn peak(row: &RowResults, subject: usize) -> Option<f64> {
-        row.peak(subject).map(|peak| peak.max(SMALLEST_PEAK))
+    fn peak(row: &RowResults, allocator: usize) -> Option<f64> {
+        row.peak(allocator).map(|peak| peak.max(SMALLEST_PEAK))
     }
 
     /// The geometric mean of ours over a peer's, over all rows.
     fn ratio(&self, peer: usize, figure: fn(&RowResults, usize) -> Option<f64>) -> Figure {
         let mut ratios = Vec::new();
         for (name, _, row) in self.rows().filter(|(_, kind, _)| in_the_means(*kind)) {
-            let of = |subject: usize| {
-                let subject_name = &self.results.plan.subjects[subject].name;
-                figure(row, subject).ok_or(format!("{name} has no figure of {subject_name}"))
+            let of = |allocator: usize| {
+                let allocator_name = &self.results.plan.allocators[allocator].name;
+                figure(row, allocator).ok_or(format!("{name} has no figure of {allocator_name}"))
             };
             ratios.push(of(0)? / of(peer)?);
         }
@@ -117,7 +117,7 @@ impl Judge<'_> {
         let against = |peer| Some((self.ratio(peer, Judge::time).ok()?, peer));
         // The best peer is the one beside which ours looks worst.
         let best = self.peers().filter_map(against).max_by(|one, other| one.0.total_cmp(&other.0));
-        let name = best.map_or("none", |(_, peer)| &self.results.plan.subjects[peer].name);
+        let name = best.map_or("none", |(_, peer)| &self.results.plan.allocators[peer].name);
         let seen =
             best.map(|(ratio, _)| ratio).ok_or("no peer has a figure in every row".to_owned());
         let measure = format!("time, geometric mean, against the best single peer ({name})");
@@ -146,7 +146,7 @@ impl Judge<'_> {
                 // All short rows are unjudged: nobody wants them listed.
                 let missed_if_judged = matches!(limit.judge(ours / time), Verdict::Missed { .. });
                 if missed_if_judged && !self.results.plan.quick {
-                    let peer = &self.results.plan.subjects[peer].name;
+                    let peer = &self.results.plan.allocators[peer].name;
                     let measure = format!("{name}, against the best peer there ({peer})");
                     missed.push(bound(measure, limit, Ok(ours / time), Some(why)));
                 }
@@ -154,7 +154,7 @@ impl Judge<'_> {
             }
             judged += 1;
             worst = worst.max(ours / time);
-            let peer = &self.results.plan.subjects[peer].name;
+            let peer = &self.results.plan.allocators[peer].name;
             let measure = format!("{name}, against the best peer there ({peer})");
             let one = bound(measure, limit, Ok(ours / time), None);
             if one.verdict != Verdict::Met {
@@ -191,7 +191,7 @@ impl Judge<'_> {
         // Before the spread, of which it may be the cause.
         if let Some((least, greatest)) = row.unequal_ways() {
             return Some(format!(
-                "the processors were nearer to each other for some subjects: {least:.0} to {greatest:.0} ns"
+                "the processors were nearer to each other for some allocators: {least:.0} to {greatest:.0} ns"
             ));
         }
         match row.a_a_spread() {
@@ -215,7 +215,7 @@ impl Judge<'_> {
             "calls between two takings of the span lock, fewest of the rows of small blocks{row}"
         );
         let why = self.results.plan.quick.then(|| "the rows were cut short".to_owned());
-        let seen = fewest.map(|(calls, _)| calls).ok_or("the subject does not say".to_owned());
+        let seen = fewest.map(|(calls, _)| calls).ok_or("the allocator does not say".to_owned());
         bound(measure, limit, seen, why)
     }
 
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_subject_that_is_good_enough_meets_every_bound_that_can_be_told() {
+    fn a_allocator_that_is_good_enough_meets_every_bound_that_can_be_told() {
         let peers =
             [("mimalloc", 10.0), ("system", 20.0), ("scudo", 30.0), ("hardened_malloc", 90.0)];
         let bounds = judge(&results(9.0, &peers));
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_subject_misses_by_what_it_is_slower() {
+    fn a_slow_allocator_misses_by_what_it_is_slower() {
         let bounds = judge(&results(18.0, &[("mimalloc", 10.0), ("snmalloc", 12.0)]));
         let by = missed(of(&bounds, "time, geometric mean, against mimalloc"));
         assert!((by - (1.8 / 0.9 - 1.0)).abs() < 1e-9, "{by}");
@@ -338,13 +338,13 @@ mod tests {
     }
 
     #[test]
-    fn a_row_whose_subjects_had_unequal_processors_is_not_judged() {
+    fn a_row_whose_allocators_had_unequal_processors_is_not_judged() {
         let mut results = results(18.0, &[("mimalloc", 10.0), ("snmalloc", 12.0)]);
         assert!(missed(of(&judge(&results), "churn, against mimalloc")) > 0.0);
         move_away(&mut results.rows[2].entries[2], 3.0);
         let bounds = judge(&results);
         let why =
-            "the processors were nearer to each other for some subjects: 22 to 64 ns".to_owned();
+            "the processors were nearer to each other for some allocators: 22 to 64 ns".to_owned();
         let unjudged = Verdict::CannotTell { why };
         assert_eq!(of(&bounds, "churn, against mimalloc").verdict, unjudged);
         assert_eq!(of(&bounds, "churn, against the best peer there").verdict, unjudged);

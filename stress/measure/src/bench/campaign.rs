@@ -1,5 +1,5 @@
-//! The rounds: in each, every row with every subject, in random order. Subjects of one row run one after
-//! the other, so that a machine that slows down in the course of an hour slows them all.
+//! The rounds: in each, every row with every allocator, in random order. Allocators of one row run
+//! one after the other, so that a machine that slows down in the course of an hour slows them all.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -38,17 +38,18 @@ pub struct Results {
 /// A row's measurements.
 #[derive(Clone, Debug)]
 pub struct RowResults {
-    /// The peaks of the driver with the row's data and nothing run, under the system's allocator, in KiB.
+    /// The peaks of the driver with the row's data and nothing run, under the system's allocator,
+    /// in KiB.
     pub floors: Vec<f64>,
-    /// One for each subject.
+    /// One for each allocator.
     pub entries: Vec<Entry>,
-    /// The first subject once more.
+    /// The first allocator once more.
     pub twin: Entry,
     /// How many measurements were made once more because the processors had moved.
     pub repeats: u32,
 }
 
-/// A subject's measurements of a row.
+/// An allocator's measurements of a row.
 #[derive(Clone, Debug, Default)]
 pub struct Entry {
     /// By round.
@@ -58,7 +59,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// The median of a figure. None if there is none, or the subject failed.
+    /// The median of a figure. None if there is none, or the allocator failed.
     pub fn median(&self, figure: impl Fn(&Sample) -> f64) -> Option<f64> {
         let values: Vec<f64> = self.samples.values().map(figure).collect();
         median(&values).filter(|_| self.failure.is_none())
@@ -81,29 +82,30 @@ impl RowResults {
         median(&self.floors)
     }
 
-    /// A subject's median peak above the floor, in KiB.
-    pub fn peak(&self, subject: usize) -> Option<f64> {
-        Some(self.entries[subject].median(|sample| sample.peak as f64)? - self.floor()?)
+    /// An allocator's median peak above the floor, in KiB.
+    pub fn peak(&self, allocator: usize) -> Option<f64> {
+        Some(self.entries[allocator].median(|sample| sample.peak as f64)? - self.floor()?)
     }
 
-    /// A subject's median time per operation.
-    pub fn nanoseconds(&self, subject: usize) -> Option<f64> {
-        self.entries[subject].median(|sample| sample.nanoseconds)
+    /// An allocator's median time per operation.
+    pub fn nanoseconds(&self, allocator: usize) -> Option<f64> {
+        self.entries[allocator].median(|sample| sample.nanoseconds)
     }
 
-    /// A subject's median faults.
-    pub fn faults(&self, subject: usize) -> Option<f64> {
-        self.entries[subject].median(|sample| sample.faults as f64)
+    /// An allocator's median faults.
+    pub fn faults(&self, allocator: usize) -> Option<f64> {
+        self.entries[allocator].median(|sample| sample.faults as f64)
     }
 
-    /// A subject's median calls between two takings of its span lock; as many as there were if it took none.
-    pub fn calls_between_locks(&self, subject: usize) -> Option<f64> {
-        let samples = &self.entries[subject].samples;
+    /// An allocator's median calls between two takings of its span lock; as many as there were if
+    /// it took none.
+    pub fn calls_between_locks(&self, allocator: usize) -> Option<f64> {
+        let samples = &self.entries[allocator].samples;
         samples.values().all(|sample| sample.locked.is_some()).then_some(())?;
         let between = |sample: &Sample| {
             sample.operations as f64 / sample.locked.map_or(f64::NAN, |locked| locked.max(1) as f64)
         };
-        self.entries[subject].median(between)
+        self.entries[allocator].median(between)
     }
 
     /// A cache line's ways in all samples of the row.
@@ -111,13 +113,14 @@ impl RowResults {
         self.entries.iter().chain([&self.twin]).flat_map(Entry::ways).collect()
     }
 
-    /// The least and the greatest of the subjects' ways, where they differ by more than [`line::WIDEST`].
+    /// The least and the greatest of the allocators' ways, where they differ by more than
+    /// [`line::WIDEST`].
     pub fn unequal_ways(&self) -> Option<(f64, f64)> {
         let ends = apart(self.entries.iter().filter_map(Entry::way));
         ends.filter(|(least, greatest)| greatest / least > line::WIDEST)
     }
 
-    /// The spread of the quotients of the first subject's two runs in each round.
+    /// The spread of the quotients of the first allocator's two runs in each round.
     pub fn a_a_spread(&self) -> Option<f64> {
         let quotient = |(round, one): (&u32, &Sample)| {
             let other = self.twin.samples.get(round)?;
@@ -133,8 +136,9 @@ impl Results {
     /// Who failed where, and how.
     pub fn failures(&self) -> impl Iterator<Item = (&str, &str, &Failure)> {
         self.rows.iter().zip(&self.plan.rows).flat_map(move |(results, row)| {
-            let names = self.plan.subjects.iter().map(|subject| subject.name.as_str());
-            let first = self.plan.subjects.first().map_or("", |subject| subject.name.as_str());
+            let names = self.plan.allocators.iter().map(|allocator| allocator.name.as_str());
+            let first =
+                self.plan.allocators.first().map_or("", |allocator| allocator.name.as_str());
             let entries = names.zip(&results.entries).chain([(first, &results.twin)]);
             entries.filter_map(move |(name, entry)| {
                 Some((row.name.as_str(), name, entry.failure.as_ref()?))
@@ -148,12 +152,12 @@ impl Results {
     }
 }
 
-/// What is told while measurements are made: row, subject.
+/// What is told while measurements are made: row, allocator.
 pub type Progress<'a> = dyn FnMut(&str, &str) + 'a;
 
 /// How many times [`Progress`] is told something.
 pub fn steps(plan: &Plan) -> u64 {
-    u64::from(plan.rounds) * plan.rows.len() as u64 * (plan.subjects.len() as u64 + 2)
+    u64::from(plan.rounds) * plan.rows.len() as u64 * (plan.allocators.len() as u64 + 2)
 }
 
 /// Who runs, in a row of a round.
@@ -161,13 +165,13 @@ pub fn steps(plan: &Plan) -> u64 {
 enum Turn {
     Floor,
     Twin,
-    Subject(usize),
+    Allocator(usize),
 }
 
 /// Makes all measurements, to the end or until `stop`.
 ///
 /// # Errors
-/// A subject does not serve at all, or the tool failed: nothing that a subject does later.
+/// An allocator does not serve at all, or the tool failed: nothing that an allocator does later.
 pub fn run(
     plan: Plan,
     launcher: &Launcher,
@@ -175,10 +179,10 @@ pub fn run(
     progress: &mut Progress<'_>,
 ) -> Result<Results> {
     let began = Instant::now();
-    for subject in &plan.subjects {
-        let job = Job { task: Task::Prove, library: subject.library.clone() };
-        if let Outcome::Refused(why) = launch::run(launcher, &[], &job, stop)? {
-            bail!("subject {}: {why}", subject.name);
+    for allocator in &plan.allocators {
+        let job = Job { task: Task::Prove, library: allocator.library.clone() };
+        if let Outcome::Rejected(why) = launch::run(launcher, &[], &job, stop)? {
+            bail!("allocator {}: {why}", allocator.name);
         }
     }
     let scripts: Vec<Option<File>> = plan
@@ -192,7 +196,7 @@ pub fn run(
         for row in Order::Random.indices(splitmix(&mut seed), plan.rows.len()) {
             let row = row as usize;
             let script = scripts[row].as_ref().map(path_of);
-            for turn in turns(plan.subjects.len(), splitmix(&mut seed)) {
+            for turn in turns(plan.allocators.len(), splitmix(&mut seed)) {
                 progress(&plan.rows[row].name, name(&plan, turn));
                 let made =
                     Measurement { plan: &plan, row: &plan.rows[row], script: &script, launcher };
@@ -207,22 +211,22 @@ pub fn run(
 }
 
 fn empty(plan: &Plan) -> Vec<RowResults> {
-    let entries = vec![Entry::default(); plan.subjects.len()];
+    let entries = vec![Entry::default(); plan.allocators.len()];
     let row = RowResults { floors: Vec::new(), entries, twin: Entry::default(), repeats: 0 };
     vec![row; plan.rows.len()]
 }
 
-fn turns(subjects: usize, seed: u64) -> Vec<Turn> {
+fn turns(allocators: usize, seed: u64) -> Vec<Turn> {
     let mut turns = vec![Turn::Floor, Turn::Twin];
-    turns.extend((0..subjects).map(Turn::Subject));
+    turns.extend((0..allocators).map(Turn::Allocator));
     Order::Random.indices(seed, turns.len()).into_iter().map(|turn| turns[turn as usize]).collect()
 }
 
 fn name(plan: &Plan, turn: Turn) -> &str {
     match turn {
         Turn::Floor => "(floor)",
-        Turn::Twin => plan.subjects.first().map_or("", |subject| &subject.name),
-        Turn::Subject(subject) => &plan.subjects[subject].name,
+        Turn::Twin => plan.allocators.first().map_or("", |allocator| &allocator.name),
+        Turn::Allocator(allocator) => &plan.allocators[allocator].name,
     }
 }
 
@@ -238,7 +242,7 @@ impl Measurement<'_> {
     fn add_to(self, results: &mut RowResults, turn: Turn, round: u32, stop: &Stop) -> Result<()> {
         let (row, script) = (self.row.name.clone(), self.script.clone());
         let usual = median(&results.ways());
-        let (entry, subject) = match turn {
+        let (entry, allocator) = match turn {
             Turn::Floor => {
                 let job = Job { task: Task::Floor { row, script }, library: None };
                 match launch::run(self.launcher, &[], &job, stop)? {
@@ -249,12 +253,12 @@ impl Measurement<'_> {
                 return Ok(());
             }
             Turn::Twin => (&mut results.twin, 0),
-            Turn::Subject(subject) => (&mut results.entries[subject], subject),
+            Turn::Allocator(allocator) => (&mut results.entries[allocator], allocator),
         };
         if entry.failure.is_some() {
             return Ok(());
         }
-        let library = self.plan.subjects[subject].library.clone();
+        let library = self.plan.allocators[allocator].library.clone();
         let job = Job { task: Task::Row { row, passes: self.row.passes, script }, library };
         let mut outcome = launch::run(self.launcher, &[], &job, stop)?;
         if astray(&outcome, usual) > line::WIDEST {
@@ -268,7 +272,7 @@ impl Measurement<'_> {
             Outcome::Done(_) => bail!("row {}: nothing was measured", self.row.name),
             Outcome::Stopped => {}
             Outcome::Failed(failure) => entry.failure = Some(failure),
-            Outcome::Refused(detail) => {
+            Outcome::Rejected(detail) => {
                 entry.failure = Some(Failure { short: "refused".to_owned(), detail });
             }
         }
@@ -284,8 +288,8 @@ fn astray(outcome: &Outcome, usual: Option<f64>) -> f64 {
     }
 }
 
-/// Which of two measurements counts: the one in which the processors had moved less. A failure is never
-/// passed over.
+/// Which of two measurements counts: the one in which the processors had moved less. A failure is
+/// never passed over.
 fn better(first: Outcome, second: Outcome, usual: Option<f64>) -> Outcome {
     match second {
         Outcome::Stopped => first,
@@ -315,14 +319,14 @@ mod tests {
     #[test]
     fn a_row_has_the_ways_of_all_its_samples() {
         let results = results(9.0, &[("mimalloc", 10.0)]);
-        // Before and after, seven rounds of two subjects and the twin.
+        // Before and after, seven rounds of two allocators and the twin.
         assert_eq!(results.rows[CHURN].ways().len(), 2 * 7 * 3);
         assert!(results.rows[0].ways().is_empty());
         assert_eq!(results.rows[0].unequal_ways(), None);
     }
 
     #[test]
-    fn a_subject_whose_processors_were_farther_makes_a_row_unequal() {
+    fn a_allocator_whose_processors_were_farther_makes_a_row_unequal() {
         let mut results = results(9.0, &[("mimalloc", 10.0), ("scudo", 12.0)]);
         let row = &mut results.rows[CHURN];
         assert_eq!(row.unequal_ways(), None);
@@ -340,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn a_subject_that_failed_makes_no_row_unequal() {
+    fn a_allocator_that_failed_makes_no_row_unequal() {
         let mut results = results(9.0, &[("mimalloc", 10.0)]);
         move_away(&mut results.rows[CHURN].entries[1], 3.0);
         fail(&mut results, CHURN, 1);
@@ -354,7 +358,7 @@ mod tests {
             let sample = results.rows[CHURN].entries[0].samples[&0].clone();
             Outcome::Done(Sample { line: Some(Line { before, after }), ..sample })
         };
-        let failed = Outcome::Refused("so".to_owned());
+        let failed = Outcome::Rejected("so".to_owned());
         let (moved, far, near) = (done(20.0, 64.0), done(64.0, 64.0), done(20.0, 21.0));
         let usual = Some(21.0);
         assert!(astray(&moved, usual) > line::WIDEST && astray(&far, usual) > line::WIDEST);

@@ -30,10 +30,10 @@ pub fn main(argument: &str) -> u8 {
     end_at_a_panic();
     let (answer, code) = match job(argument) {
         Ok(sample) => (Answer::Done(sample), exit::FINE),
-        Err(why) => (Answer::Refused { why }, exit::FAILED),
+        Err(why) => (Answer::Rejected { why }, exit::FAILED),
     };
     send(&answer);
-    // Without exit handlers: what a subject does there is no part of any row.
+    // Without exit handlers: what an allocator does there is no part of any row.
     exit::now(code)
 }
 
@@ -87,8 +87,8 @@ fn job(argument: &str) -> Result<Sample, String> {
                 ..proof
             })
         }
-        Task::Pairs { pairs, subject } => {
-            pairs::run(subject.then_some(&calls), pairs);
+        Task::Pairs { pairs, allocator } => {
+            pairs::run(allocator.then_some(&calls), pairs);
             Ok(Sample { operations: 2 * pairs, ..proof })
         }
     }
@@ -123,7 +123,8 @@ impl Ready {
         match self {
             Ready::Passes(Work { operations, clock, start }) => {
                 let mut run = start(heap);
-                // A tenth more, before; one pass at least, which maps and fills what later ones reuse.
+                // A tenth more, before; one pass at least, which maps and fills what later ones
+                // reuse.
                 run(passes.div_ceil(10));
                 let parts = match clock {
                     Clock::Processor => 1,
@@ -158,7 +159,8 @@ fn end_at_a_panic() {
     }));
 }
 
-/// Writes a line of its own, whatever the subject has half written. A parent that is gone reads nothing.
+/// Writes a line of its own, whatever the allocator has half written. A parent that is gone reads
+/// nothing.
 fn send(answer: &Answer) {
     let mut line = vec![b'\n'];
     serde_json::to_writer(&mut line, answer).expect("answers have string keys only");
@@ -171,8 +173,8 @@ fn send(answer: &Answer) {
 mod tests {
     use super::*;
 
-    /// What is resident when a row begins must be the most there was, or a part of the row's peak would
-    /// hide beneath what its preparation used and gave back.
+    /// What is resident when a row begins must be the most there was, or a part of the row's peak
+    /// would hide beneath what its preparation used and gave back.
     #[test]
     fn making_a_rows_data_takes_no_more_than_the_data() {
         for row in suite::rows(true).expect("the traces are in the repository") {

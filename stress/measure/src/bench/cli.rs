@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use drystone_harness::allocators::{self, Contestant, Folders, MIMALLOC, SYSTEM, distinct};
+use drystone_harness::allocators::{self, Allocator, Folders, MIMALLOC, SYSTEM, distinct};
 use drystone_harness::output::format::Printing;
 use drystone_harness::seed::Seed;
 use drystone_harness::text::{duration, pattern, suggest};
@@ -96,7 +96,7 @@ pub struct Plan {
     /// When one is given up.
     pub deadline: Duration,
     /// Who is measured; the first is judged.
-    pub subjects: Vec<Contestant>,
+    pub allocators: Vec<Allocator>,
     /// The place of the one that ratios are to.
     pub against: usize,
     /// What is measured.
@@ -127,8 +127,8 @@ impl Options {
     /// A sentence that names what to change.
     pub fn plan(&self, folders: &Folders) -> Result<Plan, String> {
         let rounds = rounds(self.rounds, self.quick)?;
-        let subjects = self.who.chosen(folders)?;
-        let against = self.against(&subjects)?;
+        let allocators = self.who.chosen(folders)?;
+        let against = self.against(&allocators)?;
         let mut rows = suite::rows(self.quick)?;
         let all = rows.len();
         if let Some(filter) = &self.row {
@@ -143,17 +143,17 @@ impl Options {
             quick: self.quick,
             whole: rows.len() == all,
             deadline: self.deadline,
-            subjects,
+            allocators,
             against,
             rows,
         })
     }
 
-    fn against(&self, subjects: &[Contestant]) -> Result<usize, String> {
-        let place = |name: &str| subjects.iter().position(|subject| subject.name == name);
+    fn against(&self, allocators: &[Allocator]) -> Result<usize, String> {
+        let place = |name: &str| allocators.iter().position(|allocator| allocator.name == name);
         match &self.against {
             Some(name) => place(name).ok_or_else(|| {
-                let names: Vec<&str> = subjects.iter().map(|one| one.name.as_str()).collect();
+                let names: Vec<&str> = allocators.iter().map(|one| one.name.as_str()).collect();
                 suggest::reject("allocator", name, &names)
                     + "; --against takes one that is measured"
             }),
@@ -167,7 +167,7 @@ impl Who {
     ///
     /// # Errors
     /// A sentence that names what to change.
-    pub fn chosen(&self, folders: &Folders) -> Result<Vec<Contestant>, String> {
+    pub fn chosen(&self, folders: &Folders) -> Result<Vec<Allocator>, String> {
         if self.allocators.is_empty() {
             return folders.all();
         }
@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn without_libraries_the_system_is_measured_against_itself() {
         let plan = plan(&[]).unwrap();
-        assert_eq!((plan.subjects.len(), plan.against, plan.rounds), (1, 0, 7));
+        assert_eq!((plan.allocators.len(), plan.against, plan.rounds), (1, 0, 7));
         assert!(plan.whole && !plan.quick);
     }
 

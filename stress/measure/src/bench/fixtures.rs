@@ -1,10 +1,11 @@
-//! For tests: results that nobody measured, for what judges and prints them, and folders without libraries.
+//! For tests: results that nobody measured, for what judges and prints them, and folders without
+//! libraries.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use drystone_harness::allocators::Contestant;
+use drystone_harness::allocators::Allocator;
 use drystone_harness::seed::Seed;
 
 use crate::bench::campaign::{Entry, Results, RowResults};
@@ -23,17 +24,17 @@ const ROWS: [(&str, Kind); 4] = [
     ("scaling", Kind::Scaling),
 ];
 
-/// A whole suite of four rows, in which every call of `drystone` takes `ours` nanoseconds and every call of
-/// a peer as many as stand beside its name; peaks are 100 KiB for each nanosecond.
+/// A whole suite of four rows, in which every call of `drystone` takes `ours` nanoseconds and every
+/// call of a peer as many as stand beside its name; peaks are 100 KiB for each nanosecond.
 pub fn results(ours: f64, peers: &[(&str, f64)]) -> Results {
     let all: Vec<(&str, f64)> = [("drystone", ours)].into_iter().chain(peers.to_vec()).collect();
-    let subject = |(name, _): &(&str, f64)| Contestant {
+    let allocator = |(name, _): &(&str, f64)| Allocator {
         name: (*name).to_owned(),
         library: Some(PathBuf::from(format!("/lib/{name}.so"))),
         version: "1.0".to_owned(),
     };
-    let subjects: Vec<Contestant> = all.iter().map(subject).collect();
-    let against = subjects.iter().position(|subject| subject.name == "mimalloc").unwrap_or(0);
+    let allocators: Vec<Allocator> = all.iter().map(allocator).collect();
+    let against = allocators.iter().position(|allocator| allocator.name == "mimalloc").unwrap_or(0);
     let row =
         |(name, kind): (&str, Kind)| Row { name: name.to_owned(), kind, passes: 10, trace: None };
     let figures = |kind| RowResults {
@@ -49,7 +50,7 @@ pub fn results(ours: f64, peers: &[(&str, f64)]) -> Results {
             quick: false,
             whole: true,
             deadline: Duration::from_secs(60),
-            subjects,
+            allocators,
             against,
             rows: ROWS.map(row).to_vec(),
         },
@@ -79,15 +80,15 @@ fn entry(kind: Kind, nanoseconds: f64) -> Entry {
     Entry { samples: (0..ROUNDS).map(sample).collect::<BTreeMap<_, _>>(), failure: None }
 }
 
-/// Lets a subject fail in a row.
-pub fn fail(results: &mut Results, row: usize, subject: usize) {
-    results.rows[row].entries[subject].failure = Some(Failure {
+/// Lets an allocator fail in a row.
+pub fn fail(results: &mut Results, row: usize, allocator: usize) {
+    results.rows[row].entries[allocator].failure = Some(Failure {
         short: "SIGSEGV".to_owned(),
         detail: "killed by SIGSEGV; it printed nothing".to_owned(),
     });
 }
 
-/// Lets the two processors be so many times as far from each other for a subject.
+/// Lets the two processors be so many times as far from each other for an allocator.
 pub fn move_away(entry: &mut Entry, times: f64) {
     for line in entry.samples.values_mut().filter_map(|sample| sample.line.as_mut()) {
         (line.before, line.after) = (times * line.before, times * line.after);

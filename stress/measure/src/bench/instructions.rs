@@ -1,19 +1,21 @@
-//! `cargo stress bench instructions`: what a warm malloc and free of 32 bytes execute, by callgrind.
+//! `cargo stress bench instructions`: what a warm malloc and free of 32 bytes execute, by
+//! callgrind.
 //!
 //! ```text
-//! per pair = (I(subject, 2N) - I(subject, N)) / N - (I(nothing, 2N) - I(nothing, N)) / N + own
+//! per pair = (I(allocator, 2N) - I(allocator, N)) / N - (I(nothing, 2N) - I(nothing, N)) / N + own
 //! ```
 //!
-//! *I* counts a whole process, so the difference of two lengths leaves what N warm pairs cost; *nothing*
-//! is the same loop over two functions of `own` instructions together, so what is left lies between the
-//! first instruction of malloc or free and its return, both included. Other blocks of the size are live
-//! meanwhile, as in a program: of a lone block some allocators give its page up at each free.
+//! *I* counts a whole process, so the difference of two lengths leaves what N warm pairs cost;
+//! *nothing* is the same loop over two functions of `own` instructions together, so what is left
+//! lies between the first instruction of malloc or free and its return, both included. Other blocks
+//! of the size are live meanwhile, as in a program: of a lone block some allocators give its page
+//! up at each free.
 
 use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use drystone_harness::allocators::Contestant;
+use drystone_harness::allocators::Allocator;
 use drystone_harness::process::launcher::Launcher;
 use drystone_harness::stop::Stop;
 use serde::Serialize;
@@ -22,30 +24,31 @@ use crate::bench::job::{Job, Task};
 use crate::bench::launch::{self, Failure, Outcome};
 use crate::bench::work::pairs;
 
-/// What a subject executes.
+/// What an allocator executes.
 #[derive(Clone, Debug, Serialize)]
 pub struct Count {
-    /// The subject.
-    pub subject: Contestant,
+    /// The allocator.
+    #[serde(rename = "subject")]
+    pub allocator: Allocator,
     /// Instructions per pair.
     pub instructions: Option<f64>,
     /// Why there are none.
     pub failure: Option<Failure>,
 }
 
-/// What the first subject's count is to be at most.
+/// What the first allocator's count is to be at most.
 pub const BOUND: f64 = 50.0;
 /// Pairs of the shorter of two runs. A slow path taken every so many pairs is shared out.
 const PAIRS: u64 = 20_000;
 /// Under callgrind everything takes fifty times as long.
 const DEADLINE: Duration = Duration::from_secs(300);
 
-/// Counts for every subject.
+/// Counts for every allocator.
 ///
 /// # Errors
-/// valgrind can't be run, or the empty loop can't be counted: nothing that a subject does.
+/// valgrind can't be run, or the empty loop can't be counted: nothing that an allocator does.
 pub fn count(
-    subjects: Vec<Contestant>,
+    allocators: Vec<Allocator>,
     stop: &Stop,
     mut progress: impl FnMut(&str),
 ) -> Result<Vec<Count>> {
@@ -54,16 +57,16 @@ pub fn count(
         Ok(empty) => empty,
         Err(why) => bail!("counting the loop's own instructions: {}", why.detail),
     };
-    let count = |subject: Contestant| {
-        progress(&subject.name);
-        let counted = callgrind.per_pair(Some(&subject), stop)?;
+    let count = |allocator: Allocator| {
+        progress(&allocator.name);
+        let counted = callgrind.per_pair(Some(&allocator), stop)?;
         let (instructions, failure) = match counted {
             Ok(all) => (Some(all - empty + pairs::INSTRUCTIONS_OF_NOTHING), None),
             Err(why) => (None, Some(why)),
         };
-        Ok(Count { subject, instructions, failure })
+        Ok(Count { allocator, instructions, failure })
     };
-    subjects.into_iter().map(count).collect()
+    allocators.into_iter().map(count).collect()
 }
 
 struct Callgrind {
@@ -81,11 +84,11 @@ impl Callgrind {
         Ok(Self { launcher: Launcher::of_this_binary(DEADLINE)?, folder })
     }
 
-    /// Instructions of the loop and what it calls, for each pair; or how the subject failed.
-    fn per_pair(&self, subject: Option<&Contestant>, stop: &Stop) -> Result<Result<f64, Failure>> {
+    /// Instructions of the loop and what it calls, for each pair; or how the allocator failed.
+    fn per_pair(&self, allocator: Option<&Allocator>, stop: &Stop) -> Result<Result<f64, Failure>> {
         let mut totals = [0.0; 2];
         for (total, pairs) in totals.iter_mut().zip([PAIRS, 2 * PAIRS]) {
-            *total = match self.total(subject, pairs, stop)? {
+            *total = match self.total(allocator, pairs, stop)? {
                 Ok(total) => total,
                 Err(why) => return Ok(Err(why)),
             };
@@ -95,7 +98,7 @@ impl Callgrind {
 
     fn total(
         &self,
-        subject: Option<&Contestant>,
+        allocator: Option<&Allocator>,
         pairs: u64,
         stop: &Stop,
     ) -> Result<Result<f64, Failure>> {
@@ -106,15 +109,15 @@ impl Callgrind {
             "--tool=callgrind".to_owned(),
             format!("--callgrind-out-file={}", file.display()),
         ];
-        let task = Task::Pairs { pairs, subject: subject.is_some() };
-        let library = subject.and_then(|subject| subject.library.clone());
+        let task = Task::Pairs { pairs, allocator: allocator.is_some() };
+        let library = allocator.and_then(|allocator| allocator.library.clone());
         match launch::run(&self.launcher, &wrapper, &Job { task, library }, stop)? {
             Outcome::Done(_) => {
                 let counts = fs::read_to_string(&file).context("reading callgrind's counts")?;
                 Ok(Ok(total(&counts).context("callgrind's file has no total")?))
             }
             Outcome::Failed(failure) => Ok(Err(failure)),
-            Outcome::Refused(detail) => Ok(Err(Failure { short: "refused".to_owned(), detail })),
+            Outcome::Rejected(detail) => Ok(Err(Failure { short: "refused".to_owned(), detail })),
             Outcome::Stopped => {
                 let detail = "stopped before it was counted".to_owned();
                 Ok(Err(Failure { short: "–".to_owned(), detail }))

@@ -15,11 +15,12 @@ pub const TOOL: &str = "bench";
 pub struct Job {
     /// What to do.
     pub task: Task,
-    /// The canonical path of the library that must be serving `malloc`; none for the C library's own.
+    /// The canonical path of the library that must be serving `malloc`; none for the C library's
+    /// own.
     pub library: Option<PathBuf>,
 }
 
-/// What is done with the subject.
+/// What is done with the allocator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "task")]
 pub enum Task {
@@ -45,8 +46,8 @@ pub enum Task {
     Pairs {
         /// How many.
         pairs: u64,
-        /// Whether to call the subject, or functions of one instruction.
-        subject: bool,
+        /// Whether to call the allocator, or functions of one instruction.
+        allocator: bool,
     },
 }
 
@@ -54,8 +55,8 @@ pub enum Task {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "answer")]
 pub enum Answer {
-    /// The subject does not serve this process, or the job can't be read: wrong usage.
-    Refused {
+    /// The allocator does not serve this process, or the job can't be read: wrong usage.
+    Rejected {
         /// One sentence that names what to change.
         why: String,
     },
@@ -78,7 +79,7 @@ pub struct Sample {
     pub floor: u64,
     /// Minor faults since the row began.
     pub faults: u64,
-    /// How often the subject took its span lock since the row began, where it says so.
+    /// How often the allocator took its span lock since the row began, where it says so.
     pub locked: Option<u64>,
     /// What two threads gain, where that is measured.
     pub gains: Option<Gains>,
@@ -86,7 +87,7 @@ pub struct Sample {
     pub line: Option<Line>,
 }
 
-/// Finds the answer in what a child printed; the subject may have printed more.
+/// Finds the answer in what a child printed; the allocator may have printed more.
 pub fn answer(output: &[u8]) -> Option<Answer> {
     output.rsplit(|&byte| byte == b'\n').find_map(|line| serde_json::from_slice(line).ok())
 }
@@ -96,8 +97,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_is_found_among_the_subjects_talk() {
-        let refused = Answer::Refused { why: "so".to_owned() };
+    fn an_answer_is_found_among_the_allocators_talk() {
+        let refused = Answer::Rejected { why: "so".to_owned() };
         let mut output = b"hello {\n".to_vec();
         output.extend(serde_json::to_vec(&refused).unwrap());
         output.extend(b"\n\xff half");

@@ -1,4 +1,4 @@
-//! One child with its subject preloaded: its answer read, or how the subject failed.
+//! One child with its allocator preloaded: its answer read, or how the allocator failed.
 
 use std::path::Path;
 
@@ -17,14 +17,14 @@ pub enum Outcome {
     /// It did its work.
     Done(Sample),
     /// It says that it was asked wrongly.
-    Refused(String),
-    /// The subject did not get through.
+    Rejected(String),
+    /// The allocator did not get through.
     Failed(Failure),
     /// It was killed because the campaign was stopped.
     Stopped,
 }
 
-/// How a subject failed.
+/// How an allocator failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Failure {
     /// In a table's cell.
@@ -36,7 +36,8 @@ pub struct Failure {
 /// Of what a child prints on standard error, the end, in bytes.
 const LAST_WORDS: usize = 1024;
 
-/// Runs one child to its end, its deadline, or `stop`; under the command line `wrapper` if it is not empty.
+/// Runs one child to its end, its deadline, or `stop`; under the command line `wrapper` if it is
+/// not empty.
 ///
 /// # Errors
 /// It can't be started or waited for.
@@ -49,11 +50,11 @@ pub fn run(launcher: &Launcher, wrapper: &[String], job: &Job, stop: &Stop) -> R
     Ok(match answer(&ended.output) {
         Some(Answer::Done(sample)) if ended.end.is_success() => {
             match wrongly_served(job, &sample.served_by) {
-                Some(why) => Outcome::Refused(why),
+                Some(why) => Outcome::Rejected(why),
                 None => Outcome::Done(sample),
             }
         }
-        Some(Answer::Refused { why }) => Outcome::Refused(why),
+        Some(Answer::Rejected { why }) => Outcome::Rejected(why),
         _ => Outcome::Failed(Failure::of(&ended)),
     })
 }
@@ -74,7 +75,7 @@ fn wrongly_served(job: &Job, served_by: &Path) -> Option<String> {
 }
 
 impl Failure {
-    /// What a child's end says of its subject, if it has given no answer.
+    /// What a child's end says of its allocator, if it has given no answer.
     pub fn of(ended: &Ended) -> Self {
         let (short, how) = match ended.end {
             // Nothing that it printed says why.

@@ -1,4 +1,5 @@
-//! `cargo stress bench`: the suite of "How fast, how small", every allocator in a process of its own.
+//! `cargo stress bench`: the suite of "How fast, how small", every allocator in a process of its
+//! own.
 //!
 //! ```text
 //! tool ─► cli ─► campaign ─► launch ══ process ══► child ─► work ─► allocator

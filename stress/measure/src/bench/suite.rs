@@ -1,7 +1,7 @@
 //! The rows of the suite: what each measures, and for how long.
 //!
-//! The number of passes is fixed and the same for every subject, so that peaks and faults can be compared.
-//! It is chosen so that a fast allocator takes about a tenth of a second.
+//! The number of passes is fixed and the same for every allocator, so that peaks and faults can be
+//! compared. It is chosen so that a fast allocator takes about a tenth of a second.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -31,8 +31,8 @@ pub fn run(options: &Options) -> Result<u8> {
     stop::at_ctrl_c(&STOP)?;
     let launcher = Launcher::of_this_binary(plan.deadline)?;
     let bar = progress::steps(campaign::steps(&plan));
-    let measured = campaign::run(plan, &launcher, &STOP, &mut |row, subject| {
-        bar.set_message(format!("{row} {subject}"));
+    let measured = campaign::run(plan, &launcher, &STOP, &mut |row, allocator| {
+        bar.set_message(format!("{row} {allocator}"));
         bar.inc(1);
     });
     bar.finish_and_clear();
@@ -43,11 +43,11 @@ pub fn run(options: &Options) -> Result<u8> {
 }
 
 fn count(who: &Who, folders: &Folders) -> Result<u8> {
-    let subjects = who.chosen(folders).map_err(anyhow::Error::msg)?;
+    let allocators = who.chosen(folders).map_err(anyhow::Error::msg)?;
     stop::at_ctrl_c(&STOP)?;
-    let bar = progress::steps(subjects.len() as u64);
-    let counted = instructions::count(subjects, &STOP, |subject| {
-        bar.set_message(subject.to_owned());
+    let bar = progress::steps(allocators.len() as u64);
+    let counted = instructions::count(allocators, &STOP, |allocator| {
+        bar.set_message(allocator.to_owned());
         bar.inc(1);
     });
     bar.finish_and_clear();
@@ -62,9 +62,9 @@ fn count(who: &Who, folders: &Folders) -> Result<u8> {
 }
 
 fn announce(plan: &Plan, folders: &Folders) {
-    let (rows, subjects) = (plan.rows.len(), plan.subjects.len());
+    let (rows, allocators) = (plan.rows.len(), plan.allocators.len());
     eprintln!(
-        "seed {}, {} rounds of {rows} rows with {subjects} allocators",
+        "seed {}, {} rounds of {rows} rows with {allocators} allocators",
         plan.seed, plan.rounds
     );
     let missing = folders.missing();
@@ -75,8 +75,8 @@ fn announce(plan: &Plan, folders: &Folders) {
 
 fn code(results: &Results) -> u8 {
     let mut failures = 0;
-    for (row, subject, failure) in results.failures() {
-        eprintln!("{subject} failed in {row}: {}", failure.short);
+    for (row, allocator, failure) in results.failures() {
+        eprintln!("{allocator} failed in {row}: {}", failure.short);
         failures += 1;
     }
     match (failures, results.interrupted, results.worked()) {
@@ -95,8 +95,8 @@ fn code(results: &Results) -> u8 {
 
 fn list(folders: &Folders) -> Result<u8> {
     let mut text = String::from("Allocators (or the path of a shared library, or NAME=PATH):\n");
-    for subject in folders.all().map_err(anyhow::Error::msg)? {
-        text += &format!("  {:<16} {}\n", subject.name, subject.version);
+    for allocator in folders.all().map_err(anyhow::Error::msg)? {
+        text += &format!("  {:<16} {}\n", allocator.name, allocator.version);
     }
     text += "Rows:\n";
     for row in suite::rows(false).map_err(anyhow::Error::msg)? {

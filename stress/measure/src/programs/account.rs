@@ -1,7 +1,7 @@
-//! The calls that a subject served in a run, process by process.
+//! The calls that an allocator served in a run, process by process.
 //!
-//! Drystone says so itself (`DRYSTONE_STATS`), and whether its heap is sound. In front of any other subject
-//! `counter.c` is preloaded, compiled on the spot.
+//! Drystone says so itself (`DRYSTONE_STATS`), and whether its heap is sound. In front of any other
+//! allocator `counter.c` is preloaded, compiled on the spot.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -10,12 +10,12 @@ use std::process::Command;
 use std::{fs, io};
 
 use anyhow::{Context, Result, bail};
-use drystone_harness::allocators::Contestant;
+use drystone_harness::allocators::Allocator;
 use serde::{Deserialize, Serialize};
 
 const COUNTER: &str = include_str!("counter.c");
 
-/// How a subject's calls are counted.
+/// How an allocator's calls are counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Counter {
     /// By itself.
@@ -25,14 +25,14 @@ pub enum Counter {
 }
 
 impl Counter {
-    /// The one for `subject`; a library that is needed is made in `folder`.
+    /// The one for `allocator`; a library that is needed is made in `folder`.
     ///
     /// # Errors
-    /// The subject can't be read, or the C compiler does not do its work.
-    pub fn of(subject: &Contestant, folder: &Path) -> Result<Counter> {
-        if let Some(library) = &subject.library {
+    /// The allocator can't be read, or the C compiler does not do its work.
+    pub fn of(allocator: &Allocator, folder: &Path) -> Result<Counter> {
+        if let Some(library) = &allocator.library {
             let bytes = fs::read(library)
-                .with_context(|| format!("reading the subject {}", library.display()))?;
+                .with_context(|| format!("reading the allocator {}", library.display()))?;
             let own = b"\0drystone_stats\0";
             if bytes.windows(own.len()).any(|window| window == own) {
                 return Ok(Counter::Own);
@@ -51,8 +51,9 @@ impl Counter {
         Ok(Counter::InFront(library))
     }
 
-    /// What is preloaded, the subject's library last, and the variable that names the file of accounts.
-    pub fn environment(&self, subject: &Contestant, file: &Path) -> Vec<(String, OsString)> {
+    /// What is preloaded, the allocator's library last, and the variable that names the file of
+    /// accounts.
+    pub fn environment(&self, allocator: &Allocator, file: &Path) -> Vec<(String, OsString)> {
         let mut preload = OsString::new();
         let variable = match self {
             Counter::Own => "DRYSTONE_STATS",
@@ -62,7 +63,7 @@ impl Counter {
                 "STRESS_CALLS"
             }
         };
-        if let Some(library) = &subject.library {
+        if let Some(library) = &allocator.library {
             preload.push(library);
         }
         vec![("LD_PRELOAD".to_owned(), preload), (variable.to_owned(), file.into())]
@@ -97,9 +98,9 @@ impl Account {
     ///
     /// # Errors
     /// It can't be read, or holds what is no account.
-    pub fn read(file: &Path, subject: &Contestant) -> Result<Account> {
+    pub fn read(file: &Path, allocator: &Allocator) -> Result<Account> {
         match fs::read_to_string(file) {
-            Ok(text) => Account::of(&text, subject.library.as_deref()),
+            Ok(text) => Account::of(&text, allocator.library.as_deref()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Account::default()),
             Err(error) => Err(error).context("reading the accounts of calls"),
         }

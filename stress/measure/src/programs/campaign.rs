@@ -1,4 +1,4 @@
-//! The runs: several programs at once, each without and with its subjects by turns.
+//! The runs: several programs at once, each without and with its allocators by turns.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use drystone_harness::allocators::Contestant;
+use drystone_harness::allocators::Allocator;
 use drystone_harness::process::launcher::Launcher;
 use drystone_harness::process::resources::Resources;
 use drystone_harness::stats::median;
@@ -23,7 +23,7 @@ use crate::programs::command;
 use crate::programs::judge::{Finding, Kind, differ, flaky};
 use crate::programs::stage::{Run, Stage};
 
-/// Runs without any subject that may show that a test which was flaky with one is so by itself.
+/// Runs without any allocator that may show that a test which was flaky with one is so by itself.
 const AGAIN: usize = 3;
 
 /// What came of all programs.
@@ -46,30 +46,32 @@ pub struct Results {
 pub struct Row {
     /// Why it did not run: a sentence.
     pub missing: Option<String>,
-    /// Why nothing can be told, though it ran: it fails, or says something else each time, without any subject.
+    /// Why nothing can be told, though it ran: it fails, or says something else each time, without
+    /// any allocator.
     pub failure: Option<String>,
-    /// One for each subject that had its turn.
+    /// One for each allocator that had its turn.
     pub entries: Vec<Entry>,
 }
 
-/// What came of one program with one subject.
+/// What came of one program with one allocator.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Entry {
     /// The counted run's account.
     pub account: Account,
     /// Of the program's own processes, calls served.
     pub calls: u64,
-    /// Each round's usage, without the subject and with it.
+    /// Each round's usage, without the allocator and with it.
     pub rounds: Vec<(Resources, Resources)>,
-    /// Tests that failed at first and not when they were run again. A finding unless they do so without the
-    /// subject too.
+    /// Tests that failed at first and not when they were run again. A finding unless they do so
+    /// without the allocator too.
     pub flaky: BTreeSet<String>,
-    /// What is wrong with the subject.
+    /// What is wrong with the allocator.
     pub finding: Option<Finding>,
 }
 
 impl Entry {
-    /// The median of a figure without the subject, and that of the rounds' quotients, with over without.
+    /// The median of a figure without the allocator, and that of the rounds' quotients, with over
+    /// without.
     pub fn beside(&self, figure: impl Fn(&Resources) -> f64) -> Option<(f64, f64)> {
         let without: Vec<f64> = self.rounds.iter().map(|(without, _)| figure(without)).collect();
         let quotients: Vec<f64> =
@@ -79,12 +81,12 @@ impl Entry {
 }
 
 impl Results {
-    /// Everything that was found: program, subject, finding.
+    /// Everything that was found: program, allocator, finding.
     pub fn findings(&self) -> impl Iterator<Item = (&str, &str, &Finding)> {
         self.rows.iter().zip(&self.plan.programs).flat_map(move |(row, program)| {
-            let subjects = self.plan.subjects.iter();
-            row.entries.iter().zip(subjects).filter_map(move |(entry, subject)| {
-                Some((program.name, subject.name.as_str(), entry.finding.as_ref()?))
+            let allocators = self.plan.allocators.iter();
+            row.entries.iter().zip(allocators).filter_map(move |(entry, allocator)| {
+                Some((program.name, allocator.name.as_str(), entry.finding.as_ref()?))
             })
         })
     }
@@ -111,7 +113,7 @@ pub fn run(
 ) -> Result<Results> {
     let began = Instant::now();
     let floor = floor(folder, launcher, stop)?;
-    let counters = plan.subjects.iter().map(|subject| Counter::of(subject, folder));
+    let counters = plan.allocators.iter().map(|allocator| Counter::of(allocator, folder));
     let counters = counters.collect::<Result<Vec<_>>>()?;
     let rows: Vec<Mutex<Result<Row>>> =
         plan.programs.iter().map(|_| Mutex::new(Ok(Row::default()))).collect();
@@ -179,8 +181,8 @@ fn one(
     if turn.without()?.is_none() {
         return Ok(turn.row);
     }
-    for (subject, counter) in plan.subjects.iter().zip(counters) {
-        let entry = turn.counted(subject, counter)?;
+    for (allocator, counter) in plan.allocators.iter().zip(counters) {
+        let entry = turn.counted(allocator, counter)?;
         turn.row.entries.push(entry);
     }
     turn.rounds()?;
@@ -196,15 +198,15 @@ struct Turn<'a> {
     stage: Stage,
     folder: &'a Path,
     stop: &'a Stop,
-    /// The first run without any subject.
+    /// The first run without any allocator.
     reference: Option<Run>,
-    /// Tests that have failed at first, and then not, without any subject.
+    /// Tests that have failed at first, and then not, without any allocator.
     flaky: BTreeSet<String>,
     row: Row,
 }
 
 impl Turn<'_> {
-    /// A run without any subject: what it used, unless it says that nothing can be told.
+    /// A run without any allocator: what it used, unless it says that nothing can be told.
     fn without(&mut self) -> Result<Option<Resources>> {
         let run = self.stage.run(self.program, &[], self.launcher, self.stop)?;
         if run.stopped() {
@@ -214,7 +216,7 @@ impl Turn<'_> {
             let said = String::from_utf8_lossy(&ended.errors);
             let last = said.trim().lines().last().unwrap_or_default();
             self.row.failure =
-                Some(format!("{command}: {} without any subject: {last}", ended.end));
+                Some(format!("{command}: {} without any allocator: {last}", ended.end));
             return Ok(None);
         }
         let usage = run.resources();
@@ -224,7 +226,7 @@ impl Turn<'_> {
             Some(reference) => {
                 if let Some(finding) = differ(reference, &run, self.program) {
                     let detail = finding.detail;
-                    self.row.failure = Some(format!("two runs without any subject: {detail}"));
+                    self.row.failure = Some(format!("two runs without any allocator: {detail}"));
                     return Ok(None);
                 }
             }
@@ -232,20 +234,20 @@ impl Turn<'_> {
         Ok(Some(usage))
     }
 
-    /// What a run with a subject does otherwise than the reference.
+    /// What a run with an allocator does otherwise than the reference.
     fn judged(&self, run: &Run) -> Option<Finding> {
         differ(self.reference.as_ref()?, run, self.program)
     }
 
     /// The run whose calls are counted.
-    fn counted(&self, subject: &Contestant, counter: &Counter) -> Result<Entry> {
-        let file = self.folder.join(format!("{}-{}.calls", self.program.name, subject.name));
-        let environment = counter.environment(subject, &file);
+    fn counted(&self, allocator: &Allocator, counter: &Counter) -> Result<Entry> {
+        let file = self.folder.join(format!("{}-{}.calls", self.program.name, allocator.name));
+        let environment = counter.environment(allocator, &file);
         let run = self.stage.run(self.program, &environment, self.launcher, self.stop)?;
         if run.stopped() {
             return Ok(Entry::default());
         }
-        let account = Account::read(&file, subject)?;
+        let account = Account::read(&file, allocator)?;
         let calls = account.calls_of(self.program.served);
         let finding = self.judged(&run).or_else(|| {
             if let Some(wrong) = account.wrong.first() {
@@ -254,7 +256,7 @@ impl Turn<'_> {
             (calls < self.plan.calls).then(|| Finding {
                 kind: Kind::NotServed,
                 detail: format!(
-                    "{} calls of {} reached the subject, {} must: {:?}",
+                    "{} calls of {} reached the allocator, {} must: {:?}",
                     units::count(calls),
                     self.program.served.join(" or "),
                     units::count(self.plan.calls),
@@ -266,8 +268,8 @@ impl Turn<'_> {
         Ok(Entry { account, calls, rounds: Vec::new(), flaky, finding })
     }
 
-    /// Whether what was flaky with a subject is so without any, which has a few more runs to show it; what is not
-    /// is a finding.
+    /// Whether what was flaky with an allocator is so without any, which has a few more runs to
+    /// show it; what is not is a finding.
     fn flaky_alone(&mut self) -> Result<()> {
         if self.stop.is_set() || self.row.failure.is_some() {
             return Ok(());
@@ -287,7 +289,7 @@ impl Turn<'_> {
             if entry.finding.is_none() && !only.is_empty() {
                 let tests = only.join(", ");
                 let detail =
-                    format!("fails at first, then not, and never without the subject: {tests}");
+                    format!("fails at first, then not, and never without the allocator: {tests}");
                 entry.finding = Some(Finding { kind: Kind::Flaky, detail });
             }
         }
@@ -328,10 +330,10 @@ impl Turn<'_> {
         Ok(())
     }
 
-    /// A run with a subject: what it used, unless it is a finding.
+    /// A run with an allocator: what it used, unless it is a finding.
     fn with(&mut self, place: usize) -> Result<Option<Resources>> {
-        let subject = &self.plan.subjects[place];
-        let preload = subject.library.iter().map(|library| library.clone().into_os_string());
+        let allocator = &self.plan.allocators[place];
+        let preload = allocator.library.iter().map(|library| library.clone().into_os_string());
         let environment: Vec<_> =
             preload.map(|library| ("LD_PRELOAD".to_owned(), library)).collect();
         let run = self.stage.run(self.program, &environment, self.launcher, self.stop)?;

@@ -16,10 +16,10 @@ pub struct Program {
     pub needs: &'static [(&'static str, &'static str)],
     /// Writes what it works on into a folder, `{here}` in its commands.
     pub prepare: fn(&Path) -> io::Result<()>,
-    /// Commands that are run there once, without any subject. One that fails says that something is missing,
-    /// which is the second: Debian's package.
+    /// Commands that are run there once, without any allocator. One that fails says that something
+    /// is missing, which is the second: Debian's package.
     pub build: &'static [(&'static [&'static str], &'static str)],
-    /// What is run with and without the subject, one after the other, in a new folder each time.
+    /// What is run with and without the allocator, one after the other, in a new folder each time.
     pub commands: &'static [&'static [&'static str]],
     /// Added to the environment.
     pub environment: &'static [(&'static str, &'static str)],
@@ -27,7 +27,8 @@ pub struct Program {
     pub served: &'static [&'static str],
     /// Whether what it says on standard error is the same each time.
     pub stderr: bool,
-    /// Whether it takes long and mostly sleeps: one round is enough, and with `--quick` none beside the counted run.
+    /// Whether it takes long and mostly sleeps: one round is enough, and with `--quick` none beside
+    /// the counted run.
     pub long: bool,
     /// Whether it runs what fails once more, and says so: see [`super::judge::flaky`].
     pub retries: bool,
@@ -48,7 +49,8 @@ pub const PLAIN: Program = Program {
     retries: false,
 };
 
-/// With its own allocator for small objects out of the way, so that every object is the subject's.
+/// With its own allocator for small objects out of the way, so that every object is the
+/// allocator's.
 const PYTHON: Program = Program {
     needs: &[("python3", "python3")],
     environment: &[
@@ -245,7 +247,7 @@ pub const ALL: &[Program] = &[
     },
     Program {
         name: "python",
-        about: "objects, JSON and regular expressions in threads, forks, every object the subject's",
+        about: "objects, JSON and regular expressions in threads, forks, every object the allocator's",
         prepare: |here| fs::write(here.join("script.py"), include_str!("sources/script.py")),
         commands: &[&["python3", "{here}/script.py"]],
         ..PYTHON

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use clap::Args;
-use drystone_harness::allocators::{self, Contestant, DRYSTONE, Folders, distinct};
+use drystone_harness::allocators::{self, Allocator, DRYSTONE, Folders, distinct};
 use drystone_harness::output::format::Printing;
 use drystone_harness::text::{duration, suggest};
 
@@ -63,7 +63,7 @@ pub struct Plan {
     /// In the catalogue's order.
     pub programs: Vec<&'static Program>,
     /// Who is preloaded.
-    pub subjects: Vec<Contestant>,
+    pub allocators: Vec<Allocator>,
     /// How often each program is measured: see [`rounds_of`](Self::rounds_of).
     pub rounds: u32,
     /// Whether what takes long is not measured.
@@ -103,7 +103,7 @@ impl Options {
         let cores = thread::available_parallelism().map_or(2, usize::from);
         Ok(Plan {
             programs: ALL.iter().filter(chosen).collect(),
-            subjects: self.chosen_subjects(folders)?,
+            allocators: self.chosen_subjects(folders)?,
             rounds: self.rounds.map_or(if self.quick { 1 } else { 3 }, NonZeroU32::get),
             quick: self.quick,
             calls: self.calls,
@@ -112,7 +112,7 @@ impl Options {
         })
     }
 
-    fn chosen_subjects(&self, folders: &Folders) -> Result<Vec<Contestant>, String> {
+    fn chosen_subjects(&self, folders: &Folders) -> Result<Vec<Allocator>, String> {
         if self.allocators.is_empty() {
             return Ok(vec![folders.choose(DRYSTONE)?]);
         }

@@ -1,5 +1,5 @@
-//! One command, run by a process in between that does nothing else: a process's peak counts what it was before it
-//! became its program, and this tool may have grown by then.
+//! One command, run by a process in between that does nothing else: a process's peak counts what it
+//! was before it became its program, and this tool may have grown by then.
 
 use std::ffi::OsString;
 use std::fs;

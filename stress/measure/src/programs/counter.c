@@ -1,5 +1,5 @@
 /*
- * Counts the calls that the next allocator serves: preloaded in front of a subject that does not count itself. At exit each
+ * Counts the calls that the next allocator serves: preloaded in front of an allocator that does not count itself. At exit each
  * process appends a line of JSON to the file that STRESS_CALLS names: its program, its calls, and the file that the
  * next malloc is in.
  */

@@ -83,7 +83,8 @@ pub fn cpp(classes: usize) -> String {
     text
 }
 
-/// Three folders of `files` text files each in `folder`, with enough in common to be packed as differences.
+/// Three folders of `files` text files each in `folder`, with enough in common to be packed as
+/// differences.
 ///
 /// # Errors
 /// They can't be written.

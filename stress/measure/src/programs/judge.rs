@@ -1,7 +1,7 @@
 //! What two runs of a program differ in.
 //!
-//! Python's tests are tried twice (`sources/suite.py`). One that fails at first is compared by its second
-//! outcome, and named beside that: see [`flaky`].
+//! Python's tests are tried twice (`sources/suite.py`). One that fails at first is compared by its
+//! second outcome, and named beside that: see [`flaky`].
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -15,7 +15,7 @@ use crate::programs::stage::Run;
 /// Of what a program printed, so much is shown, in characters.
 const SHOWN: usize = 300;
 
-/// What is wrong with a subject under a program.
+/// What is wrong with an allocator under a program.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// In a table's cell.
@@ -24,21 +24,21 @@ pub struct Finding {
     pub detail: String,
 }
 
-/// How a subject fails.
+/// How an allocator fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// A command ends otherwise than without the subject.
+    /// A command ends otherwise than without the allocator.
     Fails,
     /// A command does not end.
     Hangs,
     /// A command says or writes something else.
     Differs,
-    /// A test fails at first and not when it is run again, and never without the subject.
+    /// A test fails at first and not when it is run again, and never without the allocator.
     Flaky,
-    /// Fewer calls reached the subject than must have.
+    /// Fewer calls reached the allocator than must have.
     NotServed,
-    /// The subject itself reports a misuse, or that its heap is not sound; or another served.
+    /// The allocator itself reports a misuse, or that its heap is not sound; or another served.
     Reports,
 }
 
@@ -64,7 +64,8 @@ pub fn differ(reference: &Run, run: &Run, program: &Program) -> Option<Finding> 
     })
 }
 
-/// How `sources/suite.py` says that a test has failed at first, before what it did when it was run again.
+/// How `sources/suite.py` says that a test has failed at first, before what it did when it was run
+/// again.
 const AT_FIRST: &str = " fails once, then ";
 
 /// The tests that failed at first and not when they were run again.

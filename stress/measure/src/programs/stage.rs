@@ -1,5 +1,5 @@
-//! A program's folder: what it works on, made once, and a new folder at the same path for each run, since
-//! programs print where they are.
+//! A program's folder: what it works on, made once, and a new folder at the same path for each run,
+//! since programs print where they are.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

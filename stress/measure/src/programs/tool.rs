@@ -69,8 +69,8 @@ fn conclude(results: &Results) -> u8 {
 
 fn list(folders: &Folders) -> Result<u8> {
     let mut text = String::from("Allocators (or the path of a shared library, or NAME=PATH):\n");
-    for subject in folders.all().map_err(anyhow::Error::msg)? {
-        text += &format!("  {:<18} {}\n", subject.name, subject.version);
+    for allocator in folders.all().map_err(anyhow::Error::msg)? {
+        text += &format!("  {:<18} {}\n", allocator.name, allocator.version);
     }
     text += "Programs:\n";
     for program in ALL {

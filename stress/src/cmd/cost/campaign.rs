@@ -139,7 +139,7 @@ impl Step<'_> {
             return Ok(());
         }
         match answer(&ended.output) {
-            Some(Answer::Refused { why }) => bail!("subject {}: {why}", spec.allocator),
+            Some(Answer::Rejected { why }) => bail!("allocator {}: {why}", spec.allocator),
             Some(answer) if ended.end.is_success() => keep(measured, answer),
             _ => {
                 measured.failure =

@@ -1,5 +1,5 @@
-//! The child process: one subject, one set of checks, the same operations as every other; or how the harness's
-//! memory grows with the live blocks.
+//! The child process: one allocator, one set of checks, the same operations as every other; or how
+//! the harness's memory grows with the live blocks.
 
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -64,8 +64,8 @@ pub enum Task {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "answer")]
 pub enum Answer {
-    /// The subject does not serve this process: wrong usage.
-    Refused {
+    /// The allocator does not serve this process: wrong usage.
+    Rejected {
         /// One sentence that names what to change.
         why: String,
     },
@@ -92,10 +92,10 @@ pub fn main(argument: &str, subjects: &[AllocatorEntry]) -> u8 {
     end_at_a_panic();
     let (answer, code) = match work(argument, subjects) {
         Ok(answer) => (answer, exit::FINE),
-        Err(why) => (Answer::Refused { why }, exit::FAILED),
+        Err(why) => (Answer::Rejected { why }, exit::FAILED),
     };
     message::send_line(&answer);
-    // Without exit handlers: what a subject does there is no part of this.
+    // Without exit handlers: what an allocator does there is no part of this.
     exit::now(code)
 }
 
@@ -209,7 +209,7 @@ fn processor_time() -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-/// Finds the answer in what a child printed; the subject may have printed more.
+/// Finds the answer in what a child printed; the allocator may have printed more.
 pub fn answer(output: &[u8]) -> Option<Answer> {
     output.rsplit(|&byte| byte == b'\n').find_map(|line| serde_json::from_slice(line).ok())
 }

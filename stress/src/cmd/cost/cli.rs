@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use drystone_checker::schedule::Rates;
-use drystone_harness::allocators::{self, Contestant, Folders};
+use drystone_harness::allocators::{self, Allocator, Folders};
 use drystone_harness::output::format::Printing;
 use drystone_harness::seed::Seed;
 use drystone_harness::text::duration;
@@ -91,7 +91,7 @@ impl Options {
         let seed = self.seed.unwrap_or_else(Seed::random);
         let threads = usize::from(self.threads);
         let (workload, settings) = spec::parse_workload("mixed:largest=1K")?;
-        let spec = |Contestant { name, library, .. }| Spec {
+        let spec = |Allocator { name, library, .. }| Spec {
             library,
             settings: settings.clone(),
             disturb: Rates::DEFAULT,
@@ -106,7 +106,7 @@ impl Options {
         &self,
         linked: &[AllocatorEntry],
         folders: &Folders,
-    ) -> Result<Vec<Contestant>, String> {
+    ) -> Result<Vec<Allocator>, String> {
         let default = DEFAULT.map(str::to_owned);
         let chosen = if self.allocators.is_empty() { &default[..] } else { &self.allocators };
         choose(chosen, linked, folders)

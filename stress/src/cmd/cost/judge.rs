@@ -80,7 +80,7 @@ impl Measured {
     }
 }
 
-/// The bounds, for each subject.
+/// The bounds, for each allocator.
 pub fn judge(results: &Results) -> Vec<Bound> {
     let mut bounds = Vec::new();
     for (spec, measured) in results.plan.subjects.iter().zip(&results.subjects) {

@@ -1,14 +1,14 @@
 //! `cargo stress cost`: what the checker costs, in time and in memory.
 //!
 //! ```text
-//! tool ─► cli ─► campaign ─► bench::launch ══ process ══► child ─► workers::mixed ─► checker ─► subject
+//! tool ─► cli ─► campaign ─► bench::launch ══ process ══► child ─► workers::mixed ─► checker ─► allocator
 //!   └► judge, print
 //! ```
 //!
 //! | module | holds |
 //! |---|---|
 //! | [`tool`] | the steps from arguments to exit code |
-//! | [`cli`], [`setups`] | what is asked for; with which checks each subject is run |
+//! | [`cli`], [`setups`] | what is asked for; with which checks each allocator is run |
 //! | [`campaign`], [`child`] | the rounds in random order; one measurement |
 //! | [`judge`], [`print`](mod@print) | figures and bounds; table, Markdown, JSON |
 //!

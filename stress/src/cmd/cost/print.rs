@@ -7,7 +7,7 @@ use drystone_checker::checks::Check;
 use drystone_harness::bounds::Bound;
 use drystone_harness::output;
 use drystone_harness::output::format::Printing;
-use drystone_harness::output::table::{Shape, Sheet};
+use drystone_harness::output::table::{Shape, Table};
 use drystone_harness::seed::Seed;
 use drystone_harness::text::units;
 use drystone_measure::bench::launch::Failure;
@@ -54,13 +54,13 @@ impl Page<'_> {
         names.zip(&self.results.subjects)
     }
 
-    fn sheet(&self, columns: &[&str]) -> Sheet {
+    fn table(&self, columns: &[&str]) -> Table {
         of_figures(self.shape, self.colored, columns)
     }
 
     fn speeds(&self) -> String {
-        let columns = ["subject", "without checks", "with all", "left", "quartiles"];
-        let mut table = self.sheet(&columns);
+        let columns = ["allocator", "without checks", "with all", "left", "quartiles"];
+        let mut table = self.table(&columns);
         for (name, measured) in self.subjects() {
             let [off, on] = measured.speeds();
             let rate = |figure: Option<Figure>| {
@@ -91,11 +91,11 @@ impl Page<'_> {
         ))
     }
 
-    /// A column for each subject.
+    /// A column for each allocator.
     fn costs(&self) -> String {
         let columns: Vec<&str> =
             ["check"].into_iter().chain(self.subjects().map(|(name, _)| name)).collect();
-        let mut table = self.sheet(&columns);
+        let mut table = self.table(&columns);
         let mut row = |name: &str, figure: &dyn Fn(&Measured) -> Option<Figure>| {
             let cells =
                 self.subjects().map(|(_, measured)| Cell::new(nanoseconds(figure(measured))));
@@ -113,7 +113,7 @@ impl Page<'_> {
 
     fn memory(&self) -> String {
         let [few, many] = BLOCKS.map(|blocks| format!("at {} blocks", units::count(blocks as u64)));
-        let mut table = self.sheet(&["subject", "for a live block", "besides", &few, &many]);
+        let mut table = self.table(&["allocator", "for a live block", "besides", &few, &many]);
         for (name, measured) in self.subjects() {
             let Some((each, constant)) = measured.memory() else {
                 table.row([name, "–", "–", "–", "–"].map(Cell::new));

@@ -16,7 +16,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
-use drystone_harness::process::dlopen_fixture::Loaded;
+use drystone_harness::process::dlopen_fixture::DlopenFixture;
 use drystone_harness::process::preload;
 use drystone_harness::stop::Stop;
 
@@ -36,7 +36,7 @@ pub struct Supervisor {
     /// for so long after its time. Long: a loaded machine is no finding.
     pub patience: Duration,
     /// The library that children load and close, compiled for the first that does.
-    pub fixture: Arc<OnceLock<Result<Loaded, String>>>,
+    pub fixture: Arc<OnceLock<Result<DlopenFixture, String>>>,
 }
 
 impl Supervisor {
@@ -65,7 +65,7 @@ impl Supervisor {
     pub fn job(&self, job: &Job, stop: &Stop, progress: &mut Progress<'_>) -> Result<Outcome> {
         let mut job = job.clone();
         if job.spec.loads() {
-            let fixture = self.fixture.get_or_init(Loaded::compile).as_ref();
+            let fixture = self.fixture.get_or_init(DlopenFixture::compile).as_ref();
             let fixture = fixture
                 .map_err(|why| anyhow!("{why}; or set lifecycle:load=0, which loads no library"))?;
             job.fixture = Some(fixture.path());

@@ -93,13 +93,13 @@ fn unlimited<T>(result: Result<T, Wrong>) -> Result<T, Wrong> {
     result
 }
 
-/// Room for as many blocks as can be, made before the limit is set: what is left, and what a subject may have
-/// reserved before.
+/// Room for as many blocks as can be, made before the limit is set: what is left, and what an
+/// allocator may have reserved before.
 fn shelf(size: usize) -> Vec<Block> {
     Vec::with_capacity((room(size) + RESERVED) / size)
 }
 
-/// Address space that a subject may have reserved before the limit is set, bytes.
+/// Address space that an allocator may have reserved before the limit is set, bytes.
 const RESERVED: usize = 256 << 20;
 
 /// Blocks until one is refused; `errno` then.
@@ -249,8 +249,9 @@ fn new_thread(heap: &'static Heap) -> Checked {
     let mut threads = Vec::with_capacity(8);
     let mut started = Ok(());
     while started.is_ok() && threads.len() < 8 {
-        // SAFETY: what the argument leads to is shared, and outlives the threads: whatever fails before,
-        // all that have started are let through the gate and joined below, and nothing between returns.
+        // SAFETY: what the argument leads to is shared, and outlives the threads: whatever fails
+        // before, all that have started are let through the gate and joined below, and nothing
+        // between returns.
         match unsafe { Pthread::start(first_call, argument()) } {
             Ok(thread) => threads.push(thread),
             Err(wrong) => started = Err(wrong),
@@ -284,8 +285,8 @@ fn most_mappings() -> Result<usize, Wrong> {
     most.map_err(|_| Wrong::CannotTell(format!("{FILE} is no number: {text}")))
 }
 
-/// A mapping of pages of which every second is made accessible: the kernel counts each as a mapping of its
-/// own. Cut up until it refuses.
+/// A mapping of pages of which every second is made accessible: the kernel counts each as a mapping
+/// of its own. Cut up until it refuses.
 fn use_up_mappings() -> Result<(*mut libc::c_void, usize), Wrong> {
     let most = most_mappings()?;
     let bytes = (most + 16) * 2 * page() as usize;

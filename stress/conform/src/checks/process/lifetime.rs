@@ -110,8 +110,8 @@ extern "C" fn in_constructors(count: i32, arguments: *const *const c_char) {
     issue_early(count, arguments, &IN_CONSTRUCTORS);
 }
 
-/// In a child that is to check it only, and with nothing but C's functions: Rust's runtime has not started, and
-/// a first call this early is the row's, not every row's.
+/// In a child that is to check it only, and with nothing but C's functions: Rust's runtime has not
+/// started, and a first call this early is the row's, not every row's.
 fn issue_early(count: i32, arguments: *const *const c_char, issued: &Early) {
     if count < 4 {
         return;
@@ -173,14 +173,15 @@ static WANTED: AtomicU32 = AtomicU32::new(0);
 /// A block of main's, which the end frees.
 static LEFT: AtomicPtr<u8> = AtomicPtr::new(null_mut());
 
-/// Publishes the heap for functions that are given none. Relaxed throughout: each reads what its own thread,
-/// or one that started it, has stored.
+/// Publishes the heap for functions that are given none. Relaxed throughout: each reads what its
+/// own thread, or one that started it, has stored.
 fn publish(heap: &'static Heap) {
     HEAP.store(ptr::from_ref(heap).cast_mut(), Ordering::Relaxed);
 }
 
 fn published() -> &'static Heap {
-    // SAFETY: what is published is a `&'static Heap`; only functions that were asked for after that call this.
+    // SAFETY: what is published is a `&'static Heap`; only functions that were asked for after that
+    // call this.
     unsafe { &*HEAP.load(Ordering::Relaxed) }
 }
 
@@ -257,8 +258,8 @@ fn main_leaves_first(heap: &'static Heap) -> Checked {
                 libc::exit(0)
             }
         }
-        // SAFETY: the attributes are the default's, the function fits, and `main` is this thread, which is
-        // never detached.
+        // SAFETY: the attributes are the default's, the function fits, and `main` is this thread,
+        // which is never detached.
         unsafe {
             let mut thread = std::mem::zeroed();
             let main = ptr::without_provenance_mut(libc::pthread_self() as usize);
@@ -276,17 +277,20 @@ fn main_leaves_first(heap: &'static Heap) -> Checked {
     expect(words == "+", || "a thread that works on".to_owned(), || format!("{words:?}"))
 }
 
-/// Ends the calling thread by `pthread_exit`, on a stack of its own: what that unwinds, to the stack's first
-/// frame, must not be Rust's frames. What this thread's own stack holds is never dropped.
+/// Ends the calling thread by `pthread_exit`, on a stack of its own: what that unwinds, to the
+/// stack's first frame, must not be Rust's frames. What this thread's own stack holds is never
+/// dropped.
 fn leave_by_pthread_exit() -> Result<(), &'static str> {
     extern "C" fn leaves() {
-        // SAFETY: it may be called by any thread, and the only frame that it unwinds is this, which holds nothing.
+        // SAFETY: it may be called by any thread, and the only frame that it unwinds is this, which
+        // holds nothing.
         unsafe { libc::pthread_exit(null_mut()) }
     }
     const STACK: usize = 256 << 10;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK;
-    // SAFETY: a new mapping disturbs nobody. getcontext fills in what makecontext then directs to the mapping,
-    // which is the stack of `leaves` alone and is never unmapped; all zero is a valid ucontext_t to be filled.
+    // SAFETY: a new mapping disturbs nobody. getcontext fills in what makecontext then directs to
+    // the mapping, which is the stack of `leaves` alone and is never unmapped; all zero is a valid
+    // ucontext_t to be filled.
     unsafe {
         let protection = libc::PROT_READ | libc::PROT_WRITE;
         let stack = libc::mmap(null_mut(), STACK, protection, flags, -1, 0);
@@ -336,7 +340,8 @@ static DESTROYED: AtomicU32 = AtomicU32::new(0);
 /// The value is a block: freed, and for as long as there are rounds replaced by another.
 fn destroy(key: usize, value: *mut c_void) {
     let heap = published();
-    // SAFETY: the value is a block that this key's thread was given; its first byte counts the rounds.
+    // SAFETY: the value is a block that this key's thread was given; its first byte counts the
+    // rounds.
     let round = unsafe { *value.cast::<u8>() };
     // SAFETY: nobody else has it.
     unsafe { heap.free(value.cast()) };

@@ -52,7 +52,7 @@ impl Library {
     /// # Errors
     /// There is no C compiler, or the loader refuses it.
     pub fn load(heap: &Heap) -> Result<Library, Wrong> {
-        let Some(path) = &heap.loaded else {
+        let Some(path) = &heap.fixture else {
             return Err(Wrong::CannotTell("there is no C compiler: install one".to_owned()));
         };
         let path = CString::new(path.as_os_str().as_bytes()).expect("a path has no zero byte");
@@ -104,7 +104,8 @@ impl Library {
     }
 
     fn in_a_thread(&self) -> extern "C" fn(i32) -> i32 {
-        // SAFETY: `int loaded_in_a_thread(int)`, which any thread may call while the library is loaded.
+        // SAFETY: `int loaded_in_a_thread(int)`, which any thread may call while the library is
+        // loaded.
         unsafe {
             std::mem::transmute::<*mut c_void, extern "C" fn(i32) -> i32>(
                 self.address(c"loaded_in_a_thread"),
@@ -144,7 +145,7 @@ fn constructors(heap: &'static Heap) -> Checked {
         sound(&library)?;
         expect(
             library.malloc_address() == heap.malloc_address(),
-            || "the subject's malloc in a library that was loaded".to_owned(),
+            || "the allocator's malloc in a library that was loaded".to_owned(),
             || format!("{:#x}", library.malloc_address()),
         )?;
         exercised(heap, round)?;

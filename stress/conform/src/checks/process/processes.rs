@@ -109,7 +109,8 @@ impl Legacy {
     }
 }
 
-/// A child that frees what its parent leaves to it and does `then`; its parent's own blocks are sound after.
+/// A child that frees what its parent leaves to it and does `then`; its parent's own blocks are
+/// sound after.
 fn fork_with_legacy(
     heap: &'static Heap,
     child: &str,

@@ -47,8 +47,8 @@ static HANDLED: AtomicU32 = AtomicU32::new(0);
 static LEFT: AtomicPtr<u8> = AtomicPtr::new(null_mut());
 
 extern "C" fn allocates(_signal: i32) {
-    // SAFETY: the handler is installed after the heap was published, which lives for good. Relaxed: by the
-    // thread that runs this, or before that one started.
+    // SAFETY: the handler is installed after the heap was published, which lives for good. Relaxed:
+    // by the thread that runs this, or before that one started.
     let heap: &'static Heap = unsafe { &*HEAP.load(Ordering::Relaxed) };
     let count = HANDLED.fetch_add(1, Ordering::Relaxed);
     if let Err(sentence) = exercise(heap, u64::from(count)) {
@@ -154,7 +154,8 @@ fn storm(heap: &'static Heap) -> Checked {
                 })
             })
             .collect();
-        // The kernel gives a process's signals to its first thread as long as that takes them: here it only waits.
+        // The kernel gives a process's signals to its first thread as long as that takes them: here
+        // it only waits.
         masked(libc::SIG_BLOCK);
         while rounds.load(Ordering::Relaxed) < 2000 && !workers.iter().all(|one| one.is_finished())
         {

@@ -130,8 +130,8 @@ fn fundamental(heap: &'static Heap) -> Checked {
     Ok(())
 }
 
-/// Every alignment with sizes below, at and above it, all live at once and filled, so that none lies in
-/// another.
+/// Every alignment with sizes below, at and above it, all live at once and filled, so that none
+/// lies in another.
 fn aligned(
     heap: &'static Heap,
     way: fn(usize) -> Way,

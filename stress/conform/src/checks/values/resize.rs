@@ -284,7 +284,7 @@ fn array(heap: &'static Heap) -> Checked {
 
 fn at_random(heap: &'static Heap) -> Checked {
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
-    // xorshift64 (Marsaglia 2003): the same steps in every run and on every subject.
+    // xorshift64 (Marsaglia 2003): the same steps in every run and on every allocator.
     let mut below = |bound: u64| {
         state ^= state << 13;
         state ^= state >> 7;

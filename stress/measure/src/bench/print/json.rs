@@ -1,7 +1,7 @@
-//! JSON: one object with `format` and `version`; what is added later leaves the version, what changes its
-//! meaning raises it.
+//! JSON: one object with `format` and `version`; what is added later leaves the version, what
+//! changes its meaning raises it.
 
-use drystone_harness::allocators::Contestant;
+use drystone_harness::allocators::Allocator;
 use drystone_harness::bounds::Bound;
 use drystone_harness::output;
 use drystone_harness::seed::Seed;
@@ -23,7 +23,8 @@ struct Report<'a> {
     whole_suite: bool,
     interrupted: bool,
     seconds: f64,
-    subjects: &'a [Contestant],
+    #[serde(rename = "subjects")]
+    allocators: &'a [Allocator],
     against: &'a str,
     rows: Vec<Row<'a>>,
     bounds: &'a [Bound],
@@ -39,7 +40,8 @@ struct Row<'a> {
     a_a_spread: Option<f64>,
     line: Option<Ways>,
     repeats: u32,
-    subjects: Vec<Cell<'a>>,
+    #[serde(rename = "subjects")]
+    allocators: Vec<Cell<'a>>,
     twin: Cell<'a>,
 }
 
@@ -53,7 +55,8 @@ struct Ways {
 
 #[derive(Serialize)]
 struct Cell<'a> {
-    subject: &'a str,
+    #[serde(rename = "subject")]
+    allocator: &'a str,
     nanoseconds: Option<f64>,
     peak_above_floor: Option<f64>,
     faults: Option<f64>,
@@ -66,8 +69,8 @@ struct Cell<'a> {
 pub fn results(results: &Results, bounds: &[Bound]) -> String {
     let plan = &results.plan;
     let rows = plan.rows.iter().zip(&results.rows).map(|(row, figures)| {
-        let cell = |subject: usize, entry| {
-            let name = plan.subjects[subject].name.as_str();
+        let cell = |allocator: usize, entry| {
+            let name = plan.allocators[allocator].name.as_str();
             Cell::new(name, entry, median(&figures.floors))
         };
         Row {
@@ -78,7 +81,7 @@ pub fn results(results: &Results, bounds: &[Bound]) -> String {
             a_a_spread: figures.a_a_spread(),
             line: Ways::of(&figures.ways()),
             repeats: figures.repeats,
-            subjects: figures.entries.iter().enumerate().map(|(at, one)| cell(at, one)).collect(),
+            allocators: figures.entries.iter().enumerate().map(|(at, one)| cell(at, one)).collect(),
             twin: cell(0, &figures.twin),
         }
     });
@@ -91,8 +94,8 @@ pub fn results(results: &Results, bounds: &[Bound]) -> String {
         whole_suite: plan.whole,
         interrupted: results.interrupted,
         seconds: results.elapsed.as_secs_f64(),
-        subjects: &plan.subjects,
-        against: &plan.subjects[plan.against].name,
+        allocators: &plan.allocators,
+        against: &plan.allocators[plan.against].name,
         rows: rows.collect(),
         bounds,
     })
@@ -106,10 +109,10 @@ impl Ways {
 }
 
 impl<'a> Cell<'a> {
-    fn new(subject: &'a str, entry: &'a Entry, floor: Option<f64>) -> Self {
+    fn new(allocator: &'a str, entry: &'a Entry, floor: Option<f64>) -> Self {
         let peak = entry.median(|sample| sample.peak as f64);
         Self {
-            subject,
+            allocator,
             nanoseconds: entry.median(|sample| sample.nanoseconds),
             peak_above_floor: peak.zip(floor).map(|(peak, floor)| peak - floor),
             faults: entry.median(|sample| sample.faults as f64),

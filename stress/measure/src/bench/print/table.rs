@@ -2,7 +2,7 @@
 
 use comfy_table::{Cell, Color};
 use drystone_harness::bounds::{Bound, Verdict};
-use drystone_harness::output::table::{Shape, Sheet};
+use drystone_harness::output::table::{Shape, Table};
 use drystone_harness::stats::{apart, geometric_mean, median};
 use drystone_harness::text::units;
 
@@ -16,7 +16,7 @@ use crate::bench::work::scaling::Gains;
 /// Everything that was measured, and the bounds.
 pub fn results(results: &Results, bounds: &[Bound], shape: Shape, colored: bool) -> String {
     let page = Page { results, shape, colored };
-    let mut text = page.subjects();
+    let mut text = page.allocators();
     text += &page.times();
     text += &page.ways();
     text += &page.peaks();
@@ -26,9 +26,9 @@ pub fn results(results: &Results, bounds: &[Bound], shape: Shape, colored: bool)
     text + &page.failures()
 }
 
-/// What the subjects execute.
+/// What the allocators execute.
 pub fn counts(counts: &[Count], shape: Shape, colored: bool) -> String {
-    let mut table = of_figures(shape, colored, &["subject", "version", "instructions"]);
+    let mut table = of_figures(shape, colored, &["allocator", "version", "instructions"]);
     for (place, count) in counts.iter().enumerate() {
         let figure = match (count.instructions, &count.failure) {
             (Some(instructions), _) if place == 0 && instructions > BOUND => {
@@ -38,14 +38,14 @@ pub fn counts(counts: &[Count], shape: Shape, colored: bool) -> String {
             (None, Some(failure)) => table.paint(&failure.short, Color::Red),
             (None, None) => Cell::new("–"),
         };
-        table.row([Cell::new(&count.subject.name), Cell::new(&count.subject.version), figure]);
+        table.row([Cell::new(&count.allocator.name), Cell::new(&count.allocator.version), figure]);
     }
     let heading = "Instructions of a warm malloc and free of 32 bytes, the loop's own taken off";
     let mut text = table.under(heading);
     for count in counts {
         if let Some(failure) = &count.failure {
             let first = failure.detail.lines().next().unwrap_or_default();
-            text += &format!("{}: {first}\n", count.subject.name);
+            text += &format!("{}: {first}\n", count.allocator.name);
         }
     }
     text
@@ -57,16 +57,16 @@ struct Page<'a> {
     colored: bool,
 }
 
-/// A figure of a subject in a row.
+/// A figure of an allocator in a row.
 type Figure = fn(&RowResults, usize) -> Option<f64>;
 
 impl Page<'_> {
-    fn sheet(&self, columns: &[&str]) -> Sheet {
+    fn table(&self, columns: &[&str]) -> Table {
         of_figures(self.shape, self.colored, columns)
     }
 
     fn names(&self) -> impl Iterator<Item = &str> {
-        self.results.plan.subjects.iter().map(|subject| subject.name.as_str())
+        self.results.plan.allocators.iter().map(|allocator| allocator.name.as_str())
     }
 
     /// The suite's rows, those that are not means of anything left out.
@@ -75,20 +75,20 @@ impl Page<'_> {
         rows.filter(|(row, _)| in_the_means(row.kind))
     }
 
-    fn subjects(&self) -> String {
-        let mut table = Sheet::new(self.shape, self.colored, ["subject", "version", "library"]);
-        for subject in &self.results.plan.subjects {
-            let library = match &subject.library {
+    fn allocators(&self) -> String {
+        let mut table = Table::new(self.shape, self.colored, ["allocator", "version", "library"]);
+        for allocator in &self.results.plan.allocators {
+            let library = match &allocator.library {
                 Some(library) => library.display().to_string(),
                 None => "the C library's own".to_owned(),
             };
-            table.row([&subject.name, &subject.version, &library].map(Cell::new));
+            table.row([&allocator.name, &allocator.version, &library].map(Cell::new));
         }
-        table.under("Subjects")
+        table.under("Allocators")
     }
 
     fn times(&self) -> String {
-        let against = &self.results.plan.subjects[self.results.plan.against].name;
+        let against = &self.results.plan.allocators[self.results.plan.against].name;
         let spread = |row: &RowResults| {
             let unequal = if row.unequal_ways().is_some() { "†" } else { "" };
             let spread = row.a_a_spread().map_or("–".to_owned(), |spread| {
@@ -99,7 +99,7 @@ impl Page<'_> {
         };
         let heading = format!(
             "Time: nanoseconds per call, and times {against}'s (medians of {}{} rounds; not judged: * the \
-             A/A spread is above {:.0} %, † a cache line's way differs between subjects by more than \
+             A/A spread is above {:.0} %, † a cache line's way differs between allocators by more than \
              {:.1} times)",
             if self.results.interrupted { "up to " } else { "" },
             self.results.plan.rounds,
@@ -114,7 +114,7 @@ impl Page<'_> {
     fn ways(&self) -> String {
         let fixed = ["row", "least", "median", "greatest", "repeated"];
         let columns: Vec<&str> = fixed.into_iter().chain(self.names()).collect();
-        let mut table = self.sheet(&columns);
+        let mut table = self.table(&columns);
         for (row, results) in self.rows() {
             let ways = results.ways();
             let Some(((least, greatest), middle)) = apart(ways.iter().copied()).zip(median(&ways))
@@ -124,10 +124,10 @@ impl Page<'_> {
             let mut cells = vec![Cell::new(&row.name)];
             cells.extend([least, middle, greatest].map(|way| Cell::new(nanoseconds(way))));
             cells.push(Cell::new(units::count(results.repeats.into())));
-            for (subject, entry) in results.entries.iter().enumerate() {
+            for (allocator, entry) in results.entries.iter().enumerate() {
                 cells.push(match entry.way() {
                     Some(way) => Cell::new(nanoseconds(way)),
-                    None => missing(&table, results, subject),
+                    None => missing(&table, results, allocator),
                 });
             }
             table.row(cells);
@@ -137,7 +137,7 @@ impl Page<'_> {
         }
         table.under(
             "A cache line's way from one thread to another, ns: over all measurements of a row, how many \
-             were repeated because it changed, and each subject's median",
+             were repeated because it changed, and each allocator's median",
         )
     }
 
@@ -149,25 +149,25 @@ impl Page<'_> {
              {SMALLEST_PEAK:.0} counts as {SMALLEST_PEAK:.0}"
         );
         let mut table = self.figures("floor", floor, figure, SMALLEST_PEAK, whole);
-        let with_floor: Figure = |row, subject| Some(row.peak(subject)? + row.floor()?);
+        let with_floor: Figure = |row, allocator| Some(row.peak(allocator)? + row.floor()?);
         if self.rows().count() > 1 {
             self.add_means(&mut table, "the same with the floor", with_floor, 0.0);
         }
         table.under(&heading)
     }
 
-    /// A row of geometric means of a figure's ratios to one subject's.
-    fn add_means(&self, table: &mut Sheet, name: &str, figure: Figure, least: f64) {
+    /// A row of geometric means of a figure's ratios to one allocator's.
+    fn add_means(&self, table: &mut Table, name: &str, figure: Figure, least: f64) {
         let against = self.results.plan.against;
         let mut cells = vec![Cell::new(name), Cell::new("")];
-        for subject in 0..self.results.plan.subjects.len() {
+        for allocator in 0..self.results.plan.allocators.len() {
             let ratio = |(_, row): (&Row, &RowResults)| {
-                Some(figure(row, subject)?.max(least) / figure(row, against)?.max(least))
+                Some(figure(row, allocator)?.max(least) / figure(row, against)?.max(least))
             };
             let ratios: Vec<f64> = self.rows().filter_map(ratio).collect();
             let rows = self.rows().count();
             let mean = match geometric_mean(&ratios) {
-                _ if subject == against => String::new(),
+                _ if allocator == against => String::new(),
                 // Of other rows than the others' means: said so.
                 Some(mean) if ratios.len() < rows => format!("{mean:.2}× of {}", ratios.len()),
                 Some(mean) => format!("{mean:.2}×"),
@@ -180,13 +180,13 @@ impl Page<'_> {
 
     fn faults(&self) -> String {
         let columns: Vec<&str> = ["row"].into_iter().chain(self.names()).collect();
-        let mut table = self.sheet(&columns);
+        let mut table = self.table(&columns);
         for (row, results) in self.rows() {
             let mut cells = vec![Cell::new(&row.name)];
-            for subject in 0..self.results.plan.subjects.len() {
-                cells.push(match results.faults(subject) {
+            for allocator in 0..self.results.plan.allocators.len() {
+                cells.push(match results.faults(allocator) {
                     Some(faults) => Cell::new(whole(faults)),
-                    None => missing(&table, results, subject),
+                    None => missing(&table, results, allocator),
                 });
             }
             table.row(cells);
@@ -194,7 +194,7 @@ impl Page<'_> {
         table.under("Minor faults from the row's beginning to its end")
     }
 
-    /// A table of a figure with its ratio to one subject's, and the ratios' geometric mean.
+    /// A table of a figure with its ratio to one allocator's, and the ratios' geometric mean.
     fn figures(
         &self,
         beside: &str,
@@ -202,18 +202,18 @@ impl Page<'_> {
         figure: Figure,
         least: f64,
         written: fn(f64) -> String,
-    ) -> Sheet {
+    ) -> Table {
         let columns: Vec<&str> = ["row", beside].into_iter().chain(self.names()).collect();
-        let mut table = self.sheet(&columns);
+        let mut table = self.table(&columns);
         let against = self.results.plan.against;
         for (row, results) in self.rows() {
             let mut cells = vec![Cell::new(&row.name), Cell::new(note(results))];
-            for subject in 0..self.results.plan.subjects.len() {
-                let Some(value) = figure(results, subject) else {
-                    cells.push(missing(&table, results, subject));
+            for allocator in 0..self.results.plan.allocators.len() {
+                let Some(value) = figure(results, allocator) else {
+                    cells.push(missing(&table, results, allocator));
                     continue;
                 };
-                let base = figure(results, against).filter(|_| subject != against);
+                let base = figure(results, against).filter(|_| allocator != against);
                 cells.push(Cell::new(match base {
                     Some(base) => {
                         let ratio = value.max(least) / base.max(least);
@@ -235,10 +235,10 @@ impl Page<'_> {
         let Some((_, row)) = rows.into_iter().find(|(row, _)| row.kind == Kind::Scaling) else {
             return String::new();
         };
-        let mut table = self.sheet(&["subject", "with blocks", "without memory", "kept"]);
-        for (subject, name) in self.names().enumerate() {
+        let mut table = self.table(&["allocator", "with blocks", "without memory", "kept"]);
+        for (allocator, name) in self.names().enumerate() {
             let median = |figure: fn(Gains) -> f64| {
-                row.entries[subject].median(|sample| sample.gains.map_or(f64::NAN, figure))
+                row.entries[allocator].median(|sample| sample.gains.map_or(f64::NAN, figure))
             };
             let figures = [
                 median(|gains| gains.memory),
@@ -248,7 +248,7 @@ impl Page<'_> {
             let mut cells = vec![Cell::new(name)];
             cells.extend(figures.map(|figure| match figure {
                 Some(figure) => Cell::new(format!("{figure:.2}")),
-                None => missing(&table, row, subject),
+                None => missing(&table, row, allocator),
             }));
             table.row(cells);
         }
@@ -264,12 +264,12 @@ impl Page<'_> {
 
     fn failures(&self) -> String {
         let mut text = String::new();
-        for (row, subject, failure) in self.results.failures() {
+        for (row, allocator, failure) in self.results.failures() {
             let (before, after) = match self.shape {
                 Shape::Table => ("", ""),
                 Shape::Markdown => ("- ", ""),
             };
-            text += &format!("{before}{subject}, {row}: {}{after}\n", failure.detail);
+            text += &format!("{before}{allocator}, {row}: {}{after}\n", failure.detail);
         }
         if text.is_empty() { text } else { format!("Failures\n\n{text}") }
     }
@@ -277,7 +277,7 @@ impl Page<'_> {
 
 /// Bounds under a heading, with what was seen and whether they are reached.
 pub fn bounds(bounds: &[Bound], shape: Shape, colored: bool, heading: &str) -> String {
-    let mut table = Sheet::new(shape, colored, ["measure", "bound", "seen", "verdict"]);
+    let mut table = Table::new(shape, colored, ["measure", "bound", "seen", "verdict"]);
     for bound in bounds {
         let seen = bound.seen.map_or("–".to_owned(), |seen| format!("{seen:.2}"));
         let verdict = match &bound.verdict {
@@ -293,16 +293,16 @@ pub fn bounds(bounds: &[Bound], shape: Shape, colored: bool, heading: &str) -> S
 }
 
 /// A table of figures behind names.
-pub fn of_figures(shape: Shape, colored: bool, columns: &[&str]) -> Sheet {
-    let mut sheet = Sheet::new(shape, colored, columns.iter().copied());
-    sheet.right(1..columns.len());
-    sheet
+pub fn of_figures(shape: Shape, colored: bool, columns: &[&str]) -> Table {
+    let mut table = Table::new(shape, colored, columns.iter().copied());
+    table.right(1..columns.len());
+    table
 }
 
-/// What stands where a subject has no figure.
-fn missing(sheet: &Sheet, row: &RowResults, subject: usize) -> Cell {
-    match &row.entries[subject].failure {
-        Some(failure) => sheet.paint(&failure.short, Color::Red),
+/// What stands where an allocator has no figure.
+fn missing(table: &Table, row: &RowResults, allocator: usize) -> Cell {
+    match &row.entries[allocator].failure {
+        Some(failure) => table.paint(&failure.short, Color::Red),
         None => Cell::new("–"),
     }
 }

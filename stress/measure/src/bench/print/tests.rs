@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use drystone_harness::allocators::Contestant;
+use drystone_harness::allocators::Allocator;
 use drystone_harness::bounds::Bound;
 use drystone_harness::output::table::Shape;
 use snapbox::{assert_data_eq, file};
@@ -29,7 +29,7 @@ fn everything() -> (Results, Vec<Bound>) {
 
 fn counted() -> Vec<Count> {
     let count = |name: &str, instructions, failure: Option<&str>| Count {
-        subject: Contestant {
+        allocator: Allocator {
             name: name.to_owned(),
             library: Some(PathBuf::from("/lib/some.so")),
             version: "1.0".to_owned(),

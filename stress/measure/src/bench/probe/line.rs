@@ -1,14 +1,16 @@
-//! A cache line's way from one thread to another (core-to-core latency). The host of a virtual machine
-//! moves its processors, now near to each other, now far, for minutes each: what two threads do with one
-//! subject can be set beside what they do with another only where the way was the same for both.
+//! A cache line's way from one thread to another (core-to-core latency). The host of a virtual
+//! machine moves its processors, now near to each other, now far, for minutes each: what two
+//! threads do with one allocator can be set beside what they do with another only where the way was
+//! the same for both.
 //!
 //! ```text
 //! main     store 1 ┐             ┌ load 2, store 3 ┐             ┌ ...
 //! helper           └ load 1, store 2 ┘             └ load 3, store 4 ┘       a turn is two ways
 //! ```
 //!
-//! The helper is a bare clone on a stack of its own. It calls nothing: the subject hears of no thread but the
-//! row's, and the C library keeps no stack that the row's threads would find resident.
+//! The helper is a bare clone on a stack of its own. It calls nothing: the allocator hears of no
+//! thread but the row's, and the C library keeps no stack that the row's threads would find
+//! resident.
 
 use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -43,7 +45,8 @@ impl Line {
     }
 }
 
-/// Bursts, of which the median counts: a thread may lose its processor in some. Odd, so that it is one of them.
+/// Bursts, of which the median counts: a thread may lose its processor in some. Odd, so that it is
+/// one of them.
 const BURSTS: usize = 9;
 /// Turns in a burst: 60 µs where a way takes 100 ns.
 const TURNS: u32 = 300;
@@ -52,8 +55,8 @@ const PATIENCE: Duration = Duration::from_millis(200);
 /// Looks at the line until the clock is looked at.
 const LOOKS: u32 = 1 << 14;
 
-/// A line's way in nanoseconds, now, from this thread's processor to another that it may run on. None if there
-/// is no other, or two threads did not run at once.
+/// A line's way in nanoseconds, now, from this thread's processor to another that it may run on.
+/// None if there is no other, or two threads did not run at once.
 pub fn way() -> Option<f64> {
     let deadline = Instant::now() + PATIENCE;
     let mut helper = Helper::start()?;
@@ -101,9 +104,10 @@ impl Helper {
             | libc::CLONE_THREAD
             | libc::CLONE_SYSVSEM
             | libc::CLONE_CHILD_CLEARTID;
-        // SAFETY: the stack is aligned as every ABI wants and large enough for a function that calls nothing
-        // but atomics; it and `shared` live until the kernel says that the thread has ended, see `drop`. The
-        // thread has this one's thread-local storage, and uses none: it calls no function of the C library.
+        // SAFETY: the stack is aligned as every ABI wants and large enough for a function that
+        // calls nothing but atomics; it and `shared` live until the kernel says that the thread has
+        // ended, see `drop`. The thread has this one's thread-local storage, and uses none: it
+        // calls no function of the C library.
         let id = unsafe {
             libc::clone(
                 answer,
@@ -118,14 +122,14 @@ impl Helper {
         if id < 0 {
             return None;
         }
-        // Some kernels leave two busy threads on one processor for long. If this fails, the deadline helps.
-        // SAFETY: the set is as large as its size says.
+        // Some kernels leave two busy threads on one processor for long. If this fails, the
+        // deadline helps. SAFETY: the set is as large as its size says.
         unsafe { libc::sched_setaffinity(id, size_of::<libc::cpu_set_t>(), &raw const elsewhere) };
         Some(Self { shared, turn: 0, _stack: stack })
     }
 
-    /// Sends the line there and back so many times, and says how long that took. None if it is not done by
-    /// the deadline.
+    /// Sends the line there and back so many times, and says how long that took. None if it is not
+    /// done by the deadline.
     fn take(&mut self, turns: u32, deadline: Instant) -> Option<Duration> {
         let line = &self.shared.line;
         let began = Instant::now();
@@ -146,11 +150,13 @@ impl Helper {
     }
 }
 
-/// The processors that this thread may run on, but for the one that it runs on. None if there is no other.
+/// The processors that this thread may run on, but for the one that it runs on. None if there is no
+/// other.
 fn elsewhere() -> Option<libc::cpu_set_t> {
     // SAFETY: a set is words of bits, which may all be zero.
     let mut set = unsafe { mem::zeroed::<libc::cpu_set_t>() };
-    // SAFETY: the set is as large as its size says, and writable; the number is checked to be one of its bits.
+    // SAFETY: the set is as large as its size says, and writable; the number is checked to be one
+    // of its bits.
     unsafe {
         if libc::sched_getaffinity(0, size_of_val(&set), &raw mut set) != 0 {
             return None;

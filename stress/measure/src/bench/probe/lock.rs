@@ -1,4 +1,5 @@
-//! How often our own library has taken its span lock: it says so itself, to whoever asks. Others do not.
+//! How often our own library has taken its span lock: it says so itself, to whoever asks. Others do
+//! not.
 
 use std::ffi::{c_char, c_void};
 use std::mem;

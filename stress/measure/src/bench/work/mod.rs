@@ -1,15 +1,16 @@
 //! What the rows do.
 //!
-//! A row's work comes in three steps: its data are made (random choices, tables; the harness's memory),
-//! then it starts on a heap (what has to be live), then passes are made and timed. The floor of a row's
-//! peak is read after the first step.
+//! A row's work comes in three steps: its data are made (random choices, tables; the harness's
+//! memory), then it starts on a heap (what has to be live), then passes are made and timed. The
+//! floor of a row's peak is read after the first step.
 //!
-//! The first byte of every block is written, as every program does. Every random choice is part of the
-//! data, of fixed seeds, the same for every subject. An operation is one call of the subject.
+//! The first byte of every block is written, as every program does. Every random choice is part of
+//! the data, of fixed seeds, the same for every allocator. An operation is one call of the
+//! allocator.
 //!
-//! Rows of one thread are timed by the processor time of the whole process, the kernel's part and that of
-//! threads which a subject keeps included, so that whoever else uses the machine is not in the figure.
-//! Where threads wait for each other only the wall's clock will do.
+//! Rows of one thread are timed by the processor time of the whole process, the kernel's part and
+//! that of threads which an allocator keeps included, so that whoever else uses the machine is not
+//! in the figure. Where threads wait for each other only the wall's clock will do.
 
 pub(crate) mod one_thread;
 pub mod pairs;

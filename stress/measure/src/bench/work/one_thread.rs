@@ -84,7 +84,8 @@ impl Ring {
         let heap = self.heap;
         for turn in &self.turns {
             let slot = &mut self.blocks[turn.slot as usize];
-            // SAFETY: the slot holds a live block, and a new one from here on; sizes are at least 1.
+            // SAFETY: the slot holds a live block, and a new one from here on; sizes are at least
+            // 1.
             unsafe {
                 heap.free(*slot);
                 *slot = heap.malloc(turn.size as usize);
@@ -93,8 +94,8 @@ impl Ring {
     }
 }
 
-/// A pass is 65,536 turns: free a random slot's block, malloc another, of a size log-uniform in 8 to 1,023
-/// bytes.
+/// A pass is 65,536 turns: free a random slot's block, malloc another, of a size log-uniform in 8
+/// to 1,023 bytes.
 pub fn ring(slots: usize) -> Work {
     const TURNS: usize = 65_536;
     let data = RingData::new(SEED, slots, TURNS);
@@ -108,7 +109,8 @@ pub fn ring(slots: usize) -> Work {
     }
 }
 
-/// A pass allocates 20,000 blocks of sizes uniform in 8 to 120 bytes, 64 on average, then frees them all.
+/// A pass allocates 20,000 blocks of sizes uniform in 8 to 120 bytes, 64 on average, then frees
+/// them all.
 pub fn bulk(order: Order) -> Work {
     const BLOCKS: usize = 20_000;
     let sizes = patterns::uniform_sizes(SEED, BLOCKS, 8, 120);
@@ -121,7 +123,8 @@ pub fn bulk(order: Order) -> Work {
                 *block = unsafe { heap.malloc(*size as usize) };
             }
             for index in &order {
-                // SAFETY: the order holds each index once, so each block, live since above, is freed once.
+                // SAFETY: the order holds each index once, so each block, live since above, is
+                // freed once.
                 unsafe { heap.free(blocks[*index as usize]) };
             }
         }
@@ -133,8 +136,8 @@ pub fn bulk(order: Order) -> Work {
     }
 }
 
-/// A pass is a malloc of 16 bytes, reallocs to twice the size up to `last`, and free. One byte is written
-/// to each page that a realloc added.
+/// A pass is a malloc of 16 bytes, reallocs to twice the size up to `last`, and free. One byte is
+/// written to each page that a realloc added.
 pub fn realloc(last: usize) -> Work {
     let sizes = patterns::doubling(16, last);
     Work {
@@ -147,8 +150,8 @@ pub fn realloc(last: usize) -> Work {
 /// Takes a buffer through `sizes`, which ascend from at least 1, and frees it.
 fn grow(heap: Heap, sizes: &[usize]) {
     const PAGE: usize = 4096;
-    // SAFETY: sizes are at least 1; each realloc takes the live block that the call before it returned,
-    // and what is written lies below its size; the last is freed once.
+    // SAFETY: sizes are at least 1; each realloc takes the live block that the call before it
+    // returned, and what is written lies below its size; the last is freed once.
     unsafe {
         let mut block = heap.malloc(sizes[0]);
         for step in sizes.windows(2) {
@@ -162,8 +165,8 @@ fn grow(heap: Heap, sizes: &[usize]) {
     }
 }
 
-/// A pass is every call of a recorded program, of all its threads in one order, and a free of what it
-/// never freed.
+/// A pass is every call of a recorded program, of all its threads in one order, and a free of what
+/// it never freed.
 pub fn trace(script: Script) -> Work {
     let mut blocks = slots(script.slots);
     let operations = script.steps.len() as u64;
@@ -173,9 +176,9 @@ pub fn trace(script: Script) -> Work {
 
 fn replay(script: &Script, heap: Heap, blocks: &mut [*mut u8]) {
     for step in &script.steps {
-        // SAFETY: alignments are powers of two, and reallocs ask for at least 1 byte. A slot that is
-        // reallocated or freed holds a live block: a script gives each slot a birth before either, and
-        // none of its steps comes between a free and the slot's next birth.
+        // SAFETY: alignments are powers of two, and reallocs ask for at least 1 byte. A slot that
+        // is reallocated or freed holds a live block: a script gives each slot a birth before
+        // either, and none of its steps comes between a free and the slot's next birth.
         let (slot, block, size) = unsafe {
             match *step {
                 ScriptStep::Malloc { slot, size } => {

@@ -11,8 +11,8 @@ const LIVE: u64 = 10;
 /// Instructions of the two functions that are called without an allocator, both together.
 pub const INSTRUCTIONS_OF_NOTHING: f64 = nothing::OWN;
 
-/// Calls `malloc(32)` and `free` so many times, the block's first byte written in between; without `calls`
-/// two functions that do nothing.
+/// Calls `malloc(32)` and `free` so many times, the block's first byte written in between; without
+/// `calls` two functions that do nothing.
 #[inline(never)]
 pub fn run(calls: Option<&Calls>, pairs: u64) {
     let (malloc, free) = match calls {
@@ -25,8 +25,8 @@ pub fn run(calls: Option<&Calls>, pairs: u64) {
         black_box(unsafe { malloc(SIZE) });
     }
     for _ in 0..pairs {
-        // SAFETY: malloc takes any size; its block is written within its size and freed once. A refusal
-        // of 32 bytes ends the process by a fault, and is reported as such.
+        // SAFETY: malloc takes any size; its block is written within its size and freed once. A
+        // refusal of 32 bytes ends the process by a fault, and is reported as such.
         unsafe {
             let block = malloc(SIZE);
             block.cast::<u8>().write(MARK);

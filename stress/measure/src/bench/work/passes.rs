@@ -28,8 +28,8 @@ impl fmt::Debug for Work {
 pub enum Clock {
     /// The process's own time on all processors.
     Processor,
-    /// The time that passes. Another process may take a processor away meanwhile, so rows timed by it are
-    /// measured in parts, of which the median counts.
+    /// The time that passes. Another process may take a processor away meanwhile, so rows timed by
+    /// it are measured in parts, of which the median counts.
     Wall,
 }
 
@@ -56,7 +56,7 @@ fn processor_time() -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-/// Room for `count` blocks, its pages resident: what is resident later is the subject's.
+/// Room for `count` blocks, its pages resident: what is resident later is the allocator's.
 pub(super) fn slots(count: usize) -> Vec<*mut u8> {
     // Not null: a vector of nulls is fresh pages that nobody has touched.
     (0..count).map(|_| std::ptr::dangling_mut()).collect()

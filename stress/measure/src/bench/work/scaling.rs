@@ -50,8 +50,8 @@ pub fn prepare() -> Data {
     Data { alone, together: rings(TURNS) }
 }
 
-/// Measures all four phases `rounds` times, one after the other in turn, at least once; the medians, and
-/// the time of a median phase of two threads with blocks.
+/// Measures all four phases `rounds` times, one after the other in turn, at least once; the
+/// medians, and the time of a median phase of two threads with blocks.
 pub fn measure(data: Data, heap: Heap, rounds: u64) -> (Gains, Duration) {
     let sets = [
         workers_of_rings(heap, data.alone),

@@ -1,16 +1,16 @@
 //! What is printed: a table for a terminal, the same in Markdown, or JSON.
 //!
-//! JSON: one object with `format` "drystone-programs-report" and `version` 1; what is added later leaves the
-//! version, what changes its meaning raises it.
+//! JSON: one object with `format` "drystone-programs-report" and `version` 1; what is added later
+//! leaves the version, what changes its meaning raises it.
 
 use std::collections::BTreeSet;
 use std::io;
 
 use comfy_table::{Cell, Color};
-use drystone_harness::allocators::Contestant;
+use drystone_harness::allocators::Allocator;
 use drystone_harness::output;
 use drystone_harness::output::format::Printing;
-use drystone_harness::output::table::{Shape, Sheet};
+use drystone_harness::output::table::{Shape, Table};
 use drystone_harness::text::units;
 use serde::Serialize;
 
@@ -28,7 +28,7 @@ pub fn results(results: &Results, printing: Printing) -> io::Result<()> {
 
 const HEADER: [&str; 9] = [
     "program",
-    "subject",
+    "allocator",
     "calls served",
     "processes",
     "CPU, glibc",
@@ -40,7 +40,7 @@ const HEADER: [&str; 9] = [
 
 /// The table, and under it what was found, what is not here, and what can't be told.
 pub fn table(results: &Results, shape: Shape, colored: bool) -> String {
-    let mut table = Sheet::new(shape, colored, HEADER);
+    let mut table = Table::new(shape, colored, HEADER);
     for (row, program) in results.rows.iter().zip(&results.plan.programs) {
         let why = match (&row.missing, &row.failure) {
             (Some(_), _) => Some("not here"),
@@ -55,13 +55,13 @@ pub fn table(results: &Results, shape: Shape, colored: bool) -> String {
             table.row(cells);
             continue;
         }
-        for (entry, subject) in row.entries.iter().zip(&results.plan.subjects) {
+        for (entry, allocator) in row.entries.iter().zip(&results.plan.allocators) {
             let verdict = match &entry.finding {
                 None if entry.account.processes == 0 => Cell::new("–"),
                 None => Cell::new("same"),
                 Some(finding) => table.paint(finding.kind.name(), Color::Red),
             };
-            let mut cells = vec![Cell::new(program.name), Cell::new(&subject.name)];
+            let mut cells = vec![Cell::new(program.name), Cell::new(&allocator.name)];
             cells.extend(figures(entry, results.floor).map(Cell::new));
             cells.push(verdict);
             table.row(cells);
@@ -94,14 +94,16 @@ fn kib(kib: f64) -> String {
 fn notes(results: &Results, shape: Shape) -> String {
     let mut lines: Vec<String> = results
         .findings()
-        .map(|(program, subject, finding)| format!("{subject} in {program}: {}", finding.detail))
+        .map(|(program, allocator, finding)| {
+            format!("{allocator} in {program}: {}", finding.detail)
+        })
         .collect();
     for (row, program) in results.rows.iter().zip(&results.plan.programs) {
-        for (entry, subject) in row.entries.iter().zip(&results.plan.subjects) {
+        for (entry, allocator) in row.entries.iter().zip(&results.plan.allocators) {
             if entry.finding.is_none() && !entry.flaky.is_empty() {
                 let tests = entry.flaky.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-                let (subject, program) = (&subject.name, program.name);
-                lines.push(format!("{subject} in {program}: flaky, and without it too: {tests}"));
+                let (allocator, program) = (&allocator.name, program.name);
+                lines.push(format!("{allocator} in {program}: flaky, and without it too: {tests}"));
             }
         }
         let why = row.missing.as_ref().or(row.failure.as_ref());
@@ -123,7 +125,8 @@ struct Report<'a> {
     floor_kib: u64,
     seconds: f64,
     interrupted: bool,
-    subjects: &'a [Contestant],
+    #[serde(rename = "subjects")]
+    allocators: &'a [Allocator],
     programs: Vec<OfProgram<'a>>,
 }
 
@@ -132,12 +135,14 @@ struct OfProgram<'a> {
     name: &'a str,
     missing: Option<&'a str>,
     failure: Option<&'a str>,
-    subjects: Vec<OfSubject<'a>>,
+    #[serde(rename = "subjects")]
+    allocators: Vec<OfAllocator<'a>>,
 }
 
 #[derive(Serialize)]
-struct OfSubject<'a> {
-    subject: &'a str,
+struct OfAllocator<'a> {
+    #[serde(rename = "subject")]
+    allocator: &'a str,
     calls: u64,
     account: &'a Account,
     rounds: Vec<Pair>,
@@ -145,7 +150,7 @@ struct OfSubject<'a> {
     finding: Option<&'a Finding>,
 }
 
-/// Seconds and KiB, without the subject and with it.
+/// Seconds and KiB, without the allocator and with it.
 #[derive(Serialize)]
 struct Pair {
     cpu: [f64; 2],
@@ -165,12 +170,12 @@ fn json(results: &Results) -> String {
         name,
         missing: row.missing.as_deref(),
         failure: row.failure.as_deref(),
-        subjects: row
+        allocators: row
             .entries
             .iter()
-            .zip(&results.plan.subjects)
-            .map(|(entry, subject)| OfSubject {
-                subject: &subject.name,
+            .zip(&results.plan.allocators)
+            .map(|(entry, allocator)| OfAllocator {
+                allocator: &allocator.name,
                 calls: entry.calls,
                 account: &entry.account,
                 rounds: entry
@@ -196,7 +201,7 @@ fn json(results: &Results) -> String {
         floor_kib: results.floor,
         seconds: results.elapsed.as_secs_f64(),
         interrupted: results.interrupted,
-        subjects: &results.plan.subjects,
+        allocators: &results.plan.allocators,
         programs: programs.collect(),
     };
     output::json(&report)

@@ -22,9 +22,9 @@ static PROGRAMS: [Program; 6] = [
     Program { name: "xz", ..PLAIN },
 ];
 
-fn subject(name: &str, library: Option<&str>) -> Contestant {
+fn allocator(name: &str, library: Option<&str>) -> Allocator {
     let library = library.map(PathBuf::from);
-    Contestant { name: name.to_owned(), library, version: "1.0".to_owned() }
+    Allocator { name: name.to_owned(), library, version: "1.0".to_owned() }
 }
 
 fn used(cpu: f64, peak: u64) -> Resources {
@@ -54,8 +54,8 @@ fn ran(entries: impl Into<Vec<Entry>>) -> Row {
     Row { entries: entries.into(), ..Row::default() }
 }
 
-/// Every verdict; a program that can't be seen to use memory, that is not measured, that is not here, that fails
-/// by itself, that was not begun.
+/// Every verdict; a program that can't be seen to use memory, that is not measured, that is not
+/// here, that fails by itself, that was not begun.
 fn everything() -> Results {
     let rounds = [
         (used(2.0, 20_480), used(2.5, 20_480)),
@@ -64,11 +64,14 @@ fn everything() -> Results {
     ];
     let small = [(used(0.25, 4_000), used(0.5, 4_000))];
     let missing = Some("node is not here: apt-get install nodejs".to_owned());
-    let failure = Some("perl x.pl: exit status 2 without any subject: no x".to_owned());
+    let failure = Some("perl x.pl: exit status 2 without any allocator: no x".to_owned());
     Results {
         plan: Plan {
             programs: PROGRAMS.iter().collect(),
-            subjects: vec![subject("drystone", Some("/lib/d.so")), subject("other", Some("/o.so"))],
+            allocators: vec![
+                allocator("drystone", Some("/lib/d.so")),
+                allocator("other", Some("/o.so")),
+            ],
             rounds: 3,
             quick: false,
             calls: 100_000,

@@ -1,4 +1,5 @@
-//! A Rust program on the system's allocator, which is whatever was preloaded: threads, channels, maps.
+//! A Rust program on the system's allocator, which is whatever was preloaded: threads, channels,
+//! maps.
 
 use std::alloc::System;
 use std::collections::BTreeMap;
