@@ -1,4 +1,4 @@
-//! What a heap says of a caller's mistake.
+//! A caller's mistake, as a heap describes it.
 
 use core::fmt;
 
@@ -6,7 +6,7 @@ use core::fmt;
 /// whose header somebody overwrote. The heap is as it was before the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Misuse {
-    /// What was done.
+    /// The kind of mistake.
     pub kind: MisuseKind,
     /// The pointer in question.
     pub address: usize,
@@ -18,7 +18,7 @@ pub struct Misuse {
     pub found: Found,
 }
 
-/// What a caller did.
+/// The kind of mistake that a caller made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MisuseKind {
     /// The pointer was a block once, and the block is free.
@@ -88,7 +88,7 @@ impl Misuse {
     /// Writes the kind, the pointer, and the block's state and size where they are known.
     pub(crate) fn write_place(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {:#x}", self.kind.name(), self.address)?;
-        // A free block is named by what it is now: its neighbours may have merged with it.
+        // A free block is described as it is now: its neighbours may have merged with it.
         match (self.state, self.size) {
             (BlockState::Live, Some(size)) => write!(f, ", in a live block of {size} bytes")?,
             (BlockState::Free, Some(size)) => write!(f, ", in a free block of {size} bytes")?,

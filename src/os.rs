@@ -1,6 +1,6 @@
 //! Pages from the operating system. The only module that maps memory.
 //!
-//! A heap takes its OS as a type parameter, so that a test can put one in its place that refuses the
+//! A heap takes its OS as a type parameter, so that a test can put one in its place that fails the
 //! k-th request.
 
 use core::ptr;
@@ -12,44 +12,46 @@ pub const PAGE: usize = 4096;
 /// Where a heap's memory comes from.
 ///
 /// # Safety
-/// A non-null result of `map` or `remap` must be memory that is readable, writable, page-aligned, as
-/// long as was asked for, used by nobody else, and that stays so until `unmap` or `remap`; what is new
-/// in it must be zero.
+/// A non-null result of `map` or `remap` must be memory that is readable, writable, page-aligned,
+/// as long as was asked for, used by nobody else, and that stays so until `unmap` or `remap`; new
+/// bytes in it must be zero.
 pub unsafe trait Os {
-    /// Maps `bytes` zeroed bytes (a multiple of [`PAGE`], not 0). Null when refused.
+    /// Maps `bytes` zeroed bytes (a multiple of [`PAGE`], not 0). Null when the OS fails to.
     fn map(&self, bytes: usize) -> *mut u8;
 
-    /// Gives `bytes` bytes at `start` back. False when refused: then the memory is as it was.
+    /// Gives `bytes` bytes at `start` back. False when the OS fails to: then the memory is as it
+    /// was.
     ///
     /// # Safety
     /// `start` and `bytes` are a whole mapping of this OS, which nothing refers to any more.
     unsafe fn unmap(&self, start: *mut u8, bytes: usize) -> bool;
 
-    /// Makes a mapping of `old` bytes one of `new` bytes, elsewhere only if `may_move`; contents up to
-    /// the smaller size stay. Null when refused: then the mapping is as it was.
+    /// Makes a mapping of `old` bytes one of `new` bytes, elsewhere only if `may_move`; contents up
+    /// to the smaller size stay. Null when the OS fails to: then the mapping is as it was.
     ///
     /// # Safety
     /// `start` and `old` are a whole mapping of this OS; if it may move, nothing but the caller
     /// refers to its old place.
     unsafe fn remap(&self, start: *mut u8, old: usize, new: usize, may_move: bool) -> *mut u8;
 
-    /// Reserves `bytes` zeroed bytes (a multiple of [`PAGE`], not 0) at a multiple of `align`, a power
-    /// of two of at least a page: a mapping like one of `map`, but large, and expected to be touched only in
-    /// parts. Null when refused.
+    /// Reserves `bytes` zeroed bytes (a multiple of [`PAGE`], not 0) at a multiple of `align`, a
+    /// power of two of at least a page: a mapping like one of `map`, but large, and expected to be
+    /// touched only in parts. Null when the OS fails to.
     fn reserve(&self, bytes: usize, align: usize) -> *mut u8;
 
-    /// Gives the pages of a part of a mapping back, which stays mapped and reads as zero afterwards.
-    /// False when refused: then the contents are as they were.
+    /// Gives the pages of a part of a mapping back, which stays mapped and reads as zero
+    /// afterwards. False when the OS fails to: then the contents are as they were.
     ///
     /// # Safety
-    /// `start` and `bytes` are multiples of [`PAGE`], inside a mapping of this OS, and nothing refers to
-    /// what is in them.
+    /// `start` and `bytes` are multiples of [`PAGE`], inside a mapping of this OS, and nothing
+    /// refers to their contents.
     unsafe fn decommit(&self, start: *mut u8, bytes: usize) -> bool;
 
     /// Milliseconds since some moment, from a clock that is cheap to read and need not be exact.
     fn milliseconds(&self) -> u64 {
         let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: the structure is ours. The clock exists since Linux 2.6.32, so the call can't fail.
+        // SAFETY: the structure is ours. The clock exists since Linux 2.6.32, so the call can't
+        // fail.
         unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &mut now) };
         now.tv_sec as u64 * 1000 + now.tv_nsec as u64 / 1_000_000
     }
@@ -70,8 +72,8 @@ pub unsafe trait Os {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Mmap;
 
-// SAFETY: private anonymous mappings are exclusive, zeroed and page-aligned (mmap(2)); mremap(2) keeps
-// contents and zeroes what it adds.
+// SAFETY: private anonymous mappings are exclusive, zeroed and page-aligned (mmap(2)); mremap(2)
+// keeps contents and zeroes the bytes that it adds.
 unsafe impl Os for Mmap {
     fn map(&self, bytes: usize) -> *mut u8 {
         let protection = libc::PROT_READ | libc::PROT_WRITE;
@@ -105,11 +107,11 @@ unsafe impl Os for Mmap {
         if start.is_null() {
             return start;
         }
-        // What lies before and behind the aligned part goes back. Should the kernel refuse (it may
+        // The parts before and behind the aligned one go back. Should the kernel fail to (it may
         // have no room to split a mapping), it stays, untouched and unused.
         let before = start.addr().next_multiple_of(align) - start.addr();
         let behind = room - before - bytes;
-        // SAFETY: both parts lie in the new mapping, outside what is handed out.
+        // SAFETY: both parts lie in the new mapping, outside the part that is returned.
         unsafe {
             if before > 0 {
                 self.unmap(start, before);
@@ -129,16 +131,16 @@ unsafe impl Os for Mmap {
 
     fn entropy(&self) -> u64 {
         let mut bits = [0u8; 8];
-        // SAFETY: the buffer is ours and 8 bytes long. GRND_NONBLOCK: early in boot it fails instead
-        // of waiting.
+        // SAFETY: the buffer is ours and 8 bytes long. GRND_NONBLOCK: early in boot it fails
+        // instead of waiting.
         let got = crate::errno::kept(|| unsafe {
             libc::getrandom(bits.as_mut_ptr().cast(), bits.len(), libc::GRND_NONBLOCK)
         });
         if got == 8 {
             return u64::from_ne_bytes(bits);
         }
-        // SAFETY: AT_RANDOM, when present, is the address of 16 random bytes (getauxval(3)) that live
-        // as long as the process; they need not be aligned.
+        // SAFETY: AT_RANDOM, when present, is the address of 16 random bytes (getauxval(3)) that
+        // live as long as the process; they need not be aligned.
         unsafe {
             match crate::errno::kept(|| libc::getauxval(libc::AT_RANDOM)) {
                 0 => 0x9E37_79B9_7F4A_7C15,

@@ -1,5 +1,5 @@
-//! What the fronts (the Rust global allocator, the C functions) do about a misuse. The heaps only
-//! return it; nothing in them aborts.
+//! The effect of a misuse, in the fronts: the Rust global allocator and the C functions. The heaps
+//! only return it; nothing in them aborts.
 //!
 //! `DRYSTONE_ON_MISUSE` names the policy; it is read once, before there are threads:
 //!
@@ -27,7 +27,7 @@ use core::fmt;
 use crate::misuse::Misuse;
 use crate::process::{environment, stderr};
 
-/// What a front does about a misuse.
+/// The effect of a misuse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Policy {

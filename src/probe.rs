@@ -3,8 +3,8 @@
 
 /// Called by a heap at the moments its name says. Every method has an empty default.
 ///
-/// `enter` and `leave` bracket each critical section and are called with the lock held, so a witness
-/// that ever sees two threads between them has seen the mutex fail.
+/// `enter` and `leave` bracket each critical section and are called with the lock held, so a
+/// witness that ever sees two threads between them has seen the mutex fail.
 pub trait Probe {
     /// The calling thread has just entered the critical section.
     fn enter(&self) {}

@@ -1,4 +1,4 @@
-//! What a heap says of itself.
+//! A heap's figures, and its first broken invariant.
 
 use core::fmt;
 
@@ -30,7 +30,7 @@ pub struct Stats {
 /// An invariant of a heap that does not hold, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Broken {
-    /// What should have held.
+    /// The invariant, as a sentence that should have been true.
     pub invariant: &'static str,
     /// The address of the block, list or region concerned.
     pub address: usize,

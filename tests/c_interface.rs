@@ -79,6 +79,12 @@ fn the_rust_example_runs() {
     let expected =
         "every: 300, stone: 300\na megabyte more is live: true\nthe heap is sound: true\n";
     assert_eq!(said.stdout, expected);
+    cargo.args(["--", "mistake"]).env_remove("DRYSTONE_ON_MISUSE");
+    let said = finished(&mut cargo, "cargo");
+    assert!(!said.status.success());
+    let report = said.stderr.lines().find(|line| line.starts_with(DOUBLE));
+    let report = report.unwrap_or_else(|| panic!("no report: {}", said.stderr));
+    assert!(report.ends_with(", found at the call"), "{report}");
 }
 
 #[test]

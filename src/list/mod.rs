@@ -61,7 +61,24 @@ use state::{Ground, State};
 /// The alignment of every block, in bytes: that of the largest C scalar types.
 pub const MIN_ALIGN: usize = HEADER;
 
-/// A heap over `mmap` with one lock. See the [module](self) for what it is made of.
+/// The classic allocator, as a value: best fit, one mutex. See the [module](self) for its parts.
+///
+/// A `static`, a field or a local variable can be one, and so can the program's
+/// `#[global_allocator]`. A heap that is dropped gives back all its memory.
+///
+/// ```
+/// use drystone::{ListHeap, MisuseKind};
+///
+/// static HEAP: ListHeap = ListHeap::new();
+///
+/// let block = HEAP.malloc(100);
+/// assert!(!block.is_null());
+/// // SAFETY: `block` is live and this heap's.
+/// unsafe { HEAP.try_free(block) }.unwrap();
+/// // SAFETY: a pointer that is not live is rejected, and nothing near it is trusted.
+/// let misuse = unsafe { HEAP.try_free(block) }.unwrap_err();
+/// assert_eq!(misuse.kind, MisuseKind::DoubleFree);
+/// ```
 ///
 /// All methods take `&self` and may be called from any thread. None of them aborts, except those of
 /// the front: [`free`](Self::free), [`realloc`](Self::realloc) and the global allocator's.

@@ -24,7 +24,7 @@ pub struct Variable {
     pub meaning: &'static [&'static str],
 }
 
-/// Says what becomes of a double or an invalid free.
+/// Names the effect of a double or an invalid free.
 pub const ON_MISUSE: &CStr = c"DRYSTONE_ON_MISUSE";
 /// Says how many bytes of freed blocks wait.
 pub const QUARANTINE: &CStr = c"DRYSTONE_QUARANTINE";
@@ -39,7 +39,7 @@ pub static VARIABLES: [Variable; 5] = [
         name: ON_MISUSE,
         values: "abort, report or ignore",
         meaning: &[
-            "what follows a double or invalid free, which has no effect:",
+            "the effect of a double or invalid free, which frees nothing:",
             "a line on stderr and SIGABRT (the default); the line alone; nothing",
         ],
     },
