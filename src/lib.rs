@@ -46,9 +46,9 @@ pub mod probe;
 pub mod stats;
 pub mod sync;
 
-pub use engine::Engine;
 #[cfg(not(loom))]
-pub use engine::front::Drystone;
+pub use engine::Drystone;
+pub use engine::Engine;
 pub use list::ListHeap;
 pub use misuse::{BlockState, Found, Misuse, MisuseKind};
 pub use os::{Mmap, Os};

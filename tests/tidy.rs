@@ -15,27 +15,51 @@ const ALLOCATOR: &[&str] =
 const APART: [&str; 2] = ["list", "engine"];
 /// The parts of `list`, lowest first. `mod.rs` is above all but the front.
 const LIST: &[&str] = &["header", "index", "regions", "state", "check"];
-/// The parts of `engine`, lowest first.
+/// The files of `engine`, lowest first: each may import those before it.
 const ENGINE: &[&str] = &[
     "classes",
-    "ledger",
-    "slab",
-    "pages",
-    "heap",
-    "span",
-    "huge",
-    "late",
-    "shared",
-    "mod",
+    "slab/ledger",
+    "slab/mod",
+    "slab/placeholder",
+    "slab/list",
+    "slab/owner",
+    "slab/remote",
+    "slab/life",
+    "slab/check",
+    "pagemap/mod",
+    "heap/mod",
+    "heap/refill",
+    "span/mod",
+    "span/arenas",
+    "span/decay",
+    "span/allocate",
+    "span/check",
+    "huge/mod",
+    "shared/deferred",
+    "shared/mod",
+    "shared/headers",
+    "shared/abandoned",
+    "engine",
+    "report",
+    "sweep",
+    "abandon",
+    "maintain",
+    "alloc",
+    "free",
     "resize",
-    "check",
-    "quarantine",
-    "thread",
-    "front",
-    "sized",
+    "stats",
+    "check/mod",
+    "quarantine/mod",
+    "global/tls",
+    "global/instance",
+    "global/process",
+    "global/fast",
+    "global/slow",
+    "global/mod",
+    "global/global_alloc",
+    "global/sized",
+    "mod",
 ];
-/// What stands in `engine/mod.rs`, for who lies above it: nobody below may use these.
-const IN_ENGINE_MOD: &[&str] = &["Engine", "Static", "no_slab", "double_free", "MIN_ALIGN"];
 /// What each package may use of the others.
 const PACKAGES: &[(&str, &[&str])] = &[
     (".", &[]),
@@ -107,11 +131,6 @@ fn the_allocators_modules_use_only_those_below() {
                 path.display()
             );
         }
-        if module == "engine"
-            && let Some((line, used)) = upward(ENGINE, part_of(relative), &text).next()
-        {
-            panic!("{}:{line}: uses '{used}', which lies above it", path.display());
-        }
         if let Some(part) = relative.strip_prefix("list").ok().and_then(Path::file_stem) {
             let part = part.to_str().unwrap();
             let Some(rank) = LIST.iter().position(|name| *name == part) else { continue };
@@ -129,17 +148,41 @@ fn the_allocators_modules_use_only_those_below() {
 }
 
 #[test]
+fn the_engines_files_import_only_those_below() {
+    let folder = support::workspace().join("src/engine");
+    let mut edges = 0;
+    for (path, text) in sources(&folder) {
+        let file = path.strip_prefix(&folder).unwrap().with_extension("");
+        let file = file.to_str().unwrap();
+        if part_of(&path) == "tests" {
+            continue;
+        }
+        assert!(ENGINE.contains(&file), "{file}: is not in ENGINE");
+        edges += engine_imports(file, &text).len();
+        if let Some(used) = upward(file, &text).first() {
+            panic!("{}: imports '{used}', which lies above it", path.display());
+        }
+    }
+    assert!(edges > 100, "only {edges} imports found: the search is broken");
+    for file in ENGINE {
+        assert!(folder.join(file).with_extension("rs").exists(), "{file}: there is no such file");
+    }
+}
+
+#[test]
 fn an_upward_import_inside_the_engine_is_found() {
-    let up = |part, text| upward(ENGINE, part, text).map(|(_, used)| used).collect::<Vec<_>>();
+    let up = |file, text| upward(file, text);
+    let none: [&str; 0] = [];
+    assert_eq!(up("slab/mod", "use crate::engine::slab::ledger::{END, Entry};\n"), none);
+    assert_eq!(up("slab/mod", "use crate::engine::slab::remote::Marked;\n"), ["slab/remote"]);
+    assert_eq!(up("slab/mod", "use super::pagemap::PageMap;\n"), ["pagemap/mod"]);
+    assert_eq!(up("slab/owner", "use super::{Slab, remote};\n"), ["slab/remote"]);
     assert_eq!(
-        up("slab", "use super::ledger::{END, Entry};\nuse super::classes::UNIT;\n"),
-        [""; 0]
+        up("heap/mod", "use crate::engine::{\n    classes,\n    engine::Engine,\n};\n"),
+        ["engine"]
     );
-    assert_eq!(up("slab", "use super::classes;\nuse super::pages::Pages;\n"), ["pages"]);
-    assert_eq!(up("huge", "use super::{Engine, slab};\n"), ["Engine"]);
-    assert_eq!(up("slab", "use super::{\n    ledger,\n    heap::Heap,\n};\n"), ["heap"]);
-    assert_eq!(up("thread", "    use super::super::front::EMPTY;\n"), ["front"]);
-    assert_eq!(up("quarantine", "use super::{Engine, double_free};\n// super::front\n"), [""; 0]);
+    assert_eq!(up("heap/mod", "    let x = crate::engine::free::x();\n"), ["free"]);
+    assert_eq!(up("free", "use crate::engine::Engine;\n// crate::engine::global\n"), ["mod"]);
 }
 
 /// In the other packages the order is not written down, but there must be one.
@@ -221,42 +264,66 @@ fn part_of(file: &Path) -> &str {
     file.file_stem().and_then(|stem| stem.to_str()).expect("a file has a name")
 }
 
-/// Names that the file of `part` takes from those above it in `parts`, with their lines: `super::name`
-/// and `super::{name, ...}`, tests aside.
-fn upward<'a>(
-    parts: &'a [&'a str],
-    part: &'a str,
-    text: &'a str,
-) -> impl Iterator<Item = (usize, &'a str)> {
-    let rank = rank(parts, part);
+/// The files of `engine` that a file of it imports and that lie above it.
+fn upward(file: &str, text: &str) -> Vec<&'static str> {
+    let rank = rank(ENGINE, file);
+    let imported = engine_imports(file, text).into_iter();
+    imported.filter(|used| self::rank(ENGINE, used) > rank).collect()
+}
+
+/// The files of `engine` that a file of it names, tests aside: after `crate::engine::` and after `super::`.
+fn engine_imports(file: &str, text: &str) -> Vec<&'static str> {
     let shipping = text.split("#[cfg(test)]").next().unwrap_or_default();
-    let mut braces = false;
-    let mut names = Vec::new();
-    for (number, line) in code(shipping) {
-        let mut rest = line;
-        if let Some((_, after)) = line.rsplit_once("super::") {
-            braces = after.starts_with('{');
-            rest = after;
-        } else if !braces {
+    let code: String = code(shipping).map(|(_, line)| format!("{line}\n")).collect();
+    // The module that a file is: `slab/mod` is `slab`.
+    let module: Vec<&str> = file.split('/').filter(|part| *part != "mod").collect();
+    let mut paths = Vec::new();
+    for (at, _) in code.match_indices("crate::engine::") {
+        paths.extend(expand(&code[at + "crate::engine::".len()..]));
+    }
+    for (at, _) in code.match_indices("super::") {
+        if code[..at].ends_with("super::") {
             continue;
         }
-        // `mod.rs` names its parts in `use part::..`; what is above it, it only declares.
-        for name in rest.trim_start_matches('{').split([',', '{', '}']) {
-            let name = name.trim().split([':', ';', '(', ' ']).next().unwrap_or_default();
-            names.push((number, name));
-            if !braces {
-                break;
-            }
-        }
-        braces &= !rest.contains(';');
+        let up = code[at..].split("::").take_while(|part| *part == "super").count();
+        let above = module[..module.len().saturating_sub(up)].join("/");
+        let rest = expand(&code[at + up * "super::".len()..]);
+        paths.extend(rest.iter().map(|path| format!("{above}/{path}")));
     }
-    names.into_iter().filter(move |(_, name)| {
-        let above = match IN_ENGINE_MOD.contains(name) {
-            true => parts.iter().position(|part| *part == "mod"),
-            false => parts.iter().position(|part| part == name),
-        };
-        above.is_some_and(|above| above > rank)
-    })
+    paths.iter().filter_map(|path| file_of(path)).filter(|used| *used != file).collect()
+}
+
+/// The paths that the text of an import stands for, with `/` between their parts.
+fn expand(text: &str) -> Vec<String> {
+    let end = text.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':'));
+    let (path, rest) = text.split_at(end.unwrap_or(text.len()));
+    let Some(group) = rest.strip_prefix('{') else { return vec![path.replace("::", "/")] };
+    let mut depth = 1;
+    let mut starts = vec![0];
+    for (at, letter) in group.char_indices() {
+        match letter {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 1 => starts.push(at + 1),
+            _ => {}
+        }
+        if depth == 0 {
+            break;
+        }
+    }
+    let parts = starts.iter().map(|start| group[*start..].trim_start());
+    let parts = parts.filter(|part| !part.starts_with('}')).flat_map(expand);
+    parts.map(|part| format!("{}{part}", path.replace("::", "/"))).collect()
+}
+
+/// The file of `engine` that a path leads into: the longest that it begins with, else `mod`.
+fn file_of(path: &str) -> Option<&'static str> {
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    let candidates = (1..=parts.len()).rev().map(|count| parts[..count].join("/"));
+    let found = candidates.filter_map(|path| {
+        ENGINE.iter().find(|file| **file == path || **file == format!("{path}/mod"))
+    });
+    found.copied().next().or(Some("mod"))
 }
 
 /// Every Rust file below `folder`, with its text.

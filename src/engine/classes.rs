@@ -14,6 +14,9 @@
 /// Bytes of the unit that spans are made of. A slab starts at a multiple of it.
 pub const UNIT: usize = 1 << 16;
 
+/// The alignment of every block, in bytes.
+pub const MIN_ALIGN: usize = 16;
+
 /// How many classes there are.
 pub const CLASSES: usize = 112;
 

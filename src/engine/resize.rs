@@ -2,11 +2,12 @@
 
 use core::ptr;
 
-use super::classes::{LARGEST, UNIT};
-use super::huge::{Mapping, mapping_bytes, room_for};
-use super::shared::Shared;
-use super::slab::{HUGE, Slab};
-use super::{Engine, Heap};
+use crate::engine::classes::{LARGEST, UNIT};
+use crate::engine::engine::Engine;
+use crate::engine::heap::Heap;
+use crate::engine::huge::{Mapping, mapping_bytes, room_for};
+use crate::engine::shared::Shared;
+use crate::engine::slab::{HUGE, Slab};
 use crate::misuse::Misuse;
 use crate::os::{Os, PAGE};
 use crate::probe::Probe;

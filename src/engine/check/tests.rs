@@ -1,7 +1,7 @@
 //! Corruption of an engine with heaps and orphans that [`Engine::check`] must name.
 
-use super::super::slab::Slab;
 use super::*;
+use crate::engine::slab::Slab;
 use crate::os::Mmap;
 use crate::probe::NoProbe;
 use crate::sync::FutexLock;

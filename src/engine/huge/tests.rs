@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::super::slab::HUGE;
 use super::*;
+use crate::engine::slab::HUGE;
 use crate::os::Mmap;
 
 /// A header for a huge block, for ever.

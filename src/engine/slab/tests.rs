@@ -2,6 +2,9 @@
 //! [`Slab::check`] must name.
 
 use super::*;
+use crate::engine::classes::UNIT;
+use crate::engine::slab::ledger::By;
+use crate::engine::slab::remote::Marked;
 use crate::probe::NoProbe;
 
 const SOMEBODY: usize = 1 << 20;

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::os::Mmap;
+use crate::engine::span::decay::DECAY;
+use crate::os::{Mmap, Os};
 
 /// `Mmap` that tells which arenas there are, and can refuse.
 #[derive(Default)]

@@ -11,9 +11,12 @@
 
 use core::ptr;
 
-use super::ledger::{LIVE, UNBORN, WAITING};
-use super::slab::HUGE;
-use super::{Engine, Heap, MIN_ALIGN, double_free};
+use crate::engine::classes::MIN_ALIGN;
+use crate::engine::engine::Engine;
+use crate::engine::heap::Heap;
+use crate::engine::shared::double_free;
+use crate::engine::slab::HUGE;
+use crate::engine::slab::ledger::{LIVE, UNBORN, WAITING};
 use crate::misuse::{BlockState, Found, Misuse, MisuseKind};
 use crate::os::{Os, PAGE};
 use crate::probe::Probe;

@@ -19,15 +19,15 @@
 //!    turn, so that marks pile up before they are swept and a slab waits for at most `full / LOOKS` refills;
 //! 5. an orphan of the class, then a new slab: [`Shared`](super::shared::Shared)'s.
 
-use core::{mem, ptr};
+pub mod refill;
 
-use super::classes::{self, CLASSES};
-use super::slab::{Place, Slab};
+use core::ptr;
+
+use crate::engine::classes::{self, CLASSES};
+use crate::engine::slab::list::List;
+use crate::engine::slab::{ORPHANED, Place, Slab};
 use crate::sync::fault::{Fault, planted};
 use crate::sync::{self, AtomicBool, AtomicUsize, Cell, Ordering, const_unless_loom};
-
-/// Full slabs that a refill looks at.
-pub const LOOKS: usize = 8;
 
 /// Bytes of empty slabs that a heap keeps. Under loom none, so that slabs end.
 pub const IDLE: usize = if cfg!(loom) { 0 } else { 2 << 20 };
@@ -43,95 +43,6 @@ const STRIDE: u32 = if cfg!(loom) { 2 } else { 64 };
 
 /// The largest request that [`Heap::current_for`] answers, in bytes.
 pub const DIRECT: usize = 1024;
-
-/// A doubly linked list of slabs, through [`Local`](super::slab::Local).
-#[derive(Clone, Copy, Debug)]
-pub struct List {
-    /// The first, or null.
-    pub first: *const Slab,
-    /// The last, or null.
-    pub last: *const Slab,
-}
-
-impl List {
-    /// An empty list.
-    pub const fn new() -> List {
-        List { first: ptr::null(), last: ptr::null() }
-    }
-
-    /// Puts `slab` in front.
-    ///
-    /// # Safety
-    /// The caller may touch the local part of `slab`, which is on no list, and of every slab on this one.
-    pub unsafe fn push_front(&mut self, slab: *const Slab) {
-        // SAFETY: as the caller promises; listed slabs live for ever.
-        unsafe {
-            let first = self.first;
-            (*slab).local.with(|local| (local.previous, local.next) = (ptr::null(), first));
-            match first.is_null() {
-                true => self.last = slab,
-                false => (*first).local.with(|local| local.previous = slab),
-            }
-        }
-        self.first = slab;
-    }
-
-    /// Puts `slab` behind.
-    ///
-    /// # Safety
-    /// As [`push_front`](Self::push_front).
-    pub unsafe fn push_back(&mut self, slab: *const Slab) {
-        // SAFETY: as the caller promises; listed slabs live for ever.
-        unsafe {
-            let last = self.last;
-            (*slab).local.with(|local| (local.previous, local.next) = (last, ptr::null()));
-            match last.is_null() {
-                true => self.first = slab,
-                false => (*last).local.with(|local| local.next = slab),
-            }
-        }
-        self.last = slab;
-    }
-
-    /// Makes `slab` the first, and puts those before it behind the others. Null: nothing happens.
-    ///
-    /// # Safety
-    /// `slab`, unless null, is on this list, and the caller may touch the local part of every slab on it.
-    pub unsafe fn rotate_to(&mut self, slab: *const Slab) {
-        if slab.is_null() || slab == self.first {
-            return;
-        }
-        let (first, last) = (self.first, self.last);
-        // SAFETY: as the caller promises; `slab` has one before it.
-        unsafe {
-            let before = (*slab).local.with(|local| mem::replace(&mut local.previous, ptr::null()));
-            (*before).local.with(|local| local.next = ptr::null());
-            (*last).local.with(|local| local.next = first);
-            (*first).local.with(|local| local.previous = last);
-            self.last = before;
-        }
-        self.first = slab;
-    }
-
-    /// Takes `slab` off.
-    ///
-    /// # Safety
-    /// `slab` is on this list, and the caller may touch the local part of every slab on it.
-    pub unsafe fn remove(&mut self, slab: *const Slab) {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let (previous, next) = (*slab).local.with(|local| (local.previous, local.next));
-            match previous.is_null() {
-                true => self.first = next,
-                false => (*previous).local.with(|local| local.next = next),
-            }
-            match next.is_null() {
-                true => self.last = previous,
-                false => (*next).local.with(|local| local.previous = previous),
-            }
-        }
-    }
-}
 
 /// A thread's heap. Lives as long as its engine: a thread's exit leaves it, whole, to the next thread. If none comes
 /// within a quarter of a second (`span::DECAY`), its slabs become orphans.
@@ -356,100 +267,6 @@ impl Own {
         }
     }
 
-    /// A slab of this heap with a block on its list, or with blocks to be born, made current: steps 1
-    /// to 4. `Some(true)`: the next block was just born. `None`: there is none. `late` hears of every
-    /// block that was freed while it was free.
-    ///
-    /// # Safety
-    /// The calling thread owns the heap.
-    pub unsafe fn refill(&mut self, class: usize, mut late: impl FnMut(usize)) -> Option<bool> {
-        self.refills = self.refills.wrapping_add(1);
-        // SAFETY: the owner's slabs throughout; `nothing` is never flagged and has nothing unborn.
-        unsafe {
-            let current = self.current[class];
-            if (*current).flagged() {
-                self.unsure = true;
-                if (*current).sweep(&mut late) > 0 {
-                    return Some(false);
-                }
-            }
-            let partial = self.partial[class].first;
-            if !partial.is_null() && (*partial).local.with(|local| local.has_free()) {
-                self.unlist(partial);
-                self.make_current(partial);
-                return Some(false);
-            }
-            if let Some(empty) = self.empty_of(class) {
-                self.unlist(empty);
-                self.make_current(empty);
-                return match (*empty).local.with(|local| local.has_free()) {
-                    true => Some(false),
-                    false => ((*empty).extend() > 0).then_some(true),
-                };
-            }
-            if (*current).extend() > 0 {
-                return Some(true);
-            }
-            if !partial.is_null() {
-                self.unlist(partial);
-                self.make_current(partial);
-                return ((*partial).extend() > 0).then_some(true);
-            }
-            let found = self.look_at_full(class, &mut late)?;
-            self.unlist(found);
-            self.make_current(found);
-            Some(false)
-        }
-    }
-
-    /// The slab with the most free blocks of the first [`LOOKS`] full ones, whose turn comes last from now on.
-    ///
-    /// # Safety
-    /// The calling thread owns the heap.
-    unsafe fn look_at_full(
-        &mut self,
-        class: usize,
-        late: &mut impl FnMut(usize),
-    ) -> Option<*const Slab> {
-        let (mut best, mut most) = (ptr::null(), 0);
-        let mut slab = self.full[class].first;
-        for _ in 0..LOOKS {
-            if slab.is_null() {
-                break;
-            }
-            // SAFETY: the owner's slabs.
-            unsafe {
-                if (*slab).flagged() {
-                    self.unsure = true;
-                    (*slab).sweep(&mut *late);
-                }
-                let (free, next) = (*slab).local.with(|local| (local.free(), local.next));
-                if free > most {
-                    (best, most) = (slab, free);
-                }
-                slab = next;
-            }
-        }
-        // SAFETY: `slab`, if there is one, is on the list and not the first.
-        unsafe { self.full[class].rotate_to(slab) };
-        (most > 0).then_some(best)
-    }
-
-    /// The youngest empty slab of `class`.
-    fn empty_of(&self, class: usize) -> Option<*const Slab> {
-        let mut slab = self.empties.first;
-        while !slab.is_null() {
-            // SAFETY: the owner's slabs.
-            unsafe {
-                if (*slab).class() == class {
-                    return Some(slab);
-                }
-                slab = (*slab).local.with(|local| local.next);
-            }
-        }
-        None
-    }
-
     /// What the owner does when a free says [`Freed::Move`](super::slab::Freed::Move).
     ///
     /// # Safety
@@ -499,4 +316,13 @@ impl Own {
 /// Bytes of the span of a slab of `class`.
 pub fn bytes_of(class: usize) -> usize {
     classes::units(class) * classes::UNIT
+}
+
+/// Whether the owner named so was a thread of the parent, before a fork.
+pub fn has_vanished(owner: usize) -> bool {
+    // SAFETY: what is neither of the two marks is a heap's address, and heaps live as long as slabs.
+    owner > ORPHANED
+        && unsafe {
+            (*ptr::with_exposed_provenance::<Heap>(owner)).vanished.load(Ordering::Relaxed)
+        }
 }

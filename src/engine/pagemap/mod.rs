@@ -26,8 +26,8 @@
 
 use core::ptr;
 
-use super::classes::UNIT;
-use super::slab::{Slab, blank};
+use crate::engine::classes::UNIT;
+use crate::engine::slab::{Slab, blank};
 use crate::os::Os;
 use crate::sync::{AtomicPtr, AtomicUsize, Ordering};
 

@@ -137,7 +137,6 @@ pub enum Mark {
 impl Entry {
     const_unless_loom! {
         /// An entry of an unborn block. Outside loom zeroed memory is as good.
-        #[expect(clippy::new_without_default, reason = "a ledger is not made of values")]
         pub fn new() -> Entry {
             Entry { mine: AtomicU16::new(UNBORN), favourites: AtomicU8::new(0), theirs: AtomicU8::new(0) }
         }

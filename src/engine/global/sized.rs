@@ -13,13 +13,14 @@
 //! Once a `realloc` to a smaller size has found no memory, and has left its block as large as it was, every size up
 //! to the block's passes: [`Engine::has_stayed`]. So no correct program is accused. The fast path costs a table look-up and a comparison more than that of free.
 
-use super::classes::{LARGEST, SMALL, class_of, class_of_small, size_of};
-use super::front::{Drystone, Fast};
-use super::huge::mapping_bytes;
-use super::resize::fits;
-use super::slab::HUGE;
-use super::thread;
-use super::{Engine, MIN_ALIGN};
+use crate::engine::classes::{LARGEST, MIN_ALIGN, SMALL, class_of, class_of_small, size_of};
+use crate::engine::engine::Engine;
+use crate::engine::global::fast::Fast;
+use crate::engine::global::instance::Drystone;
+use crate::engine::global::tls;
+use crate::engine::huge::mapping_bytes;
+use crate::engine::resize::fits;
+use crate::engine::slab::HUGE;
 use crate::misuse::{BlockState, Found, Misuse, MisuseKind};
 use crate::os::Os;
 use crate::probe::Probe;
@@ -120,7 +121,7 @@ impl Drystone {
         // SAFETY: headers live for ever. Whoever reads its own heap as the owner is the owner; and the
         // address lies in the slab, or many GiB away.
         unsafe {
-            if !thread::is_fast((*slab).owner.load(Ordering::Relaxed)) || (*slab).class() != class {
+            if !tls::is_fast((*slab).owner.load(Ordering::Relaxed)) || (*slab).class() != class {
                 return Fast::Slow;
             }
             Drystone::free_in(slab, address)

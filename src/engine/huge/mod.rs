@@ -18,8 +18,8 @@
 
 use core::ptr;
 
-use super::heap::List;
-use super::slab::Slab;
+use crate::engine::slab::Slab;
+use crate::engine::slab::list::List;
 use crate::os::{Os, PAGE};
 use crate::sync::Ordering;
 

@@ -1,8 +1,10 @@
 //! What only shows inside the front.
 
-use super::super::classes::UNIT;
-use super::super::slab::Place;
 use super::*;
+use crate::engine::classes::UNIT;
+use crate::engine::global::fast::clear;
+use crate::engine::heap::Heap;
+use crate::engine::slab::Place;
 
 /// A free that moves its slab must look it up in the exact map: between its two halves another thread may have
 /// made a slab 64 GiB away, which now stands in the table that the first half looked into.
@@ -39,7 +41,7 @@ fn a_free_that_moves_its_slab_moves_that_slab() {
     }
     pages.set(far, UNIT, ptr::null());
     assert_eq!(place(block), Place::Partial, "the slab with the free block was moved");
-    let heap = ptr::with_exposed_provenance::<Heap>(thread::own());
+    let heap = ptr::with_exposed_provenance::<Heap>(tls::own());
     // SAFETY: the heap of this thread.
     unsafe { ENGINE.check(&*heap) }.unwrap();
 }

@@ -13,8 +13,8 @@
 //! Thread-local storage here is of the initial-exec kind: one load for the offset, one for the word. The
 //! default for shared libraries calls a function of the loader each time, which may allocate.
 
-use super::heap::{Heap, new_heap};
-use super::{Static, no_slab};
+use crate::engine::heap::{Heap, new_heap};
+use crate::engine::slab::placeholder::{Static, no_slab};
 
 /// The heap that never has a block and owns nothing: every thread's first.
 pub static EMPTY: Static<Heap> = Static(new_heap(no_slab()));
@@ -24,7 +24,9 @@ pub const GONE: usize = 1;
 
 #[cfg(all(not(loom), any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod words {
-    use super::{EMPTY, Heap, Static};
+    use crate::engine::global::tls::EMPTY;
+    use crate::engine::heap::Heap;
+    use crate::engine::slab::placeholder::Static;
 
     // The image of each thread's words: the empty heap's address, and 0.
     core::arch::global_asm!(

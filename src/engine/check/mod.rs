@@ -1,55 +1,14 @@
 //! What an engine says of itself: figures, and whether its invariants hold.
 
-use super::classes::{self, CLASSES, UNIT};
-use super::heap::bytes_of;
-use super::slab::Place;
-use super::{Engine, Heap};
+use crate::engine::classes::{self, CLASSES, UNIT};
+use crate::engine::engine::Engine;
+use crate::engine::heap::{Heap, bytes_of};
+use crate::engine::slab::Place;
+pub use crate::engine::stats::{ClassStats, LayerStats};
 use crate::os::Os;
 use crate::probe::Probe;
 use crate::stats::{Broken, Stats};
 use crate::sync::{Ordering, RawLock};
-
-/// A class's figures.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ClassStats {
-    /// Slabs.
-    pub slabs: usize,
-    /// Live blocks.
-    pub live: usize,
-    /// Blocks that the slabs can hold.
-    pub capacity: usize,
-}
-
-/// The figures of the layers below the heaps.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LayerStats {
-    /// Bytes of address space in arenas.
-    pub reserved_bytes: usize,
-    /// Of those: in spans of slabs.
-    pub span_bytes: usize,
-    /// Of those: idle, and perhaps resident.
-    pub idle_bytes: usize,
-    /// Bytes given back to the OS, ever.
-    pub purged_bytes: u64,
-    /// Bytes of headers and ledgers, of address space.
-    pub header_bytes: usize,
-    /// Bytes of huge blocks' mappings.
-    pub huge_bytes: usize,
-    /// Bytes of mappings that wait for their next huge block.
-    pub kept_bytes: usize,
-    /// Heaps that were ever made.
-    pub heaps: usize,
-    /// Slabs made, given back, and taken over from exited threads, ever.
-    pub slabs_made: u64,
-    /// As above.
-    pub slabs_given_back: u64,
-    /// As above.
-    pub slabs_taken_over: u64,
-    /// How often the span lock was taken.
-    pub locked: u64,
-    /// For how many nanoseconds, since [`Engine::time_lock`].
-    pub held: u64,
-}
 
 impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     /// The figures: exact while nobody allocates or frees. Walks every ledger.

@@ -1,0 +1,223 @@
+//! Allocation, as far as it is not the fast path's.
+
+use core::ptr;
+
+use crate::engine::classes::{self, LARGEST, MIN_ALIGN};
+use crate::engine::engine::Engine;
+use crate::engine::heap::{Heap, Own, bytes_of};
+use crate::engine::huge::{self, Mapping, mapping_bytes};
+use crate::engine::maintain::TICK;
+use crate::engine::slab::HUGE;
+use crate::engine::span::decay::DECAY;
+use crate::os::{Os, PAGE};
+use crate::probe::Probe;
+use crate::sync::RawLock;
+
+/// A block, and whether all its bytes are known to be zero.
+struct Issued {
+    block: *mut u8,
+    zero: bool,
+}
+
+impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
+    /// Issues a block of at least `size` bytes at a multiple of `align`, at least 16. Null when refused:
+    /// no memory, more than `PTRDIFF_MAX`, or `align` is not a power of two.
+    ///
+    /// # Safety
+    /// The calling thread owns `heap`.
+    pub unsafe fn malloc(&self, heap: &Heap, size: usize, align: usize) -> *mut u8 {
+        // SAFETY: as the caller promises.
+        unsafe { self.issue(heap, size, align) }.map_or(ptr::null_mut(), |issued| issued.block)
+    }
+
+    /// As [`malloc`](Self::malloc), and its first `size` bytes are zero.
+    ///
+    /// # Safety
+    /// As there.
+    pub unsafe fn malloc_zeroed(&self, heap: &Heap, size: usize, align: usize) -> *mut u8 {
+        // SAFETY: as the caller promises.
+        let Some(issued) = (unsafe { self.issue(heap, size, align) }) else {
+            return ptr::null_mut();
+        };
+        if !issued.zero {
+            // SAFETY: the block is ours alone until it is returned, and at least `size` bytes long.
+            unsafe { ptr::write_bytes(issued.block, 0, size) };
+        }
+        issued.block
+    }
+
+    unsafe fn issue(&self, heap: &Heap, size: usize, align: usize) -> Option<Issued> {
+        if !align.is_power_of_two() {
+            return None;
+        }
+        match classes::class_of(size, align) {
+            // SAFETY: as the caller promises.
+            Some(class) => unsafe { self.issue_small(heap, class) },
+            // SAFETY: as the caller promises.
+            None => unsafe { self.issue_huge(heap, size, align) },
+        }
+    }
+
+    /// Issues a block of `class`.
+    unsafe fn issue_small(&self, heap: &Heap, class: usize) -> Option<Issued> {
+        // SAFETY: the owner's.
+        unsafe {
+            heap.own.with(|own| {
+                loop {
+                    let current = own.current[class];
+                    if let Some(block) = (*current).pop() {
+                        return Some(Issued { block: block.as_ptr(), zero: false });
+                    }
+                    if let Some(address) = (*current).late() {
+                        self.found_late(address, current);
+                        continue;
+                    }
+                    if own.refills % TICK == TICK - 1 {
+                        own.refills = own.refills.wrapping_add(1);
+                        self.tick(heap, own);
+                        // The current slab may have blocks now, or be another.
+                        continue;
+                    }
+                    let late = |address| {
+                        // The slab is the one that holds the address.
+                        self.found_late(address, self.pages.slab_at(address));
+                    };
+                    let born = match own.refill(class, late) {
+                        Some(born) => born,
+                        None => self.new_slab(heap, own, class)?,
+                    };
+                    if born {
+                        let current = own.current[class];
+                        let zero = (*current).local.with(|local| local.clean());
+                        if let Some(block) = (*current).pop() {
+                            return Some(Issued { block: block.as_ptr(), zero });
+                        }
+                    }
+                }
+            })
+        }
+    }
+
+    /// Makes an orphan or a new slab the current one. True when its next block was just born. `None`
+    /// when there is no memory.
+    #[cold]
+    unsafe fn new_slab(&self, heap: &Heap, own: &mut Own, class: usize) -> Option<bool> {
+        // SAFETY: the owner's, throughout; what comes from `shared` is nobody else's.
+        unsafe {
+            let now = self.os.milliseconds();
+            let adopt = || {
+                self.locked(|shared| {
+                    let slab = shared.adopt(class, heap);
+                    (slab, shared.rests_since(now.saturating_sub(DECAY)))
+                })
+            };
+            let adopted = match adopt() {
+                (None, true) => {
+                    self.dissolve(DECAY);
+                    adopt().0
+                }
+                (slab, _) => slab,
+            };
+            if let Some(slab) = adopted {
+                self.sweep(own, slab);
+                own.make_current(slab);
+                return match (*slab).local.with(|local| local.has_free()) {
+                    true => Some(false),
+                    // Nothing to give after all: the caller comes again.
+                    false => Some((*slab).extend() > 0),
+                };
+            }
+            let get = || {
+                self.locked(|shared| {
+                    let got = shared.slab(&self.os, &self.pages, class, heap);
+                    // Its last life may have left a misuse to be told.
+                    self.hint(shared);
+                    got
+                })
+            };
+            let (slab, start, clean) = match get() {
+                Some(got) => got,
+                None => {
+                    self.yield_idle(own);
+                    get()?
+                }
+            };
+            (*slab).start_at(start, clean, ptr::from_ref(heap).expose_provenance());
+            self.pages.set(start, bytes_of(class), slab);
+            own.make_current(slab);
+            (*slab).extend();
+            Some(true)
+        }
+    }
+
+    /// As [`malloc`](Self::malloc), with a mapping of its own that has room: a block that grows. More than a unit.
+    ///
+    /// # Safety
+    /// As there.
+    pub(super) unsafe fn malloc_to_grow(&self, heap: &Heap, size: usize) -> *mut u8 {
+        let Some(bytes) = mapping_bytes(size) else { return ptr::null_mut() };
+        if let Some(mapping) = self.locked(|shared| shared.huge.reuse_to_grow(bytes)) {
+            return self.settle_huge(mapping, bytes);
+        }
+        let length = huge::room_for(bytes);
+        let start = self.os.reserve(length, PAGE);
+        if !start.is_null() {
+            return self.settle_huge(Mapping { start, bytes: length, used: 0 }, bytes);
+        }
+        // SAFETY: as the caller promises.
+        unsafe { self.malloc(heap, size, MIN_ALIGN) }
+    }
+
+    /// # Safety
+    /// The calling thread owns `heap`.
+    #[cold]
+    unsafe fn issue_huge(&self, heap: &Heap, size: usize, align: usize) -> Option<Issued> {
+        let bytes = mapping_bytes(size.max(LARGEST / 2))?;
+        let kept = match align <= PAGE {
+            true => self.locked(|shared| shared.huge.reuse(bytes)),
+            false => None,
+        };
+        let (mapping, zero) = match kept {
+            Some(mapping) => (mapping, false),
+            None => {
+                let map = || match align <= PAGE {
+                    true => self.os.map(bytes),
+                    false => self.os.reserve(bytes, align),
+                };
+                let mut start = map();
+                if start.is_null() {
+                    // SAFETY: the owner's.
+                    unsafe { heap.own.with(|own| self.yield_idle(own)) };
+                    start = map();
+                }
+                if start.is_null() {
+                    return None;
+                }
+                (Mapping { start, bytes, used: bytes }, true)
+            }
+        };
+        let block = self.settle_huge(mapping, mapping.used);
+        (!block.is_null()).then_some(Issued { block, zero })
+    }
+
+    /// Makes a block of `bytes` bytes at the start of a mapping that is nobody's. Null without memory to note it.
+    fn settle_huge(&self, mapping: Mapping, bytes: usize) -> *mut u8 {
+        let start = mapping.start.expose_provenance();
+        let registered = self.locked(|shared| {
+            let slab = self
+                .pages
+                .prepare(&self.os, start, 1)
+                .then(|| shared.header(&self.os, HUGE, ptr::null()))
+                .flatten()?;
+            shared.huge.add(slab, mapping, bytes);
+            self.pages.set(start, 1, slab);
+            Some(())
+        });
+        if registered.is_none() {
+            // SAFETY: mapped, and nobody knows it. If refused, it is lost.
+            unsafe { self.os.unmap(mapping.start, mapping.bytes) };
+            return ptr::null_mut();
+        }
+        mapping.start
+    }
+}

@@ -1,0 +1,247 @@
+//! Every free, as far as it is not the fast path's.
+
+use core::ptr;
+
+use crate::engine::engine::Engine;
+use crate::engine::heap::{Heap, IDLE, has_vanished};
+use crate::engine::huge::Mapping;
+use crate::engine::report::judge_block;
+use crate::engine::slab::owner::Freed;
+use crate::engine::slab::remote::Marked;
+use crate::engine::slab::{HUGE, NOBODY, ORPHANED, Slab};
+use crate::engine::span::decay::DECAY;
+use crate::misuse::{BlockState, Misuse};
+use crate::os::Os;
+use crate::probe::Probe;
+use crate::sync::fault::{Fault, planted};
+use crate::sync::{Ordering, RawLock, look_again};
+
+impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
+    /// Frees the block at `address` for the thread that owns `heap`; null is fine. An error changes nothing.
+    ///
+    /// # Safety
+    /// The calling thread owns `heap`. If `address` is a live block, nothing uses it after this call.
+    /// If it is anything else, no more is asked for: it is refused.
+    pub unsafe fn try_free(&self, heap: &Heap, block: *mut u8) -> Result<(), Misuse> {
+        // SAFETY: as the caller promises.
+        unsafe { self.free_by(Some(heap), block) }
+    }
+
+    /// The free of a thread that can get no heap: a mark, wherever the block lies, for the next owner to find.
+    ///
+    /// # Safety
+    /// As [`try_free`](Self::try_free), but for the heap.
+    pub unsafe fn free_without_heap(&self, block: *mut u8) -> Result<(), Misuse> {
+        // SAFETY: as the caller promises.
+        unsafe { self.free_by(None, block) }
+    }
+
+    /// # Safety
+    /// As [`try_free`](Self::try_free), if there is a heap.
+    unsafe fn free_by(&self, heap: Option<&Heap>, block: *mut u8) -> Result<(), Misuse> {
+        if block.is_null() {
+            return Ok(());
+        }
+        let address = block.expose_provenance();
+        loop {
+            let slab = self.pages.slab_at(address);
+            if slab.is_null() {
+                return self.refuse(self.judge_nowhere(address));
+            }
+            // SAFETY: headers live as long as the engine.
+            let header = unsafe { &*slab };
+            if header.class() == HUGE {
+                return self.free_huge(address);
+            }
+            let owner = header.owner.load(Ordering::Acquire);
+            if owner == NOBODY {
+                look_again(); // retired since the look at the map
+                continue;
+            }
+            if let Some(heap) = heap {
+                if owner == ptr::from_ref(heap).expose_provenance() {
+                    // SAFETY: the calling thread owns heap and slab.
+                    return unsafe { self.free_own(heap, slab, address) };
+                }
+                if owner == ORPHANED || has_vanished(owner) {
+                    // SAFETY: the calling thread owns the heap.
+                    unsafe { self.take_over(heap, slab) };
+                    continue;
+                }
+            }
+            let me = heap.map_or(NOBODY, |heap| {
+                // SAFETY: the calling thread owns the heap.
+                unsafe { heap.step() };
+                ptr::from_ref(heap).expose_provenance()
+            });
+            match header.mark(me, address, &self.probe) {
+                Marked::Again => look_again(),
+                Marked::Refused => return self.refuse(judge_block(slab, address)),
+                marked => {
+                    // SAFETY: the calling thread owns the heap, if there is one; an owner was read.
+                    unsafe { self.after_mark(heap, header, owner, marked) };
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// What is left to do after the free of another's block has taken effect.
+    ///
+    /// # Safety
+    /// The calling thread owns `heap`, if there is one; `owner` was read from the slab before.
+    #[inline]
+    unsafe fn after_mark(&self, heap: Option<&Heap>, slab: &Slab, owner: usize, marked: Marked) {
+        if marked == Marked::First && owner > ORPHANED {
+            // SAFETY: neither of the two marks, so a heap's address; heaps live as long as the engine.
+            let owner = unsafe { &*ptr::with_exposed_provenance::<Heap>(owner) };
+            // Release: the flag is up.
+            owner.marked.fetch_add(1, Ordering::Release);
+            let resting = owner.resting.load(Ordering::Relaxed) as u64;
+            if resting != 0 && self.os.milliseconds().saturating_sub(resting) >= DECAY {
+                self.dissolve(DECAY);
+            }
+        }
+        // If the owner leaves the slab at this moment: see `orphan_all`.
+        if let Some(heap) = heap
+            && slab.owner.load(Ordering::Relaxed) == ORPHANED
+            && !planted(Fault::OwnerUnseen)
+        {
+            // SAFETY: as the caller promises.
+            unsafe { self.take_over(heap, slab) };
+        }
+    }
+
+    /// The free by another thread than the owner, as far as it is quick: true if it has taken effect. What
+    /// it can't decide, [`try_free`](Self::try_free) does.
+    ///
+    /// # Safety
+    /// As [`try_free`](Self::try_free).
+    #[inline]
+    pub unsafe fn free_as_other(&self, heap: &Heap, block: *mut u8) -> bool {
+        let address = block.expose_provenance();
+        // SAFETY: headers live as long as the engine.
+        let slab = unsafe { &*self.pages.slab_near(address) };
+        let owner = slab.owner.load(Ordering::Acquire);
+        if owner <= ORPHANED
+            || owner == ptr::from_ref(heap).addr()
+            || self.forked.load(Ordering::Relaxed)
+        {
+            return false;
+        }
+        // SAFETY: the calling thread owns the heap.
+        unsafe { heap.step() };
+        let marked = slab.mark(ptr::from_ref(heap).addr(), address, &self.probe);
+        if matches!(marked, Marked::Again | Marked::Refused) {
+            return false;
+        }
+        // SAFETY: the calling thread owns the heap; an owner was read.
+        unsafe { self.after_mark(Some(heap), slab, owner, marked) };
+        true
+    }
+
+    /// The owner's free.
+    unsafe fn free_own(
+        &self,
+        heap: &Heap,
+        slab: *const Slab,
+        address: usize,
+    ) -> Result<(), Misuse> {
+        // SAFETY: as the caller promises; the map says that the address is in the slab.
+        unsafe {
+            let freed = match (*slab).number_as_owner(address) {
+                Some(number) => (*slab).free(number, address, &self.probe),
+                None => return self.refuse(judge_block(slab, address)),
+            };
+            match freed {
+                Ok(Freed::Fine) => Ok(()),
+                Ok(Freed::Move) => {
+                    self.freed_last_or_first(heap, slab);
+                    Ok(())
+                }
+                Err(_) => self.refuse(judge_block(slab, address)),
+            }
+        }
+    }
+
+    /// After a free that said [`Freed::Move`].
+    ///
+    /// # Safety
+    /// The calling thread owns `heap` and `slab`.
+    #[cold]
+    pub(crate) unsafe fn freed_last_or_first(&self, heap: &Heap, slab: *const Slab) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            heap.own.with(|own| {
+                own.relist(slab);
+                self.bound_idle(own, IDLE);
+            });
+        }
+    }
+
+    #[cold]
+    fn free_huge(&self, address: usize) -> Result<(), Misuse> {
+        let mapping = self.locked(|shared| {
+            // One that waits in quarantine, or that another thread is moving, is not live.
+            // SAFETY: headers live as long as the engine, and every one has an entry.
+            let slab = self.huge_at(address).filter(|&slab| unsafe { !(*slab).is_held() })?;
+            let mapping = shared.huge.remove(slab);
+            self.pages.set(address, 1, ptr::null());
+            shared.pool(slab);
+            (!shared.huge.keep(mapping))
+                .then_some(mapping)
+                .or(Some(Mapping { bytes: 0, ..mapping }))
+        });
+        match mapping {
+            None => self.refuse(self.judge_nowhere(address)),
+            Some(Mapping { start, bytes, .. }) => {
+                // SAFETY: a whole mapping whose block is freed. If the OS has no room to unmap (it may need
+                // to split), the mapping is lost to us, and harms nobody.
+                if bytes > 0 && !unsafe { self.os.unmap(start, bytes) } {
+                    // SAFETY: as above; its pages at least can go.
+                    unsafe { self.os.decommit(start, bytes) };
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Bytes that the live block at `block` can hold.
+    ///
+    /// # Safety
+    /// None beyond a live `heap`: whoever asks about a pointer that is not live gets an error.
+    pub fn usable_size(&self, block: *mut u8) -> Result<usize, Misuse> {
+        let address = block.expose_provenance();
+        let slab = self.pages.slab_at(address);
+        if slab.is_null() {
+            return self.refuse(self.judge_nowhere(address));
+        }
+        // SAFETY: headers live as long as the engine.
+        let header = unsafe { &*slab };
+        if header.class() == HUGE {
+            let size = self.locked(|_| {
+                (header.start() == address).then(|| header.size.load(Ordering::Relaxed))
+            });
+            let Some(size) = size else { return self.refuse(self.judge_nowhere(address)) };
+            if header.is_held() {
+                return self.refuse(self.judge_nowhere(address));
+            }
+            return Ok(size);
+        }
+        let live =
+            header.index_of(address).filter(|_| header.state_at(address) == BlockState::Live);
+        match live {
+            Some(_) => Ok(header.size.load(Ordering::Relaxed)),
+            None => self.refuse(judge_block(slab, address)),
+        }
+    }
+
+    /// For models: the slab of `block` favours `heap`, which counts a free.
+    #[cfg(loom)]
+    pub fn favour(&self, heap: &Heap, block: usize) {
+        heap.steps.fetch_add(1, Ordering::Release);
+        let slab = self.pages.slab_at(block);
+        // SAFETY: headers live as long as the engine.
+        unsafe { (*slab).favourite.store(ptr::from_ref(heap).addr(), Ordering::Release) };
+    }
+}

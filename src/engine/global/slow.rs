@@ -1,0 +1,111 @@
+//! What the fast paths can't do: all of it.
+
+use core::ptr;
+
+use crate::engine::classes::MIN_ALIGN;
+use crate::engine::global::instance::{Drystone, ENGINE, QUARANTINE};
+use crate::engine::global::tls::{self, GONE};
+use crate::misuse::Misuse;
+use crate::policy;
+
+impl Drystone {
+    /// What malloc does when the fast path has no block: all of it.
+    #[cold]
+    #[inline(never)]
+    pub fn malloc_slow(&self, size: usize, align: usize, zero: bool) -> *mut u8 {
+        if !align.is_power_of_two() {
+            return ptr::null_mut();
+        }
+        let align = align.max(MIN_ALIGN);
+        // SAFETY: the heap is the calling thread's for the time of the call.
+        let block = self.with_heap(|heap| unsafe {
+            match zero {
+                true => ENGINE.malloc_zeroed(heap, size, align),
+                false => ENGINE.malloc(heap, size, align),
+            }
+        });
+        block.unwrap_or(ptr::null_mut())
+    }
+
+    /// As [`malloc_slow`](Self::malloc_slow), for a front with a [policy]: misuses found late are told.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn malloc_slow_and_reports(&self, size: usize, align: usize, zero: bool) -> *mut u8 {
+        let block = self.malloc_slow(size, align, zero);
+        self.report_late();
+        block
+    }
+
+    /// What free does when the fast path can't: all of it.
+    ///
+    /// # Safety
+    /// As [`try_free`](Self::try_free).
+    #[cold]
+    #[inline(never)]
+    pub unsafe fn free_slow(&self, block: *mut u8) -> Result<(), Misuse> {
+        if block.is_null() {
+            return Ok(());
+        }
+        let own = tls::own();
+        // SAFETY: as the caller promises; what is neither 0 nor GONE is the address of this thread's heap.
+        unsafe {
+            if own > GONE
+                && !QUARANTINE.is_on()
+                && ENGINE.free_as_other(&*ptr::with_exposed_provenance(own), block)
+            {
+                return Ok(());
+            }
+            self.free_slowest(block)
+        }
+    }
+
+    /// # Safety
+    /// As [`try_free`](Self::try_free).
+    #[cold]
+    #[inline(never)]
+    unsafe fn free_slowest(&self, block: *mut u8) -> Result<(), Misuse> {
+        // SAFETY: as the caller promises; the heap is the calling thread's for the time of the call.
+        self.with_heap(|heap| unsafe {
+            if QUARANTINE.is_on() {
+                return QUARANTINE.free(&ENGINE, heap, block);
+            }
+            ENGINE.try_free(heap, block)
+        })
+        // No memory for a heap: such a thread can still mark.
+        .unwrap_or_else(|| unsafe { ENGINE.free_without_heap(block) })
+    }
+
+    /// What is left to do after a free by the fast path that said [`Fast::Moves`].
+    ///
+    /// # Safety
+    /// `block` is what that call was about, the last of this thread.
+    #[cold]
+    pub unsafe fn free_moves(&self, block: *mut u8) {
+        // The exact map: in the table that the fast path looked into, another slab may stand by now.
+        // SAFETY: the fast word is the owner of the block's slab: the calling thread's.
+        unsafe {
+            ENGINE.freed_last_or_first(&*tls::fast(), ENGINE.pages.slab_at(block.addr()));
+        }
+    }
+
+    /// As [`free_moves`](Self::free_moves), for a front with a [policy].
+    #[cold]
+    #[inline(never)]
+    pub(super) unsafe fn free_moves_and_reports(&self, block: *mut u8) {
+        // SAFETY: as the caller promises.
+        unsafe { self.free_moves(block) };
+        self.report_late();
+    }
+
+    /// # Safety
+    /// As [`try_free`](Self::try_free).
+    #[cold]
+    #[inline(never)]
+    pub(super) unsafe fn free_or_report(&self, block: *mut u8) {
+        // SAFETY: as the caller promises.
+        if let Err(misuse) = unsafe { self.free_slow(block) } {
+            policy::misuse(&misuse);
+        }
+        self.report_late();
+    }
+}

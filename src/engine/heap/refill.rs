@@ -1,0 +1,105 @@
+//! Where a block comes from when the current slab has none: see the [heap](super).
+
+use core::ptr;
+
+use crate::engine::heap::Own;
+use crate::engine::slab::Slab;
+
+/// Full slabs that a refill looks at.
+pub const LOOKS: usize = 8;
+
+impl Own {
+    /// A slab of this heap with a block on its list, or with blocks to be born, made current: steps 1
+    /// to 4. `Some(true)`: the next block was just born. `None`: there is none. `late` hears of every
+    /// block that was freed while it was free.
+    ///
+    /// # Safety
+    /// The calling thread owns the heap.
+    pub unsafe fn refill(&mut self, class: usize, mut late: impl FnMut(usize)) -> Option<bool> {
+        self.refills = self.refills.wrapping_add(1);
+        // SAFETY: the owner's slabs throughout; `nothing` is never flagged and has nothing unborn.
+        unsafe {
+            let current = self.current[class];
+            if (*current).flagged() {
+                self.unsure = true;
+                if (*current).sweep(&mut late) > 0 {
+                    return Some(false);
+                }
+            }
+            let partial = self.partial[class].first;
+            if !partial.is_null() && (*partial).local.with(|local| local.has_free()) {
+                self.unlist(partial);
+                self.make_current(partial);
+                return Some(false);
+            }
+            if let Some(empty) = self.empty_of(class) {
+                self.unlist(empty);
+                self.make_current(empty);
+                return match (*empty).local.with(|local| local.has_free()) {
+                    true => Some(false),
+                    false => ((*empty).extend() > 0).then_some(true),
+                };
+            }
+            if (*current).extend() > 0 {
+                return Some(true);
+            }
+            if !partial.is_null() {
+                self.unlist(partial);
+                self.make_current(partial);
+                return ((*partial).extend() > 0).then_some(true);
+            }
+            let found = self.look_at_full(class, &mut late)?;
+            self.unlist(found);
+            self.make_current(found);
+            Some(false)
+        }
+    }
+
+    /// The slab with the most free blocks of the first [`LOOKS`] full ones, whose turn comes last from now on.
+    ///
+    /// # Safety
+    /// The calling thread owns the heap.
+    unsafe fn look_at_full(
+        &mut self,
+        class: usize,
+        late: &mut impl FnMut(usize),
+    ) -> Option<*const Slab> {
+        let (mut best, mut most) = (ptr::null(), 0);
+        let mut slab = self.full[class].first;
+        for _ in 0..LOOKS {
+            if slab.is_null() {
+                break;
+            }
+            // SAFETY: the owner's slabs.
+            unsafe {
+                if (*slab).flagged() {
+                    self.unsure = true;
+                    (*slab).sweep(&mut *late);
+                }
+                let (free, next) = (*slab).local.with(|local| (local.free(), local.next));
+                if free > most {
+                    (best, most) = (slab, free);
+                }
+                slab = next;
+            }
+        }
+        // SAFETY: `slab`, if there is one, is on the list and not the first.
+        unsafe { self.full[class].rotate_to(slab) };
+        (most > 0).then_some(best)
+    }
+
+    /// The youngest empty slab of `class`.
+    fn empty_of(&self, class: usize) -> Option<*const Slab> {
+        let mut slab = self.empties.first;
+        while !slab.is_null() {
+            // SAFETY: the owner's slabs.
+            unsafe {
+                if (*slab).class() == class {
+                    return Some(slab);
+                }
+                slab = (*slab).local.with(|local| local.next);
+            }
+        }
+        None
+    }
+}

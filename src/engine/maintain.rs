@@ -1,0 +1,254 @@
+//! A heap's beginning and end, and what is done now and then.
+
+use core::ptr;
+
+use crate::engine::classes::{self, CLASSES};
+use crate::engine::engine::Engine;
+use crate::engine::heap::{Heap, IDLE, IDLE_AT_REST, Own, PATIENCE, new_heap};
+use crate::engine::shared::Shared;
+use crate::engine::slab::placeholder::no_slab;
+use crate::engine::slab::{Place, Slab};
+use crate::engine::span::decay::DECAY;
+use crate::misuse::Misuse;
+use crate::os::Os;
+use crate::probe::Probe;
+use crate::sync::{Ordering, RawLock};
+
+/// Refills between two looks at the clock.
+pub const TICK: u32 = 16;
+
+impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
+    /// A heap for the calling thread: one that an exited thread has left, or a new one. `None` when
+    /// the OS has no memory for it. Give it back with [`release`](Self::release).
+    pub fn claim(&self) -> Option<&Heap> {
+        if let Some(heap) = self.locked(Shared::wake_heap) {
+            // SAFETY: heaps live as long as the engine, and this one is the caller's now.
+            unsafe {
+                // What was freed meanwhile comes before memory that was never used.
+                (*heap).own.with(|own| {
+                    if (*heap).marked.swap(0, Ordering::Acquire) > 0 || own.unsure {
+                        self.sweep_flagged(own);
+                    }
+                });
+                return Some(&*heap);
+            }
+        }
+        self.locked(|shared| {
+            let place = shared.cut(&self.os, size_of::<Heap>())?.cast::<Heap>();
+            let mut heap = new_heap(no_slab());
+            heap.next = shared.heaps;
+            // SAFETY: fresh memory of that size, at a multiple of 64, for as long as the engine lives.
+            unsafe {
+                place.write(heap);
+                shared.heaps = place;
+                Some(&*place)
+            }
+        })
+    }
+
+    /// Leaves the heap, with its slabs, to the next thread that claims one. What others freed comes back first, if
+    /// there is anything, so that misuses are told with the thread's end.
+    ///
+    /// # Safety
+    /// The calling thread claimed `heap`, and does not use it after this.
+    pub unsafe fn release(&self, heap: &Heap) {
+        // SAFETY: the owner's.
+        unsafe {
+            heap.own.with(|own| {
+                if heap.marked.swap(0, Ordering::Acquire) > 0 || own.unsure {
+                    self.sweep_flagged(own);
+                }
+                self.drop_idle_large(own);
+                self.bound_idle(own, IDLE_AT_REST);
+            });
+        }
+        let now = self.os.milliseconds();
+        self.locked(|shared| {
+            shared.rest(heap, now, false);
+            self.hint(shared);
+        });
+    }
+
+    /// Now and then: takes back what others freed, wherever they did, if it is much or some time has passed,
+    /// and lets time work on what is idle. A thread that hardly allocates any more would else keep all
+    /// that others freed of its blocks.
+    #[cold]
+    pub(super) unsafe fn tick(&self, heap: &Heap, own: &mut Own) {
+        let now = self.os.milliseconds();
+        let marked = heap.marked.load(Ordering::Relaxed);
+        let is_time = now.wrapping_sub(own.looked) >= DECAY;
+        // SAFETY: the owner's.
+        unsafe {
+            if is_time {
+                own.looked = now;
+                self.drop_idle_large(own);
+            }
+            if marked >= own.patience || is_time && (marked > 0 || own.unsure) {
+                // Acquire: pairs with the release in `after_mark`.
+                heap.marked.swap(0, Ordering::Acquire);
+                let empty = self.sweep_flagged(own);
+                // Slabs of which little comes back are not worth so many looks.
+                let worth = marked == 0 || empty >= marked / 4;
+                own.patience = if worth { PATIENCE } else { own.patience.saturating_mul(2) };
+            }
+        }
+        if !is_time {
+            // However busy the heap is, it takes the lock for this a few times a second.
+            return;
+        }
+        // Not of what is dissolved at this moment: some time must pass.
+        let doubt = self.locked(|shared| {
+            let before = shared.spans.decayed;
+            shared.spans.decay(&self.os);
+            if shared.spans.decayed != before {
+                shared.huge.drop_kept(&self.os);
+            }
+            core::mem::take(&mut shared.doubt)
+        });
+        if doubt {
+            // SAFETY: as the caller promises.
+            unsafe { self.sweep_orphans(heap) };
+        }
+        self.dissolve(DECAY);
+    }
+
+    /// For models: what is due now and then.
+    ///
+    /// # Safety
+    /// The calling thread owns `heap`.
+    #[cfg(loom)]
+    pub unsafe fn tick_now(&self, heap: &Heap) {
+        // SAFETY: as the caller promises.
+        unsafe { heap.own.with(|own| self.tick(heap, own)) };
+    }
+
+    /// Gives all idle memory back that the calling thread can reach: its heap's, the orphans', and what
+    /// all share. Returns bytes. Other threads' empty slabs wait for their owners.
+    ///
+    /// # Safety
+    /// The calling thread owns `heap`.
+    pub unsafe fn trim(&self, heap: &Heap) -> usize {
+        self.dissolve(0);
+        // SAFETY: the owner's; orphans are the lock's.
+        unsafe {
+            heap.own.with(|own| {
+                for class in 0..CLASSES {
+                    own.drop_current(class, no_slab());
+                }
+                own.each(|own, slab| {
+                    if (*slab).flagged() {
+                        self.sweep(own, slab);
+                        own.relist(slab);
+                    }
+                });
+                self.bound_idle(own, 0);
+            });
+            self.sweep_orphans(heap);
+        }
+        self.locked(|shared| {
+            self.hint(shared);
+            let units = shared.spans.purge(&self.os, 0);
+            units * classes::UNIT + shared.huge.drop_kept(&self.os)
+        })
+    }
+
+    /// Takes back what others freed of orphans, and gives those back that have no live block left.
+    ///
+    /// # Safety
+    /// The calling thread owns `heap`.
+    #[cold]
+    pub(super) unsafe fn sweep_orphans(&self, heap: &Heap) {
+        // SAFETY: orphans are the lock's, under which nobody can take them over. The empty ones come off as a chain, which
+        // is then this heap's.
+        unsafe {
+            let mut empty = self.locked(|shared| {
+                let mut first: *const Slab = ptr::null();
+                shared.each_orphan(|shared, slab| {
+                    if (*slab).flagged() {
+                        self.sweep_locked(shared, slab);
+                    }
+                    if (*slab).local.with(|local| local.taken()) == 0 {
+                        shared.unlist_orphan(slab, heap);
+                        (*slab).local.with(|local| local.next = first);
+                        first = slab;
+                    }
+                });
+                self.hint(shared);
+                first
+            });
+            while !empty.is_null() {
+                let next = (*empty).local.with(|local| local.next);
+                self.give_back(empty);
+                empty = next;
+            }
+        }
+    }
+
+    /// Looks through the calling thread's heap and the orphans for blocks that were freed while they were free,
+    /// and hands all misuses found late, and not yet told, to `hook`. Returns how many.
+    ///
+    /// # Safety
+    /// The calling thread owns `heap`.
+    pub unsafe fn sweep_all(&self, heap: &Heap, hook: impl FnMut(&Misuse)) -> usize {
+        self.dissolve(0);
+        // SAFETY: the owner's; orphans are the lock's.
+        unsafe {
+            heap.own.with(|own| {
+                own.each(|own, slab| {
+                    // Moved only if something came back: moving a slab to the end of the list that is
+                    // being walked, each time it is seen, would never end.
+                    let any = self.sweep(own, slab);
+                    if any && (*slab).local.with(|local| local.place) != Place::Current {
+                        own.relist(slab);
+                    }
+                });
+                self.bound_idle(own, IDLE);
+            });
+            self.locked(|shared| {
+                shared.each_orphan(|shared, slab| {
+                    self.sweep_locked(shared, slab);
+                });
+                shared.judge_ended(&self.os);
+                self.hint(shared);
+            });
+        }
+        self.tell_late(hook)
+    }
+
+    /// Gives back what this heap and all share in idle memory, when there is no other.
+    #[cold]
+    pub(super) unsafe fn yield_idle(&self, own: &mut Own) {
+        // SAFETY: the owner's.
+        unsafe {
+            self.drop_idle_large(own);
+            self.bound_idle(own, 0);
+        }
+        self.dissolve(0);
+        self.locked(|shared| {
+            shared.huge.drop_kept(&self.os);
+            shared.huge.cut_rooms(&self.os);
+            shared.spans.release_empty(&self.os);
+        });
+    }
+
+    /// Makes the calling thread the owner of a slab that has none, and puts it among its own.
+    #[cold]
+    pub(super) unsafe fn take_over(&self, heap: &Heap, slab: *const Slab) {
+        if self.locked(|shared| shared.take_over(slab, heap)) {
+            // SAFETY: ours now, and on no list.
+            unsafe {
+                heap.own.with(|own| {
+                    self.sweep(own, slab);
+                    own.list(slab);
+                    self.bound_idle(own, IDLE);
+                    // A thread that only takes over would else never look at what it has.
+                    own.refills = own.refills.wrapping_add(1);
+                    if own.refills % TICK == TICK - 1 {
+                        own.refills = own.refills.wrapping_add(1);
+                        self.tick(heap, own);
+                    }
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Headers of slabs, with their ledgers, and when one that has ended may be used again.
+
+use core::ptr;
+
+use crate::engine::classes::{self, CLASSES};
+use crate::engine::heap::{Heap, has_vanished};
+use crate::engine::pagemap::Pages;
+use crate::engine::shared::{LOOKS, Shared, double_free};
+use crate::engine::slab::list::List;
+use crate::engine::slab::{NOBODY, Slab};
+use crate::os::Os;
+use crate::sync::Ordering;
+use crate::sync::fault::{Fault, planted};
+
+impl Shared {
+    /// A span and a header for a slab of `class` that will be of `heap`, named in the page map's reach. `None` when the OS
+    /// has no more.
+    pub fn slab<O: Os>(
+        &mut self,
+        os: &O,
+        pages: &Pages,
+        class: usize,
+        heap: *const Heap,
+    ) -> Option<(*const Slab, usize, bool)> {
+        let header = self.header(os, class, heap)?;
+        let units = classes::units(class);
+        let span = self.spans.allocate(os, units).filter(|span| {
+            let reached = pages.prepare(os, span.start, units * classes::UNIT);
+            if !reached {
+                self.spans.free(os, span.start, units, false);
+            }
+            reached
+        });
+        let Some(span) = span else {
+            self.pool(header);
+            return None;
+        };
+        self.spans.name(span.start, header);
+        self.made += 1;
+        Some((header, span.start, span.clean))
+    }
+
+    /// Takes back a retired slab and its span.
+    pub fn give_back<O: Os>(&mut self, os: &O, slab: *const Slab, start: usize) {
+        // SAFETY: headers live for ever; the class never changes.
+        let class = unsafe { (*slab).class() };
+        self.spans.free(os, start, classes::units(class), true);
+        self.pool(slab);
+        self.given_back += 1;
+    }
+
+    /// A header of `class` that nobody uses, for `heap`.
+    pub fn header<O: Os>(
+        &mut self,
+        os: &O,
+        class: usize,
+        heap: *const Heap,
+    ) -> Option<*const Slab> {
+        let pooled = self.pools[class].first;
+        // SAFETY: pooled headers are nobody's; the lock is held.
+        unsafe {
+            if !pooled.is_null() {
+                self.pools[class].remove(pooled);
+                return Some(pooled);
+            }
+        }
+        // What ended first is the likeliest to be over. What is not goes behind, or one idle favourite would bar
+        // the way to all others' slabs.
+        for _ in 0..LOOKS {
+            let Some(List { last, .. }) = self.waiting.get(class) else { break };
+            let slab = *last;
+            if slab.is_null() {
+                break;
+            }
+            // SAFETY: waiting headers are nobody's; the lock is held.
+            unsafe {
+                self.waiting[class].remove(slab);
+                if is_over(&*slab, heap) {
+                    self.judge_end(os, slab);
+                    return Some(slab);
+                }
+                self.waiting[class].push_front(slab);
+            }
+        }
+        let place = self.cut(os, Slab::footprint(class))?.cast::<Slab>();
+        // SAFETY: fresh zeroes of that size, at a multiple of 64.
+        unsafe { Slab::create(place, class) };
+        Some(place)
+    }
+
+    /// Notes the marks that came to a slab after its end.
+    ///
+    /// # Safety
+    /// `slab` waits, or was just taken from there.
+    unsafe fn judge_end<O: Os>(&mut self, os: &O, slab: *const Slab) {
+        // SAFETY: as the caller promises; the lock is held.
+        unsafe { (*slab).judge_end(|address| self.note_late(os, double_free(address, slab))) };
+    }
+
+    /// As above, for all that wait.
+    pub fn judge_ended<O: Os>(&mut self, os: &O) {
+        for class in 0..CLASSES {
+            let mut slab = self.waiting[class].first;
+            while !slab.is_null() && !planted(Fault::EndUnseen) {
+                // SAFETY: nobody's; the lock is held.
+                unsafe {
+                    self.judge_end(os, slab);
+                    slab = (*slab).local.with(|local| local.next);
+                }
+            }
+        }
+    }
+
+    /// Puts a header that nobody uses back.
+    pub fn pool(&mut self, slab: *const Slab) {
+        // SAFETY: nobody's; the lock is held.
+        unsafe {
+            let class = (*slab).class();
+            match favourite_of(&*slab) {
+                None => self.pools[class].push_front(slab),
+                Some(_) => self.waiting[class].push_front(slab),
+            }
+        }
+    }
+}
+
+/// The heap whose marks in the slab are plain stores, if there is one.
+pub fn favourite_of(slab: &Slab) -> Option<&Heap> {
+    heap_at(slab.favourite.load(Ordering::Relaxed))
+}
+
+/// The low bits of the count that a slab that ends notes of its favourite, which is at `heap`, or [`NOBODY`].
+pub fn steps_of(heap: usize) -> u16 {
+    heap_at(heap).map_or(0, |heap| heap.steps.load(Ordering::Relaxed) as u16)
+}
+
+/// The heap at an address that a slab names, unless that is [`NOBODY`].
+fn heap_at<'a>(address: usize) -> Option<&'a Heap> {
+    // SAFETY: what slabs name is a heap's address, or nobody's; heaps live as long as slabs.
+    (address != NOBODY).then(|| unsafe { &*ptr::with_exposed_provenance(address) })
+}
+
+/// Whether the last life of a slab that has ended is over for its favourite too, so that another can begin, for `owner`:
+/// there is none; or it is not in the middle of a free, and then it is none any more; or it has counted another free since.
+/// Under the span lock.
+fn is_over(slab: &Slab, owner: *const Heap) -> bool {
+    let Some(favourite) = favourite_of(slab) else { return true };
+    let idle = ptr::eq(favourite, owner)
+        || favourite.resting.load(Ordering::Relaxed) != 0
+        || has_vanished(ptr::from_ref(favourite).addr());
+    if idle {
+        // Release: pairs with the acquire in `Slab::favours`. What that heap's thread marked came before it let the heap
+        // rest, under this lock.
+        slab.favourite.store(NOBODY, Ordering::Release);
+    }
+    // Acquire: pairs with the release in `Heap::count`. The marks of the frees before that count are seen.
+    let steps = favourite.steps.load(Ordering::Acquire) as u16;
+    // SAFETY: nobody's; the lock is held.
+    let ended = unsafe { slab.local.look(|local| local.ended) };
+    idle || steps != ended || planted(Fault::LifeEarly)
+}

@@ -1,0 +1,156 @@
+//! How a slab's lives begin and end.
+
+use crate::engine::classes::{self, UNIT};
+use crate::engine::slab::ledger::{END, Entry, LIVE, UNBORN, WAITING};
+use crate::engine::slab::{HUGE, NOBODY, Place, Slab, nothing, wake};
+use crate::sync::fault::{Fault, planted};
+use crate::sync::{self, AtomicUsize, Ordering};
+
+impl Slab {
+    /// Bytes that a header of `class` takes with its ledger.
+    pub fn footprint(class: usize) -> usize {
+        size_of::<Slab>() + Slab::entries(class) * size_of::<Entry>()
+    }
+
+    /// Entries of a ledger: one for every multiple of the block size in the span. The last may stand
+    /// for the tail, and is never born.
+    fn entries(class: usize) -> usize {
+        match class {
+            HUGE => 1,
+            _ if cfg!(loom) => classes::capacity(class) + 1,
+            _ => (classes::units(class) * UNIT).div_ceil(classes::size_of(class)),
+        }
+    }
+
+    /// Makes a header of `class` at `place`, with an unborn ledger.
+    ///
+    /// # Safety
+    /// `place` has [`footprint`](Self::footprint) bytes of zero that are nobody else's, at a multiple of
+    /// a `Slab`'s alignment.
+    pub unsafe fn create(place: *mut Slab, class: usize) {
+        let mut slab = nothing();
+        if class != HUGE {
+            let size = classes::size_of(class);
+            slab.reciprocal = u64::MAX / size as u64 + 1;
+            slab.size = AtomicUsize::new(size);
+            slab.bytes = AtomicUsize::new(classes::units(class) * UNIT);
+            slab.capacity = classes::capacity(class) as u16;
+        }
+        slab.class = class as u16;
+        // SAFETY: the place is large enough and ours. Zeroed entries are valid ones outside loom.
+        unsafe {
+            place.write(slab);
+            #[cfg(loom)]
+            for index in 0..Slab::entries(class) {
+                place.add(1).cast::<Entry>().add(index).write(Entry::new());
+            }
+        }
+    }
+
+    /// Begins a life: nobody's slab becomes the heap's at `owner`, over the span at `start`.
+    ///
+    /// # Safety
+    /// The slab is nobody's and comes from the pool; the caller has the span lock.
+    pub unsafe fn start_at(&self, start: usize, clean: bool, owner: usize) {
+        let size = self.size.load(Ordering::Relaxed);
+        self.base.store(start - size, Ordering::Relaxed);
+        // Pairs with the fence in `mark`: who sees an entry of this life sees this start.
+        if !planted(Fault::StartUnfenced) {
+            sync::fence(Ordering::Release);
+        }
+        // SAFETY: as the caller promises.
+        unsafe {
+            self.local.with(|local| {
+                local.head = END;
+                local.born = 0;
+                local.more = -1;
+                local.asleep = (self.capacity() - wake(self.capacity())) as i32;
+                local.base = start - size;
+                local.size = size;
+                local.place = Place::Nowhere;
+                local.clean = clean;
+            });
+        }
+        self.owner.store(owner, Ordering::Release);
+    }
+
+    /// Ends a life: every entry is counted on, so that a mark on its way fails. Not the favourite's, which may
+    /// still come: until its thread has begun another free, which sees that the slab has ended,
+    /// the slab must not begin another life. `steps` is asked for the low bits of the count of the favourite at an
+    /// address, or of [`NOBODY`]. `late` as in [`sweep`](Self::sweep).
+    ///
+    /// # Safety
+    /// The calling thread owns the slab, none of its blocks is live, and the page map has let go of it.
+    pub unsafe fn retire(&self, mut late: impl FnMut(usize), steps: impl FnOnce(usize) -> u16) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            self.local.with(|local| {
+                for index in 0..usize::from(local.born) {
+                    let entry = self.entry(index);
+                    entry.set_mine(UNBORN);
+                    for _ in 0..entry.bump() {
+                        late(local.base + (index + 1) * local.size);
+                    }
+                }
+                local.born = 0;
+                local.head = END;
+                local.place = Place::Nowhere;
+            });
+        }
+        // An exchange, release: pairs with the acquire in `favours`. Who becomes the favourite after this sees the end.
+        if !planted(Fault::EndUnclaimed) {
+            let _ = self.favourite.compare_exchange(
+                NOBODY,
+                NOBODY,
+                Ordering::Release,
+                Ordering::Relaxed,
+            );
+        }
+        // Pairs with the fence in `Heap::count`: a free that begins after a count that is not seen here sees the end.
+        if !planted(Fault::EndUnfenced) {
+            sync::fence(Ordering::SeqCst);
+        }
+        let count = steps(self.favourite.load(Ordering::Relaxed));
+        // SAFETY: as the caller promises.
+        unsafe { self.local.with(|local| local.ended = count) };
+        self.others.flag.store(false, Ordering::Relaxed);
+        self.owner.store(NOBODY, Ordering::Release);
+    }
+
+    /// Makes list and count anew from the ledger: after a fork, the thread that vanished may have been
+    /// anywhere. A block that was on its way out stays issued, and is lost; one on its way in is free.
+    ///
+    /// # Safety
+    /// The calling thread has the span lock, and the owner does not exist any more.
+    pub unsafe fn rebuild(&self) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            self.local.with(|local| {
+                // `born` may lag behind the entries that `extend` was writing.
+                let mut born = 0;
+                for index in 0..self.capacity() {
+                    if self.entry(index).mine() != UNBORN {
+                        born = index + 1;
+                    }
+                }
+                local.born = born as u16;
+                local.head = END;
+                local.more = -1;
+                local.place = Place::Nowhere;
+                for index in (0..born).rev() {
+                    let entry = self.entry(index);
+                    match entry.mine() {
+                        LIVE | WAITING => local.more += 1,
+                        _ => {
+                            // Free and marked: its owner was about to take it back, or the mark is a
+                            // misuse. Which, nobody can tell any more, so nobody is accused.
+                            entry.clear(entry.marks());
+                            entry.set_mine(local.head);
+                            local.set_head(index as u16 + 1);
+                        }
+                    }
+                }
+            });
+        }
+    }
+}

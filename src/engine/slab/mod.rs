@@ -1,0 +1,385 @@
+//! A slab: a span cut into equal blocks, and their ledger.
+//!
+//! ```text
+//!  header, apart from the blocks                         the span, at a multiple of 64 KiB
+//!  +-------------------------------+                     +-----+-----+-----+-- ... --+-----+------+
+//!  | start, reciprocal, owner,     | line 0, all threads |  0  |  1  |  2  |         | n-1 | tail |
+//!  | favourite                     |                     +-----+-----+-----+-- ... --+-----+------+
+//!  +-------------------------------+                        ▲     ▲
+//!  | flag, news: look here         | line 1, the others'    │     │
+//!  +-------------------------------+                        │     │
+//!  | head, used, born, list links  | line 2, the owner's    │     │
+//!  +-------------------------------+                        │     │
+//!  | entry 0 | entry 1 | ...       | the ledger, 4 bytes a block
+//!  +-------------------------------+
+//! ```
+//!
+//! # Invariants
+//! - Headers are never unmapped, nor used for another class. Only `start` changes, and only while
+//!   nobody owns the slab; so a thread with an old pointer to a header reads sense, and the ledger's
+//!   count tells it that it came too late. For a favourite, which has no use for the count, the next life waits.
+//! - The owner's list, from `head` through *mine*, holds exactly the free blocks below `born`.
+//! - `more` is the number of blocks below `born` that are not on that list, less one; less `asleep` while the slab is
+//!   on the heap's list of full ones. So its sign after a free tells the owner that there is more to do.
+//!   While the slab is its heap's current one, nobody needs that: `more` is then any number, and mostly a
+//!   large one, so that malloc need not count. Counted is when the slab leaves that place, which it mostly does
+//!   with an empty list.
+//! - A full slab stays on the list of full ones until [`wake`] of its blocks are free: each move costs more
+//!   than the free that asks for it, and a slab that comes back for one block is soon full again.
+//! - `flag` is set after a mark, and cleared before a sweep; `news` is counted after a favourite's mark, and read before a
+//!   sweep: see [`Slab::mark`] and [`Slab::sweep`].
+//! - `favourite` is the heap whose marks are plain stores: the first that freed here and is not the owner. A slab that
+//!   has ended begins no other life before that heap's thread is known to be past any free that began before the end,
+//!   so that no such store lands on another block than it was meant for: see [`Slab::retire`] and
+//!   `shared`.
+
+pub mod check;
+pub mod ledger;
+pub mod life;
+pub mod list;
+pub mod owner;
+pub mod placeholder;
+pub mod remote;
+
+use core::ptr;
+
+use crate::engine::classes;
+use crate::engine::slab::ledger::{END, Entry, LIVE, UNBORN, WAITING};
+use crate::misuse::BlockState;
+use crate::sync::{AtomicBool, AtomicU32, AtomicUsize, Cell, Ordering, const_unless_loom};
+
+/// The class of a block that has a mapping of its own.
+pub const HUGE: usize = classes::CLASSES;
+
+/// Nobody's: the slab is in the pool of its class, or is a huge block.
+pub const NOBODY: usize = 0;
+/// The slab's owner has exited; the first heap that needs it takes it over.
+pub const ORPHANED: usize = 1;
+
+/// `more` of a slab that becomes current.
+const PLENTY: i32 = 1 << 30;
+
+/// Free blocks that a full slab of `capacity` blocks must have before it is listed as partial: a quarter, and
+/// 64 at most.
+pub const fn wake(capacity: usize) -> usize {
+    match capacity / 4 {
+        0 => 1,
+        1..64 => capacity / 4,
+        _ => 64,
+    }
+}
+
+/// A slab's header; its ledger follows it in memory.
+#[repr(C, align(64))]
+pub struct Slab {
+    /// Address of block 0 less a block: numbers count from 1. Relaxed: see [`Slab::mark`] for a reader that
+    /// may come too late.
+    base: AtomicUsize,
+    /// 2^64 / block size, rounded up: D. Lemire, O. Kaser, N. Kurz, "Faster remainder by direct
+    /// computation" (2019). 0 for huge blocks, which passes no address.
+    reciprocal: u64,
+    /// The address of the owning heap, or [`NOBODY`], or [`ORPHANED`]. A thread that reads its own
+    /// heap's address here is the owner: it alone can take that away.
+    pub owner: AtomicUsize,
+    /// Bytes of a block. A huge block's usable bytes change, under the span lock.
+    pub size: AtomicUsize,
+    /// Bytes of the span; of a huge block, its own. Changes for huge blocks only, under the lock.
+    pub bytes: AtomicUsize,
+    /// The address of the heap whose frees are plain stores, or [`NOBODY`].
+    pub favourite: AtomicUsize,
+    class: u16,
+    capacity: u16,
+    /// The others'.
+    others: Others,
+    /// The owner's. Of slabs without owner: the span lock's.
+    pub local: Cell<Local>,
+}
+
+/// What others write with their marks: on a line of its own, since each free of a favourite stores here, and each of the
+/// owner's reads the line before.
+#[repr(C, align(64))]
+struct Others {
+    /// Another thread has marked a block since the last sweep began.
+    flag: AtomicBool,
+    /// How many marks the favourite has set, ever; it alone writes here. It wraps.
+    news: AtomicU32,
+}
+
+/// What the owner alone touches.
+#[repr(C, align(64))]
+pub struct Local {
+    /// The address of the block that `head` names; of no meaning where that is [`END`]. Kept beside the number
+    /// because a block that is freed and issued again at once then need not wait for a multiplication.
+    /// Of a huge block: bytes of its mapping.
+    top: usize,
+    /// `start - size`: numbers count from 1.
+    base: usize,
+    /// Bytes of a block. Of a huge block: bytes of its mapping that may be resident.
+    size: usize,
+    /// Neighbours on the list of `place`.
+    pub previous: *const Slab,
+    /// As above.
+    pub next: *const Slab,
+    /// The first free block, counted from 1, or [`END`].
+    head: u16,
+    /// Blocks that were ever free or issued: those from here on are unborn.
+    born: u16,
+    /// How many more frees there can be before the owner has something to do; see the [module](self).
+    more: i32,
+    /// What [`END`] names where a block's number is asked for: an entry that is always marked.
+    sentinel: Entry,
+    /// What is taken off `more` while the slab is on the list of full ones: its capacity, less [`wake`] of it.
+    asleep: i32,
+    /// `news` as it was when the last sweep began.
+    seen: u32,
+    /// When the slab ended: the low bits of the favourite's count then.
+    pub ended: u16,
+    /// Which list of its heap the slab is on.
+    pub place: Place,
+    /// The span held only zeroes when the slab was made.
+    clean: bool,
+}
+
+#[cfg(not(loom))]
+const _: () = assert!(
+    core::mem::offset_of!(Slab, local) + core::mem::offset_of!(Local, sentinel)
+        == size_of::<Slab>() - (END.cast_signed().unsigned_abs() as usize + 1) * size_of::<Entry>()
+);
+
+/// Where a slab stands in its heap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// On no list.
+    Nowhere,
+    /// At the heap's hand.
+    Current,
+    /// On the list of slabs that have, or can make, free blocks.
+    Partial,
+    /// On the list of slabs of whose blocks next to all are issued, as far as the owner knows.
+    Full,
+    /// On the list of slabs without a live block.
+    Empty,
+    /// On the list of orphans.
+    Orphans,
+}
+
+const_unless_loom! {
+    /// A slab that is nobody's and has no blocks: stands where a heap has none at hand.
+    pub fn nothing() -> Slab {
+        Slab::with(HUGE as u16, END, Entry::sentinel(), Place::Current)
+    }
+
+    /// A slab that is nobody's, of which nobody asks more. All zero: what holds it costs no room in a file.
+    pub fn blank() -> Slab {
+        Slab::with(0, 0, Entry::new(), Place::Nowhere)
+    }
+}
+
+impl Slab {
+    const_unless_loom! {
+    fn with(class: u16, head: u16, sentinel: Entry, place: Place) -> Slab {
+        Slab {
+            base: AtomicUsize::new(0),
+            reciprocal: 0,
+            owner: AtomicUsize::new(NOBODY),
+            size: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
+            favourite: AtomicUsize::new(NOBODY),
+            class,
+            capacity: 0,
+            others: Others { flag: AtomicBool::new(false), news: AtomicU32::new(0) },
+            local: Cell::new(Local {
+                top: 0,
+                base: 0,
+                size: 0,
+                previous: ptr::null(),
+                next: ptr::null(),
+                head,
+                born: 0,
+                more: 0,
+                sentinel,
+                asleep: 0,
+                seen: 0,
+                ended: 0,
+                place,
+                clean: false,
+            }),
+        }
+    }
+    }
+
+    /// The class of its blocks, or [`HUGE`].
+    #[inline(always)]
+    pub fn class(&self) -> usize {
+        usize::from(self.class)
+    }
+
+    /// How many blocks it can have.
+    pub fn capacity(&self) -> usize {
+        usize::from(self.capacity)
+    }
+
+    /// The address of block 0.
+    #[inline(always)]
+    pub fn start(&self) -> usize {
+        self.base.load(Ordering::Relaxed) + self.size.load(Ordering::Relaxed)
+    }
+
+    /// Whether the huge block is kept from being freed: it waits in quarantine, or another thread is moving it.
+    pub fn is_held(&self) -> bool {
+        // SAFETY: every header has an entry.
+        self.class() == HUGE && unsafe { self.entry(0) }.mine() == WAITING
+    }
+
+    /// Holds the huge block, or lets it go. Under the span lock, or the quarantine's.
+    pub fn hold(&self, held: bool) {
+        // SAFETY: every header has an entry.
+        unsafe { self.entry(0) }.set_mine(if held { WAITING } else { UNBORN });
+    }
+
+    /// For huge blocks, under the span lock.
+    pub fn set_huge(&self, start: usize, bytes: usize) {
+        self.size.store(bytes, Ordering::Relaxed);
+        self.bytes.store(bytes, Ordering::Relaxed);
+        self.base.store(start.wrapping_sub(bytes), Ordering::Relaxed);
+    }
+
+    /// Bytes of the huge block's mapping, and how many of them may be resident.
+    ///
+    /// # Safety
+    /// The caller has the span lock.
+    pub unsafe fn mapping(&self) -> (usize, usize) {
+        // SAFETY: as the caller promises.
+        unsafe { self.local.look(|local| (local.top, local.size)) }
+    }
+
+    /// Notes the length of the huge block's mapping, and how much of it may be resident.
+    ///
+    /// # Safety
+    /// The caller has the span lock.
+    pub unsafe fn set_mapping(&self, bytes: usize, used: usize) {
+        // SAFETY: as the caller promises.
+        unsafe { self.local.with(|local| (local.top, local.size) = (bytes, used)) };
+    }
+
+    /// The entry of block `index`, which is below `entries`.
+    ///
+    /// # Safety
+    /// `index` comes from [`index_of`](Self::index_of), or is below the capacity.
+    #[inline(always)]
+    pub unsafe fn entry(&self, index: usize) -> &Entry {
+        // SAFETY: headers stand in front of their ledgers (`create`), whose memory lives as long as
+        // they; the index is one of its entries, as the caller promises. The pointer is made from an
+        // exposed address, since a reference to the header alone does not reach past it.
+        unsafe {
+            let ledger = ptr::with_exposed_provenance::<Entry>(
+                ptr::from_ref(self).addr() + size_of::<Slab>(),
+            );
+            &*ledger.wrapping_add(index)
+        }
+    }
+
+    /// The number of the block that starts `offset` bytes from `base`, below 2^32.
+    #[inline(always)]
+    fn number_at(&self, offset: usize) -> Option<usize> {
+        let product = offset as u128 * u128::from(self.reciprocal);
+        // The fraction is below the reciprocal just when the size divides the offset.
+        ((product as u64) < self.reciprocal).then_some((product >> 64) as usize)
+    }
+
+    /// The index of the block that starts at `address`; `None` where none does.
+    pub fn index_of(&self, address: usize) -> Option<usize> {
+        let offset = address.wrapping_sub(self.start());
+        if offset >= self.bytes.load(Ordering::Relaxed) || self.class() == HUGE {
+            return None;
+        }
+        self.number_at(offset).filter(|&index| index < self.capacity())
+    }
+
+    /// The index of the block that `address`, in the span, lies in.
+    fn containing(&self, address: usize) -> usize {
+        let offset = address.wrapping_sub(self.start());
+        ((u128::from(self.reciprocal) * offset as u128) >> 64) as usize
+    }
+
+    /// What is known of the block at or around `address`, which lies in the span.
+    pub fn state_at(&self, address: usize) -> BlockState {
+        let index = self.containing(address);
+        if self.class() == HUGE || index >= self.capacity() {
+            return BlockState::Unknown;
+        }
+        // SAFETY: below the capacity.
+        let entry = unsafe { self.entry(index) };
+        match entry.mine() {
+            UNBORN => BlockState::Unknown,
+            LIVE if !entry.returned() => BlockState::Live,
+            _ => BlockState::Free,
+        }
+    }
+}
+
+impl Local {
+    /// Names the first free block.
+    #[inline(always)]
+    fn set_head(&mut self, head: u16) {
+        self.head = head;
+        self.top = self.base.wrapping_add(usize::from(head) * self.size);
+    }
+
+    /// Blocks that are not on the list; not of a current slab.
+    pub fn taken(&self) -> usize {
+        debug_assert!(self.place != Place::Current);
+        (self.more + 1 - self.extra()) as usize
+    }
+
+    /// Blocks on the list; not of a current slab.
+    pub fn free(&self) -> usize {
+        usize::from(self.born) - self.taken()
+    }
+
+    /// Whether so few blocks are free that the slab counts as full, once none can be born; not of a current slab.
+    pub fn sleeps(&self) -> bool {
+        self.taken() as i32 > self.asleep
+    }
+
+    /// What `more` has in it for the slab's place.
+    fn extra(&self) -> i32 {
+        match self.place {
+            Place::Full => -self.asleep,
+            _ => 0,
+        }
+    }
+
+    /// Moves the slab to another list, in name. From the heap's hand only [`Slab::leave_hand`] does.
+    pub fn put(&mut self, place: Place) {
+        let taken = self.taken();
+        self.place = place;
+        self.more = match place {
+            Place::Current => PLENTY,
+            _ => taken as i32 - 1 + self.extra(),
+        };
+    }
+
+    /// The slab is the current one, and said that it must move, after very many frees.
+    pub fn stay_at_hand(&mut self) {
+        self.more = PLENTY;
+    }
+
+    /// Whether the list has a block.
+    pub fn has_free(&self) -> bool {
+        self.head != END
+    }
+
+    /// Whether blocks can still be born, in a slab of `capacity`.
+    pub fn has_unborn(&self, capacity: usize) -> bool {
+        usize::from(self.born) < capacity
+    }
+
+    /// Whether memory that was never issued is zero.
+    pub fn clean(&self) -> bool {
+        self.clean
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,35 @@
+//! The slab that stands where a heap has none at hand.
+
+#[cfg(loom)]
+use core::ptr;
+
+use crate::engine::slab::{Slab, nothing};
+
+/// A static that is never written, or only by its own rules.
+#[cfg(not(loom))]
+pub(crate) struct Static<T>(pub T);
+
+// SAFETY: of `Slab` and `Heap` the shared one is only looked at (`Slab::pop`, `Heap::pop`), never written: it
+// has no block to give, and nobody owns it.
+#[cfg(not(loom))]
+unsafe impl<T> Sync for Static<T> {}
+
+#[cfg(not(loom))]
+static NOTHING: Static<Slab> = Static(nothing());
+
+/// The slab that stands where a heap has none at hand.
+#[cfg(not(loom))]
+pub const fn no_slab() -> *const Slab {
+    &raw const NOTHING.0
+}
+
+#[cfg(loom)]
+loom::thread_local! {
+    static NOTHING: &'static Slab = Box::leak(Box::new(nothing()));
+}
+
+/// As above. Loom has no statics of its types; one per thread does as well.
+#[cfg(loom)]
+pub fn no_slab() -> *const Slab {
+    NOTHING.with(|&nothing| ptr::from_ref(nothing))
+}
