@@ -10,14 +10,14 @@ use crate::sync::fault::{Fault, planted};
 use crate::sync::{self, Ordering, RawLock};
 
 impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
-    /// Makes orphans of the slabs of all heaps that have rested for at least `age` milliseconds.
+    /// Makes abandoned slabs of the slabs of all heaps that have been parked for at least `age` milliseconds.
     #[cold]
-    pub(super) fn dissolve(&self, age: u64) {
+    pub(super) fn abandon_parked(&self, age: u64) {
         let latest = self.os.milliseconds().saturating_sub(age).max(u64::from(age == 0));
-        while let Some(heap) = self.locked(|shared| shared.take_resting(latest)) {
+        while let Some(heap) = self.locked(|shared| shared.take_parked(latest)) {
             // SAFETY: heaps live as long as the engine, and nobody else has this one now.
-            unsafe { self.orphan_all(&*heap) };
-            self.locked(|shared| shared.rest(heap, 0, true));
+            unsafe { self.abandon_slabs(&*heap) };
+            self.locked(|shared| shared.park(heap, 0, true));
         }
     }
 
@@ -26,7 +26,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     ///
     /// # Safety
     /// The calling thread owns the heap.
-    pub(super) unsafe fn orphan_all(&self, heap: &Heap) {
+    pub(super) unsafe fn abandon_slabs(&self, heap: &Heap) {
         // SAFETY: the owner's.
         unsafe {
             heap.own.with(|own| {
@@ -38,22 +38,22 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                     if (*slab).flagged() {
                         self.sweep(own, slab);
                     }
-                    if (*slab).local.with(|local| local.taken()) == 0 {
+                    if (*slab).local.with(|local| local.used()) == 0 {
                         self.give_back(slab);
                         return;
                     }
                     let emptied = self.locked(|shared| {
-                        shared.orphan(slab);
+                        shared.abandon(slab);
                         // A mark that came after the sweep: either its flag is seen here, or its thread, which
                         // looks at the owner after it raised the flag, sees that there is none. Unless it is a
-                        // favourite's, which found the flag up: see `Shared::doubt`.
+                        // biased freer's, which found the flag up: see `Shared::recheck_abandoned`.
                         sync::fence(Ordering::SeqCst);
                         if (*slab).flagged() && !planted(Fault::ReleaseBlind) {
                             self.sweep_locked(shared, slab);
                         }
-                        let empty = (*slab).local.with(|local| local.taken()) == 0;
+                        let empty = (*slab).local.with(|local| local.used()) == 0;
                         if empty {
-                            shared.unlist_orphan(slab, heap);
+                            shared.unlist_abandoned(slab, heap);
                         }
                         empty
                     });
@@ -62,8 +62,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                     }
                 });
             });
-            heap.marked.store(0, Ordering::Relaxed);
+            heap.flagged_slabs.store(0, Ordering::Relaxed);
         }
-        self.locked(|shared| self.hint(shared));
+        self.locked(|shared| self.hint_deferred(shared));
     }
 }

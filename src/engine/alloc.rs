@@ -14,20 +14,21 @@ use crate::probe::Probe;
 use crate::sync::RawLock;
 
 /// A block, and whether all its bytes are known to be zero.
-struct Issued {
+struct Allocated {
     block: *mut u8,
     zero: bool,
 }
 
 impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
-    /// Issues a block of at least `size` bytes at a multiple of `align`, at least 16. Null when refused:
+    /// Allocates a block of at least `size` bytes at a multiple of `align`, at least 16. Null when there is no memory:
     /// no memory, more than `PTRDIFF_MAX`, or `align` is not a power of two.
     ///
     /// # Safety
     /// The calling thread owns `heap`.
     pub unsafe fn malloc(&self, heap: &Heap, size: usize, align: usize) -> *mut u8 {
         // SAFETY: as the caller promises.
-        unsafe { self.issue(heap, size, align) }.map_or(ptr::null_mut(), |issued| issued.block)
+        unsafe { self.allocate(heap, size, align) }
+            .map_or(ptr::null_mut(), |allocated| allocated.block)
     }
 
     /// As [`malloc`](Self::malloc), and its first `size` bytes are zero.
@@ -36,40 +37,40 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     /// As there.
     pub unsafe fn malloc_zeroed(&self, heap: &Heap, size: usize, align: usize) -> *mut u8 {
         // SAFETY: as the caller promises.
-        let Some(issued) = (unsafe { self.issue(heap, size, align) }) else {
+        let Some(allocated) = (unsafe { self.allocate(heap, size, align) }) else {
             return ptr::null_mut();
         };
-        if !issued.zero {
+        if !allocated.zero {
             // SAFETY: the block is ours alone until it is returned, and at least `size` bytes long.
-            unsafe { ptr::write_bytes(issued.block, 0, size) };
+            unsafe { ptr::write_bytes(allocated.block, 0, size) };
         }
-        issued.block
+        allocated.block
     }
 
-    unsafe fn issue(&self, heap: &Heap, size: usize, align: usize) -> Option<Issued> {
+    unsafe fn allocate(&self, heap: &Heap, size: usize, align: usize) -> Option<Allocated> {
         if !align.is_power_of_two() {
             return None;
         }
         match classes::class_of(size, align) {
             // SAFETY: as the caller promises.
-            Some(class) => unsafe { self.issue_small(heap, class) },
+            Some(class) => unsafe { self.allocate_small(heap, class) },
             // SAFETY: as the caller promises.
-            None => unsafe { self.issue_huge(heap, size, align) },
+            None => unsafe { self.allocate_huge(heap, size, align) },
         }
     }
 
-    /// Issues a block of `class`.
-    unsafe fn issue_small(&self, heap: &Heap, class: usize) -> Option<Issued> {
+    /// Allocates a block of `class`.
+    unsafe fn allocate_small(&self, heap: &Heap, class: usize) -> Option<Allocated> {
         // SAFETY: the owner's.
         unsafe {
             heap.own.with(|own| {
                 loop {
                     let current = own.current[class];
                     if let Some(block) = (*current).pop() {
-                        return Some(Issued { block: block.as_ptr(), zero: false });
+                        return Some(Allocated { block: block.as_ptr(), zero: false });
                     }
-                    if let Some(address) = (*current).late() {
-                        self.found_late(address, current);
+                    if let Some(address) = (*current).double_freed_head() {
+                        self.defer_double_free(address, current);
                         continue;
                     }
                     if own.refills % TICK == TICK - 1 {
@@ -80,17 +81,17 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                     }
                     let late = |address| {
                         // The slab is the one that holds the address.
-                        self.found_late(address, self.pages.slab_at(address));
+                        self.defer_double_free(address, self.page_map.slab_at(address));
                     };
-                    let born = match own.refill(class, late) {
-                        Some(born) => born,
+                    let carved = match own.refill(class, late) {
+                        Some(carved) => carved,
                         None => self.new_slab(heap, own, class)?,
                     };
-                    if born {
+                    if carved {
                         let current = own.current[class];
                         let zero = (*current).local.with(|local| local.clean());
                         if let Some(block) = (*current).pop() {
-                            return Some(Issued { block: block.as_ptr(), zero });
+                            return Some(Allocated { block: block.as_ptr(), zero });
                         }
                     }
                 }
@@ -98,40 +99,40 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         }
     }
 
-    /// Makes an orphan or a new slab the current one. True when its next block was just born. `None`
+    /// Makes an abandoned slab or a new slab the current one. True when its next block was just carved. `None`
     /// when there is no memory.
     #[cold]
     unsafe fn new_slab(&self, heap: &Heap, own: &mut Own, class: usize) -> Option<bool> {
         // SAFETY: the owner's, throughout; what comes from `shared` is nobody else's.
         unsafe {
             let now = self.os.milliseconds();
-            let adopt = || {
+            let reclaim = || {
                 self.locked(|shared| {
-                    let slab = shared.adopt(class, heap);
-                    (slab, shared.rests_since(now.saturating_sub(DECAY)))
+                    let slab = shared.reclaim_of_class(class, heap);
+                    (slab, shared.has_parked_since(now.saturating_sub(DECAY)))
                 })
             };
-            let adopted = match adopt() {
+            let reclaimed = match reclaim() {
                 (None, true) => {
-                    self.dissolve(DECAY);
-                    adopt().0
+                    self.abandon_parked(DECAY);
+                    reclaim().0
                 }
                 (slab, _) => slab,
             };
-            if let Some(slab) = adopted {
+            if let Some(slab) = reclaimed {
                 self.sweep(own, slab);
                 own.make_current(slab);
                 return match (*slab).local.with(|local| local.has_free()) {
                     true => Some(false),
                     // Nothing to give after all: the caller comes again.
-                    false => Some((*slab).extend() > 0),
+                    false => Some((*slab).carve() > 0),
                 };
             }
             let get = || {
                 self.locked(|shared| {
-                    let got = shared.slab(&self.os, &self.pages, class, heap);
+                    let got = shared.slab(&self.os, &self.page_map, class, heap);
                     // Its last life may have left a misuse to be told.
-                    self.hint(shared);
+                    self.hint_deferred(shared);
                     got
                 })
             };
@@ -143,9 +144,9 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 }
             };
             (*slab).start_at(start, clean, ptr::from_ref(heap).expose_provenance());
-            self.pages.set(start, bytes_of(class), slab);
+            self.page_map.set(start, bytes_of(class), slab);
             own.make_current(slab);
-            (*slab).extend();
+            (*slab).carve();
             Some(true)
         }
     }
@@ -171,7 +172,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     /// # Safety
     /// The calling thread owns `heap`.
     #[cold]
-    unsafe fn issue_huge(&self, heap: &Heap, size: usize, align: usize) -> Option<Issued> {
+    unsafe fn allocate_huge(&self, heap: &Heap, size: usize, align: usize) -> Option<Allocated> {
         let bytes = mapping_bytes(size.max(LARGEST / 2))?;
         let kept = match align <= PAGE {
             true => self.locked(|shared| shared.huge.reuse(bytes)),
@@ -197,7 +198,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             }
         };
         let block = self.settle_huge(mapping, mapping.used);
-        (!block.is_null()).then_some(Issued { block, zero })
+        (!block.is_null()).then_some(Allocated { block, zero })
     }
 
     /// Makes a block of `bytes` bytes at the start of a mapping that is nobody's. Null without memory to note it.
@@ -205,16 +206,16 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         let start = mapping.start.expose_provenance();
         let registered = self.locked(|shared| {
             let slab = self
-                .pages
+                .page_map
                 .prepare(&self.os, start, 1)
                 .then(|| shared.header(&self.os, HUGE, ptr::null()))
                 .flatten()?;
             shared.huge.add(slab, mapping, bytes);
-            self.pages.set(start, 1, slab);
+            self.page_map.set(start, 1, slab);
             Some(())
         });
         if registered.is_none() {
-            // SAFETY: mapped, and nobody knows it. If refused, it is lost.
+            // SAFETY: mapped, and nobody knows it. If that fails, it is lost.
             unsafe { self.os.unmap(mapping.start, mapping.bytes) };
             return ptr::null_mut();
         }

@@ -1,23 +1,23 @@
 //! The [`Engine`]: its parts, and the one lock.
 
 use crate::engine::heap::Heap;
-use crate::engine::pagemap::Pages;
+use crate::engine::pagemap::PageMap;
 use crate::engine::shared::Shared;
 use crate::os::{Mmap, Os};
 use crate::probe::{NoProbe, Probe};
 use crate::sync::{AtomicBool, AtomicUsize, Cell, FutexLock, Ordering, RawLock, const_unless_loom};
 
-/// The allocator, without its front. See the [module](self).
+/// The allocator, without the question whose heap is meant. See the [module](self).
 ///
 /// `O` is where memory comes from, `P` looks into critical sections and between checks and stores, `L` is the span lock.
 pub struct Engine<O: Os = Mmap, P: Probe = NoProbe, L: RawLock = FutexLock> {
-    pub(super) pages: Pages,
+    pub(super) page_map: PageMap,
     pub(super) os: O,
     pub(super) probe: P,
     pub(super) lock: L,
     pub(super) shared: Cell<Shared>,
     /// Misuses found late wait for a sweep. Relaxed: a hint; the lock orders what it is about.
-    pub(super) late: AtomicBool,
+    pub(super) deferred: AtomicBool,
     /// Whether the time that the lock is held is measured. Relaxed: stands alone.
     pub(super) timed: AtomicBool,
     /// This process is a forked child, and there may be vanished owners. Relaxed: set while there is one
@@ -39,12 +39,12 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         /// only what is used becomes resident: a `static`, not a value on the stack.
         pub fn with_parts(os: O, probe: P, lock: L) -> Self {
             Engine {
-                pages: Pages::new(),
+                page_map: PageMap::new(),
                 os,
                 probe,
                 lock,
                 shared: Cell::new(Shared::new()),
-                late: AtomicBool::new(false),
+                deferred: AtomicBool::new(false),
                 timed: AtomicBool::new(false),
                 forked: AtomicBool::new(false),
                 stayed: AtomicBool::new(false),
@@ -71,8 +71,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     ///
     /// # Safety
     /// The calling thread is the only one of a child forked after [`fork_prepare`](Self::fork_prepare); of
-    /// all heaps it owns those for which `mine` says so.
-    pub unsafe fn fork_child(&self, mine: impl Fn(*const Heap) -> bool) {
+    /// all heaps it owns those for which `owned` says so.
+    pub unsafe fn fork_child(&self, owned: impl Fn(*const Heap) -> bool) {
         // SAFETY: as the caller promises.
         unsafe { self.lock.fork_child() };
         self.forked.store(true, Ordering::Relaxed);
@@ -81,7 +81,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             while !heap.is_null() {
                 // SAFETY: heaps live as long as the engine; there is one thread.
                 unsafe {
-                    if !mine(heap) && (*heap).resting.load(Ordering::Relaxed) == 0 {
+                    if !owned(heap) && (*heap).parked_since.load(Ordering::Relaxed) == 0 {
                         (*heap).vanished.store(true, Ordering::Relaxed);
                     }
                     heap = (*heap).next;
@@ -128,6 +128,6 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
 impl<O: Os, P: Probe, L: RawLock> Drop for Engine<O, P, L> {
     fn drop(&mut self) {
         self.locked(|shared| shared.release(&self.os));
-        self.pages.release(&self.os);
+        self.page_map.release(&self.os);
     }
 }

@@ -8,7 +8,7 @@ use crate::engine::huge::Mapping;
 use crate::engine::report::judge_block;
 use crate::engine::slab::owner::Freed;
 use crate::engine::slab::remote::Marked;
-use crate::engine::slab::{HUGE, NOBODY, ORPHANED, Slab};
+use crate::engine::slab::{ABANDONED, HUGE, NOBODY, Slab};
 use crate::engine::span::decay::DECAY;
 use crate::misuse::{BlockState, Misuse};
 use crate::os::Os;
@@ -21,7 +21,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     ///
     /// # Safety
     /// The calling thread owns `heap`. If `address` is a live block, nothing uses it after this call.
-    /// If it is anything else, no more is asked for: it is refused.
+    /// If it is anything else, no more is asked for: it is rejected.
     pub unsafe fn try_free(&self, heap: &Heap, block: *mut u8) -> Result<(), Misuse> {
         // SAFETY: as the caller promises.
         unsafe { self.free_by(Some(heap), block) }
@@ -44,9 +44,9 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         }
         let address = block.expose_provenance();
         loop {
-            let slab = self.pages.slab_at(address);
+            let slab = self.page_map.slab_at(address);
             if slab.is_null() {
-                return self.refuse(self.judge_nowhere(address));
+                return self.reject(self.judge_nowhere(address));
             }
             // SAFETY: headers live as long as the engine.
             let header = unsafe { &*slab };
@@ -61,25 +61,25 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             if let Some(heap) = heap {
                 if owner == ptr::from_ref(heap).expose_provenance() {
                     // SAFETY: the calling thread owns heap and slab.
-                    return unsafe { self.free_own(heap, slab, address) };
+                    return unsafe { self.free_local(heap, slab, address) };
                 }
-                if owner == ORPHANED || has_vanished(owner) {
+                if owner == ABANDONED || has_vanished(owner) {
                     // SAFETY: the calling thread owns the heap.
-                    unsafe { self.take_over(heap, slab) };
+                    unsafe { self.reclaim(heap, slab) };
                     continue;
                 }
             }
             let me = heap.map_or(NOBODY, |heap| {
                 // SAFETY: the calling thread owns the heap.
-                unsafe { heap.step() };
+                unsafe { heap.before_remote_free() };
                 ptr::from_ref(heap).expose_provenance()
             });
             match header.mark(me, address, &self.probe) {
                 Marked::Again => look_again(),
-                Marked::Refused => return self.refuse(judge_block(slab, address)),
+                Marked::Rejected => return self.reject(judge_block(slab, address)),
                 marked => {
                     // SAFETY: the calling thread owns the heap, if there is one; an owner was read.
-                    unsafe { self.after_mark(heap, header, owner, marked) };
+                    unsafe { self.after_remote_free(heap, header, owner, marked) };
                     return Ok(());
                 }
             }
@@ -91,24 +91,30 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     /// # Safety
     /// The calling thread owns `heap`, if there is one; `owner` was read from the slab before.
     #[inline]
-    unsafe fn after_mark(&self, heap: Option<&Heap>, slab: &Slab, owner: usize, marked: Marked) {
-        if marked == Marked::First && owner > ORPHANED {
+    unsafe fn after_remote_free(
+        &self,
+        heap: Option<&Heap>,
+        slab: &Slab,
+        owner: usize,
+        marked: Marked,
+    ) {
+        if marked == Marked::First && owner > ABANDONED {
             // SAFETY: neither of the two marks, so a heap's address; heaps live as long as the engine.
             let owner = unsafe { &*ptr::with_exposed_provenance::<Heap>(owner) };
             // Release: the flag is up.
-            owner.marked.fetch_add(1, Ordering::Release);
-            let resting = owner.resting.load(Ordering::Relaxed) as u64;
-            if resting != 0 && self.os.milliseconds().saturating_sub(resting) >= DECAY {
-                self.dissolve(DECAY);
+            owner.flagged_slabs.fetch_add(1, Ordering::Release);
+            let parked = owner.parked_since.load(Ordering::Relaxed) as u64;
+            if parked != 0 && self.os.milliseconds().saturating_sub(parked) >= DECAY {
+                self.abandon_parked(DECAY);
             }
         }
-        // If the owner leaves the slab at this moment: see `orphan_all`.
+        // If the owner leaves the slab at this moment: see `abandon_slabs`.
         if let Some(heap) = heap
-            && slab.owner.load(Ordering::Relaxed) == ORPHANED
+            && slab.owner.load(Ordering::Relaxed) == ABANDONED
             && !planted(Fault::OwnerUnseen)
         {
             // SAFETY: as the caller promises.
-            unsafe { self.take_over(heap, slab) };
+            unsafe { self.reclaim(heap, slab) };
         }
     }
 
@@ -118,30 +124,30 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     /// # Safety
     /// As [`try_free`](Self::try_free).
     #[inline]
-    pub unsafe fn free_as_other(&self, heap: &Heap, block: *mut u8) -> bool {
+    pub unsafe fn free_remote(&self, heap: &Heap, block: *mut u8) -> bool {
         let address = block.expose_provenance();
         // SAFETY: headers live as long as the engine.
-        let slab = unsafe { &*self.pages.slab_near(address) };
+        let slab = unsafe { &*self.page_map.slab_near(address) };
         let owner = slab.owner.load(Ordering::Acquire);
-        if owner <= ORPHANED
+        if owner <= ABANDONED
             || owner == ptr::from_ref(heap).addr()
             || self.forked.load(Ordering::Relaxed)
         {
             return false;
         }
         // SAFETY: the calling thread owns the heap.
-        unsafe { heap.step() };
+        unsafe { heap.before_remote_free() };
         let marked = slab.mark(ptr::from_ref(heap).addr(), address, &self.probe);
-        if matches!(marked, Marked::Again | Marked::Refused) {
+        if matches!(marked, Marked::Again | Marked::Rejected) {
             return false;
         }
         // SAFETY: the calling thread owns the heap; an owner was read.
-        unsafe { self.after_mark(Some(heap), slab, owner, marked) };
+        unsafe { self.after_remote_free(Some(heap), slab, owner, marked) };
         true
     }
 
     /// The owner's free.
-    unsafe fn free_own(
+    unsafe fn free_local(
         &self,
         heap: &Heap,
         slab: *const Slab,
@@ -151,15 +157,15 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         unsafe {
             let freed = match (*slab).number_as_owner(address) {
                 Some(number) => (*slab).free(number, address, &self.probe),
-                None => return self.refuse(judge_block(slab, address)),
+                None => return self.reject(judge_block(slab, address)),
             };
             match freed {
                 Ok(Freed::Fine) => Ok(()),
                 Ok(Freed::Move) => {
-                    self.freed_last_or_first(heap, slab);
+                    self.move_after_free(heap, slab);
                     Ok(())
                 }
-                Err(_) => self.refuse(judge_block(slab, address)),
+                Err(_) => self.reject(judge_block(slab, address)),
             }
         }
     }
@@ -169,7 +175,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     /// # Safety
     /// The calling thread owns `heap` and `slab`.
     #[cold]
-    pub(crate) unsafe fn freed_last_or_first(&self, heap: &Heap, slab: *const Slab) {
+    pub(crate) unsafe fn move_after_free(&self, heap: &Heap, slab: *const Slab) {
         // SAFETY: as the caller promises.
         unsafe {
             heap.own.with(|own| {
@@ -186,14 +192,14 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             // SAFETY: headers live as long as the engine, and every one has an entry.
             let slab = self.huge_at(address).filter(|&slab| unsafe { !(*slab).is_held() })?;
             let mapping = shared.huge.remove(slab);
-            self.pages.set(address, 1, ptr::null());
+            self.page_map.set(address, 1, ptr::null());
             shared.pool(slab);
             (!shared.huge.keep(mapping))
                 .then_some(mapping)
                 .or(Some(Mapping { bytes: 0, ..mapping }))
         });
         match mapping {
-            None => self.refuse(self.judge_nowhere(address)),
+            None => self.reject(self.judge_nowhere(address)),
             Some(Mapping { start, bytes, .. }) => {
                 // SAFETY: a whole mapping whose block is freed. If the OS has no room to unmap (it may need
                 // to split), the mapping is lost to us, and harms nobody.
@@ -212,9 +218,9 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     /// None beyond a live `heap`: whoever asks about a pointer that is not live gets an error.
     pub fn usable_size(&self, block: *mut u8) -> Result<usize, Misuse> {
         let address = block.expose_provenance();
-        let slab = self.pages.slab_at(address);
+        let slab = self.page_map.slab_at(address);
         if slab.is_null() {
-            return self.refuse(self.judge_nowhere(address));
+            return self.reject(self.judge_nowhere(address));
         }
         // SAFETY: headers live as long as the engine.
         let header = unsafe { &*slab };
@@ -222,9 +228,9 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             let size = self.locked(|_| {
                 (header.start() == address).then(|| header.size.load(Ordering::Relaxed))
             });
-            let Some(size) = size else { return self.refuse(self.judge_nowhere(address)) };
+            let Some(size) = size else { return self.reject(self.judge_nowhere(address)) };
             if header.is_held() {
-                return self.refuse(self.judge_nowhere(address));
+                return self.reject(self.judge_nowhere(address));
             }
             return Ok(size);
         }
@@ -232,16 +238,16 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             header.index_of(address).filter(|_| header.state_at(address) == BlockState::Live);
         match live {
             Some(_) => Ok(header.size.load(Ordering::Relaxed)),
-            None => self.refuse(judge_block(slab, address)),
+            None => self.reject(judge_block(slab, address)),
         }
     }
 
-    /// For models: the slab of `block` favours `heap`, which counts a free.
+    /// For models: biases the slab of `block` to `heap`, which counts a free.
     #[cfg(loom)]
-    pub fn favour(&self, heap: &Heap, block: usize) {
-        heap.steps.fetch_add(1, Ordering::Release);
-        let slab = self.pages.slab_at(block);
+    pub fn bias(&self, heap: &Heap, block: usize) {
+        heap.epoch.fetch_add(1, Ordering::Release);
+        let slab = self.page_map.slab_at(block);
         // SAFETY: headers live as long as the engine.
-        unsafe { (*slab).favourite.store(ptr::from_ref(heap).addr(), Ordering::Release) };
+        unsafe { (*slab).biased_to.store(ptr::from_ref(heap).addr(), Ordering::Release) };
     }
 }

@@ -4,7 +4,7 @@ use core::ptr;
 
 use crate::engine::classes::{self, CLASSES};
 use crate::engine::engine::Engine;
-use crate::engine::heap::{Heap, IDLE, IDLE_AT_REST, Own, PATIENCE, new_heap};
+use crate::engine::heap::{Heap, IDLE, IDLE_PARKED, Own, PATIENCE, new_heap};
 use crate::engine::shared::Shared;
 use crate::engine::slab::placeholder::no_slab;
 use crate::engine::slab::{Place, Slab};
@@ -21,12 +21,12 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     /// A heap for the calling thread: one that an exited thread has left, or a new one. `None` when
     /// the OS has no memory for it. Give it back with [`release`](Self::release).
     pub fn claim(&self) -> Option<&Heap> {
-        if let Some(heap) = self.locked(Shared::wake_heap) {
+        if let Some(heap) = self.locked(Shared::unpark) {
             // SAFETY: heaps live as long as the engine, and this one is the caller's now.
             unsafe {
                 // What was freed meanwhile comes before memory that was never used.
                 (*heap).own.with(|own| {
-                    if (*heap).marked.swap(0, Ordering::Acquire) > 0 || own.unsure {
+                    if (*heap).flagged_slabs.swap(0, Ordering::Acquire) > 0 || own.recheck {
                         self.sweep_flagged(own);
                     }
                 });
@@ -55,17 +55,17 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         // SAFETY: the owner's.
         unsafe {
             heap.own.with(|own| {
-                if heap.marked.swap(0, Ordering::Acquire) > 0 || own.unsure {
+                if heap.flagged_slabs.swap(0, Ordering::Acquire) > 0 || own.recheck {
                     self.sweep_flagged(own);
                 }
                 self.drop_idle_large(own);
-                self.bound_idle(own, IDLE_AT_REST);
+                self.bound_idle(own, IDLE_PARKED);
             });
         }
         let now = self.os.milliseconds();
         self.locked(|shared| {
-            shared.rest(heap, now, false);
-            self.hint(shared);
+            shared.park(heap, now, false);
+            self.hint_deferred(shared);
         });
     }
 
@@ -75,7 +75,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     #[cold]
     pub(super) unsafe fn tick(&self, heap: &Heap, own: &mut Own) {
         let now = self.os.milliseconds();
-        let marked = heap.marked.load(Ordering::Relaxed);
+        let marked = heap.flagged_slabs.load(Ordering::Relaxed);
         let is_time = now.wrapping_sub(own.looked) >= DECAY;
         // SAFETY: the owner's.
         unsafe {
@@ -83,9 +83,9 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 own.looked = now;
                 self.drop_idle_large(own);
             }
-            if marked >= own.patience || is_time && (marked > 0 || own.unsure) {
-                // Acquire: pairs with the release in `after_mark`.
-                heap.marked.swap(0, Ordering::Acquire);
+            if marked >= own.patience || is_time && (marked > 0 || own.recheck) {
+                // Acquire: pairs with the release in `after_remote_free`.
+                heap.flagged_slabs.swap(0, Ordering::Acquire);
                 let empty = self.sweep_flagged(own);
                 // Slabs of which little comes back are not worth so many looks.
                 let worth = marked == 0 || empty >= marked / 4;
@@ -96,20 +96,20 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             // However busy the heap is, it takes the lock for this a few times a second.
             return;
         }
-        // Not of what is dissolved at this moment: some time must pass.
-        let doubt = self.locked(|shared| {
+        // Not of what is abandoned at this moment: some time must pass.
+        let recheck = self.locked(|shared| {
             let before = shared.spans.decayed;
             shared.spans.decay(&self.os);
             if shared.spans.decayed != before {
                 shared.huge.drop_kept(&self.os);
             }
-            core::mem::take(&mut shared.doubt)
+            core::mem::take(&mut shared.recheck_abandoned)
         });
-        if doubt {
+        if recheck {
             // SAFETY: as the caller promises.
-            unsafe { self.sweep_orphans(heap) };
+            unsafe { self.sweep_abandoned(heap) };
         }
-        self.dissolve(DECAY);
+        self.abandon_parked(DECAY);
     }
 
     /// For models: what is due now and then.
@@ -122,14 +122,14 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         unsafe { heap.own.with(|own| self.tick(heap, own)) };
     }
 
-    /// Gives all idle memory back that the calling thread can reach: its heap's, the orphans', and what
+    /// Gives all idle memory back that the calling thread can reach: its heap's, the abandoned slabs', and what
     /// all share. Returns bytes. Other threads' empty slabs wait for their owners.
     ///
     /// # Safety
     /// The calling thread owns `heap`.
     pub unsafe fn trim(&self, heap: &Heap) -> usize {
-        self.dissolve(0);
-        // SAFETY: the owner's; orphans are the lock's.
+        self.abandon_parked(0);
+        // SAFETY: the owner's; abandoned slabs are the lock's.
         unsafe {
             heap.own.with(|own| {
                 for class in 0..CLASSES {
@@ -143,37 +143,37 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 });
                 self.bound_idle(own, 0);
             });
-            self.sweep_orphans(heap);
+            self.sweep_abandoned(heap);
         }
         self.locked(|shared| {
-            self.hint(shared);
+            self.hint_deferred(shared);
             let units = shared.spans.purge(&self.os, 0);
             units * classes::UNIT + shared.huge.drop_kept(&self.os)
         })
     }
 
-    /// Takes back what others freed of orphans, and gives those back that have no live block left.
+    /// Takes back what others freed of abandoned slabs, and gives those back that have no live block left.
     ///
     /// # Safety
     /// The calling thread owns `heap`.
     #[cold]
-    pub(super) unsafe fn sweep_orphans(&self, heap: &Heap) {
-        // SAFETY: orphans are the lock's, under which nobody can take them over. The empty ones come off as a chain, which
+    pub(super) unsafe fn sweep_abandoned(&self, heap: &Heap) {
+        // SAFETY: abandoned slabs are the lock's, under which nobody can reclaim them. The empty ones come off as a chain, which
         // is then this heap's.
         unsafe {
             let mut empty = self.locked(|shared| {
                 let mut first: *const Slab = ptr::null();
-                shared.each_orphan(|shared, slab| {
+                shared.each_abandoned(|shared, slab| {
                     if (*slab).flagged() {
                         self.sweep_locked(shared, slab);
                     }
-                    if (*slab).local.with(|local| local.taken()) == 0 {
-                        shared.unlist_orphan(slab, heap);
+                    if (*slab).local.with(|local| local.used()) == 0 {
+                        shared.unlist_abandoned(slab, heap);
                         (*slab).local.with(|local| local.next = first);
                         first = slab;
                     }
                 });
-                self.hint(shared);
+                self.hint_deferred(shared);
                 first
             });
             while !empty.is_null() {
@@ -184,14 +184,14 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         }
     }
 
-    /// Looks through the calling thread's heap and the orphans for blocks that were freed while they were free,
-    /// and hands all misuses found late, and not yet told, to `hook`. Returns how many.
+    /// Looks through the calling thread's heap and the abandoned slabs for blocks that were freed while they were free,
+    /// and hands all misuses deferred, to `hook`. Returns how many.
     ///
     /// # Safety
     /// The calling thread owns `heap`.
     pub unsafe fn sweep_all(&self, heap: &Heap, hook: impl FnMut(&Misuse)) -> usize {
-        self.dissolve(0);
-        // SAFETY: the owner's; orphans are the lock's.
+        self.abandon_parked(0);
+        // SAFETY: the owner's; abandoned slabs are the lock's.
         unsafe {
             heap.own.with(|own| {
                 own.each(|own, slab| {
@@ -205,14 +205,14 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 self.bound_idle(own, IDLE);
             });
             self.locked(|shared| {
-                shared.each_orphan(|shared, slab| {
+                shared.each_abandoned(|shared, slab| {
                     self.sweep_locked(shared, slab);
                 });
                 shared.judge_ended(&self.os);
-                self.hint(shared);
+                self.hint_deferred(shared);
             });
         }
-        self.tell_late(hook)
+        self.tell_deferred(hook)
     }
 
     /// Gives back what this heap and all share in idle memory, when there is no other.
@@ -223,7 +223,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             self.drop_idle_large(own);
             self.bound_idle(own, 0);
         }
-        self.dissolve(0);
+        self.abandon_parked(0);
         self.locked(|shared| {
             shared.huge.drop_kept(&self.os);
             shared.huge.cut_rooms(&self.os);
@@ -233,15 +233,15 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
 
     /// Makes the calling thread the owner of a slab that has none, and puts it among its own.
     #[cold]
-    pub(super) unsafe fn take_over(&self, heap: &Heap, slab: *const Slab) {
-        if self.locked(|shared| shared.take_over(slab, heap)) {
+    pub(super) unsafe fn reclaim(&self, heap: &Heap, slab: *const Slab) {
+        if self.locked(|shared| shared.reclaim(slab, heap)) {
             // SAFETY: ours now, and on no list.
             unsafe {
                 heap.own.with(|own| {
                     self.sweep(own, slab);
                     own.list(slab);
                     self.bound_idle(own, IDLE);
-                    // A thread that only takes over would else never look at what it has.
+                    // A thread that only reclaims would else never look at what it has.
                     own.refills = own.refills.wrapping_add(1);
                     if own.refills % TICK == TICK - 1 {
                         own.refills = own.refills.wrapping_add(1);

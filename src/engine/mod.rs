@@ -11,7 +11,7 @@
 //!  sweep       what others freed comes back, and what is empty goes back
 //!  report      what a pointer is that is not a live block
 //!  engine      the parts, and the one lock
-//!  shared      orphans, headers, heaps: under the span lock        huge   blocks with mappings of their own
+//!  shared      abandoned slabs, headers, heaps: under the span lock        huge   blocks with mappings of their own
 //!  heap        one thread's slabs                                  pagemap  from an address to its slab
 //!  slab        equal blocks of one class, and their ledger         span   runs of units, best fit
 //!  classes     sizes

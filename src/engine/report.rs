@@ -10,7 +10,7 @@ use crate::probe::Probe;
 use crate::sync::{Ordering, RawLock};
 
 impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
-    pub(super) fn refuse<T>(&self, misuse: Misuse) -> Result<T, Misuse> {
+    pub(super) fn reject<T>(&self, misuse: Misuse) -> Result<T, Misuse> {
         self.misuses.fetch_add(1, Ordering::Relaxed);
         Err(misuse)
     }
@@ -26,7 +26,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 // SAFETY: headers live as long as the engine.
                 let slab = unsafe { &*slab };
                 let size = Some(slab.size.load(Ordering::Relaxed));
-                // At its start lies a block that waits, or one that was freed and issued since the look.
+                // At its start lies a block that waits, or one that was freed and allocated since the look.
                 return match slab.start() == address {
                     true => misuse(MisuseKind::DoubleFree, size, BlockState::Free),
                     false => misuse(interior(address), size, BlockState::Live),
@@ -43,21 +43,27 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         })
     }
 
+    /// Notes that the free block at `address` was freed again.
     #[cold]
-    pub(super) fn found_late(&self, address: usize, slab: *const Slab) {
+    pub(super) fn defer_double_free(&self, address: usize, slab: *const Slab) {
+        self.defer(double_free(address, slab));
+    }
+
+    /// Notes a misuse whose call is long over, for [`tell_deferred`](Self::tell_deferred).
+    pub(super) fn defer(&self, misuse: Misuse) {
         self.locked(|shared| {
-            shared.note_late(&self.os, double_free(address, slab));
-            self.hint(shared);
+            shared.defer(&self.os, misuse);
+            self.hint_deferred(shared);
         });
     }
 
-    pub(super) fn hint(&self, shared: &Shared) {
-        self.late.store(!shared.late.is_empty(), Ordering::Relaxed);
+    pub(super) fn hint_deferred(&self, shared: &Shared) {
+        self.deferred.store(!shared.deferred.is_empty(), Ordering::Relaxed);
     }
 
     /// The huge block that starts at `address`. Under the span lock.
     pub(super) fn huge_at(&self, address: usize) -> Option<*const Slab> {
-        let slab = self.pages.slab_at(address);
+        let slab = self.page_map.slab_at(address);
         // SAFETY: headers live as long as the engine.
         let is =
             !slab.is_null() && unsafe { (*slab).class() == HUGE && (*slab).start() == address };
@@ -66,18 +72,18 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
 
     /// Whether misuses found late wait to be told.
     #[inline]
-    pub fn has_late(&self) -> bool {
-        self.late.load(Ordering::Relaxed)
+    pub fn has_deferred(&self) -> bool {
+        self.deferred.load(Ordering::Relaxed)
     }
 
-    /// Hands the misuses found late, and not yet told, to `hook`, outside the lock. Returns how many.
+    /// Hands the misuses deferred, to `hook`, outside the lock. Returns how many.
     #[cold]
-    pub fn tell_late(&self, mut hook: impl FnMut(&Misuse)) -> usize {
+    pub fn tell_deferred(&self, mut hook: impl FnMut(&Misuse)) -> usize {
         let mut told = 0;
-        while self.has_late() {
+        while self.has_deferred() {
             let batch = self.locked(|shared| {
-                let batch = shared.late.take();
-                self.hint(shared);
+                let batch = shared.deferred.take();
+                self.hint_deferred(shared);
                 batch
             });
             told += batch.iter().flatten().map(&mut hook).count();
@@ -102,11 +108,11 @@ pub fn judge_block(slab: *const Slab, address: usize) -> Misuse {
     let size = Some(header.size.load(Ordering::Relaxed));
     let starts = header.index_of(address).is_some();
     let (kind, state, size) = match state {
-        // Never issued: there is no block.
+        // Never allocated: there is no block.
         BlockState::Unknown if address.is_multiple_of(MIN_ALIGN) => {
             (MisuseKind::ForeignPointer, BlockState::Unknown, None)
         }
-        // Live now, and was not at the check: somebody issued it since. It was free.
+        // Live now, and was not at the check: somebody allocated it since. It was free.
         BlockState::Live if starts => (MisuseKind::DoubleFree, BlockState::Free, size),
         state if starts => (MisuseKind::DoubleFree, state, size),
         state => (interior(address), state, size),

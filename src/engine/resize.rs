@@ -41,12 +41,12 @@ enum Resized {
 
 impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     /// Makes the block one of at least `size` bytes, keeping its contents up to the smaller size; in place where it
-    /// can, else at a multiple of `align`. Null: as [`malloc`](Self::malloc). `Ok(null)` else: refused,
+    /// can, else at a multiple of `align`. Null: as [`malloc`](Self::malloc). `Ok(null)` else: no memory,
     /// and the block is as it was. An error changes nothing.
     ///
     /// # Safety
     /// The calling thread owns `heap`. If `block` is live, nothing uses it after this call, unless the call
-    /// fails or is refused; then as before.
+    /// fails or finds no memory; then as before.
     pub unsafe fn try_realloc(
         &self,
         heap: &Heap,
@@ -70,7 +70,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         if huge {
             match self.resize_huge(block, size, align) {
                 Resized::At(block) => return Ok(block),
-                Resized::Gone => return self.refuse(self.judge_nowhere(block.addr())),
+                Resized::Gone => return self.reject(self.judge_nowhere(block.addr())),
                 Resized::Copy => {}
             }
         }
@@ -120,7 +120,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     }
 
     fn is_huge(&self, block: *mut u8) -> bool {
-        let slab = self.pages.slab_at(block.addr());
+        let slab = self.page_map.slab_at(block.addr());
         // SAFETY: headers live as long as the engine.
         !slab.is_null() && unsafe { (*slab).class() == HUGE }
     }
@@ -179,7 +179,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         if !may_move && !address.is_multiple_of(align) {
             return None;
         }
-        // Refused also where the program has made several mappings of this one, by `madvise` or `mprotect`.
+        // Fails also where the program has made several mappings of this one, by `madvise` or `mprotect`.
         // SAFETY: a whole mapping of this OS; the caller gives its old place up if it moves.
         let remap = |length| unsafe { self.os.remap(block, mapping.bytes, length, may_move) };
         let (mut new, mut length) = (ptr::null_mut(), bytes);
@@ -196,15 +196,15 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         }
         let start = new.expose_provenance();
         if start != address {
-            if !self.pages.prepare(&self.os, start, 1) {
+            if !self.page_map.prepare(&self.os, start, 1) {
                 // There is no room to say where it is: back to where it was. If that fails too, which
-                // takes an OS that refuses to shrink, the block is where nobody can free it.
+                // takes an OS that fails to shrink, the block is where nobody can free it.
                 // SAFETY: as above.
                 let back = unsafe { self.os.remap(new, length, mapping.bytes, true) };
                 return (back != block).then_some(new);
             }
-            self.pages.set(address, 1, ptr::null());
-            self.pages.set(start, 1, slab);
+            self.page_map.set(address, 1, ptr::null());
+            self.page_map.set(start, 1, slab);
             shared.huge.moved(address, before, start);
         }
         let used = mapping.used.min(length);

@@ -30,7 +30,7 @@ pub struct LayerStats {
     pub kept_bytes: usize,
     /// Heaps that were ever made.
     pub heaps: usize,
-    /// Slabs made, given back, and taken over from exited threads, ever.
+    /// Slabs made, given back, and reclaimed from exited threads, ever.
     pub slabs_made: u64,
     /// As above.
     pub slabs_given_back: u64,

@@ -19,9 +19,9 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     /// # Safety
     /// The calling thread owns `slab`, which is of the heap whose part `own` is.
     pub(super) unsafe fn sweep(&self, own: &mut Own, slab: *const Slab) -> bool {
-        own.unsure |= !planted(Fault::SweepSure);
+        own.recheck |= !planted(Fault::SweepSure);
         // SAFETY: as the caller promises.
-        unsafe { (*slab).sweep(|address| self.found_late(address, slab)) > 0 }
+        unsafe { (*slab).sweep(|address| self.defer_double_free(address, slab)) > 0 }
     }
 
     /// As [`sweep`](Self::sweep), of a slab that nobody owns, under the span lock.
@@ -31,7 +31,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     pub(super) unsafe fn sweep_locked(&self, shared: &mut Shared, slab: *const Slab) {
         // SAFETY: as the caller promises.
         unsafe {
-            (*slab).sweep(|address| shared.note_late(&self.os, double_free(address, slab)));
+            (*slab).sweep(|address| shared.defer(&self.os, double_free(address, slab)));
         }
     }
 
@@ -55,9 +55,9 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         // SAFETY: as the caller promises.
         unsafe {
             let start = (*slab).start();
-            self.pages.set(start, bytes_of((*slab).class()), ptr::null());
+            self.page_map.set(start, bytes_of((*slab).class()), ptr::null());
             self.probe.pause();
-            (*slab).retire(|address| self.found_late(address, slab), headers::steps_of);
+            (*slab).retire(|address| self.defer_double_free(address, slab), headers::epoch_of);
             self.locked(|shared| shared.give_back(&self.os, slab, start));
         }
     }
@@ -65,14 +65,14 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     /// Takes back what others freed. Returns how many slabs that emptied.
     pub(super) unsafe fn sweep_flagged(&self, own: &mut Own) -> usize {
         let mut emptied = 0;
-        own.unsure = false;
+        own.recheck = false;
         // SAFETY: the owner's.
         unsafe {
             own.each(|own, slab| {
                 let swept = (*slab).flagged() && self.sweep(own, slab);
                 if swept && (*slab).local.with(|local| local.place) != Place::Current {
                     own.relist(slab);
-                    emptied += usize::from((*slab).local.with(|local| local.taken()) == 0);
+                    emptied += usize::from((*slab).local.with(|local| local.used()) == 0);
                 }
             });
             self.bound_idle(own, IDLE);
@@ -86,7 +86,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             let current = own.current[class];
             // SAFETY: the owner's.
             unsafe {
-                if (*current).class() == class && (*current).taken_at_hand() == 0 {
+                if (*current).class() == class && (*current).count_used() == 0 {
                     own.drop_current(class, no_slab());
                 }
                 self.bound_idle(own, IDLE);

@@ -21,7 +21,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 live_blocks: shared.huge.count,
                 huge_blocks: shared.huge.count,
                 misuses_at_call: self.misuses.load(Ordering::Relaxed) as u64,
-                misuses_late: shared.late_count,
+                misuses_late: shared.deferred_count,
                 mapped_bytes: (shared.spans.units - shared.spans.free + shared.spans.dirty) * UNIT
                     + shared.huge.bytes
                     + shared.huge.kept_bytes
@@ -83,14 +83,14 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 heaps,
                 slabs_made: shared.made,
                 slabs_given_back: shared.given_back,
-                slabs_taken_over: shared.taken_over,
+                slabs_taken_over: shared.reclaimed,
                 locked: shared.locked,
                 held: shared.held,
             }
         })
     }
 
-    /// Walks what all heaps share, the orphans and `heap`, and names the first invariant that does not hold.
+    /// Walks what all heaps share, the abandoned slabs and `heap`, and names the first invariant that does not hold.
     ///
     /// # Safety
     /// The calling thread owns `heap`.
@@ -101,14 +101,14 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 return broken(invariant, address);
             }
             let mut found = Ok(());
-            shared.each_orphan(|_, slab| {
-                // SAFETY: orphans are the lock's.
+            shared.each_abandoned(|_, slab| {
+                // SAFETY: abandoned slabs are the lock's.
                 unsafe {
                     if let Err(invariant) = (*slab).check() {
                         found = broken(invariant, slab.addr());
                     }
-                    if (*slab).local.with(|local| local.place) != Place::Orphans {
-                        found = broken("an orphan knows that it is one", slab.addr());
+                    if (*slab).local.with(|local| local.place) != Place::Abandoned {
+                        found = broken("an abandoned slab knows that it is one", slab.addr());
                     }
                 }
             });
@@ -126,7 +126,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                     if (*slab).owner.load(Ordering::Relaxed) != me {
                         found = broken("a heap owns the slabs on its lists", slab.addr());
                     }
-                    if self.pages.slab_at((*slab).start()) != slab {
+                    if self.page_map.slab_at((*slab).start()) != slab {
                         found = broken("the page map names a slab for its start", slab.addr());
                     }
                     if (*slab).local.with(|local| local.place) == Place::Empty {

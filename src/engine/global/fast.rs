@@ -23,7 +23,7 @@ pub enum Fast {
 }
 
 impl Drystone {
-    /// The fast path of malloc: the next block at this thread's hand, for requests up to [`DIRECT`] bytes.
+    /// The fast path of malloc: the next block current, for requests up to [`DIRECT`] bytes.
     #[inline(always)]
     pub fn malloc_fast(&self, size: usize) -> Option<NonNull<u8>> {
         // SAFETY: the heap is the calling thread's, or the empty one.
@@ -45,14 +45,14 @@ impl Drystone {
         }
     }
 
-    /// A block at this thread's hand of at least `size` bytes at a multiple of `align`, if there is one.
+    /// A block current of at least `size` bytes at a multiple of `align`, if there is one.
     #[inline]
     pub(super) fn aligned_fast(&self, size: usize, align: usize) -> Option<NonNull<u8>> {
         if align <= MIN_ALIGN && align.is_power_of_two() {
             return if size <= DIRECT { self.malloc_fast(size) } else { self.malloc_medium(size) };
         }
         if align.is_power_of_two() && align <= 4096 && size <= SMALL - align {
-            // The multiple that holds the size: its class may have a block at hand that is aligned.
+            // The multiple that holds the size: its class may have a block current that is aligned.
             let class = class_of_small((size.max(1) + align - 1) & !(align - 1));
             if crate::engine::classes::size_of(class).is_multiple_of(align) {
                 // SAFETY: the heap is the calling thread's, or the empty one.
@@ -94,7 +94,7 @@ impl Drystone {
     #[inline(always)]
     pub unsafe fn free_fast(&self, block: *mut u8) -> Fast {
         let address = block.expose_provenance();
-        let slab = ENGINE.pages.slab_near(address);
+        let slab = ENGINE.page_map.slab_near(address);
         // SAFETY: headers live for ever. Whoever reads its own heap as the owner is the owner; and the
         // address lies in the slab, or many GiB away.
         unsafe {

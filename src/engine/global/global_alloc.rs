@@ -1,4 +1,4 @@
-//! Rust's front: `#[global_allocator]`.
+//! Rust's interface: `#[global_allocator]`.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr;
@@ -7,7 +7,7 @@ use crate::engine::global::instance::Drystone;
 use crate::policy;
 
 // SAFETY: blocks are exclusive, of the layout's size and alignment, until freed or resized; no method
-// unwinds; realloc keeps contents and, when refused, the block.
+// unwinds; realloc keeps contents and, when there is no memory, the block.
 unsafe impl GlobalAlloc for Drystone {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {

@@ -27,7 +27,7 @@ pub static DIVERTED: AtomicBool = AtomicBool::new(false);
 /// assert!(!block.is_null());
 /// // SAFETY: `block` is live.
 /// unsafe { Drystone.try_free(block) }.unwrap();
-/// // SAFETY: a pointer that is not live is refused.
+/// // SAFETY: a pointer that is not live is rejected.
 /// let misuse = unsafe { Drystone.try_free(block) }.unwrap_err();
 /// assert_eq!(misuse.kind, MisuseKind::DoubleFree);
 /// ```

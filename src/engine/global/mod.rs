@@ -1,4 +1,4 @@
-//! The front: [`Drystone`], the process's one engine, and whose heap a call means.
+//! [`Drystone`] as programs call it.
 
 pub mod fast;
 mod global_alloc;
@@ -21,8 +21,8 @@ use crate::stats::{Broken, Stats};
 use crate::sync::Ordering;
 
 impl Drystone {
-    /// Issues a block of at least `size` bytes at a multiple of 16. `size` 0 gives a pointer of its own
-    /// too, that can be freed. Null when refused.
+    /// Allocates a block of at least `size` bytes at a multiple of 16. `size` 0 gives a pointer of its own
+    /// too, that can be freed. Null when there is no memory.
     #[inline]
     pub fn malloc(&self, size: usize) -> *mut u8 {
         let fast = if size <= DIRECT { self.malloc_fast(size) } else { self.malloc_medium(size) };
@@ -41,13 +41,13 @@ impl Drystone {
         }
     }
 
-    /// Issues a block of `count * size` bytes, all zero. Null when refused or when the product overflows.
+    /// Allocates a block of `count * size` bytes, all zero. Null when there is no memory or when the product overflows.
     #[inline]
     pub fn calloc(&self, count: usize, size: usize) -> *mut u8 {
         count.checked_mul(size).map_or(ptr::null_mut(), |size| self.malloc_zeroed(size, MIN_ALIGN))
     }
 
-    /// As [`malloc_aligned`](Self::malloc_aligned), all zero. Pages fresh from the OS are not written.
+    /// As [`malloc_aligned`](Self::malloc_aligned), all zero. PageMap fresh from the OS are not written.
     #[inline]
     pub fn malloc_zeroed(&self, size: usize, align: usize) -> *mut u8 {
         match self.zeroed_fast(size, align) {
@@ -60,7 +60,7 @@ impl Drystone {
     ///
     /// # Safety
     /// If `block` is live, nothing uses it after this call. If it is anything else, no more is asked
-    /// for: it is refused.
+    /// for: it is rejected.
     #[inline]
     pub unsafe fn try_free(&self, block: *mut u8) -> Result<(), Misuse> {
         // SAFETY: as the caller promises.
@@ -92,10 +92,10 @@ impl Drystone {
 
     /// Makes the block one of at least `size` bytes, keeping its contents up to the smaller size, in place where it
     /// can. Null: as [`malloc`](Self::malloc). `size` 0: frees it, and the result is null. `Ok(null)` else:
-    /// refused, and the block is as it was. An error changes nothing.
+    /// no memory, and the block is as it was. An error changes nothing.
     ///
     /// # Safety
-    /// If `block` is live, nothing uses it after this call, unless the call fails or is refused; then
+    /// If `block` is live, nothing uses it after this call, unless the call fails or finds no memory; then
     /// as before.
     pub unsafe fn try_realloc(&self, block: *mut u8, size: usize) -> Result<*mut u8, Misuse> {
         if size == 0 && !block.is_null() {
@@ -107,14 +107,14 @@ impl Drystone {
     }
 
     /// The fast path of realloc: a live block of this thread's own, that need not move, or can move to a block
-    /// at hand.
+    /// current.
     ///
     /// # Safety
     /// As [`try_realloc`](Self::try_realloc).
     #[inline]
     unsafe fn realloc_fast(&self, block: *mut u8, size: usize) -> Option<NonNull<u8>> {
         let address = block.expose_provenance();
-        let slab = ENGINE.pages.slab_near(address);
+        let slab = ENGINE.page_map.slab_near(address);
         // SAFETY: as in `free_fast`; the new block is this call's alone, and both hold what is copied.
         unsafe {
             if !tls::is_fast((*slab).owner.load(Ordering::Relaxed)) {

@@ -50,7 +50,7 @@ impl Drystone {
     }
 
     /// What is done at exit: looks for misuses that no call has found, as [`sweep`](Self::sweep) does, and
-    /// hands them to the [policy]. For a front that prints figures at exit, which may come before.
+    /// hands them to the [policy]. For a library that prints figures at exit, which may come before.
     pub fn judge(&self) {
         // A program that never allocated is left without a heap.
         if ENGINE.has_heaps() {
@@ -71,7 +71,7 @@ impl Drystone {
         }
     }
 
-    /// Sends every call of every thread that has not allocated yet, and of this one, the slow way, so that a front
+    /// Sends every call of every thread that has not allocated yet, and of this one, the slow way, so that a caller
     /// can count them. For a start-up, before there are threads.
     pub fn divert(&self) {
         DIVERTED.store(true, Ordering::Relaxed);
@@ -83,8 +83,8 @@ impl Drystone {
     /// Hands misuses found late to the [policy]. Slow paths of fronts call it.
     #[inline]
     pub fn report_late(&self) {
-        if ENGINE.has_late() {
-            ENGINE.tell_late(policy::misuse);
+        if ENGINE.has_deferred() {
+            ENGINE.tell_deferred(policy::misuse);
         }
     }
 

@@ -33,7 +33,7 @@ impl Drystone {
     /// use drystone::{Drystone, MisuseKind};
     ///
     /// let block = Drystone.malloc(100);
-    /// // SAFETY: `block` is live; a size that it can't have is refused.
+    /// // SAFETY: `block` is live; a size that it can't have is rejected.
     /// let misuse = unsafe { Drystone.try_free_sized(block, 1000) }.unwrap_err();
     /// assert_eq!(misuse.kind, MisuseKind::SizeMismatch);
     /// // SAFETY: `block` is live.
@@ -117,7 +117,7 @@ impl Drystone {
     #[inline(always)]
     unsafe fn free_of_class(&self, block: *mut u8, class: usize) -> Fast {
         let address = block.expose_provenance();
-        let slab = self.engine().pages.slab_near(address);
+        let slab = self.engine().page_map.slab_near(address);
         // SAFETY: headers live for ever. Whoever reads its own heap as the owner is the owner; and the
         // address lies in the slab, or many GiB away.
         unsafe {
@@ -145,16 +145,16 @@ impl Drystone {
         }
         self.engine().judge_size(block, size, align)?;
         // SAFETY: as the caller promises. Should another thread free the block after the look at its
-        // size, this free is the one that is refused.
+        // size, this free is the one that is rejected.
         unsafe { self.free_slow(block) }
     }
 }
 
 impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
-    /// Refuses a live block that can't have been asked for with `size` bytes at `align`, and whatever is not live.
+    /// Rejects a live block that can't have been asked for with `size` bytes at `align`, and whatever is not live.
     pub fn judge_size(&self, block: *mut u8, size: usize, align: usize) -> Result<(), Misuse> {
         let usable = self.usable_size(block)?;
-        let slab = self.pages.slab_at(block.addr());
+        let slab = self.page_map.slab_at(block.addr());
         // SAFETY: headers live as long as the engine.
         let own_mapping = !slab.is_null() && unsafe { (*slab).class() == HUGE };
         let aligned = align.is_power_of_two() && block.addr().is_multiple_of(align);
@@ -163,7 +163,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         if aligned && could {
             return Ok(());
         }
-        self.refuse(Misuse {
+        self.reject(Misuse {
             kind: MisuseKind::SizeMismatch,
             address: block.addr(),
             size: Some(usable),

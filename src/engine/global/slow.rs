@@ -27,7 +27,7 @@ impl Drystone {
         block.unwrap_or(ptr::null_mut())
     }
 
-    /// As [`malloc_slow`](Self::malloc_slow), for a front with a [policy]: misuses found late are told.
+    /// As [`malloc_slow`](Self::malloc_slow), for callers that leave misuses to the [policy]: those that are deferred are told.
     #[cold]
     #[inline(never)]
     pub(super) fn malloc_slow_and_reports(&self, size: usize, align: usize, zero: bool) -> *mut u8 {
@@ -51,7 +51,7 @@ impl Drystone {
         unsafe {
             if own > GONE
                 && !QUARANTINE.is_on()
-                && ENGINE.free_as_other(&*ptr::with_exposed_provenance(own), block)
+                && ENGINE.free_remote(&*ptr::with_exposed_provenance(own), block)
             {
                 return Ok(());
             }
@@ -84,11 +84,11 @@ impl Drystone {
         // The exact map: in the table that the fast path looked into, another slab may stand by now.
         // SAFETY: the fast word is the owner of the block's slab: the calling thread's.
         unsafe {
-            ENGINE.freed_last_or_first(&*tls::fast(), ENGINE.pages.slab_at(block.addr()));
+            ENGINE.move_after_free(&*tls::fast(), ENGINE.page_map.slab_at(block.addr()));
         }
     }
 
-    /// As [`free_moves`](Self::free_moves), for a front with a [policy].
+    /// As [`free_moves`](Self::free_moves), for callers that leave misuses to the [policy].
     #[cold]
     #[inline(never)]
     pub(super) unsafe fn free_moves_and_reports(&self, block: *mut u8) {

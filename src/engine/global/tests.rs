@@ -1,4 +1,4 @@
-//! What only shows inside the front.
+//! What only shows inside `global`.
 
 use super::*;
 use crate::engine::classes::UNIT;
@@ -14,24 +14,25 @@ fn a_free_that_moves_its_slab_moves_that_slab() {
     // Full slabs of 8 blocks of 8 KiB: the first free of one moves it. One of other sizes is who stands there.
     let blocks: Vec<_> = (0..64).map(|_| Drystone.malloc(8192)).collect();
     let other = Drystone.malloc(3000);
-    let pages = &ENGINE.pages;
+    let page_map = &ENGINE.page_map;
     let place = |block: *mut u8| {
         // SAFETY: a live block's slab, which is this thread's.
-        unsafe { (*pages.slab_at(block.addr())).local.with(|local| local.place) }
+        unsafe { (*page_map.slab_at(block.addr())).local.with(|local| local.place) }
     };
     let block = *blocks.iter().find(|&&block| place(block) == Place::Full).expect("a full slab");
-    let mates =
-        blocks.iter().filter(|mate| pages.slab_at(mate.addr()) == pages.slab_at(block.addr()));
+    let mates = blocks
+        .iter()
+        .filter(|mate| page_map.slab_at(mate.addr()) == page_map.slab_at(block.addr()));
     let mut mates: Vec<_> = mates.copied().collect();
     let far = (block.addr() & !(UNIT - 1)) ^ APART;
-    assert!(pages.prepare(&crate::os::Mmap, far, UNIT));
+    assert!(page_map.prepare(&crate::os::Mmap, far, UNIT));
     loop {
         let next = mates.pop().expect("one of the frees moves the slab");
         // SAFETY: a live block of this thread, freed once.
         match unsafe { Drystone.free_fast(next) } {
             Fast::Done => continue,
             Fast::Moves => {
-                pages.set(far, UNIT, pages.slab_at(other.addr()));
+                page_map.set(far, UNIT, page_map.slab_at(other.addr()));
                 // SAFETY: the last free of this thread was this block's.
                 unsafe { Drystone.free_moves(next) };
                 break;
@@ -39,7 +40,7 @@ fn a_free_that_moves_its_slab_moves_that_slab() {
             Fast::Slow => panic!("the block is this thread's and live"),
         }
     }
-    pages.set(far, UNIT, ptr::null());
+    page_map.set(far, UNIT, ptr::null());
     assert_eq!(place(block), Place::Partial, "the slab with the free block was moved");
     let heap = ptr::with_exposed_provenance::<Heap>(tls::own());
     // SAFETY: the heap of this thread.

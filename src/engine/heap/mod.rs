@@ -1,9 +1,9 @@
-//! A heap: one thread's slabs, and the one of each class that is at its hand.
+//! A heap: one thread's slabs, and the one of each class that is current.
 //!
 //! ```text
 //!  current[class] ─► the slab that malloc pops from, or `nothing`
-//!  partial[class] ─► slabs with free blocks first, then those with unborn ones only
-//!  full[class]    ─► slabs of whose blocks next to all are issued, as far as the owner has looked
+//!  partial[class] ─► slabs with free blocks first, then those with uncarved ones only
+//!  full[class]    ─► slabs of whose blocks next to all are allocated, as far as the owner has looked
 //!  empties        ─► slabs of any class without a live block, youngest first, at most IDLE bytes
 //! ```
 //!
@@ -14,10 +14,10 @@
 //! The cheapest first, and memory in use before memory that is not:
 //! 1. what others freed in the current slab, if its flag says so;
 //! 2. a partial slab with free blocks; an empty slab of the class;
-//! 3. unborn blocks of the current slab, then of a partial one;
+//! 3. uncarved blocks of the current slab, then of a partial one;
 //! 4. a full slab with some free blocks, or whose flag says that others freed there: [`LOOKS`] are looked at, in
 //!    turn, so that marks pile up before they are swept and a slab waits for at most `full / LOOKS` refills;
-//! 5. an orphan of the class, then a new slab: [`Shared`](super::shared::Shared)'s.
+//! 5. an abandoned slab of the class, then a new slab: [`Shared`](super::shared::Shared)'s.
 
 pub mod refill;
 
@@ -25,7 +25,7 @@ use core::ptr;
 
 use crate::engine::classes::{self, CLASSES};
 use crate::engine::slab::list::List;
-use crate::engine::slab::{ORPHANED, Place, Slab};
+use crate::engine::slab::{ABANDONED, Place, Slab};
 use crate::sync::fault::{Fault, planted};
 use crate::sync::{self, AtomicBool, AtomicUsize, Cell, Ordering, const_unless_loom};
 
@@ -33,7 +33,7 @@ use crate::sync::{self, AtomicBool, AtomicUsize, Cell, Ordering, const_unless_lo
 pub const IDLE: usize = if cfg!(loom) { 0 } else { 2 << 20 };
 
 /// Bytes of empty slabs that a heap keeps while no thread has it.
-pub const IDLE_AT_REST: usize = 512 << 10;
+pub const IDLE_PARKED: usize = 512 << 10;
 
 /// Slabs in which others free before the owner looks at all of them.
 pub const PATIENCE: usize = 64;
@@ -45,27 +45,27 @@ const STRIDE: u32 = if cfg!(loom) { 2 } else { 64 };
 pub const DIRECT: usize = 1024;
 
 /// A thread's heap. Lives as long as its engine: a thread's exit leaves it, whole, to the next thread. If none comes
-/// within a quarter of a second (`span::DECAY`), its slabs become orphans.
+/// within a quarter of a second (`span::DECAY`), its slabs become abandoned slabs.
 pub struct Heap {
     /// The owner's.
     pub own: Cell<Own>,
     /// In a forked child: the owner was a thread of the parent. Set while the child has one thread.
     pub vanished: AtomicBool,
     /// Slabs in which others have begun to free since the owner last looked at them all. Counted after the slab's
-    /// flag is up (release), and taken before the flags are looked at (acquire): so what is counted is seen.
-    pub marked: AtomicUsize,
+    /// flag is up (release), and used before the flags are looked at (acquire): so what is counted is seen.
+    pub flagged_slabs: AtomicUsize,
     /// Every so many frees of others' blocks: one more. And one more each time that a thread gets the heap.
-    pub steps: AtomicUsize,
+    pub epoch: AtomicUsize,
     /// The next of all heaps; under the span lock, set once.
     pub next: *const Heap,
     /// Since when no thread has it, in milliseconds, and at least 1; 0 while one has. Written under the span lock.
     /// Relaxed: who reads it elsewhere takes the lock before acting on it.
-    pub resting: AtomicUsize,
+    pub parked_since: AtomicUsize,
     /// The next that no thread has. Under the span lock.
-    pub next_resting: Cell<*const Heap>,
+    pub next_parked: Cell<*const Heap>,
 }
 
-// SAFETY: `own` is touched by the owner alone, `next_resting` under the span lock, `next` is written before the heap
+// SAFETY: `own` is touched by the owner alone, `next_parked` under the span lock, `next` is written before the heap
 // is listed; the rest is atomic.
 unsafe impl Sync for Heap {}
 
@@ -89,16 +89,16 @@ pub struct Own {
     /// When the owner last looked at all its slabs, in milliseconds.
     pub looked: u64,
     /// A sweep since the last look at all slabs may have crossed a mark whose thread saw the flag still up, and so told
-    /// nobody: another look is due, though nothing is counted in [`Heap::marked`].
-    pub unsure: bool,
+    /// nobody: another look is due, though nothing is counted in [`Heap::flagged_slabs`].
+    pub recheck: bool,
     /// Frees of others' blocks. It wraps.
-    foreign: u32,
+    remote_frees: u32,
     /// So many slabs must others have begun to free in before the owner looks sooner than that.
     pub patience: usize,
 }
 
 const_unless_loom! {
-    /// A heap without slabs. `nothing` stands where it has none at hand.
+    /// A heap without slabs. `nothing` stands where it has no current one.
     pub fn new_heap(nothing: *const Slab) -> Heap {
         Heap {
             own: Cell::new(Own {
@@ -110,22 +110,22 @@ const_unless_loom! {
                 idle_bytes: 0,
                 refills: 0,
                 looked: 0,
-                unsure: false,
-                foreign: 0,
+                recheck: false,
+                remote_frees: 0,
                 patience: PATIENCE,
             }),
             vanished: AtomicBool::new(false),
-            marked: AtomicUsize::new(0),
-            steps: AtomicUsize::new(0),
+            flagged_slabs: AtomicUsize::new(0),
+            epoch: AtomicUsize::new(0),
             next: ptr::null(),
-            resting: AtomicUsize::new(0),
-            next_resting: Cell::new(ptr::null()),
+            parked_since: AtomicUsize::new(0),
+            next_parked: Cell::new(ptr::null()),
         }
     }
 }
 
 impl Heap {
-    /// The slab at hand for `class`, or `nothing`.
+    /// The slab current for `class`, or `nothing`.
     ///
     /// # Safety
     /// The calling thread owns the heap, or the heap is the one that never has a block; `class` is below
@@ -153,25 +153,25 @@ impl Heap {
     /// # Safety
     /// The calling thread owns the heap.
     #[inline]
-    pub unsafe fn step(&self) {
+    pub unsafe fn before_remote_free(&self) {
         // SAFETY: as the caller promises.
-        let foreign = unsafe {
+        let remote_frees = unsafe {
             self.own.with(|own| {
-                own.foreign = own.foreign.wrapping_add(1);
-                own.foreign
+                own.remote_frees = own.remote_frees.wrapping_add(1);
+                own.remote_frees
             })
         };
-        if foreign.is_multiple_of(STRIDE) {
-            self.count();
+        if remote_frees.is_multiple_of(STRIDE) {
+            self.advance_epoch();
         }
     }
 
     /// Counts for all to see that the heap's thread is in the middle of no free.
-    pub fn count(&self) {
-        // Release: pairs with the acquire in `shared::is_over`.
-        self.steps.fetch_add(1, Ordering::Release);
+    pub fn advance_epoch(&self) {
+        // Release: pairs with the acquire in `shared::grace_is_over`.
+        self.epoch.fetch_add(1, Ordering::Release);
         // Pairs with the fence in `Slab::retire`.
-        if !planted(Fault::StepUnfenced) {
+        if !planted(Fault::EpochUnfenced) {
             sync::fence_after_rmw();
         }
     }
@@ -193,7 +193,7 @@ impl Own {
                     self.empties.remove(slab);
                     self.idle_bytes -= bytes_of(class);
                 }
-                Place::Nowhere | Place::Current | Place::Orphans => {}
+                Place::Nowhere | Place::Current | Place::Abandoned => {}
             }
             (*slab).local.with(|local| local.put(Place::Nowhere));
         }
@@ -207,18 +207,18 @@ impl Own {
         // SAFETY: as the caller promises.
         unsafe {
             let class = (*slab).class();
-            let (taken, has_free, unborn, sleeps) = (*slab).local.with(|local| {
-                let unborn = local.has_unborn((*slab).capacity());
-                (local.taken(), local.has_free(), unborn, local.sleeps())
+            let (used, has_free, uncarved, sleeps) = (*slab).local.with(|local| {
+                let uncarved = local.has_uncarved((*slab).capacity());
+                (local.used(), local.has_free(), uncarved, local.sleeps())
             });
-            let place = if taken == 0 {
+            let place = if used == 0 {
                 self.empties.push_front(slab);
                 self.idle_bytes += bytes_of(class);
                 Place::Empty
-            } else if unborn && !has_free {
+            } else if uncarved && !has_free {
                 self.partial[class].push_back(slab);
                 Place::Partial
-            } else if unborn || !sleeps {
+            } else if uncarved || !sleeps {
                 self.partial[class].push_front(slab);
                 Place::Partial
             } else {
@@ -252,7 +252,7 @@ impl Own {
         // SAFETY: as the caller promises. `nothing` is of no class, and stays on no list.
         unsafe {
             if (*before).class() == class {
-                (*before).leave_hand();
+                (*before).leave_current();
                 self.list(before);
             }
         }
@@ -275,7 +275,7 @@ impl Own {
         // SAFETY: as the caller promises.
         unsafe {
             if (*slab).local.with(|local| local.place) == Place::Current {
-                return (*slab).local.with(|local| local.stay_at_hand());
+                return (*slab).local.with(|local| local.stay_current());
             }
             self.unlist(slab);
             self.list(slab);
@@ -321,7 +321,7 @@ pub fn bytes_of(class: usize) -> usize {
 /// Whether the owner named so was a thread of the parent, before a fork.
 pub fn has_vanished(owner: usize) -> bool {
     // SAFETY: what is neither of the two marks is a heap's address, and heaps live as long as slabs.
-    owner > ORPHANED
+    owner > ABANDONED
         && unsafe {
             (*ptr::with_exposed_provenance::<Heap>(owner)).vanished.load(Ordering::Relaxed)
         }

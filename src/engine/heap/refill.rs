@@ -9,19 +9,19 @@ use crate::engine::slab::Slab;
 pub const LOOKS: usize = 8;
 
 impl Own {
-    /// A slab of this heap with a block on its list, or with blocks to be born, made current: steps 1
-    /// to 4. `Some(true)`: the next block was just born. `None`: there is none. `late` hears of every
+    /// A slab of this heap with a block on its list, or with blocks to be carved, made current: steps 1
+    /// to 4. `Some(true)`: the next block was just carved. `None`: there is none. `late` hears of every
     /// block that was freed while it was free.
     ///
     /// # Safety
     /// The calling thread owns the heap.
     pub unsafe fn refill(&mut self, class: usize, mut late: impl FnMut(usize)) -> Option<bool> {
         self.refills = self.refills.wrapping_add(1);
-        // SAFETY: the owner's slabs throughout; `nothing` is never flagged and has nothing unborn.
+        // SAFETY: the owner's slabs throughout; `nothing` is never flagged and has nothing uncarved.
         unsafe {
             let current = self.current[class];
             if (*current).flagged() {
-                self.unsure = true;
+                self.recheck = true;
                 if (*current).sweep(&mut late) > 0 {
                     return Some(false);
                 }
@@ -37,16 +37,16 @@ impl Own {
                 self.make_current(empty);
                 return match (*empty).local.with(|local| local.has_free()) {
                     true => Some(false),
-                    false => ((*empty).extend() > 0).then_some(true),
+                    false => ((*empty).carve() > 0).then_some(true),
                 };
             }
-            if (*current).extend() > 0 {
+            if (*current).carve() > 0 {
                 return Some(true);
             }
             if !partial.is_null() {
                 self.unlist(partial);
                 self.make_current(partial);
-                return ((*partial).extend() > 0).then_some(true);
+                return ((*partial).carve() > 0).then_some(true);
             }
             let found = self.look_at_full(class, &mut late)?;
             self.unlist(found);
@@ -73,7 +73,7 @@ impl Own {
             // SAFETY: the owner's slabs.
             unsafe {
                 if (*slab).flagged() {
-                    self.unsure = true;
+                    self.recheck = true;
                     (*slab).sweep(&mut *late);
                 }
                 let (free, next) = (*slab).local.with(|local| (local.free(), local.next));

@@ -110,7 +110,7 @@ impl Huge {
     }
 
     /// Gives back the kept mappings, and what lies idle behind live blocks. Returns the bytes that may have been
-    /// resident. What the OS refuses to take stays.
+    /// resident. What the OS fails to take stays.
     pub fn drop_kept<O: Os>(&mut self, os: &O) -> usize {
         let before = self.kept_bytes + self.excess;
         for kept in &mut self.kept {

@@ -50,7 +50,7 @@ const NEAR: usize = if cfg!(loom) { 1 << 3 } else { 1 << 20 };
 
 /// The map: 8.25 MiB of zero, of which pages in use are resident.
 #[repr(C)]
-pub struct Pages {
+pub struct PageMap {
     /// What entry 0 of `near` stands for: a slab that nobody owns.
     nothing: Slab,
     near: [AtomicUsize; NEAR],
@@ -74,11 +74,11 @@ fn opaque(mut number: usize) -> usize {
     number
 }
 
-impl Pages {
+impl PageMap {
     /// An empty map.
     #[cfg(not(loom))]
-    pub const fn new() -> Pages {
-        Pages {
+    pub const fn new() -> PageMap {
+        PageMap {
             nothing: blank(),
             near: [const { AtomicUsize::new(0) }; NEAR],
             top: [const { AtomicPtr::new(ptr::null_mut()) }; TOP],
@@ -87,8 +87,8 @@ impl Pages {
 
     /// As above.
     #[cfg(loom)]
-    pub fn new() -> Pages {
-        Pages {
+    pub fn new() -> PageMap {
+        PageMap {
             nothing: blank(),
             near: core::array::from_fn(|_| AtomicUsize::new(0)),
             units: core::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())),
@@ -131,7 +131,7 @@ impl Pages {
         Some(&self.units[(address >> UNIT_BITS) % NEAR])
     }
 
-    /// Makes sure that entries for the `bytes` bytes at `start` can be set. False when the OS refuses.
+    /// Makes sure that entries for the `bytes` bytes at `start` can be set. False when the OS fails.
     /// Under the span lock.
     #[cfg(not(loom))]
     pub fn prepare<O: Os>(&self, os: &O, start: usize, bytes: usize) -> bool {

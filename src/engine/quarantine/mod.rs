@@ -16,7 +16,7 @@ use crate::engine::engine::Engine;
 use crate::engine::heap::Heap;
 use crate::engine::shared::double_free;
 use crate::engine::slab::HUGE;
-use crate::engine::slab::ledger::{LIVE, UNBORN, WAITING};
+use crate::engine::slab::ledger::{LIVE, UNCARVED, WAITING};
 use crate::misuse::{BlockState, Found, Misuse, MisuseKind};
 use crate::os::{Os, PAGE};
 use crate::probe::Probe;
@@ -248,7 +248,7 @@ impl Waiting {
         // Unless the newest have come round to it.
         if self.first.is_multiple_of(IN_A_PAGE) && self.count + IN_A_PAGE <= self.slots {
             let behind = (self.first + self.slots - IN_A_PAGE) % self.slots;
-            // SAFETY: a page of the ring, all of whose slots were popped. Should the OS refuse, it stays.
+            // SAFETY: a page of the ring, all of whose slots were popped. Should the OS fail, it stays.
             unsafe { crate::os::Mmap.decommit(self.ring.add(behind).cast(), PAGE) };
         }
         oldest
@@ -285,7 +285,7 @@ unsafe fn verify<O: Os, P: Probe, L: RawLock>(
             state: BlockState::Free,
             found: Found::Late,
         };
-        engine.note_late(misuse);
+        engine.defer(misuse);
         return;
     }
 }
@@ -295,45 +295,38 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     /// frees go through the quarantine, under its lock.
     fn hold(&self, address: usize) -> Result<usize, Misuse> {
         let size = self.usable_size(ptr::with_exposed_provenance_mut(address))?;
-        let slab = self.pages.slab_at(address);
+        let slab = self.page_map.slab_at(address);
         // SAFETY: `usable_size` has found the block live, and nobody else frees it now.
         unsafe {
             let (index, live) = match (*slab).class() {
-                HUGE => (0, UNBORN),
+                HUGE => (0, UNCARVED),
                 _ => ((*slab).index_of(address).unwrap_or(0), LIVE),
             };
             let entry = (*slab).entry(index);
-            if entry.mine() != live {
+            if entry.local() != live {
                 let mut misuse = double_free(address, slab);
                 misuse.found = Found::AtCall;
-                return self.refuse(misuse);
+                return self.reject(misuse);
             }
-            entry.set_mine(WAITING);
+            entry.set_local(WAITING);
         }
         Ok(size)
     }
 
     /// Ends the wait: the block is live, and can be freed.
     fn let_go(&self, address: usize) {
-        let slab = self.pages.slab_at(address);
+        let slab = self.page_map.slab_at(address);
         // SAFETY: a block that waits, which nobody frees now.
         unsafe {
             match (*slab).class() {
                 HUGE => (*slab).hold(false),
                 _ => {
                     if let Some(index) = (*slab).index_of(address) {
-                        (*slab).entry(index).set_mine(LIVE);
+                        (*slab).entry(index).set_local(LIVE);
                     }
                 }
             }
         }
-    }
-
-    fn note_late(&self, misuse: Misuse) {
-        self.locked(|shared| {
-            shared.note_late(&self.os, misuse);
-            self.hint(shared);
-        });
     }
 }
 

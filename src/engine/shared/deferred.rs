@@ -13,7 +13,7 @@ const FIRST: usize = 8;
 pub const BATCH: usize = 8;
 
 /// A queue that is emptied before it is filled again, mostly.
-pub struct Late {
+pub struct Deferred {
     few: [MaybeUninit<Misuse>; FIRST],
     /// Where they are once there were more than those: memory for ever, or null.
     many: *mut MaybeUninit<Misuse>,
@@ -24,10 +24,10 @@ pub struct Late {
     count: usize,
 }
 
-impl Late {
+impl Deferred {
     /// None.
-    pub const fn new() -> Late {
-        Late {
+    pub const fn new() -> Deferred {
+        Deferred {
             few: [const { MaybeUninit::zeroed() }; FIRST],
             many: ptr::null_mut(),
             more: 0,
@@ -109,7 +109,7 @@ mod tests {
             state: BlockState::Free,
             found: Found::Late,
         };
-        let mut late = Late::new();
+        let mut late = Deferred::new();
         let (mut pushed, mut taken) = (0, 0);
         for round in 1..40 {
             for _ in 0..round {

@@ -4,7 +4,7 @@ use core::ptr;
 
 use crate::engine::classes::{self, CLASSES};
 use crate::engine::heap::{Heap, has_vanished};
-use crate::engine::pagemap::Pages;
+use crate::engine::pagemap::PageMap;
 use crate::engine::shared::{LOOKS, Shared, double_free};
 use crate::engine::slab::list::List;
 use crate::engine::slab::{NOBODY, Slab};
@@ -18,14 +18,14 @@ impl Shared {
     pub fn slab<O: Os>(
         &mut self,
         os: &O,
-        pages: &Pages,
+        page_map: &PageMap,
         class: usize,
         heap: *const Heap,
     ) -> Option<(*const Slab, usize, bool)> {
         let header = self.header(os, class, heap)?;
         let units = classes::units(class);
         let span = self.spans.allocate(os, units).filter(|span| {
-            let reached = pages.prepare(os, span.start, units * classes::UNIT);
+            let reached = page_map.prepare(os, span.start, units * classes::UNIT);
             if !reached {
                 self.spans.free(os, span.start, units, false);
             }
@@ -64,22 +64,22 @@ impl Shared {
                 return Some(pooled);
             }
         }
-        // What ended first is the likeliest to be over. What is not goes behind, or one idle favourite would bar
+        // What ended first is the likeliest to be over. What is not goes behind, or one idle biased freer would bar
         // the way to all others' slabs.
         for _ in 0..LOOKS {
-            let Some(List { last, .. }) = self.waiting.get(class) else { break };
+            let Some(List { last, .. }) = self.in_grace.get(class) else { break };
             let slab = *last;
             if slab.is_null() {
                 break;
             }
             // SAFETY: waiting headers are nobody's; the lock is held.
             unsafe {
-                self.waiting[class].remove(slab);
-                if is_over(&*slab, heap) {
+                self.in_grace[class].remove(slab);
+                if grace_is_over(&*slab, heap) {
                     self.judge_end(os, slab);
                     return Some(slab);
                 }
-                self.waiting[class].push_front(slab);
+                self.in_grace[class].push_front(slab);
             }
         }
         let place = self.cut(os, Slab::footprint(class))?.cast::<Slab>();
@@ -94,13 +94,13 @@ impl Shared {
     /// `slab` waits, or was just taken from there.
     unsafe fn judge_end<O: Os>(&mut self, os: &O, slab: *const Slab) {
         // SAFETY: as the caller promises; the lock is held.
-        unsafe { (*slab).judge_end(|address| self.note_late(os, double_free(address, slab))) };
+        unsafe { (*slab).judge_end(|address| self.defer(os, double_free(address, slab))) };
     }
 
     /// As above, for all that wait.
     pub fn judge_ended<O: Os>(&mut self, os: &O) {
         for class in 0..CLASSES {
-            let mut slab = self.waiting[class].first;
+            let mut slab = self.in_grace[class].first;
             while !slab.is_null() && !planted(Fault::EndUnseen) {
                 // SAFETY: nobody's; the lock is held.
                 unsafe {
@@ -116,22 +116,22 @@ impl Shared {
         // SAFETY: nobody's; the lock is held.
         unsafe {
             let class = (*slab).class();
-            match favourite_of(&*slab) {
+            match biased_heap_of(&*slab) {
                 None => self.pools[class].push_front(slab),
-                Some(_) => self.waiting[class].push_front(slab),
+                Some(_) => self.in_grace[class].push_front(slab),
             }
         }
     }
 }
 
 /// The heap whose marks in the slab are plain stores, if there is one.
-pub fn favourite_of(slab: &Slab) -> Option<&Heap> {
-    heap_at(slab.favourite.load(Ordering::Relaxed))
+pub fn biased_heap_of(slab: &Slab) -> Option<&Heap> {
+    heap_at(slab.biased_to.load(Ordering::Relaxed))
 }
 
-/// The low bits of the count that a slab that ends notes of its favourite, which is at `heap`, or [`NOBODY`].
-pub fn steps_of(heap: usize) -> u16 {
-    heap_at(heap).map_or(0, |heap| heap.steps.load(Ordering::Relaxed) as u16)
+/// The low bits of the count that a slab that ends notes of its biased freer, which is at `heap`, or [`NOBODY`].
+pub fn epoch_of(heap: usize) -> u16 {
+    heap_at(heap).map_or(0, |heap| heap.epoch.load(Ordering::Relaxed) as u16)
 }
 
 /// The heap at an address that a slab names, unless that is [`NOBODY`].
@@ -140,22 +140,22 @@ fn heap_at<'a>(address: usize) -> Option<&'a Heap> {
     (address != NOBODY).then(|| unsafe { &*ptr::with_exposed_provenance(address) })
 }
 
-/// Whether the last life of a slab that has ended is over for its favourite too, so that another can begin, for `owner`:
+/// Whether the last life of a slab that has ended is over for its biased freer too, so that another can begin, for `owner`:
 /// there is none; or it is not in the middle of a free, and then it is none any more; or it has counted another free since.
 /// Under the span lock.
-fn is_over(slab: &Slab, owner: *const Heap) -> bool {
-    let Some(favourite) = favourite_of(slab) else { return true };
-    let idle = ptr::eq(favourite, owner)
-        || favourite.resting.load(Ordering::Relaxed) != 0
-        || has_vanished(ptr::from_ref(favourite).addr());
+fn grace_is_over(slab: &Slab, owner: *const Heap) -> bool {
+    let Some(freer) = biased_heap_of(slab) else { return true };
+    let idle = ptr::eq(freer, owner)
+        || freer.parked_since.load(Ordering::Relaxed) != 0
+        || has_vanished(ptr::from_ref(freer).addr());
     if idle {
-        // Release: pairs with the acquire in `Slab::favours`. What that heap's thread marked came before it let the heap
-        // rest, under this lock.
-        slab.favourite.store(NOBODY, Ordering::Release);
+        // Release: pairs with the acquire in `Slab::is_biased_to`. What that heap's thread marked came before it was parked,
+        // under this lock.
+        slab.biased_to.store(NOBODY, Ordering::Release);
     }
-    // Acquire: pairs with the release in `Heap::count`. The marks of the frees before that count are seen.
-    let steps = favourite.steps.load(Ordering::Acquire) as u16;
+    // Acquire: pairs with the release in `Heap::advance_epoch`. The marks of the frees before that count are seen.
+    let epoch = freer.epoch.load(Ordering::Acquire) as u16;
     // SAFETY: nobody's; the lock is held.
-    let ended = unsafe { slab.local.look(|local| local.ended) };
-    idle || steps != ended || planted(Fault::LifeEarly)
+    let ended = unsafe { slab.local.look(|local| local.ended_epoch) };
+    idle || epoch != ended || planted(Fault::LifeEarly)
 }

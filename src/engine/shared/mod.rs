@@ -1,11 +1,11 @@
-//! What all heaps share, under the span lock: spans, headers, orphans, huge blocks, the heaps
+//! What all heaps share, under the span lock: spans, headers, abandoned slabs, huge blocks, the heaps
 //! themselves, and the misuses found late.
 //!
 //! # What exited threads leave
-//! A heap whose thread has exited rests here, and the next thread to begin has it whole: threads that come and go
-//! cost no more than a list's first element. If none begins for a while, the heap's slabs become orphans:
+//! A heap whose thread has exited is parked here, and the next thread to begin has it whole: threads that come and go
+//! cost no more than a list's first element. If none begins for a while, the heap's slabs become abandoned slabs:
 //! each waits with its live blocks, and the next thread that frees into it, or that needs a slab of its
-//! class, takes it over. So the memory of exited threads comes back to those who use it, one slab at a time,
+//! class, reclaims it. So the memory of exited threads comes back to those who use it, one slab at a time,
 //! in programs that start no more threads too.
 
 pub mod abandoned;
@@ -17,7 +17,7 @@ use core::ptr;
 use crate::engine::classes::CLASSES;
 use crate::engine::heap::Heap;
 use crate::engine::huge::Huge;
-use crate::engine::shared::deferred::Late;
+use crate::engine::shared::deferred::Deferred;
 use crate::engine::slab::Slab;
 use crate::engine::slab::list::List;
 use crate::engine::span::Spans;
@@ -28,7 +28,7 @@ use crate::sync::Ordering;
 /// Bytes of a chunk that headers are cut from.
 const CHUNK: usize = 256 << 10;
 
-/// Orphans of a class that a refill looks at.
+/// Abandoned slabs of a class that a refill looks at.
 const LOOKS: usize = 8;
 
 /// See the [module](self).
@@ -39,17 +39,17 @@ pub struct Shared {
     pub huge: Huge,
     /// Headers without a span, by class; huge blocks' last. What ended last is first.
     pools: [List; CLASSES + 1],
-    /// As above, with a favourite, which may be in the middle of a free.
-    waiting: [List; CLASSES],
-    orphans: [List; CLASSES],
-    /// A favourite's mark may have crossed the last look at a slab that became an orphan: another look is due.
-    pub doubt: bool,
+    /// As above, with a biased freer, which may be in the middle of a free.
+    in_grace: [List; CLASSES],
+    abandoned: [List; CLASSES],
+    /// A biased freer's mark may have crossed the last look at a slab that became an abandoned slab: another look is due.
+    pub recheck_abandoned: bool,
     /// All heaps.
     pub heaps: *const Heap,
     /// Heaps that no thread has, the last left first.
-    resting: *const Heap,
+    parked: *const Heap,
     /// The same, without slabs.
-    bare: *const Heap,
+    parked_empty: *const Heap,
     /// The chunk that headers are cut from: its next free byte, and its end. Its first word points to
     /// the chunk before it.
     cursor: *mut u8,
@@ -58,9 +58,9 @@ pub struct Shared {
     /// Bytes of all chunks.
     pub header_bytes: usize,
     /// Misuses found late, not yet told.
-    pub late: Late,
+    pub deferred: Deferred,
     /// All that were found late.
-    pub late_count: u64,
+    pub deferred_count: u64,
     /// How often the lock was taken.
     pub locked: u64,
     /// Nanoseconds that it was held, while that is measured.
@@ -69,8 +69,8 @@ pub struct Shared {
     pub made: u64,
     /// As above.
     pub given_back: u64,
-    /// Slabs taken over.
-    pub taken_over: u64,
+    /// Slabs reclaimed.
+    pub reclaimed: u64,
 }
 
 // SAFETY: the pointers are to memory of the engine's own, which belongs to no thread.
@@ -83,23 +83,23 @@ impl Shared {
             spans: Spans::new(),
             huge: Huge::new(),
             pools: [List::new(); CLASSES + 1],
-            waiting: [List::new(); CLASSES],
-            orphans: [List::new(); CLASSES],
-            doubt: false,
+            in_grace: [List::new(); CLASSES],
+            abandoned: [List::new(); CLASSES],
+            recheck_abandoned: false,
             heaps: ptr::null(),
-            resting: ptr::null(),
-            bare: ptr::null(),
+            parked: ptr::null(),
+            parked_empty: ptr::null(),
             cursor: ptr::null_mut(),
             end: ptr::null_mut(),
             chunks: ptr::null_mut(),
             header_bytes: 0,
-            late: Late::new(),
-            late_count: 0,
+            deferred: Deferred::new(),
+            deferred_count: 0,
             locked: 0,
             held: 0,
             made: 0,
             given_back: 0,
-            taken_over: 0,
+            reclaimed: 0,
         }
     }
 
@@ -135,16 +135,16 @@ impl Shared {
     }
 
     /// Notes a misuse found late. Without memory for it, it is only counted.
-    pub fn note_late<O: Os>(&mut self, os: &O, misuse: Misuse) {
-        self.late_count += 1;
-        if self.late.is_full()
-            && let bytes = self.late.bytes_of_more()
+    pub fn defer<O: Os>(&mut self, os: &O, misuse: Misuse) {
+        self.deferred_count += 1;
+        if self.deferred.is_full()
+            && let bytes = self.deferred.bytes_of_more()
             && let Some(room) = self.cut(os, bytes)
         {
             // SAFETY: that many bytes, for ever, at a multiple of 64.
-            unsafe { self.late.move_to(room.cast()) };
+            unsafe { self.deferred.move_to(room.cast()) };
         }
-        self.late.push(misuse);
+        self.deferred.push(misuse);
     }
 
     /// Gives everything back. Nobody uses the engine any more.

@@ -2,32 +2,32 @@
 //!
 //! An entry is four bytes on one cache line: a 16-bit word and two bytes.
 //!
-//! *mine* is written by the slab's owner alone, by plain stores:
+//! *local* is written by the slab's owner alone, by plain stores:
 //!
-//! | mine | means | becomes |
+//! | local | means | becomes |
 //! |---|---|---|
-//! | 0 | unborn: never issued since the slab was made | free, when the owner extends its list |
-//! | 1..=8192 | free; the next free block's number, counted from 1 | live, at the hand-out |
+//! | 0 | uncarved: never allocated since the slab was made | free, when the owner extends its list |
+//! | 1..=8192 | free; the next free block's number, counted from 1 | live, at its allocation |
 //! | [`END`] | free, the last of its list. As a signed number it leads to an entry in the header that always has its returned bit set | live |
 //! | [`WAITING`] | freed, in the quarantine | live, for the free that ends the wait |
-//! | [`LIVE`] | issued | free, by the owner: at its free, or when it sweeps another's |
+//! | [`LIVE`] | allocated | free, by the owner: at its free, or when it sweeps another's |
 //!
-//! *theirs* is one bit and a count:
+//! *remote* is one bit and a count:
 //!
-//! | theirs | means | becomes |
+//! | remote | means | becomes |
 //! |---|---|---|
 //! | `0nnn` | nothing returned; taken back n times | `1nnn`, by one compare-and-exchange of whoever frees |
-//! | `1nnn` | returned: freed by a thread that is neither the owner nor the favourite | `0nnn` + 1, by the owner alone |
+//! | `1nnn` | returned: freed by a thread that is neither the owner nor the biased freer | `0nnn` + 1, by the owner alone |
 //!
-//! *favourite's* is for one thread, which the slab names ([`Slab::favours`](super::slab::Slab)): the first other that
+//! *biased* is for one thread, which the slab names ([`Slab::is_biased_to`](super::slab::Slab)): the first other that
 //! freed there. Since nobody else sets it, it needs no exchange:
 //!
-//! | favourite's | means | becomes |
+//! | biased freer's | means | becomes |
 //! |---|---|---|
-//! | `00` | nothing returned | `80`, by a plain store of the favourite |
-//! | `80` | returned: freed by the favourite | `00`, by the owner alone |
+//! | `00` | nothing returned | `80`, by a plain store of the biased freer |
+//! | `80` | returned: freed by the biased freer | `00`, by the owner alone |
 //!
-//! So the free list runs through *mine*, and no link ever stands in user memory: nothing that a program
+//! So the free list runs through *local*, and no link ever stands in user memory: nothing that a program
 //! writes can bend it, and a free touches no line of the block.
 //!
 //! # Two marks
@@ -36,40 +36,40 @@
 //! sets and one that clears it at a time, so no mark is lost to another.
 //!
 //! A mark may also land on a block that is free: its thread had looked while it was live. Then it stays there
-//! until the block's next hand-out, or a sweep, or the slab's end, looks, and is reported.
+//! until the block's next allocation, or a sweep, or the slab's end, looks, and is reported.
 //!
 //! # Why there is a count
-//! Another thread reads the entry, then exchanges *theirs*. Between the two the owner may have taken
+//! Another thread reads the entry, then exchanges *remote*. Between the two the owner may have taken
 //! the block back for somebody else's free, even given the whole slab back and started a new one in the
-//! same ledger. *theirs* counts the exchanges that were taken back, and the slab's ends; if it has changed, the exchange
-//! fails, and the thread starts over with what is true now. If only the favourite's mark was taken back, the exchange lands
+//! same ledger. *remote* counts the exchanges that were taken back, and the slab's ends; if it has changed, the exchange
+//! fails, and the thread starts over with what is true now. If only the biased freer's mark was taken back, the exchange lands
 //! on a free block, and is found late.
 //!
 //! The count wraps at 128. A thread that frees what is not live, and sleeps between the look and the exchange while
 //! the slab ends exactly a multiple of that many times, or the block is freed so often, would free whatever block
-//! stands there then. The favourite, whose store has no count to fail by, is waited for instead
+//! stands there then. The biased freer, whose store has no count to fail by, is waited for instead
 //! ([`Slab::retire`](super::slab::Slab::retire)).
 //!
 //! # Orderings
 //! Both marks are set with release and read with acquire, and cleared with release: what a thread did to a block
-//! before its free happens before the owner's next issue of it, and a thread that sees a mark cleared
-//! sees *mine* as the owner left it. *mine* is relaxed: a thread that got the block's
+//! before its free happens before the owner's next allocation of it, and a thread that sees a mark cleared
+//! sees *local* as the owner left it. *local* is relaxed: a thread that got the block's
 //! address legally got it after the store, and one that did not is told apart at the latest when the
-//! owner next looks at the marks: at the hand-out, a sweep, or the slab's end.
+//! owner next looks at the marks: at its allocation, a sweep, or the slab's end.
 
 use crate::sync::fault::{Fault, planted, unless};
 use crate::sync::{AtomicU8, AtomicU16, Ordering, const_unless_loom};
 
-/// *mine* of a free block that is the last of its list.
+/// *local* of a free block that is the last of its list.
 pub const END: u16 = 0xFFFD;
-/// *mine* of a block in the quarantine.
+/// *local* of a block in the quarantine.
 pub const WAITING: u16 = 0xFFFE;
-/// *mine* of an issued block.
+/// *local* of an allocated block.
 pub const LIVE: u16 = 0xFFFF;
-/// *mine* of a block that was never issued.
-pub const UNBORN: u16 = 0;
+/// *local* of a block that was never allocated.
+pub const UNCARVED: u16 = 0;
 
-/// The bit of *theirs*, and of *favourite's*, that says: returned.
+/// The bit of *remote*, and of *biased*, that says: returned.
 const RETURNED: u8 = 0x80;
 
 /// The same two bits in the 16-bit word that the two bytes make.
@@ -77,50 +77,50 @@ const RETURNED: u8 = 0x80;
 pub const MARKS: u16 = 0x8080;
 /// Bytes from an entry's start to that word.
 #[cfg(all(not(loom), target_arch = "x86_64"))]
-pub const MARKS_AT: usize = core::mem::offset_of!(Entry, favourites);
+pub const MARKS_AT: usize = core::mem::offset_of!(Entry, biased);
 
 /// Entries that a sweep looks at together: a cache line of them, outside loom.
 pub const GROUP: usize = if cfg!(loom) { 1 } else { 16 };
 
-/// One block's entry. All zero is a valid one: unborn, never taken back.
+/// One block's entry. All zero is a valid one: uncarved, never taken back.
 #[repr(C)]
 #[derive(Debug)]
 pub struct Entry {
-    mine: AtomicU16,
-    favourites: AtomicU8,
-    theirs: AtomicU8,
+    local: AtomicU16,
+    biased: AtomicU8,
+    remote: AtomicU8,
 }
 
 #[cfg(not(loom))]
-const _: () = assert!(size_of::<Entry>() == 4 && core::mem::offset_of!(Entry, favourites) == 2);
+const _: () = assert!(size_of::<Entry>() == 4 && core::mem::offset_of!(Entry, biased) == 2);
 
 /// The marks of an entry that its owner has seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Marks {
-    theirs: bool,
-    favourites: bool,
+    remote: bool,
+    biased: bool,
 }
 
 impl Marks {
     /// How many frees set them.
     #[inline(always)]
     pub fn count(self) -> usize {
-        usize::from(self.theirs) + usize::from(self.favourites)
+        usize::from(self.remote) + usize::from(self.biased)
     }
 
     /// One of them, if there is one.
     pub fn first(self) -> Marks {
-        Marks { favourites: self.favourites && !self.theirs, ..self }
+        Marks { biased: self.biased && !self.remote, ..self }
     }
 }
 
 /// Whose free it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum By {
-    /// The one heap's that the slab favours.
-    Favourite,
+pub enum Freer {
+    /// The one heap's that the slab is biased to.
+    Biased,
     /// Any other's but the owner.
-    Anyone,
+    Other,
 }
 
 /// What a thread that is not the owner came to.
@@ -131,53 +131,52 @@ pub enum Mark {
     /// Something changed between the look and the mark: look the block up again.
     Again,
     /// The block is not live.
-    Refused,
+    Rejected,
 }
 
 impl Entry {
     const_unless_loom! {
-        /// An entry of an unborn block. Outside loom zeroed memory is as good.
+        /// An entry of an uncarved block. Outside loom zeroed memory is as good.
         pub fn new() -> Entry {
-            Entry { mine: AtomicU16::new(UNBORN), favourites: AtomicU8::new(0), theirs: AtomicU8::new(0) }
+            Entry { local: AtomicU16::new(UNCARVED), biased: AtomicU8::new(0), remote: AtomicU8::new(0) }
         }
 
         /// An entry of no block, whose returned bit is set and stays so: what [`END`] names.
         pub fn sentinel() -> Entry {
-            Entry { mine: AtomicU16::new(END), favourites: AtomicU8::new(0), theirs: AtomicU8::new(RETURNED) }
+            Entry { local: AtomicU16::new(END), biased: AtomicU8::new(0), remote: AtomicU8::new(RETURNED) }
         }
     }
 
-    /// *mine*. What it means to another thread than the owner: see the orderings above.
+    /// *local*. What it means to another thread than the owner: see the orderings above.
     #[inline(always)]
-    pub fn mine(&self) -> u16 {
-        self.mine.load(Ordering::Relaxed)
+    pub fn local(&self) -> u16 {
+        self.local.load(Ordering::Relaxed)
     }
 
-    /// *mine*, read by its only writer.
+    /// *local*, read by its only writer.
     ///
     /// # Safety
     /// The calling thread owns the slab, and the block is not in the quarantine's hands.
     #[inline(always)]
-    pub unsafe fn mine_as_owner(&self) -> u16 {
+    pub unsafe fn local_as_owner(&self) -> u16 {
         #[cfg(not(loom))]
         // SAFETY: nobody writes at the same time: the only writer is here. A plain load, because the
         // compiler folds that into the comparison.
-        return unsafe { self.mine.as_ptr().read() };
+        return unsafe { self.local.as_ptr().read() };
         #[cfg(loom)]
-        return self.mine();
+        return self.local();
     }
 
     /// The owner's store. The quarantine's too, of a block that is live.
     #[inline(always)]
-    pub fn set_mine(&self, value: u16) {
-        self.mine.store(value, Ordering::Relaxed);
+    pub fn set_local(&self, value: u16) {
+        self.local.store(value, Ordering::Relaxed);
     }
 
     /// Whether it is marked.
     #[inline(always)]
     pub fn returned(&self) -> bool {
-        (self.theirs.load(Ordering::Relaxed) | self.favourites.load(Ordering::Relaxed)) & RETURNED
-            != 0
+        (self.remote.load(Ordering::Relaxed) | self.biased.load(Ordering::Relaxed)) & RETURNED != 0
     }
 
     /// The marks, for the owner, who will act on them: pairs with the stores in
@@ -186,44 +185,44 @@ impl Entry {
     pub fn marks(&self) -> Marks {
         let acquire = unless(Fault::SeenRelaxed, Ordering::Acquire);
         Marks {
-            theirs: self.theirs.load(acquire) & RETURNED != 0,
-            favourites: self.favourites.load(acquire) & RETURNED != 0,
+            remote: self.remote.load(acquire) & RETURNED != 0,
+            biased: self.biased.load(acquire) & RETURNED != 0,
         }
     }
 
     /// The free of a thread that is not the owner. `still` is asked between look and mark whether
     /// the ledger is still that of the block's slab.
     #[inline]
-    pub fn mark(&self, by: By, still: impl FnOnce() -> bool) -> Mark {
+    pub fn mark(&self, by: Freer, still: impl FnOnce() -> bool) -> Mark {
         // Acquire: pairs with the owner's release in `clear` and `bump`. Who sees what a taking-back left sees that
         // the block was free then.
         let acquire = unless(Fault::MarkAcquiresNothing, Ordering::Acquire);
-        let favourites = self.favourites.load(acquire);
-        let theirs = self.theirs.load(acquire);
-        if (theirs | favourites) & RETURNED != 0 {
-            return if still() { Mark::Refused } else { Mark::Again };
+        let biased = self.biased.load(acquire);
+        let remote = self.remote.load(acquire);
+        if (remote | biased) & RETURNED != 0 {
+            return if still() { Mark::Rejected } else { Mark::Again };
         }
-        let live = self.mine() == LIVE || planted(Fault::MarkBlind);
+        let live = self.local() == LIVE || planted(Fault::MarkBlind);
         if !still() {
             return Mark::Again;
         }
         if !live {
-            return Mark::Refused;
+            return Mark::Rejected;
         }
         // Release: what this thread did to the block is over when the owner sees the bit.
         let release = unless(Fault::MarkReleasesNothing, Ordering::Release);
-        if by == By::Favourite {
+        if by == Freer::Biased {
             // Clear it was, and nobody else sets it.
-            self.favourites.store(RETURNED, release);
+            self.biased.store(RETURNED, release);
             return Mark::Done;
         }
-        let marked = theirs | RETURNED;
+        let marked = remote | RETURNED;
         if planted(Fault::MarkStored) {
-            self.theirs.store(marked, Ordering::Release);
+            self.remote.store(marked, Ordering::Release);
             return Mark::Done;
         }
         let both = unless(Fault::MarkReleasesNothing, Ordering::AcqRel);
-        match self.theirs.compare_exchange(theirs, marked, both, Ordering::Relaxed) {
+        match self.remote.compare_exchange(remote, marked, both, Ordering::Relaxed) {
             Ok(_) => Mark::Done,
             Err(_) => Mark::Again,
         }
@@ -234,36 +233,36 @@ impl Entry {
     #[inline]
     pub fn clear(&self, marks: Marks) {
         let release = unless(Fault::TakeBackRelaxed, Ordering::Release);
-        if marks.theirs {
-            self.theirs.store(counted(self.theirs.load(Ordering::Relaxed)), release);
+        if marks.remote {
+            self.remote.store(counted(self.remote.load(Ordering::Relaxed)), release);
         }
-        if marks.favourites {
-            self.favourites.store(0, release);
+        if marks.biased {
+            self.biased.store(0, release);
         }
     }
 
     /// The owner ends the entry's use: counts, whatever the bits say, and clears them; returns how many were set. An
-    /// exchange, since a mark may come at any moment up to it. The favourite's may come later too: then it stays, for
+    /// exchange, since a mark may come at any moment up to it. The biased freer's may come later too: then it stays, for
     /// whoever has the slab next.
     pub fn bump(&self) -> usize {
-        let marks = Marks { theirs: false, ..self.marks() };
+        let marks = Marks { remote: false, ..self.marks() };
         self.clear(marks);
-        let seen = self.theirs.load(Ordering::Relaxed);
+        let seen = self.remote.load(Ordering::Relaxed);
         let next = counted(seen);
         if planted(Fault::BumpStored) {
-            self.theirs.store(next, Ordering::Release);
+            self.remote.store(next, Ordering::Release);
             return usize::from(seen & RETURNED != 0);
         }
         // The count is the owner's to change, so only the bit can differ from what was seen.
-        let theirs = self.theirs.swap(next, Ordering::AcqRel) & RETURNED != 0;
-        Marks { theirs, ..marks }.count()
+        let remote = self.remote.swap(next, Ordering::AcqRel) & RETURNED != 0;
+        Marks { remote, ..marks }.count()
     }
 }
 
-/// *theirs* after another taking-back: the bit is clear, the count one more.
+/// *remote* after another taking-back: the bit is clear, the count one more.
 #[inline(always)]
-fn counted(theirs: u8) -> u8 {
-    theirs.wrapping_add(u8::from(!planted(Fault::Uncounted))) & !RETURNED
+fn counted(remote: u8) -> u8 {
+    remote.wrapping_add(u8::from(!planted(Fault::Uncounted))) & !RETURNED
 }
 
 /// Whether any entry of the group that starts at `first` is marked: what a sweep asks before it

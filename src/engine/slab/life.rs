@@ -1,7 +1,7 @@
 //! How a slab's lives begin and end.
 
 use crate::engine::classes::{self, UNIT};
-use crate::engine::slab::ledger::{END, Entry, LIVE, UNBORN, WAITING};
+use crate::engine::slab::ledger::{END, Entry, LIVE, UNCARVED, WAITING};
 use crate::engine::slab::{HUGE, NOBODY, Place, Slab, nothing, wake};
 use crate::sync::fault::{Fault, planted};
 use crate::sync::{self, AtomicUsize, Ordering};
@@ -13,7 +13,7 @@ impl Slab {
     }
 
     /// Entries of a ledger: one for every multiple of the block size in the span. The last may stand
-    /// for the tail, and is never born.
+    /// for the tail, and is never carved.
     fn entries(class: usize) -> usize {
         match class {
             HUGE => 1,
@@ -22,7 +22,7 @@ impl Slab {
         }
     }
 
-    /// Makes a header of `class` at `place`, with an unborn ledger.
+    /// Makes a header of `class` at `place`, with an uncarved ledger.
     ///
     /// # Safety
     /// `place` has [`footprint`](Self::footprint) bytes of zero that are nobody else's, at a multiple of
@@ -62,7 +62,7 @@ impl Slab {
         unsafe {
             self.local.with(|local| {
                 local.head = END;
-                local.born = 0;
+                local.carved = 0;
                 local.more = -1;
                 local.asleep = (self.capacity() - wake(self.capacity())) as i32;
                 local.base = start - size;
@@ -74,9 +74,9 @@ impl Slab {
         self.owner.store(owner, Ordering::Release);
     }
 
-    /// Ends a life: every entry is counted on, so that a mark on its way fails. Not the favourite's, which may
+    /// Ends a life: every entry is counted on, so that a mark on its way fails. Not the biased freer's, which may
     /// still come: until its thread has begun another free, which sees that the slab has ended,
-    /// the slab must not begin another life. `steps` is asked for the low bits of the count of the favourite at an
+    /// the slab must not begin another life. `steps` is asked for the low bits of the count of the biased freer at an
     /// address, or of [`NOBODY`]. `late` as in [`sweep`](Self::sweep).
     ///
     /// # Safety
@@ -85,40 +85,40 @@ impl Slab {
         // SAFETY: as the caller promises.
         unsafe {
             self.local.with(|local| {
-                for index in 0..usize::from(local.born) {
+                for index in 0..usize::from(local.carved) {
                     let entry = self.entry(index);
-                    entry.set_mine(UNBORN);
+                    entry.set_local(UNCARVED);
                     for _ in 0..entry.bump() {
                         late(local.base + (index + 1) * local.size);
                     }
                 }
-                local.born = 0;
+                local.carved = 0;
                 local.head = END;
                 local.place = Place::Nowhere;
             });
         }
-        // An exchange, release: pairs with the acquire in `favours`. Who becomes the favourite after this sees the end.
+        // An exchange, release: pairs with the acquire in `is_biased_to`. Who becomes the biased freer after this sees the end.
         if !planted(Fault::EndUnclaimed) {
-            let _ = self.favourite.compare_exchange(
+            let _ = self.biased_to.compare_exchange(
                 NOBODY,
                 NOBODY,
                 Ordering::Release,
                 Ordering::Relaxed,
             );
         }
-        // Pairs with the fence in `Heap::count`: a free that begins after a count that is not seen here sees the end.
+        // Pairs with the fence in `Heap::advance_epoch`: a free that begins after a count that is not seen here sees the end.
         if !planted(Fault::EndUnfenced) {
             sync::fence(Ordering::SeqCst);
         }
-        let count = steps(self.favourite.load(Ordering::Relaxed));
+        let count = steps(self.biased_to.load(Ordering::Relaxed));
         // SAFETY: as the caller promises.
-        unsafe { self.local.with(|local| local.ended = count) };
-        self.others.flag.store(false, Ordering::Relaxed);
+        unsafe { self.local.with(|local| local.ended_epoch = count) };
+        self.remote.flag.store(false, Ordering::Relaxed);
         self.owner.store(NOBODY, Ordering::Release);
     }
 
     /// Makes list and count anew from the ledger: after a fork, the thread that vanished may have been
-    /// anywhere. A block that was on its way out stays issued, and is lost; one on its way in is free.
+    /// anywhere. A block that was on its way out stays allocated, and is lost; one on its way in is free.
     ///
     /// # Safety
     /// The calling thread has the span lock, and the owner does not exist any more.
@@ -126,26 +126,26 @@ impl Slab {
         // SAFETY: as the caller promises.
         unsafe {
             self.local.with(|local| {
-                // `born` may lag behind the entries that `extend` was writing.
-                let mut born = 0;
+                // `carved` may lag behind the entries that `carve` was writing.
+                let mut carved = 0;
                 for index in 0..self.capacity() {
-                    if self.entry(index).mine() != UNBORN {
-                        born = index + 1;
+                    if self.entry(index).local() != UNCARVED {
+                        carved = index + 1;
                     }
                 }
-                local.born = born as u16;
+                local.carved = carved as u16;
                 local.head = END;
                 local.more = -1;
                 local.place = Place::Nowhere;
-                for index in (0..born).rev() {
+                for index in (0..carved).rev() {
                     let entry = self.entry(index);
-                    match entry.mine() {
+                    match entry.local() {
                         LIVE | WAITING => local.more += 1,
                         _ => {
                             // Free and marked: its owner was about to take it back, or the mark is a
                             // misuse. Which, nobody can tell any more, so nobody is accused.
                             entry.clear(entry.marks());
-                            entry.set_mine(local.head);
+                            entry.set_local(local.head);
                             local.set_head(index as u16 + 1);
                         }
                     }

@@ -4,11 +4,11 @@
 //!  header, apart from the blocks                         the span, at a multiple of 64 KiB
 //!  +-------------------------------+                     +-----+-----+-----+-- ... --+-----+------+
 //!  | start, reciprocal, owner,     | line 0, all threads |  0  |  1  |  2  |         | n-1 | tail |
-//!  | favourite                     |                     +-----+-----+-----+-- ... --+-----+------+
+//!  | biased_to                     |                     +-----+-----+-----+-- ... --+-----+------+
 //!  +-------------------------------+                        ▲     ▲
 //!  | flag, news: look here         | line 1, the others'    │     │
 //!  +-------------------------------+                        │     │
-//!  | head, used, born, list links  | line 2, the owner's    │     │
+//!  | head, used, carved, list links  | line 2, the owner's    │     │
 //!  +-------------------------------+                        │     │
 //!  | entry 0 | entry 1 | ...       | the ledger, 4 bytes a block
 //!  +-------------------------------+
@@ -17,18 +17,18 @@
 //! # Invariants
 //! - Headers are never unmapped, nor used for another class. Only `start` changes, and only while
 //!   nobody owns the slab; so a thread with an old pointer to a header reads sense, and the ledger's
-//!   count tells it that it came too late. For a favourite, which has no use for the count, the next life waits.
-//! - The owner's list, from `head` through *mine*, holds exactly the free blocks below `born`.
-//! - `more` is the number of blocks below `born` that are not on that list, less one; less `asleep` while the slab is
+//!   count tells it that it came too late. For a biased freer, which has no use for the count, the next life waits.
+//! - The owner's list, from `head` through *local*, holds exactly the free blocks below `carved`.
+//! - `more` is the number of blocks below `carved` that are not on that list, less one; less `asleep` while the slab is
 //!   on the heap's list of full ones. So its sign after a free tells the owner that there is more to do.
 //!   While the slab is its heap's current one, nobody needs that: `more` is then any number, and mostly a
 //!   large one, so that malloc need not count. Counted is when the slab leaves that place, which it mostly does
 //!   with an empty list.
 //! - A full slab stays on the list of full ones until [`wake`] of its blocks are free: each move costs more
 //!   than the free that asks for it, and a slab that comes back for one block is soon full again.
-//! - `flag` is set after a mark, and cleared before a sweep; `news` is counted after a favourite's mark, and read before a
+//! - `flag` is set after a mark, and cleared before a sweep; `news` is counted after a biased freer's mark, and read before a
 //!   sweep: see [`Slab::mark`] and [`Slab::sweep`].
-//! - `favourite` is the heap whose marks are plain stores: the first that freed here and is not the owner. A slab that
+//! - `biased_to` is the heap whose marks are plain stores: the first that freed here and is not the owner. A slab that
 //!   has ended begins no other life before that heap's thread is known to be past any free that began before the end,
 //!   so that no such store lands on another block than it was meant for: see [`Slab::retire`] and
 //!   `shared`.
@@ -44,7 +44,7 @@ pub mod remote;
 use core::ptr;
 
 use crate::engine::classes;
-use crate::engine::slab::ledger::{END, Entry, LIVE, UNBORN, WAITING};
+use crate::engine::slab::ledger::{END, Entry, LIVE, UNCARVED, WAITING};
 use crate::misuse::BlockState;
 use crate::sync::{AtomicBool, AtomicU32, AtomicUsize, Cell, Ordering, const_unless_loom};
 
@@ -53,8 +53,8 @@ pub const HUGE: usize = classes::CLASSES;
 
 /// Nobody's: the slab is in the pool of its class, or is a huge block.
 pub const NOBODY: usize = 0;
-/// The slab's owner has exited; the first heap that needs it takes it over.
-pub const ORPHANED: usize = 1;
+/// The slab's owner has exited; the first heap that needs it reclaims it.
+pub const ABANDONED: usize = 1;
 
 /// `more` of a slab that becomes current.
 const PLENTY: i32 = 1 << 30;
@@ -78,7 +78,7 @@ pub struct Slab {
     /// 2^64 / block size, rounded up: D. Lemire, O. Kaser, N. Kurz, "Faster remainder by direct
     /// computation" (2019). 0 for huge blocks, which passes no address.
     reciprocal: u64,
-    /// The address of the owning heap, or [`NOBODY`], or [`ORPHANED`]. A thread that reads its own
+    /// The address of the owning heap, or [`NOBODY`], or [`ABANDONED`]. A thread that reads its own
     /// heap's address here is the owner: it alone can take that away.
     pub owner: AtomicUsize,
     /// Bytes of a block. A huge block's usable bytes change, under the span lock.
@@ -86,30 +86,30 @@ pub struct Slab {
     /// Bytes of the span; of a huge block, its own. Changes for huge blocks only, under the lock.
     pub bytes: AtomicUsize,
     /// The address of the heap whose frees are plain stores, or [`NOBODY`].
-    pub favourite: AtomicUsize,
+    pub biased_to: AtomicUsize,
     class: u16,
     capacity: u16,
     /// The others'.
-    others: Others,
+    remote: Remote,
     /// The owner's. Of slabs without owner: the span lock's.
     pub local: Cell<Local>,
 }
 
-/// What others write with their marks: on a line of its own, since each free of a favourite stores here, and each of the
+/// What others write with their marks: on a line of its own, since each free of a biased freer stores here, and each of the
 /// owner's reads the line before.
 #[repr(C, align(64))]
-struct Others {
+struct Remote {
     /// Another thread has marked a block since the last sweep began.
     flag: AtomicBool,
-    /// How many marks the favourite has set, ever; it alone writes here. It wraps.
-    news: AtomicU32,
+    /// How many marks the biased freer has set, ever; it alone writes here. It wraps.
+    biased_frees: AtomicU32,
 }
 
 /// What the owner alone touches.
 #[repr(C, align(64))]
 pub struct Local {
     /// The address of the block that `head` names; of no meaning where that is [`END`]. Kept beside the number
-    /// because a block that is freed and issued again at once then need not wait for a multiplication.
+    /// because a block that is freed and allocated again at once then need not wait for a multiplication.
     /// Of a huge block: bytes of its mapping.
     top: usize,
     /// `start - size`: numbers count from 1.
@@ -122,8 +122,8 @@ pub struct Local {
     pub next: *const Slab,
     /// The first free block, counted from 1, or [`END`].
     head: u16,
-    /// Blocks that were ever free or issued: those from here on are unborn.
-    born: u16,
+    /// Blocks that were ever free or allocated: those from here on are uncarved.
+    carved: u16,
     /// How many more frees there can be before the owner has something to do; see the [module](self).
     more: i32,
     /// What [`END`] names where a block's number is asked for: an entry that is always marked.
@@ -131,9 +131,9 @@ pub struct Local {
     /// What is taken off `more` while the slab is on the list of full ones: its capacity, less [`wake`] of it.
     asleep: i32,
     /// `news` as it was when the last sweep began.
-    seen: u32,
-    /// When the slab ended: the low bits of the favourite's count then.
-    pub ended: u16,
+    seen_biased: u32,
+    /// When the slab ended_epoch: the low bits of the biased freer's count then.
+    pub ended_epoch: u16,
     /// Which list of its heap the slab is on.
     pub place: Place,
     /// The span held only zeroes when the slab was made.
@@ -151,20 +151,20 @@ const _: () = assert!(
 pub enum Place {
     /// On no list.
     Nowhere,
-    /// At the heap's hand.
+    /// The current one of its class.
     Current,
     /// On the list of slabs that have, or can make, free blocks.
     Partial,
-    /// On the list of slabs of whose blocks next to all are issued, as far as the owner knows.
+    /// On the list of slabs of whose blocks next to all are allocated, as far as the owner knows.
     Full,
     /// On the list of slabs without a live block.
     Empty,
-    /// On the list of orphans.
-    Orphans,
+    /// On the list of abandoned slabs.
+    Abandoned,
 }
 
 const_unless_loom! {
-    /// A slab that is nobody's and has no blocks: stands where a heap has none at hand.
+    /// A slab that is nobody's and has no blocks: stands where a heap has no current one.
     pub fn nothing() -> Slab {
         Slab::with(HUGE as u16, END, Entry::sentinel(), Place::Current)
     }
@@ -184,10 +184,10 @@ impl Slab {
             owner: AtomicUsize::new(NOBODY),
             size: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
-            favourite: AtomicUsize::new(NOBODY),
+            biased_to: AtomicUsize::new(NOBODY),
             class,
             capacity: 0,
-            others: Others { flag: AtomicBool::new(false), news: AtomicU32::new(0) },
+            remote: Remote { flag: AtomicBool::new(false), biased_frees: AtomicU32::new(0) },
             local: Cell::new(Local {
                 top: 0,
                 base: 0,
@@ -195,12 +195,12 @@ impl Slab {
                 previous: ptr::null(),
                 next: ptr::null(),
                 head,
-                born: 0,
+                carved: 0,
                 more: 0,
                 sentinel,
                 asleep: 0,
-                seen: 0,
-                ended: 0,
+                seen_biased: 0,
+                ended_epoch: 0,
                 place,
                 clean: false,
             }),
@@ -228,13 +228,13 @@ impl Slab {
     /// Whether the huge block is kept from being freed: it waits in quarantine, or another thread is moving it.
     pub fn is_held(&self) -> bool {
         // SAFETY: every header has an entry.
-        self.class() == HUGE && unsafe { self.entry(0) }.mine() == WAITING
+        self.class() == HUGE && unsafe { self.entry(0) }.local() == WAITING
     }
 
     /// Holds the huge block, or lets it go. Under the span lock, or the quarantine's.
     pub fn hold(&self, held: bool) {
         // SAFETY: every header has an entry.
-        unsafe { self.entry(0) }.set_mine(if held { WAITING } else { UNBORN });
+        unsafe { self.entry(0) }.set_local(if held { WAITING } else { UNCARVED });
     }
 
     /// For huge blocks, under the span lock.
@@ -310,8 +310,8 @@ impl Slab {
         }
         // SAFETY: below the capacity.
         let entry = unsafe { self.entry(index) };
-        match entry.mine() {
-            UNBORN => BlockState::Unknown,
+        match entry.local() {
+            UNCARVED => BlockState::Unknown,
             LIVE if !entry.returned() => BlockState::Live,
             _ => BlockState::Free,
         }
@@ -327,19 +327,19 @@ impl Local {
     }
 
     /// Blocks that are not on the list; not of a current slab.
-    pub fn taken(&self) -> usize {
+    pub fn used(&self) -> usize {
         debug_assert!(self.place != Place::Current);
         (self.more + 1 - self.extra()) as usize
     }
 
     /// Blocks on the list; not of a current slab.
     pub fn free(&self) -> usize {
-        usize::from(self.born) - self.taken()
+        usize::from(self.carved) - self.used()
     }
 
-    /// Whether so few blocks are free that the slab counts as full, once none can be born; not of a current slab.
+    /// Whether so few blocks are free that the slab counts as full, once none can be carved; not of a current slab.
     pub fn sleeps(&self) -> bool {
-        self.taken() as i32 > self.asleep
+        self.used() as i32 > self.asleep
     }
 
     /// What `more` has in it for the slab's place.
@@ -350,9 +350,9 @@ impl Local {
         }
     }
 
-    /// Moves the slab to another list, in name. From the heap's hand only [`Slab::leave_hand`] does.
+    /// Moves the slab to another list, in name. From the heap's hand only [`Slab::leave_current`] does.
     pub fn put(&mut self, place: Place) {
-        let taken = self.taken();
+        let taken = self.used();
         self.place = place;
         self.more = match place {
             Place::Current => PLENTY,
@@ -361,7 +361,7 @@ impl Local {
     }
 
     /// The slab is the current one, and said that it must move, after very many frees.
-    pub fn stay_at_hand(&mut self) {
+    pub fn stay_current(&mut self) {
         self.more = PLENTY;
     }
 
@@ -370,12 +370,12 @@ impl Local {
         self.head != END
     }
 
-    /// Whether blocks can still be born, in a slab of `capacity`.
-    pub fn has_unborn(&self, capacity: usize) -> bool {
-        usize::from(self.born) < capacity
+    /// Whether blocks can still be carved, in a slab of `capacity`.
+    pub fn has_uncarved(&self, capacity: usize) -> bool {
+        usize::from(self.carved) < capacity
     }
 
-    /// Whether memory that was never issued is zero.
+    /// Whether memory that was never allocated is zero.
     pub fn clean(&self) -> bool {
         self.clean
     }

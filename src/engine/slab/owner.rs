@@ -16,7 +16,7 @@ const FARTHEST: usize = i32::MAX as usize;
 
 /// Bytes of memory that one extension of the list makes blocks of: a page, so that memory becomes
 /// resident as it is needed.
-const EXTENSION: usize = 4096;
+const CARVE: usize = 4096;
 
 /// What the owner has to do after a free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub enum Freed {
     Move,
 }
 
-/// Why a free was refused: the block's entry says so.
+/// Why a free was rejected: the block's entry says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotLive;
 
@@ -82,7 +82,7 @@ impl Slab {
     #[inline(always)]
     pub unsafe fn is_live(&self, number: usize) -> bool {
         // SAFETY: as the caller promises.
-        unsafe { self.numbered(number).mine_as_owner() == LIVE && !self.is_returned(number) }
+        unsafe { self.numbered(number).local_as_owner() == LIVE && !self.is_returned(number) }
     }
 
     /// Bytes of a block, for the owner: no atomic load.
@@ -114,7 +114,7 @@ impl Slab {
         self.number_at(offset)
     }
 
-    /// Issues the first block of the list; `None` when there is none, or when a mark says that somebody
+    /// Allocates the first block of the list; `None` when there is none, or when a mark says that somebody
     /// freed it while it was free: [`late`](Self::late) tells the two apart.
     ///
     /// # Safety
@@ -131,14 +131,14 @@ impl Slab {
             // an empty list and of a head that was freed.
             let head = head.cast_signed() as isize as usize;
             self.local.with(|local| {
-                // The hand-out's instant is this look. Acquire costs nothing on x86-64 and is not
+                // The allocation's instant is this look. Acquire costs nothing on x86-64 and is not
                 // needed: a set bit goes the slow way, which looks again.
                 if self.is_returned(head) && !planted(Fault::PopBlind) {
                     return None;
                 }
                 let entry = self.numbered(head);
-                let next = entry.mine_as_owner();
-                entry.set_mine(LIVE);
+                let next = entry.local_as_owner();
+                entry.set_local(LIVE);
                 let address = local.top;
                 local.set_head(next);
                 prefetch_for_write(local.top);
@@ -152,8 +152,8 @@ impl Slab {
     ///
     /// # Safety
     /// The calling thread owns the slab.
-    pub unsafe fn late(&self) -> Option<usize> {
-        // SAFETY: the owner's, or a look at `nothing`, whose list is empty; the list holds born blocks.
+    pub unsafe fn double_freed_head(&self) -> Option<usize> {
+        // SAFETY: the owner's, or a look at `nothing`, whose list is empty; the list holds carved blocks.
         unsafe {
             self.local.look(|local| {
                 let head = local.head;
@@ -188,7 +188,7 @@ impl Slab {
         let entry = unsafe { self.numbered(number) };
         // SAFETY: the owner's; where there is a quarantine, its frees alone come here.
         let is_live = unsafe {
-            entry.mine_as_owner() == LIVE
+            entry.local_as_owner() == LIVE
                 && (!self.is_returned(number) || planted(Fault::FreeBlind))
         };
         if !is_live {
@@ -198,7 +198,7 @@ impl Slab {
         // SAFETY: the owner's.
         unsafe {
             self.local.with(|local| {
-                entry.set_mine(local.head);
+                entry.set_local(local.head);
                 local.head = number as u16;
                 local.top = address;
                 local.more -= 1;
@@ -207,31 +207,31 @@ impl Slab {
         }
     }
 
-    /// Makes some unborn blocks free: a page of them, or one. Called with an empty list. Returns
+    /// Makes some uncarved blocks free: a page of them, or one. Called with an empty list. Returns
     /// how many; the memory of a clean slab's is zero.
     ///
     /// # Safety
     /// The calling thread owns the slab.
-    pub unsafe fn extend(&self) -> usize {
+    pub unsafe fn carve(&self) -> usize {
         if self.capacity() == 0 {
             return 0; // `nothing`, which all heaps share, is only looked at
         }
-        // SAFETY: the owner's; unborn blocks below the capacity have entries.
+        // SAFETY: the owner's; uncarved blocks below the capacity have entries.
         unsafe {
             self.local.with(|local| {
                 debug_assert_eq!(local.head, END);
-                let born = usize::from(local.born);
-                let left = self.capacity() - born;
+                let carved = usize::from(local.carved);
+                let left = self.capacity() - carved;
                 if left == 0 {
                     return 0;
                 }
-                let blocks = (EXTENSION / local.size).max(1).min(left);
-                for index in born..born + blocks - 1 {
-                    self.entry(index).set_mine(index as u16 + 2);
+                let blocks = (CARVE / local.size).max(1).min(left);
+                for index in carved..carved + blocks - 1 {
+                    self.entry(index).set_local(index as u16 + 2);
                 }
-                self.entry(born + blocks - 1).set_mine(END);
-                local.set_head(born as u16 + 1);
-                local.born = (born + blocks) as u16;
+                self.entry(carved + blocks - 1).set_local(END);
+                local.set_head(carved as u16 + 1);
+                local.carved = (carved + blocks) as u16;
                 blocks
             })
         }
@@ -241,14 +241,14 @@ impl Slab {
     ///
     /// # Safety
     /// The calling thread owns the slab.
-    pub unsafe fn taken_at_hand(&self) -> usize {
-        // SAFETY: the owner's; the list holds born blocks.
+    pub unsafe fn count_used(&self) -> usize {
+        // SAFETY: the owner's; the list holds carved blocks.
         unsafe {
             self.local.look(|local| {
-                let (mut taken, mut next) = (usize::from(local.born), local.head);
+                let (mut taken, mut next) = (usize::from(local.carved), local.head);
                 while next != END {
                     taken -= 1;
-                    next = self.numbered(usize::from(next)).mine();
+                    next = self.numbered(usize::from(next)).local();
                 }
                 taken
             })
@@ -259,10 +259,10 @@ impl Slab {
     ///
     /// # Safety
     /// The calling thread owns the slab, which is current.
-    pub unsafe fn leave_hand(&self) {
+    pub unsafe fn leave_current(&self) {
         // SAFETY: as the caller promises.
         unsafe {
-            let taken = self.taken_at_hand();
+            let taken = self.count_used();
             self.local.with(|local| {
                 local.place = Place::Nowhere;
                 local.more = taken as i32 - 1;

@@ -1,4 +1,4 @@
-//! The slab that stands where a heap has none at hand.
+//! The slab that stands where a heap has no current one.
 
 #[cfg(loom)]
 use core::ptr;
@@ -17,7 +17,7 @@ unsafe impl<T> Sync for Static<T> {}
 #[cfg(not(loom))]
 static NOTHING: Static<Slab> = Static(nothing());
 
-/// The slab that stands where a heap has none at hand.
+/// The slab that stands where a heap has no current one.
 #[cfg(not(loom))]
 pub const fn no_slab() -> *const Slab {
     &raw const NOTHING.0

@@ -1,6 +1,6 @@
 //! The other threads' side of a slab, and the owner's look at what they did.
 
-use crate::engine::slab::ledger::{self, By, GROUP, LIVE, Mark};
+use crate::engine::slab::ledger::{self, Freer, GROUP, LIVE, Mark};
 use crate::engine::slab::{NOBODY, Slab};
 use crate::probe::Probe;
 use crate::sync::fault::{Fault, planted};
@@ -16,7 +16,7 @@ pub enum Marked {
     /// Look the block up again.
     Again,
     /// The block is not live.
-    Refused,
+    Rejected,
 }
 
 impl From<Mark> for Marked {
@@ -24,7 +24,7 @@ impl From<Mark> for Marked {
         match mark {
             Mark::Done => Marked::Done,
             Mark::Again => Marked::Again,
-            Mark::Refused => Marked::Refused,
+            Mark::Rejected => Marked::Rejected,
         }
     }
 }
@@ -36,10 +36,10 @@ impl Slab {
     /// Whoever exchanges reads the flag after the mark is set, and must not read it before; the owner clears it, and
     /// then looks at the marks. One of the two sees the other: the same fence stands on both sides.
     ///
-    /// The favourite has no fence there, which would cost as much as an exchange. So it counts its marks, and the owner,
+    /// The biased freer has no fence there, which would cost as much as an exchange. So it counts its marks, and the owner,
     /// which remembers the count, sees that there were more. It may read a flag that is just being cleared, and tell
-    /// nobody; the owner, which knows that it swept, looks again once: see `Own::unsure`. So does, a quarter of a second
-    /// later, whoever lets go of a slab that has a favourite: see `Shared::doubt`.
+    /// nobody; the owner, which knows that it swept, looks again once: see `Own::recheck`. So does, a quarter of a second
+    /// later, whoever lets go of a slab that has a biased freer: see `Shared::recheck_abandoned`.
     pub fn mark(&self, heap: usize, address: usize, probe: &impl Probe) -> Marked {
         let start = self.start();
         let offset = address.wrapping_sub(start);
@@ -48,22 +48,22 @@ impl Slab {
             return Marked::Again;
         }
         let Some(index) = self.number_at(offset).filter(|&index| index < self.capacity()) else {
-            return Marked::Refused;
+            return Marked::Rejected;
         };
         // SAFETY: below the capacity.
         let entry = unsafe { self.entry(index) };
-        let by = if self.favours(heap) { By::Favourite } else { By::Anyone };
+        let by = if self.is_biased_to(heap) { Freer::Biased } else { Freer::Other };
         let count = || {
-            let news = self.others.news.load(Ordering::Relaxed);
+            let news = self.remote.biased_frees.load(Ordering::Relaxed);
             // Release: pairs with the acquire in `sweep`. Who sees the count sees the mark.
-            self.others.news.store(news.wrapping_add(1), Ordering::Release);
+            self.remote.biased_frees.store(news.wrapping_add(1), Ordering::Release);
         };
-        if by == By::Favourite && planted(Fault::NewsEarly) {
+        if by == Freer::Biased && planted(Fault::CountEarly) {
             count();
         }
         let mark = entry.mark(by, || {
             probe.pause();
-            // Acquire: pairs with the fence in `start_at`. If *mine* was that of the slab's next life,
+            // Acquire: pairs with the fence in `start_at`. If *local* was that of the slab's next life,
             // so is the start.
             if !planted(Fault::MarkAsksEarly) {
                 sync::fence(Ordering::Acquire);
@@ -74,41 +74,39 @@ impl Slab {
             return Marked::from(mark);
         }
         match by {
-            By::Favourite if planted(Fault::NewsEarly) || planted(Fault::MarkUnflagged) => {}
-            By::Favourite => {
+            Freer::Biased if planted(Fault::CountEarly) || planted(Fault::MarkUnflagged) => {}
+            Freer::Biased => {
                 count();
                 sync::fence_for_the_compiler();
             }
-            By::Anyone if planted(Fault::MarkUnfenced) => {}
-            By::Anyone => sync::fence_after_rmw(),
+            Freer::Other if planted(Fault::MarkUnfenced) => {}
+            Freer::Other => sync::fence_after_rmw(),
         }
-        if self.others.flag.load(Ordering::Relaxed) || planted(Fault::MarkUnflagged) {
+        if self.remote.flag.load(Ordering::Relaxed) || planted(Fault::MarkUnflagged) {
             return Marked::Done;
         }
         // An exchange, for the fence behind it: whoever raises the flag looks at the owner next, and one that
-        // leaves the slab writes there first and looks at the flag then (`Engine::orphan_all`).
-        let raised = self.others.flag.swap(true, Ordering::Relaxed);
+        // leaves the slab writes there first and looks at the flag then (`Engine::abandon_slabs`).
+        let raised = self.remote.flag.swap(true, Ordering::Relaxed);
         if !planted(Fault::FlagUnfenced) {
             sync::fence_after_rmw();
         }
         if raised { Marked::Done } else { Marked::First }
     }
 
-    /// Whether the heap at `heap` is the favourite, or becomes it here.
+    /// Whether the heap at `heap` is the biased freer, or becomes it here.
     #[inline]
-    fn favours(&self, heap: usize) -> bool {
-        // Acquire: pairs with the release in `shared::is_over`, so that the marks of a favourite before are seen, and, in
+    fn is_biased_to(&self, heap: usize) -> bool {
+        // Acquire: pairs with the release in `shared::grace_is_over`, so that the marks of a biased freer before are seen, and, in
         // the exchange, with the one in `retire`.
-        let favourite = self.favourite.load(Ordering::Acquire);
+        let biased_to = self.biased_to.load(Ordering::Acquire);
         let becomes = || {
-            self.favourite
+            self.biased_to
                 .compare_exchange(NOBODY, heap, Ordering::Acquire, Ordering::Relaxed)
                 .is_ok()
         };
         heap != NOBODY
-            && (favourite == heap
-                || favourite == NOBODY && becomes()
-                || planted(Fault::AllFavoured))
+            && (biased_to == heap || biased_to == NOBODY && becomes() || planted(Fault::AllBiased))
     }
 
     /// Whether another thread has marked a block here since the last sweep began.
@@ -117,9 +115,10 @@ impl Slab {
     /// The calling thread owns the slab, or has the span lock and nobody owns it.
     #[inline]
     pub unsafe fn flagged(&self) -> bool {
-        let news = self.others.news.load(Ordering::Relaxed);
+        let news = self.remote.biased_frees.load(Ordering::Relaxed);
         // SAFETY: as the caller promises.
-        self.others.flag.load(Ordering::Relaxed) || news != unsafe { self.local.look(|l| l.seen) }
+        self.remote.flag.load(Ordering::Relaxed)
+            || news != unsafe { self.local.look(|l| l.seen_biased) }
     }
 
     /// Takes back what others freed: those blocks are on the list afterwards, the lowest first. `late` is
@@ -128,26 +127,26 @@ impl Slab {
     /// # Safety
     /// The calling thread owns the slab, or has the span lock and nobody owns it.
     pub unsafe fn sweep(&self, mut late: impl FnMut(usize)) -> usize {
-        self.others.flag.store(false, Ordering::Relaxed);
+        self.remote.flag.store(false, Ordering::Relaxed);
         // Pairs with the fence in `mark`.
         if !planted(Fault::SweepUnfenced) {
             sync::fence(Ordering::SeqCst);
         }
         // Acquire: pairs with the release in `mark`.
-        let news = self.others.news.load(Ordering::Acquire);
-        // SAFETY: as the caller promises; blocks below `born` have entries, and a ledger's memory is whole groups.
+        let news = self.remote.biased_frees.load(Ordering::Acquire);
+        // SAFETY: as the caller promises; blocks below `carved` have entries, and a ledger's memory is whole groups.
         unsafe {
-            let (born, base, size, first) = self.local.with(|local| {
-                local.seen = news;
-                (usize::from(local.born), local.base, local.size, local.head)
+            let (carved, base, size, first) = self.local.with(|local| {
+                local.seen_biased = news;
+                (usize::from(local.carved), local.base, local.size, local.head)
             });
             let (mut head, mut back) = (first, 0);
-            for group in (0..born.div_ceil(GROUP)).rev() {
+            for group in (0..carved.div_ceil(GROUP)).rev() {
                 let entries = group * GROUP;
                 if !ledger::any_returned(self.entry(entries)) {
                     continue;
                 }
-                for index in (entries..born.min(entries + GROUP)).rev() {
+                for index in (entries..carved.min(entries + GROUP)).rev() {
                     let entry = self.entry(index);
                     // What the freeing thread did to the block is over, if it is marked.
                     let marks = entry.marks();
@@ -155,8 +154,8 @@ impl Slab {
                     if frees == 0 {
                         continue;
                     }
-                    if entry.mine() == LIVE {
-                        entry.set_mine(head);
+                    if entry.local() == LIVE {
+                        entry.set_local(head);
                         head = index as u16 + 1;
                         back += 1;
                         frees -= 1;

@@ -22,7 +22,7 @@ impl Spans {
                     self.add(place, start.expose_provenance(), size, records);
                     return Some(());
                 }
-                // SAFETY: mapped above, and nobody knows it. If refused, it is lost.
+                // SAFETY: mapped above, and nobody knows it. If that fails, it is lost.
                 unsafe { os.unmap(start, size * UNIT) };
             }
             if size == units {

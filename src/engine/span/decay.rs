@@ -42,7 +42,7 @@ impl Spans {
                 // SAFETY: lists hold heads of free spans.
                 unsafe {
                     if !self.purge_span(os, span) {
-                        break 'all; // refused: no sense in asking on
+                        break 'all; // it failed: no sense in asking on
                     }
                     span = (*span).next;
                 }

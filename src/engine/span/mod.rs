@@ -15,8 +15,8 @@
 //!
 //! # Where spans come from, and when they go
 //! An arena is reserved when no free span fits: as large as all before it together, between 4 MiB and 1 GiB;
-//! when that is refused, half as large, and so on down to what was asked for. Arenas stay, but for those
-//! without a used span when the OS refuses something ([`Spans::release_empty`]).
+//! when that fails, half as large, and so on down to what was asked for. Arenas stay, except those
+//! without a used span when the OS fails something ([`Spans::release_empty`]).
 //! Their pages go back when more than the idle bound are dirty and free ([`Spans::bound`]), by half each [`DECAY`]
 //! milliseconds that pass, and all at once by [`Spans::purge`].
 
@@ -62,7 +62,7 @@ struct Unit {
     dirty: bool,
 }
 
-/// A span that was handed out.
+/// An allocated span.
 #[derive(Clone, Copy, Debug)]
 pub struct Span {
     /// Where it starts.

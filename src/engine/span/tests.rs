@@ -10,12 +10,12 @@ use super::*;
 use crate::engine::span::decay::DECAY;
 use crate::os::{Mmap, Os};
 
-/// `Mmap` that tells which arenas there are, and can refuse.
+/// `Mmap` that tells which arenas there are, and can fail.
 #[derive(Default)]
 struct Told {
     /// Start and units of mappings of whole units that are at least an arena's size.
     arenas: RefCell<BTreeMap<usize, usize>>,
-    refuses: std::cell::Cell<bool>,
+    fails: std::cell::Cell<bool>,
 }
 
 // SAFETY: memory is `Mmap`'s.
@@ -36,7 +36,7 @@ unsafe impl Os for Told {
     }
 
     fn reserve(&self, bytes: usize, align: usize) -> *mut u8 {
-        if self.refuses.get() {
+        if self.fails.get() {
             return ptr::null_mut();
         }
         let start = Mmap.reserve(bytes, align);
@@ -91,7 +91,7 @@ enum Step {
     Purge(usize),
     ReleaseEmpty,
     /// Nothing can be reserved from here on, or it can again.
-    Refuse(bool),
+    Fail(bool),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -101,7 +101,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         5 => (any::<usize>(), any::<bool>()).prop_map(|(which, dirty)| Step::Free(which, dirty)),
         1 => (0..40usize).prop_map(Step::Purge),
         1 => Just(Step::ReleaseEmpty),
-        1 => any::<bool>().prop_map(Step::Refuse),
+        1 => any::<bool>().prop_map(Step::Fail),
     ];
     prop::collection::vec(step, 1..80)
 }
@@ -139,7 +139,7 @@ fn follow(steps: &[Step]) {
                 let left = model.free_runs(&os).iter().filter(|run| whole(run)).count();
                 assert_eq!(left, 0, "an arena without a used span goes");
             }
-            Step::Refuse(refuses) => os.refuses.set(refuses),
+            Step::Fail(fails) => os.fails.set(fails),
         }
         compare(&os, &spans, &model);
     }
@@ -154,7 +154,7 @@ fn allocate(os: &Told, spans: &mut Spans, model: &mut Model, units: usize) {
     let before = model.free_runs(os);
     let span = spans.allocate(os, units);
     let Some(span) = span else {
-        assert!(os.refuses.get() && fits(&before).is_none(), "refused with room at hand");
+        assert!(os.fails.get() && fits(&before).is_none(), "failed with room left");
         return;
     };
     let runs = match fits(&before) {
