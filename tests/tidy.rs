@@ -26,6 +26,7 @@ const ENGINE: &[&str] = &[
     "slab/remote",
     "slab/life",
     "slab/check",
+    "huge/header",
     "pagemap/mod",
     "heap/mod",
     "heap/refill",

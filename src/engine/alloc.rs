@@ -4,10 +4,11 @@ use core::ptr;
 
 use crate::engine::classes::{self, LARGEST, MIN_ALIGN};
 use crate::engine::engine::Engine;
+use crate::engine::heap::refill::Refill;
 use crate::engine::heap::{Heap, Own, bytes_of};
 use crate::engine::huge::{self, Mapping, mapping_bytes};
 use crate::engine::maintain::TICK;
-use crate::engine::slab::HUGE;
+use crate::engine::shared::headers::NewSlab;
 use crate::engine::span::decay::DECAY;
 use crate::os::{Os, PAGE};
 use crate::probe::Probe;
@@ -20,8 +21,8 @@ struct Allocated {
 }
 
 impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
-    /// Allocates a block of at least `size` bytes at a multiple of `align`, at least 16. Null when there is no memory:
-    /// no memory, more than `PTRDIFF_MAX`, or `align` is not a power of two.
+    /// Allocates a block of at least `size` bytes at a multiple of `align`, at least 16. Null for want of
+    /// memory, for more than `PTRDIFF_MAX`, or when `align` is not a power of two.
     ///
     /// # Safety
     /// The calling thread owns `heap`.
@@ -79,15 +80,18 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                         // The current slab may have blocks now, or be another.
                         continue;
                     }
-                    let late = |address| {
+                    let double_freed = |address| {
                         // The slab is the one that holds the address.
                         self.defer_double_free(address, self.page_map.slab_at(address));
                     };
-                    let carved = match own.refill(class, late) {
-                        Some(carved) => carved,
-                        None => self.new_slab(heap, own, class)?,
+                    let refill = match own.refill(class, double_freed) {
+                        Refill::None => self.new_slab(heap, own, class),
+                        refill => refill,
                     };
-                    if carved {
+                    if refill == Refill::None {
+                        return None;
+                    }
+                    if refill == Refill::Fresh {
                         let current = own.current[class];
                         let zero = (*current).local.with(|local| local.clean());
                         if let Some(block) = (*current).pop() {
@@ -99,10 +103,9 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         }
     }
 
-    /// Makes an abandoned slab or a new slab the current one. True when its next block was just carved. `None`
-    /// when there is no memory.
+    /// Makes an abandoned slab or a new one the current one. [`Refill::None`] when there is no memory.
     #[cold]
-    unsafe fn new_slab(&self, heap: &Heap, own: &mut Own, class: usize) -> Option<bool> {
+    unsafe fn new_slab(&self, heap: &Heap, own: &mut Own, class: usize) -> Refill {
         // SAFETY: the owner's, throughout; what comes from `shared` is nobody else's.
         unsafe {
             let now = self.os.milliseconds();
@@ -123,9 +126,10 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 self.sweep(own, slab);
                 own.make_current(slab);
                 return match (*slab).local.with(|local| local.has_free()) {
-                    true => Some(false),
+                    true => Refill::Reused,
+                    false if (*slab).carve() > 0 => Refill::Fresh,
                     // Nothing to give after all: the caller comes again.
-                    false => Some((*slab).carve() > 0),
+                    false => Refill::Reused,
                 };
             }
             let get = || {
@@ -136,18 +140,16 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                     got
                 })
             };
-            let (slab, start, clean) = match get() {
-                Some(got) => got,
-                None => {
-                    self.yield_idle(own);
-                    get()?
-                }
-            };
-            (*slab).start_at(start, clean, ptr::from_ref(heap).expose_provenance());
-            self.page_map.set(start, bytes_of(class), slab);
-            own.make_current(slab);
-            (*slab).carve();
-            Some(true)
+            let got = get().or_else(|| {
+                self.yield_idle(own);
+                get()
+            });
+            let Some(NewSlab { header, span }) = got else { return Refill::None };
+            (*header).start_at(span.start, span.clean, ptr::from_ref(heap).expose_provenance());
+            self.page_map.set(span.start, bytes_of(class), header);
+            own.make_current(header);
+            (*header).carve();
+            Refill::Fresh
         }
     }
 
@@ -205,13 +207,12 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     fn settle_huge(&self, mapping: Mapping, bytes: usize) -> *mut u8 {
         let start = mapping.start.expose_provenance();
         let registered = self.locked(|shared| {
-            let slab = self
-                .page_map
-                .prepare(&self.os, start, 1)
-                .then(|| shared.header(&self.os, HUGE, ptr::null()))
-                .flatten()?;
-            shared.huge.add(slab, mapping, bytes);
-            self.page_map.set(start, 1, slab);
+            if !self.page_map.prepare(&self.os, start, 1) {
+                return None;
+            }
+            let header = shared.huge_header(&self.os)?;
+            shared.huge.add(header, mapping, bytes);
+            self.page_map.set_huge(start, Some(header));
             Some(())
         });
         if registered.is_none() {

@@ -5,10 +5,11 @@ use core::ptr;
 use crate::engine::engine::Engine;
 use crate::engine::heap::{Heap, IDLE, has_vanished};
 use crate::engine::huge::Mapping;
+use crate::engine::pagemap::Header;
 use crate::engine::report::judge_block;
 use crate::engine::slab::owner::Freed;
 use crate::engine::slab::remote::Marked;
-use crate::engine::slab::{ABANDONED, HUGE, NOBODY, Slab};
+use crate::engine::slab::{ABANDONED, NOBODY, Slab};
 use crate::engine::span::decay::DECAY;
 use crate::misuse::{BlockState, Misuse};
 use crate::os::Os;
@@ -44,15 +45,13 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         }
         let address = block.expose_provenance();
         loop {
-            let slab = self.page_map.slab_at(address);
-            if slab.is_null() {
-                return self.reject(self.judge_nowhere(address));
-            }
+            let slab = match self.page_map.look_up(address) {
+                Header::None => return self.reject(self.judge_nowhere(address)),
+                Header::Huge(_) => return self.free_huge(address),
+                Header::Slab(slab) => slab,
+            };
             // SAFETY: headers live as long as the engine.
             let header = unsafe { &*slab };
-            if header.class() == HUGE {
-                return self.free_huge(address);
-            }
             let owner = header.owner.load(Ordering::Acquire);
             if owner == NOBODY {
                 look_again(); // retired since the look at the map
@@ -69,21 +68,38 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                     continue;
                 }
             }
-            let me = heap.map_or(NOBODY, |heap| {
-                // SAFETY: the calling thread owns the heap.
-                unsafe { heap.before_remote_free() };
-                ptr::from_ref(heap).expose_provenance()
-            });
-            match header.mark(me, address, &self.probe) {
+            // SAFETY: the calling thread owns the heap, if there is one; the owner was read just now.
+            match unsafe { self.free_in_anothers(heap, header, owner, address) } {
+                Marked::Done | Marked::First => return Ok(()),
                 Marked::Again => look_again(),
                 Marked::Rejected => return self.reject(judge_block(slab, address)),
-                marked => {
-                    // SAFETY: the calling thread owns the heap, if there is one; an owner was read.
-                    unsafe { self.after_remote_free(heap, header, owner, marked) };
-                    return Ok(());
-                }
             }
         }
+    }
+
+    /// The free of a block in a slab that is another's: the one place where such a free is made.
+    ///
+    /// # Safety
+    /// The calling thread owns `heap`, if there is one; `owner` was read from the slab before.
+    #[inline]
+    unsafe fn free_in_anothers(
+        &self,
+        heap: Option<&Heap>,
+        slab: &Slab,
+        owner: usize,
+        address: usize,
+    ) -> Marked {
+        let me = heap.map_or(NOBODY, |heap| {
+            // SAFETY: the calling thread owns the heap.
+            unsafe { heap.before_remote_free() };
+            ptr::from_ref(heap).expose_provenance()
+        });
+        let marked = slab.mark(me, address, &self.probe);
+        if matches!(marked, Marked::Done | Marked::First) {
+            // SAFETY: the calling thread owns the heap, if there is one; the owner was read before.
+            unsafe { self.after_remote_free(heap, slab, owner, marked) };
+        }
+        marked
     }
 
     /// What is left to do after the free of another's block has taken effect.
@@ -135,15 +151,9 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         {
             return false;
         }
-        // SAFETY: the calling thread owns the heap.
-        unsafe { heap.before_remote_free() };
-        let marked = slab.mark(ptr::from_ref(heap).addr(), address, &self.probe);
-        if matches!(marked, Marked::Again | Marked::Rejected) {
-            return false;
-        }
-        // SAFETY: the calling thread owns the heap; an owner was read.
-        unsafe { self.after_remote_free(Some(heap), slab, owner, marked) };
-        true
+        // SAFETY: the calling thread owns the heap; the owner was read just now.
+        let marked = unsafe { self.free_in_anothers(Some(heap), slab, owner, address) };
+        matches!(marked, Marked::Done | Marked::First)
     }
 
     /// The owner's free.
@@ -188,12 +198,11 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     #[cold]
     fn free_huge(&self, address: usize) -> Result<(), Misuse> {
         let mapping = self.locked(|shared| {
+            let header = self.huge_at(address)?;
             // One that waits in quarantine, or that another thread is moving, is not live.
-            // SAFETY: headers live as long as the engine, and every one has an entry.
-            let slab = self.huge_at(address).filter(|&slab| unsafe { !(*slab).is_held() })?;
-            let mapping = shared.huge.remove(slab);
-            self.page_map.set(address, 1, ptr::null());
-            shared.pool(slab);
+            shared.huge.free_to_use(header, address)?;
+            let mapping = shared.huge.remove(header);
+            self.page_map.set_huge(address, None);
             (!shared.huge.keep(mapping))
                 .then_some(mapping)
                 .or(Some(Mapping { bytes: 0, ..mapping }))
@@ -218,26 +227,25 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     /// None beyond a live `heap`: whoever asks about a pointer that is not live gets an error.
     pub fn usable_size(&self, block: *mut u8) -> Result<usize, Misuse> {
         let address = block.expose_provenance();
-        let slab = self.page_map.slab_at(address);
-        if slab.is_null() {
-            return self.reject(self.judge_nowhere(address));
-        }
+        let slab = match self.page_map.look_up(address) {
+            Header::None => return self.reject(self.judge_nowhere(address)),
+            Header::Huge(header) => {
+                let size = self.locked(|shared| {
+                    shared.huge.free_to_use(header, address).map(|block| block.size)
+                });
+                return match size {
+                    Some(size) => Ok(size),
+                    None => self.reject(self.judge_nowhere(address)),
+                };
+            }
+            Header::Slab(slab) => slab,
+        };
         // SAFETY: headers live as long as the engine.
         let header = unsafe { &*slab };
-        if header.class() == HUGE {
-            let size = self.locked(|_| {
-                (header.start() == address).then(|| header.size.load(Ordering::Relaxed))
-            });
-            let Some(size) = size else { return self.reject(self.judge_nowhere(address)) };
-            if header.is_held() {
-                return self.reject(self.judge_nowhere(address));
-            }
-            return Ok(size);
-        }
         let live =
             header.index_of(address).filter(|_| header.state_at(address) == BlockState::Live);
         match live {
-            Some(_) => Ok(header.size.load(Ordering::Relaxed)),
+            Some(_) => Ok(header.size),
             None => self.reject(judge_block(slab, address)),
         }
     }

@@ -2,8 +2,10 @@
 
 use crate::engine::classes::MIN_ALIGN;
 use crate::engine::engine::Engine;
+use crate::engine::huge::header::HugeRef;
+use crate::engine::pagemap::Header;
 use crate::engine::shared::{Shared, double_free};
-use crate::engine::slab::{HUGE, Slab};
+use crate::engine::slab::Slab;
 use crate::misuse::{BlockState, Found, Misuse, MisuseKind};
 use crate::os::Os;
 use crate::probe::Probe;
@@ -22,14 +24,11 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             let misuse =
                 |kind, size, state| Misuse { kind, address, size, state, found: Found::AtCall };
             let ours = shared.spans.contains(address);
-            if let Some(slab) = shared.huge.around(address) {
-                // SAFETY: headers live as long as the engine.
-                let slab = unsafe { &*slab };
-                let size = Some(slab.size.load(Ordering::Relaxed));
+            if let Some((start, size)) = shared.huge.around(address) {
                 // At its start lies a block that waits, or one that was freed and allocated since the look.
-                return match slab.start() == address {
-                    true => misuse(MisuseKind::DoubleFree, size, BlockState::Free),
-                    false => misuse(interior(address), size, BlockState::Live),
+                return match start == address {
+                    true => misuse(MisuseKind::DoubleFree, Some(size), BlockState::Free),
+                    false => misuse(interior(address), Some(size), BlockState::Live),
                 };
             }
             match shared.huge.grave(address).filter(|_| !ours) {
@@ -61,16 +60,15 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         self.deferred.store(!shared.deferred.is_empty(), Ordering::Relaxed);
     }
 
-    /// The huge block that starts at `address`. Under the span lock.
-    pub(super) fn huge_at(&self, address: usize) -> Option<*const Slab> {
-        let slab = self.page_map.slab_at(address);
-        // SAFETY: headers live as long as the engine.
-        let is =
-            !slab.is_null() && unsafe { (*slab).class() == HUGE && (*slab).start() == address };
-        is.then_some(slab)
+    /// The header of the huge block that may start at `address`. Under the span lock.
+    pub(super) fn huge_at(&self, address: usize) -> Option<HugeRef> {
+        match self.page_map.look_up(address) {
+            Header::Huge(header) => Some(header),
+            Header::Slab(_) | Header::None => None,
+        }
     }
 
-    /// Whether misuses found late wait to be told.
+    /// Whether misuses that were deferred wait to be told.
     #[inline]
     pub fn has_deferred(&self) -> bool {
         self.deferred.load(Ordering::Relaxed)
@@ -105,7 +103,7 @@ pub fn judge_block(slab: *const Slab, address: usize) -> Misuse {
     // SAFETY: headers live as long as their engine.
     let header = unsafe { &*slab };
     let state = header.state_at(address);
-    let size = Some(header.size.load(Ordering::Relaxed));
+    let size = Some(header.size);
     let starts = header.index_of(address).is_some();
     let (kind, state, size) = match state {
         // Never allocated: there is no block.

@@ -5,9 +5,10 @@ use core::ptr;
 use crate::engine::classes::{LARGEST, UNIT};
 use crate::engine::engine::Engine;
 use crate::engine::heap::Heap;
+use crate::engine::huge::header::HugeRef;
 use crate::engine::huge::{Mapping, mapping_bytes, room_for};
+use crate::engine::pagemap::Header;
 use crate::engine::shared::Shared;
-use crate::engine::slab::{HUGE, Slab};
 use crate::misuse::Misuse;
 use crate::os::{Os, PAGE};
 use crate::probe::Probe;
@@ -66,7 +67,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         if aligned && usable <= LARGEST && fits(size, usable) {
             return Ok(block);
         }
-        let huge = usable > LARGEST || self.is_huge(block);
+        let huge =
+            usable > LARGEST || matches!(self.page_map.look_up(block.addr()), Header::Huge(_));
         if huge {
             match self.resize_huge(block, size, align) {
                 Resized::At(block) => return Ok(block),
@@ -83,7 +85,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             };
             if new.is_null() {
                 if huge {
-                    self.locked(|_| self.let_go_of_huge(block));
+                    self.let_go_of_huge(block);
                 }
                 if size <= usable && aligned {
                     // It would have got smaller: it stays as large as it is.
@@ -94,7 +96,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             }
             ptr::copy_nonoverlapping(block, new, usable.min(size));
             if huge {
-                self.locked(|_| self.let_go_of_huge(block));
+                self.let_go_of_huge(block);
             }
             if let Err(misuse) = self.try_free(heap, block) {
                 // Somebody freed it meanwhile. The new block nobody knows.
@@ -111,18 +113,13 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         self.stayed.load(Ordering::Relaxed)
     }
 
-    /// Ends the hold of the huge block that starts at `block`. Under the span lock.
+    /// Ends the hold of the huge block that starts at `block`.
     fn let_go_of_huge(&self, block: *mut u8) {
-        if let Some(slab) = self.huge_at(block.addr()) {
-            // SAFETY: headers live as long as the engine.
-            unsafe { (*slab).hold(false) };
-        }
-    }
-
-    fn is_huge(&self, block: *mut u8) -> bool {
-        let slab = self.page_map.slab_at(block.addr());
-        // SAFETY: headers live as long as the engine.
-        !slab.is_null() && unsafe { (*slab).class() == HUGE }
+        self.locked(|shared| {
+            if let Some(header) = self.huge_at(block.addr()) {
+                shared.huge.block(header).held = false;
+            }
+        });
     }
 
     /// Resizes the mapping of the huge block.
@@ -130,21 +127,20 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     fn resize_huge(&self, block: *mut u8, size: usize, align: usize) -> Resized {
         let address = block.expose_provenance();
         self.locked(|shared| {
-            // SAFETY: headers live as long as the engine; the lock is held.
-            let live = self.huge_at(address).filter(|&slab| unsafe { !(*slab).is_held() });
-            let Some(slab) = live else { return Resized::Gone };
-            // SAFETY: as above.
-            let slab = unsafe { &*slab };
+            let Some(header) = self.huge_at(address) else { return Resized::Gone };
+            let Some(live) = shared.huge.free_to_use(header, address) else {
+                return Resized::Gone;
+            };
             let new = match mapping_bytes(size) {
-                Some(bytes) if size > LARGEST / 2 || bytes >= slab.size.load(Ordering::Relaxed) => {
-                    self.remap(shared, slab, bytes, align)
+                Some(bytes) if size > LARGEST / 2 || bytes >= live.size => {
+                    self.remap(shared, header, bytes, align)
                 }
                 _ => None,
             };
             match new {
                 Some(block) => Resized::At(block),
                 None => {
-                    slab.hold(true);
+                    shared.huge.block(header).held = true;
                     Resized::Copy
                 }
             }
@@ -156,17 +152,16 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     fn remap(
         &self,
         shared: &mut Shared,
-        slab: &Slab,
+        header: HugeRef,
         bytes: usize,
         align: usize,
     ) -> Option<*mut u8> {
-        let before = slab.size.load(Ordering::Relaxed);
-        // SAFETY: the lock is held.
-        let mapping = unsafe { Mapping::of(slab) };
+        let live = shared.huge.block(header);
+        let (before, mapping) = (live.size, Mapping::of(live));
         let (block, address) = (mapping.start, mapping.start.addr());
         let grows = bytes > before;
         if address.is_multiple_of(align) && (bytes == before || grows && bytes <= mapping.bytes) {
-            shared.huge.resize(slab, mapping, bytes);
+            shared.huge.resize(header, mapping, bytes);
             return Some(block);
         }
         // One that grows much moves into a kept mapping, if there is one: a copy costs less than the
@@ -203,12 +198,12 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 let back = unsafe { self.os.remap(new, length, mapping.bytes, true) };
                 return (back != block).then_some(new);
             }
-            self.page_map.set(address, 1, ptr::null());
-            self.page_map.set(start, 1, slab);
+            self.page_map.set_huge(address, None);
+            self.page_map.set_huge(start, Some(header));
             shared.huge.moved(address, before, start);
         }
         let used = mapping.used.min(length);
-        shared.huge.resize(slab, Mapping { start: new, bytes: length, used }, bytes);
+        shared.huge.resize(header, Mapping { start: new, bytes: length, used }, bytes);
         Some(new)
     }
 }

@@ -19,8 +19,8 @@ use crate::engine::global::fast::Fast;
 use crate::engine::global::instance::Drystone;
 use crate::engine::global::tls;
 use crate::engine::huge::mapping_bytes;
+use crate::engine::pagemap::Header;
 use crate::engine::resize::fits;
-use crate::engine::slab::HUGE;
 use crate::misuse::{BlockState, Found, Misuse, MisuseKind};
 use crate::os::Os;
 use crate::probe::Probe;
@@ -154,9 +154,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     /// Rejects a live block that can't have been asked for with `size` bytes at `align`, and whatever is not live.
     pub fn judge_size(&self, block: *mut u8, size: usize, align: usize) -> Result<(), Misuse> {
         let usable = self.usable_size(block)?;
-        let slab = self.page_map.slab_at(block.addr());
-        // SAFETY: headers live as long as the engine.
-        let own_mapping = !slab.is_null() && unsafe { (*slab).class() == HUGE };
+        let own_mapping = matches!(self.page_map.look_up(block.addr()), Header::Huge(_));
         let aligned = align.is_power_of_two() && block.addr().is_multiple_of(align);
         let could = can_be(size, align.max(MIN_ALIGN), usable, own_mapping)
             || (self.has_stayed() && size <= usable);

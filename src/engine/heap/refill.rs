@@ -8,50 +8,68 @@ use crate::engine::slab::Slab;
 /// Full slabs that a refill looks at.
 pub const LOOKS: usize = 8;
 
+/// What a heap's own slabs gave when the current one of a class had no block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refill {
+    /// Nothing.
+    None,
+    /// The current slab is one that should have free blocks, and they may hold anything: look again.
+    Reused,
+    /// The current slab's free blocks were just carved: of a clean slab they are zero.
+    Fresh,
+}
+
+/// [`Refill::Fresh`], if any block was carved.
+pub fn fresh(carved: usize) -> Refill {
+    if carved > 0 { Refill::Fresh } else { Refill::None }
+}
+
 impl Own {
     /// A slab of this heap with a block on its list, or with blocks to be carved, made current: steps 1
-    /// to 4. `Some(true)`: the next block was just carved. `None`: there is none. `late` hears of every
+    /// to 4. `double_freed` hears of every
     /// block that was freed while it was free.
     ///
     /// # Safety
     /// The calling thread owns the heap.
-    pub unsafe fn refill(&mut self, class: usize, mut late: impl FnMut(usize)) -> Option<bool> {
+    pub unsafe fn refill(&mut self, class: usize, mut double_freed: impl FnMut(usize)) -> Refill {
         self.refills = self.refills.wrapping_add(1);
         // SAFETY: the owner's slabs throughout; `nothing` is never flagged and has nothing uncarved.
         unsafe {
             let current = self.current[class];
             if (*current).flagged() {
                 self.recheck = true;
-                if (*current).sweep(&mut late) > 0 {
-                    return Some(false);
+                if (*current).sweep(&mut double_freed) > 0 {
+                    return Refill::Reused;
                 }
             }
             let partial = self.partial[class].first;
             if !partial.is_null() && (*partial).local.with(|local| local.has_free()) {
                 self.unlist(partial);
                 self.make_current(partial);
-                return Some(false);
+                return Refill::Reused;
             }
             if let Some(empty) = self.empty_of(class) {
                 self.unlist(empty);
                 self.make_current(empty);
                 return match (*empty).local.with(|local| local.has_free()) {
-                    true => Some(false),
-                    false => ((*empty).carve() > 0).then_some(true),
+                    true => Refill::Reused,
+                    false => fresh((*empty).carve()),
                 };
             }
             if (*current).carve() > 0 {
-                return Some(true);
+                return Refill::Fresh;
             }
             if !partial.is_null() {
                 self.unlist(partial);
                 self.make_current(partial);
-                return ((*partial).carve() > 0).then_some(true);
+                return fresh((*partial).carve());
             }
-            let found = self.look_at_full(class, &mut late)?;
+            let Some(found) = self.look_at_full(class, &mut double_freed) else {
+                return Refill::None;
+            };
             self.unlist(found);
             self.make_current(found);
-            Some(false)
+            Refill::Reused
         }
     }
 
@@ -62,7 +80,7 @@ impl Own {
     unsafe fn look_at_full(
         &mut self,
         class: usize,
-        late: &mut impl FnMut(usize),
+        double_freed: &mut impl FnMut(usize),
     ) -> Option<*const Slab> {
         let (mut best, mut most) = (ptr::null(), 0);
         let mut slab = self.full[class].first;
@@ -74,7 +92,7 @@ impl Own {
             unsafe {
                 if (*slab).flagged() {
                     self.recheck = true;
-                    (*slab).sweep(&mut *late);
+                    (*slab).sweep(&mut *double_freed);
                 }
                 let (free, next) = (*slab).local.with(|local| (local.free(), local.next));
                 if free > most {

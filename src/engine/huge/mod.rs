@@ -1,27 +1,26 @@
 //! Huge blocks: each a mapping of its own, looked up by its first unit, grown by `mremap`, and kept for a while
 //! when freed. Everything here is under the span lock.
 //!
-//! A huge block's header is a slab's, of class [`HUGE`](super::slab::HUGE), that nobody owns; the page map names it for the
-//! unit in which the block starts. No two blocks start in one unit, since each is larger than one.
-//!
-//! ```text
-//!  start            start + size         start + used                        start + bytes
-//!  +----------------+--------------------+-----------------------------------+
-//!  | the block      | excess: may be     | room: untouched address space      |
-//!  |                | resident, and idle | for a block that grows by realloc  |
-//!  +----------------+--------------------+-----------------------------------+
-//! ```
+//! The page map names a block's [header](header) for the unit in which the block starts. No two blocks start in one
+//! unit, since each is larger than one.
 //!
 //! Most blocks fill their mappings. One that grows gets room, and then grows by a note in its header. When it is
 //! freed its mapping is kept with what is resident, so the next one that grows finds pages there; what that one has not
 //! grown into by the time that idle memory goes back, goes back with it.
+//!
+//! # Invariants
+//! ```text
+//! count  = live blocks                bytes      = sum of their sizes
+//! excess = sum of used - size         kept_bytes = sum of the kept mappings' used
+//! kept_bytes + excess <= KEPT_BYTES   whenever a mapping is kept
+//! ```
+
+pub mod header;
 
 use core::ptr;
 
-use crate::engine::slab::Slab;
-use crate::engine::slab::list::List;
+use crate::engine::huge::header::{HugeBlock, HugeRef};
 use crate::os::{Os, PAGE};
-use crate::sync::Ordering;
 
 /// Freed mappings that are kept, and how many bytes may be resident there and behind live blocks together.
 const KEPT: usize = 16;
@@ -47,11 +46,13 @@ const NONE: Mapping = Mapping { start: ptr::null_mut(), bytes: 0, used: 0 };
 
 /// See the [module](self).
 pub struct Huge {
-    /// The blocks.
-    pub live: List,
-    /// How many.
+    /// The first of the live blocks.
+    live: Option<HugeRef>,
+    /// Headers without a block.
+    pool: Option<HugeRef>,
+    /// Live blocks.
     pub count: usize,
-    /// Bytes of their mappings.
+    /// Bytes of the live blocks.
     pub bytes: usize,
     kept: [Mapping; KEPT],
     /// Bytes of the kept ones that may be resident.
@@ -66,7 +67,8 @@ impl Huge {
     /// None.
     pub const fn new() -> Huge {
         Huge {
-            live: List::new(),
+            live: None,
+            pool: None,
             count: 0,
             bytes: 0,
             kept: [NONE; KEPT],
@@ -120,17 +122,18 @@ impl Huge {
                 *kept = NONE;
             }
         }
-        let mut slab = self.live.first;
-        while !slab.is_null() && self.excess > 0 {
-            // SAFETY: headers live for ever; the lock is held. Nobody refers to what lies behind a block.
-            unsafe {
-                let (mapping, size) = (Mapping::of(&*slab), (*slab).size.load(Ordering::Relaxed));
-                let idle = mapping.used - size;
-                if idle > 0 && os.decommit(mapping.start.wrapping_add(size), idle) {
-                    self.excess -= idle;
-                    (*slab).set_mapping(mapping.bytes, size);
-                }
-                slab = (*slab).local.with(|local| local.next);
+        let mut next = self.live;
+        while let Some(header) = next
+            && self.excess > 0
+        {
+            let block = self.block(header);
+            next = block.next;
+            let behind = ptr::with_exposed_provenance_mut(block.start + block.size);
+            let idle = block.excess();
+            // SAFETY: part of a mapping of this OS; nobody refers to what lies behind a block.
+            if idle > 0 && unsafe { os.decommit(behind, idle) } {
+                block.used = block.size;
+                self.excess -= idle;
             }
         }
         before - self.kept_bytes - self.excess
@@ -138,34 +141,51 @@ impl Huge {
 
     /// Takes the room from all live blocks: address space, where that is short.
     pub fn cut_rooms<O: Os>(&mut self, os: &O) {
-        let mut slab = self.live.first;
-        while !slab.is_null() {
-            // SAFETY: headers live for ever; the lock is held. A whole mapping, of which the part that is cut off was
-            // never used.
-            unsafe {
-                let mapping = Mapping::of(&*slab);
-                if mapping.bytes > mapping.used
-                    && !os.remap(mapping.start, mapping.bytes, mapping.used, false).is_null()
-                {
-                    (*slab).set_mapping(mapping.used, mapping.used);
-                }
-                slab = (*slab).local.with(|local| local.next);
+        let mut next = self.live;
+        while let Some(header) = next {
+            let block = self.block(header);
+            next = block.next;
+            let start = ptr::with_exposed_provenance_mut(block.start);
+            if block.mapped > block.used
+                // SAFETY: a whole mapping, of which the part that is cut off was never used.
+                && !unsafe { os.remap(start, block.mapped, block.used, false) }.is_null()
+            {
+                block.mapped = block.used;
             }
         }
     }
 
-    /// Registers a block of so many usable bytes at the start of `mapping`.
-    pub fn add(&mut self, slab: *const Slab, mapping: Mapping, bytes: usize) {
-        let start = mapping.start.addr();
-        self.unbury(start);
-        // SAFETY: a header from the pool; the lock is held.
-        unsafe {
-            (*slab).set_huge(start, 0);
-            (*slab).set_mapping(0, 0);
-            self.live.push_front(slab);
+    /// The block whose header it is. The table is reached through the span lock alone, so whoever
+    /// has it is alone with every header.
+    pub fn block(&mut self, header: HugeRef) -> &mut HugeBlock {
+        // SAFETY: headers live as long as the engine. `&mut self` is only to be had under the span
+        // lock, and the result borrows it: no other reference to a header is in use.
+        unsafe { header.open() }
+    }
+
+    /// The live block whose header it is, if it starts at `address` and nothing holds it.
+    pub fn free_to_use(&mut self, header: HugeRef, address: usize) -> Option<&mut HugeBlock> {
+        let block = self.block(header);
+        (block.start == address && !block.held).then_some(block)
+    }
+
+    /// A header without a block, from the pool.
+    pub fn pooled(&mut self) -> Option<HugeRef> {
+        let header = self.pool?;
+        self.pool = self.block(header).next;
+        Some(header)
+    }
+
+    /// Registers a block of so many usable bytes at the start of `mapping`, in a header without one.
+    pub fn add(&mut self, header: HugeRef, mapping: Mapping, bytes: usize) {
+        self.unbury(mapping.start.addr());
+        let first = self.live.replace(header);
+        *self.block(header) = HugeBlock { next: first, ..HugeBlock::new() };
+        if let Some(first) = first {
+            self.block(first).previous = Some(header);
         }
         self.count += 1;
-        self.resize(slab, mapping, bytes);
+        self.resize(header, mapping, bytes);
     }
 
     /// Remembers that a block of so many bytes was at `start`.
@@ -192,47 +212,47 @@ impl Huge {
     }
 
     /// Says in which mapping a block is now, from its start, and how many bytes it has.
-    pub fn resize(&mut self, slab: *const Slab, mapping: Mapping, bytes: usize) {
-        // SAFETY: headers live for ever; the lock is held.
-        let slab = unsafe { &*slab };
-        // SAFETY: as above.
-        let before = (slab.size.load(Ordering::Relaxed), unsafe { slab.mapping() }.1);
-        let used = mapping.used.max(bytes);
-        self.bytes = self.bytes - before.0 + bytes;
-        self.excess = self.excess - (before.1 - before.0) + (used - bytes);
-        slab.set_huge(mapping.start.addr(), bytes);
-        // SAFETY: as above.
-        unsafe { slab.set_mapping(mapping.bytes, used) };
+    pub fn resize(&mut self, header: HugeRef, mapping: Mapping, bytes: usize) {
+        let block = self.block(header);
+        let (size, excess) = (block.size, block.excess());
+        block.start = mapping.start.addr();
+        block.size = bytes;
+        block.used = mapping.used.max(bytes);
+        block.mapped = mapping.bytes;
+        let now = block.excess();
+        self.bytes = self.bytes - size + bytes;
+        self.excess = self.excess - excess + now;
     }
 
-    /// Unregisters a block, and remembers it.
-    pub fn remove(&mut self, slab: *const Slab) -> Mapping {
-        // SAFETY: a live block's header; the lock is held.
-        unsafe {
-            self.live.remove(slab);
-            let (mapping, bytes) = (Mapping::of(&*slab), (*slab).size.load(Ordering::Relaxed));
-            self.count -= 1;
-            self.bytes -= bytes;
-            self.excess -= mapping.used - bytes;
-            self.bury(mapping.start.addr(), bytes);
-            // An old pointer to the header finds no block at its address.
-            (*slab).set_huge(0, 0);
-            mapping
+    /// Unregisters a block, remembers it, and pools its header.
+    pub fn remove(&mut self, header: HugeRef) -> Mapping {
+        let HugeBlock { size, previous, next, .. } = *self.block(header);
+        let mapping = Mapping::of(self.block(header));
+        match previous {
+            None => self.live = next,
+            Some(previous) => self.block(previous).next = next,
         }
+        if let Some(next) = next {
+            self.block(next).previous = previous;
+        }
+        self.count -= 1;
+        self.bytes -= size;
+        self.excess -= mapping.used - size;
+        self.bury(mapping.start.addr(), size);
+        let rest = self.pool.replace(header);
+        *self.block(header) = HugeBlock { next: rest, ..HugeBlock::new() };
+        mapping
     }
 
-    /// The block that `address` lies in.
-    pub fn around(&self, address: usize) -> Option<*const Slab> {
-        let mut slab = self.live.first;
-        while !slab.is_null() {
-            // SAFETY: headers live for ever; the lock is held.
-            unsafe {
-                let offset = address.wrapping_sub((*slab).start());
-                if offset < (*slab).bytes.load(Ordering::Relaxed) {
-                    return Some(slab);
-                }
-                slab = (*slab).local.with(|local| local.next);
+    /// The block that `address` lies in: where it starts, and how many bytes it has.
+    pub fn around(&mut self, address: usize) -> Option<(usize, usize)> {
+        let mut next = self.live;
+        while let Some(header) = next {
+            let block = self.block(header);
+            if address.wrapping_sub(block.start) < block.size {
+                return Some((block.start, block.size));
             }
+            next = block.next;
         }
         None
     }
@@ -255,9 +275,8 @@ impl Huge {
     /// Gives everything back.
     pub fn release<O: Os>(&mut self, os: &O) {
         self.drop_kept(os);
-        while !self.live.first.is_null() {
-            let slab = self.live.first;
-            let mapping = self.remove(slab);
+        while let Some(header) = self.live {
+            let mapping = self.remove(header);
             // SAFETY: the engine ends: its blocks with it.
             unsafe { os.unmap(mapping.start, mapping.bytes) };
         }
@@ -266,13 +285,12 @@ impl Huge {
 
 impl Mapping {
     /// That of a live block.
-    ///
-    /// # Safety
-    /// The caller has the span lock.
-    pub unsafe fn of(slab: &Slab) -> Mapping {
-        // SAFETY: as the caller promises.
-        let (bytes, used) = unsafe { slab.mapping() };
-        Mapping { start: ptr::with_exposed_provenance_mut(slab.start()), bytes, used }
+    pub fn of(block: &HugeBlock) -> Mapping {
+        Mapping {
+            start: ptr::with_exposed_provenance_mut(block.start),
+            bytes: block.mapped,
+            used: block.used,
+        }
     }
 
     /// Whether it is worth being reused for a block of `bytes` bytes.

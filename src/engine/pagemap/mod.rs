@@ -1,9 +1,9 @@
-//! The page map: from an address to the slab it lies in, for any address at all.
+//! The page map: from an address to the [header](Header) of what it lies in, for any address at all.
 //!
 //! ```text
 //!  address   | 0 | top: 15 bits (16 on aarch64) | unit: 16 bits | offset: 16 bits |
 //!                    |                              |
-//!              top[..] ──► leaf, of 4 GiB ──► entry: the slab, or null
+//!              top[..] ──► leaf, of 4 GiB ──► entry: a header, or null
 //! ```
 //!
 //! In front of it stands a table that the fast path of free looks into, by the low bits of the unit's
@@ -27,6 +27,7 @@
 use core::ptr;
 
 use crate::engine::classes::UNIT;
+use crate::engine::huge::header::HugeRef;
 use crate::engine::slab::{Slab, blank};
 use crate::os::Os;
 use crate::sync::{AtomicPtr, AtomicUsize, Ordering};
@@ -47,6 +48,20 @@ struct Leaf([AtomicPtr<Slab>; 1 << LEAF_BITS]);
 
 /// Entries of the table in front. Under loom few: a model makes many maps.
 const NEAR: usize = if cfg!(loom) { 1 << 3 } else { 1 << 20 };
+
+/// What an address belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Header {
+    /// Nothing of ours.
+    None,
+    /// A slab: the address is in its span.
+    Slab(*const Slab),
+    /// A huge block that starts in the address's unit.
+    Huge(HugeRef),
+}
+
+/// The bit of an entry that says: a huge block's header. All headers are at multiples of 64.
+const HUGE: usize = 1;
 
 /// The map: 8.25 MiB of zero, of which pages in use are resident.
 #[repr(C)]
@@ -105,11 +120,25 @@ impl PageMap {
         ptr::with_exposed_provenance(opaque(address))
     }
 
+    /// What the unit at `address` belongs to.
+    #[inline(always)]
+    pub fn look_up(&self, address: usize) -> Header {
+        // Acquire: pairs with the release in `set`: the header is whole.
+        let Some(entry) = self.entry(address) else { return Header::None };
+        let header = entry.load(Ordering::Acquire).cast_const();
+        if header.addr() & HUGE != 0 {
+            return HugeRef::at(header.addr() - HUGE).map_or(Header::None, Header::Huge);
+        }
+        if header.is_null() { Header::None } else { Header::Slab(header) }
+    }
+
     /// The slab that the unit at `address` belongs to, or null.
     #[inline(always)]
     pub fn slab_at(&self, address: usize) -> *const Slab {
-        // Acquire: pairs with the release in `set`: the slab is whole.
-        self.entry(address).map_or(ptr::null(), |entry| entry.load(Ordering::Acquire).cast_const())
+        match self.look_up(address) {
+            Header::Slab(slab) => slab,
+            Header::Huge(_) | Header::None => ptr::null(),
+        }
     }
 
     /// The entry of the unit at `address`, if its leaf is there.
@@ -160,21 +189,32 @@ impl PageMap {
     /// Sets the entries of the units from `start` on, `bytes` long, to `slab`; null clears. `prepare`
     /// has been there. Under the span lock.
     pub fn set(&self, start: usize, bytes: usize, slab: *const Slab) {
+        let offset = match slab.is_null() {
+            true => 0,
+            false => slab.expose_provenance().wrapping_sub((&raw const self.nothing).addr()),
+        };
         for address in (start..start + bytes).step_by(UNIT) {
-            let Some(entry) = self.entry(address) else {
-                debug_assert!(false, "`prepare` makes the leaves");
-                continue;
-            };
-            // Release: pairs with the acquire in `slab_at`: the slab is whole.
-            entry.store(slab.cast_mut(), Ordering::Release);
-            let near = &self.near[(address >> UNIT_BITS) % NEAR];
-            let offset = match slab.is_null() {
-                true => 0,
-                false => slab.expose_provenance().wrapping_sub((&raw const self.nothing).addr()),
-            };
-            // Release: as above. Whoever else stood here is found by the slow way from now on.
-            near.store(offset, Ordering::Release);
+            self.store(address, slab.cast_mut(), offset);
         }
+    }
+
+    /// As [`set`](Self::set), of the one unit in which a huge block starts. To the fast path of free it
+    /// is nobody's.
+    pub fn set_huge(&self, start: usize, header: Option<HugeRef>) {
+        let tagged = header.map_or(0, |header| header.address() | HUGE);
+        self.store(start, ptr::with_exposed_provenance_mut(tagged), 0);
+    }
+
+    /// Stores a unit's header, and what its entry of the table in front stands for.
+    fn store(&self, address: usize, header: *mut Slab, near: usize) {
+        let Some(entry) = self.entry(address) else {
+            debug_assert!(false, "`prepare` makes the leaves");
+            return;
+        };
+        // Release: pairs with the acquire in `look_up`: the header is whole.
+        entry.store(header, Ordering::Release);
+        // Release: as above. Whoever else stood here is found by the slow way from now on.
+        self.near[(address >> UNIT_BITS) % NEAR].store(near, Ordering::Release);
     }
 
     /// Gives the leaves back. Nobody uses the map any more.

@@ -14,9 +14,9 @@ use core::ptr;
 use crate::engine::classes::MIN_ALIGN;
 use crate::engine::engine::Engine;
 use crate::engine::heap::Heap;
+use crate::engine::pagemap::Header;
 use crate::engine::shared::double_free;
-use crate::engine::slab::HUGE;
-use crate::engine::slab::ledger::{LIVE, UNCARVED, WAITING};
+use crate::engine::slab::ledger::{LIVE, WAITING};
 use crate::misuse::{BlockState, Found, Misuse, MisuseKind};
 use crate::os::{Os, PAGE};
 use crate::probe::Probe;
@@ -295,37 +295,37 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     /// frees go through the quarantine, under its lock.
     fn hold(&self, address: usize) -> Result<usize, Misuse> {
         let size = self.usable_size(ptr::with_exposed_provenance_mut(address))?;
-        let slab = self.page_map.slab_at(address);
-        // SAFETY: `usable_size` has found the block live, and nobody else frees it now.
-        unsafe {
-            let (index, live) = match (*slab).class() {
-                HUGE => (0, UNCARVED),
-                _ => ((*slab).index_of(address).unwrap_or(0), LIVE),
-            };
-            let entry = (*slab).entry(index);
-            if entry.local() != live {
-                let mut misuse = double_free(address, slab);
-                misuse.found = Found::AtCall;
-                return self.reject(misuse);
+        match self.page_map.look_up(address) {
+            Header::Huge(header) => self.locked(|shared| shared.huge.block(header).held = true),
+            Header::Slab(slab) => {
+                // SAFETY: headers live as long as the engine.
+                let slab = unsafe { &*slab };
+                // SAFETY: an index of the slab's.
+                let entry = unsafe { slab.entry(slab.index_of(address).unwrap_or(0)) };
+                if entry.local() != LIVE {
+                    let misuse = double_free(address, slab);
+                    return self.reject(Misuse { found: Found::AtCall, ..misuse });
+                }
+                entry.set_local(WAITING);
             }
-            entry.set_local(WAITING);
+            Header::None => {} // `usable_size` has found the block live, and nobody else frees it now
         }
         Ok(size)
     }
 
     /// Ends the wait: the block is live, and can be freed.
     fn let_go(&self, address: usize) {
-        let slab = self.page_map.slab_at(address);
-        // SAFETY: a block that waits, which nobody frees now.
-        unsafe {
-            match (*slab).class() {
-                HUGE => (*slab).hold(false),
-                _ => {
-                    if let Some(index) = (*slab).index_of(address) {
-                        (*slab).entry(index).set_local(LIVE);
-                    }
+        match self.page_map.look_up(address) {
+            Header::Huge(header) => self.locked(|shared| shared.huge.block(header).held = false),
+            Header::Slab(slab) => {
+                // SAFETY: headers live as long as the engine.
+                let slab = unsafe { &*slab };
+                if let Some(index) = slab.index_of(address) {
+                    // SAFETY: an index of the slab's.
+                    unsafe { slab.entry(index) }.set_local(LIVE);
                 }
             }
+            Header::None => {} // a block that waits has a header
         }
     }
 }

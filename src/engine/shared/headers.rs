@@ -4,13 +4,23 @@ use core::ptr;
 
 use crate::engine::classes::{self, CLASSES};
 use crate::engine::heap::{Heap, has_vanished};
+use crate::engine::huge::header::{HugeBlock, HugeRef};
 use crate::engine::pagemap::PageMap;
 use crate::engine::shared::{LOOKS, Shared, double_free};
-use crate::engine::slab::list::List;
 use crate::engine::slab::{NOBODY, Slab};
+use crate::engine::span::Span;
 use crate::os::Os;
 use crate::sync::Ordering;
 use crate::sync::fault::{Fault, planted};
+
+/// What a slab is made of: both are nobody else's.
+#[derive(Debug)]
+pub struct NewSlab {
+    /// The header, which has no span yet.
+    pub header: *const Slab,
+    /// The span.
+    pub span: Span,
+}
 
 impl Shared {
     /// A span and a header for a slab of `class` that will be of `heap`, named in the page map's reach. `None` when the OS
@@ -21,7 +31,7 @@ impl Shared {
         page_map: &PageMap,
         class: usize,
         heap: *const Heap,
-    ) -> Option<(*const Slab, usize, bool)> {
+    ) -> Option<NewSlab> {
         let header = self.header(os, class, heap)?;
         let units = classes::units(class);
         let span = self.spans.allocate(os, units).filter(|span| {
@@ -37,7 +47,7 @@ impl Shared {
         };
         self.spans.name(span.start, header);
         self.made += 1;
-        Some((header, span.start, span.clean))
+        Some(NewSlab { header, span })
     }
 
     /// Takes back a retired slab and its span.
@@ -67,8 +77,7 @@ impl Shared {
         // What ended first is the likeliest to be over. What is not goes behind, or one idle biased freer would bar
         // the way to all others' slabs.
         for _ in 0..LOOKS {
-            let Some(List { last, .. }) = self.in_grace.get(class) else { break };
-            let slab = *last;
+            let slab = self.in_grace[class].last;
             if slab.is_null() {
                 break;
             }
@@ -86,6 +95,16 @@ impl Shared {
         // SAFETY: fresh zeroes of that size, at a multiple of 64.
         unsafe { Slab::create(place, class) };
         Some(place)
+    }
+
+    /// A header for a huge block.
+    pub fn huge_header<O: Os>(&mut self, os: &O) -> Option<HugeRef> {
+        if let Some(pooled) = self.huge.pooled() {
+            return Some(pooled);
+        }
+        let place = self.cut(os, size_of::<HugeBlock>())?;
+        // SAFETY: fresh memory of that size, at a multiple of 64, for as long as the engine lives.
+        unsafe { HugeRef::create(place.cast()) }
     }
 
     /// Notes the marks that came to a slab after its end.

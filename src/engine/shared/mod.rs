@@ -23,7 +23,6 @@ use crate::engine::slab::list::List;
 use crate::engine::span::Spans;
 use crate::misuse::{BlockState, Found, Misuse, MisuseKind};
 use crate::os::Os;
-use crate::sync::Ordering;
 
 /// Bytes of a chunk that headers are cut from.
 const CHUNK: usize = 256 << 10;
@@ -37,8 +36,8 @@ pub struct Shared {
     pub spans: Spans,
     /// Blocks with mappings of their own.
     pub huge: Huge,
-    /// Headers without a span, by class; huge blocks' last. What ended last is first.
-    pools: [List; CLASSES + 1],
+    /// Headers without a span, by class. What ended last is first.
+    pools: [List; CLASSES],
     /// As above, with a biased freer, which may be in the middle of a free.
     in_grace: [List; CLASSES],
     abandoned: [List; CLASSES],
@@ -82,7 +81,7 @@ impl Shared {
         Shared {
             spans: Spans::new(),
             huge: Huge::new(),
-            pools: [List::new(); CLASSES + 1],
+            pools: [List::new(); CLASSES],
             in_grace: [List::new(); CLASSES],
             abandoned: [List::new(); CLASSES],
             recheck_abandoned: false,
@@ -167,7 +166,7 @@ impl Shared {
 /// A block that was freed while it was free.
 pub fn double_free(address: usize, slab: *const Slab) -> Misuse {
     // SAFETY: headers live as long as their engine.
-    let size = (!slab.is_null()).then(|| unsafe { (*slab).size.load(Ordering::Relaxed) });
+    let size = (!slab.is_null()).then(|| unsafe { (*slab).size });
     let state = BlockState::Free;
     Misuse { kind: MisuseKind::DoubleFree, address, size, state, found: Found::Late }
 }

@@ -2,9 +2,9 @@
 
 use crate::engine::classes::{self, UNIT};
 use crate::engine::slab::ledger::{END, Entry, LIVE, UNCARVED, WAITING};
-use crate::engine::slab::{HUGE, NOBODY, Place, Slab, nothing, wake};
+use crate::engine::slab::{NOBODY, Place, Slab, nothing, wake};
 use crate::sync::fault::{Fault, planted};
-use crate::sync::{self, AtomicUsize, Ordering};
+use crate::sync::{self, Ordering};
 
 impl Slab {
     /// Bytes that a header of `class` takes with its ledger.
@@ -16,7 +16,6 @@ impl Slab {
     /// for the tail, and is never carved.
     fn entries(class: usize) -> usize {
         match class {
-            HUGE => 1,
             _ if cfg!(loom) => classes::capacity(class) + 1,
             _ => (classes::units(class) * UNIT).div_ceil(classes::size_of(class)),
         }
@@ -29,13 +28,11 @@ impl Slab {
     /// a `Slab`'s alignment.
     pub unsafe fn create(place: *mut Slab, class: usize) {
         let mut slab = nothing();
-        if class != HUGE {
-            let size = classes::size_of(class);
-            slab.reciprocal = u64::MAX / size as u64 + 1;
-            slab.size = AtomicUsize::new(size);
-            slab.bytes = AtomicUsize::new(classes::units(class) * UNIT);
-            slab.capacity = classes::capacity(class) as u16;
-        }
+        let size = classes::size_of(class);
+        slab.reciprocal = u64::MAX / size as u64 + 1;
+        slab.size = size;
+        slab.bytes = classes::units(class) * UNIT;
+        slab.capacity = classes::capacity(class) as u16;
         slab.class = class as u16;
         // SAFETY: the place is large enough and ours. Zeroed entries are valid ones outside loom.
         unsafe {
@@ -52,7 +49,7 @@ impl Slab {
     /// # Safety
     /// The slab is nobody's and comes from the pool; the caller has the span lock.
     pub unsafe fn start_at(&self, start: usize, clean: bool, owner: usize) {
-        let size = self.size.load(Ordering::Relaxed);
+        let size = self.size;
         self.base.store(start - size, Ordering::Relaxed);
         // Pairs with the fence in `mark`: who sees an entry of this life sees this start.
         if !planted(Fault::StartUnfenced) {

@@ -44,14 +44,14 @@ pub mod remote;
 use core::ptr;
 
 use crate::engine::classes;
-use crate::engine::slab::ledger::{END, Entry, LIVE, UNCARVED, WAITING};
+use crate::engine::slab::ledger::{END, Entry, LIVE, UNCARVED};
 use crate::misuse::BlockState;
 use crate::sync::{AtomicBool, AtomicU32, AtomicUsize, Cell, Ordering, const_unless_loom};
 
-/// The class of a block that has a mapping of its own.
-pub const HUGE: usize = classes::CLASSES;
+/// The class of the placeholder, which has no blocks.
+pub const NO_CLASS: usize = classes::CLASSES;
 
-/// Nobody's: the slab is in the pool of its class, or is a huge block.
+/// Nobody's: the slab is in the pool of its class, or is a placeholder.
 pub const NOBODY: usize = 0;
 /// The slab's owner has exited; the first heap that needs it reclaims it.
 pub const ABANDONED: usize = 1;
@@ -76,15 +76,15 @@ pub struct Slab {
     /// may come too late.
     base: AtomicUsize,
     /// 2^64 / block size, rounded up: D. Lemire, O. Kaser, N. Kurz, "Faster remainder by direct
-    /// computation" (2019). 0 for huge blocks, which passes no address.
+    /// computation" (2019). 0 in a placeholder, which passes no address.
     reciprocal: u64,
     /// The address of the owning heap, or [`NOBODY`], or [`ABANDONED`]. A thread that reads its own
     /// heap's address here is the owner: it alone can take that away.
     pub owner: AtomicUsize,
-    /// Bytes of a block. A huge block's usable bytes change, under the span lock.
-    pub size: AtomicUsize,
-    /// Bytes of the span; of a huge block, its own. Changes for huge blocks only, under the lock.
-    pub bytes: AtomicUsize,
+    /// Bytes of a block.
+    pub size: usize,
+    /// Bytes of the span.
+    pub bytes: usize,
     /// The address of the heap whose frees are plain stores, or [`NOBODY`].
     pub biased_to: AtomicUsize,
     class: u16,
@@ -110,11 +110,10 @@ struct Remote {
 pub struct Local {
     /// The address of the block that `head` names; of no meaning where that is [`END`]. Kept beside the number
     /// because a block that is freed and allocated again at once then need not wait for a multiplication.
-    /// Of a huge block: bytes of its mapping.
     top: usize,
     /// `start - size`: numbers count from 1.
     base: usize,
-    /// Bytes of a block. Of a huge block: bytes of its mapping that may be resident.
+    /// Bytes of a block.
     size: usize,
     /// Neighbours on the list of `place`.
     pub previous: *const Slab,
@@ -166,7 +165,7 @@ pub enum Place {
 const_unless_loom! {
     /// A slab that is nobody's and has no blocks: stands where a heap has no current one.
     pub fn nothing() -> Slab {
-        Slab::with(HUGE as u16, END, Entry::sentinel(), Place::Current)
+        Slab::with(NO_CLASS as u16, END, Entry::sentinel(), Place::Current)
     }
 
     /// A slab that is nobody's, of which nobody asks more. All zero: what holds it costs no room in a file.
@@ -182,8 +181,8 @@ impl Slab {
             base: AtomicUsize::new(0),
             reciprocal: 0,
             owner: AtomicUsize::new(NOBODY),
-            size: AtomicUsize::new(0),
-            bytes: AtomicUsize::new(0),
+            size: 0,
+            bytes: 0,
             biased_to: AtomicUsize::new(NOBODY),
             class,
             capacity: 0,
@@ -208,7 +207,7 @@ impl Slab {
     }
     }
 
-    /// The class of its blocks, or [`HUGE`].
+    /// The class of its blocks, or [`NO_CLASS`].
     #[inline(always)]
     pub fn class(&self) -> usize {
         usize::from(self.class)
@@ -222,44 +221,7 @@ impl Slab {
     /// The address of block 0.
     #[inline(always)]
     pub fn start(&self) -> usize {
-        self.base.load(Ordering::Relaxed) + self.size.load(Ordering::Relaxed)
-    }
-
-    /// Whether the huge block is kept from being freed: it waits in quarantine, or another thread is moving it.
-    pub fn is_held(&self) -> bool {
-        // SAFETY: every header has an entry.
-        self.class() == HUGE && unsafe { self.entry(0) }.local() == WAITING
-    }
-
-    /// Holds the huge block, or lets it go. Under the span lock, or the quarantine's.
-    pub fn hold(&self, held: bool) {
-        // SAFETY: every header has an entry.
-        unsafe { self.entry(0) }.set_local(if held { WAITING } else { UNCARVED });
-    }
-
-    /// For huge blocks, under the span lock.
-    pub fn set_huge(&self, start: usize, bytes: usize) {
-        self.size.store(bytes, Ordering::Relaxed);
-        self.bytes.store(bytes, Ordering::Relaxed);
-        self.base.store(start.wrapping_sub(bytes), Ordering::Relaxed);
-    }
-
-    /// Bytes of the huge block's mapping, and how many of them may be resident.
-    ///
-    /// # Safety
-    /// The caller has the span lock.
-    pub unsafe fn mapping(&self) -> (usize, usize) {
-        // SAFETY: as the caller promises.
-        unsafe { self.local.look(|local| (local.top, local.size)) }
-    }
-
-    /// Notes the length of the huge block's mapping, and how much of it may be resident.
-    ///
-    /// # Safety
-    /// The caller has the span lock.
-    pub unsafe fn set_mapping(&self, bytes: usize, used: usize) {
-        // SAFETY: as the caller promises.
-        unsafe { self.local.with(|local| (local.top, local.size) = (bytes, used)) };
+        self.base.load(Ordering::Relaxed) + self.size
     }
 
     /// The entry of block `index`, which is below `entries`.
@@ -290,7 +252,7 @@ impl Slab {
     /// The index of the block that starts at `address`; `None` where none does.
     pub fn index_of(&self, address: usize) -> Option<usize> {
         let offset = address.wrapping_sub(self.start());
-        if offset >= self.bytes.load(Ordering::Relaxed) || self.class() == HUGE {
+        if offset >= self.bytes {
             return None;
         }
         self.number_at(offset).filter(|&index| index < self.capacity())
@@ -305,7 +267,7 @@ impl Slab {
     /// What is known of the block at or around `address`, which lies in the span.
     pub fn state_at(&self, address: usize) -> BlockState {
         let index = self.containing(address);
-        if self.class() == HUGE || index >= self.capacity() {
+        if index >= self.capacity() {
             return BlockState::Unknown;
         }
         // SAFETY: below the capacity.

@@ -44,7 +44,7 @@ impl Slab {
         let start = self.start();
         let offset = address.wrapping_sub(start);
         // A slab that was retired meanwhile and started elsewhere: the address is not in it.
-        if offset >= self.bytes.load(Ordering::Relaxed) {
+        if offset >= self.bytes {
             return Marked::Again;
         }
         let Some(index) = self.number_at(offset).filter(|&index| index < self.capacity()) else {
@@ -182,7 +182,7 @@ impl Slab {
     /// # Safety
     /// The slab has ended, and the caller has the span lock.
     pub unsafe fn judge_end(&self, mut late: impl FnMut(usize)) {
-        let (start, size) = (self.start(), self.size.load(Ordering::Relaxed));
+        let (start, size) = (self.start(), self.size);
         for first in (0..self.capacity()).step_by(GROUP) {
             // SAFETY: below the capacity; a ledger's memory is whole groups.
             unsafe {
