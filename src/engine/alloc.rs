@@ -5,9 +5,8 @@ use core::ptr;
 use crate::engine::classes::{self, LARGEST, MIN_ALIGN};
 use crate::engine::engine::Engine;
 use crate::engine::heap::refill::Refill;
-use crate::engine::heap::{Heap, Own, bytes_of};
+use crate::engine::heap::{Heap, Own, Owner, bytes_of};
 use crate::engine::huge::{self, Mapping, mapping_bytes};
-use crate::engine::maintain::TICK;
 use crate::engine::shared::headers::NewSlab;
 use crate::engine::span::decay::DECAY;
 use crate::os::{Os, PAGE};
@@ -27,8 +26,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     /// # Safety
     /// The calling thread owns `heap`.
     pub unsafe fn malloc(&self, heap: &Heap, size: usize, align: usize) -> *mut u8 {
-        // SAFETY: as the caller promises.
-        unsafe { self.allocate(heap, size, align) }
+        // SAFETY: the calling thread owns the heap.
+        self.allocate(unsafe { heap.owner() }, size, align)
             .map_or(ptr::null_mut(), |allocated| allocated.block)
     }
 
@@ -37,8 +36,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     /// # Safety
     /// As there.
     pub unsafe fn malloc_zeroed(&self, heap: &Heap, size: usize, align: usize) -> *mut u8 {
-        // SAFETY: as the caller promises.
-        let Some(allocated) = (unsafe { self.allocate(heap, size, align) }) else {
+        // SAFETY: the calling thread owns the heap.
+        let Some(allocated) = self.allocate(unsafe { heap.owner() }, size, align) else {
             return ptr::null_mut();
         };
         if !allocated.zero {
@@ -48,116 +47,102 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         allocated.block
     }
 
-    unsafe fn allocate(&self, heap: &Heap, size: usize, align: usize) -> Option<Allocated> {
+    fn allocate(&self, owner: Owner<'_>, size: usize, align: usize) -> Option<Allocated> {
         if !align.is_power_of_two() {
             return None;
         }
         match classes::class_of(size, align) {
-            // SAFETY: as the caller promises.
-            Some(class) => unsafe { self.allocate_small(heap, class) },
-            // SAFETY: as the caller promises.
-            None => unsafe { self.allocate_huge(heap, size, align) },
+            Some(class) => self.allocate_small(owner, class),
+            None => self.allocate_huge(owner, size, align),
         }
     }
 
     /// Allocates a block of `class`.
-    unsafe fn allocate_small(&self, heap: &Heap, class: usize) -> Option<Allocated> {
-        // SAFETY: the owner's.
-        unsafe {
-            heap.own.with(|own| {
-                loop {
-                    let current = own.current[class];
-                    if let Some(block) = (*current).pop() {
-                        return Some(Allocated { block: block.as_ptr(), zero: false });
-                    }
-                    if let Some(address) = (*current).double_freed_head() {
-                        self.defer_double_free(address, current);
-                        continue;
-                    }
-                    if own.refills % TICK == TICK - 1 {
-                        own.refills = own.refills.wrapping_add(1);
-                        self.tick(heap, own);
-                        // The current slab may have blocks now, or be another.
-                        continue;
-                    }
-                    let double_freed = |address| {
-                        // The slab is the one that holds the address.
-                        self.defer_double_free(address, self.page_map.slab_at(address));
-                    };
-                    let refill = match own.refill(class, double_freed) {
-                        Refill::None => self.new_slab(heap, own, class),
-                        refill => refill,
-                    };
-                    if refill == Refill::None {
-                        return None;
-                    }
-                    if refill == Refill::Fresh {
+    fn allocate_small(&self, mut owner: Owner<'_>, class: usize) -> Option<Allocated> {
+        let heap = owner.heap();
+        owner.with(|own| {
+            loop {
+                let current = own.current[class];
+                if let Some(block) = current.pop() {
+                    return Some(Allocated { block: block.as_ptr(), zero: false });
+                }
+                if let Some(address) = current.double_freed_head() {
+                    self.defer_double_free(address, current.as_ptr());
+                    continue;
+                }
+                if self.tick_if_due(heap, own) {
+                    continue; // the current slab may have blocks now, or be another
+                }
+                let double_freed = |address| self.defer_double_free_at(address);
+                let refill = match own.refill(class, double_freed) {
+                    Refill::None => self.new_slab(heap, own, class),
+                    refill => refill,
+                };
+                match refill {
+                    Refill::None => return None,
+                    Refill::Reused => {}
+                    Refill::Fresh => {
                         let current = own.current[class];
-                        let zero = (*current).local.with(|local| local.clean());
-                        if let Some(block) = (*current).pop() {
+                        if let Some(block) = current.pop() {
+                            let zero = current.is_clean();
                             return Some(Allocated { block: block.as_ptr(), zero });
                         }
                     }
                 }
-            })
-        }
+            }
+        })
     }
 
-    /// Makes an abandoned slab or a new one the current one. [`Refill::None`] when there is no memory.
+    /// Makes an abandoned slab or a new one the current one. [`Refill::None`] when there is no memory. `own` is of
+    /// `heap`.
     #[cold]
-    unsafe fn new_slab(&self, heap: &Heap, own: &mut Own, class: usize) -> Refill {
-        // SAFETY: the owner's, throughout; what comes from `shared` is nobody else's.
-        unsafe {
-            let now = self.os.milliseconds();
-            let reclaim = || {
-                self.locked(|shared| {
-                    let slab = shared.reclaim_of_class(class, heap);
-                    (slab, shared.has_parked_since(now.saturating_sub(DECAY)))
-                })
-            };
-            let reclaimed = match reclaim() {
-                (None, true) => {
-                    self.abandon_parked(DECAY);
-                    reclaim().0
-                }
-                (slab, _) => slab,
-            };
-            if let Some(slab) = reclaimed {
-                self.sweep(own, slab);
-                own.make_current(slab);
-                return match (*slab).local.with(|local| local.has_free()) {
-                    true => Refill::Reused,
-                    false if (*slab).carve() > 0 => Refill::Fresh,
-                    // Nothing to give after all: the caller comes again.
-                    false => Refill::Reused,
-                };
+    fn new_slab(&self, heap: &Heap, own: &mut Own, class: usize) -> Refill {
+        let now = self.os.milliseconds();
+        let reclaim = || {
+            self.locked(|shared| {
+                let slab = shared.reclaim_of_class(class, heap);
+                (slab, shared.has_parked_since(now.saturating_sub(DECAY)))
+            })
+        };
+        let reclaimed = match reclaim() {
+            (None, true) => {
+                self.abandon_parked(DECAY);
+                reclaim().0
             }
-            let get = || {
-                self.locked(|shared| {
-                    let got = shared.slab(&self.os, &self.page_map, class, heap);
-                    // Its last life may have left a misuse to be told.
-                    self.hint_deferred(shared);
-                    got
-                })
-            };
-            let got = get().or_else(|| {
-                self.yield_idle(own);
-                get()
-            });
-            let Some(NewSlab { header, span }) = got else { return Refill::None };
-            (*header).start_at(span.start, span.clean, ptr::from_ref(heap).expose_provenance());
-            self.page_map.set(span.start, bytes_of(class), header);
-            own.make_current(header);
-            (*header).carve();
-            Refill::Fresh
+            (slab, _) => slab,
+        };
+        if let Some(slab) = reclaimed {
+            self.sweep(own, slab);
+            own.make_current(slab);
+            let fresh = !slab.has_free() && slab.carve() > 0;
+            // It may have nothing to give after all: the caller comes again.
+            return if fresh { Refill::Fresh } else { Refill::Reused };
         }
+        let get = || {
+            self.locked(|shared| {
+                let got = shared.slab(&self.os, &self.page_map, class, heap);
+                // Its last life may have left a misuse to be told.
+                self.hint_deferred(shared);
+                got
+            })
+        };
+        let got = get().or_else(|| {
+            self.yield_idle(own);
+            get()
+        });
+        let Some(NewSlab { header, span }) = got else { return Refill::None };
+        // SAFETY: from the pool, and nobody else's since.
+        unsafe {
+            header.start_at(span.start, span.clean, ptr::from_ref(heap).expose_provenance());
+        }
+        self.page_map.set(span.start, bytes_of(class), header.as_ptr());
+        own.make_current(header);
+        header.carve();
+        Refill::Fresh
     }
 
     /// As [`malloc`](Self::malloc), with a mapping of its own that has room: a block that grows. More than a unit.
-    ///
-    /// # Safety
-    /// As there.
-    pub(super) unsafe fn malloc_to_grow(&self, heap: &Heap, size: usize) -> *mut u8 {
+    pub(super) fn allocate_to_grow(&self, owner: Owner<'_>, size: usize) -> *mut u8 {
         let Some(bytes) = mapping_bytes(size) else { return ptr::null_mut() };
         if let Some(mapping) = self.locked(|shared| shared.huge.reuse_to_grow(bytes)) {
             return self.settle_huge(mapping, bytes);
@@ -167,14 +152,12 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         if !start.is_null() {
             return self.settle_huge(Mapping { start, bytes: length, used: 0 }, bytes);
         }
-        // SAFETY: as the caller promises.
-        unsafe { self.malloc(heap, size, MIN_ALIGN) }
+        self.allocate(owner, size, MIN_ALIGN).map_or(ptr::null_mut(), |allocated| allocated.block)
     }
 
-    /// # Safety
-    /// The calling thread owns `heap`.
+    /// Allocates a block with a mapping of its own: a kept one, or one of the OS.
     #[cold]
-    unsafe fn allocate_huge(&self, heap: &Heap, size: usize, align: usize) -> Option<Allocated> {
+    fn allocate_huge(&self, mut owner: Owner<'_>, size: usize, align: usize) -> Option<Allocated> {
         let bytes = mapping_bytes(size.max(LARGEST / 2))?;
         let kept = match align <= PAGE {
             true => self.locked(|shared| shared.huge.reuse(bytes)),
@@ -189,8 +172,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 };
                 let mut start = map();
                 if start.is_null() {
-                    // SAFETY: the owner's.
-                    unsafe { heap.own.with(|own| self.yield_idle(own)) };
+                    owner.with(|own| self.yield_idle(own));
                     start = map();
                 }
                 if start.is_null() {

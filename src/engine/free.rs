@@ -3,11 +3,12 @@
 use core::ptr;
 
 use crate::engine::engine::Engine;
-use crate::engine::heap::{Heap, IDLE, has_vanished};
+use crate::engine::heap::{Heap, IDLE, Owner, has_vanished};
 use crate::engine::huge::Mapping;
 use crate::engine::pagemap::Header;
 use crate::engine::report::judge_block;
-use crate::engine::slab::owner::Freed;
+use crate::engine::slab::owned::OwnedSlab;
+use crate::engine::slab::owner::{Freed, NotLive};
 use crate::engine::slab::remote::Marked;
 use crate::engine::slab::{ABANDONED, NOBODY, Slab};
 use crate::engine::span::decay::DECAY;
@@ -18,28 +19,30 @@ use crate::sync::fault::{Fault, planted};
 use crate::sync::{Ordering, RawLock, look_again};
 
 impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
-    /// Frees the block at `address` for the thread that owns `heap`; null is fine. An error changes nothing.
+    /// Frees `block` for the thread that owns `heap`; null is fine. An error changes nothing.
     ///
     /// # Safety
-    /// The calling thread owns `heap`. If `address` is a live block, nothing uses it after this call.
+    /// The calling thread owns `heap`. If `block` is live, nothing uses it after this call.
     /// If it is anything else, no more is asked for: it is rejected.
     pub unsafe fn try_free(&self, heap: &Heap, block: *mut u8) -> Result<(), Misuse> {
-        // SAFETY: as the caller promises.
-        unsafe { self.free_by(Some(heap), block) }
+        // SAFETY: the calling thread owns the heap, and gives the block up.
+        unsafe { self.free_any(Some(heap.owner()), block) }
     }
 
     /// The free of a thread that can get no heap: a mark, wherever the block lies, for the next owner to find.
     ///
     /// # Safety
-    /// As [`try_free`](Self::try_free), but for the heap.
+    /// As [`try_free`](Self::try_free), except for the heap.
     pub unsafe fn free_without_heap(&self, block: *mut u8) -> Result<(), Misuse> {
-        // SAFETY: as the caller promises.
-        unsafe { self.free_by(None, block) }
+        // SAFETY: the caller gives the block up.
+        unsafe { self.free_any(None, block) }
     }
 
+    /// The free of any pointer by any thread.
+    ///
     /// # Safety
-    /// As [`try_free`](Self::try_free), if there is a heap.
-    unsafe fn free_by(&self, heap: Option<&Heap>, block: *mut u8) -> Result<(), Misuse> {
+    /// If `block` is live, nothing uses it after this call.
+    unsafe fn free_any(&self, mut owner: Option<Owner<'_>>, block: *mut u8) -> Result<(), Misuse> {
         if block.is_null() {
             return Ok(());
         }
@@ -52,85 +55,27 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             };
             // SAFETY: headers live as long as the engine.
             let header = unsafe { &*slab };
-            let owner = header.owner.load(Ordering::Acquire);
-            if owner == NOBODY {
+            let slab_owner = header.owner.load(Ordering::Acquire);
+            if slab_owner == NOBODY {
                 look_again(); // retired since the look at the map
                 continue;
             }
-            if let Some(heap) = heap {
-                if owner == ptr::from_ref(heap).expose_provenance() {
-                    // SAFETY: the calling thread owns heap and slab.
-                    return unsafe { self.free_local(heap, slab, address) };
+            if let Some(owner) = &mut owner {
+                if slab_owner == owner.address() {
+                    // SAFETY: whoever reads its own heap as the owner is the owner.
+                    return self.free_local(owner, unsafe { OwnedSlab::new(slab) }, address);
                 }
-                if owner == ABANDONED || has_vanished(owner) {
-                    // SAFETY: the calling thread owns the heap.
-                    unsafe { self.reclaim(heap, slab) };
+                if slab_owner == ABANDONED || has_vanished(slab_owner) {
+                    self.reclaim(owner, header);
                     continue;
                 }
             }
-            // SAFETY: the calling thread owns the heap, if there is one; the owner was read just now.
-            match unsafe { self.free_in_anothers(heap, header, owner, address) } {
+            // SAFETY: the owner was read just now.
+            match unsafe { self.free_remote_in(owner.as_mut(), header, slab_owner, address) } {
                 Marked::Done | Marked::First => return Ok(()),
                 Marked::Again => look_again(),
                 Marked::Rejected => return self.reject(judge_block(slab, address)),
             }
-        }
-    }
-
-    /// The free of a block in a slab that is another's: the one place where such a free is made.
-    ///
-    /// # Safety
-    /// The calling thread owns `heap`, if there is one; `owner` was read from the slab before.
-    #[inline]
-    unsafe fn free_in_anothers(
-        &self,
-        heap: Option<&Heap>,
-        slab: &Slab,
-        owner: usize,
-        address: usize,
-    ) -> Marked {
-        let me = heap.map_or(NOBODY, |heap| {
-            // SAFETY: the calling thread owns the heap.
-            unsafe { heap.before_remote_free() };
-            ptr::from_ref(heap).expose_provenance()
-        });
-        let marked = slab.mark(me, address, &self.probe);
-        if matches!(marked, Marked::Done | Marked::First) {
-            // SAFETY: the calling thread owns the heap, if there is one; the owner was read before.
-            unsafe { self.after_remote_free(heap, slab, owner, marked) };
-        }
-        marked
-    }
-
-    /// What is left to do after the free of another's block has taken effect.
-    ///
-    /// # Safety
-    /// The calling thread owns `heap`, if there is one; `owner` was read from the slab before.
-    #[inline]
-    unsafe fn after_remote_free(
-        &self,
-        heap: Option<&Heap>,
-        slab: &Slab,
-        owner: usize,
-        marked: Marked,
-    ) {
-        if marked == Marked::First && owner > ABANDONED {
-            // SAFETY: neither of the two marks, so a heap's address; heaps live as long as the engine.
-            let owner = unsafe { &*ptr::with_exposed_provenance::<Heap>(owner) };
-            // Release: the flag is up.
-            owner.flagged_slabs.fetch_add(1, Ordering::Release);
-            let parked = owner.parked_since.load(Ordering::Relaxed) as u64;
-            if parked != 0 && self.os.milliseconds().saturating_sub(parked) >= DECAY {
-                self.abandon_parked(DECAY);
-            }
-        }
-        // If the owner leaves the slab at this moment: see `abandon_slabs`.
-        if let Some(heap) = heap
-            && slab.owner.load(Ordering::Relaxed) == ABANDONED
-            && !planted(Fault::OwnerUnseen)
-        {
-            // SAFETY: as the caller promises.
-            unsafe { self.reclaim(heap, slab) };
         }
     }
 
@@ -144,55 +89,97 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         let address = block.expose_provenance();
         // SAFETY: headers live as long as the engine.
         let slab = unsafe { &*self.page_map.slab_near(address) };
-        let owner = slab.owner.load(Ordering::Acquire);
-        if owner <= ABANDONED
-            || owner == ptr::from_ref(heap).addr()
+        let slab_owner = slab.owner.load(Ordering::Acquire);
+        if slab_owner <= ABANDONED
+            || slab_owner == ptr::from_ref(heap).addr()
             || self.forked.load(Ordering::Relaxed)
         {
             return false;
         }
         // SAFETY: the calling thread owns the heap; the owner was read just now.
-        let marked = unsafe { self.free_in_anothers(Some(heap), slab, owner, address) };
+        let marked =
+            unsafe { self.free_remote_in(Some(&mut heap.owner()), slab, slab_owner, address) };
         matches!(marked, Marked::Done | Marked::First)
     }
 
-    /// The owner's free.
-    unsafe fn free_local(
+    /// The free of a block in a slab that is another's: the one place where such a free is made.
+    ///
+    /// # Safety
+    /// `slab_owner` was read from the slab before.
+    #[inline(always)]
+    unsafe fn free_remote_in(
         &self,
-        heap: &Heap,
-        slab: *const Slab,
+        owner: Option<&mut Owner<'_>>,
+        slab: &Slab,
+        slab_owner: usize,
         address: usize,
-    ) -> Result<(), Misuse> {
-        // SAFETY: as the caller promises; the map says that the address is in the slab.
-        unsafe {
-            let freed = match (*slab).number_as_owner(address) {
-                Some(number) => (*slab).free(number, address, &self.probe),
-                None => return self.reject(judge_block(slab, address)),
-            };
-            match freed {
-                Ok(Freed::Fine) => Ok(()),
-                Ok(Freed::Move) => {
-                    self.move_after_free(heap, slab);
-                    Ok(())
-                }
-                Err(_) => self.reject(judge_block(slab, address)),
+    ) -> Marked {
+        let Some(owner) = owner else {
+            let marked = slab.mark(NOBODY, address, &self.probe);
+            // SAFETY: the slab's owner, as the caller says.
+            unsafe { self.tell_owner(slab_owner, marked) };
+            return marked;
+        };
+        owner.before_remote_free();
+        let marked = slab.mark(owner.address(), address, &self.probe);
+        if matches!(marked, Marked::Done | Marked::First) {
+            // SAFETY: as above.
+            unsafe { self.tell_owner(slab_owner, marked) };
+            // If the owner leaves the slab at this moment: see `abandon_slab`.
+            if slab.owner.load(Ordering::Relaxed) == ABANDONED && !planted(Fault::OwnerUnseen) {
+                self.reclaim(owner, slab);
+            }
+        }
+        marked
+    }
+
+    /// Counts a flag that was raised for the slab's owner, if one was. If that heap has been parked for long, it is abandoned.
+    ///
+    /// # Safety
+    /// `slab_owner` was read from a slab.
+    #[inline]
+    unsafe fn tell_owner(&self, slab_owner: usize, marked: Marked) {
+        if marked == Marked::First && slab_owner > ABANDONED {
+            // SAFETY: neither `NOBODY` nor `ABANDONED`, so a heap's address; heaps live as long as the engine.
+            let owner = unsafe { &*ptr::with_exposed_provenance::<Heap>(slab_owner) };
+            // Release: the flag is up.
+            owner.flagged_slabs.fetch_add(1, Ordering::Release);
+            let parked = owner.parked_since.load(Ordering::Relaxed) as u64;
+            if parked != 0 && self.os.milliseconds().saturating_sub(parked) >= DECAY {
+                self.abandon_parked(DECAY);
             }
         }
     }
 
-    /// After a free that said [`Freed::Move`].
-    ///
-    /// # Safety
-    /// The calling thread owns `heap` and `slab`.
-    #[cold]
-    pub(crate) unsafe fn move_after_free(&self, heap: &Heap, slab: *const Slab) {
-        // SAFETY: as the caller promises.
-        unsafe {
-            heap.own.with(|own| {
-                own.relist(slab);
-                self.bound_idle(own, IDLE);
-            });
+    /// The owner's free of what the page map says lies in `slab`.
+    fn free_local(
+        &self,
+        owner: &mut Owner<'_>,
+        slab: OwnedSlab,
+        address: usize,
+    ) -> Result<(), Misuse> {
+        let freed = match slab.number_of(address) {
+            // SAFETY: the number of the address.
+            Some(number) => unsafe { slab.free(number, address, &self.probe) },
+            None => Err(NotLive),
+        };
+        match freed {
+            Ok(Freed::Fine) => Ok(()),
+            Ok(Freed::Move) => {
+                self.move_after_free(owner, slab);
+                Ok(())
+            }
+            Err(NotLive) => self.reject(judge_block(slab.as_ptr(), address)),
         }
+    }
+
+    /// After a free that said [`Freed::Move`].
+    #[cold]
+    pub(super) fn move_after_free(&self, owner: &mut Owner<'_>, slab: OwnedSlab) {
+        owner.with(|own| {
+            own.relist(slab);
+            self.bound_idle(own, IDLE);
+        });
     }
 
     #[cold]
@@ -223,8 +210,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
 
     /// Bytes that the live block at `block` can hold.
     ///
-    /// # Safety
-    /// None beyond a live `heap`: whoever asks about a pointer that is not live gets an error.
+    /// # Errors
+    /// The pointer is no live block's.
     pub fn usable_size(&self, block: *mut u8) -> Result<usize, Misuse> {
         let address = block.expose_provenance();
         let slab = match self.page_map.look_up(address) {

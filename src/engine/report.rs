@@ -44,8 +44,16 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
 
     /// Notes that the free block at `address` was freed again.
     #[cold]
+    #[inline(never)]
     pub(super) fn defer_double_free(&self, address: usize, slab: *const Slab) {
         self.defer(double_free(address, slab));
+    }
+
+    /// As above, of a block in the slab that holds its address.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn defer_double_free_at(&self, address: usize) {
+        self.defer_double_free(address, self.page_map.slab_at(address));
     }
 
     /// Notes a misuse whose call is long over, for [`tell_deferred`](Self::tell_deferred).

@@ -80,7 +80,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         // which the caller gives up; if it is huge, it is held.
         unsafe {
             let new = match gets_room(size, usable) && align <= PAGE {
-                true => self.malloc_to_grow(heap, size),
+                true => self.allocate_to_grow(heap.owner(), size),
                 false => self.malloc(heap, size, align),
             };
             if new.is_null() {

@@ -102,42 +102,40 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             }
             let mut found = Ok(());
             shared.each_abandoned(|_, slab| {
-                // SAFETY: abandoned slabs are the lock's.
-                unsafe {
-                    if let Err(invariant) = (*slab).check() {
-                        found = broken(invariant, slab.addr());
-                    }
-                    if (*slab).local.with(|local| local.place) != Place::Abandoned {
-                        found = broken("an abandoned slab knows that it is one", slab.addr());
-                    }
+                let address = slab.as_ptr().addr();
+                if let Err(invariant) = slab.check() {
+                    found = broken(invariant, address);
+                }
+                if slab.place() != Place::Abandoned {
+                    found = broken("an abandoned slab knows that it is one", address);
                 }
             });
             found
         });
-        let me = core::ptr::from_ref(heap).addr();
-        // SAFETY: the owner's.
-        unsafe {
-            heap.own.with(|own| {
-                let mut idle = 0;
-                own.each(|_, slab| {
-                    if let Err(invariant) = (*slab).check() {
-                        found = broken(invariant, slab.addr());
-                    }
-                    if (*slab).owner.load(Ordering::Relaxed) != me {
-                        found = broken("a heap owns the slabs on its lists", slab.addr());
-                    }
-                    if self.page_map.slab_at((*slab).start()) != slab {
-                        found = broken("the page map names a slab for its start", slab.addr());
-                    }
-                    if (*slab).local.with(|local| local.place) == Place::Empty {
-                        idle += bytes_of((*slab).class());
-                    }
-                });
-                if idle != own.idle_bytes {
-                    found = broken("a heap counts the bytes of its empty slabs", me);
+        // SAFETY: the calling thread owns the heap.
+        let mut owner = unsafe { heap.owner() };
+        let me = owner.address();
+        owner.with(|own| {
+            let mut idle = 0;
+            own.each(|_, slab| {
+                let address = slab.as_ptr().addr();
+                if let Err(invariant) = slab.check() {
+                    found = broken(invariant, address);
+                }
+                if slab.owner.load(Ordering::Relaxed) != me {
+                    found = broken("a heap owns the slabs on its lists", address);
+                }
+                if self.page_map.slab_at(slab.start()) != slab.as_ptr() {
+                    found = broken("the page map names a slab for its start", address);
+                }
+                if slab.place() == Place::Empty {
+                    idle += bytes_of(slab.class());
                 }
             });
-        }
+            if idle != own.idle_bytes {
+                found = broken("a heap counts the bytes of its empty slabs", me);
+            }
+        });
         found
     }
 }

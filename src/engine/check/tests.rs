@@ -1,7 +1,7 @@
 //! Corruption of an engine with heaps and abandoned slabs that [`Engine::check`] must name.
 
 use super::*;
-use crate::engine::slab::Slab;
+use crate::engine::slab::owned::OwnedSlab;
 use crate::os::Mmap;
 use crate::probe::NoProbe;
 use crate::sync::FutexLock;
@@ -21,7 +21,7 @@ fn engine() -> &'static Plain {
 }
 
 /// An engine, a heap with a slab in each of its lists, and an abandoned slab.
-fn in_use() -> (&'static Plain, &'static Heap, *const Slab) {
+fn in_use() -> (&'static Plain, &'static Heap, OwnedSlab) {
     let engine = engine();
     // SAFETY: this thread alone knows the engine and its heaps.
     unsafe {
@@ -30,7 +30,7 @@ fn in_use() -> (&'static Plain, &'static Heap, *const Slab) {
         let abandoned = engine.malloc(other, 700, 16);
         engine.release(other);
         engine.abandon_parked(0);
-        let abandoned = engine.page_map.slab_at(abandoned.addr());
+        let abandoned = OwnedSlab::new(engine.page_map.slab_at(abandoned.addr()));
         for size in [48, 8192] {
             let blocks: Vec<_> = (0..4000).map(|_| engine.malloc(heap, size, 16)).collect();
             for block in blocks.iter().skip(1000) {
@@ -43,19 +43,18 @@ fn in_use() -> (&'static Plain, &'static Heap, *const Slab) {
 }
 
 /// The first slab of the list of those of 48 bytes with free blocks.
-fn partial(heap: &Heap) -> &Slab {
+fn partial(heap: &Heap) -> OwnedSlab {
     let class = classes::class_of_small(48);
-    // SAFETY: the heap is this thread's; headers live as long as the engine.
-    unsafe { &*heap.own.with(|own| own.partial[class].first) }
+    // SAFETY: the heap is this thread's.
+    unsafe { heap.owner() }.with(|own| own.partial[class].first()).expect("a partial slab")
 }
 
 #[test]
 fn corruption_is_named() {
-    type Damage = fn(&Plain, &Heap, &Slab);
+    type Damage = fn(&Plain, &Heap, OwnedSlab);
     let damages: [(&str, Damage); 8] = [
         ("an abandoned slab knows that it is one", |_, _, abandoned| {
-            // SAFETY: nobody else looks at the abandoned slab.
-            unsafe { abandoned.local.with(|local| local.put(Place::Nowhere)) }
+            abandoned.put(Place::Nowhere);
         }),
         ("every carved block is live or on its slab's list", |_, _, abandoned| {
             // SAFETY: every slab has an entry.
@@ -68,22 +67,22 @@ fn corruption_is_named() {
             engine.page_map.set(partial(heap).start(), UNIT, core::ptr::null());
         }),
         ("the page map names a slab for its start", |engine, heap, abandoned| {
-            engine.page_map.set(partial(heap).start(), UNIT, abandoned);
+            engine.page_map.set(partial(heap).start(), UNIT, abandoned.as_ptr());
         }),
         ("a heap counts the bytes of its empty slabs", |_, heap, _| {
             // SAFETY: the heap is this thread's.
-            unsafe { heap.own.with(|own| own.idle_bytes += UNIT) }
+            unsafe { heap.owner() }.with(|own| own.idle_bytes += UNIT);
         }),
         ("every carved block is live or on its slab's list", |_, heap, _| {
+            let slab = partial(heap);
             // SAFETY: every slab has an entry.
-            unsafe { partial(heap).entry(0) }.set_local(0);
+            unsafe { slab.entry(0) }.set_local(0);
         }),
         ("the units add up", |engine, _, _| engine.locked(|shared| shared.spans.free += 1)),
     ];
     for (index, (invariant, damage)) in damages.into_iter().enumerate() {
         let (engine, heap, abandoned) = in_use();
-        // SAFETY: headers live as long as the engine.
-        damage(engine, heap, unsafe { &*abandoned });
+        damage(engine, heap, abandoned);
         // SAFETY: this thread alone knows the engine.
         let found = unsafe { engine.check(heap) }.expect_err("the damage is seen");
         assert_eq!(found.invariant, invariant, "damage {index}");

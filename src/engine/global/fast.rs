@@ -1,13 +1,21 @@
-//! The fast paths of malloc, calloc, free and realloc. What they can't do is [`slow`](super::slow)'s.
+//! The fast paths of malloc, calloc and free: each decides in a few instructions whether it can serve the call, and
+//! does, or leaves all of it to [`slow`](super::slow).
+//!
+//! | path | for |
+//! |---|---|
+//! | `malloc_fast`, `malloc_medium` | up to [`DIRECT`] bytes, and above |
+//! | `aligned_fast` | an alignment above 16 |
+//! | `zeroed_direct`, `zeroed_fast` | calloc: up to [`DIRECT`] bytes, and with an alignment |
+//! | `free_fast` | a live block of this thread's own |
 
 use core::ptr::{self, NonNull};
 
-use crate::engine::classes::{LARGEST, MIN_ALIGN, SMALL, class_of_large, class_of_small};
+use crate::engine::classes::{CLASSES, LARGEST, MIN_ALIGN, SMALL, class_of_large, class_of_small};
 use crate::engine::global::instance::{Drystone, ENGINE};
 use crate::engine::global::tls;
 pub use crate::engine::heap::DIRECT;
-use crate::engine::slab::Slab;
-use crate::engine::slab::owner::Freed;
+use crate::engine::slab::owned::OwnedSlab;
+use crate::engine::slab::owner::{Freed, NotLive};
 use crate::probe::NoProbe;
 use crate::sync::Ordering;
 
@@ -26,22 +34,20 @@ impl Drystone {
     /// The fast path of malloc: the next block current, for requests up to [`DIRECT`] bytes.
     #[inline(always)]
     pub fn malloc_fast(&self, size: usize) -> Option<NonNull<u8>> {
-        // SAFETY: the heap is the calling thread's, or the empty one.
-        unsafe { if size <= DIRECT { (*(*tls::fast()).current_for(size)).pop() } else { None } }
+        // SAFETY: the fast word is the calling thread's heap, or the empty one.
+        if size <= DIRECT { unsafe { (*tls::fast()).current_for(size) }.pop() } else { None }
     }
 
     /// As [`malloc_fast`](Self::malloc_fast), for requests that it is not for: above [`DIRECT`] bytes.
     #[inline]
     pub fn malloc_medium(&self, size: usize) -> Option<NonNull<u8>> {
-        // SAFETY: the heap is the calling thread's, or the empty one.
-        unsafe {
-            if size <= SMALL {
-                (*(*tls::fast()).current(class_of_small(size))).pop()
-            } else if size <= LARGEST {
-                (*(*tls::fast()).current(class_of_large(size))).pop()
-            } else {
-                None
-            }
+        // Two calls: with one, the first branch takes three instructions more.
+        if size <= SMALL {
+            pop_of(class_of_small(size))
+        } else if size <= LARGEST {
+            pop_of(class_of_large(size))
+        } else {
+            None
         }
     }
 
@@ -55,8 +61,7 @@ impl Drystone {
             // The multiple that holds the size: its class may have a block current that is aligned.
             let class = class_of_small((size.max(1) + align - 1) & !(align - 1));
             if crate::engine::classes::size_of(class).is_multiple_of(align) {
-                // SAFETY: the heap is the calling thread's, or the empty one.
-                return unsafe { (*(*tls::fast()).current(class)).pop() };
+                return pop_of(class);
             }
         }
         None
@@ -94,32 +99,46 @@ impl Drystone {
     #[inline(always)]
     pub unsafe fn free_fast(&self, block: *mut u8) -> Fast {
         let address = block.expose_provenance();
-        let slab = ENGINE.page_map.slab_near(address);
-        // SAFETY: headers live for ever. Whoever reads its own heap as the owner is the owner; and the
-        // address lies in the slab, or many GiB away.
-        unsafe {
-            if !tls::is_fast((*slab).owner.load(Ordering::Relaxed)) {
-                return Fast::Slow;
-            }
-            Self::free_in(slab, address)
+        match owned_slab(address) {
+            // SAFETY: the caller gives the block up.
+            Some(slab) => unsafe { free_owned(slab, address) },
+            None => Fast::Slow,
         }
     }
+}
 
-    /// The free of the block at `address`, if one that is live starts there.
-    ///
-    /// # Safety
-    /// The calling thread owns `slab`, and `address` lies there, or many GiB away.
-    #[inline(always)]
-    pub(super) unsafe fn free_in(slab: *const Slab, address: usize) -> Fast {
-        // SAFETY: as the caller promises; the number is just so.
-        unsafe {
-            let Some(number) = (*slab).number_as_owner(address) else { return Fast::Slow };
-            match (*slab).free(number, address, &NoProbe) {
-                Ok(Freed::Fine) => Fast::Done,
-                Ok(Freed::Move) => Fast::Moves,
-                Err(_) => Fast::Slow,
-            }
-        }
+/// The next block of this thread's current slab of `class`, which is below `CLASSES`.
+#[inline(always)]
+fn pop_of(class: usize) -> Option<NonNull<u8>> {
+    debug_assert!(class < CLASSES);
+    // SAFETY: the fast word is the calling thread's heap, or the empty one; a class of `classes`.
+    unsafe { (*tls::fast()).current(class) }.pop()
+}
+
+/// The slab near `address`, if it is this thread's: the address lies there, or many GiB away.
+#[inline(always)]
+pub(super) fn owned_slab(address: usize) -> Option<OwnedSlab> {
+    let slab = ENGINE.page_map.slab_near(address);
+    // SAFETY: headers live for ever.
+    if !tls::is_fast(unsafe { (*slab).owner.load(Ordering::Relaxed) }) {
+        return None;
+    }
+    // SAFETY: whoever reads its own heap as the owner is the owner.
+    Some(unsafe { OwnedSlab::new(slab) })
+}
+
+/// The free of the block at `address`, if one that is live starts there. The slab is the one near the address.
+///
+/// # Safety
+/// If a live block starts there, nothing uses it after this call.
+#[inline(always)]
+pub(super) unsafe fn free_owned(slab: OwnedSlab, address: usize) -> Fast {
+    let Some(number) = slab.number_of(address) else { return Fast::Slow };
+    // SAFETY: the number of the address.
+    match unsafe { slab.free(number, address, &NoProbe) } {
+        Ok(Freed::Fine) => Fast::Done,
+        Ok(Freed::Move) => Fast::Moves,
+        Err(NotLive) => Fast::Slow,
     }
 }
 

@@ -15,16 +15,15 @@
 
 use crate::engine::classes::{LARGEST, MIN_ALIGN, SMALL, class_of, class_of_small, size_of};
 use crate::engine::engine::Engine;
-use crate::engine::global::fast::Fast;
+use crate::engine::global::fast::{Fast, free_owned, owned_slab};
 use crate::engine::global::instance::Drystone;
-use crate::engine::global::tls;
 use crate::engine::huge::mapping_bytes;
 use crate::engine::pagemap::Header;
 use crate::engine::resize::fits;
 use crate::misuse::{BlockState, Found, Misuse, MisuseKind};
 use crate::os::Os;
 use crate::probe::Probe;
-use crate::sync::{Ordering, RawLock};
+use crate::sync::RawLock;
 
 impl Drystone {
     /// Frees the block of `size` bytes; null is fine. An error changes nothing.
@@ -117,14 +116,10 @@ impl Drystone {
     #[inline(always)]
     unsafe fn free_of_class(&self, block: *mut u8, class: usize) -> Fast {
         let address = block.expose_provenance();
-        let slab = self.engine().page_map.slab_near(address);
-        // SAFETY: headers live for ever. Whoever reads its own heap as the owner is the owner; and the
-        // address lies in the slab, or many GiB away.
-        unsafe {
-            if !tls::is_fast((*slab).owner.load(Ordering::Relaxed)) || (*slab).class() != class {
-                return Fast::Slow;
-            }
-            Drystone::free_in(slab, address)
+        match owned_slab(address) {
+            // SAFETY: the caller gives the block up.
+            Some(slab) if slab.class() == class => unsafe { free_owned(slab, address) },
+            _ => Fast::Slow,
         }
     }
 

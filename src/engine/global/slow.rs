@@ -3,8 +3,10 @@
 use core::ptr;
 
 use crate::engine::classes::MIN_ALIGN;
+use crate::engine::global::fast::Fast;
 use crate::engine::global::instance::{Drystone, ENGINE, QUARANTINE};
 use crate::engine::global::tls::{self, GONE};
+use crate::engine::slab::owned::OwnedSlab;
 use crate::misuse::Misuse;
 use crate::policy;
 
@@ -55,7 +57,7 @@ impl Drystone {
             {
                 return Ok(());
             }
-            self.free_slowest(block)
+            self.free_any(block)
         }
     }
 
@@ -63,7 +65,7 @@ impl Drystone {
     /// As [`try_free`](Self::try_free).
     #[cold]
     #[inline(never)]
-    unsafe fn free_slowest(&self, block: *mut u8) -> Result<(), Misuse> {
+    unsafe fn free_any(&self, block: *mut u8) -> Result<(), Misuse> {
         // SAFETY: as the caller promises; the heap is the calling thread's for the time of the call.
         self.with_heap(|heap| unsafe {
             if QUARANTINE.is_on() {
@@ -84,27 +86,28 @@ impl Drystone {
         // The exact map: in the table that the fast path looked into, another slab may stand by now.
         // SAFETY: the fast word is the owner of the block's slab: the calling thread's.
         unsafe {
-            ENGINE.move_after_free(&*tls::fast(), ENGINE.page_map.slab_at(block.addr()));
+            let slab = OwnedSlab::new(ENGINE.page_map.slab_at(block.addr()));
+            ENGINE.move_after_free(&mut (*tls::fast()).owner(), slab);
         }
     }
 
-    /// As [`free_moves`](Self::free_moves), for callers that leave misuses to the [policy].
-    #[cold]
-    #[inline(never)]
-    pub(super) unsafe fn free_moves_and_reports(&self, block: *mut u8) {
-        // SAFETY: as the caller promises.
-        unsafe { self.free_moves(block) };
-        self.report_late();
-    }
-
+    /// What is left of a free after a fast path that came to `fast`, for callers that leave misuses to the [policy].
+    ///
     /// # Safety
-    /// As [`try_free`](Self::try_free).
+    /// As [`try_free`](Self::try_free); `fast` is what the last call of this thread came to, of this block.
     #[cold]
     #[inline(never)]
-    pub(super) unsafe fn free_or_report(&self, block: *mut u8) {
-        // SAFETY: as the caller promises.
-        if let Err(misuse) = unsafe { self.free_slow(block) } {
-            policy::misuse(&misuse);
+    pub(super) unsafe fn free_rest(&self, block: *mut u8, fast: Fast) {
+        match fast {
+            Fast::Done => return,
+            // SAFETY: what the fast path said of this block.
+            Fast::Moves => unsafe { self.free_moves(block) },
+            Fast::Slow => {
+                // SAFETY: the caller gives the block up.
+                if let Err(misuse) = unsafe { self.free_slow(block) } {
+                    policy::misuse(&misuse);
+                }
+            }
         }
         self.report_late();
     }

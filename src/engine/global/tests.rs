@@ -5,6 +5,7 @@ use crate::engine::classes::UNIT;
 use crate::engine::global::fast::clear;
 use crate::engine::heap::Heap;
 use crate::engine::slab::Place;
+use crate::engine::slab::owned::OwnedSlab;
 
 /// A free that moves its slab must look it up in the exact map: between its two halves another thread may have
 /// made a slab 64 GiB away, which now stands in the table that the first half looked into.
@@ -17,7 +18,7 @@ fn a_free_that_moves_its_slab_moves_that_slab() {
     let page_map = &ENGINE.page_map;
     let place = |block: *mut u8| {
         // SAFETY: a live block's slab, which is this thread's.
-        unsafe { (*page_map.slab_at(block.addr())).local.with(|local| local.place) }
+        unsafe { OwnedSlab::new(page_map.slab_at(block.addr())) }.place()
     };
     let block = *blocks.iter().find(|&&block| place(block) == Place::Full).expect("a full slab");
     let mates = blocks

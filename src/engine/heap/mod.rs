@@ -25,7 +25,8 @@ use core::ptr;
 
 use crate::engine::classes::{self, CLASSES};
 use crate::engine::slab::list::List;
-use crate::engine::slab::{ABANDONED, Place, Slab};
+use crate::engine::slab::owned::OwnedSlab;
+use crate::engine::slab::{ABANDONED, Place};
 use crate::sync::fault::{Fault, planted};
 use crate::sync::{self, AtomicBool, AtomicUsize, Cell, Ordering, const_unless_loom};
 
@@ -45,16 +46,17 @@ const STRIDE: u32 = if cfg!(loom) { 2 } else { 64 };
 pub const DIRECT: usize = 1024;
 
 /// A thread's heap. Lives as long as its engine: a thread's exit leaves it, whole, to the next thread. If none comes
-/// within a quarter of a second (`span::DECAY`), its slabs become abandoned slabs.
+/// within a quarter of a second ([`DECAY`](crate::engine::span::decay::DECAY)), its slabs are abandoned.
 pub struct Heap {
-    /// The owner's.
-    pub own: Cell<Own>,
+    /// The owner's: reached by [`Owner`].
+    own: Cell<Own>,
     /// In a forked child: the owner was a thread of the parent. Set while the child has one thread.
     pub vanished: AtomicBool,
     /// Slabs in which others have begun to free since the owner last looked at them all. Counted after the slab's
-    /// flag is up (release), and used before the flags are looked at (acquire): so what is counted is seen.
+    /// flag is up (release), and taken before the flags are looked at (acquire): so what is counted is seen.
     pub flagged_slabs: AtomicUsize,
-    /// Every so many frees of others' blocks: one more. And one more each time that a thread gets the heap.
+    /// Counts on every so many remote frees of the heap's thread, and each time that a thread gets the heap: see
+    /// [`remote`](crate::engine::slab::remote).
     pub epoch: AtomicUsize,
     /// The next of all heaps; under the span lock, set once.
     pub next: *const Heap,
@@ -73,9 +75,9 @@ unsafe impl Sync for Heap {}
 pub struct Own {
     /// The current slabs again, for requests of up to [`DIRECT`] bytes by 16-byte steps. First, so that malloc
     /// finds it at a small distance.
-    direct: [*const Slab; DIRECT / 16 + 1],
+    direct: [OwnedSlab; DIRECT / 16 + 1],
     /// See the [module](self). Only [`set_current`](Self::set_current) writes here.
-    pub current: [*const Slab; CLASSES],
+    pub current: [OwnedSlab; CLASSES],
     /// See the [module](self).
     pub partial: [List; CLASSES],
     /// As above.
@@ -98,8 +100,8 @@ pub struct Own {
 }
 
 const_unless_loom! {
-    /// A heap without slabs. `nothing` stands where it has no current one.
-    pub fn new_heap(nothing: *const Slab) -> Heap {
+    /// A heap without slabs. `nothing`, the placeholder, stands where it has no current one.
+    pub fn new_heap(nothing: OwnedSlab) -> Heap {
         Heap {
             own: Cell::new(Own {
                 direct: [nothing; DIRECT / 16 + 1],
@@ -125,45 +127,36 @@ const_unless_loom! {
 }
 
 impl Heap {
-    /// The slab current for `class`, or `nothing`.
+    /// The slab current for `class`, or the placeholder.
     ///
     /// # Safety
     /// The calling thread owns the heap, or the heap is the one that never has a block; `class` is below
     /// [`CLASSES`].
     #[inline(always)]
-    pub unsafe fn current(&self, class: usize) -> *const Slab {
-        // SAFETY: as the caller promises.
+    pub unsafe fn current(&self, class: usize) -> OwnedSlab {
+        // SAFETY: the owner's, or a look at what nobody writes; below the length.
         unsafe { self.own.look(|own| *own.current.get_unchecked(class)) }
     }
 
     /// As [`current`](Self::current), for a request of `size` bytes, up to [`DIRECT`].
     ///
     /// # Safety
-    /// As there.
+    /// The calling thread owns the heap, or the heap is the one that never has a block.
     #[inline(always)]
-    pub unsafe fn current_for(&self, size: usize) -> *const Slab {
+    pub unsafe fn current_for(&self, size: usize) -> OwnedSlab {
         debug_assert!(size <= DIRECT);
-        // SAFETY: as the caller promises; the step is at most DIRECT / 16.
+        // SAFETY: the owner's, or a look at what nobody writes; the step is at most DIRECT / 16.
         unsafe { self.own.look(|own| *own.direct.get_unchecked((size + 15) >> 4)) }
     }
 
-    /// Before a free of another's block. Now and then it is counted where others see it: a free before the count is
-    /// over for who sees the count, and one after it sees what came before the fence of who does not.
+    /// The right to the heap's own part.
     ///
     /// # Safety
-    /// The calling thread owns the heap.
-    #[inline]
-    pub unsafe fn before_remote_free(&self) {
-        // SAFETY: as the caller promises.
-        let remote_frees = unsafe {
-            self.own.with(|own| {
-                own.remote_frees = own.remote_frees.wrapping_add(1);
-                own.remote_frees
-            })
-        };
-        if remote_frees.is_multiple_of(STRIDE) {
-            self.advance_epoch();
-        }
+    /// The calling thread owns the heap: it claimed it, or took it from those that are parked. No
+    /// other [`Owner`] of the heap is at work while this one is.
+    #[inline(always)]
+    pub unsafe fn owner(&self) -> Owner<'_> {
+        Owner(self)
     }
 
     /// Counts for all to see that the heap's thread is in the middle of no free.
@@ -177,88 +170,100 @@ impl Heap {
     }
 }
 
-impl Own {
-    /// Takes `slab` off whatever list of this heap it is on.
-    ///
-    /// # Safety
-    /// The calling thread owns the heap, and `slab` is one of its, and not current.
-    pub unsafe fn unlist(&mut self, slab: *const Slab) {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let class = (*slab).class();
-            match (*slab).local.with(|local| local.place) {
-                Place::Partial => self.partial[class].remove(slab),
-                Place::Full => self.full[class].remove(slab),
-                Place::Empty => {
-                    self.empties.remove(slab);
-                    self.idle_bytes -= bytes_of(class);
-                }
-                Place::Nowhere | Place::Current | Place::Abandoned => {}
-            }
-            (*slab).local.with(|local| local.put(Place::Nowhere));
+/// The right of the thread that owns a heap, as a value: what only it may do takes one.
+#[repr(transparent)]
+pub struct Owner<'a>(&'a Heap);
+
+impl<'a> Owner<'a> {
+    /// The heap.
+    #[inline(always)]
+    pub fn heap(&self) -> &'a Heap {
+        self.0
+    }
+
+    /// The heap's address, as slabs name their owner.
+    #[inline(always)]
+    pub fn address(&self) -> usize {
+        ptr::from_ref(self.0).expose_provenance()
+    }
+
+    /// Runs `f` on the heap's own part.
+    #[inline(always)]
+    pub fn with<R>(&mut self, f: impl FnOnce(&mut Own) -> R) -> R {
+        // SAFETY: this thread owns the heap, and no other `Owner` of it is at work (`Heap::owner`);
+        // `&mut self` keeps two calls from overlapping.
+        unsafe { self.0.own.with(f) }
+    }
+
+    /// Before a free of another's block. Now and then it is counted where others see it: see
+    /// [`remote`](crate::engine::slab::remote).
+    #[inline]
+    pub fn before_remote_free(&mut self) {
+        let remote_frees = self.with(|own| {
+            own.remote_frees = own.remote_frees.wrapping_add(1);
+            own.remote_frees
+        });
+        if remote_frees.is_multiple_of(STRIDE) {
+            self.0.advance_epoch();
         }
+    }
+}
+
+impl Own {
+    /// Takes `slab`, which is this heap's and not current, off whatever list it is on.
+    pub fn unlist(&mut self, slab: OwnedSlab) {
+        let class = slab.class();
+        match slab.place() {
+            Place::Partial => self.partial[class].remove(slab),
+            Place::Full => self.full[class].remove(slab),
+            Place::Empty => {
+                self.empties.remove(slab);
+                self.idle_bytes -= bytes_of(class);
+            }
+            Place::Nowhere | Place::Current | Place::Abandoned => {}
+        }
+        slab.put(Place::Nowhere);
     }
 
     /// Puts a slab that is on no list on the one that its blocks ask for.
-    ///
-    /// # Safety
-    /// The calling thread owns the heap, and `slab`, which is on no list.
-    pub unsafe fn list(&mut self, slab: *const Slab) {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let class = (*slab).class();
-            let (used, has_free, uncarved, sleeps) = (*slab).local.with(|local| {
-                let uncarved = local.has_uncarved((*slab).capacity());
-                (local.used(), local.has_free(), uncarved, local.sleeps())
-            });
-            let place = if used == 0 {
-                self.empties.push_front(slab);
-                self.idle_bytes += bytes_of(class);
-                Place::Empty
-            } else if uncarved && !has_free {
-                self.partial[class].push_back(slab);
-                Place::Partial
-            } else if uncarved || !sleeps {
-                self.partial[class].push_front(slab);
-                Place::Partial
-            } else {
-                self.full[class].push_back(slab);
-                Place::Full
-            };
-            (*slab).local.with(|local| local.put(place));
-        }
+    pub fn list(&mut self, slab: OwnedSlab) {
+        let class = slab.class();
+        let uncarved = slab.has_uncarved();
+        let place = if slab.used() == 0 {
+            self.empties.push_front(slab);
+            self.idle_bytes += bytes_of(class);
+            Place::Empty
+        } else if uncarved && !slab.has_free() {
+            self.partial[class].push_back(slab);
+            Place::Partial
+        } else if uncarved || !slab.is_nearly_full() {
+            self.partial[class].push_front(slab);
+            Place::Partial
+        } else {
+            self.full[class].push_back(slab);
+            Place::Full
+        };
+        slab.put(place);
     }
 
     /// Makes `slab`, which is on no list, the current one of its class, and lists the one before it.
-    ///
-    /// # Safety
-    /// As [`list`](Self::list).
-    pub unsafe fn make_current(&mut self, slab: *const Slab) {
-        // SAFETY: as the caller promises.
-        unsafe {
-            let class = (*slab).class();
-            self.drop_current(class, slab);
-            (*slab).local.with(|local| local.put(Place::Current));
-        }
+    pub fn make_current(&mut self, slab: OwnedSlab) {
+        self.drop_current(slab.class(), slab);
+        slab.put(Place::Current);
     }
 
-    /// Puts `instead` at the place of the current slab of `class`, and lists that.
-    ///
-    /// # Safety
-    /// As [`list`](Self::list); `instead` is the caller's, or `nothing`.
-    pub unsafe fn drop_current(&mut self, class: usize, instead: *const Slab) {
+    /// Puts `instead`, or the placeholder, at the place of the current slab of `class`, and lists that.
+    pub fn drop_current(&mut self, class: usize, instead: OwnedSlab) {
         let before = self.current[class];
         self.set_current(class, instead);
-        // SAFETY: as the caller promises. `nothing` is of no class, and stays on no list.
-        unsafe {
-            if (*before).class() == class {
-                (*before).leave_current();
-                self.list(before);
-            }
+        // The placeholder is of no class, and stays on no list.
+        if before.class() == class {
+            before.leave_current();
+            self.list(before);
         }
     }
 
-    fn set_current(&mut self, class: usize, slab: *const Slab) {
+    fn set_current(&mut self, class: usize, slab: OwnedSlab) {
         self.current[class] = slab;
         let first = if class == 0 { 0 } else { classes::size_of(class - 1) / 16 + 1 };
         let last = classes::size_of(class) / 16;
@@ -267,48 +272,35 @@ impl Own {
         }
     }
 
-    /// What the owner does when a free says [`Freed::Move`](super::slab::Freed::Move).
-    ///
-    /// # Safety
-    /// The calling thread owns the heap and `slab`.
-    pub unsafe fn relist(&mut self, slab: *const Slab) {
-        // SAFETY: as the caller promises.
-        unsafe {
-            if (*slab).local.with(|local| local.place) == Place::Current {
-                return (*slab).local.with(|local| local.stay_current());
-            }
-            self.unlist(slab);
-            self.list(slab);
+    /// What the owner does when a free says [`Freed::Move`](crate::engine::slab::owner::Freed::Move).
+    pub fn relist(&mut self, slab: OwnedSlab) {
+        if slab.place() == Place::Current {
+            return slab.stay_current();
         }
+        self.unlist(slab);
+        self.list(slab);
     }
 
     /// Calls `f` with every slab, which may take it off its list.
-    ///
-    /// # Safety
-    /// The calling thread owns the heap.
-    pub unsafe fn each(&mut self, mut f: impl FnMut(&mut Own, *const Slab)) {
-        // SAFETY: the owner's slabs; the next is read before `f` may unlist.
-        unsafe {
-            for class in 0..CLASSES {
-                let current = self.current[class];
-                if (*current).class() == class {
-                    f(self, current);
-                }
-                for first in [self.partial[class].first, self.full[class].first] {
-                    let mut slab = first;
-                    while !slab.is_null() {
-                        let next = (*slab).local.with(|local| local.next);
-                        f(self, slab);
-                        slab = next;
-                    }
-                }
+    pub fn each(&mut self, mut f: impl FnMut(&mut Own, OwnedSlab)) {
+        for class in 0..CLASSES {
+            let current = self.current[class];
+            if current.class() == class {
+                f(self, current);
             }
-            let mut slab = self.empties.first;
-            while !slab.is_null() {
-                let next = (*slab).local.with(|local| local.next);
-                f(self, slab);
-                slab = next;
+            for first in [self.partial[class].first(), self.full[class].first()] {
+                self.each_from(first, &mut f);
             }
+        }
+        self.each_from(self.empties.first(), &mut f);
+    }
+
+    /// As [`each`](Self::each), of those of a list from `next` on.
+    fn each_from(&mut self, mut next: Option<OwnedSlab>, f: &mut impl FnMut(&mut Own, OwnedSlab)) {
+        while let Some(slab) = next {
+            // Read before `f` may take the slab off.
+            next = slab.next();
+            f(self, slab);
         }
     }
 }
@@ -320,7 +312,7 @@ pub fn bytes_of(class: usize) -> usize {
 
 /// Whether the owner named so was a thread of the parent, before a fork.
 pub fn has_vanished(owner: usize) -> bool {
-    // SAFETY: what is neither of the two marks is a heap's address, and heaps live as long as slabs.
+    // SAFETY: an owner that is neither `NOBODY` nor `ABANDONED` is a heap's address, and heaps live as long as slabs.
     owner > ABANDONED
         && unsafe {
             (*ptr::with_exposed_provenance::<Heap>(owner)).vanished.load(Ordering::Relaxed)

@@ -1,9 +1,7 @@
 //! Where a block comes from when the current slab has none: see the [heap](super).
 
-use core::ptr;
-
 use crate::engine::heap::Own;
-use crate::engine::slab::Slab;
+use crate::engine::slab::owned::OwnedSlab;
 
 /// Full slabs that a refill looks at.
 pub const LOOKS: usize = 8;
@@ -25,98 +23,81 @@ pub fn fresh(carved: usize) -> Refill {
 }
 
 impl Own {
-    /// A slab of this heap with a block on its list, or with blocks to be carved, made current: steps 1
-    /// to 4. `double_freed` hears of every
-    /// block that was freed while it was free.
-    ///
-    /// # Safety
-    /// The calling thread owns the heap.
-    pub unsafe fn refill(&mut self, class: usize, mut double_freed: impl FnMut(usize)) -> Refill {
+    /// Makes a slab of this heap with a block on its list, or with blocks to be carved, the current one: steps 1 to 4.
+    /// `double_freed` hears of every block that was freed while it was free.
+    pub fn refill(&mut self, class: usize, mut double_freed: impl FnMut(usize)) -> Refill {
         self.refills = self.refills.wrapping_add(1);
-        // SAFETY: the owner's slabs throughout; `nothing` is never flagged and has nothing uncarved.
-        unsafe {
-            let current = self.current[class];
-            if (*current).flagged() {
-                self.recheck = true;
-                if (*current).sweep(&mut double_freed) > 0 {
-                    return Refill::Reused;
-                }
-            }
-            let partial = self.partial[class].first;
-            if !partial.is_null() && (*partial).local.with(|local| local.has_free()) {
-                self.unlist(partial);
-                self.make_current(partial);
+        // The placeholder is never flagged and has nothing to be carved.
+        let current = self.current[class];
+        if current.flagged() {
+            self.recheck = true;
+            if current.sweep(&mut double_freed) > 0 {
                 return Refill::Reused;
             }
-            if let Some(empty) = self.empty_of(class) {
-                self.unlist(empty);
-                self.make_current(empty);
-                return match (*empty).local.with(|local| local.has_free()) {
-                    true => Refill::Reused,
-                    false => fresh((*empty).carve()),
-                };
-            }
-            if (*current).carve() > 0 {
-                return Refill::Fresh;
-            }
-            if !partial.is_null() {
-                self.unlist(partial);
-                self.make_current(partial);
-                return fresh((*partial).carve());
-            }
-            let Some(found) = self.look_at_full(class, &mut double_freed) else {
-                return Refill::None;
-            };
-            self.unlist(found);
-            self.make_current(found);
-            Refill::Reused
         }
+        let partial = self.partial[class].first();
+        if let Some(partial) = partial.filter(|partial| partial.has_free()) {
+            self.unlist(partial);
+            self.make_current(partial);
+            return Refill::Reused;
+        }
+        if let Some(empty) = self.empty_of(class) {
+            self.unlist(empty);
+            self.make_current(empty);
+            return match empty.has_free() {
+                true => Refill::Reused,
+                false => fresh(empty.carve()),
+            };
+        }
+        if current.carve() > 0 {
+            return Refill::Fresh;
+        }
+        if let Some(partial) = partial {
+            self.unlist(partial);
+            self.make_current(partial);
+            return fresh(partial.carve());
+        }
+        let Some(found) = self.look_at_full(class, &mut double_freed) else {
+            return Refill::None;
+        };
+        self.unlist(found);
+        self.make_current(found);
+        Refill::Reused
     }
 
     /// The slab with the most free blocks of the first [`LOOKS`] full ones, whose turn comes last from now on.
-    ///
-    /// # Safety
-    /// The calling thread owns the heap.
-    unsafe fn look_at_full(
+    fn look_at_full(
         &mut self,
         class: usize,
         double_freed: &mut impl FnMut(usize),
-    ) -> Option<*const Slab> {
-        let (mut best, mut most) = (ptr::null(), 0);
-        let mut slab = self.full[class].first;
+    ) -> Option<OwnedSlab> {
+        let (mut best, mut most) = (None, 0);
+        let mut next = self.full[class].first();
         for _ in 0..LOOKS {
-            if slab.is_null() {
-                break;
+            let Some(slab) = next else { break };
+            if slab.flagged() {
+                self.recheck = true;
+                slab.sweep(&mut *double_freed);
             }
-            // SAFETY: the owner's slabs.
-            unsafe {
-                if (*slab).flagged() {
-                    self.recheck = true;
-                    (*slab).sweep(&mut *double_freed);
-                }
-                let (free, next) = (*slab).local.with(|local| (local.free(), local.next));
-                if free > most {
-                    (best, most) = (slab, free);
-                }
-                slab = next;
+            if slab.free_blocks() > most {
+                (best, most) = (Some(slab), slab.free_blocks());
             }
+            next = slab.next();
         }
-        // SAFETY: `slab`, if there is one, is on the list and not the first.
-        unsafe { self.full[class].rotate_to(slab) };
-        (most > 0).then_some(best)
+        if let Some(first) = next {
+            self.full[class].rotate_to(first);
+        }
+        best
     }
 
     /// The youngest empty slab of `class`.
-    fn empty_of(&self, class: usize) -> Option<*const Slab> {
-        let mut slab = self.empties.first;
-        while !slab.is_null() {
-            // SAFETY: the owner's slabs.
-            unsafe {
-                if (*slab).class() == class {
-                    return Some(slab);
-                }
-                slab = (*slab).local.with(|local| local.next);
+    fn empty_of(&self, class: usize) -> Option<OwnedSlab> {
+        let mut next = self.empties.first();
+        while let Some(slab) = next {
+            if slab.class() == class {
+                return Some(slab);
             }
+            next = slab.next();
         }
         None
     }

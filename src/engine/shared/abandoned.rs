@@ -6,7 +6,8 @@ use crate::engine::classes::CLASSES;
 use crate::engine::heap::{Heap, has_vanished};
 use crate::engine::shared::headers::biased_heap_of;
 use crate::engine::shared::{LOOKS, Shared};
-use crate::engine::slab::{ABANDONED, NOBODY, Place, Slab};
+use crate::engine::slab::owned::OwnedSlab;
+use crate::engine::slab::{ABANDONED, Place, Slab};
 use crate::sync::Ordering;
 use crate::sync::fault::{Fault, planted};
 
@@ -75,90 +76,68 @@ impl Shared {
         None
     }
 
-    /// Leaves a slab of a heap that nobody took up to the others.
-    ///
-    /// # Safety
-    /// The calling thread owns `slab`, which is on no list.
-    pub unsafe fn abandon(&mut self, slab: *const Slab) {
-        // SAFETY: as the caller promises; until the lock is released nobody reclaims it.
-        unsafe {
-            (*slab).local.with(|local| local.put(Place::Abandoned));
-            self.abandoned[(*slab).class()].push_front(slab);
-            self.recheck_abandoned |=
-                biased_heap_of(&*slab).is_some() && !planted(Fault::AbandonSure);
-            // Release: pairs with the acquire of a thread that reads the owner and takes the lock; what it
-            // then touches the lock orders.
-            (*slab).owner.store(ABANDONED, Ordering::Release);
-        }
+    /// Leaves a slab of a heap that nobody took up, which is on no list, to the others.
+    pub fn abandon(&mut self, slab: OwnedSlab) {
+        slab.put(Place::Abandoned);
+        self.abandoned[slab.class()].push_front(slab);
+        self.recheck_abandoned |= biased_heap_of(&slab).is_some() && !planted(Fault::AbandonSure);
+        // Release: pairs with the acquire of a thread that reads the owner and takes the lock; what it
+        // then touches the lock orders.
+        slab.owner.store(ABANDONED, Ordering::Release);
     }
 
     /// Makes `heap` the owner of `slab`, if that has none that lives. The slab is then on no list.
-    pub fn reclaim(&mut self, slab: *const Slab, heap: *const Heap) -> bool {
-        // SAFETY: headers live for ever. Abandoned slabs are the lock's; a vanished owner does not exist.
-        unsafe {
-            match (*slab).owner.load(Ordering::Relaxed) {
-                _ if planted(Fault::ReclaimBlind) => {
-                    self.abandoned[(*slab).class()].remove(slab);
-                    (*slab).local.with(|local| local.put(Place::Nowhere));
-                }
-                NOBODY => return false,
-                ABANDONED => {
-                    self.abandoned[(*slab).class()].remove(slab);
-                    (*slab).local.with(|local| local.put(Place::Nowhere));
-                }
-                owner if has_vanished(owner) => (*slab).rebuild(),
-                _ => return false,
-            }
-            (*slab).owner.store(heap.expose_provenance(), Ordering::Release);
+    pub fn reclaim(&mut self, slab: *const Slab, heap: *const Heap) -> Option<OwnedSlab> {
+        // SAFETY: headers live as long as the engine.
+        let owner = unsafe { (*slab).owner.load(Ordering::Relaxed) };
+        let is_abandoned = owner == ABANDONED || planted(Fault::ReclaimBlind);
+        if !is_abandoned && !has_vanished(owner) {
+            return None;
         }
+        // SAFETY: abandoned slabs are the lock's, which is held, as are those whose owner vanished.
+        let slab = unsafe { OwnedSlab::new(slab) };
+        if is_abandoned {
+            self.abandoned[slab.class()].remove(slab);
+            slab.put(Place::Nowhere);
+        } else {
+            // SAFETY: the owner vanished: it does not exist.
+            unsafe { slab.rebuild() };
+        }
+        slab.owner.store(heap.expose_provenance(), Ordering::Release);
         self.reclaimed += 1;
-        true
+        Some(slab)
     }
 
     /// An abandoned slab of `class` that has, or may have, a block to give: reclaimed for `heap`.
-    pub fn reclaim_of_class(&mut self, class: usize, heap: *const Heap) -> Option<*const Slab> {
+    pub fn reclaim_of_class(&mut self, class: usize, heap: *const Heap) -> Option<OwnedSlab> {
         for _ in 0..LOOKS {
-            let slab = self.abandoned[class].first;
-            if slab.is_null() {
-                return None;
+            let slab = self.abandoned[class].first()?;
+            if slab.flagged() || slab.has_free() || slab.has_uncarved() {
+                return self.reclaim(slab.as_ptr(), heap);
             }
-            // SAFETY: abandoned slabs are the lock's.
-            unsafe {
-                let promising = (*slab).flagged()
-                    || (*slab)
-                        .local
-                        .with(|local| local.has_free() || local.has_uncarved((*slab).capacity()));
-                if promising {
-                    return self.reclaim(slab, heap).then_some(slab);
-                }
-                self.abandoned[class].remove(slab);
-                self.abandoned[class].push_back(slab);
-            }
+            self.abandoned[class].remove(slab);
+            self.abandoned[class].push_back(slab);
         }
         None
     }
 
     /// Calls `f` with every abandoned slab.
-    pub fn each_abandoned(&mut self, mut f: impl FnMut(&mut Shared, *const Slab)) {
+    pub fn each_abandoned(&mut self, mut f: impl FnMut(&mut Shared, OwnedSlab)) {
         for class in 0..CLASSES {
-            let mut slab = self.abandoned[class].first;
-            while !slab.is_null() {
-                // SAFETY: abandoned slabs are the lock's; the next is read before `f` may take it off.
-                let next = unsafe { (*slab).local.with(|local| local.next) };
+            let mut next = self.abandoned[class].first();
+            while let Some(slab) = next {
+                // Read before `f` may take the slab off.
+                next = slab.next();
                 f(self, slab);
-                slab = next;
             }
         }
     }
 
     /// Takes an abandoned slab off its list, for `heap`, whose it is then: who frees into it at this moment, which
     /// can only be a misuse, must not find an abandoned slab that is on no list.
-    pub fn unlist_abandoned(&mut self, slab: *const Slab, heap: *const Heap) {
-        // SAFETY: an abandoned slab, which is the lock's.
-        unsafe {
-            self.abandoned[(*slab).class()].remove(slab);
-            (*slab).local.with(|local| local.put(Place::Nowhere));
-            (*slab).owner.store(heap.expose_provenance(), Ordering::Release);
-        }
+    pub fn unlist_abandoned(&mut self, slab: OwnedSlab, heap: *const Heap) {
+        self.abandoned[slab.class()].remove(slab);
+        slab.put(Place::Nowhere);
+        slab.owner.store(heap.expose_provenance(), Ordering::Release);
     }
 }

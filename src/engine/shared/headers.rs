@@ -7,6 +7,7 @@ use crate::engine::heap::{Heap, has_vanished};
 use crate::engine::huge::header::{HugeBlock, HugeRef};
 use crate::engine::pagemap::PageMap;
 use crate::engine::shared::{LOOKS, Shared, double_free};
+use crate::engine::slab::owned::OwnedSlab;
 use crate::engine::slab::{NOBODY, Slab};
 use crate::engine::span::Span;
 use crate::os::Os;
@@ -17,7 +18,7 @@ use crate::sync::fault::{Fault, planted};
 #[derive(Debug)]
 pub struct NewSlab {
     /// The header, which has no span yet.
-    pub header: *const Slab,
+    pub header: OwnedSlab,
     /// The span.
     pub span: Span,
 }
@@ -45,56 +46,41 @@ impl Shared {
             self.pool(header);
             return None;
         };
-        self.spans.name(span.start, header);
+        self.spans.name(span.start, header.as_ptr());
         self.made += 1;
         Some(NewSlab { header, span })
     }
 
     /// Takes back a retired slab and its span.
-    pub fn give_back<O: Os>(&mut self, os: &O, slab: *const Slab, start: usize) {
-        // SAFETY: headers live for ever; the class never changes.
-        let class = unsafe { (*slab).class() };
-        self.spans.free(os, start, classes::units(class), true);
+    pub fn give_back<O: Os>(&mut self, os: &O, slab: OwnedSlab, start: usize) {
+        self.spans.free(os, start, classes::units(slab.class()), true);
         self.pool(slab);
         self.given_back += 1;
     }
 
     /// A header of `class` that nobody uses, for `heap`.
-    pub fn header<O: Os>(
-        &mut self,
-        os: &O,
-        class: usize,
-        heap: *const Heap,
-    ) -> Option<*const Slab> {
-        let pooled = self.pools[class].first;
-        // SAFETY: pooled headers are nobody's; the lock is held.
-        unsafe {
-            if !pooled.is_null() {
-                self.pools[class].remove(pooled);
-                return Some(pooled);
-            }
+    pub fn header<O: Os>(&mut self, os: &O, class: usize, heap: *const Heap) -> Option<OwnedSlab> {
+        if let Some(pooled) = self.pools[class].first() {
+            self.pools[class].remove(pooled);
+            return Some(pooled);
         }
         // What ended first is the likeliest to be over. What is not goes behind, or one idle biased freer would bar
         // the way to all others' slabs.
         for _ in 0..LOOKS {
-            let slab = self.in_grace[class].last;
-            if slab.is_null() {
-                break;
+            let Some(slab) = self.in_grace[class].last() else { break };
+            self.in_grace[class].remove(slab);
+            if grace_is_over(slab, heap) {
+                self.judge_end(os, slab);
+                return Some(slab);
             }
-            // SAFETY: waiting headers are nobody's; the lock is held.
-            unsafe {
-                self.in_grace[class].remove(slab);
-                if grace_is_over(&*slab, heap) {
-                    self.judge_end(os, slab);
-                    return Some(slab);
-                }
-                self.in_grace[class].push_front(slab);
-            }
+            self.in_grace[class].push_front(slab);
         }
         let place = self.cut(os, Slab::footprint(class))?.cast::<Slab>();
-        // SAFETY: fresh zeroes of that size, at a multiple of 64.
-        unsafe { Slab::create(place, class) };
-        Some(place)
+        // SAFETY: fresh zeroes of that size, at a multiple of 64; then a header that nobody knows.
+        unsafe {
+            Slab::create(place, class);
+            Some(OwnedSlab::new(place))
+        }
     }
 
     /// A header for a huge block.
@@ -107,38 +93,30 @@ impl Shared {
         unsafe { HugeRef::create(place.cast()) }
     }
 
-    /// Notes the marks that came to a slab after its end.
-    ///
-    /// # Safety
-    /// `slab` waits, or was just taken from there.
-    unsafe fn judge_end<O: Os>(&mut self, os: &O, slab: *const Slab) {
-        // SAFETY: as the caller promises; the lock is held.
-        unsafe { (*slab).judge_end(|address| self.defer(os, double_free(address, slab))) };
+    /// Notes the marks that came to a slab, which is in its grace period or was just taken from there, after its end.
+    fn judge_end<O: Os>(&mut self, os: &O, slab: OwnedSlab) {
+        // SAFETY: ended; the lock is held.
+        unsafe { slab.judge_end(|address| self.defer(os, double_free(address, slab.as_ptr()))) };
     }
 
-    /// As above, for all that wait.
+    /// As above, for all in their grace period.
     pub fn judge_ended<O: Os>(&mut self, os: &O) {
         for class in 0..CLASSES {
-            let mut slab = self.in_grace[class].first;
-            while !slab.is_null() && !planted(Fault::EndUnseen) {
-                // SAFETY: nobody's; the lock is held.
-                unsafe {
-                    self.judge_end(os, slab);
-                    slab = (*slab).local.with(|local| local.next);
-                }
+            let mut next = self.in_grace[class].first();
+            while let Some(slab) = next
+                && !planted(Fault::EndUnseen)
+            {
+                self.judge_end(os, slab);
+                next = slab.next();
             }
         }
     }
 
     /// Puts a header that nobody uses back.
-    pub fn pool(&mut self, slab: *const Slab) {
-        // SAFETY: nobody's; the lock is held.
-        unsafe {
-            let class = (*slab).class();
-            match biased_heap_of(&*slab) {
-                None => self.pools[class].push_front(slab),
-                Some(_) => self.in_grace[class].push_front(slab),
-            }
+    pub fn pool(&mut self, slab: OwnedSlab) {
+        match biased_heap_of(&slab) {
+            None => self.pools[slab.class()].push_front(slab),
+            Some(_) => self.in_grace[slab.class()].push_front(slab),
         }
     }
 }
@@ -155,15 +133,16 @@ pub fn epoch_of(heap: usize) -> u16 {
 
 /// The heap at an address that a slab names, unless that is [`NOBODY`].
 fn heap_at<'a>(address: usize) -> Option<&'a Heap> {
-    // SAFETY: what slabs name is a heap's address, or nobody's; heaps live as long as slabs.
+    // SAFETY: an address that a slab names and that is not `NOBODY` is a heap's; heaps live as long as slabs.
     (address != NOBODY).then(|| unsafe { &*ptr::with_exposed_provenance(address) })
 }
 
-/// Whether the last life of a slab that has ended is over for its biased freer too, so that another can begin, for `owner`:
-/// there is none; or it is not in the middle of a free, and then it is none any more; or it has counted another free since.
+/// Whether a slab's grace period is over, so that another life can begin, for `owner`: it has no biased freer
+/// (see [`remote`](crate::engine::slab::remote)); or that is in the middle of no free, and then it is none any more; or its
+/// epoch is another.
 /// Under the span lock.
-fn grace_is_over(slab: &Slab, owner: *const Heap) -> bool {
-    let Some(freer) = biased_heap_of(slab) else { return true };
+fn grace_is_over(slab: OwnedSlab, owner: *const Heap) -> bool {
+    let Some(freer) = biased_heap_of(&slab) else { return true };
     let idle = ptr::eq(freer, owner)
         || freer.parked_since.load(Ordering::Relaxed) != 0
         || has_vanished(ptr::from_ref(freer).addr());
@@ -174,7 +153,5 @@ fn grace_is_over(slab: &Slab, owner: *const Heap) -> bool {
     }
     // Acquire: pairs with the release in `Heap::advance_epoch`. The marks of the frees before that count are seen.
     let epoch = freer.epoch.load(Ordering::Acquire) as u16;
-    // SAFETY: nobody's; the lock is held.
-    let ended = unsafe { slab.local.look(|local| local.ended_epoch) };
-    idle || epoch != ended || planted(Fault::LifeEarly)
+    idle || epoch != slab.ended_epoch() || planted(Fault::LifeEarly)
 }

@@ -19,8 +19,8 @@
 //! | `0nnn` | nothing returned; taken back n times | `1nnn`, by one compare-and-exchange of whoever frees |
 //! | `1nnn` | returned: freed by a thread that is neither the owner nor the biased freer | `0nnn` + 1, by the owner alone |
 //!
-//! *biased* is for one thread, which the slab names ([`Slab::is_biased_to`](super::slab::Slab)): the first other that
-//! freed there. Since nobody else sets it, it needs no exchange:
+//! *biased* is for one thread, which the slab names: the first other that freed there. Since nobody else sets it, it
+//! needs no exchange:
 //!
 //! | biased freer's | means | becomes |
 //! |---|---|---|
@@ -30,32 +30,7 @@
 //! So the free list runs through *local*, and no link ever stands in user memory: nothing that a program
 //! writes can bend it, and a free touches no line of the block.
 //!
-//! # Two marks
-//! Either mark makes a later free of the block a misuse at the call. Two threads that free at once may each
-//! set one; then the owner, which counts them when it takes them back, reports the second. Each byte has one that
-//! sets and one that clears it at a time, so no mark is lost to another.
-//!
-//! A mark may also land on a block that is free: its thread had looked while it was live. Then it stays there
-//! until the block's next allocation, or a sweep, or the slab's end, looks, and is reported.
-//!
-//! # Why there is a count
-//! Another thread reads the entry, then exchanges *remote*. Between the two the owner may have taken
-//! the block back for somebody else's free, even given the whole slab back and started a new one in the
-//! same ledger. *remote* counts the exchanges that were taken back, and the slab's ends; if it has changed, the exchange
-//! fails, and the thread starts over with what is true now. If only the biased freer's mark was taken back, the exchange lands
-//! on a free block, and is found late.
-//!
-//! The count wraps at 128. A thread that frees what is not live, and sleeps between the look and the exchange while
-//! the slab ends exactly a multiple of that many times, or the block is freed so often, would free whatever block
-//! stands there then. The biased freer, whose store has no count to fail by, is waited for instead
-//! ([`Slab::retire`](super::slab::Slab::retire)).
-//!
-//! # Orderings
-//! Both marks are set with release and read with acquire, and cleared with release: what a thread did to a block
-//! before its free happens before the owner's next allocation of it, and a thread that sees a mark cleared
-//! sees *local* as the owner left it. *local* is relaxed: a thread that got the block's
-//! address legally got it after the store, and one that did not is told apart at the latest when the
-//! owner next looks at the marks: at its allocation, a sweep, or the slab's end.
+//! Which race each part closes, and every ordering: [`remote`](super::remote).
 
 use crate::sync::fault::{Fault, planted, unless};
 use crate::sync::{AtomicU8, AtomicU16, Ordering, const_unless_loom};

@@ -2,6 +2,7 @@
 
 use crate::engine::classes::{self, UNIT};
 use crate::engine::slab::ledger::{END, Entry, LIVE, UNCARVED, WAITING};
+use crate::engine::slab::owned::OwnedSlab;
 use crate::engine::slab::{NOBODY, Place, Slab, nothing, wake};
 use crate::sync::fault::{Fault, planted};
 use crate::sync::{self, Ordering};
@@ -15,10 +16,10 @@ impl Slab {
     /// Entries of a ledger: one for every multiple of the block size in the span. The last may stand
     /// for the tail, and is never carved.
     fn entries(class: usize) -> usize {
-        match class {
-            _ if cfg!(loom) => classes::capacity(class) + 1,
-            _ => (classes::units(class) * UNIT).div_ceil(classes::size_of(class)),
+        if cfg!(loom) {
+            return classes::capacity(class) + 1;
         }
+        (classes::units(class) * UNIT).div_ceil(classes::size_of(class))
     }
 
     /// Makes a header of `class` at `place`, with an uncarved ledger.
@@ -43,58 +44,59 @@ impl Slab {
             }
         }
     }
+}
 
+impl OwnedSlab {
     /// Begins a life: nobody's slab becomes the heap's at `owner`, over the span at `start`.
     ///
     /// # Safety
-    /// The slab is nobody's and comes from the pool; the caller has the span lock.
-    pub unsafe fn start_at(&self, start: usize, clean: bool, owner: usize) {
+    /// The slab is nobody's and comes from the pool; the caller has the span lock, or is alone with the slab since.
+    pub unsafe fn start_at(self, start: usize, clean: bool, owner: usize) {
         let size = self.size;
         self.base.store(start - size, Ordering::Relaxed);
-        // Pairs with the fence in `mark`: who sees an entry of this life sees this start.
+        // Pairs with the fence in `mark`.
         if !planted(Fault::StartUnfenced) {
             sync::fence(Ordering::Release);
         }
-        // SAFETY: as the caller promises.
-        unsafe {
-            self.local.with(|local| {
-                local.head = END;
-                local.carved = 0;
-                local.more = -1;
-                local.asleep = (self.capacity() - wake(self.capacity())) as i32;
-                local.base = start - size;
-                local.size = size;
-                local.place = Place::Nowhere;
-                local.clean = clean;
-            });
-        }
+        self.with(|local| {
+            local.head = END;
+            local.carved = 0;
+            local.wake_at = (self.capacity() - wake(self.capacity())) as i32;
+            local.base = start - size;
+            local.size = size;
+            local.clean = clean;
+            local.put_with(Place::Nowhere, 0);
+        });
         self.owner.store(owner, Ordering::Release);
     }
 
-    /// Ends a life: every entry is counted on, so that a mark on its way fails. Not the biased freer's, which may
-    /// still come: until its thread has begun another free, which sees that the slab has ended,
-    /// the slab must not begin another life. `steps` is asked for the low bits of the count of the biased freer at an
-    /// address, or of [`NOBODY`]. `late` as in [`sweep`](Self::sweep).
+    /// Ends a life: every entry is counted on, so that an exchange on its way fails. The biased freer's store may still
+    /// come: the header's grace period begins. `epoch_of` is asked for the low bits of the epoch of the heap at
+    /// an address, or of [`NOBODY`]. `double_freed` as in [`sweep`](Self::sweep).
     ///
     /// # Safety
-    /// The calling thread owns the slab, none of its blocks is live, and the page map has let go of it.
-    pub unsafe fn retire(&self, mut late: impl FnMut(usize), steps: impl FnOnce(usize) -> u16) {
-        // SAFETY: as the caller promises.
-        unsafe {
-            self.local.with(|local| {
-                for index in 0..usize::from(local.carved) {
-                    let entry = self.entry(index);
-                    entry.set_local(UNCARVED);
-                    for _ in 0..entry.bump() {
-                        late(local.base + (index + 1) * local.size);
-                    }
-                }
-                local.carved = 0;
-                local.head = END;
-                local.place = Place::Nowhere;
-            });
+    /// None of the slab's blocks is live, and the page map has let go of it.
+    pub unsafe fn retire(
+        self,
+        mut double_freed: impl FnMut(usize),
+        epoch_of: impl FnOnce(usize) -> u16,
+    ) {
+        let (carved, base, size) =
+            self.look(|local| (usize::from(local.carved), local.base, local.size));
+        for index in 0..carved {
+            // SAFETY: below `carved`.
+            let entry = unsafe { self.entry(index) };
+            entry.set_local(UNCARVED);
+            for _ in 0..entry.bump() {
+                double_freed(base + (index + 1) * size);
+            }
         }
-        // An exchange, release: pairs with the acquire in `is_biased_to`. Who becomes the biased freer after this sees the end.
+        self.with(|local| {
+            local.carved = 0;
+            local.head = END;
+            local.put_with(Place::Nowhere, 0);
+        });
+        // An exchange, release: pairs with the acquire in `is_biased_to`.
         if !planted(Fault::EndUnclaimed) {
             let _ = self.biased_to.compare_exchange(
                 NOBODY,
@@ -103,13 +105,12 @@ impl Slab {
                 Ordering::Relaxed,
             );
         }
-        // Pairs with the fence in `Heap::advance_epoch`: a free that begins after a count that is not seen here sees the end.
+        // Pairs with the fence in `Heap::advance_epoch`.
         if !planted(Fault::EndUnfenced) {
             sync::fence(Ordering::SeqCst);
         }
-        let count = steps(self.biased_to.load(Ordering::Relaxed));
-        // SAFETY: as the caller promises.
-        unsafe { self.local.with(|local| local.ended_epoch = count) };
+        let epoch = epoch_of(self.biased_to.load(Ordering::Relaxed));
+        self.with(|local| local.ended_epoch = epoch);
         self.remote.flag.store(false, Ordering::Relaxed);
         self.owner.store(NOBODY, Ordering::Release);
     }
@@ -119,35 +120,30 @@ impl Slab {
     ///
     /// # Safety
     /// The calling thread has the span lock, and the owner does not exist any more.
-    pub unsafe fn rebuild(&self) {
-        // SAFETY: as the caller promises.
-        unsafe {
-            self.local.with(|local| {
-                // `carved` may lag behind the entries that `carve` was writing.
-                let mut carved = 0;
-                for index in 0..self.capacity() {
-                    if self.entry(index).local() != UNCARVED {
-                        carved = index + 1;
+    pub unsafe fn rebuild(self) {
+        // SAFETY: below the capacity.
+        let entry = |index| unsafe { self.entry(index) };
+        // `carved` may lag behind the entries that `carve` was writing.
+        let carved = (0..self.capacity()).rev().find(|&index| entry(index).local() != UNCARVED);
+        let carved = carved.map_or(0, |last| last + 1);
+        self.with(|local| {
+            local.carved = carved as u16;
+            local.head = END;
+            let mut used = 0;
+            for index in (0..carved).rev() {
+                let entry = entry(index);
+                match entry.local() {
+                    LIVE | WAITING => used += 1,
+                    _ => {
+                        // Free and marked: its owner was about to take it back, or the mark is a
+                        // misuse. Which, nobody can tell any more, so nobody is accused.
+                        entry.clear(entry.marks());
+                        entry.set_local(local.head);
+                        local.set_head(index as u16 + 1);
                     }
                 }
-                local.carved = carved as u16;
-                local.head = END;
-                local.more = -1;
-                local.place = Place::Nowhere;
-                for index in (0..carved).rev() {
-                    let entry = self.entry(index);
-                    match entry.local() {
-                        LIVE | WAITING => local.more += 1,
-                        _ => {
-                            // Free and marked: its owner was about to take it back, or the mark is a
-                            // misuse. Which, nobody can tell any more, so nobody is accused.
-                            entry.clear(entry.marks());
-                            entry.set_local(local.head);
-                            local.set_head(index as u16 + 1);
-                        }
-                    }
-                }
-            });
-        }
+            }
+            local.put_with(Place::Nowhere, used);
+        });
     }
 }

@@ -6,37 +6,40 @@
 //!  | start, reciprocal, owner,     | line 0, all threads |  0  |  1  |  2  |         | n-1 | tail |
 //!  | biased_to                     |                     +-----+-----+-----+-- ... --+-----+------+
 //!  +-------------------------------+                        ▲     ▲
-//!  | flag, news: look here         | line 1, the others'    │     │
+//!  | flag, biased_frees            | line 1, remote: others │     │
 //!  +-------------------------------+                        │     │
-//!  | head, used, carved, list links  | line 2, the owner's    │     │
+//!  | head, carved, countdown, links| line 2, local: owner   │     │
 //!  +-------------------------------+                        │     │
 //!  | entry 0 | entry 1 | ...       | the ledger, 4 bytes a block
 //!  +-------------------------------+
 //! ```
 //!
 //! # Invariants
-//! - Headers are never unmapped, nor used for another class. Only `start` changes, and only while
-//!   nobody owns the slab; so a thread with an old pointer to a header reads sense, and the ledger's
-//!   count tells it that it came too late. For a biased freer, which has no use for the count, the next life waits.
-//! - The owner's list, from `head` through *local*, holds exactly the free blocks below `carved`.
-//! - `more` is the number of blocks below `carved` that are not on that list, less one; less `asleep` while the slab is
-//!   on the heap's list of full ones. So its sign after a free tells the owner that there is more to do.
-//!   While the slab is its heap's current one, nobody needs that: `more` is then any number, and mostly a
-//!   large one, so that malloc need not count. Counted is when the slab leaves that place, which it mostly does
-//!   with an empty list.
+//! ```text
+//! used + free + uncarved = capacity         used: allocated, or waiting in quarantine
+//! free     = length of the list from head   uncarved = capacity - carved
+//! countdown + 1 = used - move_at            move_at = wake_at on the list of full slabs, else 0
+//!                                           (except while the slab is current: see below)
+//! wake_at  = capacity - wake(capacity)
+//! ```
+//! - **Countdown**: so many more frees of the owner ask for no move; the free that makes it negative does. It is
+//!   the owner's one counter. A current slab moves nowhere, so its countdown starts so high ([`UNCOUNTED`]) that no
+//!   program gets to its end, and malloc need not count: `used` of a current slab is known by a walk along its
+//!   list ([`count_used`](owned::OwnedSlab::count_used)), taken when it leaves that place, mostly with an empty list.
 //! - A full slab stays on the list of full ones until [`wake`] of its blocks are free: each move costs more
 //!   than the free that asks for it, and a slab that comes back for one block is soon full again.
-//! - `flag` is set after a mark, and cleared before a sweep; `news` is counted after a biased freer's mark, and read before a
-//!   sweep: see [`Slab::mark`] and [`Slab::sweep`].
-//! - `biased_to` is the heap whose marks are plain stores: the first that freed here and is not the owner. A slab that
-//!   has ended begins no other life before that heap's thread is known to be past any free that began before the end,
-//!   so that no such store lands on another block than it was meant for: see [`Slab::retire`] and
-//!   `shared`.
+//! - Headers are never unmapped, nor used for another class. Only `base` changes, and only while nobody owns
+//!   the slab; so a thread with an old pointer to a header reads sense.
+//! - What other threads do here, and why it harms nobody: see [`remote`].
+//!
+//! # Who may call it
+//! Whoever has a header's address may read it. What the owner alone may do is [`OwnedSlab`](owned::OwnedSlab)'s.
 
 pub mod check;
 pub mod ledger;
 pub mod life;
 pub mod list;
+pub mod owned;
 pub mod owner;
 pub mod placeholder;
 pub mod remote;
@@ -56,8 +59,8 @@ pub const NOBODY: usize = 0;
 /// The slab's owner has exited; the first heap that needs it reclaims it.
 pub const ABANDONED: usize = 1;
 
-/// `more` of a slab that becomes current.
-const PLENTY: i32 = 1 << 30;
+/// `countdown` of a slab that becomes current.
+const UNCOUNTED: i32 = 1 << 30;
 
 /// Free blocks that a full slab of `capacity` blocks must have before it is listed as partial: a quarter, and
 /// 64 at most.
@@ -72,8 +75,8 @@ pub const fn wake(capacity: usize) -> usize {
 /// A slab's header; its ledger follows it in memory.
 #[repr(C, align(64))]
 pub struct Slab {
-    /// Address of block 0 less a block: numbers count from 1. Relaxed: see [`Slab::mark`] for a reader that
-    /// may come too late.
+    /// Address of block 0 less a block: numbers count from 1. Relaxed: see [`remote`] for a
+    /// reader that may come too late.
     base: AtomicUsize,
     /// 2^64 / block size, rounded up: D. Lemire, O. Kaser, N. Kurz, "Faster remainder by direct
     /// computation" (2019). 0 in a placeholder, which passes no address.
@@ -89,14 +92,14 @@ pub struct Slab {
     pub biased_to: AtomicUsize,
     class: u16,
     capacity: u16,
-    /// The others'.
+    /// What other threads write.
     remote: Remote,
-    /// The owner's. Of slabs without owner: the span lock's.
-    pub local: Cell<Local>,
+    /// The owner's: see [`owned`].
+    local: Cell<Local>,
 }
 
-/// What others write with their marks: on a line of its own, since each free of a biased freer stores here, and each of the
-/// owner's reads the line before.
+/// What other threads write with their marks: on a line of its own, since each free of a biased freer stores here,
+/// and each of the owner's reads the line before.
 #[repr(C, align(64))]
 struct Remote {
     /// Another thread has marked a block since the last sweep began.
@@ -116,25 +119,25 @@ pub struct Local {
     /// Bytes of a block.
     size: usize,
     /// Neighbours on the list of `place`.
-    pub previous: *const Slab,
+    previous: *const Slab,
     /// As above.
-    pub next: *const Slab,
+    next: *const Slab,
     /// The first free block, counted from 1, or [`END`].
     head: u16,
     /// Blocks that were ever free or allocated: those from here on are uncarved.
     carved: u16,
-    /// How many more frees there can be before the owner has something to do; see the [module](self).
-    more: i32,
+    /// So many more frees ask for no move; see the [module](self).
+    countdown: i32,
     /// What [`END`] names where a block's number is asked for: an entry that is always marked.
     sentinel: Entry,
-    /// What is taken off `more` while the slab is on the list of full ones: its capacity, less [`wake`] of it.
-    asleep: i32,
-    /// `news` as it was when the last sweep began.
+    /// How many blocks are used when a full slab becomes a partial one.
+    wake_at: i32,
+    /// `biased_frees` as it was when the last sweep began.
     seen_biased: u32,
-    /// When the slab ended_epoch: the low bits of the biased freer's count then.
-    pub ended_epoch: u16,
-    /// Which list of its heap the slab is on.
-    pub place: Place,
+    /// The biased freer's epoch when the slab's last life ended: the low bits.
+    ended_epoch: u16,
+    /// Which list the slab is on.
+    place: Place,
     /// The span held only zeroes when the slab was made.
     clean: bool,
 }
@@ -195,9 +198,9 @@ impl Slab {
                 next: ptr::null(),
                 head,
                 carved: 0,
-                more: 0,
+                countdown: 0,
                 sentinel,
-                asleep: 0,
+                wake_at: 0,
                 seen_biased: 0,
                 ended_epoch: 0,
                 place,
@@ -231,7 +234,7 @@ impl Slab {
     #[inline(always)]
     pub unsafe fn entry(&self, index: usize) -> &Entry {
         // SAFETY: headers stand in front of their ledgers (`create`), whose memory lives as long as
-        // they; the index is one of its entries, as the caller promises. The pointer is made from an
+        // they; the index is one of its entries, as the caller says. The pointer is made from an
         // exposed address, since a reference to the header alone does not reach past it.
         unsafe {
             let ledger = ptr::with_exposed_provenance::<Entry>(
@@ -288,58 +291,47 @@ impl Local {
         self.top = self.base.wrapping_add(usize::from(head) * self.size);
     }
 
-    /// Blocks that are not on the list; not of a current slab.
-    pub fn used(&self) -> usize {
+    /// Blocks that are neither free nor uncarved; not of a current slab.
+    fn used(&self) -> usize {
         debug_assert!(self.place != Place::Current);
-        (self.more + 1 - self.extra()) as usize
+        (self.countdown + 1 + self.move_at()) as usize
     }
 
     /// Blocks on the list; not of a current slab.
-    pub fn free(&self) -> usize {
+    fn free(&self) -> usize {
         usize::from(self.carved) - self.used()
     }
 
-    /// Whether so few blocks are free that the slab counts as full, once none can be carved; not of a current slab.
-    pub fn sleeps(&self) -> bool {
-        self.used() as i32 > self.asleep
-    }
-
-    /// What `more` has in it for the slab's place.
-    fn extra(&self) -> i32 {
+    /// So many blocks are used when the slab next has to move.
+    fn move_at(&self) -> i32 {
         match self.place {
-            Place::Full => -self.asleep,
+            Place::Full => self.wake_at,
             _ => 0,
         }
     }
 
-    /// Moves the slab to another list, in name. From the heap's hand only [`Slab::leave_current`] does.
-    pub fn put(&mut self, place: Place) {
-        let taken = self.used();
+    /// Moves the slab, of whose blocks `used` are, to another list, in name.
+    fn put_with(&mut self, place: Place, used: usize) {
         self.place = place;
-        self.more = match place {
-            Place::Current => PLENTY,
-            _ => taken as i32 - 1 + self.extra(),
-        };
+        match place {
+            Place::Current => self.uncount(),
+            _ => self.countdown = used as i32 - 1 - self.move_at(),
+        }
     }
 
-    /// The slab is the current one, and said that it must move, after very many frees.
-    pub fn stay_current(&mut self) {
-        self.more = PLENTY;
+    /// As above; not of a current slab.
+    fn put(&mut self, place: Place) {
+        self.put_with(place, self.used());
+    }
+
+    /// The slab is current: frees are not counted.
+    fn uncount(&mut self) {
+        self.countdown = UNCOUNTED;
     }
 
     /// Whether the list has a block.
-    pub fn has_free(&self) -> bool {
+    fn has_free(&self) -> bool {
         self.head != END
-    }
-
-    /// Whether blocks can still be carved, in a slab of `capacity`.
-    pub fn has_uncarved(&self, capacity: usize) -> bool {
-        usize::from(self.carved) < capacity
-    }
-
-    /// Whether memory that was never allocated is zero.
-    pub fn clean(&self) -> bool {
-        self.clean
     }
 }
 
