@@ -1,4 +1,6 @@
-//! What the heaps of exited threads leave: see [`shared`](super::shared).
+//! What the heaps of exited threads leave: see [`shared`](crate::engine::shared).
+//!
+//! Called by whoever looks at the clock, or is short of memory, or asks for all that is idle.
 
 use crate::engine::classes::CLASSES;
 use crate::engine::engine::Engine;
@@ -16,15 +18,15 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     pub(super) fn abandon_parked(&self, age: u64) {
         let latest = self.os.milliseconds().saturating_sub(age).max(u64::from(age == 0));
         while let Some(heap) = self.locked(|shared| shared.take_parked(latest)) {
-            // SAFETY: heaps live as long as the engine, and no list of parked heaps has this one now:
-            // it is this thread's.
+            // SAFETY: heaps live as long as the engine, and no list of parked heaps has this one
+            // now: it is this thread's.
             self.abandon_slabs(unsafe { (*heap).owner() });
             self.locked(|shared| shared.park(heap, 0, true));
         }
     }
 
-    /// Leaves the heap's slabs to other threads: the empty ones go back, the others wait for whoever
-    /// frees into them or needs their class.
+    /// Leaves the heap's slabs to other threads: the empty ones go back, the others wait for
+    /// whoever frees into them or needs their class.
     fn abandon_slabs(&self, mut owner: Owner<'_>) {
         let heap = owner.heap();
         owner.with(|own| {
@@ -46,8 +48,9 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         let is_empty = slab.used() == 0
             || self.locked(|shared| {
                 shared.abandon(slab);
-                // A mark that came after the sweep: either its flag is seen here, or its thread sees that
-                // there is no owner. Pairs with the fence behind the flag in `Slab::mark`.
+                // A mark that came after the sweep: either its flag is seen here, or its thread
+                // sees that there is no owner. Pairs with the fence behind the flag in
+                // `Slab::mark`.
                 sync::fence(Ordering::SeqCst);
                 if slab.flagged() && !planted(Fault::ReleaseBlind) {
                     self.sweep_locked(shared, slab);

@@ -1,4 +1,8 @@
-//! Allocation, as far as it is not the fast path's.
+//! Allocation, as far as the fast paths can't do it: from the heap's slabs, from abandoned and new
+//! slabs, from mappings.
+//!
+//! A block that is returned is nobody else's. Whether it is known to be zero comes with it
+//! ([`Allocated`]): memory that is fresh from the OS need not be cleared for calloc.
 
 use core::ptr;
 
@@ -20,8 +24,8 @@ struct Allocated {
 }
 
 impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
-    /// Allocates a block of at least `size` bytes at a multiple of `align`, at least 16. Null for want of
-    /// memory, for more than `PTRDIFF_MAX`, or when `align` is not a power of two.
+    /// Allocates a block of at least `size` bytes at a multiple of `align`, at least 16. Null for
+    /// want of memory, for more than `PTRDIFF_MAX`, or when `align` is not a power of two.
     ///
     /// # Safety
     /// The calling thread owns `heap`.
@@ -93,8 +97,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         })
     }
 
-    /// Makes an abandoned slab or a new one the current one. [`Refill::None`] when there is no memory. `own` is of
-    /// `heap`.
+    /// Makes an abandoned slab or a new one the current one. [`Refill::None`] when there is no
+    /// memory. `own` is of `heap`.
     #[cold]
     fn new_slab(&self, heap: &Heap, own: &mut Own, class: usize) -> Refill {
         let now = self.os.milliseconds();
@@ -141,7 +145,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         Refill::Fresh
     }
 
-    /// As [`malloc`](Self::malloc), with a mapping of its own that has room: a block that grows. More than a unit.
+    /// As [`malloc`](Self::malloc), with a mapping of its own that has room: a block that grows.
+    /// More than a unit.
     pub(super) fn allocate_to_grow(&self, owner: Owner<'_>, size: usize) -> *mut u8 {
         let Some(bytes) = mapping_bytes(size) else { return ptr::null_mut() };
         if let Some(mapping) = self.locked(|shared| shared.huge.reuse_to_grow(bytes)) {
@@ -185,7 +190,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         (!block.is_null()).then_some(Allocated { block, zero })
     }
 
-    /// Makes a block of `bytes` bytes at the start of a mapping that is nobody's. Null without memory to note it.
+    /// Makes a block of `bytes` bytes at the start of a mapping that is nobody's. Null without
+    /// memory to note it.
     fn settle_huge(&self, mapping: Mapping, bytes: usize) -> *mut u8 {
         let start = mapping.start.expose_provenance();
         let registered = self.locked(|shared| {

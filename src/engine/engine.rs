@@ -1,4 +1,13 @@
 //! The [`Engine`]: its parts, and the one lock.
+//!
+//! # Invariants
+//! - [`locked`](Engine::locked) is the only place that takes the lock, and the only one that opens
+//!   what all heaps [share](crate::engine::shared::Shared). Nothing is called from inside it that
+//!   comes back to it.
+//! - `deferred` is up whenever misuses wait to be told, as of the last time the lock was released.
+//!
+//! The files above this one add the operations, in layers; whoever has an engine may call those that
+//! are public.
 
 use crate::engine::heap::Heap;
 use crate::engine::pagemap::PageMap;
@@ -9,19 +18,20 @@ use crate::sync::{AtomicBool, AtomicUsize, Cell, FutexLock, Ordering, RawLock, c
 
 /// The allocator, without the question whose heap is meant. See the [module](self).
 ///
-/// `O` is where memory comes from, `P` looks into critical sections and between checks and stores, `L` is the span lock.
+/// `O` is where memory comes from, `P` looks into critical sections and between checks and stores,
+/// `L` is the span lock.
 pub struct Engine<O: Os = Mmap, P: Probe = NoProbe, L: RawLock = FutexLock> {
     pub(super) page_map: PageMap,
     pub(super) os: O,
     pub(super) probe: P,
     pub(super) lock: L,
     pub(super) shared: Cell<Shared>,
-    /// Misuses found late wait for a sweep. Relaxed: a hint; the lock orders what it is about.
+    /// Deferred misuses wait to be told. Relaxed: a hint; the lock orders what it is about.
     pub(super) deferred: AtomicBool,
     /// Whether the time that the lock is held is measured. Relaxed: stands alone.
     pub(super) timed: AtomicBool,
-    /// This process is a forked child, and there may be vanished owners. Relaxed: set while there is one
-    /// thread.
+    /// This process is a forked child, and there may be vanished owners. Relaxed: set while there
+    /// is one thread.
     pub(super) forked: AtomicBool,
     /// See [`has_stayed`](Self::has_stayed). Relaxed: stands alone.
     pub(super) stayed: AtomicBool,
@@ -29,14 +39,14 @@ pub struct Engine<O: Os = Mmap, P: Probe = NoProbe, L: RawLock = FutexLock> {
     pub(super) misuses: AtomicUsize,
 }
 
-// SAFETY: `shared` is touched only between `lock` and `unlock` (`locked`), and is Send; the rest is atomic
-// or shared as it is, which the bounds ask for.
+// SAFETY: `shared` is touched only between `lock` and `unlock` (`locked`), and is Send; the rest is
+// atomic or shared as it is, which the bounds ask for.
 unsafe impl<O: Os + Sync, P: Probe + Sync, L: RawLock + Sync> Sync for Engine<O, P, L> {}
 
 impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     const_unless_loom! {
-        /// An engine that has taken nothing from the OS yet. More than 8 MiB, nearly all of it zero, of which
-        /// only what is used becomes resident: a `static`, not a value on the stack.
+        /// An engine that has taken nothing from the OS yet. More than 8 MiB, nearly all of it
+        /// zero, of which only what is used becomes resident: a `static`, not a value on the stack.
         pub fn with_parts(os: O, probe: P, lock: L) -> Self {
             Engine {
                 page_map: PageMap::new(),
@@ -63,17 +73,17 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     /// # Safety
     /// The calling thread has come from [`fork_prepare`](Self::fork_prepare).
     pub unsafe fn fork_parent(&self) {
-        // SAFETY: as the caller promises.
+        // SAFETY: the calling thread has come from `fork_prepare`.
         unsafe { self.lock.fork_parent() }
     }
 
     /// Releases it in the child, where the heaps of all other threads are left by their owners.
     ///
     /// # Safety
-    /// The calling thread is the only one of a child forked after [`fork_prepare`](Self::fork_prepare); of
-    /// all heaps it owns those for which `owned` says so.
+    /// The calling thread is the only one of a child forked after
+    /// [`fork_prepare`](Self::fork_prepare); of all heaps it owns those for which `owned` says so.
     pub unsafe fn fork_child(&self, owned: impl Fn(*const Heap) -> bool) {
-        // SAFETY: as the caller promises.
+        // SAFETY: the only thread of a child forked after `fork_prepare`.
         unsafe { self.lock.fork_child() };
         self.forked.store(true, Ordering::Relaxed);
         self.locked(|shared| {

@@ -1,4 +1,13 @@
-//! Every free, as far as it is not the fast path's.
+//! Every free, as far as the fast path can't do it.
+//!
+//! | case | function |
+//! |---|---|
+//! | any pointer, any thread, with a heap or without | `free_any`, by `try_free` and `free_without_heap` |
+//! | in the thread's own slab | `free_local` |
+//! | in a slab that is another's | `free_remote_in`; `free_remote` is its quick way in |
+//! | a mapping of its own | `free_huge` |
+//!
+//! What a remote free does, step by step: [`remote`](crate::engine::slab::remote).
 
 use core::ptr;
 
@@ -29,7 +38,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         unsafe { self.free_any(Some(heap.owner()), block) }
     }
 
-    /// The free of a thread that can get no heap: a mark, wherever the block lies, for the next owner to find.
+    /// The free of a thread that can get no heap: a mark, wherever the block lies, for the next
+    /// owner to find.
     ///
     /// # Safety
     /// As [`try_free`](Self::try_free), except for the heap.
@@ -79,8 +89,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         }
     }
 
-    /// The free by another thread than the owner, as far as it is quick: true if it has taken effect. What
-    /// it can't decide, [`try_free`](Self::try_free) does.
+    /// The free by another thread than the owner, as far as it is quick: true if it has taken
+    /// effect. What it can't decide, [`try_free`](Self::try_free) does.
     ///
     /// # Safety
     /// As [`try_free`](Self::try_free).
@@ -133,14 +143,16 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         marked
     }
 
-    /// Counts a flag that was raised for the slab's owner, if one was. If that heap has been parked for long, it is abandoned.
+    /// Counts a flag that was raised for the slab's owner, if one was. If that heap has been parked
+    /// for long, it is abandoned.
     ///
     /// # Safety
     /// `slab_owner` was read from a slab.
     #[inline]
     unsafe fn tell_owner(&self, slab_owner: usize, marked: Marked) {
         if marked == Marked::First && slab_owner > ABANDONED {
-            // SAFETY: neither `NOBODY` nor `ABANDONED`, so a heap's address; heaps live as long as the engine.
+            // SAFETY: neither `NOBODY` nor `ABANDONED`, so a heap's address; heaps live as long as
+            // the engine.
             let owner = unsafe { &*ptr::with_exposed_provenance::<Heap>(slab_owner) };
             // Release: the flag is up.
             owner.flagged_slabs.fetch_add(1, Ordering::Release);
@@ -197,8 +209,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         match mapping {
             None => self.reject(self.judge_nowhere(address)),
             Some(Mapping { start, bytes, .. }) => {
-                // SAFETY: a whole mapping whose block is freed. If the OS has no room to unmap (it may need
-                // to split), the mapping is lost to us, and harms nobody.
+                // SAFETY: a whole mapping whose block is freed. If the OS has no room to unmap (it
+                // may need to split), the mapping is lost to us, and harms nobody.
                 if bytes > 0 && !unsafe { self.os.unmap(start, bytes) } {
                     // SAFETY: as above; its pages at least can go.
                     unsafe { self.os.decommit(start, bytes) };

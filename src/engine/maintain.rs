@@ -34,7 +34,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             let place = shared.cut(&self.os, size_of::<Heap>())?.cast::<Heap>();
             let mut heap = new_heap(no_slab());
             heap.next = shared.heaps;
-            // SAFETY: fresh memory of that size, at a multiple of 64, for as long as the engine lives.
+            // SAFETY: fresh memory of that size, at a multiple of 64, for as long as the engine
+            // lives.
             unsafe {
                 place.write(heap);
                 shared.heaps = place;
@@ -53,8 +54,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         });
     }
 
-    /// Leaves the heap, with its slabs, to the next thread that claims one. What others freed comes back first, if
-    /// there is anything, so that misuses are told with the thread's end.
+    /// Leaves the heap, with its slabs, to the next thread that claims one. What others freed comes
+    /// back first, if there is anything, so that misuses are told with the thread's end.
     ///
     /// # Safety
     /// The calling thread claimed `heap`, and does not use it after this.
@@ -74,9 +75,9 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         });
     }
 
-    /// Now and then: takes back what others freed, wherever they did, if it is much or some time has passed,
-    /// and lets time work on what is idle. A thread that hardly allocates any more would else keep all
-    /// that others freed of its blocks. `own` is of `heap`.
+    /// Now and then: takes back what others freed, wherever they did, if it is much or some time
+    /// has passed, and lets time work on what is idle. A thread that hardly allocates any more
+    /// would else keep all that others freed of its blocks. `own` is of `heap`.
     #[cold]
     pub(super) fn tick(&self, heap: &Heap, own: &mut Own) {
         let now = self.os.milliseconds();
@@ -133,8 +134,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         unsafe { heap.owner() }.with(|own| self.tick(heap, own));
     }
 
-    /// Gives all idle memory back that the calling thread can reach: its heap's, the abandoned slabs', and what
-    /// all share. Returns bytes. Other threads' empty slabs wait for their owners.
+    /// Gives all idle memory back that the calling thread can reach: its heap's, the abandoned
+    /// slabs', and what all share. Returns bytes. Other threads' empty slabs wait for their owners.
     ///
     /// # Safety
     /// The calling thread owns `heap`.
@@ -161,8 +162,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         })
     }
 
-    /// Takes back what others freed of abandoned slabs, and gives those back that have no live block left: in the name
-    /// of `heap`, the calling thread's.
+    /// Takes back what others freed of abandoned slabs, and gives those back that have no live
+    /// block left: in the name of `heap`, the calling thread's.
     #[cold]
     pub(super) fn sweep_abandoned(&self, heap: &Heap) {
         // The empty ones come off as a chain, which is then this heap's.
@@ -188,8 +189,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         }
     }
 
-    /// Looks through the calling thread's heap and the abandoned slabs for blocks that were freed while they were free,
-    /// and hands all deferred misuses to `hook`. Returns how many.
+    /// Looks through the calling thread's heap and the abandoned slabs for blocks that were freed
+    /// while they were free, and hands all deferred misuses to `hook`. Returns how many.
     ///
     /// # Safety
     /// The calling thread owns `heap`.

@@ -1,4 +1,8 @@
-//! Misuses: what a pointer is that is not a live block, and what was found late.
+//! Misuses: what a pointer is that is not a live block, and what was deferred until somebody asks.
+//!
+//! Every error that the engine returns passes through [`reject`](Engine::reject), which counts it.
+//! What no call can be told of any more is deferred, and [`tell_deferred`](Engine::tell_deferred)
+//! hands it over, outside the lock, once.
 
 use crate::engine::classes::MIN_ALIGN;
 use crate::engine::engine::Engine;
@@ -25,7 +29,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 |kind, size, state| Misuse { kind, address, size, state, found: Found::AtCall };
             let ours = shared.spans.contains(address);
             if let Some((start, size)) = shared.huge.around(address) {
-                // At its start lies a block that waits, or one that was freed and allocated since the look.
+                // At its start lies a block that waits, or one that was freed and allocated since
+                // the look.
                 return match start == address {
                     true => misuse(MisuseKind::DoubleFree, Some(size), BlockState::Free),
                     false => misuse(interior(address), Some(size), BlockState::Live),

@@ -14,17 +14,19 @@ use crate::os::{Os, PAGE};
 use crate::probe::Probe;
 use crate::sync::{Ordering, RawLock};
 
-/// A block of so many bytes that is grown has a mapping of its own from then on, so that it need not be copied again.
+/// A block of so many bytes that is grown has a mapping of its own from then on, so that it need
+/// not be copied again.
 const GROWN: usize = 32 << 10;
 
-/// Whether a block of a slab stays where it is: one that more than half of would lie idle is given up for a
-/// smaller one.
+/// Whether a block of a slab stays where it is: one that more than half of would lie idle is given
+/// up for a smaller one.
 #[inline(always)]
 pub fn fits(size: usize, usable: usize) -> bool {
     size <= usable && (size > usable / 2 || usable <= 32)
 }
 
-/// Whether a block of `usable` bytes that is to have `size` bytes gets a mapping with room. No less than a unit: see `huge`.
+/// Whether a block of `usable` bytes that is to have `size` bytes gets a mapping with room. No less
+/// than a unit: see `huge`.
 #[inline]
 pub fn gets_room(size: usize, usable: usize) -> bool {
     size > usable && usable >= GROWN && size > UNIT
@@ -41,13 +43,13 @@ enum Resized {
 }
 
 impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
-    /// Makes the block one of at least `size` bytes, keeping its contents up to the smaller size; in place where it
-    /// can, else at a multiple of `align`. Null: as [`malloc`](Self::malloc). `Ok(null)` else: no memory,
-    /// and the block is as it was. An error changes nothing.
+    /// Makes the block one of at least `size` bytes, keeping its contents up to the smaller size;
+    /// in place where it can, else at a multiple of `align`. Null: as [`malloc`](Self::malloc).
+    /// `Ok(null)` else: no memory, and the block is as it was. An error changes nothing.
     ///
     /// # Safety
-    /// The calling thread owns `heap`. If `block` is live, nothing uses it after this call, unless the call
-    /// fails or finds no memory; then as before.
+    /// The calling thread owns `heap`. If `block` is live, nothing uses it after this call, unless
+    /// the call fails or finds no memory; then as before.
     pub unsafe fn try_realloc(
         &self,
         heap: &Heap,
@@ -56,7 +58,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         align: usize,
     ) -> Result<*mut u8, Misuse> {
         if block.is_null() {
-            // SAFETY: as the caller promises.
+            // SAFETY: the calling thread owns the heap.
             return Ok(unsafe { self.malloc(heap, size, align) });
         }
         if !align.is_power_of_two() {
@@ -76,8 +78,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 Resized::Copy => {}
             }
         }
-        // SAFETY: the caller owns the heap. The new block is its alone and holds `kept` bytes, as does the old,
-        // which the caller gives up; if it is huge, it is held.
+        // SAFETY: the caller owns the heap. The new block is its alone and holds `kept` bytes, as
+        // does the old, which the caller gives up; if it is huge, it is held.
         unsafe {
             let new = match gets_room(size, usable) && align <= PAGE {
                 true => self.allocate_to_grow(heap.owner(), size),
@@ -107,8 +109,9 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         }
     }
 
-    /// Whether a block was ever left larger than a request for its size would get: when a realloc to a smaller
-    /// size found no memory. Then sizes that a program gives with its frees can't be held against the blocks.
+    /// Whether a block was ever left larger than a request for its size would get: when a realloc
+    /// to a smaller size found no memory. Then sizes that a program gives with its frees can't be
+    /// held against the blocks.
     pub fn has_stayed(&self) -> bool {
         self.stayed.load(Ordering::Relaxed)
     }
@@ -147,8 +150,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         })
     }
 
-    /// Gives the huge block's mapping another length, in place or by moving its pages; `None` where that can't be,
-    /// or a copy is better. Under the span lock.
+    /// Gives the huge block's mapping another length, in place or by moving its pages; `None` where
+    /// that can't be, or a copy is better. Under the span lock.
     fn remap(
         &self,
         shared: &mut Shared,
@@ -164,17 +167,19 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             shared.huge.resize(header, mapping, bytes);
             return Some(block);
         }
-        // One that grows much moves into a kept mapping, if there is one: a copy costs less than the
-        // pages that would have to be got, and cleared.
+        // One that grows much moves into a kept mapping, if there is one: a copy costs less than
+        // the pages that would have to be got, and cleared.
         if grows && bytes - before >= before / 2 && shared.huge.has(bytes) {
             return None;
         }
-        // A block that moves may come to lie anywhere at a page; one that may not stays where it is, or is copied.
+        // A block that moves may come to lie anywhere at a page; one that may not stays where it
+        // is, or is copied.
         let may_move = align <= PAGE;
         if !may_move && !address.is_multiple_of(align) {
             return None;
         }
-        // Fails also where the program has made several mappings of this one, by `madvise` or `mprotect`.
+        // Fails also where the program has made several mappings of this one, by `madvise` or
+        // `mprotect`.
         // SAFETY: a whole mapping of this OS; the caller gives its old place up if it moves.
         let remap = |length| unsafe { self.os.remap(block, mapping.bytes, length, may_move) };
         let (mut new, mut length) = (ptr::null_mut(), bytes);
@@ -192,8 +197,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         let start = new.expose_provenance();
         if start != address {
             if !self.page_map.prepare(&self.os, start, 1) {
-                // There is no room to say where it is: back to where it was. If that fails too, which
-                // takes an OS that fails to shrink, the block is where nobody can free it.
+                // There is no room to say where it is: back to where it was. If that fails too,
+                // which takes an OS that fails to shrink, the block is where nobody can free it.
                 // SAFETY: as above.
                 let back = unsafe { self.os.remap(new, length, mapping.bytes, true) };
                 return (back != block).then_some(new);

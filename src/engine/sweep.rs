@@ -1,6 +1,7 @@
 //! What other threads freed comes back, and what is empty goes back.
 //!
-//! Called with the local part of a heap, so by its owner; [`sweep_locked`](Engine::sweep_locked) under the span lock.
+//! Called with the local part of a heap, so by its owner; [`sweep_locked`](Engine::sweep_locked)
+//! under the span lock.
 
 use core::ptr;
 

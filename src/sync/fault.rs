@@ -1,5 +1,6 @@
-//! Faults that loom's twins plant in the shipping code, one at a time: a model proves something only if
-//! it fails when what it is about is broken. Outside loom `planted` is a constant, and no code is left of it.
+//! Faults that loom's twins plant in the shipping code, one at a time: a model proves something
+//! only if it fails when what it is about is broken. Outside loom `planted` is a constant, and no
+//! code is left of it.
 
 use super::Ordering;
 

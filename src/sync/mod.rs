@@ -23,7 +23,8 @@ pub(crate) use loom::sync::atomic::Ordering;
 #[cfg(loom)]
 pub(crate) use modelled::{AtomicBool, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicUsize};
 
-/// Defines `const` functions that are plain ones under loom, whose atomics have no const constructors.
+/// Defines `const` functions that are plain ones under loom, whose atomics have no const
+/// constructors.
 macro_rules! const_unless_loom {
     ($($(#[$meta:meta])* $visibility:vis fn $name:ident($($arguments:tt)*) -> $result:ty $body:block)*) => {
         $(
@@ -67,8 +68,8 @@ pub(crate) fn fence_after_rmw() {
     fence(Ordering::SeqCst);
 }
 
-/// Keeps the compiler from moving a load above a store: it may still be read before others see the store, but by no more
-/// than what a processor holds back.
+/// Keeps the compiler from moving a load above a store: it may still be read before others see the
+/// store, but by no more than what a processor holds back.
 #[inline(always)]
 pub(crate) fn fence_for_the_compiler() {
     #[cfg(not(loom))]

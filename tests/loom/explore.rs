@@ -63,8 +63,9 @@ pub fn must_catch_in(
     twin(&format!("{fault:?}, {name}"), fault, expected, model);
 }
 
-/// In a process of its own, since loom cannot always unwind out of a failed model, and a planted fault is planted
-/// for all. The process is this test again, with the twin's name in its environment.
+/// In a process of its own, since loom cannot always unwind out of a failed model, and a planted
+/// fault is planted for all. The process is this test again, with the twin's name in its
+/// environment.
 fn twin(name: &str, fault: Fault, expected: &[&str], model: impl Fn() + Sync + Send + 'static) {
     match std::env::var(TWIN) {
         Ok(twin) if twin == name => {

@@ -52,7 +52,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 if slab.is_null() {
                     return;
                 }
-                // SAFETY: headers live as long as the engine, and their ledgers can be read at any time.
+                // SAFETY: headers live as long as the engine, and their ledgers can be read at any
+                // time.
                 let slab = unsafe { &*slab };
                 let figures = &mut into[slab.class()];
                 figures.slabs += 1;
@@ -90,7 +91,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         })
     }
 
-    /// Walks what all heaps share, the abandoned slabs and `heap`, and names the first invariant that does not hold.
+    /// Walks what all heaps share, the abandoned slabs and `heap`, and names the first invariant
+    /// that does not hold.
     ///
     /// # Safety
     /// The calling thread owns `heap`.

@@ -1,5 +1,5 @@
-//! The fast paths of malloc, calloc and free: each decides in a few instructions whether it can serve the call, and
-//! does, or leaves all of it to [`slow`](super::slow).
+//! The fast paths of malloc, calloc and free: each decides in a few instructions whether it can
+//! serve the call, and does, or leaves all of it to [`slow`](super::slow).
 //!
 //! | path | for |
 //! |---|---|
@@ -38,7 +38,8 @@ impl Drystone {
         if size <= DIRECT { unsafe { (*tls::fast()).current_for(size) }.pop() } else { None }
     }
 
-    /// As [`malloc_fast`](Self::malloc_fast), for requests that it is not for: above [`DIRECT`] bytes.
+    /// As [`malloc_fast`](Self::malloc_fast), for requests that it is not for: above [`DIRECT`]
+    /// bytes.
     #[inline]
     pub fn malloc_medium(&self, size: usize) -> Option<NonNull<u8>> {
         // Two calls: with one, the first branch takes three instructions more.
@@ -79,7 +80,8 @@ impl Drystone {
     /// As [`aligned_fast`](Self::aligned_fast), all zero.
     #[inline]
     pub(super) fn zeroed_fast(&self, size: usize, align: usize) -> Option<NonNull<u8>> {
-        // Above this, the memory may be fresh, which the slow way knows, and need not be written to.
+        // Above this, the memory may be fresh, which the slow way knows, and need not be written
+        // to.
         if size > SMALL {
             return None;
         }
@@ -127,7 +129,8 @@ pub(super) fn owned_slab(address: usize) -> Option<OwnedSlab> {
     Some(unsafe { OwnedSlab::new(slab) })
 }
 
-/// The free of the block at `address`, if one that is live starts there. The slab is the one near the address.
+/// The free of the block at `address`, if one that is live starts there. The slab is the one near
+/// the address.
 ///
 /// # Safety
 /// If a live block starts there, nothing uses it after this call.
@@ -142,8 +145,9 @@ pub(super) unsafe fn free_owned(slab: OwnedSlab, address: usize) -> Fast {
     }
 }
 
-/// Fills the first `size` bytes of a block with zeroes, and maybe some more: those of its last 16. Small ones
-/// without a call of the C library's `memset`, which takes as long as all the rest of `calloc`.
+/// Fills the first `size` bytes of a block with zeroes, and maybe some more: those of its last 16.
+/// Small ones without a call of the C library's `memset`, which takes as long as all the rest of
+/// `calloc`.
 ///
 /// # Safety
 /// A block of at least `size` bytes starts at `block`, and nobody else uses it.

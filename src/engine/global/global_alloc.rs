@@ -6,8 +6,8 @@ use core::ptr;
 use crate::engine::global::instance::Drystone;
 use crate::policy;
 
-// SAFETY: blocks are exclusive, of the layout's size and alignment, until freed or resized; no method
-// unwinds; realloc keeps contents and, when there is no memory, the block.
+// SAFETY: blocks are exclusive, of the layout's size and alignment, until freed or resized; no
+// method unwinds; realloc keeps contents and, when there is no memory, the block.
 unsafe impl GlobalAlloc for Drystone {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {

@@ -13,12 +13,12 @@ pub static ENGINE: Engine<Mmap, NoProbe, FutexLock> =
 /// Freed blocks that wait, if `DRYSTONE_QUARANTINE` asks for it.
 pub static QUARANTINE: Quarantine = Quarantine::new();
 
-/// Every call goes the slow way. Relaxed: each thread acts on it when it next gets a heap; who needs
-/// more sets it before there are other threads.
+/// Every call goes the slow way. Relaxed: each thread acts on it when it next gets a heap; who
+/// needs more sets it before there are other threads.
 pub static DIVERTED: AtomicBool = AtomicBool::new(false);
 
-/// The production allocator of this process: `#[global_allocator]`, or called by hand. All values of the
-/// type are one and the same.
+/// The production allocator of this process: `#[global_allocator]`, or called by hand. All values
+/// of the type are one and the same.
 ///
 /// ```
 /// use drystone::{Drystone, MisuseKind};

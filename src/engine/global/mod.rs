@@ -1,4 +1,12 @@
 //! [`Drystone`] as programs call it.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `instance` | the type, and the process's one engine and quarantine |
+//! | `tls` | a thread's two words: which heap its fast paths use, and which is its own |
+//! | `process` | the first call of a thread and its last; the process's start, fork and exit |
+//! | `fast`, `slow` | what a call can decide at once; all the rest |
+//! | `mod`, `realloc`, `sized`, `global_alloc` | the calls themselves |
 
 pub mod fast;
 mod global_alloc;
@@ -18,8 +26,8 @@ use crate::misuse::Misuse;
 use crate::stats::{Broken, Stats};
 
 impl Drystone {
-    /// Allocates a block of at least `size` bytes at a multiple of 16. `size` 0 gives a pointer of its own
-    /// too, that can be freed. Null when there is no memory.
+    /// Allocates a block of at least `size` bytes at a multiple of 16. `size` 0 gives a pointer of
+    /// its own too, that can be freed. Null when there is no memory.
     #[inline]
     pub fn malloc(&self, size: usize) -> *mut u8 {
         let fast = if size <= DIRECT { self.malloc_fast(size) } else { self.malloc_medium(size) };
@@ -29,7 +37,8 @@ impl Drystone {
         }
     }
 
-    /// As [`malloc`](Self::malloc), at a multiple of `align`, in bytes. Null as well when `align` is not a power of two.
+    /// As [`malloc`](Self::malloc), at a multiple of `align`, in bytes. Null as well when `align`
+    /// is not a power of two.
     #[inline]
     pub fn malloc_aligned(&self, size: usize, align: usize) -> *mut u8 {
         match self.aligned_fast(size, align) {
@@ -38,13 +47,15 @@ impl Drystone {
         }
     }
 
-    /// Allocates a block of `count * size` bytes, all zero. Null when there is no memory or when the product overflows.
+    /// Allocates a block of `count * size` bytes, all zero. Null when there is no memory or when
+    /// the product overflows.
     #[inline]
     pub fn calloc(&self, count: usize, size: usize) -> *mut u8 {
         count.checked_mul(size).map_or(ptr::null_mut(), |size| self.malloc_zeroed(size, MIN_ALIGN))
     }
 
-    /// As [`malloc_aligned`](Self::malloc_aligned), all zero. PageMap fresh from the OS are not written.
+    /// As [`malloc_aligned`](Self::malloc_aligned), all zero. PageMap fresh from the OS are not
+    /// written.
     #[inline]
     pub fn malloc_zeroed(&self, size: usize, align: usize) -> *mut u8 {
         match self.zeroed_fast(size, align) {
@@ -56,16 +67,16 @@ impl Drystone {
     /// Frees the block; null is fine. An error changes nothing.
     ///
     /// # Safety
-    /// If `block` is live, nothing uses it after this call. If it is anything else, no more is asked
-    /// for: it is rejected.
+    /// If `block` is live, nothing uses it after this call. If it is anything else, no more is
+    /// asked for: it is rejected.
     #[inline]
     pub unsafe fn try_free(&self, block: *mut u8) -> Result<(), Misuse> {
-        // SAFETY: as the caller promises.
+        // SAFETY: a live block is given up by the caller.
         match unsafe { self.free_fast(block) } {
             Fast::Done => {}
-            // SAFETY: just so.
+            // SAFETY: what the fast path said of this block.
             Fast::Moves => unsafe { self.free_moves(block) },
-            // SAFETY: as the caller promises.
+            // SAFETY: a live block is given up by the caller.
             Fast::Slow => return unsafe { self.free_slow(block) },
         }
         Ok(())
@@ -77,7 +88,7 @@ impl Drystone {
     /// As [`try_free`](Self::try_free).
     #[inline]
     pub unsafe fn free(&self, block: *mut u8) {
-        // SAFETY: as the caller promises.
+        // SAFETY: a live block is given up by the caller.
         match unsafe { self.free_fast(block) } {
             Fast::Done => {}
             // SAFETY: the fast path said so of this block.
@@ -95,15 +106,15 @@ impl Drystone {
         ENGINE.stats()
     }
 
-    /// Walks what all threads share, and the calling thread's heap, and names the first invariant that
-    /// does not hold.
+    /// Walks what all threads share, and the calling thread's heap, and names the first invariant
+    /// that does not hold.
     pub fn check(&self) -> Result<(), Broken> {
         // SAFETY: the heap is the calling thread's for the time of the call.
         self.with_heap(|heap| unsafe { ENGINE.check(heap) }).unwrap_or(Ok(()))
     }
 
-    /// Gives idle memory back to the OS: the calling thread's, what exited threads left, and what all
-    /// share; returns the bytes that went. Other threads' empty slabs wait for their owners.
+    /// Gives idle memory back to the OS: the calling thread's, what exited threads left, and what
+    /// all share; returns the bytes that went. Other threads' empty slabs wait for their owners.
     pub fn trim(&self) -> usize {
         // SAFETY: the heap is the calling thread's for the time of the call.
         self.with_heap(|heap| unsafe { ENGINE.trim(heap) }).unwrap_or(0)

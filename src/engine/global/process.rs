@@ -1,4 +1,5 @@
-//! The process's start, fork and exit, and a thread's first call and its last: whose heap a call means.
+//! The process's start, fork and exit, and a thread's first call and its last: whose heap a call
+//! means.
 
 use core::ptr;
 
@@ -20,8 +21,8 @@ static START: Start = Start {
 struct Start {
     lock: FutexLock,
     state: Cell<Started>,
-    /// The thread that is at it, by `pthread_self`, or 0. Relaxed: it equals a thread's own name only if
-    /// that thread wrote it.
+    /// The thread that is at it, by `pthread_self`, or 0. Relaxed: it equals a thread's own name
+    /// only if that thread wrote it.
     under_way: AtomicUsize,
 }
 
@@ -41,16 +42,17 @@ impl Drystone {
         &ENGINE
     }
 
-    /// Looks for misuses that no call has found: in the calling thread's heap and in what exited threads
-    /// left; with `DRYSTONE_QUARANTINE`, in the blocks that wait too. Hands them, and those found late and
-    /// not yet told, to `hook`; returns how many.
+    /// Looks for misuses that no call has found: in the calling thread's heap and in what exited
+    /// threads left; with `DRYSTONE_QUARANTINE`, in the blocks that wait too. Hands them, and those
+    /// found late and not yet told, to `hook`; returns how many.
     pub fn sweep(&self, mut hook: impl FnMut(&Misuse)) -> usize {
         // SAFETY: the heap is the calling thread's for the time of the call.
         self.with_heap(|heap| unsafe { ENGINE.sweep_all(heap, &mut hook) }).unwrap_or(0)
     }
 
-    /// What is done at exit: looks for misuses that no call has found, as [`sweep`](Self::sweep) does, and
-    /// hands them to the [policy]. For a library that prints figures at exit, which may come before.
+    /// What is done at exit: looks for misuses that no call has found, as [`sweep`](Self::sweep)
+    /// does, and hands them to the [policy]. For a library that prints figures at exit, which may
+    /// come before.
     pub fn judge(&self) {
         // A program that never allocated is left without a heap.
         if ENGINE.has_heaps() {
@@ -59,20 +61,21 @@ impl Drystone {
         }
     }
 
-    /// Registers the handlers for fork and exit that the first allocation would else register. For a
-    /// library's start-up: handlers that the program registers before it allocates must come after these, for
-    /// fork's first handlers are called last, and the engine's locks must be taken last.
+    /// Registers the handlers for fork and exit that the first allocation would else register. For
+    /// a library's start-up: handlers that the program registers before it allocates must come
+    /// after these, for fork's first handlers are called last, and the engine's locks must be taken
+    /// last.
     pub fn prepare(&self) {
         crate::errno::kept(start);
-        // A program that allocated before the environment could be read has a thread that does not know of the
-        // quarantine yet.
+        // A program that allocated before the environment could be read has a thread that does not
+        // know of the quarantine yet.
         if QUARANTINE.is_on() && tls::own() > GONE {
             tls::set(ptr::from_ref(&EMPTY.0).expose_provenance(), tls::own());
         }
     }
 
-    /// Sends every call of every thread that has not allocated yet, and of this one, the slow way, so that a caller
-    /// can count them. For a start-up, before there are threads.
+    /// Sends every call of every thread that has not allocated yet, and of this one, the slow way,
+    /// so that a caller can count them. For a start-up, before there are threads.
     pub fn divert(&self) {
         DIVERTED.store(true, Ordering::Relaxed);
         if tls::own() > GONE {
@@ -80,7 +83,8 @@ impl Drystone {
         }
     }
 
-    /// Hands misuses found late to the [policy]. Slow paths of fronts call it.
+    /// Hands deferred misuses to the [policy]. Slow paths call it whose callers leave misuses to
+    /// that.
     #[inline]
     pub fn report_late(&self) {
         if ENGINE.has_deferred() {
@@ -88,8 +92,8 @@ impl Drystone {
         }
     }
 
-    /// Runs `f` with the calling thread's heap: its own, or, while the thread is torn down, one for this call.
-    /// `None` when there is no memory for one.
+    /// Runs `f` with the calling thread's heap: its own, or, while the thread is torn down, one for
+    /// this call. `None` when there is no memory for one.
     pub(super) fn with_heap<R>(&self, f: impl FnOnce(&Heap) -> R) -> Option<R> {
         match tls::own() {
             0 => Some(f(begin_thread()?)),
@@ -127,8 +131,8 @@ fn begin_thread() -> Option<&'static Heap> {
     Some(heap)
 }
 
-/// Leaves the thread's heap to the next: the C library calls it when a thread ends. Each call that the thread
-/// makes after that claims a heap for itself.
+/// Leaves the thread's heap to the next: the C library calls it when a thread ends. Each call that
+/// the thread makes after that claims a heap for itself.
 extern "C" fn end_thread(heap: *mut libc::c_void) {
     tls::set(ptr::from_ref(&EMPTY.0).expose_provenance(), GONE);
     // SAFETY: the value of the key is the heap that this thread claimed.
@@ -136,8 +140,9 @@ extern "C" fn end_thread(heap: *mut libc::c_void) {
     Drystone.report_late();
 }
 
-/// What the process needs once: a key whose destructor ends a thread, handlers for fork, one for exit. Returns the key,
-/// or `None` when the C library has none left, or while this very call is under way in this thread.
+/// What the process needs once: a key whose destructor ends a thread, handlers for fork, one for
+/// exit. Returns the key, or `None` when the C library has none left, or while this very call is
+/// under way in this thread.
 fn start() -> Option<libc::pthread_key_t> {
     // SAFETY: pthread_self takes nothing and cannot fail.
     let me = unsafe { libc::pthread_self() } as usize;
@@ -157,7 +162,8 @@ fn start() -> Option<libc::pthread_key_t> {
                     0 => key,
                     _ => libc::pthread_key_t::MAX,
                 };
-                // No memory for a handler: a fork under load, or a late misuse at exit, goes unserved.
+                // No memory for a handler: a fork under load, or a late misuse at exit, goes
+                // unserved.
                 libc::pthread_atfork(Some(fork_prepare), Some(fork_parent), Some(fork_child));
                 libc::atexit(at_exit);
             }
@@ -179,8 +185,8 @@ extern "C" fn at_exit() {
     Drystone.judge();
 }
 
-// The locks, in the order in which they may be held together: each may be taken while those before it
-// are held.
+// The locks, in the order in which they may be held together: each may be taken while those before
+// it are held.
 
 extern "C" fn fork_prepare() {
     START.lock.fork_prepare();

@@ -1,8 +1,9 @@
 //! Frees that name the size, and perhaps the alignment, that the block was asked for with: C23's
 //! `free_sized` and `free_aligned_sized`, C++'s sized `operator delete`.
 //!
-//! A size that the block can't have been asked for with is a [`SizeMismatch`](MisuseKind::SizeMismatch), and
-//! the block stays live. What can be told apart is what the engine tells apart itself:
+//! A size that the block can't have been asked for with is a
+//! [`SizeMismatch`](MisuseKind::SizeMismatch), and the block stays live. What can be told apart is
+//! what the engine tells apart itself:
 //!
 //! | the block | sizes that pass |
 //! |---|---|
@@ -10,8 +11,9 @@
 //! | in a slab, at an alignment above 16 | those of its class at that alignment: C23 takes no block here that was resized |
 //! | a mapping of its own | those whose mapping is as large, or at most an eighth smaller: kept mappings are given out so; up to the largest class, what realloc leaves there too |
 //!
-//! Once a `realloc` to a smaller size has found no memory, and has left its block as large as it was, every size up
-//! to the block's passes: [`Engine::has_stayed`]. So no correct program is accused. The fast path costs a table look-up and a comparison more than that of free.
+//! Once a `realloc` to a smaller size has found no memory, and has left its block as large as it
+//! was, every size up to the block's passes: [`Engine::has_stayed`]. So no correct program is
+//! accused. The fast path costs a table look-up and a comparison more than that of free.
 
 use crate::engine::classes::{LARGEST, MIN_ALIGN, SMALL, class_of, class_of_small, size_of};
 use crate::engine::engine::Engine;
@@ -43,19 +45,20 @@ impl Drystone {
     /// As [`try_free`](Self::try_free).
     #[inline]
     pub unsafe fn try_free_sized(&self, block: *mut u8, size: usize) -> Result<(), Misuse> {
-        // SAFETY: as the caller promises.
+        // SAFETY: a live block is given up by the caller.
         match unsafe { self.free_sized_fast(block, size) } {
             Fast::Done => {}
-            // SAFETY: just so.
+            // SAFETY: what the fast path said of this block.
             Fast::Moves => unsafe { self.free_moves(block) },
-            // SAFETY: as the caller promises.
+            // SAFETY: a live block is given up by the caller.
             Fast::Slow => return unsafe { self.free_sized_slow(block, size, MIN_ALIGN) },
         }
         Ok(())
     }
 
-    /// As [`try_free_sized`](Self::try_free_sized), of a block that was asked for at a multiple of `align` bytes.
-    /// An alignment that is not a power of two is a mismatch, as is one that the block does not have.
+    /// As [`try_free_sized`](Self::try_free_sized), of a block that was asked for at a multiple of
+    /// `align` bytes. An alignment that is not a power of two is a mismatch, as is one that the
+    /// block does not have.
     ///
     /// # Safety
     /// As there.
@@ -66,12 +69,12 @@ impl Drystone {
         size: usize,
         align: usize,
     ) -> Result<(), Misuse> {
-        // SAFETY: as the caller promises.
+        // SAFETY: a live block is given up by the caller.
         match unsafe { self.free_aligned_sized_fast(block, size, align) } {
             Fast::Done => {}
-            // SAFETY: just so.
+            // SAFETY: what the fast path said of this block.
             Fast::Moves => unsafe { self.free_moves(block) },
-            // SAFETY: as the caller promises.
+            // SAFETY: a live block is given up by the caller.
             Fast::Slow => return unsafe { self.free_sized_slow(block, size, align) },
         }
         Ok(())
@@ -86,7 +89,7 @@ impl Drystone {
         if size > SMALL {
             return Fast::Slow;
         }
-        // SAFETY: as the caller promises.
+        // SAFETY: a live block is given up by the caller.
         unsafe { self.free_of_class(block, class_of_small(size)) }
     }
 
@@ -103,7 +106,7 @@ impl Drystone {
     ) -> Fast {
         let is_aligned = align.is_power_of_two() && block.addr().is_multiple_of(align);
         match class_of(size, align.max(1)).filter(|_| is_aligned) {
-            // SAFETY: as the caller promises.
+            // SAFETY: a live block is given up by the caller.
             Some(class) => unsafe { self.free_of_class(block, class) },
             None => Fast::Slow,
         }
@@ -139,14 +142,15 @@ impl Drystone {
             return Ok(());
         }
         self.engine().judge_size(block, size, align)?;
-        // SAFETY: as the caller promises. Should another thread free the block after the look at its
-        // size, this free is the one that is rejected.
+        // SAFETY: a live block is given up by the caller. Should another thread free the block
+        // after the look at its size, this free is the one that is rejected.
         unsafe { self.free_slow(block) }
     }
 }
 
 impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
-    /// Rejects a live block that can't have been asked for with `size` bytes at `align`, and whatever is not live.
+    /// Rejects a live block that can't have been asked for with `size` bytes at `align`, and
+    /// whatever is not live.
     pub fn judge_size(&self, block: *mut u8, size: usize, align: usize) -> Result<(), Misuse> {
         let usable = self.usable_size(block)?;
         let own_mapping = matches!(self.page_map.look_up(block.addr()), Header::Huge(_));
@@ -166,8 +170,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     }
 }
 
-/// Whether a block that can hold `usable` bytes can have been asked for with `size` bytes at `align`, a power of
-/// two of at least 16.
+/// Whether a block that can hold `usable` bytes can have been asked for with `size` bytes at
+/// `align`, a power of two of at least 16.
 fn can_be(size: usize, align: usize, usable: usize, own_mapping: bool) -> bool {
     if align == MIN_ALIGN && usable <= LARGEST && fits(size, usable) {
         return true; // resized in place, if not asked for

@@ -29,7 +29,8 @@ impl Drystone {
         block.unwrap_or(ptr::null_mut())
     }
 
-    /// As [`malloc_slow`](Self::malloc_slow), for callers that leave misuses to the [policy]: those that are deferred are told.
+    /// As [`malloc_slow`](Self::malloc_slow), for callers that leave misuses to the [policy]: those
+    /// that are deferred are told.
     #[cold]
     #[inline(never)]
     pub(super) fn malloc_slow_and_reports(&self, size: usize, align: usize, zero: bool) -> *mut u8 {
@@ -49,7 +50,8 @@ impl Drystone {
             return Ok(());
         }
         let own = tls::own();
-        // SAFETY: as the caller promises; what is neither 0 nor GONE is the address of this thread's heap.
+        // SAFETY: a live block is given up by the caller; what is neither 0 nor GONE is the address
+        // of this thread's heap.
         unsafe {
             if own > GONE
                 && !QUARANTINE.is_on()
@@ -66,7 +68,8 @@ impl Drystone {
     #[cold]
     #[inline(never)]
     unsafe fn free_any(&self, block: *mut u8) -> Result<(), Misuse> {
-        // SAFETY: as the caller promises; the heap is the calling thread's for the time of the call.
+        // SAFETY: a live block is given up by the caller; the heap is the calling thread's for the
+        // time of the call.
         self.with_heap(|heap| unsafe {
             if QUARANTINE.is_on() {
                 return QUARANTINE.free(&ENGINE, heap, block);
@@ -83,7 +86,8 @@ impl Drystone {
     /// `block` is what that call was about, the last of this thread.
     #[cold]
     pub unsafe fn free_moves(&self, block: *mut u8) {
-        // The exact map: in the table that the fast path looked into, another slab may stand by now.
+        // The exact map: in the table that the fast path looked into, another slab may stand by
+        // now.
         // SAFETY: the fast word is the owner of the block's slab: the calling thread's.
         unsafe {
             let slab = OwnedSlab::new(ENGINE.page_map.slab_at(block.addr()));
@@ -91,10 +95,12 @@ impl Drystone {
         }
     }
 
-    /// What is left of a free after a fast path that came to `fast`, for callers that leave misuses to the [policy].
+    /// What is left of a free after a fast path that came to `fast`, for callers that leave misuses
+    /// to the [policy].
     ///
     /// # Safety
-    /// As [`try_free`](Self::try_free); `fast` is what the last call of this thread came to, of this block.
+    /// As [`try_free`](Self::try_free); `fast` is what the last call of this thread came to, of
+    /// this block.
     #[cold]
     #[inline(never)]
     pub(super) unsafe fn free_rest(&self, block: *mut u8, fast: Fast) {

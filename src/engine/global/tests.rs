@@ -7,12 +7,14 @@ use crate::engine::heap::Heap;
 use crate::engine::slab::Place;
 use crate::engine::slab::owned::OwnedSlab;
 
-/// A free that moves its slab must look it up in the exact map: between its two halves another thread may have
-/// made a slab 64 GiB away, which now stands in the table that the first half looked into.
+/// A free that moves its slab must look it up in the exact map: between its two halves another
+/// thread may have made a slab 64 GiB away, which now stands in the table that the first half
+/// looked into.
 #[test]
 fn a_free_that_moves_its_slab_moves_that_slab() {
     const APART: usize = 64 << 30;
-    // Full slabs of 8 blocks of 8 KiB: the first free of one moves it. One of other sizes is who stands there.
+    // Full slabs of 8 blocks of 8 KiB: the first free of one moves it. One of other sizes is who
+    // stands there.
     let blocks: Vec<_> = (0..64).map(|_| Drystone.malloc(8192)).collect();
     let other = Drystone.malloc(3000);
     let page_map = &ENGINE.page_map;
@@ -48,7 +50,8 @@ fn a_free_that_moves_its_slab_moves_that_slab() {
     unsafe { ENGINE.check(&*heap) }.unwrap();
 }
 
-/// All of a block that `calloc` promises is zero, however it came about, and nothing behind it changes.
+/// All of a block that `calloc` promises is zero, however it came about, and nothing behind it
+/// changes.
 #[test]
 fn every_size_is_cleared_to_its_end() {
     const ROOM: usize = 2048;

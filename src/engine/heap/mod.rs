@@ -7,16 +7,17 @@
 //!  empties        ─► slabs of any class without a live block, youngest first, at most IDLE bytes
 //! ```
 //!
-//! Only the owner touches any of it: no lock, and on the fast paths no atomic instruction but the ledger's plain loads
-//! and stores.
+//! Only the owner touches any of it: no lock, and on the fast paths no atomic instruction but the
+//! ledger's plain loads and stores.
 //!
 //! # Where a block comes from when the current slab has none
 //! The cheapest first, and memory in use before memory that is not:
 //! 1. what others freed in the current slab, if its flag says so;
 //! 2. a partial slab with free blocks; an empty slab of the class;
 //! 3. uncarved blocks of the current slab, then of a partial one;
-//! 4. a full slab with some free blocks, or whose flag says that others freed there: [`LOOKS`] are looked at, in
-//!    turn, so that marks pile up before they are swept and a slab waits for at most `full / LOOKS` refills;
+//! 4. a full slab with some free blocks, or whose flag says that others freed there: [`LOOKS`] are
+//!    looked at, in turn, so that marks pile up before they are swept and a slab waits for at most
+//!    `full / LOOKS` refills;
 //! 5. an abandoned slab of the class, then a new slab: [`Shared`](super::shared::Shared)'s.
 
 pub mod refill;
@@ -45,36 +46,44 @@ const STRIDE: u32 = if cfg!(loom) { 2 } else { 64 };
 /// The largest request that [`Heap::current_for`] answers, in bytes.
 pub const DIRECT: usize = 1024;
 
-/// A thread's heap. Lives as long as its engine: a thread's exit leaves it, whole, to the next thread. If none comes
-/// within a quarter of a second ([`DECAY`](crate::engine::span::decay::DECAY)), its slabs are abandoned.
+/// A thread's heap. Lives as long as its engine: a thread's exit leaves it, whole, to the next
+/// thread. If none comes within a quarter of a second
+/// ([`DECAY`](crate::engine::span::decay::DECAY)), its slabs are abandoned.
 pub struct Heap {
     /// The owner's: reached by [`Owner`].
     own: Cell<Own>,
     /// In a forked child: the owner was a thread of the parent. Set while the child has one thread.
     pub vanished: AtomicBool,
-    /// Slabs in which others have begun to free since the owner last looked at them all. Counted after the slab's
-    /// flag is up (release), and taken before the flags are looked at (acquire): so what is counted is seen.
+    /// Slabs in which others have begun to free since the owner last looked at them all. Counted
+    /// after the slab's flag is up (release), and taken before the flags are looked at (acquire):
+    /// so what is counted is seen.
     pub flagged_slabs: AtomicUsize,
-    /// Counts on every so many remote frees of the heap's thread, and each time that a thread gets the heap: see
-    /// [`remote`](crate::engine::slab::remote).
+    /// Counts on every so many remote frees of the heap's thread, and each time that a thread gets
+    /// the heap: see [`remote`](crate::engine::slab::remote).
     pub epoch: AtomicUsize,
     /// The next of all heaps; under the span lock, set once.
     pub next: *const Heap,
-    /// Since when no thread has it, in milliseconds, and at least 1; 0 while one has. Written under the span lock.
-    /// Relaxed: who reads it elsewhere takes the lock before acting on it.
+    /// Since when no thread has it, in milliseconds, and at least 1; 0 while one has. Written under
+    /// the span lock. Relaxed: who reads it elsewhere takes the lock before acting on it.
     pub parked_since: AtomicUsize,
     /// The next that no thread has. Under the span lock.
     pub next_parked: Cell<*const Heap>,
 }
 
-// SAFETY: `own` is touched by the owner alone, `next_parked` under the span lock, `next` is written before the heap
-// is listed; the rest is atomic.
+// SAFETY: `own` is touched by the owner alone, `next_parked` under the span lock, `next` is written
+// before the heap is listed; the rest is atomic.
 unsafe impl Sync for Heap {}
 
 /// What the owner alone touches.
+///
+/// ```text
+/// a slab of this heap is current, or on one of partial[class], full[class], empties
+/// idle_bytes = sum of the spans of empties
+/// direct[step] = current[class of 16 * step]
+/// ```
 pub struct Own {
-    /// The current slabs again, for requests of up to [`DIRECT`] bytes by 16-byte steps. First, so that malloc
-    /// finds it at a small distance.
+    /// The current slabs again, for requests of up to [`DIRECT`] bytes by 16-byte steps. First, so
+    /// that malloc finds it at a small distance.
     direct: [OwnedSlab; DIRECT / 16 + 1],
     /// See the [module](self). Only [`set_current`](Self::set_current) writes here.
     pub current: [OwnedSlab; CLASSES],
@@ -90,8 +99,9 @@ pub struct Own {
     pub refills: u32,
     /// When the owner last looked at all its slabs, in milliseconds.
     pub looked: u64,
-    /// A sweep since the last look at all slabs may have crossed a mark whose thread saw the flag still up, and so told
-    /// nobody: another look is due, though nothing is counted in [`Heap::flagged_slabs`].
+    /// A sweep since the last look at all slabs may have crossed a mark whose thread saw the flag
+    /// still up, and so told nobody: another look is due, though nothing is counted in
+    /// [`Heap::flagged_slabs`].
     pub recheck: bool,
     /// Frees of others' blocks. It wraps.
     remote_frees: u32,
@@ -130,11 +140,11 @@ impl Heap {
     /// The slab current for `class`, or the placeholder.
     ///
     /// # Safety
-    /// The calling thread owns the heap, or the heap is the one that never has a block; `class` is below
-    /// [`CLASSES`].
+    /// The calling thread owns the heap, or the heap is the one that never has a block; `class` is
+    /// below [`CLASSES`].
     #[inline(always)]
     pub unsafe fn current(&self, class: usize) -> OwnedSlab {
-        // SAFETY: the owner's, or a look at what nobody writes; below the length.
+        // SAFETY: this thread owns the heap, or nobody writes there; a class is below the length.
         unsafe { self.own.look(|own| *own.current.get_unchecked(class)) }
     }
 
@@ -145,7 +155,8 @@ impl Heap {
     #[inline(always)]
     pub unsafe fn current_for(&self, size: usize) -> OwnedSlab {
         debug_assert!(size <= DIRECT);
-        // SAFETY: the owner's, or a look at what nobody writes; the step is at most DIRECT / 16.
+        // SAFETY: this thread owns the heap, or nobody writes there; the step is at most DIRECT /
+        // 16.
         unsafe { self.own.look(|own| *own.direct.get_unchecked((size + 15) >> 4)) }
     }
 
@@ -246,13 +257,15 @@ impl Own {
         slab.put(place);
     }
 
-    /// Makes `slab`, which is on no list, the current one of its class, and lists the one before it.
+    /// Makes `slab`, which is on no list, the current one of its class, and lists the one before
+    /// it.
     pub fn make_current(&mut self, slab: OwnedSlab) {
         self.drop_current(slab.class(), slab);
         slab.put(Place::Current);
     }
 
-    /// Puts `instead`, or the placeholder, at the place of the current slab of `class`, and lists that.
+    /// Puts `instead`, or the placeholder, at the place of the current slab of `class`, and lists
+    /// that.
     pub fn drop_current(&mut self, class: usize, instead: OwnedSlab) {
         let before = self.current[class];
         self.set_current(class, instead);
@@ -272,7 +285,8 @@ impl Own {
         }
     }
 
-    /// What the owner does when a free says [`Freed::Move`](crate::engine::slab::owner::Freed::Move).
+    /// What the owner does when a free says
+    /// [`Freed::Move`](crate::engine::slab::owner::Freed::Move).
     pub fn relist(&mut self, slab: OwnedSlab) {
         if slab.place() == Place::Current {
             return slab.stay_current();
@@ -312,7 +326,8 @@ pub fn bytes_of(class: usize) -> usize {
 
 /// Whether the owner named so was a thread of the parent, before a fork.
 pub fn has_vanished(owner: usize) -> bool {
-    // SAFETY: an owner that is neither `NOBODY` nor `ABANDONED` is a heap's address, and heaps live as long as slabs.
+    // SAFETY: an owner that is neither `NOBODY` nor `ABANDONED` is a heap's address, and heaps live
+    // as long as slabs.
     owner > ABANDONED
         && unsafe {
             (*ptr::with_exposed_provenance::<Heap>(owner)).vanished.load(Ordering::Relaxed)

@@ -11,7 +11,8 @@ pub const LOOKS: usize = 8;
 pub enum Refill {
     /// Nothing.
     None,
-    /// The current slab is one that should have free blocks, and they may hold anything: look again.
+    /// The current slab is one that should have free blocks, and they may hold anything: look
+    /// again.
     Reused,
     /// The current slab's free blocks were just carved: of a clean slab they are zero.
     Fresh,
@@ -23,8 +24,8 @@ pub fn fresh(carved: usize) -> Refill {
 }
 
 impl Own {
-    /// Makes a slab of this heap with a block on its list, or with blocks to be carved, the current one: steps 1 to 4.
-    /// `double_freed` hears of every block that was freed while it was free.
+    /// Makes a slab of this heap with a block on its list, or with blocks to be carved, the current
+    /// one: steps 1 to 4. `double_freed` hears of every block that was freed while it was free.
     pub fn refill(&mut self, class: usize, mut double_freed: impl FnMut(usize)) -> Refill {
         self.refills = self.refills.wrapping_add(1);
         // The placeholder is never flagged and has nothing to be carved.
@@ -65,7 +66,8 @@ impl Own {
         Refill::Reused
     }
 
-    /// The slab with the most free blocks of the first [`LOOKS`] full ones, whose turn comes last from now on.
+    /// The slab with the most free blocks of the first [`LOOKS`] full ones, whose turn comes last
+    /// from now on.
     fn look_at_full(
         &mut self,
         class: usize,

@@ -1,12 +1,13 @@
-//! Huge blocks: each a mapping of its own, looked up by its first unit, grown by `mremap`, and kept for a while
-//! when freed. Everything here is under the span lock.
+//! Huge blocks: each a mapping of its own, looked up by its first unit, grown by `mremap`, and kept
+//! for a while when freed. Everything here is under the span lock.
 //!
-//! The page map names a block's [header](header) for the unit in which the block starts. No two blocks start in one
-//! unit, since each is larger than one.
+//! The page map names a block's [header](header) for the unit in which the block starts. No two
+//! blocks start in one unit, since each is larger than one.
 //!
-//! Most blocks fill their mappings. One that grows gets room, and then grows by a note in its header. When it is
-//! freed its mapping is kept with what is resident, so the next one that grows finds pages there; what that one has not
-//! grown into by the time that idle memory goes back, goes back with it.
+//! Most blocks fill their mappings. One that grows gets room, and then grows by a note in its
+//! header. When it is freed its mapping is kept with what is resident, so the next one that grows
+//! finds pages there; what that one has not grown into by the time that idle memory goes back, goes
+//! back with it.
 //!
 //! # Invariants
 //! ```text
@@ -22,12 +23,13 @@ use core::ptr;
 use crate::engine::huge::header::{HugeBlock, HugeRef};
 use crate::os::{Os, PAGE};
 
-/// Freed mappings that are kept, and how many bytes may be resident there and behind live blocks together.
+/// Freed mappings that are kept, and how many bytes may be resident there and behind live blocks
+/// together.
 const KEPT: usize = 16;
 const KEPT_BYTES: usize = 32 << 20;
 
-/// Freed blocks that are remembered, for the sake of those who free them again: so many sets, to which an address
-/// belongs by its hash, of so many, of which the last freed stay.
+/// Freed blocks that are remembered, for the sake of those who free them again: so many sets, to
+/// which an address belongs by its hash, of so many, of which the last freed stay.
 const SETS: usize = if cfg!(loom) { 2 } else { 1024 };
 const WAYS: usize = 8;
 
@@ -83,8 +85,8 @@ impl Huge {
         self.kept.iter().any(|mapping| mapping.fits(bytes))
     }
 
-    /// A kept mapping of which at least `bytes` bytes may be resident, and at most an eighth more: the one with the
-    /// fewest.
+    /// A kept mapping of which at least `bytes` bytes may be resident, and at most an eighth more:
+    /// the one with the fewest.
     pub fn reuse(&mut self, bytes: usize) -> Option<Mapping> {
         let kept = self.kept.iter_mut().filter(|mapping| mapping.fits(bytes));
         let best = kept.min_by_key(|mapping| mapping.used)?;
@@ -100,7 +102,8 @@ impl Huge {
         Some(core::mem::replace(longest, NONE))
     }
 
-    /// Keeps a mapping, if there is room for it beside what is kept and what lies idle behind live blocks.
+    /// Keeps a mapping, if there is room for it beside what is kept and what lies idle behind live
+    /// blocks.
     pub fn keep(&mut self, mapping: Mapping) -> bool {
         if self.kept_bytes + self.excess + mapping.used > KEPT_BYTES {
             return false;
@@ -111,8 +114,8 @@ impl Huge {
         true
     }
 
-    /// Gives back the kept mappings, and what lies idle behind live blocks. Returns the bytes that may have been
-    /// resident. What the OS fails to take stays.
+    /// Gives back the kept mappings, and what lies idle behind live blocks. Returns the bytes that
+    /// may have been resident. What the OS fails to take stays.
     pub fn drop_kept<O: Os>(&mut self, os: &O) -> usize {
         let before = self.kept_bytes + self.excess;
         for kept in &mut self.kept {
@@ -176,7 +179,8 @@ impl Huge {
         Some(header)
     }
 
-    /// Registers a block of so many usable bytes at the start of `mapping`, in a header without one.
+    /// Registers a block of so many usable bytes at the start of `mapping`, in a header without
+    /// one.
     pub fn add(&mut self, header: HugeRef, mapping: Mapping, bytes: usize) {
         self.unbury(mapping.start.addr());
         let first = self.live.replace(header);
@@ -195,7 +199,8 @@ impl Huge {
         graves[0] = (start, bytes);
     }
 
-    /// Forgets it: a block is there. Graves that lie under the rest of that are not looked for while it is live.
+    /// Forgets it: a block is there. Graves that lie under the rest of that are not looked for
+    /// while it is live.
     fn unbury(&mut self, start: usize) {
         for grave in self.graves_of(start) {
             if grave.0 == start {
@@ -204,8 +209,8 @@ impl Huge {
         }
     }
 
-    /// Says that a block has moved from `from`, where it had `before` bytes, to `to`: who frees it at its old place
-    /// frees it twice.
+    /// Says that a block has moved from `from`, where it had `before` bytes, to `to`: who frees it
+    /// at its old place frees it twice.
     pub fn moved(&mut self, from: usize, before: usize, to: usize) {
         self.bury(from, before);
         self.unbury(to);
@@ -267,7 +272,8 @@ impl Huge {
 
     /// The set of graves that `start` belongs to.
     fn graves_of(&mut self, start: usize) -> &mut [(usize, usize); WAYS] {
-        // Fibonacci hashing of the page's number: Knuth, The Art of Computer Programming, vol. 3, 6.4.
+        // Fibonacci hashing of the page's number: Knuth, The Art of Computer Programming, vol. 3,
+        // 6.4.
         let hash = ((start / PAGE) as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
         &mut self.graves[hash as usize % SETS]
     }
@@ -299,7 +305,8 @@ impl Mapping {
     }
 }
 
-/// Bytes of the mapping for a block that grows and has `bytes` now: four times as many, and at most 64 MiB more.
+/// Bytes of the mapping for a block that grows and has `bytes` now: four times as many, and at most
+/// 64 MiB more.
 pub fn room_for(bytes: usize) -> usize {
     bytes + (3 * bytes).min(64 << 20)
 }

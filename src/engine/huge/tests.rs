@@ -40,7 +40,8 @@ fn a_request_gets_the_shortest_kept_mapping_that_wastes_at_most_an_eighth() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Any number of mappings of any sizes: what is kept stays below both bounds, and comes out once.
+    /// Any number of mappings of any sizes: what is kept stays below both bounds, and comes out
+    /// once.
     #[test]
     fn what_is_kept_is_bounded_and_comes_out_once(
         asked in prop::collection::vec((any::<bool>(), 256..3000usize), 1..60),

@@ -1,4 +1,5 @@
-//! The page map: from an address to the [header](Header) of what it lies in, for any address at all.
+//! The page map: from an address to the [header](Header) of what it lies in, for any address at
+//! all.
 //!
 //! ```text
 //!  address   | 0 | top: 15 bits (16 on aarch64) | unit: 16 bits | offset: 16 bits |
@@ -6,23 +7,23 @@
 //!              top[..] ──► leaf, of 4 GiB ──► entry: a header, or null
 //! ```
 //!
-//! In front of it stands a table that the fast path of free looks into, by the low bits of the unit's
-//! number: it knows one slab for all addresses that share those bits, 64 GiB apart, and so is right about
-//! nearly every address of nearly every program, and never wrong for long: who takes its answer asks the
-//! slab whether it owns it, and whether the address is near.
+//! In front of it stands a table that the fast path of free looks into, by the low bits of the
+//! unit's number: it knows one slab for all addresses that share those bits, 64 GiB apart, and so
+//! is right about nearly every address of nearly every program, and never wrong for long: who takes
+//! its answer asks the slab whether it owns it, and whether the address is near.
 //!
 //! ```text
 //!  near      | unit, modulo 2^20 | ──► a slab, less the table's own address; 0 is `nothing`
 //! ```
 //!
-//! A leaf is mapped when the first slab lies in it, and stays. Nothing here reads the address itself, so
-//! a wild pointer costs no more than a look.
+//! A leaf is mapped when the first slab lies in it, and stays. Nothing here reads the address
+//! itself, so a wild pointer costs no more than a look.
 //!
-//! An entry is set after its slab is whole (release; lookups acquire), and cleared before the slab is
-//! retired; a lookup that comes in between is caught by the ledger's count.
+//! An entry is set after its slab is whole (release; lookups acquire), and cleared before the slab
+//! is retired; a lookup that comes in between is caught by the ledger's count.
 //!
-//! Under loom, to which each atomic costs, there are a few entries and no tree: a model uses a few units of one
-//! arena.
+//! Under loom, to which each atomic costs, there are a few entries and no tree: a model uses a few
+//! units of one arena.
 
 use core::ptr;
 
@@ -38,8 +39,8 @@ const ADDRESS_BITS: u32 = if cfg!(target_arch = "x86_64") { 47 } else { 48 };
 #[cfg(not(loom))]
 const LEAF_BITS: u32 = 16;
 const UNIT_BITS: u32 = UNIT.trailing_zeros();
-/// One more than there can be: a bound that is no power of two is checked by one comparison of the index, which is
-/// needed anyway.
+/// One more than there can be: a bound that is no power of two is checked by one comparison of the
+/// index, which is needed anyway.
 #[cfg(not(loom))]
 const TOP: usize = (1 << (ADDRESS_BITS - LEAF_BITS - UNIT_BITS)) + 1;
 
@@ -75,8 +76,9 @@ pub struct PageMap {
     units: [AtomicPtr<Slab>; NEAR],
 }
 
-/// The same number, of which the compiler knows no more: else it keeps the two summands apart, and adds
-/// them again for every field that is looked at, three instructions more on the fast path of free.
+/// The same number, of which the compiler knows no more: else it keeps the two summands apart, and
+/// adds them again for every field that is looked at, three instructions more on the fast path of
+/// free.
 #[inline(always)]
 #[cfg_attr(loom, expect(unused_mut))]
 fn opaque(mut number: usize) -> usize {
@@ -110,8 +112,8 @@ impl PageMap {
         }
     }
 
-    /// A slab for the unit at `address`: the one it belongs to, or one 64 GiB or a multiple away, or one
-    /// that nobody owns. Never null.
+    /// A slab for the unit at `address`: the one it belongs to, or one 64 GiB or a multiple away,
+    /// or one that nobody owns. Never null.
     #[inline(always)]
     pub fn slab_near(&self, address: usize) -> *const Slab {
         // Acquire: as in `slab_at`.
@@ -160,8 +162,8 @@ impl PageMap {
         Some(&self.units[(address >> UNIT_BITS) % NEAR])
     }
 
-    /// Makes sure that entries for the `bytes` bytes at `start` can be set. False when the OS fails.
-    /// Under the span lock.
+    /// Makes sure that entries for the `bytes` bytes at `start` can be set. False when the OS
+    /// fails. Under the span lock.
     #[cfg(not(loom))]
     pub fn prepare<O: Os>(&self, os: &O, start: usize, bytes: usize) -> bool {
         let first = start >> (LEAF_BITS + UNIT_BITS);
@@ -186,8 +188,8 @@ impl PageMap {
         true
     }
 
-    /// Sets the entries of the units from `start` on, `bytes` long, to `slab`; null clears. `prepare`
-    /// has been there. Under the span lock.
+    /// Sets the entries of the units from `start` on, `bytes` long, to `slab`; null clears.
+    /// `prepare` has been there. Under the span lock.
     pub fn set(&self, start: usize, bytes: usize, slab: *const Slab) {
         let offset = match slab.is_null() {
             true => 0,
@@ -198,8 +200,8 @@ impl PageMap {
         }
     }
 
-    /// As [`set`](Self::set), of the one unit in which a huge block starts. To the fast path of free it
-    /// is nobody's.
+    /// As [`set`](Self::set), of the one unit in which a huge block starts. To the fast path of
+    /// free it is nobody's.
     pub fn set_huge(&self, start: usize, header: Option<HugeRef>) {
         let tagged = header.map_or(0, |header| header.address() | HUGE);
         self.store(start, ptr::with_exposed_provenance_mut(tagged), 0);

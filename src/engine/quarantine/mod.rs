@@ -1,11 +1,13 @@
-//! The quarantine: freed blocks wait, first in first out, filled with a pattern, before they are really
-//! freed. `DRYSTONE_QUARANTINE=bytes` turns it on; off, it costs nothing: see `thread`.
+//! The quarantine: freed blocks wait, first in first out, filled with a pattern, before they are
+//! really freed. `DRYSTONE_QUARANTINE=bytes` turns it on; off, it costs nothing: see `thread`.
 //!
-//! While a block waits, a second free of it is a double free found at the call, however many others were freed in
-//! between, and a write into it changes the pattern: a [`WriteAfterFree`](MisuseKind::WriteAfterFree), found late.
+//! While a block waits, a second free of it is a double free found at the call, however many others
+//! were freed in between, and a write into it changes the pattern: a
+//! [`WriteAfterFree`](MisuseKind::WriteAfterFree), found late.
 //!
-//! What counts toward the limit is each block and its slot of the ring, and slots that are behind all that wait go
-//! back to the OS: the quarantine never has more memory than it was given, but for two pages of slots.
+//! What counts toward the limit is each block and its slot of the ring, and slots that are behind
+//! all that wait go back to the OS: the quarantine never has more memory than it was given, but for
+//! two pages of slots.
 //!
 //! All of it is under one mutex: who asks for it asks for mistakes to be found, not for speed.
 
@@ -22,7 +24,8 @@ use crate::os::{Os, PAGE};
 use crate::probe::Probe;
 use crate::sync::{AtomicBool, Cell, FutexLock, Ordering, RawLock, const_unless_loom};
 
-/// What a waiting block is filled with. As a pointer it is not canonical, as a size it is too large.
+/// What a waiting block is filled with. As a pointer it is not canonical, as a size it is too
+/// large.
 const PATTERN: u64 = 0xDBDB_DBDB_DBDB_DBDB;
 
 /// A smaller quarantine than this would hold next to nothing.
@@ -48,6 +51,10 @@ pub struct Quarantine {
 }
 
 /// A ring of the blocks that wait.
+///
+/// ```text
+/// bytes = sum of taken(size)    bytes <= limit between calls    count <= slots
+/// ```
 ///
 /// ```text
 ///  page        page        page        page
@@ -144,10 +151,11 @@ impl Quarantine {
             let size = engine.hold(address)?;
             if taken(size) > waiting.limit {
                 engine.let_go(address);
-                // SAFETY: as the caller promises.
+                // SAFETY: the calling thread owns the heap, and gives the block up.
                 return unsafe { engine.try_free(heap, block) };
             }
-            // SAFETY: the block was live, is `size` bytes long, a multiple of 16, and given up by the caller.
+            // SAFETY: the block was live, is `size` bytes long, a multiple of 16, and given up by
+            // the caller.
             unsafe {
                 for word in 0..size / 8 {
                     block.cast::<u64>().add(word).write(PATTERN);
@@ -177,7 +185,8 @@ impl Quarantine {
         size: usize,
         align: usize,
     ) -> Result<*mut u8, Misuse> {
-        // SAFETY: as the caller promises; the new block is its alone, and both hold what is copied.
+        // SAFETY: the calling thread owns the heap, and gives the block up; the new one is its
+        // alone, and both hold what is copied.
         unsafe {
             if block.is_null() {
                 return Ok(engine.malloc(heap, size, align));
@@ -248,7 +257,8 @@ impl Waiting {
         // Unless the newest have come round to it.
         if self.first.is_multiple_of(IN_A_PAGE) && self.count + IN_A_PAGE <= self.slots {
             let behind = (self.first + self.slots - IN_A_PAGE) % self.slots;
-            // SAFETY: a page of the ring, all of whose slots were popped. Should the OS fail, it stays.
+            // SAFETY: a page of the ring, all of whose slots were popped. Should the OS fail, it
+            // stays.
             unsafe { crate::os::Mmap.decommit(self.ring.add(behind).cast(), PAGE) };
         }
         oldest
@@ -266,7 +276,7 @@ unsafe fn verify<O: Os, P: Probe, L: RawLock>(
 ) {
     let block = ptr::with_exposed_provenance_mut::<u64>(address);
     for word in 0..size / 8 {
-        // SAFETY: as the caller promises.
+        // SAFETY: a word of the block.
         let found = unsafe { block.add(word).read_volatile() };
         if found == PATTERN {
             continue;

@@ -131,7 +131,8 @@ fn the_first_byte_that_was_written_is_named_wherever_it_lies() {
     quarantine.turn_on(LIMIT);
     let heap = engine.claim().unwrap();
     for byte in [0, 1, 7, 8, 63, 100, 111] {
-        // SAFETY: the heap is this thread's. The block waits: what is written there is what is tested.
+        // SAFETY: the heap is this thread's. The block waits: what is written there is what is
+        // tested.
         unsafe {
             let block = engine.malloc(heap, 112, 16);
             quarantine.free(engine, heap, block).unwrap();
@@ -156,7 +157,8 @@ fn resident(quarantine: &Quarantine) -> usize {
     quarantine.locked(|waiting| {
         let bytes = waiting.slots * size_of::<Slot>();
         let mut pages = vec![0u8; bytes / PAGE];
-        // SAFETY: the ring is a mapping of `bytes` bytes, and there is a byte for each of its pages.
+        // SAFETY: the ring is a mapping of `bytes` bytes, and there is a byte for each of its
+        // pages.
         let asked = unsafe { libc::mincore(waiting.ring.cast(), bytes, pages.as_mut_ptr()) };
         assert_eq!(asked, 0, "{}", std::io::Error::last_os_error());
         pages.iter().filter(|page| **page & 1 == 1).count() * PAGE

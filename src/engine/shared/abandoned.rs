@@ -81,8 +81,8 @@ impl Shared {
         slab.put(Place::Abandoned);
         self.abandoned[slab.class()].push_front(slab);
         self.recheck_abandoned |= biased_heap_of(&slab).is_some() && !planted(Fault::AbandonSure);
-        // Release: pairs with the acquire of a thread that reads the owner and takes the lock; what it
-        // then touches the lock orders.
+        // Release: pairs with the acquire of a thread that reads the owner and takes the lock; what
+        // it then touches the lock orders.
         slab.owner.store(ABANDONED, Ordering::Release);
     }
 
@@ -133,8 +133,8 @@ impl Shared {
         }
     }
 
-    /// Takes an abandoned slab off its list, for `heap`, whose it is then: who frees into it at this moment, which
-    /// can only be a misuse, must not find an abandoned slab that is on no list.
+    /// Takes an abandoned slab off its list, for `heap`, whose it is then: who frees into it at
+    /// this moment, which can only be a misuse, must not find an abandoned slab that is on no list.
     pub fn unlist_abandoned(&mut self, slab: OwnedSlab, heap: *const Heap) {
         self.abandoned[slab.class()].remove(slab);
         slab.put(Place::Nowhere);

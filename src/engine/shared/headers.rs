@@ -24,8 +24,8 @@ pub struct NewSlab {
 }
 
 impl Shared {
-    /// A span and a header for a slab of `class` that will be of `heap`, named in the page map's reach. `None` when the OS
-    /// has no more.
+    /// A span and a header for a slab of `class` that will be of `heap`, named in the page map's
+    /// reach. `None` when the OS has no more.
     pub fn slab<O: Os>(
         &mut self,
         os: &O,
@@ -64,8 +64,8 @@ impl Shared {
             self.pools[class].remove(pooled);
             return Some(pooled);
         }
-        // What ended first is the likeliest to be over. What is not goes behind, or one idle biased freer would bar
-        // the way to all others' slabs.
+        // What ended first is the likeliest to be over. What is not goes behind, or one idle biased
+        // freer would bar the way to all others' slabs.
         for _ in 0..LOOKS {
             let Some(slab) = self.in_grace[class].last() else { break };
             self.in_grace[class].remove(slab);
@@ -93,7 +93,8 @@ impl Shared {
         unsafe { HugeRef::create(place.cast()) }
     }
 
-    /// Notes the marks that came to a slab, which is in its grace period or was just taken from there, after its end.
+    /// Notes the marks that came to a slab, which is in its grace period or was just taken from
+    /// there, after its end.
     fn judge_end<O: Os>(&mut self, os: &O, slab: OwnedSlab) {
         // SAFETY: ended; the lock is held.
         unsafe { slab.judge_end(|address| self.defer(os, double_free(address, slab.as_ptr()))) };
@@ -126,32 +127,34 @@ pub fn biased_heap_of(slab: &Slab) -> Option<&Heap> {
     heap_at(slab.biased_to.load(Ordering::Relaxed))
 }
 
-/// The low bits of the count that a slab that ends notes of its biased freer, which is at `heap`, or [`NOBODY`].
+/// The low bits of the count that a slab that ends notes of its biased freer, which is at `heap`,
+/// or [`NOBODY`].
 pub fn epoch_of(heap: usize) -> u16 {
     heap_at(heap).map_or(0, |heap| heap.epoch.load(Ordering::Relaxed) as u16)
 }
 
 /// The heap at an address that a slab names, unless that is [`NOBODY`].
 fn heap_at<'a>(address: usize) -> Option<&'a Heap> {
-    // SAFETY: an address that a slab names and that is not `NOBODY` is a heap's; heaps live as long as slabs.
+    // SAFETY: an address that a slab names and that is not `NOBODY` is a heap's; heaps live as long
+    // as slabs.
     (address != NOBODY).then(|| unsafe { &*ptr::with_exposed_provenance(address) })
 }
 
-/// Whether a slab's grace period is over, so that another life can begin, for `owner`: it has no biased freer
-/// (see [`remote`](crate::engine::slab::remote)); or that is in the middle of no free, and then it is none any more; or its
-/// epoch is another.
-/// Under the span lock.
+/// Whether a slab's grace period is over, so that another life can begin, for `owner`: it has no
+/// biased freer (see [`remote`](crate::engine::slab::remote)); or that is in the middle of no free,
+/// and then it is none any more; or its epoch is another. Under the span lock.
 fn grace_is_over(slab: OwnedSlab, owner: *const Heap) -> bool {
     let Some(freer) = biased_heap_of(&slab) else { return true };
     let idle = ptr::eq(freer, owner)
         || freer.parked_since.load(Ordering::Relaxed) != 0
         || has_vanished(ptr::from_ref(freer).addr());
     if idle {
-        // Release: pairs with the acquire in `Slab::is_biased_to`. What that heap's thread marked came before it was parked,
-        // under this lock.
+        // Release: pairs with the acquire in `Slab::is_biased_to`. What that heap's thread marked
+        // came before it was parked, under this lock.
         slab.biased_to.store(NOBODY, Ordering::Release);
     }
-    // Acquire: pairs with the release in `Heap::advance_epoch`. The marks of the frees before that count are seen.
+    // Acquire: pairs with the release in `Heap::advance_epoch`. The marks of the frees before that
+    // count are seen.
     let epoch = freer.epoch.load(Ordering::Acquire) as u16;
     idle || epoch != slab.ended_epoch() || planted(Fault::LifeEarly)
 }

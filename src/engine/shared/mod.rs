@@ -1,12 +1,13 @@
-//! What all heaps share, under the span lock: spans, headers, abandoned slabs, huge blocks, the heaps
-//! themselves, and the misuses found late.
+//! What all heaps share, under the span lock: spans, headers, abandoned slabs, huge blocks, the
+//! heaps themselves, and deferred misuses.
 //!
 //! # What exited threads leave
-//! A heap whose thread has exited is parked here, and the next thread to begin has it whole: threads that come and go
-//! cost no more than a list's first element. If none begins for a while, the heap's slabs become abandoned slabs:
-//! each waits with its live blocks, and the next thread that frees into it, or that needs a slab of its
-//! class, reclaims it. So the memory of exited threads comes back to those who use it, one slab at a time,
-//! in programs that start no more threads too.
+//! A heap whose thread has exited is parked here, and the next thread to begin has it whole:
+//! threads that come and go cost no more than a list's first element. If none begins for a while,
+//! the heap's slabs become abandoned slabs: each waits with its live blocks, and the next thread
+//! that frees into it, or that needs a slab of its class, reclaims it. So the memory of exited
+//! threads comes back to those who use it, one slab at a time, in programs that start no more
+//! threads too.
 
 pub mod abandoned;
 pub mod deferred;
@@ -41,7 +42,8 @@ pub struct Shared {
     /// As above, with a biased freer, which may be in the middle of a free.
     in_grace: [List; CLASSES],
     abandoned: [List; CLASSES],
-    /// A biased freer's mark may have crossed the last look at a slab that became an abandoned slab: another look is due.
+    /// A biased freer's mark may have crossed the last look at a slab that became an abandoned
+    /// slab: another look is due.
     pub recheck_abandoned: bool,
     /// All heaps.
     pub heaps: *const Heap,
@@ -49,16 +51,16 @@ pub struct Shared {
     parked: *const Heap,
     /// The same, without slabs.
     parked_empty: *const Heap,
-    /// The chunk that headers are cut from: its next free byte, and its end. Its first word points to
-    /// the chunk before it.
+    /// The chunk that headers are cut from: its next free byte, and its end. Its first word points
+    /// to the chunk before it.
     cursor: *mut u8,
     end: *mut u8,
     chunks: *mut u8,
     /// Bytes of all chunks.
     pub header_bytes: usize,
-    /// Misuses found late, not yet told.
+    /// Misuses that wait to be told.
     pub deferred: Deferred,
-    /// All that were found late.
+    /// All that were ever deferred.
     pub deferred_count: u64,
     /// How often the lock was taken.
     pub locked: u64,
@@ -133,7 +135,7 @@ impl Shared {
         Some(place)
     }
 
-    /// Notes a misuse found late. Without memory for it, it is only counted.
+    /// Defers a misuse. Without memory for it, it is only counted.
     pub fn defer<O: Os>(&mut self, os: &O, misuse: Misuse) {
         self.deferred_count += 1;
         if self.deferred.is_full()

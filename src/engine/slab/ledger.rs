@@ -19,16 +19,16 @@
 //! | `0nnn` | nothing returned; taken back n times | `1nnn`, by one compare-and-exchange of whoever frees |
 //! | `1nnn` | returned: freed by a thread that is neither the owner nor the biased freer | `0nnn` + 1, by the owner alone |
 //!
-//! *biased* is for one thread, which the slab names: the first other that freed there. Since nobody else sets it, it
-//! needs no exchange:
+//! *biased* is for one thread, which the slab names: the first other that freed there. Since nobody
+//! else sets it, it needs no exchange:
 //!
 //! | biased freer's | means | becomes |
 //! |---|---|---|
 //! | `00` | nothing returned | `80`, by a plain store of the biased freer |
 //! | `80` | returned: freed by the biased freer | `00`, by the owner alone |
 //!
-//! So the free list runs through *local*, and no link ever stands in user memory: nothing that a program
-//! writes can bend it, and a free touches no line of the block.
+//! So the free list runs through *local*, and no link ever stands in user memory: nothing that a
+//! program writes can bend it, and a free touches no line of the block.
 //!
 //! Which race each part closes, and every ordering: [`remote`](super::remote).
 
@@ -135,8 +135,8 @@ impl Entry {
     #[inline(always)]
     pub unsafe fn local_as_owner(&self) -> u16 {
         #[cfg(not(loom))]
-        // SAFETY: nobody writes at the same time: the only writer is here. A plain load, because the
-        // compiler folds that into the comparison.
+        // SAFETY: nobody writes at the same time: the only writer is here. A plain load, because
+        // the compiler folds that into the comparison.
         return unsafe { self.local.as_ptr().read() };
         #[cfg(loom)]
         return self.local();
@@ -169,8 +169,8 @@ impl Entry {
     /// the ledger is still that of the block's slab.
     #[inline]
     pub fn mark(&self, by: Freer, still: impl FnOnce() -> bool) -> Mark {
-        // Acquire: pairs with the owner's release in `clear` and `bump`. Who sees what a taking-back left sees that
-        // the block was free then.
+        // Acquire: pairs with the owner's release in `clear` and `bump`. Who sees what a
+        // taking-back left sees that the block was free then.
         let acquire = unless(Fault::MarkAcquiresNothing, Ordering::Acquire);
         let biased = self.biased.load(acquire);
         let remote = self.remote.load(acquire);
@@ -203,8 +203,8 @@ impl Entry {
         }
     }
 
-    /// The owner clears marks that it has seen, and counts. Release: pairs with the acquire in `mark`.
-    /// Plain stores, not exchanges: while a bit is set nobody else writes to its byte.
+    /// The owner clears marks that it has seen, and counts. Release: pairs with the acquire in
+    /// `mark`. Plain stores, not exchanges: while a bit is set nobody else writes to its byte.
     #[inline]
     pub fn clear(&self, marks: Marks) {
         let release = unless(Fault::TakeBackRelaxed, Ordering::Release);
@@ -216,9 +216,9 @@ impl Entry {
         }
     }
 
-    /// The owner ends the entry's use: counts, whatever the bits say, and clears them; returns how many were set. An
-    /// exchange, since a mark may come at any moment up to it. The biased freer's may come later too: then it stays, for
-    /// whoever has the slab next.
+    /// The owner ends the entry's use: counts, whatever the bits say, and clears them; returns how
+    /// many were set. An exchange, since a mark may come at any moment up to it. The biased freer's
+    /// may come later too: then it stays, for whoever has the slab next.
     pub fn bump(&self) -> usize {
         let marks = Marks { remote: false, ..self.marks() };
         self.clear(marks);
@@ -244,12 +244,14 @@ fn counted(remote: u8) -> u8 {
 /// looks at each. A bit that is set meanwhile may be missed; the flag of the slab is then up again.
 ///
 /// # Safety
-/// `first` is the first of [`GROUP`] entries' worth of memory, of which the rest may lie behind the ledger's end.
+/// `first` is the first of [`GROUP`] entries' worth of memory, of which the rest may lie behind the
+/// ledger's end.
 #[inline(always)]
 pub unsafe fn any_returned(first: &Entry) -> bool {
     #[cfg(all(not(loom), target_arch = "x86_64"))]
-    // SAFETY: loads of the group's 64 bytes, as the caller promises. Eight entries' words at a time, which no
-    // atomic type of the language allows beside the 16-bit ones; to the processor they are loads like any other.
+    // SAFETY: loads of the group's 64 bytes, all of which are memory. Eight entries' words at a
+    // time, which no atomic type of the language allows beside the 16-bit ones; to the processor
+    // they are loads like any other.
     unsafe {
         let all: u64;
         core::arch::asm!(
@@ -270,7 +272,7 @@ pub unsafe fn any_returned(first: &Entry) -> bool {
     #[cfg(not(all(not(loom), target_arch = "x86_64")))]
     {
         let first = core::ptr::from_ref(first);
-        // SAFETY: as the caller promises.
+        // SAFETY: an entry of the group.
         (0..GROUP).any(|index| unsafe { (*first.add(index)).returned() })
     }
 }

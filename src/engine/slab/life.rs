@@ -13,8 +13,8 @@ impl Slab {
         size_of::<Slab>() + Slab::entries(class) * size_of::<Entry>()
     }
 
-    /// Entries of a ledger: one for every multiple of the block size in the span. The last may stand
-    /// for the tail, and is never carved.
+    /// Entries of a ledger: one for every multiple of the block size in the span. The last may
+    /// stand for the tail, and is never carved.
     fn entries(class: usize) -> usize {
         if cfg!(loom) {
             return classes::capacity(class) + 1;
@@ -25,8 +25,8 @@ impl Slab {
     /// Makes a header of `class` at `place`, with an uncarved ledger.
     ///
     /// # Safety
-    /// `place` has [`footprint`](Self::footprint) bytes of zero that are nobody else's, at a multiple of
-    /// a `Slab`'s alignment.
+    /// `place` has [`footprint`](Self::footprint) bytes of zero that are nobody else's, at a
+    /// multiple of a `Slab`'s alignment.
     pub unsafe fn create(place: *mut Slab, class: usize) {
         let mut slab = nothing();
         let size = classes::size_of(class);
@@ -50,7 +50,8 @@ impl OwnedSlab {
     /// Begins a life: nobody's slab becomes the heap's at `owner`, over the span at `start`.
     ///
     /// # Safety
-    /// The slab is nobody's and comes from the pool; the caller has the span lock, or is alone with the slab since.
+    /// The slab is nobody's and comes from the pool; the caller has the span lock, or is alone with
+    /// the slab since.
     pub unsafe fn start_at(self, start: usize, clean: bool, owner: usize) {
         let size = self.size;
         self.base.store(start - size, Ordering::Relaxed);
@@ -70,9 +71,10 @@ impl OwnedSlab {
         self.owner.store(owner, Ordering::Release);
     }
 
-    /// Ends a life: every entry is counted on, so that an exchange on its way fails. The biased freer's store may still
-    /// come: the header's grace period begins. `epoch_of` is asked for the low bits of the epoch of the heap at
-    /// an address, or of [`NOBODY`]. `double_freed` as in [`sweep`](Self::sweep).
+    /// Ends a life: every entry is counted on, so that an exchange on its way fails. The biased
+    /// freer's store may still come: the header's grace period begins. `epoch_of` is asked for the
+    /// low bits of the epoch of the heap at an address, or of [`NOBODY`]. `double_freed` as in
+    /// [`sweep`](Self::sweep).
     ///
     /// # Safety
     /// None of the slab's blocks is live, and the page map has let go of it.
@@ -115,8 +117,9 @@ impl OwnedSlab {
         self.owner.store(NOBODY, Ordering::Release);
     }
 
-    /// Makes list and count anew from the ledger: after a fork, the thread that vanished may have been
-    /// anywhere. A block that was on its way out stays allocated, and is lost; one on its way in is free.
+    /// Makes list and count anew from the ledger: after a fork, the thread that vanished may have
+    /// been anywhere. A block that was on its way out stays allocated, and is lost; one on its way
+    /// in is free.
     ///
     /// # Safety
     /// The calling thread has the span lock, and the owner does not exist any more.

@@ -1,7 +1,8 @@
 //! Lists of slabs.
 //!
-//! Whoever may touch a list may touch the local part of every slab on it: a heap's lists hold slabs of that heap, and
-//! those under the span lock hold slabs that nobody owns. So what a list gives out is an [`OwnedSlab`].
+//! Whoever may touch a list may touch the local part of every slab on it: a heap's lists hold slabs
+//! of that heap, and those under the span lock hold slabs that nobody owns. So what a list gives
+//! out is an [`OwnedSlab`].
 
 use core::ptr;
 

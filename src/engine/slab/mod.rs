@@ -22,18 +22,22 @@
 //!                                           (except while the slab is current: see below)
 //! wake_at  = capacity - wake(capacity)
 //! ```
-//! - **Countdown**: so many more frees of the owner ask for no move; the free that makes it negative does. It is
-//!   the owner's one counter. A current slab moves nowhere, so its countdown starts so high ([`UNCOUNTED`]) that no
-//!   program gets to its end, and malloc need not count: `used` of a current slab is known by a walk along its
-//!   list ([`count_used`](owned::OwnedSlab::count_used)), taken when it leaves that place, mostly with an empty list.
-//! - A full slab stays on the list of full ones until [`wake`] of its blocks are free: each move costs more
-//!   than the free that asks for it, and a slab that comes back for one block is soon full again.
-//! - Headers are never unmapped, nor used for another class. Only `base` changes, and only while nobody owns
-//!   the slab; so a thread with an old pointer to a header reads sense.
+//! - **Countdown**: so many more frees of the owner ask for no move; the free that makes it
+//!   negative does. It is the owner's one counter. A current slab moves nowhere, so its countdown
+//!   starts so high ([`UNCOUNTED`]) that no program gets to its end, and malloc need not count:
+//!   `used` of a current slab is known by a walk along its list
+//!   ([`count_used`](owned::OwnedSlab::count_used)), taken when it leaves that place, mostly with
+//!   an empty list.
+//! - A full slab stays on the list of full ones until [`wake`] of its blocks are free: each move
+//!   costs more than the free that asks for it, and a slab that comes back for one block is soon
+//!   full again.
+//! - Headers are never unmapped, nor used for another class. Only `base` changes, and only while
+//!   nobody owns the slab; so a thread with an old pointer to a header reads sense.
 //! - What other threads do here, and why it harms nobody: see [`remote`].
 //!
 //! # Who may call it
-//! Whoever has a header's address may read it. What the owner alone may do is [`OwnedSlab`](owned::OwnedSlab)'s.
+//! Whoever has a header's address may read it. What the owner alone may do is
+//! [`OwnedSlab`](owned::OwnedSlab)'s.
 
 pub mod check;
 pub mod ledger;
@@ -62,8 +66,8 @@ pub const ABANDONED: usize = 1;
 /// `countdown` of a slab that becomes current.
 const UNCOUNTED: i32 = 1 << 30;
 
-/// Free blocks that a full slab of `capacity` blocks must have before it is listed as partial: a quarter, and
-/// 64 at most.
+/// Free blocks that a full slab of `capacity` blocks must have before it is listed as partial: a
+/// quarter, and 64 at most.
 pub const fn wake(capacity: usize) -> usize {
     match capacity / 4 {
         0 => 1,
@@ -98,8 +102,8 @@ pub struct Slab {
     local: Cell<Local>,
 }
 
-/// What other threads write with their marks: on a line of its own, since each free of a biased freer stores here,
-/// and each of the owner's reads the line before.
+/// What other threads write with their marks: on a line of its own, since each free of a biased
+/// freer stores here, and each of the owner's reads the line before.
 #[repr(C, align(64))]
 struct Remote {
     /// Another thread has marked a block since the last sweep began.
@@ -111,8 +115,9 @@ struct Remote {
 /// What the owner alone touches.
 #[repr(C, align(64))]
 pub struct Local {
-    /// The address of the block that `head` names; of no meaning where that is [`END`]. Kept beside the number
-    /// because a block that is freed and allocated again at once then need not wait for a multiplication.
+    /// The address of the block that `head` names; of no meaning where that is [`END`]. Kept beside
+    /// the number because a block that is freed and allocated again at once then need not wait for
+    /// a multiplication.
     top: usize,
     /// `start - size`: numbers count from 1.
     base: usize,
@@ -171,7 +176,8 @@ const_unless_loom! {
         Slab::with(NO_CLASS as u16, END, Entry::sentinel(), Place::Current)
     }
 
-    /// A slab that is nobody's, of which nobody asks more. All zero: what holds it costs no room in a file.
+    /// A slab that is nobody's, of which nobody asks more. All zero: what holds it costs no room in
+    /// a file.
     pub fn blank() -> Slab {
         Slab::with(0, 0, Entry::new(), Place::Nowhere)
     }

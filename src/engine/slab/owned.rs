@@ -24,7 +24,8 @@ impl Deref for OwnedSlab {
 
     #[inline(always)]
     fn deref(&self) -> &Slab {
-        // SAFETY: `new` was given a header, and headers are never unmapped while their engine lives.
+        // SAFETY: `new` was given a header, and headers are never unmapped while their engine
+        // lives.
         unsafe { &*self.0 }
     }
 }
@@ -46,7 +47,8 @@ impl OwnedSlab {
         self.0
     }
 
-    /// Runs `f` on the local part. `f` comes from a file of `slab`, and calls nothing that comes here.
+    /// Runs `f` on the local part. `f` comes from a file of `slab`, and calls nothing that comes
+    /// here.
     #[inline(always)]
     pub(super) fn with<R>(&self, f: impl FnOnce(&mut Local) -> R) -> R {
         // SAFETY: this thread alone may touch it (`new`), and no two calls overlap: see above.
@@ -85,7 +87,8 @@ impl OwnedSlab {
         self.look(|local| usize::from(local.carved) < self.capacity())
     }
 
-    /// Whether so few blocks are free that it counts as full, once none can be carved; not of a current slab.
+    /// Whether so few blocks are free that it counts as full, once none can be carved; not of a
+    /// current slab.
     pub fn is_nearly_full(self) -> bool {
         self.look(|local| local.used() as i32 > local.wake_at)
     }
@@ -100,7 +103,8 @@ impl OwnedSlab {
         self.look(|local| local.ended_epoch)
     }
 
-    /// Moves it to another list, in name. A current slab leaves by [`leave_current`](Self::leave_current).
+    /// Moves it to another list, in name. A current slab leaves by
+    /// [`leave_current`](Self::leave_current).
     pub fn put(self, place: Place) {
         self.with(|local| local.put(place));
     }

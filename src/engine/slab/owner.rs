@@ -1,7 +1,7 @@
 //! The owner's side of a slab: the fast paths of malloc and free, and the blocks it carves.
 //!
-//! Plain loads and stores throughout. The one question that other threads' frees ask of each of them is whether the
-//! block's entry is marked: [`remote`](super::remote) says why that is enough.
+//! Plain loads and stores throughout. The one question that other threads' frees ask of each of
+//! them is whether the block's entry is marked: [`remote`](super::remote) says why that is enough.
 
 use core::ptr::{self, NonNull};
 
@@ -43,8 +43,8 @@ impl Slab {
     /// capacity, or, outside loom, is [`END`], sign-extended.
     #[inline(always)]
     pub(super) unsafe fn numbered(&self, number: usize) -> &Entry {
-        // SAFETY: a number less one is an index; END leads to the sentinel, which stands just so far in front of the
-        // ledger (see the assertion below `Local`).
+        // SAFETY: a number less one is an index; END leads to the sentinel, which stands just so
+        // far in front of the ledger (see the assertion below `Local`).
         unsafe { self.entry(number.wrapping_sub(1)) }
     }
 
@@ -54,11 +54,12 @@ impl Slab {
     /// As [`numbered`](Self::numbered).
     #[inline(always)]
     unsafe fn is_returned(&self, number: usize) -> bool {
-        // Two instructions where the compiler, which folds no atomic load into a test, makes three: on
-        // the fast paths of malloc and free.
+        // Two instructions where the compiler, which folds no atomic load into a test, makes three:
+        // on the fast paths of malloc and free.
         #[cfg(all(not(loom), target_arch = "x86_64"))]
-        // SAFETY: looks at two bytes of an entry that exists (`numbered`), in one load, which no atomic type of the
-        // language allows beside the 8-bit ones; to the processor it is one like any other.
+        // SAFETY: looks at two bytes of an entry that exists (`numbered`), in one load, which no
+        // atomic type of the language allows beside the 8-bit ones; to the processor it is one like
+        // any other.
         unsafe {
             core::arch::asm!(
                 "test word ptr [{slab} + 4 * {number} + {marks}], {bits}",
@@ -97,8 +98,8 @@ impl OwnedSlab {
         self.look(|local| local.size)
     }
 
-    /// The number, from 1, of the block that starts at `address`, which lies in the span, or many GiB away. `None`
-    /// where none does.
+    /// The number, from 1, of the block that starts at `address`, which lies in the span, or many
+    /// GiB away. `None` where none does.
     #[inline(always)]
     pub fn number_of(self, address: usize) -> Option<usize> {
         #[cfg(not(loom))]
@@ -114,8 +115,9 @@ impl OwnedSlab {
         self.number_at(offset)
     }
 
-    /// Allocates the first block of the list; `None` when there is none, or when a mark says that somebody
-    /// freed it while it was free: [`double_freed_head`](Self::double_freed_head) tells the two apart.
+    /// Allocates the first block of the list; `None` when there is none, or when a mark says that
+    /// somebody freed it while it was free: [`double_freed_head`](Self::double_freed_head) tells
+    /// the two apart.
     #[inline(always)]
     pub fn pop(self) -> Option<NonNull<u8>> {
         let head = self.look(|local| local.head);
@@ -170,8 +172,8 @@ impl OwnedSlab {
     /// The owner frees the block with this number, which is at `address`.
     ///
     /// # Safety
-    /// The number is [`number_of`](Self::number_of) the address. Where there is a quarantine, its frees
-    /// alone come here.
+    /// The number is [`number_of`](Self::number_of) the address. Where there is a quarantine, its
+    /// frees alone come here.
     #[inline(always)]
     pub unsafe fn free(
         self,
@@ -225,7 +227,8 @@ impl OwnedSlab {
         })
     }
 
-    /// Used blocks of a current slab: all that are carved, less those of its list, by a walk along it.
+    /// Used blocks of a current slab: all that are carved, less those of its list, by a walk along
+    /// it.
     pub fn count_used(self) -> usize {
         self.look(|local| {
             let (mut used, mut next) = (usize::from(local.carved), local.head);

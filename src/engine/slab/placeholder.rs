@@ -1,4 +1,5 @@
-//! The slab that stands where a heap has no current one: it has no block to give, and nobody owns it.
+//! The slab that stands where a heap has no current one: it has no block to give, and nobody owns
+//! it.
 
 #[cfg(loom)]
 use core::ptr;
@@ -10,8 +11,8 @@ use crate::engine::slab::{Slab, nothing};
 #[cfg(not(loom))]
 pub(crate) struct Static<T>(pub T);
 
-// SAFETY: the shared slab and the shared heap are only looked at (`OwnedSlab::pop`, `Heap::current`), never
-// written: they have no block to give, and nobody owns them.
+// SAFETY: the shared slab and the shared heap are only looked at (`OwnedSlab::pop`,
+// `Heap::current`), never written: they have no block to give, and nobody owns them.
 #[cfg(not(loom))]
 unsafe impl<T> Sync for Static<T> {}
 

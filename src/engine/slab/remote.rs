@@ -1,5 +1,5 @@
-//! Remote frees: the protocol by which a thread frees a block in a slab that is another's. It is told here, once;
-//! other files point here.
+//! Remote frees: the protocol by which a thread frees a block in a slab that is another's. It is
+//! told here, once; other files point here.
 //!
 //! # What there is
 //! | where | written by | read by | means |
@@ -15,40 +15,48 @@
 //! | heap, `flagged_slabs` | others, one more for each flag raised; the owner, 0 | owner | how many slabs wait for a sweep |
 //! | heap, `epoch` | the heap's own thread | who ends or begins a slab's life | see *The biased freer* |
 //!
-//! A *mark* is either bit of an entry. Each byte has one that sets and one that clears it at a time, so no mark is lost
-//! to another. A free takes effect at its mark, or, the owner's, at its store of `local`.
+//! A *mark* is either bit of an entry. Each byte has one that sets and one that clears it at a
+//! time, so no mark is lost to another. A free takes effect at its mark, or, the owner's, at its
+//! store of `local`.
 //!
 //! # A remote free, step by step
-//! 1. The entry must be live and without marks; a marked or free block is rejected: a double free, found at the call.
-//! 2. The slab must still begin where it began before the look, else the header has another life: look the block up again.
+//! 1. The entry must be live and without marks; a marked or free block is rejected: a double free,
+//!    found at the call.
+//! 2. The slab must still begin where it began before the look, else the header has another life:
+//!    look the block up again.
 //! 3. The mark: by an exchange of the byte that was seen, or, the biased freer's, by a store.
-//! 4. The flag is raised, if it is not up; whoever raises it counts on in the owner's `flagged_slabs`, and looks whether
-//!    the slab was abandoned meanwhile: if so, it reclaims it.
+//! 4. The flag is raised, if it is not up; whoever raises it counts on in the owner's
+//!    `flagged_slabs`, and looks whether the slab was abandoned meanwhile: if so, it reclaims it.
 //!
-//! The owner looks at both marks, in one load, before it allocates a block or frees one itself; and it *sweeps* flagged
-//! slabs: each marked live block becomes free, and every mark more is a double free, deferred.
+//! The owner looks at both marks, in one load, before it allocates a block or frees one itself; and
+//! it *sweeps* flagged slabs: each marked live block becomes free, and every mark more is a double
+//! free, deferred.
 //!
 //! # Two marks, and marks that come too late
-//! Two threads that free at once may each set one; then the owner, which counts them when it takes them back, reports the
-//! second. A mark may also land on a block that is free: its thread had looked while it was live. Then it stays there until
-//! the block's next allocation, or a sweep, or the slab's end, looks, and is reported.
+//! Two threads that free at once may each set one; then the owner, which counts them when it takes
+//! them back, reports the second. A mark may also land on a block that is free: its thread had
+//! looked while it was live. Then it stays there until the block's next allocation, or a sweep, or
+//! the slab's end, looks, and is reported.
 //!
 //! # Why an old exchange harms nobody: the count
-//! Another thread reads the entry, then exchanges `remote`. Between the two the owner may have taken the block back for
-//! somebody else's free, even given the whole slab back and started a new one in the same ledger. `remote` counts the
-//! exchanges that were taken back, and the slab's ends; if it has changed, the exchange fails, and the thread starts over
-//! with what is true now. If only the biased freer's mark was taken back, the exchange lands on a free block, and is found
-//! late. The count wraps at 128: a thread that frees what is not live, and sleeps between the look and the exchange while
-//! the slab ends exactly a multiple of that many times, or the block is freed so often, would free whatever block stands
-//! there then.
+//! Another thread reads the entry, then exchanges `remote`. Between the two the owner may have
+//! taken the block back for somebody else's free, even given the whole slab back and started a new
+//! one in the same ledger. `remote` counts the exchanges that were taken back, and the slab's ends;
+//! if it has changed, the exchange fails, and the thread starts over with what is true now. If only
+//! the biased freer's mark was taken back, the exchange lands on a free block, and is found late.
+//! The count wraps at 128: a thread that frees what is not live, and sleeps between the look and
+//! the exchange while the slab ends exactly a multiple of that many times, or the block is freed so
+//! often, would free whatever block stands there then.
 //!
 //! # Why an old store harms nobody: the biased freer
-//! Its store has no count to fail by. So a slab that ended begins no other life before its biased freer is known to be past
-//! any free that began before the end. It counts every so many of its remote frees, before they begin, in its heap's
-//! `epoch`; the end notes that count ([`retire`](super::owned::OwnedSlab::retire)), and the header stays in its *grace
-//! period*, with another header in its place, until the count has changed, or the heap is parked, or is the one that needs
-//! the header, or its thread has vanished in a fork. Marks that came meanwhile are looked for before the next life, and at
-//! exit ([`judge_end`](Slab::judge_end)). `biased_to` changes only then.
+//! Its store has no count to fail by. So a slab that ended begins no other life before its biased
+//! freer is known to be past any free that began before the end. It counts every so many of its
+//! remote frees, before they begin, in its heap's `epoch`; the end notes that count
+//! ([`retire`](super::owned::OwnedSlab::retire)), and the header stays in its *grace period*, with
+//! another header in its place, until the count has changed, or the heap is parked, or is the one
+//! that needs the header, or its thread has vanished in a fork. Marks that came meanwhile are
+//! looked for before the next life, and at exit ([`judge_end`](Slab::judge_end)). `biased_to`
+//! changes only then.
 //!
 //! # Every ordering, and what it pairs with
 //! | here | ordering | pairs with | so that |
@@ -65,13 +73,14 @@
 //! | `Heap::advance_epoch` | release, full fence behind | `retire`: full fence, then `epoch`; `grace_is_over`: acquire | a free that begins after a count that the end has not seen sees the end; the marks of frees before a count are seen with it |
 //! | `owner` stored | release | `owner` read by a remote free: acquire | the slab is whole |
 //!
-//! `local` is relaxed: a thread that got the block's address legally got it after the store, and one that did not is told
-//! apart at the latest when the owner next looks at the marks.
+//! `local` is relaxed: a thread that got the block's address legally got it after the store, and
+//! one that did not is told apart at the latest when the owner next looks at the marks.
 //!
-//! The biased freer has no fence between its mark and its look at the flag: that would cost as much as an exchange. It may
-//! read a flag that is just being cleared, and tell nobody. So its count stands for the flag (`flagged`); the owner, which
-//! knows that it swept, looks again once (`Own::recheck`); so does, a quarter of a second later, whoever lets go of a slab
-//! that has a biased freer (`Shared::recheck_abandoned`).
+//! The biased freer has no fence between its mark and its look at the flag: that would cost as much
+//! as an exchange. It may read a flag that is just being cleared, and tell nobody. So its count
+//! stands for the flag (`flagged`); the owner, which knows that it swept, looks again once
+//! (`Own::recheck`); so does, a quarter of a second later, whoever lets go of a slab that has a
+//! biased freer (`Shared::recheck_abandoned`).
 //!
 //! Each line of this table has a twin in `tests/loom` that fails without it.
 
@@ -163,7 +172,8 @@ impl Slab {
     /// Whether the heap at `heap` is the biased freer, or becomes it here.
     #[inline]
     fn is_biased_to(&self, heap: usize) -> bool {
-        // Acquire: pairs with the release in `grace_is_over`, and, in the exchange, with the one in `retire`.
+        // Acquire: pairs with the release in `grace_is_over`, and, in the exchange, with the one in
+        // `retire`.
         let biased_to = self.biased_to.load(Ordering::Acquire);
         let becomes = || {
             self.biased_to
@@ -174,8 +184,8 @@ impl Slab {
             && (biased_to == heap || biased_to == NOBODY && becomes() || planted(Fault::AllBiased))
     }
 
-    /// Tells of marks that came after the slab's end: misuses, all of them, since no block was live. `double_freed`
-    /// as in [`sweep`](OwnedSlab::sweep).
+    /// Tells of marks that came after the slab's end: misuses, all of them, since no block was
+    /// live. `double_freed` as in [`sweep`](OwnedSlab::sweep).
     ///
     /// # Safety
     /// The slab has ended, and the caller has the span lock.
@@ -205,8 +215,9 @@ impl OwnedSlab {
         self.remote.flag.load(Ordering::Relaxed) || frees != self.look(|local| local.seen_biased)
     }
 
-    /// Takes back what others freed: those blocks are on the list afterwards, the lowest first. `double_freed` is
-    /// called with the address of each block that was free already. Returns how many came back.
+    /// Takes back what others freed: those blocks are on the list afterwards, the lowest first.
+    /// `double_freed` is called with the address of each block that was free already. Returns how
+    /// many came back.
     pub fn sweep(self, mut double_freed: impl FnMut(usize)) -> usize {
         self.remote.flag.store(false, Ordering::Relaxed);
         // Pairs with the fence in `mark`.

@@ -1,5 +1,5 @@
-//! A slab by itself: numbers by multiplication, exhaustively; a rebuild after a fork; corruption that
-//! [`Slab::check`] must name.
+//! A slab by itself: numbers by multiplication, exhaustively; a rebuild after a fork; corruption
+//! that [`Slab::check`] must name.
 
 use super::*;
 use crate::engine::classes::UNIT;
@@ -48,7 +48,8 @@ fn every_address_of_every_class_has_its_number() {
             let starts = offset % size == 0 && offset / size < slab.capacity();
             let number = starts.then_some(offset / size);
             assert_eq!(slab.index_of(start + offset), number, "class {class}, offset {offset}");
-            // The number of what starts in the tail is rejected by the entry, which is never carved.
+            // The number of what starts in the tail is rejected by the entry, which is never
+            // carved.
             let as_owner = slab.number_of(start + offset);
             if offset / size < slab.capacity() {
                 assert_eq!(as_owner, number.map(|number| number + 1), "class {class}, {offset}");
@@ -67,7 +68,8 @@ fn a_rebuild_accuses_nobody_and_loses_no_free_block() {
     // SAFETY: this thread alone knows the slab; the blocks are its.
     unsafe {
         let number = slab.number_of(blocks[0]).unwrap();
-        // Another freed the first; the owner was taking it back when the fork came: free, and still marked.
+        // Another freed the first; the owner was taking it back when the fork came: free, and still
+        // marked.
         assert_eq!(slab.mark(NOBODY, blocks[0], &NoProbe), Marked::First);
         slab.numbered(number).set_local(END);
         // Another freed the second, and the owner had not looked.
@@ -146,7 +148,8 @@ fn a_biased_mark_after_the_slabs_end_is_told_with_its_address() {
         };
         free(blocks[0]);
         free(blocks[2]);
-        // The biased freer has seen that the block is live; then the owner frees it, and the slab ends.
+        // The biased freer has seen that the block is live; then the owner frees it, and the slab
+        // ends.
         let entry = slab.entry(slab.index_of(blocks[1]).unwrap());
         let mark = entry.mark(Freer::Biased, || {
             free(blocks[1]);

@@ -6,8 +6,8 @@ use crate::engine::span::{EXACT, Span, Spans, Unit};
 use crate::os::Os;
 
 impl Spans {
-    /// A span of `units` units: the shortest free one that holds them, split. `None` when the OS has
-    /// no more.
+    /// A span of `units` units: the shortest free one that holds them, split. `None` when the OS
+    /// has no more.
     pub fn allocate<O: Os>(&mut self, os: &O, units: usize) -> Option<Span> {
         let found = match self.best_fit(units) {
             Some(found) => found,
@@ -37,8 +37,8 @@ impl Spans {
     /// Takes back the used span of `units` units at `start`, whose pages may be dirty.
     pub fn free<O: Os>(&mut self, os: &O, start: usize, units: usize, dirty: bool) {
         let unit = self.unit_at(start).expect("spans lie in arenas");
-        // SAFETY: the head of a used span of that length; guards stand at both ends of the records, so
-        // the records before and behind exist; neighbours that are free are whole spans.
+        // SAFETY: the head of a used span of that length; guards stand at both ends of the records,
+        // so the records before and behind exist; neighbours that are free are whole spans.
         unsafe {
             if dirty {
                 for index in 0..units {

@@ -40,8 +40,8 @@ impl Spans {
     }
 
     fn add(&mut self, arena: usize, start: usize, units: usize, records: *mut Unit) {
-        // SAFETY: `units + 2` zeroed records: a zeroed one is a used span of no length. The first and the last are
-        // the guards.
+        // SAFETY: `units + 2` zeroed records: a zeroed one is a used span of no length. The first
+        // and the last are the guards.
         let records = unsafe {
             for unit in 1..=units {
                 (*records.add(unit)).arena = arena as u16;
@@ -67,8 +67,8 @@ impl Spans {
             if !empty {
                 continue;
             }
-            // SAFETY: the records are those of one free span, on the list of its length, and both mappings
-            // are whole ones of this OS. Records that the OS does not take back are lost.
+            // SAFETY: the records are those of one free span, on the list of its length, and both
+            // mappings are whole ones of this OS. Records that the OS does not take back are lost.
             unsafe {
                 if !os.unmap(ptr::with_exposed_provenance_mut(start), units * UNIT) {
                     continue;

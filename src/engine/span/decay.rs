@@ -29,8 +29,8 @@ impl Spans {
         }
     }
 
-    /// Gives pages of free units back until at most `left` dirty ones are left, from the longest spans
-    /// on. Returns how many units went.
+    /// Gives pages of free units back until at most `left` dirty ones are left, from the longest
+    /// spans on. Returns how many units went.
     pub fn purge<O: Os>(&mut self, os: &O, left: usize) -> usize {
         let before = self.dirty;
         'all: for list in (0..=EXACT).rev() {

@@ -8,17 +8,19 @@
 //! ```
 //!
 //! # Invariants
-//! - A record of 32 bytes stands for each unit, apart from it, between two guards that are never free.
-//!   The first and the last record of a span say its state and length; the others may be stale.
-//! - No two free spans are neighbours. Each is on the list of its length (lengths above [`EXACT`] share one).
+//! - A record of 32 bytes stands for each unit, apart from it, between two guards that are never
+//!   free. The first and the last record of a span say its state and length; the others may be
+//!   stale.
+//! - No two free spans are neighbours. Each is on the list of its length (lengths above [`EXACT`]
+//!   share one).
 //! - `dirty` of a unit says that its pages may be resident and not zero.
 //!
 //! # Where spans come from, and when they go
-//! An arena is reserved when no free span fits: as large as all before it together, between 4 MiB and 1 GiB;
-//! when that fails, half as large, and so on down to what was asked for. Arenas stay, except those
-//! without a used span when the OS fails something ([`Spans::release_empty`]).
-//! Their pages go back when more than the idle bound are dirty and free ([`Spans::bound`]), by half each [`DECAY`]
-//! milliseconds that pass, and all at once by [`Spans::purge`].
+//! An arena is reserved when no free span fits: as large as all before it together, between 4 MiB
+//! and 1 GiB; when that fails, half as large, and so on down to what was asked for. Arenas stay,
+//! except those without a used span when the OS fails something ([`Spans::release_empty`]). Their
+//! pages go back when more than the idle bound are dirty and free ([`Spans::bound`]), by half each
+//! [`DECAY`] milliseconds that pass, and all at once by [`Spans::purge`].
 
 pub mod allocate;
 pub mod arenas;
@@ -33,8 +35,8 @@ use crate::engine::slab::Slab;
 /// Lengths up to this many units have lists of their own.
 const EXACT: usize = 64;
 
-/// How many arenas there can be: 1 TiB in arenas of the largest size, and the smaller ones before. Under loom few: its
-/// stacks are small.
+/// How many arenas there can be: 1 TiB in arenas of the largest size, and the smaller ones before.
+/// Under loom few: its stacks are small.
 const ARENAS: usize = if cfg!(loom) { 4 } else { 1088 };
 
 #[derive(Clone, Copy)]
@@ -72,6 +74,11 @@ pub struct Span {
 }
 
 /// Arenas, and the free spans in them.
+///
+/// ```text
+/// units = sum of the arenas' units = units of used spans + free
+/// free  = units of all spans on the lists        dirty = those of them that are dirty
+/// ```
 pub struct Spans {
     arenas: [Arena; ARENAS],
     count: usize,
@@ -138,7 +145,7 @@ impl Spans {
     /// # Safety
     /// The `length` records from `head` on are a span.
     unsafe fn mark_used(&mut self, head: *mut Unit, length: usize) {
-        // SAFETY: as the caller promises.
+        // SAFETY: the records of a span.
         unsafe {
             let last = head.add(length - 1);
             for end in [head, last] {
@@ -156,7 +163,7 @@ impl Spans {
     unsafe fn insert(&mut self, head: *mut Unit, length: usize) {
         let list = (length - 1).min(EXACT);
         let first = self.lists[list];
-        // SAFETY: as the caller promises; lists hold heads of free spans.
+        // SAFETY: the records of a span; lists hold heads of free spans.
         unsafe {
             let last = head.add(length - 1);
             for end in [head, last] {
@@ -178,7 +185,7 @@ impl Spans {
     /// # Safety
     /// `head` is that of a free span.
     unsafe fn unlink(&mut self, head: *mut Unit) {
-        // SAFETY: as the caller promises; its neighbours on the list are heads too.
+        // SAFETY: a free span's head; its neighbours on the list are heads too.
         unsafe {
             let list = ((*head).length as usize - 1).min(EXACT);
             let (previous, next) = ((*head).previous, (*head).next);

@@ -1,5 +1,5 @@
-//! Spans against a simple model, with real memory: best fit, split, merge, what is clean; and corruption that
-//! [`Spans::check`] must name.
+//! Spans against a simple model, with real memory: best fit, split, merge, what is clean; and
+//! corruption that [`Spans::check`] must name.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -26,12 +26,12 @@ unsafe impl Os for Told {
 
     unsafe fn unmap(&self, start: *mut u8, bytes: usize) -> bool {
         self.arenas.borrow_mut().remove(&start.addr());
-        // SAFETY: as the caller promises.
+        // SAFETY: what this method's caller says of it.
         unsafe { Mmap.unmap(start, bytes) }
     }
 
     unsafe fn remap(&self, start: *mut u8, old: usize, new: usize, may_move: bool) -> *mut u8 {
-        // SAFETY: as the caller promises.
+        // SAFETY: what this method's caller says of it.
         unsafe { Mmap.remap(start, old, new, may_move) }
     }
 
@@ -47,7 +47,7 @@ unsafe impl Os for Told {
     }
 
     unsafe fn decommit(&self, start: *mut u8, bytes: usize) -> bool {
-        // SAFETY: as the caller promises.
+        // SAFETY: what this method's caller says of it.
         unsafe { Mmap.decommit(start, bytes) }
     }
 
@@ -205,18 +205,18 @@ fn decay_halves_what_is_idle_each_quarter_of_a_second() {
             self.1.map(bytes)
         }
         unsafe fn unmap(&self, start: *mut u8, bytes: usize) -> bool {
-            // SAFETY: as the caller promises.
+            // SAFETY: what this method's caller says of it.
             unsafe { self.1.unmap(start, bytes) }
         }
         unsafe fn remap(&self, start: *mut u8, old: usize, new: usize, may: bool) -> *mut u8 {
-            // SAFETY: as the caller promises.
+            // SAFETY: what this method's caller says of it.
             unsafe { self.1.remap(start, old, new, may) }
         }
         fn reserve(&self, bytes: usize, align: usize) -> *mut u8 {
             self.1.reserve(bytes, align)
         }
         unsafe fn decommit(&self, start: *mut u8, bytes: usize) -> bool {
-            // SAFETY: as the caller promises.
+            // SAFETY: what this method's caller says of it.
             unsafe { self.1.decommit(start, bytes) }
         }
         fn milliseconds(&self) -> u64 {

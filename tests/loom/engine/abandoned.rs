@@ -47,7 +47,8 @@ fn two_free_one_block_of_an_abandoned_slab() {
 /// One thread frees into the abandoned slab, another allocates from it.
 fn a_free_against_a_reclaim() {
     let (world, blocks, hands) = an_abandoned_slab();
-    // One takes the abandoned slab over by a free, and exits: it is an abandoned slab again, with a free block.
+    // One takes the abandoned slab over by a free, and exits: it is an abandoned slab again, with a
+    // free block.
     let first = world.claim();
     assert!(world.free(first, blocks[0]), "{ACCUSED}");
     world.exit(first);

@@ -1,4 +1,5 @@
-//! The end of a slab's thread, the heap's rest, and its abandonment, against frees by other threads.
+//! The end of a slab's thread, the heap's rest, and its abandonment, against frees by other
+//! threads.
 
 use drystone::sync::fault::Fault;
 
@@ -10,7 +11,8 @@ const ACCUSED: &str = "a correct free is not accused";
 const LEFT: &str = "an empty slab waits for nobody";
 const LOST: &str = "who claims a heap finds what others freed";
 
-/// A resting heap is abandoned while another frees the last block of its slab: one of the two gives the slab back.
+/// A resting heap is abandoned while another frees the last block of its slab: one of the two gives
+/// the slab back.
 fn abandonment_against_the_last_free(biased: bool) {
     let world = World::with_bias(biased);
     let owner = world.claim();
@@ -26,8 +28,8 @@ fn abandonment_against_the_last_free(biased: bool) {
     world.all_comes_back(&hands);
 }
 
-/// A heap has been parked for long. Two threads free the last blocks of its two slabs, and whoever marks first abandons it. All
-/// of it goes back, though nobody trims.
+/// A heap has been parked for long. Two threads free the last blocks of its two slabs, and whoever
+/// marks first abandons it. All of it goes back, though nobody trims.
 fn abandonment_by_two_last_frees(biased: bool) {
     let world = World::with_bias(biased);
     let owner = world.claim();
@@ -80,8 +82,8 @@ fn exit_against_a_second_free(biased: bool) {
     world.all_comes_back(&[other]);
 }
 
-/// The owner exits, the next thread has its heap, while another frees a block of the heap's only slab. The next one is
-/// given that block, at the latest when the free is over.
+/// The owner exits, the next thread has its heap, while another frees a block of the heap's only
+/// slab. The next one is given that block, at the latest when the free is over.
 fn exit_and_claim_against_a_free(biased: bool) {
     let world = World::with_bias(biased);
     let owner = world.claim();
@@ -99,8 +101,9 @@ fn exit_and_claim_against_a_free(biased: bool) {
     world.all_comes_back(&[next, other]);
 }
 
-/// Another has freed one block of a full slab, and frees the last while the owner exits. The mark may cross the owner's
-/// sweep for the first, with nobody told; who has the heap next finds it all the same, and gives the slab back.
+/// Another has freed one block of a full slab, and frees the last while the owner exits. The mark
+/// may cross the owner's sweep for the first, with nobody told; who has the heap next finds it all
+/// the same, and gives the slab back.
 fn a_mark_that_crosses_the_last_sweep() {
     let world = World::new();
     let owner = world.claim();
@@ -119,8 +122,9 @@ fn a_mark_that_crosses_the_last_sweep() {
     world.all_comes_back(&[next]);
 }
 
-/// As `abandonment_against_the_last_free`, but the flag of the slab is up already. A biased_freer that sees it so looks at
-/// nothing behind a fence: its mark may come after the last look at the abandoned slab, and is found when time has passed.
+/// As `abandonment_against_the_last_free`, but the flag of the slab is up already. A biased_freer
+/// that sees it so looks at nothing behind a fence: its mark may come after the last look at the
+/// abandoned slab, and is found when time has passed.
 fn abandonment_with_the_flag_up(biased: bool) {
     let world = World::with_bias(biased);
     let owner = world.claim();

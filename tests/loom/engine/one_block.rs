@@ -43,8 +43,8 @@ fn two_others(biased: bool, sweep: bool) {
     world.all_comes_back(&[owner]);
 }
 
-/// Another frees a block, then, in an order that the program makes, a third; the owner sweeps at any
-/// moment. The second free is reported at the call.
+/// Another frees a block, then, in an order that the program makes, a third; the owner sweeps at
+/// any moment. The second free is reported at the call.
 fn an_ordered_second_free(biased: bool) {
     let world = World::with_bias(biased);
     let owner = world.claim();
@@ -85,8 +85,8 @@ fn free_against_reissue(biased: bool) {
     world.settle(&[owner], 3, &[local, remote]);
 }
 
-/// The owner and another free a block; then, in an order that the program makes, it is allocated again. What was wrong has
-/// been reported by then, and the new allocation is whole.
+/// The owner and another free a block; then, in an order that the program makes, it is allocated
+/// again. What was wrong has been reported by then, and the new allocation is whole.
 fn an_ordered_reissue(biased: bool) {
     let world = World::with_bias(biased);
     let owner = world.claim();
@@ -101,8 +101,8 @@ fn an_ordered_reissue(biased: bool) {
     world.settle(&[owner], 3, &[local, remote, true]);
 }
 
-/// Another writes into its block and frees it, once; the owner allocations it again and writes: after a look at the flag, or,
-/// if `sweep`, at the ledger alone.
+/// Another writes into its block and frees it, once; the owner allocations it again and writes:
+/// after a look at the flag, or, if `sweep`, at the ledger alone.
 fn a_correct_hand_over(biased: bool, sweep: bool) {
     let world = World::with_bias(biased);
     let owner = world.claim();

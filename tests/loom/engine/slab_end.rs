@@ -1,4 +1,5 @@
-//! A slab that ends while another thread is about to mark one of its blocks, and the slab's next life.
+//! A slab that ends while another thread is about to mark one of its blocks, and the slab's next
+//! life.
 
 use drystone::sync::fault::Fault;
 
@@ -59,14 +60,16 @@ fn a_mark_for_the_life_before(biased_freer: Biased) {
     assert_ne!(next, kept, "no block has two owners");
     assert!(world.free_own(owner, next), "{ACCUSED}");
     freed.push(thread.join().unwrap());
-    // What the other freed may have been this one, which has the address of the first: a stale free.
+    // What the other freed may have been this one, which has the address of the first: a stale
+    // free.
     freed.push(world.free_own(owner, between));
     world.settle(&[owner], allocations, &freed);
     assert!(world.free_own(owner, kept), "{ACCUSED}");
     world.all_comes_back(&[owner]);
 }
 
-/// As above, and the biased freer's heap rests when the slab ends. Another thread wakes it, and frees.
+/// As above, and the biased freer's heap rests when the slab ends. Another thread wakes it, and
+/// frees.
 fn a_mark_by_who_unparked_the_biased_freer() {
     let world = World::new();
     let owner = world.claim();

@@ -7,8 +7,8 @@ use crate::explore::{both, must_catch};
 
 const LOST: &str = "a refill finds what others freed";
 
-/// Two blocks of a slab are freed by another, one of them while the owner sweeps for the first. Whatever the sweep
-/// saw, the owner's next refill finds the other, and makes no new slab.
+/// Two blocks of a slab are freed by another, one of them while the owner sweeps for the first.
+/// Whatever the sweep saw, the owner's next refill finds the other, and makes no new slab.
 fn a_mark_during_a_sweep(biased: bool) {
     let world = World::with_bias(biased);
     let owner = world.claim();

@@ -82,7 +82,8 @@ impl Drop for Inner {
     }
 }
 
-/// A thread's heap, which whoever has it may hand on: one model thread at a time uses it, and loom sees it if not.
+/// A thread's heap, which whoever has it may hand on: one model thread at a time uses it, and loom
+/// sees it if not.
 #[derive(Clone, Copy)]
 pub struct Hand(*const Heap);
 
@@ -106,8 +107,8 @@ impl World {
         World(Rc::new(Inner { engine, biased_freer: Default::default(), clock }))
     }
 
-    /// As [`new`](Self::new); `biased` says whether the first other that frees into a slab does so by plain stores, as
-    /// it does by itself. If not, every slab is biased to one that never frees.
+    /// As [`new`](Self::new); `biased` says whether the first other that frees into a slab does so
+    /// by plain stores, as it does by itself. If not, every slab is biased to one that never frees.
     pub fn with_bias(biased: bool) -> World {
         let world = World::new();
         world.0.biased_freer.set((!biased).then(|| world.claim()));
@@ -159,8 +160,8 @@ impl World {
         block.expose_provenance()
     }
 
-    /// Frees as the front does for a thread that is not known to be the owner: true when the free took effect,
-    /// false when it was reported.
+    /// Frees as the front does for a thread that is not known to be the owner: true when the free
+    /// took effect, false when it was reported.
     pub fn free(&self, hand: Hand, block: Block) -> bool {
         let pointer = std::ptr::with_exposed_provenance_mut(block);
         // SAFETY: live, or rejected, or stale: no model uses a block's bytes.
@@ -212,8 +213,8 @@ impl World {
         self.engine().stats().regions
     }
 
-    /// All threads but this have ended. Sweeps everything, and balances the accounts of blocks of which `allocations` were
-    /// allocated, and `freed` frees took effect.
+    /// All threads but this have ended. Sweeps everything, and balances the accounts of blocks of
+    /// which `allocations` were allocated, and `freed` frees took effect.
     #[track_caller]
     pub fn settle(&self, hands: &[Hand], allocations: usize, freed: &[bool]) {
         for &hand in hands {
