@@ -16,7 +16,7 @@ use crate::os::{Mmap, Os};
 use crate::probe::{NoProbe, Probe};
 use crate::sync::{AtomicBool, AtomicUsize, Cell, FutexLock, Ordering, RawLock, const_unless_loom};
 
-/// The allocator, without the question whose heap is meant. See the [module](self).
+/// The allocator, without the question whose heap is meant. See [`engine`](crate::engine).
 ///
 /// `O` is where memory comes from, `P` looks into critical sections and between checks and stores,
 /// `L` is the span lock.

@@ -88,7 +88,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             self.drop_idle_large(own);
         }
         if flagged >= own.patience || is_time && (flagged > 0 || own.recheck) {
-            // Acquire: pairs with the release in `after_remote_free`.
+            // Acquire: pairs with the release in `tell_owner`.
             heap.flagged_slabs.swap(0, Ordering::Acquire);
             let empty = self.sweep_flagged(own);
             // Slabs of which little comes back are not worth so many looks.

@@ -40,9 +40,9 @@ pub enum Fault {
     EndUnseen,
     /// `Heap::advance_epoch` has no fence between the count and the free that comes next.
     EpochUnfenced,
-    /// `Slab::retire` reads its biased freer's count without the fence before.
+    /// `OwnedSlab::retire` reads its biased freer's count without the fence before.
     EndUnfenced,
-    /// `Slab::retire` only looks whether there is a biased freer.
+    /// `OwnedSlab::retire` only looks whether there is a biased freer.
     EndUnclaimed,
     /// `Entry::clear` clears relaxed.
     TakeBackRelaxed,
@@ -52,21 +52,21 @@ pub enum Fault {
     BumpStored,
     /// `Entry::marks` loads relaxed.
     SeenRelaxed,
-    /// `Slab::pop` does not look at the marks.
+    /// `OwnedSlab::pop` does not look at the marks.
     PopBlind,
-    /// `Slab::free` does not look at the marks.
+    /// `OwnedSlab::free` does not look at the marks.
     FreeBlind,
-    /// `Slab::sweep` clears the flag without the fence after it.
+    /// `OwnedSlab::sweep` clears the flag without the fence after it.
     SweepUnfenced,
     /// `Engine::sweep` believes that no mark crossed it.
     SweepSure,
-    /// `Slab::sweep` tells nobody of what was freed twice.
+    /// `OwnedSlab::sweep` tells nobody of what was freed twice.
     SweepSilent,
-    /// `Slab::start_at` has no fence between the start and the entries of its life.
+    /// `OwnedSlab::start_at` has no fence between the start and the entries of its life.
     StartUnfenced,
-    /// `Engine::abandon_slabs` does not look at an abandoned slab for marks that came last.
+    /// `Engine::abandon_slab` does not look at an abandoned slab for marks that came last.
     ReleaseBlind,
-    /// `Engine::after_remote_free` does not look whether the owner left the slab meanwhile.
+    /// `Engine::free_remote_in` does not look whether the owner left the slab meanwhile.
     OwnerUnseen,
     /// `Shared::reclaim` believes what its caller saw without the lock.
     ReclaimBlind,

@@ -82,7 +82,7 @@ impl Drystone {
         Ok(())
     }
 
-    /// Frees the block; a misuse goes to the [policy].
+    /// Frees the block; a misuse goes to the [policy](crate::policy).
     ///
     /// # Safety
     /// As [`try_free`](Self::try_free).

@@ -7,7 +7,7 @@
 //!
 //! | the block | sizes that pass |
 //! |---|---|
-//! | in a slab | those of its class; and, since [`realloc`](super::resize) leaves a block where it is while more than half of it is used, all above half of it and up to it |
+//! | in a slab | those of its class; and, since [`realloc`](crate::engine::resize) leaves a block where it is while more than half of it is used, all above half of it and up to it |
 //! | in a slab, at an alignment above 16 | those of its class at that alignment: C23 takes no block here that was resized |
 //! | a mapping of its own | those whose mapping is as large, or at most an eighth smaller: kept mappings are given out so; up to the largest class, what realloc leaves there too |
 //!

@@ -15,7 +15,7 @@
 //! 1. what others freed in the current slab, if its flag says so;
 //! 2. a partial slab with free blocks; an empty slab of the class;
 //! 3. uncarved blocks of the current slab, then of a partial one;
-//! 4. a full slab with some free blocks, or whose flag says that others freed there: [`LOOKS`] are
+//! 4. a full slab with some free blocks, or whose flag says that others freed there: [`LOOKS`](refill::LOOKS) are
 //!    looked at, in turn, so that marks pile up before they are swept and a slab waits for at most
 //!    `full / LOOKS` refills;
 //! 5. an abandoned slab of the class, then a new slab: [`Shared`](super::shared::Shared)'s.
@@ -43,31 +43,31 @@ pub const PATIENCE: usize = 64;
 /// Frees of others' blocks between two that are counted for all to see.
 const STRIDE: u32 = if cfg!(loom) { 2 } else { 64 };
 
-/// The largest request that [`Heap::current_for`] answers, in bytes.
+/// The largest request that `Heap::current_for` answers, in bytes.
 pub const DIRECT: usize = 1024;
 
 /// A thread's heap. Lives as long as its engine: a thread's exit leaves it, whole, to the next
 /// thread. If none comes within a quarter of a second
-/// ([`DECAY`](crate::engine::span::decay::DECAY)), its slabs are abandoned.
+/// (`span::decay::DECAY`), its slabs are abandoned.
 pub struct Heap {
     /// The owner's: reached by [`Owner`].
     own: Cell<Own>,
     /// In a forked child: the owner was a thread of the parent. Set while the child has one thread.
-    pub vanished: AtomicBool,
+    pub(super) vanished: AtomicBool,
     /// Slabs in which others have begun to free since the owner last looked at them all. Counted
     /// after the slab's flag is up (release), and taken before the flags are looked at (acquire):
     /// so what is counted is seen.
-    pub flagged_slabs: AtomicUsize,
+    pub(super) flagged_slabs: AtomicUsize,
     /// Counts on every so many remote frees of the heap's thread, and each time that a thread gets
     /// the heap: see [`remote`](crate::engine::slab::remote).
-    pub epoch: AtomicUsize,
+    pub(super) epoch: AtomicUsize,
     /// The next of all heaps; under the span lock, set once.
-    pub next: *const Heap,
+    pub(super) next: *const Heap,
     /// Since when no thread has it, in milliseconds, and at least 1; 0 while one has. Written under
     /// the span lock. Relaxed: who reads it elsewhere takes the lock before acting on it.
-    pub parked_since: AtomicUsize,
+    pub(super) parked_since: AtomicUsize,
     /// The next that no thread has. Under the span lock.
-    pub next_parked: Cell<*const Heap>,
+    pub(super) next_parked: Cell<*const Heap>,
 }
 
 // SAFETY: `own` is touched by the owner alone, `next_parked` under the span lock, `next` is written
@@ -143,7 +143,7 @@ impl Heap {
     /// The calling thread owns the heap, or the heap is the one that never has a block; `class` is
     /// below [`CLASSES`].
     #[inline(always)]
-    pub unsafe fn current(&self, class: usize) -> OwnedSlab {
+    pub(super) unsafe fn current(&self, class: usize) -> OwnedSlab {
         // SAFETY: this thread owns the heap, or nobody writes there; a class is below the length.
         unsafe { self.own.look(|own| *own.current.get_unchecked(class)) }
     }
@@ -153,7 +153,7 @@ impl Heap {
     /// # Safety
     /// The calling thread owns the heap, or the heap is the one that never has a block.
     #[inline(always)]
-    pub unsafe fn current_for(&self, size: usize) -> OwnedSlab {
+    pub(super) unsafe fn current_for(&self, size: usize) -> OwnedSlab {
         debug_assert!(size <= DIRECT);
         // SAFETY: this thread owns the heap, or nobody writes there; the step is at most DIRECT /
         // 16.
@@ -166,15 +166,15 @@ impl Heap {
     /// The calling thread owns the heap: it claimed it, or took it from those that are parked. No
     /// other [`Owner`] of the heap is at work while this one is.
     #[inline(always)]
-    pub unsafe fn owner(&self) -> Owner<'_> {
+    pub(super) unsafe fn owner(&self) -> Owner<'_> {
         Owner(self)
     }
 
     /// Counts for all to see that the heap's thread is in the middle of no free.
-    pub fn advance_epoch(&self) {
+    pub(super) fn advance_epoch(&self) {
         // Release: pairs with the acquire in `shared::grace_is_over`.
         self.epoch.fetch_add(1, Ordering::Release);
-        // Pairs with the fence in `Slab::retire`.
+        // Pairs with the fence in `OwnedSlab::retire`.
         if !planted(Fault::EpochUnfenced) {
             sync::fence_after_rmw();
         }

@@ -1,7 +1,7 @@
 //! Huge blocks: each a mapping of its own, looked up by its first unit, grown by `mremap`, and kept
 //! for a while when freed. Everything here is under the span lock.
 //!
-//! The page map names a block's [header](header) for the unit in which the block starts. No two
+//! The page map names a block's [header] for the unit in which the block starts. No two
 //! blocks start in one unit, since each is larger than one.
 //!
 //! Most blocks fill their mappings. One that grows gets room, and then grows by a note in its

@@ -6,7 +6,7 @@
 //!
 //! | local | means | becomes |
 //! |---|---|---|
-//! | 0 | uncarved: never allocated since the slab was made | free, when the owner extends its list |
+//! | 0 | uncarved: never allocated since the slab was made | free, when the owner carves it |
 //! | 1..=8192 | free; the next free block's number, counted from 1 | live, at its allocation |
 //! | [`END`] | free, the last of its list. As a signed number it leads to an entry in the header that always has its returned bit set | live |
 //! | [`WAITING`] | freed, in the quarantine | live, for the free that ends the wait |
@@ -22,7 +22,7 @@
 //! *biased* is for one thread, which the slab names: the first other that freed there. Since nobody
 //! else sets it, it needs no exchange:
 //!
-//! | biased freer's | means | becomes |
+//! | biased | means | becomes |
 //! |---|---|---|
 //! | `00` | nothing returned | `80`, by a plain store of the biased freer |
 //! | `80` | returned: freed by the biased freer | `00`, by the owner alone |

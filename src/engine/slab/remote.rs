@@ -59,19 +59,23 @@
 //! changes only then.
 //!
 //! # Every ordering, and what it pairs with
-//! | here | ordering | pairs with | so that |
-//! |---|---|---|---|
-//! | `Entry::mark`, its looks | acquire | `Entry::clear`, `Entry::bump`: release | who sees a mark cleared sees `local` as the owner left it |
-//! | `Entry::mark`, exchange and store | release | `Entry::marks`: acquire | what a thread did to the block is over when the owner reuses it |
-//! | `Slab::mark`, before it asks for the start | fence, acquire | `start_at`: fence, release | who saw an entry of the next life sees its start |
-//! | `Slab::mark`, exchange, then flag | full fence | `sweep`: flag cleared, full fence, then marks | one of the two sees the other |
-//! | `Slab::mark`, `biased_frees` after the mark | release | `sweep`: acquire, before the marks | who sees the count sees the mark |
-//! | `Slab::mark`, the flag raised, then `owner` | full fence | `abandon_slabs`: `owner`, full fence, then the flag | one of the two sees the other |
-//! | `flagged_slabs` counted on | release | taken by the owner: acquire | what is counted is seen |
-//! | `is_biased_to` | acquire | `grace_is_over`: release | who becomes the biased freer sees the marks of the one before |
-//! | `is_biased_to`, exchange | acquire | `retire`: an exchange of nothing, release | who becomes the biased freer after the end sees the end |
-//! | `Heap::advance_epoch` | release, full fence behind | `retire`: full fence, then `epoch`; `grace_is_over`: acquire | a free that begins after a count that the end has not seen sees the end; the marks of frees before a count are seen with it |
-//! | `owner` stored | release | `owner` read by a remote free: acquire | the slab is whole |
+//! *Twin*: the [fault](crate::sync::fault::Fault) that takes it away, and a model of `tests/loom`
+//! that then fails. Where there is none, the span lock or the page map orders the same two threads
+//! too.
+//!
+//! | here | ordering | pairs with | so that | twin |
+//! |---|---|---|---|---|
+//! | `Entry::mark`, its looks | acquire | `Entry::clear`, `Entry::bump`: release | who sees a mark cleared sees `local` as the owner left it | `MarkAcquiresNothing`, `TakeBackRelaxed` |
+//! | `Entry::mark`, exchange and store | release | `Entry::marks`: acquire | what a thread did to the block is over when the owner reuses it | `MarkReleasesNothing`, `SeenRelaxed` |
+//! | `Slab::mark`, before it asks for the start | fence, acquire | `start_at`: fence, release | who saw an entry of the next life sees its start | `MarkAsksEarly`, `StartUnfenced` |
+//! | `Slab::mark`, exchange, then flag | full fence | `sweep`: flag cleared, full fence, then marks | one of the two sees the other | `MarkUnfenced`, `SweepUnfenced` |
+//! | `Slab::mark`, `biased_frees` after the mark | release | `sweep`: acquire, before the marks | who sees the count sees the mark | `CountEarly` |
+//! | `Slab::mark`, the flag raised, then `owner` | full fence | `abandon_slab`: `owner`, full fence, then the flag | one of the two sees the other | `FlagUnfenced`, `ReleaseBlind` |
+//! | `flagged_slabs` counted on | release | taken by the owner: acquire | what is counted is seen | |
+//! | `is_biased_to` | acquire | `grace_is_over`: release | who becomes the biased freer sees the marks of the one before | |
+//! | `is_biased_to`, exchange | acquire | `retire`: an exchange of nothing, release | who becomes the biased freer after the end sees the end | `EndUnclaimed` |
+//! | `Heap::advance_epoch` | release, full fence behind | `retire`: full fence, then `epoch`; `grace_is_over`: acquire | a free that begins after a count that the end has not seen sees the end; the marks of frees before a count are seen with it | `EpochUnfenced`, `EndUnfenced` |
+//! | `owner` stored | release | `owner` read by a remote free: acquire | the slab is whole | |
 //!
 //! `local` is relaxed: a thread that got the block's address legally got it after the store, and
 //! one that did not is told apart at the latest when the owner next looks at the marks.
@@ -80,9 +84,7 @@
 //! as an exchange. It may read a flag that is just being cleared, and tell nobody. So its count
 //! stands for the flag (`flagged`); the owner, which knows that it swept, looks again once
 //! (`Own::recheck`); so does, a quarter of a second later, whoever lets go of a slab that has a
-//! biased freer (`Shared::recheck_abandoned`).
-//!
-//! Each line of this table has a twin in `tests/loom` that fails without it.
+//! biased freer (`Shared::recheck_abandoned`). Twins: `SweepSure`, `AbandonSure`.
 
 use crate::engine::slab::ledger::{self, Freer, GROUP, LIVE, Mark};
 use crate::engine::slab::owned::OwnedSlab;
@@ -161,7 +163,7 @@ impl Slab {
         if self.remote.flag.load(Ordering::Relaxed) || planted(Fault::MarkUnflagged) {
             return Marked::Done;
         }
-        // An exchange, for the fence behind it: pairs with the one in `Engine::abandon_slabs`.
+        // An exchange, for the fence behind it: pairs with the one in `Engine::abandon_slab`.
         let raised = self.remote.flag.swap(true, Ordering::Relaxed);
         if !planted(Fault::FlagUnfenced) {
             sync::fence_after_rmw();

@@ -20,7 +20,7 @@
 //! and 1 GiB; when that fails, half as large, and so on down to what was asked for. Arenas stay,
 //! except those without a used span when the OS fails something ([`Spans::release_empty`]). Their
 //! pages go back when more than the idle bound are dirty and free ([`Spans::bound`]), by half each
-//! [`DECAY`] milliseconds that pass, and all at once by [`Spans::purge`].
+//! [`DECAY`](decay::DECAY) milliseconds that pass, and all at once by [`Spans::purge`].
 
 pub mod allocate;
 pub mod arenas;
