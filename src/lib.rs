@@ -119,7 +119,7 @@ pub mod internals {
 
 #[doc(inline)]
 #[cfg(not(loom))]
-pub use engine::front::Drystone;
+pub use engine::Drystone;
 #[doc(inline)]
 pub use list::ListHeap;
 pub use misuse::{BlockState, Found, Misuse, MisuseKind};

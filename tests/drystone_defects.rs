@@ -478,7 +478,7 @@ fn a_mark_after_the_end_is_told_when_the_next_life_begins() {
         goes_on.wait();
         freed.wait();
         let told = RefCell::new(Vec::new());
-        let tell = || engine.tell_late(|misuse| told.borrow_mut().push(misuse.address));
+        let tell = || engine.tell_deferred(|misuse| told.borrow_mut().push(misuse.address));
         assert_eq!(tell(), 0, "nobody has looked");
         let again = owner.malloc(64);
         assert_eq!(tell(), 1);

@@ -6,13 +6,17 @@
 //!  step           16        |       16        |       32        | ... |   65,536
 //! ```
 //!
-//! Eight classes between one power of two and the next: a request above 128 bytes wastes less than one
-//! part in nine of its block, below the 12.5 % that four bits of mantissa can't promise. Slabs of a
-//! class whose size is a multiple of an alignment have every block so aligned, because spans start at
-//! multiples of [`UNIT`]: no block is made larger for its alignment than the next such class.
+//! Eight classes between one power of two and the next: a request above 128 bytes wastes less than
+//! one part in nine of its block, below the 12.5 % that four bits of mantissa can't promise. Slabs
+//! of a class whose size is a multiple of an alignment have every block so aligned, because spans
+//! start at multiples of [`UNIT`]: no block is made larger for its alignment than the next such
+//! class.
 
 /// Bytes of the unit that spans are made of. A slab starts at a multiple of it.
 pub const UNIT: usize = 1 << 16;
+
+/// The alignment of every block, in bytes.
+pub const MIN_ALIGN: usize = 16;
 
 /// How many classes there are.
 pub const CLASSES: usize = 112;
@@ -52,8 +56,8 @@ static SIZES: [u32; CLASSES] = {
 #[inline(always)]
 pub fn class_of_small(size: usize) -> usize {
     debug_assert!(size <= SMALL);
-    // SAFETY: `size` is at most SMALL (the caller's duty, checked in tests by the assertion above), so
-    // the step is at most SMALL / 16, the table's last index.
+    // SAFETY: `size` is at most SMALL (the caller's duty, checked in tests by the assertion above),
+    // so the step is at most SMALL / 16, the table's last index.
     usize::from(unsafe { *CLASS_OF.get_unchecked((size + 15) >> 4) })
 }
 
@@ -64,8 +68,8 @@ pub fn class_of_large(size: usize) -> usize {
     compute(size)
 }
 
-/// The class of the smallest blocks that hold `size` bytes at a multiple of `align`, a power of two;
-/// `None` when slabs have none.
+/// The class of the smallest blocks that hold `size` bytes at a multiple of `align`, a power of
+/// two; `None` when slabs have none.
 pub fn class_of(size: usize, align: usize) -> Option<usize> {
     if size > LARGEST || align > MAX_SLAB_ALIGN {
         return None;
@@ -86,9 +90,9 @@ pub fn size_of(class: usize) -> usize {
     SIZES[class] as usize
 }
 
-/// Units of the span that slabs of `class` are cut from: as many as give 4,096 of the smallest blocks, two while
-/// those give sixteen, four while those give eight, then what one block needs. One for all small ones would do, but the
-/// headers of many slabs then crowd the first cache.
+/// Units of the span that slabs of `class` are cut from: as many as give 4,096 of the smallest
+/// blocks, two while those give sixteen, four while those give eight, then what one block needs.
+/// One for all small ones would do, but the headers of many slabs then crowd the first cache.
 pub const fn units(class: usize) -> usize {
     match compute_size(class) {
         0..=16 => 1,

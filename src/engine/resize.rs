@@ -2,27 +2,31 @@
 
 use core::ptr;
 
-use super::classes::{LARGEST, UNIT};
-use super::huge::{Mapping, mapping_bytes, room_for};
-use super::shared::Shared;
-use super::slab::{HUGE, Slab};
-use super::{Engine, Heap};
+use crate::engine::classes::{LARGEST, UNIT};
+use crate::engine::engine::Engine;
+use crate::engine::heap::Heap;
+use crate::engine::huge::header::HugeRef;
+use crate::engine::huge::{Mapping, mapping_bytes, room_for};
+use crate::engine::pagemap::Header;
+use crate::engine::shared::Shared;
 use crate::misuse::Misuse;
 use crate::os::{Os, PAGE};
 use crate::probe::Probe;
 use crate::sync::{Ordering, RawLock};
 
-/// A block of so many bytes that is grown has a mapping of its own from then on, so that it need not be copied again.
+/// A block of so many bytes that is grown has a mapping of its own from then on, so that it need
+/// not be copied again.
 const GROWN: usize = 32 << 10;
 
-/// Whether a block of a slab stays where it is: one that more than half of would lie idle is given up for a
-/// smaller one.
+/// Whether a block of a slab stays where it is: one that more than half of would lie idle is given
+/// up for a smaller one.
 #[inline(always)]
 pub fn fits(size: usize, usable: usize) -> bool {
     size <= usable && (size > usable / 2 || usable <= 32)
 }
 
-/// Whether a block of `usable` bytes that is to have `size` bytes gets a mapping with room. No less than a unit: see `huge`.
+/// Whether a block of `usable` bytes that is to have `size` bytes gets a mapping with room. No less
+/// than a unit: see `huge`.
 #[inline]
 pub fn gets_room(size: usize, usable: usize) -> bool {
     size > usable && usable >= GROWN && size > UNIT
@@ -39,13 +43,13 @@ enum Resized {
 }
 
 impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
-    /// Makes the block one of at least `size` bytes, keeping its contents up to the smaller size; in place where it
-    /// can, else at a multiple of `align`. Null: as [`malloc`](Self::malloc). `Ok(null)` else: refused,
-    /// and the block is as it was. An error changes nothing.
+    /// Makes the block one of at least `size` bytes, keeping its contents up to the smaller size;
+    /// in place where it can, else at a multiple of `align`. Null: as [`malloc`](Self::malloc).
+    /// `Ok(null)` else: no memory, and the block is as it was. An error changes nothing.
     ///
     /// # Safety
-    /// The calling thread owns `heap`. If `block` is live, nothing uses it after this call, unless the call
-    /// fails or is refused; then as before.
+    /// The calling thread owns `heap`. If `block` is live, nothing uses it after this call, unless
+    /// the call fails or finds no memory; then as before.
     pub unsafe fn try_realloc(
         &self,
         heap: &Heap,
@@ -54,7 +58,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         align: usize,
     ) -> Result<*mut u8, Misuse> {
         if block.is_null() {
-            // SAFETY: as the caller promises.
+            // SAFETY: the calling thread owns the heap.
             return Ok(unsafe { self.malloc(heap, size, align) });
         }
         if !align.is_power_of_two() {
@@ -65,24 +69,25 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         if aligned && usable <= LARGEST && fits(size, usable) {
             return Ok(block);
         }
-        let huge = usable > LARGEST || self.is_huge(block);
+        let huge =
+            usable > LARGEST || matches!(self.page_map.look_up(block.addr()), Header::Huge(_));
         if huge {
             match self.resize_huge(block, size, align) {
                 Resized::At(block) => return Ok(block),
-                Resized::Gone => return self.refuse(self.judge_nowhere(block.addr())),
+                Resized::Gone => return self.reject(self.judge_nowhere(block.addr())),
                 Resized::Copy => {}
             }
         }
-        // SAFETY: the caller owns the heap. The new block is its alone and holds `kept` bytes, as does the old,
-        // which the caller gives up; if it is huge, it is held.
+        // SAFETY: the caller owns the heap. The new block is its alone and holds `kept` bytes, as
+        // does the old, which the caller gives up; if it is huge, it is held.
         unsafe {
             let new = match gets_room(size, usable) && align <= PAGE {
-                true => self.malloc_to_grow(heap, size),
+                true => self.allocate_to_grow(heap.owner(), size),
                 false => self.malloc(heap, size, align),
             };
             if new.is_null() {
                 if huge {
-                    self.locked(|_| self.let_go_of_huge(block));
+                    self.let_go_of_huge(block);
                 }
                 if size <= usable && aligned {
                     // It would have got smaller: it stays as large as it is.
@@ -93,7 +98,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             }
             ptr::copy_nonoverlapping(block, new, usable.min(size));
             if huge {
-                self.locked(|_| self.let_go_of_huge(block));
+                self.let_go_of_huge(block);
             }
             if let Err(misuse) = self.try_free(heap, block) {
                 // Somebody freed it meanwhile. The new block nobody knows.
@@ -104,24 +109,20 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         }
     }
 
-    /// Whether a block was ever left larger than a request for its size would get: when a realloc to a smaller
-    /// size found no memory. Then sizes that a program gives with its frees can't be held against the blocks.
+    /// Whether a block was ever left larger than a request for its size would get: when a realloc
+    /// to a smaller size found no memory. Then sizes that a program gives with its frees can't be
+    /// held against the blocks.
     pub fn has_stayed(&self) -> bool {
         self.stayed.load(Ordering::Relaxed)
     }
 
-    /// Ends the hold of the huge block that starts at `block`. Under the span lock.
+    /// Ends the hold of the huge block that starts at `block`.
     fn let_go_of_huge(&self, block: *mut u8) {
-        if let Some(slab) = self.huge_at(block.addr()) {
-            // SAFETY: headers live as long as the engine.
-            unsafe { (*slab).hold(false) };
-        }
-    }
-
-    fn is_huge(&self, block: *mut u8) -> bool {
-        let slab = self.pages.slab_at(block.addr());
-        // SAFETY: headers live as long as the engine.
-        !slab.is_null() && unsafe { (*slab).class() == HUGE }
+        self.locked(|shared| {
+            if let Some(header) = self.huge_at(block.addr()) {
+                shared.huge.block(header).held = false;
+            }
+        });
     }
 
     /// Resizes the mapping of the huge block.
@@ -129,56 +130,56 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     fn resize_huge(&self, block: *mut u8, size: usize, align: usize) -> Resized {
         let address = block.expose_provenance();
         self.locked(|shared| {
-            // SAFETY: headers live as long as the engine; the lock is held.
-            let live = self.huge_at(address).filter(|&slab| unsafe { !(*slab).is_held() });
-            let Some(slab) = live else { return Resized::Gone };
-            // SAFETY: as above.
-            let slab = unsafe { &*slab };
+            let Some(header) = self.huge_at(address) else { return Resized::Gone };
+            let Some(live) = shared.huge.free_to_use(header, address) else {
+                return Resized::Gone;
+            };
             let new = match mapping_bytes(size) {
-                Some(bytes) if size > LARGEST / 2 || bytes >= slab.size.load(Ordering::Relaxed) => {
-                    self.remap(shared, slab, bytes, align)
+                Some(bytes) if size > LARGEST / 2 || bytes >= live.size => {
+                    self.remap(shared, header, bytes, align)
                 }
                 _ => None,
             };
             match new {
                 Some(block) => Resized::At(block),
                 None => {
-                    slab.hold(true);
+                    shared.huge.block(header).held = true;
                     Resized::Copy
                 }
             }
         })
     }
 
-    /// Gives the huge block's mapping another length, in place or by moving its pages; `None` where that can't be,
-    /// or a copy is better. Under the span lock.
+    /// Gives the huge block's mapping another length, in place or by moving its pages; `None` where
+    /// that can't be, or a copy is better. Under the span lock.
     fn remap(
         &self,
         shared: &mut Shared,
-        slab: &Slab,
+        header: HugeRef,
         bytes: usize,
         align: usize,
     ) -> Option<*mut u8> {
-        let before = slab.size.load(Ordering::Relaxed);
-        // SAFETY: the lock is held.
-        let mapping = unsafe { Mapping::of(slab) };
+        let live = shared.huge.block(header);
+        let (before, mapping) = (live.size, Mapping::of(live));
         let (block, address) = (mapping.start, mapping.start.addr());
         let grows = bytes > before;
         if address.is_multiple_of(align) && (bytes == before || grows && bytes <= mapping.bytes) {
-            shared.huge.resize(slab, mapping, bytes);
+            shared.huge.resize(header, mapping, bytes);
             return Some(block);
         }
-        // One that grows much moves into a kept mapping, if there is one: a copy costs less than the
-        // pages that would have to be got, and cleared.
+        // One that grows much moves into a kept mapping, if there is one: a copy costs less than
+        // the pages that would have to be got, and cleared.
         if grows && bytes - before >= before / 2 && shared.huge.has(bytes) {
             return None;
         }
-        // A block that moves may come to lie anywhere at a page; one that may not stays where it is, or is copied.
+        // A block that moves may come to lie anywhere at a page; one that may not stays where it
+        // is, or is copied.
         let may_move = align <= PAGE;
         if !may_move && !address.is_multiple_of(align) {
             return None;
         }
-        // Refused also where the program has made several mappings of this one, by `madvise` or `mprotect`.
+        // Fails also where the program has made several mappings of this one, by `madvise` or
+        // `mprotect`.
         // SAFETY: a whole mapping of this OS; the caller gives its old place up if it moves.
         let remap = |length| unsafe { self.os.remap(block, mapping.bytes, length, may_move) };
         let (mut new, mut length) = (ptr::null_mut(), bytes);
@@ -195,19 +196,19 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         }
         let start = new.expose_provenance();
         if start != address {
-            if !self.pages.prepare(&self.os, start, 1) {
-                // There is no room to say where it is: back to where it was. If that fails too, which
-                // takes an OS that refuses to shrink, the block is where nobody can free it.
+            if !self.page_map.prepare(&self.os, start, 1) {
+                // There is no room to say where it is: back to where it was. If that fails too,
+                // which takes an OS that fails to shrink, the block is where nobody can free it.
                 // SAFETY: as above.
                 let back = unsafe { self.os.remap(new, length, mapping.bytes, true) };
                 return (back != block).then_some(new);
             }
-            self.pages.set(address, 1, ptr::null());
-            self.pages.set(start, 1, slab);
+            self.page_map.set_huge(address, None);
+            self.page_map.set_huge(start, Some(header));
             shared.huge.moved(address, before, start);
         }
         let used = mapping.used.min(length);
-        shared.huge.resize(slab, Mapping { start: new, bytes: length, used }, bytes);
+        shared.huge.resize(header, Mapping { start: new, bytes: length, used }, bytes);
         Some(new)
     }
 }

@@ -7,8 +7,8 @@ use loom::cell::UnsafeCell;
 
 use super::const_unless_loom;
 
-/// A value that one thread at a time may touch. Under loom, two that overlap, or that nothing orders,
-/// fail the model: so an elided or too early released lock is seen.
+/// A value that one thread at a time may touch. Under loom, two that overlap, or that nothing
+/// orders, fail the model: so an elided or too early released lock is seen.
 #[derive(Debug)]
 pub struct Cell<T>(UnsafeCell<T>);
 
@@ -23,8 +23,8 @@ impl<T> Cell<T> {
     /// Runs `f` on the value.
     ///
     /// # Safety
-    /// No other call of `with` on this cell runs at the same time, in any thread, and everything that
-    /// earlier calls did happens before this one.
+    /// No other call of `with` on this cell runs at the same time, in any thread, and everything
+    /// that earlier calls did happens before this one.
     #[inline(always)]
     pub unsafe fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
         #[cfg(not(loom))]
@@ -38,8 +38,8 @@ impl<T> Cell<T> {
     /// As [`with`](Self::with), for a look only.
     ///
     /// # Safety
-    /// No call of `with` on this cell runs at the same time, and everything that earlier ones did happens
-    /// before this.
+    /// No call of `with` on this cell runs at the same time, and everything that earlier ones did
+    /// happens before this.
     #[inline(always)]
     pub unsafe fn look<R>(&self, f: impl FnOnce(&T) -> R) -> R {
         #[cfg(not(loom))]

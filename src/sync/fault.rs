@@ -1,5 +1,6 @@
-//! Faults that loom's twins plant in the shipping code, one at a time: a model proves something only if
-//! it fails when what it is about is broken. Outside loom `planted` is a constant, and no code is left of it.
+//! Faults that loom's twins plant in the shipping code, one at a time: a model proves something
+//! only if it fails when what it is about is broken. Outside loom `planted` is a constant, and no
+//! code is left of it.
 
 use super::Ordering;
 
@@ -25,23 +26,23 @@ pub enum Fault {
     MarkAsksEarly,
     /// `Slab::mark` has no fence between raising the flag and its caller's look at the owner.
     FlagUnfenced,
-    /// `Slab::mark` leaves the flag as it is, and does not count a favourite's mark.
+    /// `Slab::mark` leaves the flag as it is, and does not count a biased freer's mark.
     MarkUnflagged,
-    /// `Slab::mark` counts a favourite's mark before it is set.
-    NewsEarly,
-    /// `Slab::favours` favours everybody.
-    AllFavoured,
-    /// `Shared::orphan` believes that no mark crosses the last look.
-    OrphanSure,
-    /// `shared::is_over` believes that no favourite is at a mark.
+    /// `Slab::mark` counts a biased freer's mark before it is set.
+    CountEarly,
+    /// `Slab::is_biased_to` says so of everybody.
+    AllBiased,
+    /// `Shared::abandon` believes that no mark crosses the last look.
+    AbandonSure,
+    /// `shared::grace_is_over` believes that no biased freer is at a mark.
     LifeEarly,
     /// `Shared::judge_ended` looks at no slab that has ended.
     EndUnseen,
-    /// `Heap::count` has no fence between the count and the free that comes next.
-    StepUnfenced,
-    /// `Slab::retire` reads its favourite's count without the fence before.
+    /// `Heap::advance_epoch` has no fence between the count and the free that comes next.
+    EpochUnfenced,
+    /// `OwnedSlab::retire` reads its biased freer's count without the fence before.
     EndUnfenced,
-    /// `Slab::retire` only looks whether there is a favourite.
+    /// `OwnedSlab::retire` only looks whether there is a biased freer.
     EndUnclaimed,
     /// `Entry::clear` clears relaxed.
     TakeBackRelaxed,
@@ -51,24 +52,24 @@ pub enum Fault {
     BumpStored,
     /// `Entry::marks` loads relaxed.
     SeenRelaxed,
-    /// `Slab::pop` does not look at the marks.
+    /// `OwnedSlab::pop` does not look at the marks.
     PopBlind,
-    /// `Slab::free` does not look at the marks.
+    /// `OwnedSlab::free` does not look at the marks.
     FreeBlind,
-    /// `Slab::sweep` clears the flag without the fence after it.
+    /// `OwnedSlab::sweep` clears the flag without the fence after it.
     SweepUnfenced,
     /// `Engine::sweep` believes that no mark crossed it.
     SweepSure,
-    /// `Slab::sweep` tells nobody of what was freed twice.
+    /// `OwnedSlab::sweep` tells nobody of what was freed twice.
     SweepSilent,
-    /// `Slab::start_at` has no fence between the start and the entries of its life.
+    /// `OwnedSlab::start_at` has no fence between the start and the entries of its life.
     StartUnfenced,
-    /// `Engine::orphan_all` does not look at an orphan for marks that came last.
+    /// `Engine::abandon_slab` does not look at an abandoned slab for marks that came last.
     ReleaseBlind,
-    /// `Engine::after_mark` does not look whether the owner left the slab meanwhile.
+    /// `Engine::free_remote_in` does not look whether the owner left the slab meanwhile.
     OwnerUnseen,
-    /// `Shared::take_over` believes what its caller saw without the lock.
-    TakeOverBlind,
+    /// `Shared::reclaim` believes what its caller saw without the lock.
+    ReclaimBlind,
 }
 
 /// The planted one. One process plants one fault, before its model begins.

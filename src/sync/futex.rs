@@ -29,8 +29,8 @@ impl Futex {
     #[cfg(not(loom))]
     pub fn wait(&self, expected: u32) {
         let operation = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
-        // SAFETY: the word outlives the call; a null timeout waits without bound. Every result (woken,
-        // EAGAIN, EINTR) means the same to the caller: look again.
+        // SAFETY: the word outlives the call; a null timeout waits without bound. Every result
+        // (woken, EAGAIN, EINTR) means the same to the caller: look again.
         crate::errno::kept(|| unsafe {
             libc::syscall(
                 libc::SYS_futex,
@@ -46,8 +46,8 @@ impl Futex {
     #[cfg(not(loom))]
     pub fn wake_one(&self) {
         let operation = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
-        // SAFETY: only the word's address is used, and it is valid here. The number of the woken is of
-        // no interest.
+        // SAFETY: only the word's address is used, and it is valid here. The number of the woken is
+        // of no interest.
         crate::errno::kept(|| unsafe {
             libc::syscall(libc::SYS_futex, self.word.as_ptr(), operation, 1)
         });

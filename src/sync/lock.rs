@@ -8,23 +8,23 @@
 //! | 1 | locked, nobody waits | `unlock`: 0. Another `lock`: 2 |
 //! | 2 | locked, somebody may wait | `unlock`: 0, and one waiter is woken |
 //!
-//! A locker that has had to wait takes the lock with 2, for it can't know whether it was the last one
-//! waiting. (U. Drepper, "Futexes are tricky", 2011, the second mutex.)
+//! A locker that has had to wait takes the lock with 2, for it can't know whether it was the last
+//! one waiting. (U. Drepper, "Futexes are tricky", 2011, the second mutex.)
 //!
 //! # Fork
 //!
-//! Between `fork_prepare` and `fork_parent` or `fork_child` the lock is held by the forking thread, so
-//! that the child's copy of the heap is whole. Other libraries' fork handlers run in that time, in that
-//! thread, and may call the heap: `owner` lets the thread pass through its own lock.
+//! Between `fork_prepare` and `fork_parent` or `fork_child` the lock is held by the forking thread,
+//! so that the child's copy of the heap is whole. Other libraries' fork handlers run in that time,
+//! in that thread, and may call the heap: `owner` lets the thread pass through its own lock.
 
 use super::{AtomicUsize, Futex, Ordering, const_unless_loom};
 
 /// Mutual exclusion for a heap's state.
 ///
 /// # Safety
-/// Between a return of `lock` and the following `unlock` no other thread returns from `lock`, and what
-/// was written before `unlock` is seen after the next `lock`. Excepted is the thread inside a fork,
-/// which may lock again.
+/// Between a return of `lock` and the following `unlock` no other thread returns from `lock`, and
+/// what was written before `unlock` is seen after the next `lock`. Excepted is the thread inside a
+/// fork, which may lock again.
 pub unsafe trait RawLock {
     /// Waits for the lock and takes it.
     fn lock(&self);
@@ -65,8 +65,8 @@ const NOBODY: usize = 0;
 /// The futex mutex, without fault.
 pub type FutexLock = FutexLockWith<0>;
 
-/// The futex mutex. `FAULT` is 0; the other values each break one thing, for the loom models' twins,
-/// which must fail: 1 releases relaxed, 2 acquires relaxed, 3 wakes nobody.
+/// The futex mutex. `FAULT` is 0; the other values each break one thing, for the loom models'
+/// twins, which must fail: 1 releases relaxed, 2 acquires relaxed, 3 wakes nobody.
 #[derive(Debug)]
 pub struct FutexLockWith<const FAULT: u8> {
     futex: Futex,
@@ -127,8 +127,8 @@ impl<const FAULT: u8> Default for FutexLockWith<FAULT> {
     }
 }
 
-// SAFETY: the word leaves UNLOCKED by one thread's exchange only, which acquires what the release of
-// the thread before it published; `owner` lets through only the thread that holds the lock.
+// SAFETY: the word leaves UNLOCKED by one thread's exchange only, which acquires what the release
+// of the thread before it published; `owner` lets through only the thread that holds the lock.
 unsafe impl<const FAULT: u8> RawLock for FutexLockWith<FAULT> {
     #[inline]
     fn lock(&self) {
@@ -162,8 +162,8 @@ unsafe impl<const FAULT: u8> RawLock for FutexLockWith<FAULT> {
     }
 }
 
-/// A name for the calling thread that a fork does not change, never [`NOBODY`]. (`gettid` changes in
-/// the child.) Under loom, where nothing forks, it is nobody's.
+/// A name for the calling thread that a fork does not change, never [`NOBODY`]. (`gettid` changes
+/// in the child.) Under loom, where nothing forks, it is nobody's.
 fn this_thread() -> usize {
     if cfg!(loom) {
         return usize::MAX;

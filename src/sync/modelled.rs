@@ -1,13 +1,15 @@
 //! Atomics under loom: loom's own, and a remedy for orders that it forgets.
 //!
 //! Loom 0.7 keeps one last access of each atomic. Where a thread loads and then stores, as every
-//! compare-and-exchange after a look does, its own load hides another thread's load before it: the order in which
-//! the store comes first is never explored. (The test `a_load_before_a_store_hides_no_order` in `tests/loom`
-//! shows it: without what stands here the model has one schedule.)
+//! compare-and-exchange after a look does, its own load hides another thread's load before it: the
+//! order in which the store comes first is never explored. (The test
+//! `a_load_before_a_store_hides_no_order` in `tests/loom` shows it: without what stands here the
+//! model has one schedule.)
 //!
-//! So each atomic here has a mark for each thread that loads it: an object of loom's that carries no
-//! synchronisation, and any two touches of which conflict. A load touches its thread's mark. A store touches
-//! the marks of all others that loaded since the last store, where loom itself has forgotten them.
+//! So each atomic here has a mark for each thread that loads it: an object of loom's that carries
+//! no synchronisation, and any two touches of which conflict. A load touches its thread's mark. A
+//! store touches the marks of all others that loaded since the last store, where loom itself has
+//! forgotten them.
 
 use core::cell::Cell;
 
@@ -34,8 +36,8 @@ struct Loaders {
     last: Cell<usize>,
 }
 
-// SAFETY: loom runs one thread at a time, and switches only inside its own calls: what is here is never
-// touched by two at once, nor is a borrow of it held across a switch but of what never moves.
+// SAFETY: loom runs one thread at a time, and switches only inside its own calls: what is here is
+// never touched by two at once, nor is a borrow of it held across a switch but of what never moves.
 unsafe impl Sync for Loaders {}
 // SAFETY: nothing in it belongs to a thread.
 unsafe impl Send for Loaders {}

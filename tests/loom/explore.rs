@@ -31,7 +31,7 @@ pub fn explore(preemptions: Option<usize>, model: impl Fn() + Sync + Send + 'sta
     println!("{this_test}: {runs:?} schedules in {:?}", began.elapsed());
 }
 
-/// Explores a model where nobody is favoured, and where the first other is.
+/// Explores a model where nobody is biased, and where the first other is.
 pub fn both(preemptions: Option<usize>, model: fn(bool)) {
     explore(preemptions, move || model(false));
     explore(preemptions, move || model(true));
@@ -39,8 +39,8 @@ pub fn both(preemptions: Option<usize>, model: fn(bool)) {
 
 /// As [`both`], of a twin.
 pub fn twice(fault: Fault, expected: &[&str], model: fn(bool)) {
-    must_catch_in("nobody favoured", fault, expected, move || model(false));
-    must_catch_in("favoured", fault, expected, move || model(true));
+    must_catch_in("nobody biased", fault, expected, move || model(false));
+    must_catch_in("biased", fault, expected, move || model(true));
 }
 
 /// Explores a twin, which must fail by something that the model looks for.
@@ -63,8 +63,9 @@ pub fn must_catch_in(
     twin(&format!("{fault:?}, {name}"), fault, expected, model);
 }
 
-/// In a process of its own, since loom cannot always unwind out of a failed model, and a planted fault is planted
-/// for all. The process is this test again, with the twin's name in its environment.
+/// In a process of its own, since loom cannot always unwind out of a failed model, and a planted
+/// fault is planted for all. The process is this test again, with the twin's name in its
+/// environment.
 fn twin(name: &str, fault: Fault, expected: &[&str], model: impl Fn() + Sync + Send + 'static) {
     match std::env::var(TWIN) {
         Ok(twin) if twin == name => {

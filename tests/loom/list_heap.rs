@@ -55,7 +55,7 @@ fn use_blocks<L: RawLock + Send + Sync + 'static>(lock: fn() -> L, threads: usiz
 fn free_one_block<L: RawLock + Send + Sync + 'static>(lock: fn() -> L, threads: usize) {
     let heap = Arc::new(Heap::new(lock()));
     let block = heap.0.malloc(100) as usize;
-    // SAFETY: live, or refused; nobody uses the block.
+    // SAFETY: live, or rejected; nobody uses the block.
     let free = move |heap: &Heap<L>| unsafe { heap.0.try_free(block as *mut u8) };
     let others: Vec<_> = (1..threads)
         .map(|_| {
@@ -72,13 +72,13 @@ fn free_one_block<L: RawLock + Send + Sync + 'static>(lock: fn() -> L, threads: 
 }
 
 /// One thread frees a block and allocates; another frees the same block. Either the second free is
-/// told, or it came after the re-issue and is stale; two threads never both own the block.
+/// told, or it came after the reuse and is stale; two threads never both own the block.
 fn free_against_reissue<L: RawLock + Send + Sync + 'static>(lock: fn() -> L) {
     let heap = Arc::new(Heap::new(lock()));
     let block = heap.0.malloc(100) as usize;
     let other = {
         let heap = heap.clone();
-        // SAFETY: live, or refused, or stale: nobody uses the block's bytes in this model.
+        // SAFETY: live, or rejected, or stale: nobody uses the block's bytes in this model.
         thread::spawn(move || unsafe { heap.0.try_free(block as *mut u8) })
     };
     // SAFETY: as above.
@@ -100,7 +100,7 @@ fn free_against_resize<L: RawLock + Send + Sync + 'static>(lock: fn() -> L) {
     let _fence = heap.0.malloc(1);
     let other = {
         let heap = heap.clone();
-        // SAFETY: live, or refused; nobody uses the block's bytes in this model.
+        // SAFETY: live, or rejected; nobody uses the block's bytes in this model.
         thread::spawn(move || unsafe { heap.0.try_free(block as *mut u8) })
     };
     // SAFETY: as above.

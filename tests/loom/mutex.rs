@@ -14,7 +14,8 @@ struct Guarded<L> {
     value: Cell<usize>,
 }
 
-// SAFETY: the value is touched between lock and unlock only; that this suffices is what is explored.
+// SAFETY: the value is touched between lock and unlock only; that this suffices is what is
+// explored.
 unsafe impl<L: RawLock> Sync for Guarded<L> {}
 // SAFETY: nothing in it belongs to a thread.
 unsafe impl<L: RawLock> Send for Guarded<L> {}

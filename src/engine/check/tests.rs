@@ -1,7 +1,7 @@
-//! Corruption of an engine with heaps and orphans that [`Engine::check`] must name.
+//! Corruption of an engine with heaps and abandoned slabs that [`Engine::check`] must name.
 
-use super::super::slab::Slab;
 use super::*;
+use crate::engine::slab::owned::OwnedSlab;
 use crate::os::Mmap;
 use crate::probe::NoProbe;
 use crate::sync::FutexLock;
@@ -20,17 +20,17 @@ fn engine() -> &'static Plain {
     unsafe { &*core::ptr::with_exposed_provenance::<Plain>(made) }
 }
 
-/// An engine, a heap with a slab in each of its lists, and an orphan.
-fn in_use() -> (&'static Plain, &'static Heap, *const Slab) {
+/// An engine, a heap with a slab in each of its lists, and an abandoned slab.
+fn in_use() -> (&'static Plain, &'static Heap, OwnedSlab) {
     let engine = engine();
     // SAFETY: this thread alone knows the engine and its heaps.
     unsafe {
         let heap = engine.claim().unwrap();
         let other = engine.claim().unwrap();
-        let orphan = engine.malloc(other, 700, 16);
+        let abandoned = engine.malloc(other, 700, 16);
         engine.release(other);
-        engine.dissolve(0);
-        let orphan = engine.pages.slab_at(orphan.addr());
+        engine.abandon_parked(0);
+        let abandoned = OwnedSlab::new(engine.page_map.slab_at(abandoned.addr()));
         for size in [48, 8192] {
             let blocks: Vec<_> = (0..4000).map(|_| engine.malloc(heap, size, 16)).collect();
             for block in blocks.iter().skip(1000) {
@@ -38,52 +38,51 @@ fn in_use() -> (&'static Plain, &'static Heap, *const Slab) {
             }
         }
         engine.check(heap).unwrap();
-        (engine, heap, orphan)
+        (engine, heap, abandoned)
     }
 }
 
 /// The first slab of the list of those of 48 bytes with free blocks.
-fn partial(heap: &Heap) -> &Slab {
+fn partial(heap: &Heap) -> OwnedSlab {
     let class = classes::class_of_small(48);
-    // SAFETY: the heap is this thread's; headers live as long as the engine.
-    unsafe { &*heap.own.with(|own| own.partial[class].first) }
+    // SAFETY: the heap is this thread's.
+    unsafe { heap.owner() }.with(|own| own.partial[class].first()).expect("a partial slab")
 }
 
 #[test]
 fn corruption_is_named() {
-    type Damage = fn(&Plain, &Heap, &Slab);
+    type Damage = fn(&Plain, &Heap, OwnedSlab);
     let damages: [(&str, Damage); 8] = [
-        ("an orphan knows that it is one", |_, _, orphan| {
-            // SAFETY: nobody else looks at the orphan.
-            unsafe { orphan.local.with(|local| local.put(Place::Nowhere)) }
+        ("an abandoned slab knows that it is one", |_, _, abandoned| {
+            abandoned.put(Place::Nowhere);
         }),
-        ("every born block is live or on its slab's list", |_, _, orphan| {
+        ("every carved block is live or on its slab's list", |_, _, abandoned| {
             // SAFETY: every slab has an entry.
-            unsafe { orphan.entry(0) }.set_mine(0);
+            unsafe { abandoned.entry(0) }.set_local(0);
         }),
         ("a heap owns the slabs on its lists", |_, heap, _| {
             partial(heap).owner.store(4096, Ordering::Relaxed);
         }),
         ("the page map names a slab for its start", |engine, heap, _| {
-            engine.pages.set(partial(heap).start(), UNIT, core::ptr::null());
+            engine.page_map.set(partial(heap).start(), UNIT, core::ptr::null());
         }),
-        ("the page map names a slab for its start", |engine, heap, orphan| {
-            engine.pages.set(partial(heap).start(), UNIT, orphan);
+        ("the page map names a slab for its start", |engine, heap, abandoned| {
+            engine.page_map.set(partial(heap).start(), UNIT, abandoned.as_ptr());
         }),
         ("a heap counts the bytes of its empty slabs", |_, heap, _| {
             // SAFETY: the heap is this thread's.
-            unsafe { heap.own.with(|own| own.idle_bytes += UNIT) }
+            unsafe { heap.owner() }.with(|own| own.idle_bytes += UNIT);
         }),
-        ("every born block is live or on its slab's list", |_, heap, _| {
+        ("every carved block is live or on its slab's list", |_, heap, _| {
+            let slab = partial(heap);
             // SAFETY: every slab has an entry.
-            unsafe { partial(heap).entry(0) }.set_mine(0);
+            unsafe { slab.entry(0) }.set_local(0);
         }),
         ("the units add up", |engine, _, _| engine.locked(|shared| shared.spans.free += 1)),
     ];
     for (index, (invariant, damage)) in damages.into_iter().enumerate() {
-        let (engine, heap, orphan) = in_use();
-        // SAFETY: headers live as long as the engine.
-        damage(engine, heap, unsafe { &*orphan });
+        let (engine, heap, abandoned) = in_use();
+        damage(engine, heap, abandoned);
         // SAFETY: this thread alone knows the engine.
         let found = unsafe { engine.check(heap) }.expect_err("the damage is seen");
         assert_eq!(found.invariant, invariant, "damage {index}");

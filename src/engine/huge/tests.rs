@@ -2,21 +2,14 @@
 
 use proptest::prelude::*;
 
-use super::super::slab::HUGE;
 use super::*;
 use crate::os::Mmap;
 
 /// A header for a huge block, for ever.
-fn header() -> *const Slab {
-    let bytes = Slab::footprint(HUGE).next_multiple_of(64);
-    let layout = std::alloc::Layout::from_size_align(bytes, 64).unwrap();
-    // SAFETY: the layout is not empty; zeroes of that size at that alignment are what `create` wants.
-    unsafe {
-        let place = std::alloc::alloc_zeroed(layout).cast::<Slab>();
-        place.expose_provenance();
-        Slab::create(place, HUGE);
-        place
-    }
+fn header() -> HugeRef {
+    let place = Box::leak(Box::new(HugeBlock::new()));
+    // SAFETY: a header's room, for ever, and nobody else's.
+    unsafe { HugeRef::create(place) }.unwrap()
 }
 
 fn mapping(pages: usize) -> Mapping {
@@ -47,7 +40,8 @@ fn a_request_gets_the_shortest_kept_mapping_that_wastes_at_most_an_eighth() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Any number of mappings of any sizes: what is kept stays below both bounds, and comes out once.
+    /// Any number of mappings of any sizes: what is kept stays below both bounds, and comes out
+    /// once.
     #[test]
     fn what_is_kept_is_bounded_and_comes_out_once(
         asked in prop::collection::vec((any::<bool>(), 256..3000usize), 1..60),
@@ -91,26 +85,27 @@ fn a_block_is_found_by_any_of_its_addresses_and_its_grave_by_its_first() {
     let blocks: Vec<_> = (0..3)
         .map(|pages| {
             let mapping = mapping(300 + pages);
-            let slab = header();
+            let header = header();
             mapping.start.expose_provenance();
-            huge.add(slab, mapping, mapping.bytes);
-            (slab, mapping)
+            huge.add(header, mapping, mapping.bytes);
+            (header, mapping)
         })
         .collect();
     assert_eq!((huge.count, huge.bytes), (3, 903 * PAGE));
-    let (slab, middle) = blocks[1];
+    let (header, middle) = blocks[1];
     let start = middle.start.addr();
-    assert_eq!(huge.around(start), Some(slab));
-    assert_eq!(huge.around(start + middle.bytes - 1), Some(slab));
-    assert_ne!(huge.around(start + middle.bytes), Some(slab));
+    let itself = Some((start, middle.bytes));
+    assert_eq!(huge.around(start), itself);
+    assert_eq!(huge.around(start + middle.bytes - 1), itself);
+    assert_ne!(huge.around(start + middle.bytes), itself);
     assert_eq!(huge.grave(start), None);
-    let gone = huge.remove(slab);
+    let gone = huge.remove(header);
     assert_eq!((gone.start.addr(), gone.bytes), (start, middle.bytes));
     assert_eq!(huge.around(start), None);
     assert_eq!(huge.grave(start), Some(middle.bytes));
     assert_eq!(huge.grave(start + PAGE), None);
     // A block in the same place has no grave.
-    huge.add(slab, gone, middle.bytes);
+    huge.add(header, gone, middle.bytes);
     assert_eq!(huge.grave(start), None);
     huge.release(&Mmap);
     assert_eq!((huge.count, huge.bytes), (0, 0));
@@ -119,12 +114,12 @@ fn a_block_is_found_by_any_of_its_addresses_and_its_grave_by_its_first() {
 #[test]
 fn the_last_freed_of_many_are_remembered() {
     let mut huge = Box::new(Huge::new());
-    let slab = header();
+    let header = header();
     let place = |number: usize| (number + 1) * 301 * PAGE;
     for number in 0..4000 {
         let start = ptr::with_exposed_provenance_mut(place(number));
-        huge.add(slab, Mapping { start, bytes: 300 * PAGE, used: 300 * PAGE }, 300 * PAGE);
-        huge.remove(slab);
+        huge.add(header, Mapping { start, bytes: 300 * PAGE, used: 300 * PAGE }, 300 * PAGE);
+        huge.remove(header);
     }
     let remembered = |from: usize| {
         (from..4000)
@@ -158,9 +153,9 @@ fn what_lies_idle_behind_a_block_goes_back_with_the_kept_mappings() {
     assert!(huge.reuse(1000 * PAGE).is_none(), "600 pages may be resident");
     let longest = huge.reuse_to_grow(20 * PAGE).unwrap();
     assert_eq!((longest.bytes, huge.kept_bytes), (1000 * PAGE, 300 * PAGE));
-    let slab = header();
+    let header = header();
     longest.start.expose_provenance();
-    huge.add(slab, longest, 20 * PAGE);
+    huge.add(header, longest, 20 * PAGE);
     assert_eq!((huge.bytes, huge.excess), (20 * PAGE, 580 * PAGE));
     let large = mapping(KEPT_BYTES / PAGE - 300 - 579);
     assert!(!huge.keep(large), "what lies behind the block counts");
@@ -172,7 +167,7 @@ fn what_lies_idle_behind_a_block_goes_back_with_the_kept_mappings() {
         longest.start.add(50 * PAGE).write(2);
         longest.start.add(599 * PAGE).write(3);
     }
-    huge.resize(slab, longest, 60 * PAGE);
+    huge.resize(header, longest, 60 * PAGE);
     assert_eq!((huge.bytes, huge.excess), (60 * PAGE, 540 * PAGE));
     assert_eq!(huge.drop_kept(&Mmap), (300 + 540) * PAGE);
     assert_eq!((huge.kept_bytes, huge.excess), (0, 0));
@@ -181,12 +176,11 @@ fn what_lies_idle_behind_a_block_goes_back_with_the_kept_mappings() {
         assert_eq!((longest.start.read(), longest.start.add(50 * PAGE).read()), (1, 2));
         assert_eq!(longest.start.add(599 * PAGE).read(), 0, "given back");
     }
-    // SAFETY: the header of a live block; nobody else uses it.
-    let now = unsafe { Mapping::of(&*slab) };
+    let now = Mapping::of(huge.block(header));
     assert_eq!((now.bytes, now.used), (1000 * PAGE, 60 * PAGE));
-    huge.resize(slab, now, 800 * PAGE);
+    huge.resize(header, now, 800 * PAGE);
     assert_eq!((huge.bytes, huge.excess), (800 * PAGE, 0));
-    let freed = huge.remove(slab);
+    let freed = huge.remove(header);
     assert_eq!((freed.bytes, freed.used, huge.bytes), (1000 * PAGE, 800 * PAGE, 0));
     // SAFETY: a whole mapping, and nobody's.
     assert!(unsafe { Mmap.unmap(freed.start, freed.bytes) });

@@ -53,7 +53,7 @@ fn follow(engine: &'static Plain, steps: &[Step]) {
     let heap = engine.claim().unwrap();
     let mut live = Vec::<*mut u8>::new();
     let mut waits = VecDeque::<(*mut u8, usize)>::new();
-    // SAFETY: the heap is this thread's; live blocks are freed once, others are refused.
+    // SAFETY: the heap is this thread's; live blocks are freed once, others are rejected.
     unsafe {
         let before = engine.stats().live_blocks;
         for step in steps {
@@ -63,7 +63,7 @@ fn follow(engine: &'static Plain, steps: &[Step]) {
                     assert!(!live.contains(&block), "no block has two owners");
                     assert!(
                         waits.iter().all(|waiting| waiting.0 != block),
-                        "what waits is not issued"
+                        "what waits is not allocated"
                     );
                     live.push(block);
                 }
@@ -92,7 +92,7 @@ fn follow(engine: &'static Plain, steps: &[Step]) {
         }
         // What waits is still in its slab; nothing else is left once the live ones are freed.
         quarantine.verify(engine);
-        assert!(!engine.has_late(), "nobody wrote after a free");
+        assert!(!engine.has_deferred(), "nobody wrote after a free");
         assert_eq!(engine.stats().live_blocks - before, live.len(), "what waits is not live");
         for block in live {
             quarantine.free(engine, heap, block).unwrap();
@@ -131,22 +131,23 @@ fn the_first_byte_that_was_written_is_named_wherever_it_lies() {
     quarantine.turn_on(LIMIT);
     let heap = engine.claim().unwrap();
     for byte in [0, 1, 7, 8, 63, 100, 111] {
-        // SAFETY: the heap is this thread's. The block waits: what is written there is what is tested.
+        // SAFETY: the heap is this thread's. The block waits: what is written there is what is
+        // tested.
         unsafe {
             let block = engine.malloc(heap, 112, 16);
             quarantine.free(engine, heap, block).unwrap();
             quarantine.verify(engine);
-            assert!(!engine.has_late());
+            assert!(!engine.has_deferred());
             block.add(byte).write(1);
             quarantine.verify(engine);
             let mut told = Vec::new();
-            engine.tell_late(|misuse| told.push(*misuse));
+            engine.tell_deferred(|misuse| told.push(*misuse));
             assert_eq!(told.len(), 1);
             assert_eq!(told[0].kind, MisuseKind::WriteAfterFree);
             assert_eq!(told[0].address, block.addr() + byte);
             assert_eq!(told[0].size, Some(112));
             quarantine.verify(engine);
-            assert!(!engine.has_late(), "told once");
+            assert!(!engine.has_deferred(), "told once");
         }
     }
 }
@@ -156,7 +157,8 @@ fn resident(quarantine: &Quarantine) -> usize {
     quarantine.locked(|waiting| {
         let bytes = waiting.slots * size_of::<Slot>();
         let mut pages = vec![0u8; bytes / PAGE];
-        // SAFETY: the ring is a mapping of `bytes` bytes, and there is a byte for each of its pages.
+        // SAFETY: the ring is a mapping of `bytes` bytes, and there is a byte for each of its
+        // pages.
         let asked = unsafe { libc::mincore(waiting.ring.cast(), bytes, pages.as_mut_ptr()) };
         assert_eq!(asked, 0, "{}", std::io::Error::last_os_error());
         pages.iter().filter(|page| **page & 1 == 1).count() * PAGE

@@ -1,5 +1,5 @@
-//! Spans against a simple model, with real memory: best fit, split, merge, what is clean; and corruption that
-//! [`Spans::check`] must name.
+//! Spans against a simple model, with real memory: best fit, split, merge, what is clean; and
+//! corruption that [`Spans::check`] must name.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -7,14 +7,15 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::os::Mmap;
+use crate::engine::span::decay::DECAY;
+use crate::os::{Mmap, Os};
 
-/// `Mmap` that tells which arenas there are, and can refuse.
+/// `Mmap` that tells which arenas there are, and can fail.
 #[derive(Default)]
 struct Told {
     /// Start and units of mappings of whole units that are at least an arena's size.
     arenas: RefCell<BTreeMap<usize, usize>>,
-    refuses: std::cell::Cell<bool>,
+    fails: std::cell::Cell<bool>,
 }
 
 // SAFETY: memory is `Mmap`'s.
@@ -25,17 +26,17 @@ unsafe impl Os for Told {
 
     unsafe fn unmap(&self, start: *mut u8, bytes: usize) -> bool {
         self.arenas.borrow_mut().remove(&start.addr());
-        // SAFETY: as the caller promises.
+        // SAFETY: what this method's caller says of it.
         unsafe { Mmap.unmap(start, bytes) }
     }
 
     unsafe fn remap(&self, start: *mut u8, old: usize, new: usize, may_move: bool) -> *mut u8 {
-        // SAFETY: as the caller promises.
+        // SAFETY: what this method's caller says of it.
         unsafe { Mmap.remap(start, old, new, may_move) }
     }
 
     fn reserve(&self, bytes: usize, align: usize) -> *mut u8 {
-        if self.refuses.get() {
+        if self.fails.get() {
             return ptr::null_mut();
         }
         let start = Mmap.reserve(bytes, align);
@@ -46,7 +47,7 @@ unsafe impl Os for Told {
     }
 
     unsafe fn decommit(&self, start: *mut u8, bytes: usize) -> bool {
-        // SAFETY: as the caller promises.
+        // SAFETY: what this method's caller says of it.
         unsafe { Mmap.decommit(start, bytes) }
     }
 
@@ -90,7 +91,7 @@ enum Step {
     Purge(usize),
     ReleaseEmpty,
     /// Nothing can be reserved from here on, or it can again.
-    Refuse(bool),
+    Fail(bool),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -100,7 +101,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         5 => (any::<usize>(), any::<bool>()).prop_map(|(which, dirty)| Step::Free(which, dirty)),
         1 => (0..40usize).prop_map(Step::Purge),
         1 => Just(Step::ReleaseEmpty),
-        1 => any::<bool>().prop_map(Step::Refuse),
+        1 => any::<bool>().prop_map(Step::Fail),
     ];
     prop::collection::vec(step, 1..80)
 }
@@ -138,7 +139,7 @@ fn follow(steps: &[Step]) {
                 let left = model.free_runs(&os).iter().filter(|run| whole(run)).count();
                 assert_eq!(left, 0, "an arena without a used span goes");
             }
-            Step::Refuse(refuses) => os.refuses.set(refuses),
+            Step::Fail(fails) => os.fails.set(fails),
         }
         compare(&os, &spans, &model);
     }
@@ -153,7 +154,7 @@ fn allocate(os: &Told, spans: &mut Spans, model: &mut Model, units: usize) {
     let before = model.free_runs(os);
     let span = spans.allocate(os, units);
     let Some(span) = span else {
-        assert!(os.refuses.get() && fits(&before).is_none(), "refused with room at hand");
+        assert!(os.fails.get() && fits(&before).is_none(), "failed with room left");
         return;
     };
     let runs = match fits(&before) {
@@ -204,18 +205,18 @@ fn decay_halves_what_is_idle_each_quarter_of_a_second() {
             self.1.map(bytes)
         }
         unsafe fn unmap(&self, start: *mut u8, bytes: usize) -> bool {
-            // SAFETY: as the caller promises.
+            // SAFETY: what this method's caller says of it.
             unsafe { self.1.unmap(start, bytes) }
         }
         unsafe fn remap(&self, start: *mut u8, old: usize, new: usize, may: bool) -> *mut u8 {
-            // SAFETY: as the caller promises.
+            // SAFETY: what this method's caller says of it.
             unsafe { self.1.remap(start, old, new, may) }
         }
         fn reserve(&self, bytes: usize, align: usize) -> *mut u8 {
             self.1.reserve(bytes, align)
         }
         unsafe fn decommit(&self, start: *mut u8, bytes: usize) -> bool {
-            // SAFETY: as the caller promises.
+            // SAFETY: what this method's caller says of it.
             unsafe { self.1.decommit(start, bytes) }
         }
         fn milliseconds(&self) -> u64 {

@@ -8,9 +8,9 @@ use crate::explore::{both, must_catch, must_catch_in, twice};
 const REPORTS: &str = "N frees give N-1 reports";
 const BALANCE: &str = "frees that took effect";
 
-/// The owner and `others` free one block; nothing is issued meanwhile.
-fn owner_and_others(favoured: bool, others: usize) {
-    let world = World::favouring(favoured);
+/// The owner and `others` free one block; nothing is allocated meanwhile.
+fn owner_and_others(biased: bool, others: usize) {
+    let world = World::with_bias(biased);
     let owner = world.claim();
     let (block, kept) = (world.malloc(owner, PAIR), world.malloc(owner, PAIR));
     let hands: Vec<_> = (0..others).map(|_| world.claim()).collect();
@@ -20,14 +20,14 @@ fn owner_and_others(favoured: bool, others: usize) {
     freed.extend(threads.into_iter().map(|thread| thread.join().unwrap()));
     world.settle(&[owner], 2, &freed);
     let at_call = freed.iter().filter(|&&freed| !freed).count();
-    assert_eq!(at_call + world.late(), others, "{REPORTS}");
+    assert_eq!(at_call + world.deferred(), others, "{REPORTS}");
     assert!(world.free_own(owner, kept), "a correct free is not accused");
     world.all_comes_back(&[owner]);
 }
 
 /// Two others free one block, while the owner sweeps if `sweep`.
-fn two_others(favoured: bool, sweep: bool) {
-    let world = World::favouring(favoured);
+fn two_others(biased: bool, sweep: bool) {
+    let world = World::with_bias(biased);
     let owner = world.claim();
     let (block, kept) = (world.malloc(owner, PAIR), world.malloc(owner, PAIR));
     let threads = [world.claim(), world.claim()]
@@ -38,15 +38,15 @@ fn two_others(favoured: bool, sweep: bool) {
     let freed = threads.map(|thread| thread.join().unwrap());
     world.settle(&[owner], 2, &freed);
     let at_call = freed.iter().filter(|&&freed| !freed).count();
-    assert_eq!(at_call + world.late(), 1, "{REPORTS}");
+    assert_eq!(at_call + world.deferred(), 1, "{REPORTS}");
     assert!(world.free_own(owner, kept), "a correct free is not accused");
     world.all_comes_back(&[owner]);
 }
 
-/// Another frees a block, then, in an order that the program makes, a third; the owner sweeps at any
-/// moment. The second free is reported at the call.
-fn an_ordered_second_free(favoured: bool) {
-    let world = World::favouring(favoured);
+/// Another frees a block, then, in an order that the program makes, a third; the owner sweeps at
+/// any moment. The second free is reported at the call.
+fn an_ordered_second_free(biased: bool) {
+    let world = World::with_bias(biased);
     let owner = world.claim();
     let (block, _kept) = (world.malloc(owner, PAIR), world.malloc(owner, PAIR));
     let (first, second) = (world.claim(), world.claim());
@@ -57,12 +57,12 @@ fn an_ordered_second_free(favoured: bool) {
     world.sweep(owner);
     thread.join().unwrap();
     world.settle(&[owner], 2, &[true]);
-    assert_eq!(world.late(), 0, "nothing is left to be found late");
+    assert_eq!(world.deferred(), 0, "nothing is left to be found late");
 }
 
 /// Another frees, then the owner, in an order that the program makes.
-fn an_ordered_second_free_by_the_owner(favoured: bool) {
-    let world = World::favouring(favoured);
+fn an_ordered_second_free_by_the_owner(biased: bool) {
+    let world = World::with_bias(biased);
     let owner = world.claim();
     let (block, _kept) = (world.malloc(owner, PAIR), world.malloc(owner, PAIR));
     let other = world.claim();
@@ -72,39 +72,39 @@ fn an_ordered_second_free_by_the_owner(favoured: bool) {
     world.settle(&[owner], 2, &[true]);
 }
 
-/// The owner frees a block and issues it again; another frees the same block.
-fn free_against_reissue(favoured: bool) {
-    let world = World::favouring(favoured);
+/// The owner frees a block and allocations it again; another frees the same block.
+fn free_against_reissue(biased: bool) {
+    let world = World::with_bias(biased);
     let owner = world.claim();
     let (block, _kept) = (world.malloc(owner, PAIR), world.malloc(owner, PAIR));
     let other = world.claim();
     let thread = world.spawn(move |world| world.free(other, block));
-    let mine = world.free_own(owner, block);
+    let local = world.free_own(owner, block);
     world.malloc(owner, PAIR);
-    let theirs = thread.join().unwrap();
-    world.settle(&[owner], 3, &[mine, theirs]);
+    let remote = thread.join().unwrap();
+    world.settle(&[owner], 3, &[local, remote]);
 }
 
-/// The owner and another free a block; then, in an order that the program makes, it is issued again. What was wrong has
-/// been reported by then, and the new issue is whole.
-fn an_ordered_reissue(favoured: bool) {
-    let world = World::favouring(favoured);
+/// The owner and another free a block; then, in an order that the program makes, it is allocated
+/// again. What was wrong has been reported by then, and the new allocation is whole.
+fn an_ordered_reissue(biased: bool) {
+    let world = World::with_bias(biased);
     let owner = world.claim();
     let (block, _kept) = (world.malloc(owner, PAIR), world.malloc(owner, PAIR));
     let other = world.claim();
     let thread = world.spawn(move |world| world.free(other, block));
-    let mine = world.free_own(owner, block);
-    let theirs = thread.join().unwrap();
+    let local = world.free_own(owner, block);
+    let remote = thread.join().unwrap();
     let next = world.malloc(owner, PAIR);
-    assert_eq!(mine as usize + theirs as usize - world.late(), 1, "{REPORTS}");
+    assert_eq!(local as usize + remote as usize - world.deferred(), 1, "{REPORTS}");
     assert!(world.free_own(owner, next), "a correct free is not accused");
-    world.settle(&[owner], 3, &[mine, theirs, true]);
+    world.settle(&[owner], 3, &[local, remote, true]);
 }
 
-/// Another writes into its block and frees it, once; the owner issues it again and writes: after a look at the flag, or,
-/// if `sweep`, at the ledger alone.
-fn a_correct_hand_over(favoured: bool, sweep: bool) {
-    let world = World::favouring(favoured);
+/// Another writes into its block and frees it, once; the owner allocations it again and writes:
+/// after a look at the flag, or, if `sweep`, at the ledger alone.
+fn a_correct_hand_over(biased: bool, sweep: bool) {
+    let world = World::with_bias(biased);
     let owner = world.claim();
     let block = world.malloc(owner, SINGLE);
     let content = Content::new();
@@ -126,28 +126,28 @@ fn a_correct_hand_over(favoured: bool, sweep: bool) {
     assert!(world.free_own(owner, next), "a correct free is not accused");
     thread.join().unwrap();
     world.settle(&[owner], 2, &[true, true]);
-    assert_eq!(world.late(), 0, "a correct program is never accused");
+    assert_eq!(world.deferred(), 0, "a correct program is never accused");
     world.all_comes_back(&[owner]);
 }
 
 #[test]
 fn the_owner_and_another_free_one_block() {
-    both(None, |favoured| owner_and_others(favoured, 1));
+    both(None, |biased| owner_and_others(biased, 1));
 }
 
 #[test]
 fn the_owner_and_two_others_free_one_block() {
-    both(Some(2), |favoured| owner_and_others(favoured, 2));
+    both(Some(2), |biased| owner_and_others(biased, 2));
 }
 
 #[test]
 fn two_others_free_one_block() {
-    both(None, |favoured| two_others(favoured, false));
+    both(None, |biased| two_others(biased, false));
 }
 
 #[test]
 fn two_others_free_one_block_with_a_sweep_between() {
-    both(Some(2), |favoured| two_others(favoured, true));
+    both(Some(2), |biased| two_others(biased, true));
 }
 
 #[test]
@@ -164,20 +164,20 @@ fn a_free_races_a_reissue() {
 
 #[test]
 fn a_block_is_handed_over_whole() {
-    both(None, |favoured| a_correct_hand_over(favoured, false));
-    both(None, |favoured| a_correct_hand_over(favoured, true));
+    both(None, |biased| a_correct_hand_over(biased, false));
+    both(None, |biased| a_correct_hand_over(biased, true));
 }
 
 #[test]
 fn a_mark_that_is_no_exchange_fails() {
     must_catch(Fault::MarkStored, &[REPORTS, BALANCE], || two_others(false, false));
-    must_catch(Fault::AllFavoured, &[REPORTS, BALANCE], || two_others(true, false));
+    must_catch(Fault::AllBiased, &[REPORTS, BALANCE], || two_others(true, false));
 }
 
 #[test]
 fn a_sweep_that_says_nothing_fails() {
     let said = &[REPORTS, BALANCE];
-    twice(Fault::SweepSilent, said, |favoured| owner_and_others(favoured, 1));
+    twice(Fault::SweepSilent, said, |biased| owner_and_others(biased, 1));
     must_catch_in("two marks", Fault::SweepSilent, said, || two_others(true, false));
 }
 
@@ -196,7 +196,7 @@ fn a_mark_that_acquires_nothing_or_a_taking_back_that_releases_nothing_fails() {
 }
 
 #[test]
-fn a_hand_out_that_does_not_look_fails() {
+fn a_reuse_that_does_not_look_fails() {
     let seen = &[REPORTS, "a correct free is not accused"];
     twice(Fault::PopBlind, seen, an_ordered_reissue);
 }
@@ -204,6 +204,6 @@ fn a_hand_out_that_does_not_look_fails() {
 #[test]
 fn a_hand_over_without_its_orderings_fails() {
     let race = &["Causality violation"];
-    twice(Fault::MarkReleasesNothing, race, |favoured| a_correct_hand_over(favoured, true));
-    twice(Fault::SeenRelaxed, race, |favoured| a_correct_hand_over(favoured, true));
+    twice(Fault::MarkReleasesNothing, race, |biased| a_correct_hand_over(biased, true));
+    twice(Fault::SeenRelaxed, race, |biased| a_correct_hand_over(biased, true));
 }

@@ -7,10 +7,10 @@ use crate::explore::{both, must_catch};
 
 const LOST: &str = "a refill finds what others freed";
 
-/// Two blocks of a slab are freed by another, one of them while the owner sweeps for the first. Whatever the sweep
-/// saw, the owner's next refill finds the other, and makes no new slab.
-fn a_mark_during_a_sweep(favoured: bool) {
-    let world = World::favouring(favoured);
+/// Two blocks of a slab are freed by another, one of them while the owner sweeps for the first.
+/// Whatever the sweep saw, the owner's next refill finds the other, and makes no new slab.
+fn a_mark_during_a_sweep(biased: bool) {
+    let world = World::with_bias(biased);
     let owner = world.claim();
     let blocks = [world.malloc(owner, PAIR), world.malloc(owner, PAIR)];
     let other = world.claim();
@@ -22,14 +22,14 @@ fn a_mark_during_a_sweep(favoured: bool) {
     assert_ne!(first, second, "no block has two owners");
     assert!(blocks.contains(&first) && blocks.contains(&second), "{LOST}");
     world.settle(&[owner], 4, &[true, true]);
-    assert_eq!(world.late(), 0, "a correct program is never accused");
+    assert_eq!(world.deferred(), 0, "a correct program is never accused");
     assert!(world.free_own(owner, first) && world.free_own(owner, second), "a correct free");
     world.all_comes_back(&[owner]);
 }
 
 /// As above, and the other's two frees come from two threads.
-fn marks_of_two_during_a_sweep(favoured: bool) {
-    let world = World::favouring(favoured);
+fn marks_of_two_during_a_sweep(biased: bool) {
+    let world = World::with_bias(biased);
     let owner = world.claim();
     let blocks = [world.malloc(owner, PAIR), world.malloc(owner, PAIR)];
     let threads = blocks
@@ -41,7 +41,7 @@ fn marks_of_two_during_a_sweep(favoured: bool) {
     let again = [world.malloc(owner, PAIR), world.malloc(owner, PAIR)];
     assert!(again.iter().all(|block| blocks.contains(block)), "{LOST}");
     world.settle(&[owner], 4, &freed);
-    assert_eq!(world.late(), 0, "a correct program is never accused");
+    assert_eq!(world.deferred(), 0, "a correct program is never accused");
 }
 
 #[test]
@@ -63,8 +63,8 @@ fn a_missing_fence_or_flag_fails() {
 }
 
 #[test]
-fn a_favourites_mark_that_is_not_counted_after_it_fails() {
+fn a_biased_mark_that_is_not_counted_after_it_fails() {
     let fails = |fault| must_catch(fault, &[LOST], || a_mark_during_a_sweep(true));
-    fails(Fault::NewsEarly);
+    fails(Fault::CountEarly);
     fails(Fault::MarkUnflagged);
 }

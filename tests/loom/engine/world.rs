@@ -56,7 +56,7 @@ unsafe impl RawLock for ModelLock {
     unsafe fn fork_child(&self) {}
 }
 
-/// Milliseconds after which a heap has rested for long.
+/// Milliseconds after which a heap has been parked for long.
 pub const AGED: u64 = 60_000;
 
 type ModelEngine = Engine<Clocked, NoProbe, ModelLock>;
@@ -67,8 +67,8 @@ pub struct World(Rc<Inner>);
 
 struct Inner {
     engine: ManuallyDrop<ModelEngine>,
-    /// Whom every slab favours; else the first that frees there.
-    favourite: std::cell::Cell<Option<Hand>>,
+    /// Whom every slab is biased to; else the first that frees there.
+    biased_freer: std::cell::Cell<Option<Hand>>,
     clock: Arc<AtomicU64>,
 }
 
@@ -82,7 +82,8 @@ impl Drop for Inner {
     }
 }
 
-/// A thread's heap, which whoever has it may hand on: one model thread at a time uses it, and loom sees it if not.
+/// A thread's heap, which whoever has it may hand on: one model thread at a time uses it, and loom
+/// sees it if not.
 #[derive(Clone, Copy)]
 pub struct Hand(*const Heap);
 
@@ -103,14 +104,14 @@ impl World {
         let clock = Arc::new(AtomicU64::new(AGED));
         let os = Clocked(clock.clone());
         let engine = ManuallyDrop::new(Engine::with_parts(os, NoProbe, lock));
-        World(Rc::new(Inner { engine, favourite: Default::default(), clock }))
+        World(Rc::new(Inner { engine, biased_freer: Default::default(), clock }))
     }
 
-    /// As [`new`](Self::new); `favoured` says whether the first other that frees into a slab does so by plain stores, as
-    /// it does by itself. If not, every slab favours one that never frees.
-    pub fn favouring(favoured: bool) -> World {
+    /// As [`new`](Self::new); `biased` says whether the first other that frees into a slab does so
+    /// by plain stores, as it does by itself. If not, every slab is biased to one that never frees.
+    pub fn with_bias(biased: bool) -> World {
         let world = World::new();
-        world.0.favourite.set((!favoured).then(|| world.claim()));
+        world.0.biased_freer.set((!biased).then(|| world.claim()));
         world
     }
 
@@ -130,7 +131,7 @@ impl World {
         unsafe { self.engine().release(hand.heap()) };
     }
 
-    /// Gives back all that is idle, and dissolves the heaps that rest.
+    /// Gives back all that is idle, and abandons the heaps that rest.
     pub fn trim(&self, hand: Hand) {
         // SAFETY: the calling model thread has the hand.
         unsafe { self.engine().trim(hand.heap()) };
@@ -148,24 +149,24 @@ impl World {
         self.0.clock.fetch_add(milliseconds, Ordering::Relaxed);
     }
 
-    /// Issues a block.
+    /// Allocates a block.
     pub fn malloc(&self, hand: Hand, size: usize) -> Block {
         // SAFETY: the calling model thread has the hand.
         let block = unsafe { self.engine().malloc(hand.heap(), size, 16) };
         assert!(!block.is_null(), "there is memory");
-        if let Some(favourite) = self.0.favourite.get() {
-            self.engine().favour(favourite.heap(), block.addr());
+        if let Some(biased_freer) = self.0.biased_freer.get() {
+            self.engine().bias(biased_freer.heap(), block.addr());
         }
         block.expose_provenance()
     }
 
-    /// Frees as the front does for a thread that is not known to be the owner: true when the free took effect,
-    /// false when it was reported.
+    /// Frees as the front does for a thread that is not known to be the owner: true when the free
+    /// took effect, false when it was reported.
     pub fn free(&self, hand: Hand, block: Block) -> bool {
         let pointer = std::ptr::with_exposed_provenance_mut(block);
-        // SAFETY: live, or refused, or stale: no model uses a block's bytes.
+        // SAFETY: live, or rejected, or stale: no model uses a block's bytes.
         unsafe {
-            self.engine().free_as_other(hand.heap(), pointer)
+            self.engine().free_remote(hand.heap(), pointer)
                 || self.engine().try_free(hand.heap(), pointer).is_ok()
         }
     }
@@ -180,12 +181,12 @@ impl World {
         }
     }
 
-    /// The block's slab favours the heap.
-    pub fn favour(&self, hand: Hand, block: Block) {
-        self.engine().favour(hand.heap(), block);
+    /// The block's slab is biased to the heap.
+    pub fn bias(&self, hand: Hand, block: Block) {
+        self.engine().bias(hand.heap(), block);
     }
 
-    /// Sweeps the heap and the orphans.
+    /// Sweeps the heap and the abandoned slabs.
     pub fn sweep(&self, hand: Hand) {
         // SAFETY: the calling model thread has the hand.
         unsafe { self.engine().sweep_all(hand.heap(), |_| {}) };
@@ -198,7 +199,7 @@ impl World {
     }
 
     /// Misuses found late so far.
-    pub fn late(&self) -> usize {
+    pub fn deferred(&self) -> usize {
         self.engine().stats().misuses_late as usize
     }
 
@@ -212,18 +213,18 @@ impl World {
         self.engine().stats().regions
     }
 
-    /// All threads but this have ended. Sweeps everything, and balances the accounts of blocks of which `issues` were
-    /// issued, and `freed` frees took effect.
+    /// All threads but this have ended. Sweeps everything, and balances the accounts of blocks of
+    /// which `allocations` were allocated, and `freed` frees took effect.
     #[track_caller]
-    pub fn settle(&self, hands: &[Hand], issues: usize, freed: &[bool]) {
+    pub fn settle(&self, hands: &[Hand], allocations: usize, freed: &[bool]) {
         for &hand in hands {
             self.sweep(hand);
         }
         let took_effect = freed.iter().filter(|&&freed| freed).count();
         assert_eq!(
-            took_effect - self.late(),
-            issues - self.live(),
-            "frees that took effect, less those reported late, are the issues that ended"
+            took_effect - self.deferred(),
+            allocations - self.live(),
+            "frees that took effect, less those reported late, are the allocations that ended"
         );
         self.check(hands);
     }

@@ -8,9 +8,9 @@ use super::*;
 use crate::os::Mmap;
 
 /// A map of its own: 8.25 MiB of zeroes, which an empty one is.
-fn pages() -> Box<Pages> {
+fn page_map() -> Box<PageMap> {
     // SAFETY: zeroes are null and 0 in the atomics, and a slab that nobody owns.
-    unsafe { Box::<Pages>::new_zeroed().assume_init() }
+    unsafe { Box::<PageMap>::new_zeroed().assume_init() }
 }
 
 /// A slab that is only an address.
@@ -21,9 +21,9 @@ fn slab(number: usize) -> *const Slab {
 /// Half an address space's units.
 const UNITS: usize = 1 << (ADDRESS_BITS - UNIT_BITS);
 
-fn set(pages: &Pages, unit: usize, units: usize, slab: *const Slab) {
-    assert!(pages.prepare(&Mmap, unit * UNIT, units * UNIT));
-    pages.set(unit * UNIT, units * UNIT, slab);
+fn set(page_map: &PageMap, unit: usize, units: usize, slab: *const Slab) {
+    assert!(page_map.prepare(&Mmap, unit * UNIT, units * UNIT));
+    page_map.set(unit * UNIT, units * UNIT, slab);
 }
 
 proptest! {
@@ -38,46 +38,46 @@ proptest! {
             1..60,
         ),
     ) {
-        let mut pages = pages();
+        let mut page_map = page_map();
         let mut model = HashMap::<usize, *const Slab>::new();
         let mut last = HashMap::<usize, (usize, *const Slab)>::new();
         for (number, (region, unit, units, clear)) in steps.into_iter().enumerate() {
             let (unit, units) = (region + unit, units.min(UNITS - region - unit));
             let value = if clear { ptr::null() } else { slab(number + 1) };
-            set(&pages, unit, units, value);
+            set(&page_map, unit, units, value);
             for unit in unit..unit + units {
                 model.insert(unit, value);
                 last.insert(unit % NEAR, (unit, value));
             }
         }
         for (&unit, &slab) in &model {
-            prop_assert_eq!(pages.slab_at(unit * UNIT), slab);
-            prop_assert_eq!(pages.slab_at(unit * UNIT + UNIT - 1), slab);
-            let near = pages.slab_near(unit * UNIT + 17);
+            prop_assert_eq!(page_map.slab_at(unit * UNIT), slab);
+            prop_assert_eq!(page_map.slab_at(unit * UNIT + UNIT - 1), slab);
+            let near = page_map.slab_near(unit * UNIT + 17);
             let (_, newest) = last[&(unit % NEAR)];
             match newest.is_null() {
-                true => prop_assert_eq!(near, &raw const pages.nothing),
+                true => prop_assert_eq!(near, &raw const page_map.nothing),
                 false => prop_assert_eq!(near, newest),
             }
         }
-        pages.release(&Mmap);
+        page_map.release(&Mmap);
     }
 }
 
 #[test]
 fn addresses_that_no_program_has_find_nothing() {
-    let pages = pages();
+    let page_map = page_map();
     for address in [0, 1, UNIT, usize::MAX, 1 << ADDRESS_BITS, (1 << ADDRESS_BITS) - 1, 1 << 63] {
-        assert!(pages.slab_at(address).is_null(), "{address:#x}");
-        assert_eq!(pages.slab_near(address), &raw const pages.nothing);
+        assert!(page_map.slab_at(address).is_null(), "{address:#x}");
+        assert_eq!(page_map.slab_near(address), &raw const page_map.nothing);
     }
 }
 
 #[test]
 fn a_leaf_that_is_refused_is_said_and_the_map_stays() {
-    struct Refuses;
+    struct Failing;
     // SAFETY: gives no memory at all.
-    unsafe impl Os for Refuses {
+    unsafe impl Os for Failing {
         fn map(&self, _: usize) -> *mut u8 {
             ptr::null_mut()
         }
@@ -97,11 +97,11 @@ fn a_leaf_that_is_refused_is_said_and_the_map_stays() {
             0
         }
     }
-    let mut pages = pages();
-    set(&pages, 7, 1, slab(1));
-    assert!(pages.prepare(&Refuses, 8 * UNIT, UNIT), "the leaf is there");
-    assert!(!pages.prepare(&Refuses, UNIT << LEAF_BITS, UNIT), "this one is not");
-    assert!(!pages.prepare(&Mmap, 2 << ADDRESS_BITS, UNIT), "no such address can be");
-    assert_eq!(pages.slab_at(7 * UNIT), slab(1));
-    pages.release(&Mmap);
+    let mut page_map = page_map();
+    set(&page_map, 7, 1, slab(1));
+    assert!(page_map.prepare(&Failing, 8 * UNIT, UNIT), "the leaf is there");
+    assert!(!page_map.prepare(&Failing, UNIT << LEAF_BITS, UNIT), "this one is not");
+    assert!(!page_map.prepare(&Mmap, 2 << ADDRESS_BITS, UNIT), "no such address can be");
+    assert_eq!(page_map.slab_at(7 * UNIT), slab(1));
+    page_map.release(&Mmap);
 }

@@ -1,5 +1,5 @@
-//! Misuses found late that wait to be told: in the order in which they were found, as many as there are. Under the
-//! span lock.
+//! Deferred misuses, which wait to be told: in the order in which they were found, as many as there
+//! are. Under the span lock.
 
 use core::mem::MaybeUninit;
 use core::ptr;
@@ -13,21 +13,26 @@ const FIRST: usize = 8;
 pub const BATCH: usize = 8;
 
 /// A queue that is emptied before it is filled again, mostly.
-pub struct Late {
+///
+/// ```text
+/// next <= count <= FIRST + more        waiting = count - next
+/// ```
+pub struct Deferred {
     few: [MaybeUninit<Misuse>; FIRST],
     /// Where they are once there were more than those: memory for ever, or null.
     many: *mut MaybeUninit<Misuse>,
-    /// For how many more than [`FIRST`] there is room: an empty queue is all zero, and costs no room in a file.
+    /// For how many more than [`FIRST`] there is room: an empty queue is all zero, and costs no
+    /// room in a file.
     more: usize,
     /// The first that is not told, and how many there are with the told ones before it.
     next: usize,
     count: usize,
 }
 
-impl Late {
+impl Deferred {
     /// None.
-    pub const fn new() -> Late {
-        Late {
+    pub const fn new() -> Deferred {
+        Deferred {
             few: [const { MaybeUninit::zeroed() }; FIRST],
             many: ptr::null_mut(),
             more: 0,
@@ -54,7 +59,8 @@ impl Late {
     /// Goes on in `place`, with more room.
     ///
     /// # Safety
-    /// `place` has [`bytes_of_more`](Self::bytes_of_more) bytes that nobody else ever uses, aligned for a `Misuse`.
+    /// `place` has [`bytes_of_more`](Self::bytes_of_more) bytes that nobody else ever uses, aligned
+    /// for a `Misuse`.
     pub unsafe fn move_to(&mut self, place: *mut MaybeUninit<Misuse>) {
         // SAFETY: both hold `count` elements, and do not overlap.
         unsafe { ptr::copy_nonoverlapping(self.place(), place, self.count) };
@@ -109,25 +115,25 @@ mod tests {
             state: BlockState::Free,
             found: Found::Late,
         };
-        let mut late = Late::new();
+        let mut deferred = Deferred::new();
         let (mut pushed, mut taken) = (0, 0);
         for round in 1..40 {
             for _ in 0..round {
-                if late.is_full() {
-                    let place = vec![0u64; late.bytes_of_more() / 8].leak().as_mut_ptr();
+                if deferred.is_full() {
+                    let place = vec![0u64; deferred.bytes_of_more() / 8].leak().as_mut_ptr();
                     // SAFETY: memory of that size, for ever.
-                    unsafe { late.move_to(place.cast()) };
+                    unsafe { deferred.move_to(place.cast()) };
                 }
-                late.push(misuse(pushed));
+                deferred.push(misuse(pushed));
                 pushed += 1;
             }
-            for misuse in late.take().into_iter().flatten() {
+            for misuse in deferred.take().into_iter().flatten() {
                 assert_eq!(misuse.address, taken);
                 taken += 1;
             }
         }
-        while !late.is_empty() {
-            for misuse in late.take().into_iter().flatten() {
+        while !deferred.is_empty() {
+            for misuse in deferred.take().into_iter().flatten() {
                 assert_eq!(misuse.address, taken);
                 taken += 1;
             }

@@ -1,29 +1,31 @@
 //! Frees that name the size, and perhaps the alignment, that the block was asked for with: C23's
 //! `free_sized` and `free_aligned_sized`, C++'s sized `operator delete`.
 //!
-//! A size that the block can't have been asked for with is a [`SizeMismatch`](MisuseKind::SizeMismatch), and
-//! the block stays live. What can be told apart is what the engine tells apart itself:
+//! A size that the block can't have been asked for with is a
+//! [`SizeMismatch`](MisuseKind::SizeMismatch), and the block stays live. What can be told apart is
+//! what the engine tells apart itself:
 //!
 //! | the block | sizes that pass |
 //! |---|---|
-//! | in a slab | those of its class; and, since [`realloc`](super::resize) leaves a block where it is while more than half of it is used, all above half of it and up to it |
+//! | in a slab | those of its class; and, since [`realloc`](crate::engine::resize) leaves a block where it is while more than half of it is used, all above half of it and up to it |
 //! | in a slab, at an alignment above 16 | those of its class at that alignment: C23 takes no block here that was resized |
 //! | a mapping of its own | those whose mapping is as large, or at most an eighth smaller: kept mappings are given out so; up to the largest class, what realloc leaves there too |
 //!
-//! Once a `realloc` to a smaller size has found no memory, and has left its block as large as it was, every size up
-//! to the block's passes: [`Engine::has_stayed`]. So no correct program is accused. The fast path costs a table look-up and a comparison more than that of free.
+//! Once a `realloc` to a smaller size has found no memory, and has left its block as large as it
+//! was, every size up to the block's passes: [`Engine::has_stayed`]. So no correct program is
+//! accused. The fast path costs a table look-up and a comparison more than that of free.
 
-use super::classes::{LARGEST, SMALL, class_of, class_of_small, size_of};
-use super::front::{Drystone, Fast};
-use super::huge::mapping_bytes;
-use super::resize::fits;
-use super::slab::HUGE;
-use super::thread;
-use super::{Engine, MIN_ALIGN};
+use crate::engine::classes::{LARGEST, MIN_ALIGN, SMALL, class_of, class_of_small, size_of};
+use crate::engine::engine::Engine;
+use crate::engine::global::fast::{Fast, free_owned, owned_slab};
+use crate::engine::global::instance::Drystone;
+use crate::engine::huge::mapping_bytes;
+use crate::engine::pagemap::Header;
+use crate::engine::resize::fits;
 use crate::misuse::{BlockState, Found, Misuse, MisuseKind};
 use crate::os::Os;
 use crate::probe::Probe;
-use crate::sync::{Ordering, RawLock};
+use crate::sync::RawLock;
 
 impl Drystone {
     /// Frees the block of `size` bytes; null is fine. An error changes nothing.
@@ -32,7 +34,7 @@ impl Drystone {
     /// use drystone::{Drystone, MisuseKind};
     ///
     /// let block = Drystone.malloc(100);
-    /// // SAFETY: `block` is live; a size that it can't have is refused.
+    /// // SAFETY: `block` is live; a size that it can't have is rejected.
     /// let misuse = unsafe { Drystone.try_free_sized(block, 1000) }.unwrap_err();
     /// assert_eq!(misuse.kind, MisuseKind::SizeMismatch);
     /// // SAFETY: `block` is live.
@@ -43,19 +45,20 @@ impl Drystone {
     /// As [`try_free`](Self::try_free).
     #[inline]
     pub unsafe fn try_free_sized(&self, block: *mut u8, size: usize) -> Result<(), Misuse> {
-        // SAFETY: as the caller promises.
+        // SAFETY: a live block is given up by the caller.
         match unsafe { self.free_sized_fast(block, size) } {
             Fast::Done => {}
-            // SAFETY: just so.
+            // SAFETY: what the fast path said of this block.
             Fast::Moves => unsafe { self.free_moves(block) },
-            // SAFETY: as the caller promises.
+            // SAFETY: a live block is given up by the caller.
             Fast::Slow => return unsafe { self.free_sized_slow(block, size, MIN_ALIGN) },
         }
         Ok(())
     }
 
-    /// As [`try_free_sized`](Self::try_free_sized), of a block that was asked for at a multiple of `align` bytes.
-    /// An alignment that is not a power of two is a mismatch, as is one that the block does not have.
+    /// As [`try_free_sized`](Self::try_free_sized), of a block that was asked for at a multiple of
+    /// `align` bytes. An alignment that is not a power of two is a mismatch, as is one that the
+    /// block does not have.
     ///
     /// # Safety
     /// As there.
@@ -66,12 +69,12 @@ impl Drystone {
         size: usize,
         align: usize,
     ) -> Result<(), Misuse> {
-        // SAFETY: as the caller promises.
+        // SAFETY: a live block is given up by the caller.
         match unsafe { self.free_aligned_sized_fast(block, size, align) } {
             Fast::Done => {}
-            // SAFETY: just so.
+            // SAFETY: what the fast path said of this block.
             Fast::Moves => unsafe { self.free_moves(block) },
-            // SAFETY: as the caller promises.
+            // SAFETY: a live block is given up by the caller.
             Fast::Slow => return unsafe { self.free_sized_slow(block, size, align) },
         }
         Ok(())
@@ -86,7 +89,7 @@ impl Drystone {
         if size > SMALL {
             return Fast::Slow;
         }
-        // SAFETY: as the caller promises.
+        // SAFETY: a live block is given up by the caller.
         unsafe { self.free_of_class(block, class_of_small(size)) }
     }
 
@@ -103,7 +106,7 @@ impl Drystone {
     ) -> Fast {
         let is_aligned = align.is_power_of_two() && block.addr().is_multiple_of(align);
         match class_of(size, align.max(1)).filter(|_| is_aligned) {
-            // SAFETY: as the caller promises.
+            // SAFETY: a live block is given up by the caller.
             Some(class) => unsafe { self.free_of_class(block, class) },
             None => Fast::Slow,
         }
@@ -116,14 +119,10 @@ impl Drystone {
     #[inline(always)]
     unsafe fn free_of_class(&self, block: *mut u8, class: usize) -> Fast {
         let address = block.expose_provenance();
-        let slab = self.engine().pages.slab_near(address);
-        // SAFETY: headers live for ever. Whoever reads its own heap as the owner is the owner; and the
-        // address lies in the slab, or many GiB away.
-        unsafe {
-            if !thread::is_fast((*slab).owner.load(Ordering::Relaxed)) || (*slab).class() != class {
-                return Fast::Slow;
-            }
-            Drystone::free_in(slab, address)
+        match owned_slab(address) {
+            // SAFETY: the caller gives the block up.
+            Some(slab) if slab.class() == class => unsafe { free_owned(slab, address) },
+            _ => Fast::Slow,
         }
     }
 
@@ -143,26 +142,25 @@ impl Drystone {
             return Ok(());
         }
         self.engine().judge_size(block, size, align)?;
-        // SAFETY: as the caller promises. Should another thread free the block after the look at its
-        // size, this free is the one that is refused.
+        // SAFETY: a live block is given up by the caller. Should another thread free the block
+        // after the look at its size, this free is the one that is rejected.
         unsafe { self.free_slow(block) }
     }
 }
 
 impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
-    /// Refuses a live block that can't have been asked for with `size` bytes at `align`, and whatever is not live.
+    /// Rejects a live block that can't have been asked for with `size` bytes at `align`, and
+    /// whatever is not live.
     pub fn judge_size(&self, block: *mut u8, size: usize, align: usize) -> Result<(), Misuse> {
         let usable = self.usable_size(block)?;
-        let slab = self.pages.slab_at(block.addr());
-        // SAFETY: headers live as long as the engine.
-        let own_mapping = !slab.is_null() && unsafe { (*slab).class() == HUGE };
+        let own_mapping = matches!(self.page_map.look_up(block.addr()), Header::Huge(_));
         let aligned = align.is_power_of_two() && block.addr().is_multiple_of(align);
         let could = can_be(size, align.max(MIN_ALIGN), usable, own_mapping)
             || (self.has_stayed() && size <= usable);
         if aligned && could {
             return Ok(());
         }
-        self.refuse(Misuse {
+        self.reject(Misuse {
             kind: MisuseKind::SizeMismatch,
             address: block.addr(),
             size: Some(usable),
@@ -172,8 +170,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     }
 }
 
-/// Whether a block that can hold `usable` bytes can have been asked for with `size` bytes at `align`, a power of
-/// two of at least 16.
+/// Whether a block that can hold `usable` bytes can have been asked for with `size` bytes at
+/// `align`, a power of two of at least 16.
 fn can_be(size: usize, align: usize, usable: usize, own_mapping: bool) -> bool {
     if align == MIN_ALIGN && usable <= LARGEST && fits(size, usable) {
         return true; // resized in place, if not asked for

@@ -10,11 +10,12 @@
 //! The fast word is never null: it starts at the heap that never has a block and owns nothing, so
 //! that the fast paths need not ask.
 //!
-//! Thread-local storage here is of the initial-exec kind: one load for the offset, one for the word. The
-//! default for shared libraries calls a function of the loader each time, which may allocate.
+//! Thread-local storage here is of the initial-exec kind: one load for the offset, one for the
+//! word. The default for shared libraries calls a function of the loader each time, which may
+//! allocate.
 
-use super::heap::{Heap, new_heap};
-use super::{Static, no_slab};
+use crate::engine::heap::{Heap, new_heap};
+use crate::engine::slab::placeholder::{Static, no_slab};
 
 /// The heap that never has a block and owns nothing: every thread's first.
 pub static EMPTY: Static<Heap> = Static(new_heap(no_slab()));
@@ -24,7 +25,9 @@ pub const GONE: usize = 1;
 
 #[cfg(all(not(loom), any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod words {
-    use super::{EMPTY, Heap, Static};
+    use crate::engine::global::tls::EMPTY;
+    use crate::engine::heap::Heap;
+    use crate::engine::slab::placeholder::Static;
 
     // The image of each thread's words: the empty heap's address, and 0.
     core::arch::global_asm!(
@@ -80,8 +83,8 @@ mod words {
     #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     pub fn is_fast(owner: usize) -> bool {
-        // SAFETY: reads the calling thread's own word. One instruction where the compiler, which folds no load of
-        // an assembler block into a comparison, makes two.
+        // SAFETY: reads the calling thread's own word. One instruction where the compiler, which
+        // folds no load of an assembler block into a comparison, makes two.
         unsafe {
             core::arch::asm!(
                 "cmp {owner}, qword ptr fs:[{offset}]",
@@ -98,7 +101,8 @@ mod words {
     #[cfg(target_arch = "x86_64")]
     fn words() -> *mut usize {
         let thread: usize;
-        // SAFETY: the thread pointer's first word is its own address (x86-64 psABI, TLS variant II).
+        // SAFETY: the thread pointer's first word is its own address (x86-64 psABI, TLS variant
+        // II).
         unsafe {
             core::arch::asm!(
                 "mov {thread}, qword ptr fs:[0]",

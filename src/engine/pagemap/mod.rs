@@ -1,33 +1,35 @@
-//! The page map: from an address to the slab it lies in, for any address at all.
+//! The page map: from an address to the [header](Header) of what it lies in, for any address at
+//! all.
 //!
 //! ```text
 //!  address   | 0 | top: 15 bits (16 on aarch64) | unit: 16 bits | offset: 16 bits |
 //!                    |                              |
-//!              top[..] ──► leaf, of 4 GiB ──► entry: the slab, or null
+//!              top[..] ──► leaf, of 4 GiB ──► entry: a header, or null
 //! ```
 //!
-//! In front of it stands a table that the fast path of free looks into, by the low bits of the unit's
-//! number: it knows one slab for all addresses that share those bits, 64 GiB apart, and so is right about
-//! nearly every address of nearly every program, and never wrong for long: who takes its answer asks the
-//! slab whether it owns it, and whether the address is near.
+//! In front of it stands a table that the fast path of free looks into, by the low bits of the
+//! unit's number: it knows one slab for all addresses that share those bits, 64 GiB apart, and so
+//! is right about nearly every address of nearly every program, and never wrong for long: who takes
+//! its answer asks the slab whether it owns it, and whether the address is near.
 //!
 //! ```text
 //!  near      | unit, modulo 2^20 | ──► a slab, less the table's own address; 0 is `nothing`
 //! ```
 //!
-//! A leaf is mapped when the first slab lies in it, and stays. Nothing here reads the address itself, so
-//! a wild pointer costs no more than a look.
+//! A leaf is mapped when the first slab lies in it, and stays. Nothing here reads the address
+//! itself, so a wild pointer costs no more than a look.
 //!
-//! An entry is set after its slab is whole (release; lookups acquire), and cleared before the slab is
-//! retired; a lookup that comes in between is caught by the ledger's count.
+//! An entry is set after its slab is whole (release; lookups acquire), and cleared before the slab
+//! is retired; a lookup that comes in between is caught by the ledger's count.
 //!
-//! Under loom, to which each atomic costs, there are a few entries and no tree: a model uses a few units of one
-//! arena.
+//! Under loom, to which each atomic costs, there are a few entries and no tree: a model uses a few
+//! units of one arena.
 
 use core::ptr;
 
-use super::classes::UNIT;
-use super::slab::{Slab, blank};
+use crate::engine::classes::UNIT;
+use crate::engine::huge::header::HugeRef;
+use crate::engine::slab::{Slab, blank};
 use crate::os::Os;
 use crate::sync::{AtomicPtr, AtomicUsize, Ordering};
 
@@ -37,8 +39,8 @@ const ADDRESS_BITS: u32 = if cfg!(target_arch = "x86_64") { 47 } else { 48 };
 #[cfg(not(loom))]
 const LEAF_BITS: u32 = 16;
 const UNIT_BITS: u32 = UNIT.trailing_zeros();
-/// One more than there can be: a bound that is no power of two is checked by one comparison of the index, which is
-/// needed anyway.
+/// One more than there can be: a bound that is no power of two is checked by one comparison of the
+/// index, which is needed anyway.
 #[cfg(not(loom))]
 const TOP: usize = (1 << (ADDRESS_BITS - LEAF_BITS - UNIT_BITS)) + 1;
 
@@ -48,9 +50,23 @@ struct Leaf([AtomicPtr<Slab>; 1 << LEAF_BITS]);
 /// Entries of the table in front. Under loom few: a model makes many maps.
 const NEAR: usize = if cfg!(loom) { 1 << 3 } else { 1 << 20 };
 
+/// What an address belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Header {
+    /// Nothing of ours.
+    None,
+    /// A slab: the address is in its span.
+    Slab(*const Slab),
+    /// A huge block that starts in the address's unit.
+    Huge(HugeRef),
+}
+
+/// The bit of an entry that says: a huge block's header. All headers are at multiples of 64.
+const HUGE: usize = 1;
+
 /// The map: 8.25 MiB of zero, of which pages in use are resident.
 #[repr(C)]
-pub struct Pages {
+pub struct PageMap {
     /// What entry 0 of `near` stands for: a slab that nobody owns.
     nothing: Slab,
     near: [AtomicUsize; NEAR],
@@ -60,8 +76,9 @@ pub struct Pages {
     units: [AtomicPtr<Slab>; NEAR],
 }
 
-/// The same number, of which the compiler knows no more: else it keeps the two summands apart, and adds
-/// them again for every field that is looked at, three instructions more on the fast path of free.
+/// The same number, of which the compiler knows no more: else it keeps the two summands apart, and
+/// adds them again for every field that is looked at, three instructions more on the fast path of
+/// free.
 #[inline(always)]
 #[cfg_attr(loom, expect(unused_mut))]
 fn opaque(mut number: usize) -> usize {
@@ -74,11 +91,11 @@ fn opaque(mut number: usize) -> usize {
     number
 }
 
-impl Pages {
+impl PageMap {
     /// An empty map.
     #[cfg(not(loom))]
-    pub const fn new() -> Pages {
-        Pages {
+    pub const fn new() -> PageMap {
+        PageMap {
             nothing: blank(),
             near: [const { AtomicUsize::new(0) }; NEAR],
             top: [const { AtomicPtr::new(ptr::null_mut()) }; TOP],
@@ -87,16 +104,16 @@ impl Pages {
 
     /// As above.
     #[cfg(loom)]
-    pub fn new() -> Pages {
-        Pages {
+    pub fn new() -> PageMap {
+        PageMap {
             nothing: blank(),
             near: core::array::from_fn(|_| AtomicUsize::new(0)),
             units: core::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())),
         }
     }
 
-    /// A slab for the unit at `address`: the one it belongs to, or one 64 GiB or a multiple away, or one
-    /// that nobody owns. Never null.
+    /// A slab for the unit at `address`: the one it belongs to, or one 64 GiB or a multiple away,
+    /// or one that nobody owns. Never null.
     #[inline(always)]
     pub fn slab_near(&self, address: usize) -> *const Slab {
         // Acquire: as in `slab_at`.
@@ -105,11 +122,25 @@ impl Pages {
         ptr::with_exposed_provenance(opaque(address))
     }
 
+    /// What the unit at `address` belongs to.
+    #[inline(always)]
+    pub fn look_up(&self, address: usize) -> Header {
+        // Acquire: pairs with the release in `set`: the header is whole.
+        let Some(entry) = self.entry(address) else { return Header::None };
+        let header = entry.load(Ordering::Acquire).cast_const();
+        if header.addr() & HUGE != 0 {
+            return HugeRef::at(header.addr() - HUGE).map_or(Header::None, Header::Huge);
+        }
+        if header.is_null() { Header::None } else { Header::Slab(header) }
+    }
+
     /// The slab that the unit at `address` belongs to, or null.
     #[inline(always)]
     pub fn slab_at(&self, address: usize) -> *const Slab {
-        // Acquire: pairs with the release in `set`: the slab is whole.
-        self.entry(address).map_or(ptr::null(), |entry| entry.load(Ordering::Acquire).cast_const())
+        match self.look_up(address) {
+            Header::Slab(slab) => slab,
+            Header::Huge(_) | Header::None => ptr::null(),
+        }
     }
 
     /// The entry of the unit at `address`, if its leaf is there.
@@ -131,8 +162,8 @@ impl Pages {
         Some(&self.units[(address >> UNIT_BITS) % NEAR])
     }
 
-    /// Makes sure that entries for the `bytes` bytes at `start` can be set. False when the OS refuses.
-    /// Under the span lock.
+    /// Makes sure that entries for the `bytes` bytes at `start` can be set. False when the OS
+    /// fails. Under the span lock.
     #[cfg(not(loom))]
     pub fn prepare<O: Os>(&self, os: &O, start: usize, bytes: usize) -> bool {
         let first = start >> (LEAF_BITS + UNIT_BITS);
@@ -157,24 +188,35 @@ impl Pages {
         true
     }
 
-    /// Sets the entries of the units from `start` on, `bytes` long, to `slab`; null clears. `prepare`
-    /// has been there. Under the span lock.
+    /// Sets the entries of the units from `start` on, `bytes` long, to `slab`; null clears.
+    /// `prepare` has been there. Under the span lock.
     pub fn set(&self, start: usize, bytes: usize, slab: *const Slab) {
+        let offset = match slab.is_null() {
+            true => 0,
+            false => slab.expose_provenance().wrapping_sub((&raw const self.nothing).addr()),
+        };
         for address in (start..start + bytes).step_by(UNIT) {
-            let Some(entry) = self.entry(address) else {
-                debug_assert!(false, "`prepare` makes the leaves");
-                continue;
-            };
-            // Release: pairs with the acquire in `slab_at`: the slab is whole.
-            entry.store(slab.cast_mut(), Ordering::Release);
-            let near = &self.near[(address >> UNIT_BITS) % NEAR];
-            let offset = match slab.is_null() {
-                true => 0,
-                false => slab.expose_provenance().wrapping_sub((&raw const self.nothing).addr()),
-            };
-            // Release: as above. Whoever else stood here is found by the slow way from now on.
-            near.store(offset, Ordering::Release);
+            self.store(address, slab.cast_mut(), offset);
         }
+    }
+
+    /// As [`set`](Self::set), of the one unit in which a huge block starts. To the fast path of
+    /// free it is nobody's.
+    pub fn set_huge(&self, start: usize, header: Option<HugeRef>) {
+        let tagged = header.map_or(0, |header| header.address() | HUGE);
+        self.store(start, ptr::with_exposed_provenance_mut(tagged), 0);
+    }
+
+    /// Stores a unit's header, and what its entry of the table in front stands for.
+    fn store(&self, address: usize, header: *mut Slab, near: usize) {
+        let Some(entry) = self.entry(address) else {
+            debug_assert!(false, "`prepare` makes the leaves");
+            return;
+        };
+        // Release: pairs with the acquire in `look_up`: the header is whole.
+        entry.store(header, Ordering::Release);
+        // Release: as above. Whoever else stood here is found by the slow way from now on.
+        self.near[(address >> UNIT_BITS) % NEAR].store(near, Ordering::Release);
     }
 
     /// Gives the leaves back. Nobody uses the map any more.

@@ -1,26 +1,32 @@
-//! The quarantine: freed blocks wait, first in first out, filled with a pattern, before they are really
-//! freed. `DRYSTONE_QUARANTINE=bytes` turns it on; off, it costs nothing: see `thread`.
+//! The quarantine: freed blocks wait, first in first out, filled with a pattern, before they are
+//! really freed. `DRYSTONE_QUARANTINE=bytes` turns it on; off, it costs nothing: see `thread`.
 //!
-//! While a block waits, a second free of it is a double free found at the call, however many others were freed in
-//! between, and a write into it changes the pattern: a [`WriteAfterFree`](MisuseKind::WriteAfterFree), found late.
+//! While a block waits, a second free of it is a double free found at the call, however many others
+//! were freed in between, and a write into it changes the pattern: a
+//! [`WriteAfterFree`](MisuseKind::WriteAfterFree), found late.
 //!
-//! What counts toward the limit is each block and its slot of the ring, and slots that are behind all that wait go
-//! back to the OS: the quarantine never has more memory than it was given, but for two pages of slots.
+//! What counts toward the limit is each block and its slot of the ring, and slots that are behind
+//! all that wait go back to the OS: the quarantine never has more memory than it was given, but for
+//! two pages of slots.
 //!
 //! All of it is under one mutex: who asks for it asks for mistakes to be found, not for speed.
 
 use core::ptr;
 
-use super::ledger::{LIVE, UNBORN, WAITING};
-use super::slab::HUGE;
-use super::{Engine, Heap, MIN_ALIGN, double_free};
+use crate::engine::classes::MIN_ALIGN;
+use crate::engine::engine::Engine;
+use crate::engine::heap::Heap;
+use crate::engine::pagemap::Header;
+use crate::engine::shared::double_free;
+use crate::engine::slab::ledger::{LIVE, WAITING};
 use crate::misuse::{BlockState, Found, Misuse, MisuseKind};
 use crate::os::{Os, PAGE};
 use crate::probe::Probe;
 use crate::process::{environment, stderr};
 use crate::sync::{AtomicBool, Cell, FutexLock, Ordering, RawLock, const_unless_loom};
 
-/// What a waiting block is filled with. As a pointer it is not canonical, as a size it is too large.
+/// What a waiting block is filled with. As a pointer it is not canonical, as a size it is too
+/// large.
 const PATTERN: u64 = 0xDBDB_DBDB_DBDB_DBDB;
 
 /// A smaller quarantine than this would hold next to nothing.
@@ -46,6 +52,10 @@ pub struct Quarantine {
 }
 
 /// A ring of the blocks that wait.
+///
+/// ```text
+/// bytes = sum of taken(size)    bytes <= limit between calls    count <= slots
+/// ```
 ///
 /// ```text
 ///  page        page        page        page
@@ -143,10 +153,11 @@ impl Quarantine {
             let size = engine.hold(address)?;
             if taken(size) > waiting.limit {
                 engine.let_go(address);
-                // SAFETY: as the caller promises.
+                // SAFETY: the calling thread owns the heap, and gives the block up.
                 return unsafe { engine.try_free(heap, block) };
             }
-            // SAFETY: the block was live, is `size` bytes long, a multiple of 16, and given up by the caller.
+            // SAFETY: the block was live, is `size` bytes long, a multiple of 16, and given up by
+            // the caller.
             unsafe {
                 for word in 0..size / 8 {
                     block.cast::<u64>().add(word).write(PATTERN);
@@ -176,7 +187,8 @@ impl Quarantine {
         size: usize,
         align: usize,
     ) -> Result<*mut u8, Misuse> {
-        // SAFETY: as the caller promises; the new block is its alone, and both hold what is copied.
+        // SAFETY: the calling thread owns the heap, and gives the block up; the new one is its
+        // alone, and both hold what is copied.
         unsafe {
             if block.is_null() {
                 return Ok(engine.malloc(heap, size, align));
@@ -247,7 +259,8 @@ impl Waiting {
         // Unless the newest have come round to it.
         if self.first.is_multiple_of(IN_A_PAGE) && self.count + IN_A_PAGE <= self.slots {
             let behind = (self.first + self.slots - IN_A_PAGE) % self.slots;
-            // SAFETY: a page of the ring, all of whose slots were popped. Should the OS refuse, it stays.
+            // SAFETY: a page of the ring, all of whose slots were popped. Should the OS fail, it
+            // stays.
             unsafe { crate::os::Mmap.decommit(self.ring.add(behind).cast(), PAGE) };
         }
         oldest
@@ -265,7 +278,7 @@ unsafe fn verify<O: Os, P: Probe, L: RawLock>(
 ) {
     let block = ptr::with_exposed_provenance_mut::<u64>(address);
     for word in 0..size / 8 {
-        // SAFETY: as the caller promises.
+        // SAFETY: a word of the block.
         let found = unsafe { block.add(word).read_volatile() };
         if found == PATTERN {
             continue;
@@ -284,7 +297,7 @@ unsafe fn verify<O: Os, P: Probe, L: RawLock>(
             state: BlockState::Free,
             found: Found::Late,
         };
-        engine.note_late(misuse);
+        engine.defer(misuse);
         return;
     }
 }
@@ -294,45 +307,38 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     /// frees go through the quarantine, under its lock.
     fn hold(&self, address: usize) -> Result<usize, Misuse> {
         let size = self.usable_size(ptr::with_exposed_provenance_mut(address))?;
-        let slab = self.pages.slab_at(address);
-        // SAFETY: `usable_size` has found the block live, and nobody else frees it now.
-        unsafe {
-            let (index, live) = match (*slab).class() {
-                HUGE => (0, UNBORN),
-                _ => ((*slab).index_of(address).unwrap_or(0), LIVE),
-            };
-            let entry = (*slab).entry(index);
-            if entry.mine() != live {
-                let mut misuse = double_free(address, slab);
-                misuse.found = Found::AtCall;
-                return self.refuse(misuse);
+        match self.page_map.look_up(address) {
+            Header::Huge(header) => self.locked(|shared| shared.huge.block(header).held = true),
+            Header::Slab(slab) => {
+                // SAFETY: headers live as long as the engine.
+                let slab = unsafe { &*slab };
+                // SAFETY: an index of the slab's.
+                let entry = unsafe { slab.entry(slab.index_of(address).unwrap_or(0)) };
+                if entry.local() != LIVE {
+                    let misuse = double_free(address, slab);
+                    return self.reject(Misuse { found: Found::AtCall, ..misuse });
+                }
+                entry.set_local(WAITING);
             }
-            entry.set_mine(WAITING);
+            Header::None => {} // `usable_size` has found the block live, and nobody else frees it now
         }
         Ok(size)
     }
 
     /// Ends the wait: the block is live, and can be freed.
     fn let_go(&self, address: usize) {
-        let slab = self.pages.slab_at(address);
-        // SAFETY: a block that waits, which nobody frees now.
-        unsafe {
-            match (*slab).class() {
-                HUGE => (*slab).hold(false),
-                _ => {
-                    if let Some(index) = (*slab).index_of(address) {
-                        (*slab).entry(index).set_mine(LIVE);
-                    }
+        match self.page_map.look_up(address) {
+            Header::Huge(header) => self.locked(|shared| shared.huge.block(header).held = false),
+            Header::Slab(slab) => {
+                // SAFETY: headers live as long as the engine.
+                let slab = unsafe { &*slab };
+                if let Some(index) = slab.index_of(address) {
+                    // SAFETY: an index of the slab's.
+                    unsafe { slab.entry(index) }.set_local(LIVE);
                 }
             }
+            Header::None => {} // a block that waits has a header
         }
-    }
-
-    fn note_late(&self, misuse: Misuse) {
-        self.locked(|shared| {
-            shared.note_late(&self.os, misuse);
-            self.hint(shared);
-        });
     }
 }
 

@@ -1,55 +1,14 @@
 //! What an engine says of itself: figures, and whether its invariants hold.
 
-use super::classes::{self, CLASSES, UNIT};
-use super::heap::bytes_of;
-use super::slab::Place;
-use super::{Engine, Heap};
+use crate::engine::classes::{self, CLASSES, UNIT};
+use crate::engine::engine::Engine;
+use crate::engine::heap::{Heap, bytes_of};
+use crate::engine::slab::Place;
+pub use crate::engine::stats::{ClassStats, LayerStats};
 use crate::os::Os;
 use crate::probe::Probe;
 use crate::stats::{Broken, Stats};
 use crate::sync::{Ordering, RawLock};
-
-/// A class's figures.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ClassStats {
-    /// Slabs.
-    pub slabs: usize,
-    /// Live blocks.
-    pub live: usize,
-    /// Blocks that the slabs can hold.
-    pub capacity: usize,
-}
-
-/// The figures of the layers below the heaps.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LayerStats {
-    /// Bytes of address space in arenas.
-    pub reserved_bytes: usize,
-    /// Of those: in spans of slabs.
-    pub span_bytes: usize,
-    /// Of those: idle, and perhaps resident.
-    pub idle_bytes: usize,
-    /// Bytes given back to the OS, ever.
-    pub purged_bytes: u64,
-    /// Bytes of headers and ledgers, of address space.
-    pub header_bytes: usize,
-    /// Bytes of huge blocks' mappings.
-    pub huge_bytes: usize,
-    /// Bytes of mappings that wait for their next huge block.
-    pub kept_bytes: usize,
-    /// Heaps that were ever made.
-    pub heaps: usize,
-    /// Slabs made, given back, and taken over from exited threads, ever.
-    pub slabs_made: u64,
-    /// As above.
-    pub slabs_given_back: u64,
-    /// As above.
-    pub slabs_taken_over: u64,
-    /// How often the span lock was taken.
-    pub locked: u64,
-    /// For how many nanoseconds, since [`Engine::time_lock`].
-    pub held: u64,
-}
 
 impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     /// The figures: exact while nobody allocates or frees. Walks every ledger.
@@ -62,7 +21,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 live_blocks: shared.huge.count,
                 huge_blocks: shared.huge.count,
                 misuses_at_call: self.misuses.load(Ordering::Relaxed) as u64,
-                misuses_late: shared.late_count,
+                misuses_late: shared.deferred_count,
                 mapped_bytes: (shared.spans.units - shared.spans.free + shared.spans.dirty) * UNIT
                     + shared.huge.bytes
                     + shared.huge.kept_bytes
@@ -93,7 +52,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 if slab.is_null() {
                     return;
                 }
-                // SAFETY: headers live as long as the engine, and their ledgers can be read at any time.
+                // SAFETY: headers live as long as the engine, and their ledgers can be read at any
+                // time.
                 let slab = unsafe { &*slab };
                 let figures = &mut into[slab.class()];
                 figures.slabs += 1;
@@ -124,14 +84,15 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 heaps,
                 slabs_made: shared.made,
                 slabs_given_back: shared.given_back,
-                slabs_taken_over: shared.taken_over,
+                slabs_taken_over: shared.reclaimed,
                 locked: shared.locked,
                 held: shared.held,
             }
         })
     }
 
-    /// Walks what all heaps share, the orphans and `heap`, and names the first invariant that does not hold.
+    /// Walks what all heaps share, the abandoned slabs and `heap`, and names the first invariant
+    /// that does not hold.
     ///
     /// # Safety
     /// The calling thread owns `heap`.
@@ -142,43 +103,41 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 return broken(invariant, address);
             }
             let mut found = Ok(());
-            shared.each_orphan(|_, slab| {
-                // SAFETY: orphans are the lock's.
-                unsafe {
-                    if let Err(invariant) = (*slab).check() {
-                        found = broken(invariant, slab.addr());
-                    }
-                    if (*slab).local.with(|local| local.place) != Place::Orphans {
-                        found = broken("an orphan knows that it is one", slab.addr());
-                    }
+            shared.each_abandoned(|_, slab| {
+                let address = slab.as_ptr().addr();
+                if let Err(invariant) = slab.check() {
+                    found = broken(invariant, address);
+                }
+                if slab.place() != Place::Abandoned {
+                    found = broken("an abandoned slab knows that it is one", address);
                 }
             });
             found
         });
-        let me = core::ptr::from_ref(heap).addr();
-        // SAFETY: the owner's.
-        unsafe {
-            heap.own.with(|own| {
-                let mut idle = 0;
-                own.each(|_, slab| {
-                    if let Err(invariant) = (*slab).check() {
-                        found = broken(invariant, slab.addr());
-                    }
-                    if (*slab).owner.load(Ordering::Relaxed) != me {
-                        found = broken("a heap owns the slabs on its lists", slab.addr());
-                    }
-                    if self.pages.slab_at((*slab).start()) != slab {
-                        found = broken("the page map names a slab for its start", slab.addr());
-                    }
-                    if (*slab).local.with(|local| local.place) == Place::Empty {
-                        idle += bytes_of((*slab).class());
-                    }
-                });
-                if idle != own.idle_bytes {
-                    found = broken("a heap counts the bytes of its empty slabs", me);
+        // SAFETY: the calling thread owns the heap.
+        let mut owner = unsafe { heap.owner() };
+        let me = owner.address();
+        owner.with(|own| {
+            let mut idle = 0;
+            own.each(|_, slab| {
+                let address = slab.as_ptr().addr();
+                if let Err(invariant) = slab.check() {
+                    found = broken(invariant, address);
+                }
+                if slab.owner.load(Ordering::Relaxed) != me {
+                    found = broken("a heap owns the slabs on its lists", address);
+                }
+                if self.page_map.slab_at(slab.start()) != slab.as_ptr() {
+                    found = broken("the page map names a slab for its start", address);
+                }
+                if slab.place() == Place::Empty {
+                    idle += bytes_of(slab.class());
                 }
             });
-        }
+            if idle != own.idle_bytes {
+                found = broken("a heap counts the bytes of its empty slabs", me);
+            }
+        });
         found
     }
 }

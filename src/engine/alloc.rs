@@ -1,0 +1,213 @@
+//! Allocation, as far as the fast paths can't do it: from the heap's slabs, from abandoned and new
+//! slabs, from mappings.
+//!
+//! A block that is returned is nobody else's. Whether it is known to be zero comes with it
+//! ([`Allocated`]): memory that is fresh from the OS need not be cleared for calloc.
+
+use core::ptr;
+
+use crate::engine::classes::{self, LARGEST, MIN_ALIGN};
+use crate::engine::engine::Engine;
+use crate::engine::heap::refill::Refill;
+use crate::engine::heap::{Heap, Own, Owner, bytes_of};
+use crate::engine::huge::{self, Mapping, mapping_bytes};
+use crate::engine::shared::headers::NewSlab;
+use crate::engine::span::decay::DECAY;
+use crate::os::{Os, PAGE};
+use crate::probe::Probe;
+use crate::sync::RawLock;
+
+/// A block, and whether all its bytes are known to be zero.
+struct Allocated {
+    block: *mut u8,
+    zero: bool,
+}
+
+impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
+    /// Allocates a block of at least `size` bytes at a multiple of `align`, at least 16. Null for
+    /// want of memory, for more than `PTRDIFF_MAX`, or when `align` is not a power of two.
+    ///
+    /// # Safety
+    /// The calling thread owns `heap`.
+    pub unsafe fn malloc(&self, heap: &Heap, size: usize, align: usize) -> *mut u8 {
+        // SAFETY: the calling thread owns the heap.
+        self.allocate(unsafe { heap.owner() }, size, align)
+            .map_or(ptr::null_mut(), |allocated| allocated.block)
+    }
+
+    /// As [`malloc`](Self::malloc), and its first `size` bytes are zero.
+    ///
+    /// # Safety
+    /// As there.
+    pub unsafe fn malloc_zeroed(&self, heap: &Heap, size: usize, align: usize) -> *mut u8 {
+        // SAFETY: the calling thread owns the heap.
+        let Some(allocated) = self.allocate(unsafe { heap.owner() }, size, align) else {
+            return ptr::null_mut();
+        };
+        if !allocated.zero {
+            // SAFETY: the block is ours alone until it is returned, and at least `size` bytes long.
+            unsafe { ptr::write_bytes(allocated.block, 0, size) };
+        }
+        allocated.block
+    }
+
+    fn allocate(&self, owner: Owner<'_>, size: usize, align: usize) -> Option<Allocated> {
+        if !align.is_power_of_two() {
+            return None;
+        }
+        match classes::class_of(size, align) {
+            Some(class) => self.allocate_small(owner, class),
+            None => self.allocate_huge(owner, size, align),
+        }
+    }
+
+    /// Allocates a block of `class`.
+    fn allocate_small(&self, mut owner: Owner<'_>, class: usize) -> Option<Allocated> {
+        let heap = owner.heap();
+        owner.with(|own| {
+            loop {
+                let current = own.current[class];
+                if let Some(block) = current.pop() {
+                    return Some(Allocated { block: block.as_ptr(), zero: false });
+                }
+                if let Some(address) = current.double_freed_head() {
+                    self.defer_double_free(address, current.as_ptr());
+                    continue;
+                }
+                if self.tick_if_due(heap, own) {
+                    continue; // the current slab may have blocks now, or be another
+                }
+                let double_freed = |address| self.defer_double_free_at(address);
+                let refill = match own.refill(class, double_freed) {
+                    Refill::None => self.new_slab(heap, own, class),
+                    refill => refill,
+                };
+                match refill {
+                    Refill::None => return None,
+                    Refill::Reused => {}
+                    Refill::Fresh => {
+                        let current = own.current[class];
+                        if let Some(block) = current.pop() {
+                            let zero = current.is_clean();
+                            return Some(Allocated { block: block.as_ptr(), zero });
+                        }
+                    }
+                }
+            }
+        })
+    }
+
+    /// Makes an abandoned slab or a new one the current one. [`Refill::None`] when there is no
+    /// memory. `own` is of `heap`.
+    #[cold]
+    fn new_slab(&self, heap: &Heap, own: &mut Own, class: usize) -> Refill {
+        let now = self.os.milliseconds();
+        let reclaim = || {
+            self.locked(|shared| {
+                let slab = shared.reclaim_of_class(class, heap);
+                (slab, shared.has_parked_since(now.saturating_sub(DECAY)))
+            })
+        };
+        let reclaimed = match reclaim() {
+            (None, true) => {
+                self.abandon_parked(DECAY);
+                reclaim().0
+            }
+            (slab, _) => slab,
+        };
+        if let Some(slab) = reclaimed {
+            self.sweep(own, slab);
+            own.make_current(slab);
+            let fresh = !slab.has_free() && slab.carve() > 0;
+            // It may have nothing to give after all: the caller comes again.
+            return if fresh { Refill::Fresh } else { Refill::Reused };
+        }
+        let get = || {
+            self.locked(|shared| {
+                let got = shared.slab(&self.os, &self.page_map, class, heap);
+                // Its last life may have left a misuse to be told.
+                self.hint_deferred(shared);
+                got
+            })
+        };
+        let got = get().or_else(|| {
+            self.yield_idle(own);
+            get()
+        });
+        let Some(NewSlab { header, span }) = got else { return Refill::None };
+        // SAFETY: from the pool, and nobody else's since.
+        unsafe {
+            header.start_at(span.start, span.clean, ptr::from_ref(heap).expose_provenance());
+        }
+        self.page_map.set(span.start, bytes_of(class), header.as_ptr());
+        own.make_current(header);
+        header.carve();
+        Refill::Fresh
+    }
+
+    /// As [`malloc`](Self::malloc), with a mapping of its own that has room: a block that grows.
+    /// More than a unit.
+    pub(super) fn allocate_to_grow(&self, owner: Owner<'_>, size: usize) -> *mut u8 {
+        let Some(bytes) = mapping_bytes(size) else { return ptr::null_mut() };
+        if let Some(mapping) = self.locked(|shared| shared.huge.reuse_to_grow(bytes)) {
+            return self.settle_huge(mapping, bytes);
+        }
+        let length = huge::room_for(bytes);
+        let start = self.os.reserve(length, PAGE);
+        if !start.is_null() {
+            return self.settle_huge(Mapping { start, bytes: length, used: 0 }, bytes);
+        }
+        self.allocate(owner, size, MIN_ALIGN).map_or(ptr::null_mut(), |allocated| allocated.block)
+    }
+
+    /// Allocates a block with a mapping of its own: a kept one, or one of the OS.
+    #[cold]
+    fn allocate_huge(&self, mut owner: Owner<'_>, size: usize, align: usize) -> Option<Allocated> {
+        let bytes = mapping_bytes(size.max(LARGEST / 2))?;
+        let kept = match align <= PAGE {
+            true => self.locked(|shared| shared.huge.reuse(bytes)),
+            false => None,
+        };
+        let (mapping, zero) = match kept {
+            Some(mapping) => (mapping, false),
+            None => {
+                let map = || match align <= PAGE {
+                    true => self.os.map(bytes),
+                    false => self.os.reserve(bytes, align),
+                };
+                let mut start = map();
+                if start.is_null() {
+                    owner.with(|own| self.yield_idle(own));
+                    start = map();
+                }
+                if start.is_null() {
+                    return None;
+                }
+                (Mapping { start, bytes, used: bytes }, true)
+            }
+        };
+        let block = self.settle_huge(mapping, mapping.used);
+        (!block.is_null()).then_some(Allocated { block, zero })
+    }
+
+    /// Makes a block of `bytes` bytes at the start of a mapping that is nobody's. Null without
+    /// memory to note it.
+    fn settle_huge(&self, mapping: Mapping, bytes: usize) -> *mut u8 {
+        let start = mapping.start.expose_provenance();
+        let registered = self.locked(|shared| {
+            if !self.page_map.prepare(&self.os, start, 1) {
+                return None;
+            }
+            let header = shared.huge_header(&self.os)?;
+            shared.huge.add(header, mapping, bytes);
+            self.page_map.set_huge(start, Some(header));
+            Some(())
+        });
+        if registered.is_none() {
+            // SAFETY: mapped, and nobody knows it. If that fails, it is lost.
+            unsafe { self.os.unmap(mapping.start, mapping.bytes) };
+            return ptr::null_mut();
+        }
+        mapping.start
+    }
+}

@@ -1,0 +1,143 @@
+//! The [`Engine`]: its parts, and the one lock.
+//!
+//! # Invariants
+//! - [`locked`](Engine::locked) is the only place that takes the lock, and the only one that opens
+//!   what all heaps [share](crate::engine::shared::Shared). Nothing is called from inside it that
+//!   comes back to it.
+//! - `deferred` is up whenever misuses wait to be told, as of the last time the lock was released.
+//!
+//! The files above this one add the operations, in layers; whoever has an engine may call those that
+//! are public.
+
+use crate::engine::heap::Heap;
+use crate::engine::pagemap::PageMap;
+use crate::engine::shared::Shared;
+use crate::os::{Mmap, Os};
+use crate::probe::{NoProbe, Probe};
+use crate::sync::{AtomicBool, AtomicUsize, Cell, FutexLock, Ordering, RawLock, const_unless_loom};
+
+/// The allocator, without the question whose heap is meant. See [`engine`](crate::engine).
+///
+/// `O` is where memory comes from, `P` looks into critical sections and between checks and stores,
+/// `L` is the span lock.
+pub struct Engine<O: Os = Mmap, P: Probe = NoProbe, L: RawLock = FutexLock> {
+    pub(super) page_map: PageMap,
+    pub(super) os: O,
+    pub(super) probe: P,
+    pub(super) lock: L,
+    pub(super) shared: Cell<Shared>,
+    /// Deferred misuses wait to be told. Relaxed: a hint; the lock orders what it is about.
+    pub(super) deferred: AtomicBool,
+    /// Whether the time that the lock is held is measured. Relaxed: stands alone.
+    pub(super) timed: AtomicBool,
+    /// This process is a forked child, and there may be vanished owners. Relaxed: set while there
+    /// is one thread.
+    pub(super) forked: AtomicBool,
+    /// See [`has_stayed`](Self::has_stayed). Relaxed: stands alone.
+    pub(super) stayed: AtomicBool,
+    /// Relaxed: a count.
+    pub(super) misuses: AtomicUsize,
+}
+
+// SAFETY: `shared` is touched only between `lock` and `unlock` (`locked`), and is Send; the rest is
+// atomic or shared as it is, which the bounds ask for.
+unsafe impl<O: Os + Sync, P: Probe + Sync, L: RawLock + Sync> Sync for Engine<O, P, L> {}
+
+impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
+    const_unless_loom! {
+        /// An engine that has taken nothing from the OS yet. More than 8 MiB, nearly all of it
+        /// zero, of which only what is used becomes resident: a `static`, not a value on the stack.
+        pub fn with_parts(os: O, probe: P, lock: L) -> Self {
+            Engine {
+                page_map: PageMap::new(),
+                os,
+                probe,
+                lock,
+                shared: Cell::new(Shared::new()),
+                deferred: AtomicBool::new(false),
+                timed: AtomicBool::new(false),
+                forked: AtomicBool::new(false),
+                stayed: AtomicBool::new(false),
+                misuses: AtomicUsize::new(0),
+            }
+        }
+    }
+
+    /// Takes the span lock for the time of a fork.
+    pub fn fork_prepare(&self) {
+        self.lock.fork_prepare();
+    }
+
+    /// Releases it in the parent.
+    ///
+    /// # Safety
+    /// The calling thread has come from [`fork_prepare`](Self::fork_prepare).
+    pub unsafe fn fork_parent(&self) {
+        // SAFETY: the calling thread has come from `fork_prepare`.
+        unsafe { self.lock.fork_parent() }
+    }
+
+    /// Releases it in the child, where the heaps of all other threads are left by their owners.
+    ///
+    /// # Safety
+    /// The calling thread is the only one of a child forked after
+    /// [`fork_prepare`](Self::fork_prepare); of all heaps it owns those for which `owned` says so.
+    pub unsafe fn fork_child(&self, owned: impl Fn(*const Heap) -> bool) {
+        // SAFETY: the only thread of a child forked after `fork_prepare`.
+        unsafe { self.lock.fork_child() };
+        self.forked.store(true, Ordering::Relaxed);
+        self.locked(|shared| {
+            let mut heap = shared.heaps;
+            while !heap.is_null() {
+                // SAFETY: heaps live as long as the engine; there is one thread.
+                unsafe {
+                    if !owned(heap) && (*heap).parked_since.load(Ordering::Relaxed) == 0 {
+                        (*heap).vanished.store(true, Ordering::Relaxed);
+                    }
+                    heap = (*heap).next;
+                }
+            }
+        });
+    }
+
+    /// The critical section: the only place that takes the lock.
+    pub(super) fn locked<R>(&self, f: impl FnOnce(&mut Shared) -> R) -> R {
+        self.probe.pause();
+        self.lock.lock();
+        self.probe.enter();
+        let began = self.timed.load(Ordering::Relaxed).then(|| self.os.nanoseconds());
+        // SAFETY: the lock keeps every other caller out until `unlock`, and orders them.
+        let result = unsafe {
+            self.shared.with(|shared| {
+                shared.locked += 1;
+                let result = f(shared);
+                if let Some(began) = began {
+                    shared.held += self.os.nanoseconds() - began;
+                }
+                result
+            })
+        };
+        self.probe.leave();
+        // SAFETY: locked above, by this thread.
+        unsafe { self.lock.unlock() };
+        self.probe.pause();
+        result
+    }
+
+    /// From now on the time that the lock is held is measured.
+    pub fn time_lock(&self) {
+        self.timed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether any thread ever claimed a heap.
+    pub fn has_heaps(&self) -> bool {
+        self.locked(|shared| !shared.heaps.is_null())
+    }
+}
+
+impl<O: Os, P: Probe, L: RawLock> Drop for Engine<O, P, L> {
+    fn drop(&mut self) {
+        self.locked(|shared| shared.release(&self.os));
+        self.page_map.release(&self.os);
+    }
+}

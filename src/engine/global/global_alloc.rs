@@ -1,0 +1,82 @@
+//! Rust's interface: `#[global_allocator]`.
+
+use core::alloc::{GlobalAlloc, Layout};
+use core::ptr;
+
+use crate::engine::classes::MIN_ALIGN;
+use crate::engine::global::fast::Fast;
+use crate::engine::global::instance::Drystone;
+use crate::policy;
+use crate::process::calls::{self, Function};
+
+// SAFETY: blocks are exclusive, of the layout's size and alignment, until freed or resized; no
+// method unwinds; realloc keeps contents and, when there is no memory, the block.
+unsafe impl GlobalAlloc for Drystone {
+    #[inline]
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        match self.aligned_fast(layout.size(), layout.align()) {
+            Some(block) => block.as_ptr(),
+            None => self.malloc_slow_and_reports(layout.size(), layout.align(), false),
+        }
+    }
+
+    #[inline]
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        match self.zeroed_fast(layout.size(), layout.align()) {
+            Some(block) => block.as_ptr(),
+            None => self.malloc_slow_and_reports(layout.size(), layout.align(), true),
+        }
+    }
+
+    #[inline]
+    unsafe fn dealloc(&self, block: *mut u8, _layout: Layout) {
+        // SAFETY: the caller gives up a block of this allocator.
+        match unsafe { self.free_fast(block) } {
+            Fast::Done => {}
+            // SAFETY: the fast path said so of this block.
+            rest => unsafe { self.dealloc_rest(block, rest) },
+        }
+    }
+
+    #[inline]
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        if layout.align() <= MIN_ALIGN {
+            // SAFETY: the caller gives up a block of this allocator, unless the result is null.
+            if let Some(resized) = unsafe { self.realloc_fast(block, size) } {
+                return resized.as_ptr();
+            }
+        }
+        // SAFETY: as above.
+        unsafe { self.realloc_or_report(block, size, layout.align().max(MIN_ALIGN)) }
+    }
+}
+
+impl Drystone {
+    /// # Safety
+    /// As [`free_rest`](Self::free_rest).
+    #[cold]
+    #[inline(never)]
+    unsafe fn dealloc_rest(&self, block: *mut u8, fast: Fast) {
+        if matches!(fast, Fast::Slow) {
+            calls::pass(Function::Dealloc);
+        }
+        // SAFETY: what the fast path said of this block, which the caller gives up.
+        unsafe { self.free_rest(block, fast) }
+    }
+
+    /// # Safety
+    /// As [`try_realloc`](Self::try_realloc).
+    #[cold]
+    #[inline(never)]
+    unsafe fn realloc_or_report(&self, block: *mut u8, size: usize, align: usize) -> *mut u8 {
+        calls::pass(Function::Realloc);
+        // SAFETY: a live block is given up by the caller.
+        let resized = unsafe { self.realloc_slow(block, size, align) };
+        let resized = resized.unwrap_or_else(|misuse| {
+            policy::misuse(&misuse);
+            ptr::null_mut()
+        });
+        self.report_late();
+        resized
+    }
+}

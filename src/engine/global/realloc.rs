@@ -1,0 +1,115 @@
+//! realloc, as programs call it.
+
+use core::ptr::{self, NonNull};
+
+use crate::engine::classes::MIN_ALIGN;
+use crate::engine::global::fast::{DIRECT, owned_slab};
+use crate::engine::global::instance::{Drystone, ENGINE, QUARANTINE};
+use crate::engine::resize::{fits, gets_room};
+use crate::engine::slab::owner::{Freed, NotLive};
+use crate::misuse::Misuse;
+use crate::probe::NoProbe;
+
+impl Drystone {
+    /// Makes the block one of at least `size` bytes, keeping its contents up to the smaller size,
+    /// in place where it can. Null: as [`malloc`](Self::malloc). `size` 0: frees it, and the result
+    /// is null. `Ok(null)` else: no memory, and the block is as it was. An error changes nothing.
+    ///
+    /// # Safety
+    /// If `block` is live, nothing uses it after this call, unless the call fails or finds no
+    /// memory; then as before.
+    pub unsafe fn try_realloc(&self, block: *mut u8, size: usize) -> Result<*mut u8, Misuse> {
+        if size == 0 && !block.is_null() {
+            // SAFETY: a live block is given up by the caller.
+            return unsafe { self.try_free(block) }.map(|()| ptr::null_mut());
+        }
+        // SAFETY: a live block is given up by the caller.
+        unsafe { self.try_realloc_aligned(block, size, MIN_ALIGN) }
+    }
+
+    /// The fast path of realloc: a live block of this thread's own, that need not move, or can move
+    /// to a block current.
+    ///
+    /// # Safety
+    /// As [`try_realloc`](Self::try_realloc).
+    #[inline]
+    pub(super) unsafe fn realloc_fast(&self, block: *mut u8, size: usize) -> Option<NonNull<u8>> {
+        let address = block.expose_provenance();
+        let slab = owned_slab(address)?;
+        let number = slab.number_of(address)?;
+        // SAFETY: the number of the address.
+        if !unsafe { slab.is_live(number) } {
+            return None;
+        }
+        let usable = slab.block_size();
+        if fits(size, usable) {
+            return NonNull::new(block);
+        }
+        if gets_room(size, usable) {
+            return None;
+        }
+        let new = match size <= DIRECT {
+            true => self.malloc_fast(size)?,
+            false => self.malloc_medium(size)?,
+        };
+        // SAFETY: the new block is this call's alone, and both hold what is copied; the old one's
+        // number.
+        unsafe {
+            ptr::copy_nonoverlapping(block, new.as_ptr(), usable.min(size));
+            match slab.free(number, address, &NoProbe) {
+                Ok(Freed::Fine) => {}
+                Ok(Freed::Move) => self.free_moves(block),
+                Err(NotLive) => {
+                    // Another thread has freed the block meanwhile: a misuse, which the slow way
+                    // tells.
+                    self.free(new.as_ptr());
+                    return None;
+                }
+            }
+        }
+        Some(new)
+    }
+
+    /// As [`try_realloc`](Self::try_realloc), at a multiple of `align` should it have to move; and
+    /// `size` 0 is a size like any other.
+    ///
+    /// # Safety
+    /// As there.
+    pub unsafe fn try_realloc_aligned(
+        &self,
+        block: *mut u8,
+        size: usize,
+        align: usize,
+    ) -> Result<*mut u8, Misuse> {
+        let align = align.max(MIN_ALIGN);
+        if align == MIN_ALIGN {
+            // SAFETY: a live block is given up by the caller.
+            if let Some(resized) = unsafe { self.realloc_fast(block, size) } {
+                return Ok(resized.as_ptr());
+            }
+        }
+        // SAFETY: a live block is given up by the caller.
+        unsafe { self.realloc_slow(block, size, align) }
+    }
+
+    /// What realloc does when the fast path can't: all of it. `align` is at least [`MIN_ALIGN`].
+    ///
+    /// # Safety
+    /// As [`try_realloc`](Self::try_realloc).
+    pub(super) unsafe fn realloc_slow(
+        &self,
+        block: *mut u8,
+        size: usize,
+        align: usize,
+    ) -> Result<*mut u8, Misuse> {
+        // SAFETY: a live block is given up by the caller; the heap is the calling thread's for the
+        // time of the call.
+        self.with_heap(|heap| unsafe {
+            if QUARANTINE.is_on() {
+                return QUARANTINE.realloc(&ENGINE, heap, block, size, align);
+            }
+            ENGINE.try_realloc(heap, block, size, align)
+        })
+        .unwrap_or(Ok(ptr::null_mut()))
+    }
+}

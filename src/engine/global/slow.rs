@@ -1,0 +1,122 @@
+//! What the fast paths can't do: all of it.
+
+use core::ptr;
+
+use crate::engine::classes::MIN_ALIGN;
+use crate::engine::global::fast::Fast;
+use crate::engine::global::instance::{Drystone, ENGINE, QUARANTINE};
+use crate::engine::global::tls::{self, GONE};
+use crate::engine::slab::owned::OwnedSlab;
+use crate::misuse::Misuse;
+use crate::policy;
+use crate::process::calls::{self, Function};
+
+impl Drystone {
+    /// What malloc does when the fast path has no block: all of it.
+    #[cold]
+    #[inline(never)]
+    pub fn malloc_slow(&self, size: usize, align: usize, zero: bool) -> *mut u8 {
+        if !align.is_power_of_two() {
+            return ptr::null_mut();
+        }
+        let align = align.max(MIN_ALIGN);
+        // SAFETY: the heap is the calling thread's for the time of the call.
+        let block = self.with_heap(|heap| unsafe {
+            match zero {
+                true => ENGINE.malloc_zeroed(heap, size, align),
+                false => ENGINE.malloc(heap, size, align),
+            }
+        });
+        block.unwrap_or(ptr::null_mut())
+    }
+
+    /// As [`malloc_slow`](Self::malloc_slow), for callers that leave misuses to the [policy]: those
+    /// that are deferred are told.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn malloc_slow_and_reports(&self, size: usize, align: usize, zero: bool) -> *mut u8 {
+        calls::pass(if zero { Function::AllocZeroed } else { Function::Alloc });
+        let block = self.malloc_slow(size, align, zero);
+        self.report_late();
+        block
+    }
+
+    /// What free does when the fast path can't: all of it.
+    ///
+    /// # Safety
+    /// As [`try_free`](Self::try_free).
+    #[cold]
+    #[inline(never)]
+    pub unsafe fn free_slow(&self, block: *mut u8) -> Result<(), Misuse> {
+        if block.is_null() {
+            return Ok(());
+        }
+        let own = tls::own();
+        // SAFETY: a live block is given up by the caller; what is neither 0 nor GONE is the address
+        // of this thread's heap.
+        unsafe {
+            if own > GONE
+                && !QUARANTINE.is_on()
+                && ENGINE.free_remote(&*ptr::with_exposed_provenance(own), block)
+            {
+                return Ok(());
+            }
+            self.free_any(block)
+        }
+    }
+
+    /// # Safety
+    /// As [`try_free`](Self::try_free).
+    #[cold]
+    #[inline(never)]
+    unsafe fn free_any(&self, block: *mut u8) -> Result<(), Misuse> {
+        // SAFETY: a live block is given up by the caller; the heap is the calling thread's for the
+        // time of the call.
+        self.with_heap(|heap| unsafe {
+            if QUARANTINE.is_on() {
+                return QUARANTINE.free(&ENGINE, heap, block);
+            }
+            ENGINE.try_free(heap, block)
+        })
+        // No memory for a heap: such a thread can still mark.
+        .unwrap_or_else(|| unsafe { ENGINE.free_without_heap(block) })
+    }
+
+    /// What is left to do after a free by the fast path that said [`Fast::Moves`].
+    ///
+    /// # Safety
+    /// `block` is what that call was about, the last of this thread.
+    #[cold]
+    pub unsafe fn free_moves(&self, block: *mut u8) {
+        // The exact map: in the table that the fast path looked into, another slab may stand by
+        // now.
+        // SAFETY: the fast word is the owner of the block's slab: the calling thread's.
+        unsafe {
+            let slab = OwnedSlab::new(ENGINE.page_map.slab_at(block.addr()));
+            ENGINE.move_after_free(&mut (*tls::fast()).owner(), slab);
+        }
+    }
+
+    /// What is left of a free after a fast path that came to `fast`, for callers that leave misuses
+    /// to the [policy].
+    ///
+    /// # Safety
+    /// As [`try_free`](Self::try_free); `fast` is what the last call of this thread came to, of
+    /// this block.
+    #[cold]
+    #[inline(never)]
+    pub(super) unsafe fn free_rest(&self, block: *mut u8, fast: Fast) {
+        match fast {
+            Fast::Done => return,
+            // SAFETY: what the fast path said of this block.
+            Fast::Moves => unsafe { self.free_moves(block) },
+            Fast::Slow => {
+                // SAFETY: the caller gives the block up.
+                if let Err(misuse) = unsafe { self.free_slow(block) } {
+                    policy::misuse(&misuse);
+                }
+            }
+        }
+        self.report_late();
+    }
+}

@@ -1,0 +1,248 @@
+//! A heap's beginning and end, and what is done now and then.
+
+use core::{mem, ptr};
+
+use crate::engine::classes::{self, CLASSES};
+use crate::engine::engine::Engine;
+use crate::engine::heap::{Heap, IDLE, IDLE_PARKED, Own, Owner, PATIENCE, new_heap};
+use crate::engine::shared::Shared;
+use crate::engine::slab::owned::OwnedSlab;
+use crate::engine::slab::placeholder::no_slab;
+use crate::engine::slab::{Place, Slab};
+use crate::engine::span::decay::DECAY;
+use crate::misuse::Misuse;
+use crate::os::Os;
+use crate::probe::Probe;
+use crate::sync::{Ordering, RawLock};
+
+/// Refills between two looks at the clock.
+pub const TICK: u32 = 16;
+
+impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
+    /// A heap for the calling thread: one that an exited thread has left, or a new one. `None` when
+    /// the OS has no memory for it. Give it back with [`release`](Self::release).
+    pub fn claim(&self) -> Option<&Heap> {
+        if let Some(heap) = self.locked(Shared::unpark) {
+            // SAFETY: heaps live as long as the engine.
+            let heap = unsafe { &*heap };
+            // What was freed meanwhile comes before memory that was never used.
+            // SAFETY: off the list of parked heaps: this thread's.
+            self.sweep_if_due(unsafe { heap.owner() });
+            return Some(heap);
+        }
+        self.locked(|shared| {
+            let place = shared.cut(&self.os, size_of::<Heap>())?.cast::<Heap>();
+            let mut heap = new_heap(no_slab());
+            heap.next = shared.heaps;
+            // SAFETY: fresh memory of that size, at a multiple of 64, for as long as the engine
+            // lives.
+            unsafe {
+                place.write(heap);
+                shared.heaps = place;
+                Some(&*place)
+            }
+        })
+    }
+
+    /// Takes back what others freed, if there is anything.
+    fn sweep_if_due(&self, mut owner: Owner<'_>) {
+        let heap = owner.heap();
+        owner.with(|own| {
+            if heap.flagged_slabs.swap(0, Ordering::Acquire) > 0 || own.recheck {
+                self.sweep_flagged(own);
+            }
+        });
+    }
+
+    /// Leaves the heap, with its slabs, to the next thread that claims one. What others freed comes
+    /// back first, if there is anything, so that misuses are told with the thread's end.
+    ///
+    /// # Safety
+    /// The calling thread claimed `heap`, and does not use it after this.
+    pub unsafe fn release(&self, heap: &Heap) {
+        // SAFETY: the calling thread claimed the heap.
+        self.sweep_if_due(unsafe { heap.owner() });
+        // SAFETY: as above.
+        let mut owner = unsafe { heap.owner() };
+        owner.with(|own| {
+            self.drop_idle_large(own);
+            self.bound_idle(own, IDLE_PARKED);
+        });
+        let now = self.os.milliseconds();
+        self.locked(|shared| {
+            shared.park(heap, now, false);
+            self.hint_deferred(shared);
+        });
+    }
+
+    /// Now and then: takes back what others freed, wherever they did, if it is much or some time
+    /// has passed, and lets time work on what is idle. A thread that hardly allocates any more
+    /// would else keep all that others freed of its blocks. `own` is of `heap`.
+    #[cold]
+    pub(super) fn tick(&self, heap: &Heap, own: &mut Own) {
+        let now = self.os.milliseconds();
+        let flagged = heap.flagged_slabs.load(Ordering::Relaxed);
+        let is_time = now.wrapping_sub(own.looked) >= DECAY;
+        if is_time {
+            own.looked = now;
+            self.drop_idle_large(own);
+        }
+        if flagged >= own.patience || is_time && (flagged > 0 || own.recheck) {
+            // Acquire: pairs with the release in `tell_owner`.
+            heap.flagged_slabs.swap(0, Ordering::Acquire);
+            let empty = self.sweep_flagged(own);
+            // Slabs of which little comes back are not worth so many looks.
+            let worth = flagged == 0 || empty >= flagged / 4;
+            own.patience = if worth { PATIENCE } else { own.patience.saturating_mul(2) };
+        }
+        if !is_time {
+            // However busy the heap is, it takes the lock for this a few times a second.
+            return;
+        }
+        // Not of what is abandoned at this moment: some time must pass.
+        let recheck = self.locked(|shared| {
+            let before = shared.spans.decayed;
+            shared.spans.decay(&self.os);
+            if shared.spans.decayed != before {
+                shared.huge.drop_kept(&self.os);
+            }
+            mem::take(&mut shared.recheck_abandoned)
+        });
+        if recheck {
+            self.sweep_abandoned(heap);
+        }
+        self.abandon_parked(DECAY);
+    }
+
+    /// As [`tick`](Self::tick), if this is the refill for it. Whether it was.
+    pub(super) fn tick_if_due(&self, heap: &Heap, own: &mut Own) -> bool {
+        let due = own.refills % TICK == TICK - 1;
+        if due {
+            own.refills = own.refills.wrapping_add(1);
+            self.tick(heap, own);
+        }
+        due
+    }
+
+    /// For models: what is due now and then.
+    ///
+    /// # Safety
+    /// The calling thread owns `heap`.
+    #[cfg(loom)]
+    pub unsafe fn tick_now(&self, heap: &Heap) {
+        // SAFETY: the calling thread owns the heap.
+        unsafe { heap.owner() }.with(|own| self.tick(heap, own));
+    }
+
+    /// Gives all idle memory back that the calling thread can reach: its heap's, the abandoned
+    /// slabs', and what all share. Returns bytes. Other threads' empty slabs wait for their owners.
+    ///
+    /// # Safety
+    /// The calling thread owns `heap`.
+    pub unsafe fn trim(&self, heap: &Heap) -> usize {
+        self.abandon_parked(0);
+        // SAFETY: the calling thread owns the heap.
+        unsafe { heap.owner() }.with(|own| {
+            for class in 0..CLASSES {
+                own.drop_current(class, no_slab());
+            }
+            own.each(|own, slab| {
+                if slab.flagged() {
+                    self.sweep(own, slab);
+                    own.relist(slab);
+                }
+            });
+            self.bound_idle(own, 0);
+        });
+        self.sweep_abandoned(heap);
+        self.locked(|shared| {
+            self.hint_deferred(shared);
+            let units = shared.spans.purge(&self.os, 0);
+            units * classes::UNIT + shared.huge.drop_kept(&self.os)
+        })
+    }
+
+    /// Takes back what others freed of abandoned slabs, and gives those back that have no live
+    /// block left: in the name of `heap`, the calling thread's.
+    #[cold]
+    pub(super) fn sweep_abandoned(&self, heap: &Heap) {
+        // The empty ones come off as a chain, which is then this heap's.
+        let mut empty = self.locked(|shared| {
+            let mut chain: Option<OwnedSlab> = None;
+            shared.each_abandoned(|shared, slab| {
+                if slab.flagged() {
+                    self.sweep_locked(shared, slab);
+                }
+                if slab.used() == 0 {
+                    shared.unlist_abandoned(slab, heap);
+                    slab.chain(chain);
+                    chain = Some(slab);
+                }
+            });
+            self.hint_deferred(shared);
+            chain
+        });
+        while let Some(slab) = empty {
+            empty = slab.next();
+            // SAFETY: empty, and on no list: this heap's.
+            unsafe { self.give_back(slab) };
+        }
+    }
+
+    /// Looks through the calling thread's heap and the abandoned slabs for blocks that were freed
+    /// while they were free, and hands all deferred misuses to `hook`. Returns how many.
+    ///
+    /// # Safety
+    /// The calling thread owns `heap`.
+    pub unsafe fn sweep_all(&self, heap: &Heap, hook: impl FnMut(&Misuse)) -> usize {
+        self.abandon_parked(0);
+        // SAFETY: the calling thread owns the heap.
+        unsafe { heap.owner() }.with(|own| {
+            own.each(|own, slab| {
+                // Moved only if something came back: moving a slab to the end of the list that is
+                // being walked, each time it is seen, would never end.
+                let any = self.sweep(own, slab);
+                if any && slab.place() != Place::Current {
+                    own.relist(slab);
+                }
+            });
+            self.bound_idle(own, IDLE);
+        });
+        self.locked(|shared| {
+            shared.each_abandoned(|shared, slab| self.sweep_locked(shared, slab));
+            shared.judge_ended(&self.os);
+            self.hint_deferred(shared);
+        });
+        self.tell_deferred(hook)
+    }
+
+    /// Gives back what this heap and all share in idle memory, when there is no other.
+    #[cold]
+    pub(super) fn yield_idle(&self, own: &mut Own) {
+        self.drop_idle_large(own);
+        self.bound_idle(own, 0);
+        self.abandon_parked(0);
+        self.locked(|shared| {
+            shared.huge.drop_kept(&self.os);
+            shared.huge.cut_rooms(&self.os);
+            shared.spans.release_empty(&self.os);
+        });
+    }
+
+    /// Makes the calling thread the owner of a slab that has none, and puts it among its own.
+    #[cold]
+    pub(super) fn reclaim(&self, owner: &mut Owner<'_>, slab: &Slab) {
+        let heap = owner.heap();
+        let Some(slab) = self.locked(|shared| shared.reclaim(ptr::from_ref(slab), heap)) else {
+            return;
+        };
+        owner.with(|own| {
+            self.sweep(own, slab);
+            own.list(slab);
+            self.bound_idle(own, IDLE);
+            // A thread that only reclaims would else never look at what it has.
+            own.refills = own.refills.wrapping_add(1);
+            self.tick_if_due(heap, own);
+        });
+    }
+}

@@ -1,0 +1,174 @@
+//! What all heaps share, under the span lock: spans, headers, abandoned slabs, huge blocks, the
+//! heaps themselves, and deferred misuses.
+//!
+//! # What exited threads leave
+//! A heap whose thread has exited is parked here, and the next thread to begin has it whole:
+//! threads that come and go cost no more than a list's first element. If none begins for a while,
+//! the heap's slabs become abandoned slabs: each waits with its live blocks, and the next thread
+//! that frees into it, or that needs a slab of its class, reclaims it. So the memory of exited
+//! threads comes back to those who use it, one slab at a time, in programs that start no more
+//! threads too.
+
+pub mod abandoned;
+pub mod deferred;
+pub mod headers;
+
+use core::ptr;
+
+use crate::engine::classes::CLASSES;
+use crate::engine::heap::Heap;
+use crate::engine::huge::Huge;
+use crate::engine::shared::deferred::Deferred;
+use crate::engine::slab::Slab;
+use crate::engine::slab::list::List;
+use crate::engine::span::Spans;
+use crate::misuse::{BlockState, Found, Misuse, MisuseKind};
+use crate::os::Os;
+
+/// Bytes of a chunk that headers are cut from.
+const CHUNK: usize = 256 << 10;
+
+/// Abandoned slabs of a class that a refill looks at.
+const LOOKS: usize = 8;
+
+/// See the [module](self).
+pub struct Shared {
+    /// Runs of units.
+    pub spans: Spans,
+    /// Blocks with mappings of their own.
+    pub huge: Huge,
+    /// Headers without a span, by class. What ended last is first.
+    pools: [List; CLASSES],
+    /// As above, with a biased freer, which may be in the middle of a free.
+    in_grace: [List; CLASSES],
+    abandoned: [List; CLASSES],
+    /// A biased freer's mark may have crossed the last look at a slab that became an abandoned
+    /// slab: another look is due.
+    pub recheck_abandoned: bool,
+    /// All heaps.
+    pub heaps: *const Heap,
+    /// Heaps that no thread has, the last left first.
+    parked: *const Heap,
+    /// The same, without slabs.
+    parked_empty: *const Heap,
+    /// The chunk that headers are cut from: its next free byte, and its end. Its first word points
+    /// to the chunk before it.
+    cursor: *mut u8,
+    end: *mut u8,
+    chunks: *mut u8,
+    /// Bytes of all chunks.
+    pub header_bytes: usize,
+    /// Misuses that wait to be told.
+    pub deferred: Deferred,
+    /// All that were ever deferred.
+    pub deferred_count: u64,
+    /// How often the lock was taken.
+    pub locked: u64,
+    /// Nanoseconds that it was held, while that is measured.
+    pub held: u64,
+    /// Slabs made and given back, ever.
+    pub made: u64,
+    /// As above.
+    pub given_back: u64,
+    /// Slabs reclaimed.
+    pub reclaimed: u64,
+}
+
+// SAFETY: the pointers are to memory of the engine's own, which belongs to no thread.
+unsafe impl Send for Shared {}
+
+impl Shared {
+    /// Nothing yet.
+    pub const fn new() -> Shared {
+        Shared {
+            spans: Spans::new(),
+            huge: Huge::new(),
+            pools: [List::new(); CLASSES],
+            in_grace: [List::new(); CLASSES],
+            abandoned: [List::new(); CLASSES],
+            recheck_abandoned: false,
+            heaps: ptr::null(),
+            parked: ptr::null(),
+            parked_empty: ptr::null(),
+            cursor: ptr::null_mut(),
+            end: ptr::null_mut(),
+            chunks: ptr::null_mut(),
+            header_bytes: 0,
+            deferred: Deferred::new(),
+            deferred_count: 0,
+            locked: 0,
+            held: 0,
+            made: 0,
+            given_back: 0,
+            reclaimed: 0,
+        }
+    }
+
+    /// `bytes` zeroed bytes at a multiple of 64, for ever.
+    pub fn cut<O: Os>(&mut self, os: &O, bytes: usize) -> Option<*mut u8> {
+        let bytes = bytes.next_multiple_of(64);
+        if (self.end.addr() - self.cursor.addr()) < bytes {
+            let mut size = CHUNK;
+            let chunk = loop {
+                let chunk = os.reserve(size, crate::os::PAGE);
+                if !chunk.is_null() {
+                    break chunk;
+                }
+                size /= 2;
+                if size < bytes + 64 {
+                    return None;
+                }
+            };
+            chunk.expose_provenance();
+            // SAFETY: a fresh chunk of `size` bytes; its first 64 hold its link and its size.
+            unsafe {
+                chunk.cast::<(*mut u8, usize)>().write((self.chunks, size));
+                self.cursor = chunk.add(64);
+                self.end = chunk.add(size);
+            }
+            self.chunks = chunk;
+            self.header_bytes += size;
+        }
+        let place = self.cursor;
+        // SAFETY: the chunk has that many bytes left.
+        self.cursor = unsafe { place.add(bytes) };
+        Some(place)
+    }
+
+    /// Defers a misuse. Without memory for it, it is only counted.
+    pub fn defer<O: Os>(&mut self, os: &O, misuse: Misuse) {
+        self.deferred_count += 1;
+        if self.deferred.is_full()
+            && let bytes = self.deferred.bytes_of_more()
+            && let Some(room) = self.cut(os, bytes)
+        {
+            // SAFETY: that many bytes, for ever, at a multiple of 64.
+            unsafe { self.deferred.move_to(room.cast()) };
+        }
+        self.deferred.push(misuse);
+    }
+
+    /// Gives everything back. Nobody uses the engine any more.
+    pub fn release<O: Os>(&mut self, os: &O) {
+        self.huge.release(os);
+        self.spans.release(os);
+        let mut chunk = self.chunks;
+        while !chunk.is_null() {
+            // SAFETY: a chunk starts with its link and its size, and is a whole mapping.
+            unsafe {
+                let (next, size) = chunk.cast::<(*mut u8, usize)>().read();
+                os.unmap(chunk, size);
+                chunk = next;
+            }
+        }
+        self.chunks = ptr::null_mut();
+    }
+}
+
+/// A block that was freed while it was free.
+pub fn double_free(address: usize, slab: *const Slab) -> Misuse {
+    // SAFETY: headers live as long as their engine.
+    let size = (!slab.is_null()).then(|| unsafe { (*slab).size });
+    let state = BlockState::Free;
+    Misuse { kind: MisuseKind::DoubleFree, address, size, state, found: Found::Late }
+}
