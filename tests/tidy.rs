@@ -42,7 +42,7 @@ const PACKAGES: &[(&str, &[&str])] = &[
     ("capi", &["drystone"]),
     ("peers", &["drystone_workloads"]),
     ("recorder", &["drystone_workloads"]),
-    ("results", &[]),
+    ("results", &["drystone_workloads"]),
     ("stress", &["drystone", "drystone_workloads"]),
     ("workloads", &[]),
 ];

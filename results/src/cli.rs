@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
+use crate::commands::CompareArguments;
 use crate::records::cli::{CompareArguments as RecordsArguments, RecordArguments};
 
 /// What changed between two commits, and records of benchmark runs.
@@ -16,6 +17,14 @@ pub struct Arguments {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Say whether B is slower, fatter or wrong where A was not.
+    ///
+    /// Exit code: 1 for a regression; 2 for a failure, or a side that does not build; 3 when it cannot
+    /// be told; else 0.
+    Compare(CompareArguments),
+    /// One process of `compare`; its plan comes on stdin.
+    #[command(hide = true)]
+    Pair,
     /// Run the criterion benchmarks of the present tree in several processes and write a record.
     Record(RecordArguments),
     /// Compare two records of criterion runs: a second view, wider than `compare` and less sharp.

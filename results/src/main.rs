@@ -14,15 +14,23 @@
 //! - `interrupt`, `child`, `output`, `exit`, `machine`, `date`: Ctrl-C, processes that it ends,
 //!   stdout, exit codes, where it ran and when.
 
+mod build;
 mod child;
 mod cli;
+mod commands;
 mod date;
+mod decide;
 mod evidence;
 mod exit;
 mod interrupt;
+mod lanes;
 mod machine;
 mod output;
+mod pair;
+mod progress;
 mod records;
+mod report;
+mod side;
 
 use std::process::ExitCode;
 
@@ -32,6 +40,8 @@ fn main() -> ExitCode {
     let arguments = cli::Arguments::parse();
     let interrupt = interrupt::Interrupt::install();
     let done = match &arguments.command {
+        cli::Command::Pair => pair::run(),
+        cli::Command::Compare(arguments) => commands::compare(arguments, &interrupt),
         cli::Command::Record(arguments) => records::commands::record(arguments, &interrupt),
         cli::Command::Records(arguments) => records::commands::compare(arguments, &interrupt),
     };
