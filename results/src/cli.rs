@@ -22,9 +22,9 @@ pub enum Command {
     /// Exit code: 1 for a regression; 2 for a failure, or a side that does not build; 3 when it cannot
     /// be told; else 0.
     Compare(CompareArguments),
-    /// One process of `compare`; its plan comes on stdin.
+    /// One process of `compare`; its task comes on stdin.
     #[command(hide = true)]
-    Pair,
+    Child,
     /// Run the criterion benchmarks of the present tree in several processes and write a record.
     Record(RecordArguments),
     /// Compare two records of criterion runs: a second view, wider than `compare` and less sharp.

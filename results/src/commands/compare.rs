@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 use super::options::{CompareArguments, Lane};
 use crate::build::{self, Artifact, Built, Home, Linker, Recipe, are_identical, hash_file};
@@ -14,7 +14,7 @@ use crate::evidence::{
     End, Ended, Evidence, FORMAT, Header, Line, Made, RowPlan, Settings, Side, VERSION, Writer,
 };
 use crate::interrupt::Interrupt;
-use crate::lanes::{self, Context, Measured};
+use crate::lanes::{self, Context, Measured, Outcome, Word};
 use crate::machine::Machine;
 use crate::output::{Format, print};
 use crate::progress::Progress;
@@ -29,7 +29,12 @@ pub fn run(arguments: &CompareArguments, interrupt: &Interrupt) -> Result<u8> {
     let sides = Sides::build(arguments, interrupt)?;
     let scratch = sides.home.scratch()?;
     let linker = Linker::new(scratch.path(), &sides.recipe.link)?;
-    let header = sides.header(arguments)?;
+    let scripts = scratch.path().join("scripts");
+    std::fs::create_dir(&scripts)?;
+    let traces = lanes::scripts::known();
+    lanes::scripts::unpack(&traces, &scripts)?;
+    let names: Vec<String> = traces.into_iter().map(|(name, _)| name).collect();
+    let header = sides.header(arguments, rows(arguments, &names)?)?;
     let name = format!("{}-{:08x}", header.started.replace(':', ""), header.seed & 0xffff_ffff);
     let folder = sides.home.run(&name);
     let mut writer = Writer::create(&folder.join("evidence.jsonl"), &header)?;
@@ -44,6 +49,7 @@ pub fn run(arguments: &CompareArguments, interrupt: &Interrupt) -> Result<u8> {
             sides: sides.measured(),
             linker: &linker,
             scratch: scratch.path().to_owned(),
+            scripts,
             settings: &header.settings,
             writer: &mut writer,
             progress: &mut progress,
@@ -60,7 +66,8 @@ pub fn run(arguments: &CompareArguments, interrupt: &Interrupt) -> Result<u8> {
     let judged = Judged::of(Evidence { header, lines });
     print(&match arguments.format {
         Format::Table => report::table(&judged, arguments.color.is_on(), arguments.all),
-        Format::Markdown | Format::Json => bail!("not yet"),
+        Format::Markdown => report::markdown(&judged),
+        Format::Json => report::json(&judged, arguments.fail_on, &path),
     })?;
     eprintln!("evidence: {path}");
     Ok(judged.exit_code(arguments.fail_on))
@@ -68,14 +75,53 @@ pub fn run(arguments: &CompareArguments, interrupt: &Interrupt) -> Result<u8> {
 
 /// The lanes, cheapest first, and the line that says how they ended.
 fn measure(arguments: &CompareArguments, context: &mut Context) -> Result<()> {
-    let mut end = End { why: Ended::Decided, at_s: 0.0, failed: 0 };
+    let measured = lanes(arguments, context);
+    // Whatever happened, what was measured is kept and judged.
+    let outcome = match &measured {
+        Ok(outcome) => *outcome,
+        Err(_) => Outcome { why: Ended::Failed, failed: 0 },
+    };
+    let at_s = context.at_s();
+    context.keep(Line::End(End { why: outcome.why, at_s, failed: outcome.failed }))?;
+    match measured {
+        // Nothing to report: the error is the report.
+        Err(error) if context.lines.len() == 1 => Err(error),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            Ok(())
+        }
+        Ok(_) => Ok(()),
+    }
+}
+
+fn lanes(arguments: &CompareArguments, context: &mut Context) -> Result<Outcome> {
+    let interrupted = Outcome { why: Ended::Interrupted, failed: 0 };
+    let rows = context.settings.rows.clone();
+    if arguments.wants(Lane::Correctness) {
+        context.progress.phase("looking for wrong results");
+        match lanes::correctness(context)? {
+            Word::Fine => {}
+            Word::Veto => return Ok(Outcome { why: Ended::Vetoed, failed: 0 }),
+            Word::Interrupted => return Ok(interrupted),
+        }
+    }
+    if arguments.wants(Lane::Instructions) && lanes::can_count() {
+        context.progress.phase("counting instructions");
+        if lanes::instructions(context, &rows)? {
+            return Ok(interrupted);
+        }
+    }
+    if arguments.wants(Lane::Memory) {
+        context.progress.phase("measuring memory");
+        if lanes::memory(context, &rows)? {
+            return Ok(interrupted);
+        }
+    }
     if arguments.wants(Lane::Time) {
         context.progress.phase("measuring time");
-        let outcome = lanes::time(context, &context.scratch.clone())?;
-        end = End { why: outcome.why, failed: outcome.failed, ..end };
+        return lanes::time(context);
     }
-    end.at_s = context.at_s();
-    context.keep(Line::End(end))
+    Ok(Outcome { why: Ended::Decided, failed: 0 })
 }
 
 /// Both sides, built.
@@ -132,7 +178,7 @@ impl Sides {
         })
     }
 
-    fn header(&self, arguments: &CompareArguments) -> Result<Header> {
+    fn header(&self, arguments: &CompareArguments, rows: Vec<RowPlan>) -> Result<Header> {
         let seed = arguments.seed.unwrap_or_else(any_seed);
         let compiles = self.sources.iter().any(|source| {
             matches!(source, Source::Commit { .. } | Source::Tree { .. } | Source::Folder(_))
@@ -151,7 +197,7 @@ impl Sides {
             machine: Machine::this(),
             a: self.side(0)?,
             b: self.side(1)?,
-            settings: settings(arguments, rows(arguments, &[])?),
+            settings: settings(arguments, rows),
         })
     }
 

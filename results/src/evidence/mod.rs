@@ -13,6 +13,7 @@ mod file;
 mod header;
 mod line;
 
+pub use crate::machine::Machine;
 pub use file::{Evidence, Writer};
 pub use header::{FORMAT, Header, Made, RowPlan, Settings, Side, VERSION};
 pub use line::{

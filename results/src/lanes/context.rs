@@ -18,6 +18,8 @@ pub struct Context<'a> {
     pub linker: &'a Linker,
     /// Where libraries are put; gone at the end.
     pub scratch: PathBuf,
+    /// The recorded traces' scripts.
+    pub scripts: PathBuf,
     /// How to measure.
     pub settings: &'a Settings,
     /// Where lines go.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use rand::{RngExt, SeedableRng};
+use rand::RngExt;
 use rand_pcg::Pcg64;
 
 use super::context::Context;
@@ -11,7 +11,7 @@ use super::state::{Ticks, load};
 use crate::decide::Tables;
 use crate::evidence::{Ended, Line, Process, RowPlan};
 use crate::interrupt::Interrupted;
-use crate::pair::{self, Plan};
+use crate::pair::{self, Plan, Report, Task};
 
 /// Failed processes in a row after which the lane gives up.
 const PATIENCE: u32 = 3;
@@ -29,7 +29,7 @@ pub struct Outcome {
 ///
 /// # Errors
 /// If the evidence cannot be written, or the first processes all fail: then with their last words.
-pub fn time(context: &mut Context, scripts: &std::path::Path) -> Result<Outcome> {
+pub fn time(context: &mut Context) -> Result<Outcome> {
     let mut tables = Tables::new(context.settings);
     let (mut failed, mut in_a_row) = (0, 0);
     for number in 1.. {
@@ -42,7 +42,7 @@ pub fn time(context: &mut Context, scripts: &std::path::Path) -> Result<Outcome>
         }
         context.progress.detail(&told(number, &undecided, context.settings.rows.len()));
         let rows = wanted(&context.settings.rows, &undecided);
-        match one(context, number, rows, scripts) {
+        match one(context, number, rows) {
             Ok(process) => {
                 in_a_row = 0;
                 tables.push(&process);
@@ -81,12 +81,7 @@ fn wanted(rows: &[RowPlan], undecided: &[&str]) -> Vec<RowPlan> {
 }
 
 /// One process: fresh layouts, one value for each row.
-fn one(
-    context: &mut Context,
-    number: u32,
-    rows: Vec<RowPlan>,
-    scripts: &std::path::Path,
-) -> Result<Process> {
+fn one(context: &mut Context, number: u32, rows: Vec<RowPlan>) -> Result<Process> {
     // Every choice of a process follows from the comparison's seed and its number.
     let mut random = Pcg64::new(u128::from(context.seed), u128::from(number));
     let null = number.is_multiple_of(context.settings.null_every);
@@ -101,8 +96,8 @@ fn one(
         layouts[side] = fresh.then_some(seed);
     }
     let seed = u64::from(random.random::<u32>());
-    let plan = Plan { libraries, seed, rows, scripts: scripts.to_owned() };
-    let report = pair::spawn(&plan, context.interrupt)?;
+    let plan = Plan { libraries, seed, rows, scripts: context.scripts.clone() };
+    let report: Report = pair::spawn(&Task::Time(plan), folder.path(), context.interrupt)?;
     let steal = Ticks::now().steal_since(before);
     Ok(Process {
         number,

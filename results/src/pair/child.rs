@@ -8,22 +8,25 @@ use rand::seq::SliceRandom;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
-use super::plan::{Plan, Report};
-use super::{clock, library, rows, slices, tail};
+use super::plan::{Plan, Report, Task};
+use super::{clock, instructions, library, memory, rows, slices, tail};
 use crate::evidence::Row;
 
-/// Reads a plan from stdin and writes a report to stdout.
+/// Reads a task from stdin and writes a report to stdout.
 ///
 /// # Errors
-/// If the plan cannot be read, a library not loaded, or a row not measured.
+/// If the task cannot be read, a library not loaded, or a row not measured.
 pub fn run() -> Result<u8> {
     let mut text = String::new();
-    std::io::stdin().read_to_string(&mut text).context("cannot read the plan")?;
-    let plan: Plan = serde_json::from_str(&text)
-        .context("this is no plan: `pair` is for this program's own use")?;
-    let report = measure(&plan)?;
+    std::io::stdin().read_to_string(&mut text).context("cannot read the task")?;
+    let task = serde_json::from_str(&text);
+    let report = match task.context("this is no task: `child` is for this program's own use")? {
+        Task::Time(plan) => serde_json::to_string(&measure(&plan)?)?,
+        Task::Memory(plan) => serde_json::to_string(&memory::measure(&plan)?)?,
+        Task::Instructions(plan) => serde_json::to_string(&instructions::measure(&plan)?)?,
+    };
     let mut stdout = std::io::stdout().lock();
-    writeln!(stdout, "{}", serde_json::to_string(&report)?)?;
+    writeln!(stdout, "{report}")?;
     Ok(crate::exit::FINE)
 }
 

@@ -14,7 +14,7 @@ const WARM_UP: u32 = 20;
 ///
 /// # Errors
 /// If a slice took no time: the clock is broken, or the row does nothing.
-pub fn measure(plan: &RowPlan, row: &mut Prepared, random: &mut impl Rng) -> Result<Row> {
+pub fn measure(plan: &RowPlan, row: &mut Prepared<2>, random: &mut impl Rng) -> Result<Row> {
     let first = usize::from(random.random::<bool>());
     let operations = match row.operations {
         Some(operations) => operations,
@@ -43,7 +43,7 @@ pub fn measure(plan: &RowPlan, row: &mut Prepared, random: &mut impl Rng) -> Res
 
 /// Operations that take `slice_us` of processor time on this side: doubled until the fastest of three
 /// takes a fifth of it, then scaled.
-fn fill(row: &mut Prepared, side: usize, slice_us: f64) -> u64 {
+fn fill(row: &mut Prepared<2>, side: usize, slice_us: f64) -> u64 {
     let wanted = slice_us * 1e3;
     let mut n = 1u64;
     loop {

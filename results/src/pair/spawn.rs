@@ -2,33 +2,60 @@
 
 use std::fs::File;
 use std::io::{Seek, Write};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
+use serde::de::DeserializeOwned;
 
-use super::plan::{Plan, Report};
+use super::plan::Task;
 use crate::child;
 use crate::interrupt::Interrupt;
 
-/// Runs a process of the plan.
+/// Runs a child with this task, its temporary files in `folder`, and returns its report.
 ///
 /// # Errors
 /// [`crate::interrupt::Interrupted`]; or, with the child's last words, that it failed.
-pub fn spawn(plan: &Plan, interrupt: &Interrupt) -> Result<Report> {
-    let folder = plan.libraries[0].parent().context("a library lies in a folder")?;
+pub fn spawn<R: DeserializeOwned>(task: &Task, folder: &Path, interrupt: &Interrupt) -> Result<R> {
+    let this = std::env::current_exe().context("cannot find this program")?;
+    let mut command = Command::new(this);
+    if let Task::Time(plan) = task {
+        // The size of the environment moves the stack (Mytkowicz and others, "Producing Wrong Data
+        // Without Doing Anything Obviously Wrong!", ASPLOS 2009).
+        let padding = Pcg64::seed_from_u64(plan.seed ^ 1).random_range(0..4096);
+        command.env("RESULTS_PADDING", "x".repeat(padding));
+    }
+    run(command, task, folder, interrupt)
+}
+
+/// The same under `wrapper`, a program that is given this one and its argument as its last arguments.
+///
+/// # Errors
+/// As [`spawn`].
+pub fn spawn_under<R: DeserializeOwned>(
+    mut wrapper: Command,
+    task: &Task,
+    folder: &Path,
+    interrupt: &Interrupt,
+) -> Result<R> {
+    wrapper.arg(std::env::current_exe().context("cannot find this program")?);
+    run(wrapper, task, folder, interrupt)
+}
+
+fn run<R: DeserializeOwned>(
+    mut command: Command,
+    task: &Task,
+    folder: &Path,
+    interrupt: &Interrupt,
+) -> Result<R> {
     let (mut stdin, stdout, stderr) = (file(folder)?, file(folder)?, file(folder)?);
-    stdin.write_all(serde_json::to_string(plan)?.as_bytes())?;
+    stdin.write_all(serde_json::to_string(task)?.as_bytes())?;
     stdin.rewind()?;
-    let mut command = Command::new(std::env::current_exe().context("cannot find this program")?);
-    // The size of the environment moves the stack (Mytkowicz and others, "Producing Wrong Data Without
-    // Doing Anything Obviously Wrong!", ASPLOS 2009).
-    let padding = Pcg64::seed_from_u64(plan.seed ^ 1).random_range(0..4096);
     command
-        .arg("pair")
+        .arg("child")
         .env_remove("LD_PRELOAD")
-        .env("RESULTS_PADDING", "x".repeat(padding))
         .stdin(Stdio::from(stdin))
         .stdout(Stdio::from(stdout.try_clone()?))
         .stderr(Stdio::from(stderr.try_clone()?));
@@ -38,7 +65,7 @@ pub fn spawn(plan: &Plan, interrupt: &Interrupt) -> Result<Report> {
     serde_json::from_str(&text).with_context(|| format!("a process reported `{}`", text.trim()))
 }
 
-fn file(folder: &std::path::Path) -> Result<File> {
+fn file(folder: &Path) -> Result<File> {
     tempfile::tempfile_in(folder).context("cannot make a temporary file")
 }
 

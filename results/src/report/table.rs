@@ -2,8 +2,9 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
-use super::figures::{change, interval, kib, percent, time};
-use super::sentence::{count, sentence};
+use super::beside;
+use super::figures::{change, interval, percent, time};
+use super::sentence::sentence;
 use crate::decide::{Judged, RowJudge, Verdict, median};
 use crate::evidence::Ended;
 
@@ -30,7 +31,10 @@ pub fn table(judged: &Judged, colour: bool, all: bool) -> String {
         }
         out += &format!("\n{}\n{}\n", verdict.name(), rows_table(&rows));
     }
-    out += &beside(judged);
+    out.push('\n');
+    for line in beside::lines(judged) {
+        out += &wrapped(&line);
+    }
     out
 }
 
@@ -73,68 +77,6 @@ fn rows_table(rows: &[&RowJudge]) -> Table {
         }
     }
     table
-}
-
-/// What stands beside the times.
-fn beside(judged: &Judged) -> String {
-    let mut out = "\n".to_owned();
-    let counts = judged.tables.count();
-    let open = counts.get(&Verdict::Inconclusive).copied().unwrap_or_default();
-    let rows = judged.tables.rows.len();
-    let mean =
-        judged.geometric_mean().map(|mean| format!("; geometric mean {}", change(mean.ln())));
-    out += &wrapped(&format!(
-        "time: judged {} of {rows} rows{}",
-        rows - open,
-        mean.unwrap_or_default()
-    ));
-    for tail in &judged.tables.tails {
-        let per_million = |side: usize| {
-            let (slow, calls) = tail.counts[side];
-            slow as f64 / calls as f64 * 1e6
-        };
-        out += &wrapped(&format!(
-            "tail: {} over {} µs: {:.1} and {:.1} a million calls, {}",
-            tail.row,
-            tail.over_us,
-            per_million(0),
-            per_million(1),
-            tail.judge.verdict().name()
-        ));
-    }
-    for memory in &judged.memory {
-        let shown =
-            |value: f64| if memory.figure == "faults" { format!("{value:.0}") } else { kib(value) };
-        out += &wrapped(&format!(
-            "memory: {} {}: {} and {}, {}",
-            memory.row,
-            memory.figure,
-            shown(memory.medians[0]),
-            shown(memory.medians[1]),
-            memory.verdict.name()
-        ));
-    }
-    out + &wrapped(&machine(judged))
-}
-
-fn machine(judged: &Judged) -> String {
-    let processes = &judged.processes;
-    let nulls = processes.iter().filter(|process| process.null).count();
-    let load = median(&processes.iter().map(|process| process.load).collect::<Vec<_>>());
-    let steal = median(&processes.iter().map(|process| process.steal).collect::<Vec<_>>());
-    let rows = || processes.iter().flat_map(|process| &process.rows);
-    let (pairs, dropped): (u32, u32) =
-        rows().fold((0, 0), |(pairs, dropped), row| (pairs + row.pairs, dropped + row.dropped));
-    let dropped = f64::from(dropped) / f64::from((pairs + dropped).max(1));
-    let last = processes.last().map_or(0.0, |process| process.at_s);
-    format!(
-        "machine: {}, {} of A beside itself; {last:.0} s; load {:.1}, steal {}, pairs dropped {}",
-        count(processes.len(), "process").replace("processs", "processes"),
-        nulls,
-        load.unwrap_or_default(),
-        percent(steal.unwrap_or_default()),
-        percent(dropped),
-    )
 }
 
 /// A line's end, and lines of at most 80 columns.

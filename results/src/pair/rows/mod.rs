@@ -90,7 +90,7 @@ pub const ROWS: [RowKind; 11] = [
 const TRACE_PIECES: u32 = 20;
 
 /// The names of the rows of traces begin with this.
-const TRACE: &str = "trace/";
+pub const TRACE: &str = "trace/";
 
 /// The plans of all rows that are always there.
 pub fn plans() -> Vec<RowPlan> {
@@ -107,21 +107,30 @@ pub fn trace_rows(names: &[String]) -> Vec<RowPlan> {
         .collect()
 }
 
-/// A row ready to be measured.
-pub struct Prepared {
-    /// Both sides' shares.
-    pub sides: [Box<dyn Load>; 2],
+/// Whether threads take part in the row of this name.
+pub fn has_threads(name: &str) -> bool {
+    ROWS.iter().any(|row| row.name == name && row.threads)
+}
+
+/// A row of `N` sides, ready to be measured.
+pub struct Prepared<const N: usize> {
+    /// Each side's share.
+    pub sides: [Box<dyn Load>; N],
     /// Operations of a slice, if they are fixed; else those that fill the plan's time.
     pub operations: Option<u64>,
     /// Whether threads take part.
     pub threads: bool,
 }
 
-/// Makes both sides' shares of the planned row.
+/// Makes each side's share of the planned row.
 ///
 /// # Errors
 /// If there is no such row, or its trace cannot be read.
-pub fn prepare(plan: &RowPlan, sides: [Calls; 2], scripts: &Path) -> Result<Prepared> {
+pub fn prepare<const N: usize>(
+    plan: &RowPlan,
+    sides: [Calls; N],
+    scripts: &Path,
+) -> Result<Prepared<N>> {
     if let Some(name) = plan.name.strip_prefix(TRACE) {
         let script = trace::read(&scripts.join(name))?;
         let operations = (script.steps.len() as u64).div_ceil(u64::from(plan.pairs)).max(1);
