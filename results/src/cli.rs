@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::CompareArguments;
+use crate::commands::{CompareArguments, ShowArguments};
 use crate::records::cli::{CompareArguments as RecordsArguments, RecordArguments};
 
 /// What changed between two commits, and records of benchmark runs.
@@ -22,6 +22,8 @@ pub enum Command {
     /// Exit code: 1 for a regression; 2 for a failure, or a side that does not build; 3 when it cannot
     /// be told; else 0.
     Compare(CompareArguments),
+    /// Judge an evidence file again, or the shards of one comparison together.
+    Show(ShowArguments),
     /// One process of `compare`; its task comes on stdin.
     #[command(hide = true)]
     Child,

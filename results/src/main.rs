@@ -40,6 +40,7 @@ fn main() -> ExitCode {
     let arguments = cli::Arguments::parse();
     let interrupt = interrupt::Interrupt::install();
     let done = match &arguments.command {
+        cli::Command::Show(arguments) => commands::show(arguments),
         cli::Command::Child => pair::run(),
         cli::Command::Compare(arguments) => commands::compare(arguments, &interrupt),
         cli::Command::Record(arguments) => records::commands::record(arguments, &interrupt),

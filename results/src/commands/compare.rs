@@ -16,10 +16,10 @@ use crate::evidence::{
 use crate::interrupt::Interrupt;
 use crate::lanes::{self, Context, Measured, Outcome, Word};
 use crate::machine::Machine;
-use crate::output::{Format, print};
+use crate::output::print;
+use crate::pair;
 use crate::progress::Progress;
 use crate::side::{Source, default_a, resolve};
-use crate::{pair, report};
 
 /// Runs the subcommand; prints the report.
 ///
@@ -64,13 +64,9 @@ pub fn run(arguments: &CompareArguments, interrupt: &Interrupt) -> Result<u8> {
     };
     let path = writer.path().display().to_string();
     let judged = Judged::of(Evidence { header, lines });
-    print(&match arguments.format {
-        Format::Table => report::table(&judged, arguments.color.is_on(), arguments.all),
-        Format::Markdown => report::markdown(&judged),
-        Format::Json => report::json(&judged, arguments.fail_on, &path),
-    })?;
+    print(&arguments.report.text(&judged, &path))?;
     eprintln!("evidence: {path}");
-    Ok(judged.exit_code(arguments.fail_on))
+    Ok(judged.exit_code(arguments.report.fail_on))
 }
 
 /// The lanes, cheapest first, and the line that says how they ended.
@@ -172,10 +168,7 @@ impl Sides {
     }
 
     fn measured(&self) -> [Measured; 2] {
-        [0, 1].map(|side| Measured {
-            artifact: self.built[side].artifact.clone(),
-            name: self.names[side].clone(),
-        })
+        [0, 1].map(|side| Measured { artifact: self.built[side].artifact.clone() })
     }
 
     fn header(&self, arguments: &CompareArguments, rows: Vec<RowPlan>) -> Result<Header> {

@@ -2,6 +2,8 @@
 
 mod compare;
 mod options;
+mod show;
 
 pub use compare::run as compare;
-pub use options::CompareArguments;
+pub use options::{CompareArguments, ShowArguments};
+pub use show::run as show;

@@ -1,11 +1,13 @@
 //! What can be typed after `compare`, and what each value must look like.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use crate::decide::FailOn;
+use crate::decide::{FailOn, Judged};
 use crate::output::{Color, Format};
+use crate::report;
 
 /// `results compare`.
 #[derive(Clone, Debug, Args)]
@@ -30,10 +32,6 @@ pub struct CompareArguments {
     #[arg(long, value_name = "PCT", default_value = "3", value_parser = percent)]
     pub margin: f64,
 
-    /// What makes the exit code other than 0.
-    #[arg(long, value_enum, default_value_t = FailOn::Any)]
-    pub fail_on: FailOn,
-
     /// The lanes to run [default: all].
     #[arg(long, value_enum, value_delimiter = ',', value_name = "LANE,...")]
     pub lanes: Vec<Lane>,
@@ -54,6 +52,18 @@ pub struct CompareArguments {
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
 
+    /// How to report.
+    #[command(flatten)]
+    pub report: ReportArguments,
+}
+
+/// How to report; shared by `compare` and `show`.
+#[derive(Clone, Debug, Args)]
+pub struct ReportArguments {
+    /// What makes the exit code other than 0.
+    #[arg(long, value_enum, default_value_t = FailOn::Any)]
+    pub fail_on: FailOn,
+
     /// List rows that are fine too.
     #[arg(long)]
     pub all: bool,
@@ -65,6 +75,29 @@ pub struct CompareArguments {
     /// When to colour the table; `auto` colours on a terminal unless NO_COLOR is set.
     #[arg(long, value_enum, default_value_t = Color::Auto)]
     pub color: Color,
+}
+
+impl ReportArguments {
+    /// The report as it was asked for. `evidence` is the path of its file.
+    pub fn text(&self, judged: &Judged, evidence: &str) -> String {
+        match self.format {
+            Format::Table => report::table(judged, self.color.is_on(), self.all),
+            Format::Markdown => report::markdown(judged),
+            Format::Json => report::json(judged, self.fail_on, evidence),
+        }
+    }
+}
+
+/// `results show`.
+#[derive(Clone, Debug, Args)]
+pub struct ShowArguments {
+    /// Evidence files: one, or the shards of one comparison, which are judged together.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+
+    /// How to report.
+    #[command(flatten)]
+    pub report: ReportArguments,
 }
 
 impl CompareArguments {

@@ -9,6 +9,5 @@ mod tables;
 mod verdict;
 
 pub use judged::{Counted, FailOn, Judged, MemoryJudged, median};
-pub use sign::Sequence;
 pub use tables::{RowJudge, Tables, TailJudge};
-pub use verdict::{Judge, Limits, Verdict};
+pub use verdict::Verdict;

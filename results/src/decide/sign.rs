@@ -96,6 +96,7 @@ impl Sequence {
     }
 
     /// The logarithm of the stake on the median lying above `theta`.
+    #[cfg(test)]
     pub fn ln_above(&self, theta: f64) -> f64 {
         let at_most = self.sorted.partition_point(|&value| value <= theta);
         ln_stake(self.len() - at_most as u32, self.len())

@@ -43,7 +43,7 @@ fn side(name: &str, hash: char) -> Side {
 }
 
 fn plan(name: &str) -> RowPlan {
-    RowPlan { name: name.to_owned(), pairs: 20, slice_us: 250.0 }
+    RowPlan { name: name.to_owned(), operation: "a call".to_owned(), pairs: 20, slice_us: 250.0 }
 }
 
 /// A process with these values.

@@ -102,6 +102,8 @@ pub struct Settings {
 pub struct RowPlan {
     /// Its name, such as `ring/256`.
     pub name: String,
+    /// What one operation is, in words.
+    pub operation: String,
     /// Pairs of slices a process.
     pub pairs: u32,
     /// Processor time of a slice, in microseconds; 0 where the slices are pieces of a recorded trace.

@@ -43,8 +43,6 @@ pub struct Context<'a> {
 pub struct Measured {
     /// What is measured.
     pub artifact: Artifact,
-    /// As the user calls it.
-    pub name: String,
 }
 
 impl Context<'_> {

@@ -8,7 +8,7 @@ use super::rows::Prepared;
 use crate::evidence::{Row, RowPlan};
 
 /// Slices before the first that counts, on each side: caches, page tables and heaps settle.
-const WARM_UP: u32 = 20;
+const WARM_UP: u32 = 6;
 
 /// Measures a row.
 ///

@@ -94,17 +94,24 @@ pub const TRACE: &str = "trace/";
 
 /// The plans of all rows that are always there.
 pub fn plans() -> Vec<RowPlan> {
-    ROWS.iter()
-        .map(|row| RowPlan { name: row.name.to_owned(), pairs: row.pairs, slice_us: row.slice_us })
-        .collect()
+    let plan = |row: &RowKind| RowPlan {
+        name: row.name.to_owned(),
+        operation: row.operation.to_owned(),
+        pairs: row.pairs,
+        slice_us: row.slice_us,
+    };
+    ROWS.iter().map(plan).collect()
 }
 
 /// The plans of the rows of these traces, by the traces' names.
 pub fn trace_rows(names: &[String]) -> Vec<RowPlan> {
-    names
-        .iter()
-        .map(|name| RowPlan { name: format!("{TRACE}{name}"), pairs: TRACE_PIECES, slice_us: 0.0 })
-        .collect()
+    let plan = |name: &String| RowPlan {
+        name: format!("{TRACE}{name}"),
+        operation: "a call of a recorded program".to_owned(),
+        pairs: TRACE_PIECES,
+        slice_us: 0.0,
+    };
+    names.iter().map(plan).collect()
 }
 
 /// Whether threads take part in the row of this name.

@@ -1,4 +1,4 @@
-//! Measuring commits: each built in a worktree of its own, their processes interleaved, their records
+//! Measuring commits: each written out and built, their processes interleaved, their records
 //! stored.
 
 use std::hash::{BuildHasher, Hasher};
@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::interrupt::Interrupt;
 use crate::records::measure::{
-    self, Built, CargoBench, Ended, Event, Interrupted, Plan, Repository, Tree, Worktree, build,
+    self, Built, CargoBench, Ended, Event, Exported, Interrupted, Plan, Repository, Tree, build,
     check_target, rustc_version,
 };
 use crate::records::progress::Progress;
@@ -36,7 +36,7 @@ pub struct Measured {
 }
 
 impl Campaign {
-    /// Builds these commits in worktrees, measures them interleaved and stores their records.
+    /// Builds these commits, measures them interleaved and stores their records.
     ///
     /// # Errors
     /// If one cannot be built, or a side has no finished process when the measurement ends.
@@ -59,7 +59,12 @@ impl Campaign {
         let measured = self.run(plan, built, hashes, interrupt);
         let cut_short = match measured.ended {
             Ended::Complete => false,
-            Ended::Failed(error) => return Err(error),
+            Ended::Failed(error) if measured.sides.iter().any(Vec::is_empty) => return Err(error),
+            Ended::Failed(error) => {
+                eprintln!("error: {error:#}");
+                eprintln!("comparing the processes that finished before");
+                true
+            }
             Ended::Interrupted if measured.sides.iter().any(Vec::is_empty) => {
                 bail!("interrupted before each side had a finished process: nothing to compare")
             }
@@ -86,22 +91,22 @@ impl Campaign {
         if repository.is_dirty()? {
             eprintln!("the working tree has changes: the commits are measured without them");
         }
-        Worktree::remove_leftovers(repository)?;
-        let mut worktrees = Vec::new();
+        Exported::remove_leftovers()?;
+        let mut trees = Vec::new();
         for hash in hashes {
             if interrupt.is_set() {
                 return Err(Interrupted.into());
             }
-            let worktree = Worktree::new(repository, hash)?;
-            check_target(&worktree.root(), &format!("commit {}", short(hash)))?;
-            worktrees.push(worktree);
+            let exported = Exported::new(repository, hash)?;
+            check_target(&exported.root(), &format!("commit {}", short(hash)))?;
+            trees.push(exported);
         }
         let mut built = Vec::new();
-        for (worktree, hash) in worktrees.into_iter().zip(hashes) {
+        for (exported, hash) in trees.into_iter().zip(hashes) {
             eprintln!("building {}", short(hash));
-            let executable = build(&worktree.root(), Some(&worktree.target()), interrupt)
+            let executable = build(&exported.root(), Some(&exported.target()), interrupt)
                 .with_context(|| format!("commit {}", short(hash)))?;
-            built.push(Built { executable, tree: Tree::Commit(worktree) });
+            built.push(Built { executable, tree: Tree::Commit(exported) });
         }
         Ok(built)
     }

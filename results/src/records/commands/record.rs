@@ -20,6 +20,9 @@ use crate::records::record::{Machine, Name, Record, Session, Settings, Store, Su
 /// If nothing could be measured or written.
 pub fn run(arguments: &RecordArguments, interrupt: &Interrupt) -> Result<u8> {
     let repository = Repository::open()?;
+    if let Some(output) = &arguments.output {
+        Record::check_writable(output)?;
+    }
     let subject = subject(arguments, &repository)?;
     check_target(repository.root(), "the working tree")?;
     super::warn_if_busy(&subject.machine);

@@ -117,7 +117,7 @@ impl Comparison {
             1
         } else if !compared || !allow_missing && any(&[Verdict::MissingInA, Verdict::MissingInB]) {
             2
-        } else if any(&[Verdict::Unclear, Verdict::NoInterval]) {
+        } else if any(&[Verdict::Unclear, Verdict::NoInterval, Verdict::Apart]) {
             3
         } else {
             0
@@ -127,10 +127,13 @@ impl Comparison {
 
 impl Row {
     fn new(id: &str, a: &Record, b: &Record, threshold: Threshold) -> Self {
-        let (x, y) = (medians(a, id), medians(b, id));
+        let work = [work(a, id), work(b, id)];
+        let [x, y] = [medians(a, id, work[0], work), medians(b, id, work[1], work)];
         let of_all = |medians: &[f64]| (!medians.is_empty()).then(|| median(medians));
         let change = (!x.is_empty() && !y.is_empty()).then(|| Change::between(&x, &y, threshold));
         let verdict = match change {
+            Some(_) if is_peer(id) => Verdict::Peer,
+            Some(_) if a.session != b.session => Verdict::Apart,
             Some(change) => Verdict::of(change.interval, threshold),
             None if x.is_empty() => Verdict::MissingInA,
             None => Verdict::MissingInB,
@@ -157,13 +160,33 @@ impl Change {
     }
 }
 
-/// Each process's median of the benchmark `id`, in ns per iteration; fewer if some lack it.
-fn medians(record: &Record, id: &str) -> Vec<f64> {
+/// Other allocators, by the second part of an id: there to be looked at, never what changed.
+const PEERS: [&str; 6] = ["system", "mimalloc", "jemalloc", "tcmalloc", "rpmalloc", "snmalloc"];
+
+/// Whether the id is of another allocator.
+fn is_peer(id: &str) -> bool {
+    id.split('/').nth(1).is_some_and(|subject| PEERS.iter().any(|peer| subject.starts_with(peer)))
+}
+
+/// How much work an iteration does, in criterion's units; none if it is not told.
+fn work(record: &Record, id: &str) -> Option<f64> {
+    let samples = record.processes.iter().find_map(|process| process.benchmarks.get(id))?;
+    samples.throughput.as_ref()?.as_object()?.values().next()?.as_f64().filter(|work| *work > 0.0)
+}
+
+/// Each process's median of the benchmark `id`, in ns per iteration; fewer if some lack it. Where the
+/// sides' iterations do different amounts of work, B's is taken as if it did as much as A's: half the
+/// work in half the time is no speed-up.
+fn medians(record: &Record, id: &str, own: Option<f64>, both: [Option<f64>; 2]) -> Vec<f64> {
+    let scale = match (both, own) {
+        ([Some(a), Some(b)], Some(own)) if a != b => a / own,
+        _ => 1.0,
+    };
     record
         .processes
         .iter()
         .filter_map(|process| process.benchmarks.get(id))
-        .map(|samples| median(&samples.ns_per_iteration()))
+        .map(|samples| median(&samples.ns_per_iteration()) * scale)
         .collect()
 }
 
@@ -252,6 +275,42 @@ mod tests {
         assert_eq!(comparison(&[same, unclear, missing]).exit_code(true), 3);
         assert_eq!(comparison(&[same, missing]).exit_code(true), 0);
         assert_eq!(comparison(&[slow, missing, unclear]).exit_code(false), 1);
+    }
+
+    #[test]
+    fn sides_of_two_sessions_and_peers_get_no_verdict() {
+        let slower = times(1.5);
+        let rows: [(&str, &[f64], &[f64]); 2] =
+            [("pair/list/16", &STEADY, &slower), ("pair/system/16", &STEADY, &slower)];
+        let together = comparison(&rows);
+        let verdicts = |of: &Comparison| of.rows.iter().map(|row| row.verdict).collect::<Vec<_>>();
+        assert_eq!(verdicts(&together), [Verdict::Slower, Verdict::Peer]);
+        let Comparison { a, mut b, threshold, .. } = together;
+        b.record.session.seed += 1;
+        let apart = Comparison::new(a, b, None, threshold).unwrap();
+        assert_eq!(verdicts(&apart), [Verdict::Apart, Verdict::Peer]);
+        assert_eq!(apart.exit_code(false), 3);
+    }
+
+    /// Elements set to 1 and times halved is half the work, not twice the speed.
+    #[test]
+    fn times_are_of_the_same_amount_of_work() {
+        let halved = times(0.5);
+        let Comparison { mut a, mut b, threshold, .. } = comparison(&[("x/y/z", &STEADY, &halved)]);
+        let elements = |side: &mut Side, elements: u64| {
+            for process in &mut side.record.processes {
+                for samples in process.benchmarks.values_mut() {
+                    samples.throughput = Some(serde_json::json!({ "Elements": elements }));
+                }
+            }
+        };
+        elements(&mut a, 2);
+        elements(&mut b, 1);
+        let same = Comparison::new(a.clone(), b.clone(), None, threshold).unwrap();
+        assert_eq!(same.rows[0].verdict, Verdict::Same);
+        elements(&mut b, 2);
+        let faster = Comparison::new(a, b, None, threshold).unwrap();
+        assert_eq!(faster.rows[0].verdict, Verdict::Faster);
     }
 
     #[test]

@@ -41,6 +41,10 @@ pub enum Verdict {
     Unclear,
     /// There are too few processes for an interval.
     NoInterval,
+    /// The sides were not measured together: a change of the machine in between would look the same.
+    Apart,
+    /// Another allocator's benchmark: it is not what changed.
+    Peer,
     /// Only B has the benchmark.
     MissingInA,
     /// Only A has the benchmark.
@@ -51,11 +55,13 @@ pub enum Verdict {
 
 impl Verdict {
     /// All verdicts, those first that a reader looks for first.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Slower,
         Self::Faster,
         Self::Unclear,
         Self::NoInterval,
+        Self::Apart,
+        Self::Peer,
         Self::MissingInA,
         Self::MissingInB,
         Self::Same,
@@ -80,6 +86,8 @@ impl Verdict {
             Self::Faster => "faster",
             Self::Unclear => "unclear",
             Self::NoInterval => "no interval",
+            Self::Apart => "apart",
+            Self::Peer => "peer",
             Self::MissingInA => "missing in A",
             Self::MissingInB => "missing in B",
             Self::Same => "same",
@@ -119,7 +127,7 @@ mod tests {
     fn all_lists_each_once() {
         let mut all = Verdict::ALL.to_vec();
         all.dedup();
-        assert!(all.is_sorted() && all.len() == 7, "{all:?}");
+        assert!(all.is_sorted() && all.len() == 9, "{all:?}");
     }
 
     proptest! {

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail, ensure};
 
 use super::criterion;
-use super::worktree::Worktree;
+use super::exported::Exported;
 use crate::child;
 use crate::interrupt::Interrupt;
 use crate::records::record::{Samples, Settings};
@@ -38,7 +38,7 @@ pub enum Tree {
     /// The one the user works in, by its root.
     Working(PathBuf),
     /// A commit's, which is removed when this is dropped.
-    Commit(Worktree),
+    Commit(Exported),
 }
 
 impl Tree {
@@ -46,7 +46,7 @@ impl Tree {
     pub fn root(&self) -> PathBuf {
         match self {
             Self::Working(root) => root.clone(),
-            Self::Commit(worktree) => worktree.root(),
+            Self::Commit(exported) => exported.root(),
         }
     }
 }
@@ -67,12 +67,12 @@ impl Bench for CargoBench<'_> {
     fn run(&mut self, side: usize) -> Result<BTreeMap<String, Samples>> {
         let built = &self.sides[side];
         // A fresh folder for each process, with names of equal length: criterion would otherwise
-        // compare with the process before, and see `worktree` for why the length matters.
-        // A commit's is beside its worktree, to be removed with it should this program be killed.
+        // compare with the process before, and see `exported` for why the length matters.
+        // A commit's is beside its tree, to be removed with it should this program be killed.
         let folder = match &built.tree {
             Tree::Working(_) => tempfile::Builder::new().prefix("drystone-").tempdir(),
-            Tree::Commit(worktree) => {
-                tempfile::Builder::new().prefix("run-").tempdir_in(worktree.path())
+            Tree::Commit(exported) => {
+                tempfile::Builder::new().prefix("run-").tempdir_in(exported.path())
             }
         }
         .context("no temporary folder")?;

@@ -4,13 +4,13 @@
 mod bench;
 mod build;
 mod criterion;
+mod exported;
 mod repository;
 mod session;
-mod worktree;
 
 pub use crate::interrupt::Interrupted;
 pub use bench::{Built, CargoBench, Tree};
 pub use build::{build, check_target, rustc_version};
+pub use exported::Exported;
 pub use repository::Repository;
 pub use session::{Ended, Event, Measured, Plan, measure};
-pub use worktree::Worktree;

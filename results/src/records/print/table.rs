@@ -38,7 +38,7 @@ fn colour_of(verdict: Verdict) -> Option<Color> {
     match verdict {
         Verdict::Slower | Verdict::MissingInA | Verdict::MissingInB => Some(Color::Red),
         Verdict::Faster => Some(Color::Green),
-        Verdict::Unclear | Verdict::NoInterval => Some(Color::Yellow),
-        Verdict::Same => None,
+        Verdict::Unclear | Verdict::NoInterval | Verdict::Apart => Some(Color::Yellow),
+        Verdict::Same | Verdict::Peer => None,
     }
 }

@@ -247,12 +247,29 @@ impl Record {
         self.try_write(path).with_context(|| format!("cannot write {shown}"))
     }
 
+    /// Fails unless a record can be written here, before anything is measured for it. What is there
+    /// must be a plain file: a folder, a device or a link would not survive being replaced.
+    ///
+    /// # Errors
+    /// If so, with what to change.
+    pub fn check_writable(path: &Path) -> Result<()> {
+        let shown = path.display();
+        if let Ok(there) = std::fs::symlink_metadata(path) {
+            ensure!(
+                there.is_file(),
+                "{shown} is no plain file, and is not replaced: name another file"
+            );
+        }
+        let folder = folder_of(path);
+        std::fs::create_dir_all(folder).and_then(|()| tempfile::tempfile_in(folder)).with_context(
+            || format!("cannot write {shown}: name a file in a folder that can be written to"),
+        )?;
+        Ok(())
+    }
+
     fn try_write(&self, path: &Path) -> Result<()> {
         use std::os::unix::fs::PermissionsExt;
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
+        let folder = folder_of(path);
         std::fs::create_dir_all(folder)?;
         // As other programs create files, not private as temporary ones are; the umask applies.
         let mode = std::fs::Permissions::from_mode(0o666);
@@ -267,6 +284,11 @@ impl Record {
         file.persist(path)?;
         Ok(())
     }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    let parent = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    parent.unwrap_or(Path::new("."))
 }
 
 /// What was measured, where and how: a record without its figures.
