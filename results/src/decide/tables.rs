@@ -50,6 +50,9 @@ const OVER: [u32; 2] = [1, 10];
 /// `OK` for slow calls: shown to lie within this many floors.
 const TAIL_MARGIN: f64 = 3.0;
 
+/// Processes that slow calls are waited for, once all rows have their verdicts.
+const TAIL_PATIENCE: u32 = 40;
+
 impl Tables {
     /// Nothing measured yet.
     pub fn new(settings: &Settings) -> Self {
@@ -127,9 +130,13 @@ impl Tables {
         self.rows.iter().filter(crossed).map(|row| row.name.as_str()).collect()
     }
 
-    /// Whether each row that counts slow calls has enough of them to be judged.
-    pub fn tails_decided(&self) -> bool {
-        self.tails.iter().all(|tail| tail.judge.verdict() != Verdict::Inconclusive)
+    /// Whether slow calls are worth waiting for no longer: each is judged, or has had its chance. Where
+    /// interrupts are frequent, none but a coarse verdict may ever come.
+    pub fn tails_are_done(&self) -> bool {
+        self.tails.iter().all(|tail| {
+            tail.judge.verdict() != Verdict::Inconclusive
+                || tail.judge.values().len() >= TAIL_PATIENCE
+        })
     }
 
     /// How many rows have each verdict.

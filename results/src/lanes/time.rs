@@ -34,7 +34,7 @@ pub fn time(context: &mut Context) -> Result<Outcome> {
     let (mut failed, mut in_a_row) = (0, 0);
     for number in 1.. {
         let undecided = tables.undecided();
-        if undecided.is_empty() && tables.tails_decided() {
+        if undecided.is_empty() && tables.tails_are_done() {
             return Ok(Outcome { why: Ended::Decided, failed });
         }
         if context.left() == Duration::ZERO {

@@ -49,8 +49,8 @@ fn measure(plan: &Plan) -> Result<Report> {
 fn count_tails(row: &mut Row, calls: [Calls; 2], random: &mut impl Rng) {
     row.tails = match row.name.as_str() {
         // The rows that `counts_tails` names.
-        "ring/256" => Some(tail::count::<256>(calls, random)),
-        "ring/16384" => Some(tail::count::<16_384>(calls, random)),
+        "ring/256" => Some(tail::count::<256>(calls, 400, random)),
+        "ring/16384" => Some(tail::count::<16_384>(calls, 100, random)),
         _ => None,
     };
 }

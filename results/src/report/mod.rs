@@ -11,3 +11,6 @@ mod table;
 pub use json::json;
 pub use markdown::markdown;
 pub use table::table;
+
+#[cfg(test)]
+mod tests;
