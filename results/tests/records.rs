@@ -84,10 +84,10 @@ B: HEAD ([..]), 5 processes, [..]
 
  benchmark              A         B   change         interval  detectable  processes  verdict
  pair/list/16    10.05 ns  12.02 ns  +19.8 %  +19.3 … +20.2 %      +5.8 %        5/5  slower
- pair/system/16  20.10 ns  20.04 ns   -0.2 %    -0.6 … +0.2 %      +5.8 %        5/5  same
+ pair/system/16  20.10 ns  20.04 ns   -0.2 %    -0.6 … +0.2 %      +5.8 %        5/5  peer
  ring/list/64    3.015 µs  2.004 µs  -33.5 %  -33.7 … -33.2 %      +5.8 %        5/5  faster
 
-3 benchmarks: 1 slower, 1 faster, 1 same (threshold 5 %).
+3 benchmarks: 1 slower, 1 faster, 1 peer (threshold 5 %).
 3 intervals over the medians of 5 and 5 processes, each holding the true change with probability 96.8 %.
 By chance alone 0.10 of 3 are expected to miss it: at most 0.05 wrongly called slower, and as many faster.
 
@@ -135,7 +135,7 @@ fn a_commit_against_itself_is_measured_as_two_sides_and_is_the_same() {
     assert_eq!(output.code, Some(0), "{}\n{}", output.stdout, output.stderr);
     assert_eq!(project.log().len(), 15);
     let comparison: Value = serde_json::from_str(&output.stdout).unwrap();
-    assert_eq!(comparison["verdicts"]["same"], 3);
+    assert_eq!(comparison["verdicts"]["same"], 2);
     assert_eq!(comparison["notes"], serde_json::json!([]));
     // The record of the side given first is kept: those of seed 42's order that are side 0.
     assert_eq!(project.stored().len(), 1);
@@ -243,7 +243,7 @@ fn what_cannot_be_compared_is_refused() {
     assert_eq!(project.log().len(), 4, "nothing was measured");
 
     let any = project.run(&["records", "a.json", "kernel.json", "--any-machine"]);
-    assert_eq!(any.code, Some(0), "{}", any.stderr);
+    assert_eq!(any.code, Some(3), "{}", any.stderr);
     assert!(any.stdout.contains("The machines differ"), "{}", any.stdout);
     let later = project.run(&["records", "a.json", "later.json"]);
     assert!(later.stdout.contains("were not measured together"), "{}", later.stdout);
@@ -255,10 +255,24 @@ fn a_file_and_a_commit_are_compared_with_the_files_settings() {
     project.run(&["record", "pair", "--runs", "4", "--samples", "11", "--output", "a.json"]);
     project.commit_figures(SLOWER);
     let output = project.run(&["records", "a.json", "HEAD", "--runs", "4"]);
-    assert_eq!(output.code, Some(1), "{}", output.stderr);
-    assert!(output.stdout.contains("2 benchmarks: 1 slower, 1 same"), "{}", output.stdout);
+    // Two sessions: the change is shown, and is no verdict.
+    assert_eq!(output.code, Some(3), "{}", output.stderr);
+    assert!(output.stdout.contains("2 benchmarks: 1 apart, 1 peer"), "{}", output.stdout);
     assert!(output.stdout.contains("were not measured together"), "{}", output.stdout);
     assert_eq!(json(&project.stored()[0])["settings"]["samples"], 11);
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_refused_before_anything_is_measured() {
+    let project = Project::new(BEFORE);
+    std::os::unix::fs::symlink("elsewhere.json", project.root().join("link.json")).unwrap();
+    for (output, sentence) in
+        [("target", "no plain file"), ("link.json", "no plain file"), ("lib.rs/x", "cannot write")]
+    {
+        std::fs::create_dir_all(project.root().join("target")).unwrap();
+        project.run(&["record", "--output", output]).assert_refused(sentence);
+    }
+    assert_eq!(project.log(), [""; 0], "nothing was measured");
 }
 
 #[test]
@@ -287,7 +301,7 @@ fn an_interrupted_comparison_tells_what_it_can_and_tidies_up() {
     let output = project.run_interrupted_at(8, &["records", "HEAD", "HEAD"]);
     // All the same, but less than was asked for.
     assert_eq!(output.code, Some(3), "{}", output.stderr);
-    assert!(output.stdout.contains("3 same"), "{}", output.stdout);
+    assert!(output.stdout.contains("2 same"), "{}", output.stdout);
     assert!(output.stdout.contains("A was cut short: 4 of 5"), "{}", output.stdout);
     assert!(project.stored()[0].to_str().unwrap().ends_with("-partial.json"));
     project.assert_nothing_left();
@@ -326,11 +340,7 @@ fn what_a_killed_comparison_left_the_next_one_removes() {
     let project = Project::new(BEFORE);
     let killed = project.run_signalled_at(1, "-KILL", &["records", "HEAD", "HEAD"]);
     assert_eq!(killed.code, None, "{}", killed.stderr);
-    assert_eq!(project.git(&["worktree", "list"]).lines().count(), 3);
-    // As a kill during a checkout would leave it.
-    let list = project.git(&["worktree", "list", "--porcelain"]);
-    let tree = list.lines().filter_map(|line| line.strip_prefix("worktree ")).next_back().unwrap();
-    project.git(&["worktree", "lock", tree]);
+    assert_eq!(std::fs::read_dir(project.tmp()).unwrap().count(), 2, "a folder for each side");
     let next = project.run(&["records", "HEAD", "HEAD", "--runs", "1"]);
     assert_eq!(next.code, Some(3), "{}", next.stderr);
     project.assert_nothing_left();

@@ -172,25 +172,25 @@ mod tests {
             (1..100).find(reached)
         };
         // All above: the stake is the mean of (1 + λ)ⁿ, and must reach 4 / 0.02.
-        assert_eq!(first(0.05, Verdict::Regressed), Some(10));
-        assert_eq!(first(-0.05, Verdict::Improved), Some(10));
-        assert_eq!(first(0.0, Verdict::Ok), Some(10));
+        assert_eq!(first(0.05, Verdict::Regressed), Some(11));
+        assert_eq!(first(-0.05, Verdict::Improved), Some(11));
+        assert_eq!(first(0.0, Verdict::Ok), Some(11));
         assert_eq!(first(0.005, Verdict::Regressed), None);
     }
 
     #[test]
     fn a_verdict_once_given_stands() {
-        let values = std::iter::repeat_n(0.05, 10).chain(std::iter::repeat_n(-0.05, 50));
+        let values = std::iter::repeat_n(0.05, 11).chain(std::iter::repeat_n(-0.05, 50));
         let tables = tables(values);
         assert_eq!(tables.rows[0].judge.verdict(), Verdict::Regressed);
-        assert_eq!(tables.rows[0].judge.values().len(), 10);
+        assert_eq!(tables.rows[0].judge.values().len(), 11);
         assert_eq!(tables.undecided(), [""; 0]);
     }
 
     #[test]
     fn a_machine_whose_null_moves_is_found() {
         let mut tables = tables(std::iter::empty());
-        for number in 0..10 {
+        for number in 0..11 {
             tables.push(&Process { null: true, ..process(number, &[("bulk", 0.2)]) });
         }
         assert_eq!(tables.null_failures(), ["bulk"]);

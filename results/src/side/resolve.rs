@@ -94,8 +94,10 @@ pub fn default_a() -> Result<String> {
     for main in ["origin/HEAD", "main", "origin/main", "master", "origin/master"] {
         if git.commit(main)?.is_some() {
             let base = git.ask(&["merge-base", "HEAD", main]);
-            return base
-                .with_context(|| format!("HEAD and `{main}` have no common commit: name a side"));
+            let base = base
+                .with_context(|| format!("HEAD and `{main}` have no common commit: name a side"))?;
+            // Short: it is a name now.
+            return git.ask(&["rev-parse", "--short", &base]);
         }
     }
     bail!("no main branch was found (main, master, or the remote's): name the side to compare with")
