@@ -36,3 +36,15 @@ impl Interrupt {
         self.flag.load(Ordering::Relaxed)
     }
 }
+
+/// That the user asked to stop, as an error: whoever meets it tidies up and passes it on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interrupted;
+
+impl std::fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("interrupted")
+    }
+}
+
+impl std::error::Error for Interrupted {}

@@ -1,29 +1,36 @@
-//! `results`: records of benchmark runs, and what changed between two commits.
+//! `results`: what changed between two commits, and records of benchmark runs.
 //!
 //! The rooms, each importing only from those below it:
 //!
 //! ```text
-//! main ─► cli ─► commands ─┬─► print ─► compare ─┬─► stats
-//!                          └─► measure ──────────┴─► record
+//! main ─► cli ─► commands ─┬─► report ─► decide ─► evidence
+//!                          ├─► lanes ─┬─► pair ─► evidence
+//!                          │          └─► build ─► side
+//!                          └─► records                      the second view
 //! ```
 //!
-//! - `record`: what a measurement is on disk, its reader and its writer.
-//! - `measure`: runs the benchmarks of one or two sides and returns their raw samples.
-//! - `stats`: the arithmetic, knowing nothing of benchmarks.
-//! - `compare`: decides what two records say of each other.
-//! - `print`: writes that down as a table, Markdown or JSON.
-//! - `commands`: one file per subcommand, each a list of steps.
-//! - `interrupt` and `progress` stand beside them: Ctrl-C, and what stderr shows meanwhile.
+//! - `evidence`: the file of a comparison: a header line, then a line for each process.
+//! - `decide`: from evidence to verdicts.
+//! - `interrupt`, `child`, `output`, `exit`, `machine`, `date`: Ctrl-C, processes that it ends,
+//!   stdout, exit codes, where it ran and when.
 
+mod build;
+mod child;
 mod cli;
 mod commands;
-mod compare;
+mod date;
+mod decide;
+mod evidence;
+mod exit;
 mod interrupt;
-mod measure;
-mod print;
+mod lanes;
+mod machine;
+mod output;
+mod pair;
 mod progress;
-mod record;
-mod stats;
+mod records;
+mod report;
+mod side;
 
 use std::process::ExitCode;
 
@@ -32,11 +39,18 @@ use clap::Parser;
 fn main() -> ExitCode {
     let arguments = cli::Arguments::parse();
     let interrupt = interrupt::Interrupt::install();
-    match commands::run(&arguments, &interrupt) {
+    let done = match &arguments.command {
+        cli::Command::Show(arguments) => commands::show(arguments),
+        cli::Command::Child => pair::run(),
+        cli::Command::Compare(arguments) => commands::compare(arguments, &interrupt),
+        cli::Command::Record(arguments) => records::commands::record(arguments, &interrupt),
+        cli::Command::Records(arguments) => records::commands::compare(arguments, &interrupt),
+    };
+    match done {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::from(commands::TOOL_FAILURE)
+            ExitCode::from(exit::TOOL_FAILURE)
         }
     }
 }

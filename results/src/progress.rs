@@ -1,45 +1,42 @@
-//! What stderr shows while the benchmarks run: a bar on a terminal, plain lines elsewhere.
+//! What stderr shows while a comparison runs: on a terminal one line with the time left, elsewhere a
+//! sentence for each phase.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Progress over the processes of one measurement.
+/// The progress of a comparison.
 pub struct Progress {
     bar: Option<ProgressBar>,
-    total: usize,
-    done: usize,
-    since: Instant,
+    phase: String,
+    began: Instant,
+    budget: Duration,
 }
 
 impl Progress {
-    /// Starts at none of `total` processes.
-    pub fn new(total: usize) -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| bar(total));
-        Self { bar, total, done: 0, since: Instant::now() }
+    /// Begins; `budget` is the most that measuring will take.
+    pub fn new(budget: Duration) -> Self {
+        let bar = std::io::stderr().is_terminal().then(bar);
+        Self { bar, phase: String::new(), began: Instant::now(), budget }
     }
 
-    /// A process of the side called `side` starts.
-    pub fn started(&mut self, side: &str) {
-        self.since = Instant::now();
-        if let Some(bar) = &self.bar {
-            bar.set_message(format!("measuring {side}"));
-        }
-    }
-
-    /// The process that was started last measured `benchmarks` benchmarks.
-    pub fn finished(&mut self, side: &str, benchmarks: usize) {
-        self.done += 1;
+    /// A phase begins.
+    pub fn phase(&mut self, phase: &str) {
+        self.phase = phase.to_owned();
         match &self.bar {
-            Some(bar) => bar.set_position(self.done as u64),
-            None => eprintln!(
-                "process {} of {} ({side}): {benchmarks} benchmarks in {:.0} s",
-                self.done,
-                self.total,
-                self.since.elapsed().as_secs_f64(),
-            ),
+            Some(_) => self.detail(""),
+            None => eprintln!("{phase}"),
         }
+    }
+
+    /// How far the phase is; shown on a terminal only.
+    pub fn detail(&self, detail: &str) {
+        let Some(bar) = &self.bar else { return };
+        let left = self.budget.saturating_sub(self.began.elapsed()).as_secs();
+        let separator = if detail.is_empty() { "" } else { ": " };
+        let left = format!("{}:{:02} left at most", left / 60, left % 60);
+        bar.set_message(format!("{}{separator}{detail} ({left})", self.phase));
     }
 }
 
@@ -51,13 +48,10 @@ impl Drop for Progress {
     }
 }
 
-fn bar(total: usize) -> ProgressBar {
-    let style = ProgressStyle::with_template(
-        "{elapsed_precise} [{bar:30}] {pos}/{len} processes, {msg} (eta {eta_precise})",
-    )
-    .expect("the template is a constant that the tests draw")
-    .progress_chars("=> ");
-    let bar = ProgressBar::new(total as u64).with_style(style);
+fn bar() -> ProgressBar {
+    let style = ProgressStyle::with_template("{spinner} {elapsed_precise} {wide_msg}");
+    let style = style.expect("the template is a constant that the tests draw");
+    let bar = ProgressBar::new_spinner().with_style(style);
     // Rarely: drawing takes time from the very machine that is being measured.
     bar.enable_steady_tick(Duration::from_secs(1));
     bar
@@ -67,6 +61,6 @@ fn bar(total: usize) -> ProgressBar {
 mod tests {
     #[test]
     fn the_bars_template_is_valid() {
-        super::bar(10).finish_and_clear();
+        super::bar().finish_and_clear();
     }
 }

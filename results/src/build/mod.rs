@@ -1,0 +1,18 @@
+//! Building: from a source to an archive or a library, once, ever; and from an archive to as many
+//! layouts as there are processes.
+//!
+//! Everything lies in one folder of ours, the [`Home`]; nothing else is written to.
+
+mod cargo;
+mod home;
+mod identical;
+mod inputs;
+mod link;
+mod make;
+mod recipe;
+
+pub use home::{Home, hash_file};
+pub use identical::are_identical;
+pub use link::Linker;
+pub use make::{Artifact, Built, build, toolchain};
+pub use recipe::Recipe;

@@ -1,0 +1,36 @@
+//! Numbers as people read them.
+
+/// Nanoseconds in three or four digits.
+pub fn time(ns: f64) -> String {
+    let (value, unit) = match ns {
+        ns if ns < 1e3 => (ns, "ns"),
+        ns if ns < 1e6 => (ns / 1e3, "µs"),
+        ns => (ns / 1e6, "ms"),
+    };
+    let digits = if value < 10.0 { 2 } else { 1 };
+    format!("{value:.digits$} {unit}")
+}
+
+/// A logarithm of a ratio as percent of change, with its sign.
+pub fn change(ln_ratio: f64) -> String {
+    format!("{:+.1} %", ln_ratio.exp_m1() * 100.0)
+}
+
+/// An interval of logarithms as percent; an open end where nothing bounds it yet.
+pub fn interval(low: f64, high: f64) -> String {
+    let end = |value: f64| match value.is_finite() {
+        true => format!("{:+.1}", value.exp_m1() * 100.0),
+        false => "?".to_owned(),
+    };
+    format!("{} … {} %", end(low), end(high))
+}
+
+/// A fraction as percent without a sign.
+pub fn percent(fraction: f64) -> String {
+    format!("{:.1} %", fraction * 100.0)
+}
+
+/// KiB as people read them.
+pub fn kib(kib: f64) -> String {
+    if kib < 10_240.0 { format!("{kib:.0} KiB") } else { format!("{:.1} MiB", kib / 1024.0) }
+}

@@ -1,0 +1,2 @@
+#define SPIN 0 /* turns of an empty loop in each malloc */
+#define FAT 0  /* percent by which a new block is larger than it need be */

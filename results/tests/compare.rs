@@ -1,0 +1,250 @@
+//! `results compare` as its users meet it, in a repository that is not ours, on a small allocator
+//! written in C: real git, a real compiler, short measurements. Verdicts of time are the tool's own;
+//! no test looks at a clock.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A repository with the allocator and its compare.toml; gone when dropped.
+struct Repository {
+    folder: TempDir,
+}
+
+struct Output {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Output {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|_| panic!("{}{}", self.stdout, self.stderr))
+    }
+
+    fn assert_refused(&self, sentence: &str) {
+        assert_eq!(self.code, Some(2), "{}", self.stderr);
+        assert!(self.stderr.contains(sentence), "{}", self.stderr);
+    }
+}
+
+impl Repository {
+    fn new() -> Self {
+        let repository = Self { folder: tempfile::tempdir().unwrap() };
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/allocator");
+        std::fs::create_dir(repository.root()).unwrap();
+        for file in ["alloc.c", "knobs.h", "compare.toml"] {
+            std::fs::copy(source.join(file), repository.root().join(file)).unwrap();
+        }
+        repository.git(&["init", "--quiet", "--initial-branch=main"]);
+        repository.commit();
+        repository
+    }
+
+    fn root(&self) -> PathBuf {
+        self.folder.path().join("project")
+    }
+
+    /// The tool's own folder.
+    fn home(&self) -> PathBuf {
+        self.folder.path().join("home")
+    }
+
+    fn write(&self, file: &str, text: &str) {
+        std::fs::write(self.root().join(file), text).unwrap();
+    }
+
+    fn knobs(&self, spin: u32, fat: u32) {
+        self.write("knobs.h", &format!("#define SPIN {spin}\n#define FAT {fat}\n"));
+    }
+
+    fn commit(&self) {
+        self.git(&["add", "--all"]);
+        self.git(&["commit", "--quiet", "--allow-empty", "--message", "a commit"]);
+    }
+
+    fn git(&self, arguments: &[&str]) -> String {
+        let output = Command::new("git")
+            .args(["-c", "user.name=Test", "-c", "user.email=test@example.com"])
+            .args(arguments)
+            .current_dir(self.root())
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    fn compare(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_results"));
+        command
+            .arg("compare")
+            .args(arguments)
+            .current_dir(self.root())
+            .env("DRYSTONE_RESULTS_HOME", self.home())
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        let output = self.compare(arguments).output().unwrap();
+        Output {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// The lines of the one evidence file.
+    fn evidence(&self) -> Vec<Value> {
+        let runs = std::fs::read_dir(self.home().join("runs")).unwrap();
+        let mut runs: Vec<_> = runs.map(|run| run.unwrap().path().join("evidence.jsonl")).collect();
+        runs.sort();
+        let text = std::fs::read_to_string(runs.last().unwrap()).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+#[test]
+fn what_builds_to_the_same_is_identical_and_measured_no_further() {
+    let repository = Repository::new();
+    repository.write("README.md", "words\n");
+    repository.write(
+        "alloc.c",
+        &(std::fs::read_to_string(repository.root().join("alloc.c")).unwrap()
+            + "/* more words */\n"),
+    );
+    repository.commit();
+    let output = repository.run(&["HEAD~1", "HEAD"]);
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    assert!(output.stdout.contains("identical"), "{}", output.stdout);
+    let lines = repository.evidence();
+    assert_eq!((lines.len(), &lines[1]["why"]), (2, &"identical".into()));
+}
+
+#[test]
+fn a_slow_down_regresses_and_an_uncommitted_edit_is_a_side() {
+    let repository = Repository::new();
+    repository.knobs(30, 0);
+    let output = repository.run(&["--lanes", "time", "--rows", "pair/64", "--format", "json"]);
+    let json = output.json();
+    assert_eq!(output.code, Some(1), "{json}");
+    assert_eq!(json["rows"][0]["verdict"], "REGRESSED");
+    assert!(json["rows"][0]["low_percent"].as_f64().unwrap() > 1.0);
+    assert_eq!((&json["b"]["name"], &json["b"]["dirty"]), (&".".into(), &true.into()));
+    assert_eq!(json["b"]["fresh_layouts"], true);
+    // Every process has layouts of its own, and the file says which.
+    let lines = repository.evidence();
+    let layouts: std::collections::BTreeSet<String> = lines
+        .iter()
+        .filter(|line| line["kind"] == "process")
+        .map(|line| line["layouts"].to_string())
+        .collect();
+    let processes = lines.iter().filter(|line| line["kind"] == "process").count();
+    assert_eq!(layouts.len(), processes);
+    assert!(processes >= 10, "{processes} can't decide");
+}
+
+#[test]
+fn a_fatter_heap_regresses() {
+    let repository = Repository::new();
+    repository.knobs(0, 20);
+    repository.commit();
+    let output = repository.run(&["HEAD~1", "HEAD", "--lanes", "memory", "--format", "json"]);
+    let json = output.json();
+    let memory = json["memory"].as_array().unwrap();
+    let worse = |row: &&Value| row["verdict"] == "REGRESSED" && row["figure"] == "peak";
+    assert!(memory.iter().any(|row| worse(&row)), "{json}");
+    assert_eq!(output.code, Some(1));
+}
+
+#[test]
+fn nothing_outside_its_own_folder_is_touched_and_no_hook_runs() {
+    let repository = Repository::new();
+    let hook = repository.root().join(".git/hooks/post-checkout");
+    std::fs::create_dir_all(hook.parent().unwrap()).unwrap();
+    std::fs::write(&hook, "#!/bin/sh\necho ran >> ../hook-ran\n").unwrap();
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).unwrap();
+    repository.knobs(1, 0);
+    repository.commit();
+    // A worktree whose folder is away for now: a bare prune would forget it.
+    let other = repository.folder.path().join("other");
+    repository.git(&["worktree", "add", "--detach", other.to_str().unwrap()]);
+    std::fs::remove_file(repository.folder.path().join("hook-ran")).unwrap_or_default();
+    let away = repository.folder.path().join("away");
+    std::fs::rename(&other, &away).unwrap();
+    let before =
+        (repository.git(&["worktree", "list"]), repository.git(&["status", "--porcelain"]));
+
+    let output = repository.run(&["HEAD~1", "HEAD", "--lanes", "memory"]);
+    assert_eq!(output.code, Some(0), "{}{}", output.stdout, output.stderr);
+    let after = (repository.git(&["worktree", "list"]), repository.git(&["status", "--porcelain"]));
+    assert_eq!(before, after);
+    assert!(!repository.folder.path().join("hook-ran").exists(), "a hook ran");
+}
+
+#[test]
+fn a_sparse_checkout_is_compared_as_if_it_were_whole() {
+    let repository = Repository::new();
+    repository.git(&["sparse-checkout", "set", "--no-cone", "/compare.toml", "/alloc.c"]);
+    assert!(!repository.root().join("knobs.h").exists());
+    let output = repository.run(&["HEAD", "."]);
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    assert!(output.stdout.contains("identical"), "{}", output.stdout);
+    assert!(!repository.root().join("knobs.h").exists());
+}
+
+#[test]
+fn a_side_that_does_not_build_or_is_nothing_is_named() {
+    let repository = Repository::new();
+    repository.write("alloc.c", "no C\n");
+    repository.commit();
+    repository.run(&["HEAD~1", "HEAD"]).assert_refused("side `HEAD`");
+    repository.run(&["HEAD~1", "nowhere"]).assert_refused("`nowhere` is no commit");
+    repository.run(&["HEAD~1", "alloc.c"]).assert_refused("neither a shared library nor");
+    let refused = repository.run(&["HEAD~1", "HEAD~1", "--rows", "no-such"]);
+    refused.assert_refused("no row begins so");
+}
+
+/// Two libraries as they are, in no repository: and the luck of their layouts is said.
+#[test]
+fn any_two_libraries_can_be_compared() {
+    let repository = Repository::new();
+    let build = |output: &str, spin: &str| {
+        let source = repository.root().join("alloc.c");
+        let library = repository.folder.path().join(output);
+        let done = Command::new("sh")
+            .arg("-c")
+            .arg(format!(
+                "sed 's/SPIN; /{spin}; /' {} > {}/x.c && cc -O2 -fno-builtin -shared -fPIC -I{} -o {} {}/x.c",
+                source.display(),
+                repository.folder.path().display(),
+                repository.root().display(),
+                library.display(),
+                repository.folder.path().display(),
+            ))
+            .status();
+        assert!(done.unwrap().success());
+    };
+    build("old.so", "0");
+    build("new.so", "60");
+    let output = repository
+        .compare(&["./old.so", "./new.so", "--lanes", "time", "--rows", "pair/64"])
+        .current_dir(repository.folder.path())
+        .output()
+        .unwrap();
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(
+        output.status.code(),
+        Some(1),
+        "{stdout}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(stdout.starts_with("./new.so REGRESSED against ./old.so: pair/64."), "{stdout}");
+    assert!(stdout.contains("its luck is in the change"), "{stdout}");
+    assert!(stdout.lines().all(|line| line.chars().count() <= 80), "{stdout}");
+}
