@@ -84,11 +84,11 @@ impl Launcher {
             match line {
                 // The loader may have said why.
                 Line::Refused { why } if !words.is_empty() => {
-                    bail!("subject {}: {why}; {}", subject.name, said(&words))
+                    bail!("allocator {}: {why}; {}", subject.name, said(&words))
                 }
-                Line::Refused { why } => bail!("subject {}: {why}", subject.name),
+                Line::Refused { why } => bail!("allocator {}: {why}", subject.name),
                 Line::Served { by } if job.library.as_ref().is_some_and(|it| it != by) => {
-                    bail!("subject {}: served by {}", subject.name, by.display())
+                    bail!("allocator {}: served by {}", subject.name, by.display())
                 }
                 _ => {}
             }

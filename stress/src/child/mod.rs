@@ -365,7 +365,7 @@ pub(crate) fn open(spec: &Spec, subjects: &[Subject]) -> Result<Target, String> 
         return process::open_process(Some(library));
     }
     let subject = subjects.iter().find(|subject| subject.is_called(&spec.subject));
-    (subject.ok_or_else(|| format!("there is no subject {}", spec.subject))?.open)()
+    (subject.ok_or_else(|| format!("there is no allocator {}", spec.subject))?.open)()
 }
 
 fn tell(board: &Board) {

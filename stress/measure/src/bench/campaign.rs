@@ -177,7 +177,7 @@ pub fn run(
     for subject in &plan.subjects {
         let job = Job { task: Task::Prove, library: subject.library.clone() };
         if let Outcome::Refused(why) = launcher.run(&job, stop)? {
-            bail!("subject {}: {why}", subject.name);
+            bail!("allocator {}: {why}", subject.name);
         }
     }
     let scripts: Vec<Option<File>> = plan

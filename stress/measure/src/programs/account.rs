@@ -32,7 +32,7 @@ impl Counter {
     pub fn of(subject: &Contestant, folder: &Path) -> Result<Counter> {
         if let Some(library) = &subject.library {
             let bytes = fs::read(library)
-                .with_context(|| format!("reading the subject {}", library.display()))?;
+                .with_context(|| format!("reading the allocator {}", library.display()))?;
             let own = b"\0drystone_stats\0";
             if bytes.windows(own.len()).any(|window| window == own) {
                 return Ok(Counter::Own);

@@ -137,7 +137,7 @@ impl Step<'_> {
             End::Stopped => {}
             End::Failed(failure) => measured.failure = Some(failure),
             End::Came { status, output, errors } => match answer(&output) {
-                Some(Answer::Refused { why }) => bail!("subject {}: {why}", spec.subject),
+                Some(Answer::Refused { why }) => bail!("allocator {}: {why}", spec.subject),
                 Some(answer) if status.success() => keep(measured, answer),
                 _ => {
                     measured.failure =
