@@ -4,8 +4,8 @@
 //! which ends the whole group (cargo's compilers with it) and only then removes the folders it was
 //! working in.
 //!
-//! A program that is killed outright ends nobody. So on Linux each child asks the kernel to be killed
-//! with it; what it was working in, the next comparison removes (see `worktree`).
+//! A program that is killed outright ends nobody. So on Linux each child asks the kernel to be
+//! killed with it; what it was working in, the next comparison removes (see `worktree`).
 
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus};
@@ -25,8 +25,8 @@ const GRACE: Duration = Duration::from_secs(3);
 /// Runs `command` to its end.
 ///
 /// # Errors
-/// [`Interrupted`] if the user asked to stop, before or meanwhile: the child's group is gone then. Any
-/// other error if it cannot be started.
+/// [`Interrupted`] if the user asked to stop, before or meanwhile: the child's group is gone then.
+/// Any other error if it cannot be started.
 pub fn run(command: &mut Command, interrupt: &Interrupt) -> Result<ExitStatus> {
     if interrupt.is_set() {
         return Err(Interrupted.into());
@@ -90,9 +90,9 @@ fn end(child: &mut Child) -> Result<()> {
 
 fn signal_group(child: &Child, signal: libc::c_int) {
     let Ok(group) = libc::pid_t::try_from(child.id()) else { return };
-    // SAFETY: `kill` has no memory preconditions. The group is the child's own, because it was started
-    // with `process_group(0)`, and its number cannot have been reused: the child has not been waited
-    // for, so it is at least a zombie.
+    // SAFETY: `kill` has no memory preconditions. The group is the child's own, because it was
+    // started with `process_group(0)`, and its number cannot have been reused: the child has not
+    // been waited for, so it is at least a zombie.
     unsafe {
         libc::kill(-group, signal);
     }
@@ -110,7 +110,8 @@ mod tests {
         assert_eq!(status("exit 7").code(), Some(7));
     }
 
-    /// The thread that starts the child stands for the program: the kernel does not tell them apart.
+    /// The thread that starts the child stands for the program: the kernel does not tell them
+    /// apart.
     #[cfg(target_os = "linux")]
     #[test]
     fn a_child_is_killed_with_whoever_started_it() {

@@ -19,8 +19,8 @@ pub struct Arguments {
 pub enum Command {
     /// Say whether B is slower, fatter or wrong where A was not.
     ///
-    /// Exit code: 1 for a regression; 2 for a failure, or a side that does not build; 3 when it cannot
-    /// be told; else 0.
+    /// Exit code: 1 for a regression; 2 for a failure, or a side that does not build; 3 when it
+    /// cannot be told; else 0.
     Compare(CompareArguments),
     /// Judge an evidence file again, or the shards of one comparison together.
     Show(ShowArguments),

@@ -1,9 +1,9 @@
 //! The machine a record was measured on, and its short name.
 //!
-//! The name has no host name in it: what makes figures comparable is the hardware and the kernel, and
-//! a CI runner has a new host name each day. It is `<cpu>-<cores>c-<check>`, where the check is a hash
-//! of all four fields, so that two kernels, or two processors whose names are cut to the same
-//! slug, never share a name.
+//! The name has no host name in it: what makes figures comparable is the hardware and the kernel,
+//! and a CI runner has a new host name each day. It is `<cpu>-<cores>c-<check>`, where the check is
+//! a hash of all four fields, so that two kernels, or two processors whose names are cut to the
+//! same slug, never share a name.
 
 use serde::{Deserialize, Serialize};
 

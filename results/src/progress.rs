@@ -1,5 +1,5 @@
-//! What stderr shows while a comparison runs: on a terminal one line with the time left, elsewhere a
-//! sentence for each phase.
+//! What stderr shows while a comparison runs: on a terminal one line with the time left, elsewhere
+//! a sentence for each phase.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};

@@ -1,6 +1,6 @@
 //! `results compare` as its users meet it, in a repository that is not ours, on a small allocator
-//! written in C: real git, a real compiler, short measurements. Verdicts of time are the tool's own;
-//! no test looks at a clock.
+//! written in C: real git, a real compiler, short measurements. Verdicts of time are the tool's
+//! own; no test looks at a clock.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -118,8 +118,8 @@ fn files(root: &Path, package: &Listed, packages: &[Listed]) -> Result<BTreeSet<
 pub const SHARED: [&str; 5] =
     ["Cargo.toml", "Cargo.lock", ".cargo/config.toml", "rust-toolchain.toml", "rust-toolchain"];
 
-/// Builds the package, and puts its archive into `folder` as `lib.a`. What cargo says is shown as it
-/// says it.
+/// Builds the package, and puts its archive into `folder` as `lib.a`. What cargo says is shown as
+/// it says it.
 ///
 /// # Errors
 /// If it does not build, or reads a file that [`find`] did not foresee.

@@ -42,7 +42,8 @@ impl Home {
         Ok(Self { root: root.canonicalize()? })
     }
 
-    /// Waits until nobody else builds here. The lock is given up when the file is dropped, by a kill too.
+    /// Waits until nobody else builds here. The lock is given up when the file is dropped, by a
+    /// kill too.
     ///
     /// # Errors
     /// If the file cannot be made or locked.

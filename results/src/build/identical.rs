@@ -13,8 +13,9 @@ struct Face {
     symbols: Vec<(String, u64, u64)>,
 }
 
-/// Whether the shared libraries at `a` and `b` have equal loaded sections and dynamic symbols. Debug
-/// information and the build's identifier are not loaded, or say nothing of what the code does.
+/// Whether the shared libraries at `a` and `b` have equal loaded sections and dynamic symbols.
+/// Debug information and the build's identifier are not loaded, or say nothing of what the code
+/// does.
 ///
 /// # Errors
 /// If one cannot be read.

@@ -1,9 +1,9 @@
-//! A fresh layout: an archive linked into a shared library with its functions in random order, by the
-//! lld that comes with rustc.
+//! A fresh layout: an archive linked into a shared library with its functions in random order, by
+//! the lld that comes with rustc.
 //!
-//! The order of functions decides which of them share cache lines and predictor entries, and moved one
-//! row by 58 %. Drawn anew for each process it is averaged away. The alignment of blocks inside a
-//! function is not: the compiler has fixed it.
+//! The order of functions decides which of them share cache lines and predictor entries, and moved
+//! one row by 58 %. Drawn anew for each process it is averaged away. The alignment of blocks inside
+//! a function is not: the compiler has fixed it.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -13,8 +13,8 @@ const FILE: &str = "compare.toml";
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
-    /// A command for `sh`, run in the tree's root; none to let cargo build the workspace's one package
-    /// that is a static library.
+    /// A command for `sh`, run in the tree's root; none to let cargo build the workspace's one
+    /// package that is a static library.
     #[serde(default)]
     pub build: Option<String>,
     /// The static archive that the command leaves, by its path in the tree.

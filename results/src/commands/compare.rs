@@ -6,12 +6,13 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::options::{CompareArguments, Lane};
+use super::options::CompareArguments;
 use crate::build::{self, Artifact, Built, Home, Linker, Recipe, are_identical, hash_file};
 use crate::date::utc_now;
 use crate::decide::Judged;
 use crate::evidence::{
-    End, Ended, Evidence, FORMAT, Header, Line, Made, RowPlan, Settings, Side, VERSION, Writer,
+    End, Ended, Evidence, FORMAT, Header, Lane, Line, Made, RowPlan, Settings, Side, VERSION,
+    Writer,
 };
 use crate::interrupt::Interrupt;
 use crate::lanes::{self, Context, Measured, Outcome, Word};
@@ -59,7 +60,7 @@ pub fn run(arguments: &CompareArguments, interrupt: &Interrupt) -> Result<u8> {
             seed: header.seed,
             lines: Vec::new(),
         };
-        measure(arguments, &mut context)?;
+        measure(&mut context)?;
         context.lines
     };
     let path = writer.path().display().to_string();
@@ -70,8 +71,8 @@ pub fn run(arguments: &CompareArguments, interrupt: &Interrupt) -> Result<u8> {
 }
 
 /// The lanes, cheapest first, and the line that says how they ended.
-fn measure(arguments: &CompareArguments, context: &mut Context) -> Result<()> {
-    let measured = lanes(arguments, context);
+fn measure(context: &mut Context) -> Result<()> {
+    let measured = lanes(context);
     // Whatever happened, what was measured is kept and judged.
     let outcome = match &measured {
         Ok(outcome) => *outcome,
@@ -90,10 +91,12 @@ fn measure(arguments: &CompareArguments, context: &mut Context) -> Result<()> {
     }
 }
 
-fn lanes(arguments: &CompareArguments, context: &mut Context) -> Result<Outcome> {
+fn lanes(context: &mut Context) -> Result<Outcome> {
+    let lanes = context.settings.lanes.clone();
+    let wanted = |lane| lanes.contains(&lane);
     let interrupted = Outcome { why: Ended::Interrupted, failed: 0 };
     let rows = context.settings.rows.clone();
-    if arguments.wants(Lane::Correctness) {
+    if wanted(Lane::Correctness) {
         context.progress.phase("looking for wrong results");
         match lanes::correctness(context)? {
             Word::Fine => {}
@@ -101,19 +104,19 @@ fn lanes(arguments: &CompareArguments, context: &mut Context) -> Result<Outcome>
             Word::Interrupted => return Ok(interrupted),
         }
     }
-    if arguments.wants(Lane::Instructions) && lanes::can_count() {
+    if wanted(Lane::Instructions) && lanes::can_count() {
         context.progress.phase("counting instructions");
         if lanes::instructions(context, &rows)? {
             return Ok(interrupted);
         }
     }
-    if arguments.wants(Lane::Memory) {
+    if wanted(Lane::Memory) {
         context.progress.phase("measuring memory");
         if lanes::memory(context, &rows)? {
             return Ok(interrupted);
         }
     }
-    if arguments.wants(Lane::Time) {
+    if wanted(Lane::Time) {
         context.progress.phase("measuring time");
         return lanes::time(context);
     }
@@ -253,6 +256,7 @@ fn settings(arguments: &CompareArguments, rows: Vec<RowPlan>) -> Settings {
         error: 0.02,
         budget_s: arguments.budget.as_secs_f64(),
         null_every: 8,
+        lanes: arguments.lanes(),
         rows,
         memory_floor: 0.02,
         tail_floor: [10.0, 5.0],

@@ -3,17 +3,18 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use crate::decide::{FailOn, Judged};
+use crate::evidence::Lane;
 use crate::output::{Color, Format};
 use crate::report;
 
 /// `results compare`.
 #[derive(Clone, Debug, Args)]
 pub struct CompareArguments {
-    /// The side to compare from: a commit, branch, tag, folder, `.`, shared library or static archive
-    /// [default: where the present commit left the main branch].
+    /// The side to compare from: a commit, branch, tag, folder, `.`, shared library or static
+    /// archive [default: where the present commit left the main branch].
     pub a: Option<String>,
 
     /// The side to compare to, likewise [default: the working tree as it is].
@@ -101,23 +102,11 @@ pub struct ShowArguments {
 }
 
 impl CompareArguments {
-    /// Whether this lane was asked for.
-    pub fn wants(&self, lane: Lane) -> bool {
-        self.lanes.is_empty() || self.lanes.contains(&lane)
+    /// The lanes that were asked for.
+    pub fn lanes(&self) -> Vec<Lane> {
+        let all = || Lane::ALL.to_vec();
+        if self.lanes.is_empty() { all() } else { self.lanes.clone() }
     }
-}
-
-/// A lane.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Lane {
-    /// The stress tool on B, and on A where B has a finding.
-    Correctness,
-    /// Instructions counted by callgrind.
-    Instructions,
-    /// Peak and drained memory, page faults.
-    Memory,
-    /// Times and slow calls.
-    Time,
 }
 
 /// A time such as `90s`, `5m` or `1h`; a number alone is seconds.

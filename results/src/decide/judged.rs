@@ -120,8 +120,8 @@ impl Judged {
         Some((medians.iter().sum::<f64>() / medians.len() as f64).exp())
     }
 
-    /// What the program exits with: 1 for a regression or a new finding; 3 if the null failed, a row is
-    /// undecided, or it was cut short; 2 if it failed; else 0. With `fail_on` `never`, no
+    /// What the program exits with: 1 for a regression or a new finding; 3 if the null failed, a
+    /// row is undecided, or it was cut short; 2 if it failed; else 0. With `fail_on` `never`, no
     /// regression counts.
     pub fn exit_code(&self, fail_on: FailOn) -> u8 {
         let null_failed = !self.tables.null_failures().is_empty();

@@ -2,17 +2,17 @@
 //!
 //! The hypothesis is that a value lies above θ with probability at most ½. Each value bets on being
 //! above: the stake grows by 1 + λ if it is, by 1 − λ if not. Under the hypothesis no bet gains on
-//! average, so the stake is a nonnegative supermartingale that begins at 1, and by Ville's inequality
-//! it ever reaches 1/α with probability α at most. The mean over several λ is one too, and spares us
-//! to choose. Source: G. Shafer, V. Vovk, *Game-Theoretic Foundations for Probability and Finance*
-//! (2019), chapter 2; A. Ramdas and others, "Game-theoretic statistics and safe anytime-valid
-//! inference", *Statistical Science* 38 (2023). It assumes that values are independent, nothing of
-//! their shape.
+//! average, so the stake is a nonnegative supermartingale that begins at 1, and by Ville's
+//! inequality it ever reaches 1/α with probability α at most. The mean over several λ is one too,
+//! and spares us to choose. Source: G. Shafer, V. Vovk, *Game-Theoretic Foundations for Probability
+//! and Finance* (2019), chapter 2; A. Ramdas and others, "Game-theoretic statistics and safe
+//! anytime-valid inference", *Statistical Science* 38 (2023). It assumes that values are
+//! independent, nothing of their shape.
 //!
 //! A value equal to θ counts as not above. So ties never count as evidence.
 
-/// λ = 0.05, 0.10 … 0.95: small ones gain where barely more than half of the values lie above, large
-/// ones where all do.
+/// λ = 0.05, 0.10 … 0.95: small ones gain where barely more than half of the values lie above,
+/// large ones where all do.
 const STEPS: u32 = 19;
 
 /// The logarithm of the stake after `n` values of which `above` lie above.
@@ -42,8 +42,8 @@ pub fn fewest_above(n: u32, ln_wanted: f64) -> Option<u32> {
     Some(high)
 }
 
-/// Values as they come, with the interval for their median that is valid at every length at once: it
-/// misses the median at any time with probability 2·exp(−`ln_wanted`) at most.
+/// Values as they come, with the interval for their median that is valid at every length at once:
+/// it misses the median at any time with probability 2·exp(−`ln_wanted`) at most.
 ///
 /// Inversion: θ is rejected from below once enough values lie above it, so the k-th largest of n
 /// values bounds the median from below, k from [`fewest_above`]. The bounds of all lengths hold
@@ -102,9 +102,10 @@ impl Sequence {
         ln_stake(self.len() - at_most as u32, self.len())
     }
 
-    /// The smallest true change that a limit of `floor` would just have let through as one beyond it,
-    /// had the values spread about it as they spread about their median: the floor, and the distance
-    /// from the k-th largest up to the median. None while no number of values above would do.
+    /// The smallest true change that a limit of `floor` would just have let through as one beyond
+    /// it, had the values spread about it as they spread about their median: the floor, and the
+    /// distance from the k-th largest up to the median. None while no number of values above would
+    /// do.
     pub fn smallest_seen(&self, floor: f64) -> Option<f64> {
         let k = fewest_above(self.len(), self.ln_wanted)?.max(1) as usize;
         Some(floor + self.median()? - self.sorted[self.sorted.len() - k])
@@ -164,8 +165,8 @@ mod tests {
     }
 
     /// Ville's inequality, on values whose median is exactly the limit, of a skew and heavy shape,
-    /// looked at after each of 300: the fraction that ever crosses. 4,000 trials at level 2 %: a true
-    /// rate of 2 % gives over 2.8 % in one of 5,000 runs (binomial), and the seed is fixed.
+    /// looked at after each of 300: the fraction that ever crosses. 4,000 trials at level 2 %: a
+    /// true rate of 2 % gives over 2.8 % in one of 5,000 runs (binomial), and the seed is fixed.
     #[test]
     fn under_the_null_no_more_cross_than_the_level() {
         let level = 0.02f64;

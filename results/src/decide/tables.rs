@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::verdict::{Judge, Limits, Verdict};
-use crate::evidence::{Process, Settings, Tail};
+use crate::evidence::{Lane, Process, Settings, Tail};
 
 /// A row's judge, with what is printed beside its verdict.
 #[derive(Clone, Debug)]
@@ -64,7 +64,8 @@ impl Tables {
             ns: [Vec::new(), Vec::new()],
             null: judge(),
         };
-        let rows = settings.rows.iter().map(|plan| row(&plan.name)).collect();
+        let timed = settings.lanes.contains(&Lane::Time);
+        let rows = settings.rows.iter().filter(|_| timed).map(|plan| row(&plan.name)).collect();
         Self { settings: settings.clone(), rows, tails: Vec::new() }
     }
 
@@ -130,8 +131,8 @@ impl Tables {
         self.rows.iter().filter(crossed).map(|row| row.name.as_str()).collect()
     }
 
-    /// Whether slow calls are worth waiting for no longer: each is judged, or has had its chance. Where
-    /// interrupts are frequent, none but a coarse verdict may ever come.
+    /// Whether slow calls are worth waiting for no longer: each is judged, or has had its chance.
+    /// Where interrupts are frequent, none but a coarse verdict may ever come.
     pub fn tails_are_done(&self) -> bool {
         self.tails.iter().all(|tail| {
             tail.judge.verdict() != Verdict::Inconclusive

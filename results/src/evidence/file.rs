@@ -69,7 +69,8 @@ impl Evidence {
     /// and is passed over.
     ///
     /// # Errors
-    /// If it cannot be read, is no evidence, is of another version, or a whole line of it is damaged.
+    /// If it cannot be read, is no evidence, is of another version, or a whole line of it is
+    /// damaged.
     pub fn read(path: &Path) -> Result<Self> {
         let shown = path.display();
         let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;

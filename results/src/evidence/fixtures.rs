@@ -1,6 +1,6 @@
 //! Made-up evidence for the tests of every room.
 
-use super::{FORMAT, Header, Made, Process, Row, RowPlan, Settings, Side, VERSION};
+use super::{FORMAT, Header, Lane, Made, Process, Row, RowPlan, Settings, Side, VERSION};
 use crate::machine::Machine;
 
 /// The header of a comparison with these rows, of two commits.
@@ -21,6 +21,7 @@ pub fn header(rows: &[&str]) -> Header {
             error: 0.02,
             budget_s: 300.0,
             null_every: 8,
+            lanes: Lane::ALL.to_vec(),
             rows: rows.iter().map(|row| plan(row)).collect(),
             memory_floor: 0.02,
             tail_floor: [10.0, 5.0],

@@ -23,8 +23,8 @@ pub struct Header {
     pub started: String,
     /// The seed that every random choice comes from, and with it the layouts.
     pub seed: u64,
-    /// BLAKE3 of the program that measures, first 16 hexadecimal digits: rows of another program are
-    /// other rows.
+    /// BLAKE3 of the program that measures, first 16 hexadecimal digits: rows of another program
+    /// are other rows.
     pub harness: String,
     /// What the compiler's `--version` says; empty where no side was built.
     pub toolchain: String,
@@ -54,7 +54,8 @@ pub struct Side {
     pub inputs: String,
     /// BLAKE3 of the archive or library that was measured.
     pub artifact: String,
-    /// Whether each process gets a layout of its own. If not, the luck of one layout is in the change.
+    /// Whether each process gets a layout of its own. If not, the luck of one layout is in the
+    /// change.
     pub fresh_layouts: bool,
 }
 
@@ -86,14 +87,46 @@ pub struct Settings {
     pub budget_s: f64,
     /// Every process whose number is a multiple of this loads A twice.
     pub null_every: u32,
-    /// The rows of the time lane.
+    /// What was asked for.
+    pub lanes: Vec<Lane>,
+    /// The rows of the time lane; the others take theirs from these.
     pub rows: Vec<RowPlan>,
     /// Growth of memory up to this fraction is no regression.
     pub memory_floor: f64,
     /// Slow calls per million up to which more of them are no regression: over 1 µs, over 10 µs.
     pub tail_floor: [f64; 2],
-    /// Whether a growth of instructions beyond this fraction is a regression; none if it is only told.
+    /// Whether a growth of instructions beyond this fraction is a regression; none if it is only
+    /// told.
     pub instructions_gate: Option<f64>,
+}
+
+/// A lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Lane {
+    /// The stress tool on B, and on A where B has a finding.
+    Correctness,
+    /// Instructions counted by callgrind.
+    Instructions,
+    /// Peak and drained memory, page faults.
+    Memory,
+    /// Times and slow calls.
+    Time,
+}
+
+impl Lane {
+    /// All, cheapest first.
+    pub const ALL: [Self; 4] = [Self::Correctness, Self::Instructions, Self::Memory, Self::Time];
+
+    /// As it is printed.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Correctness => "correctness",
+            Self::Instructions => "instructions",
+            Self::Memory => "memory",
+            Self::Time => "time",
+        }
+    }
 }
 
 /// A row of the time lane.
@@ -106,7 +139,8 @@ pub struct RowPlan {
     pub operation: String,
     /// Pairs of slices a process.
     pub pairs: u32,
-    /// Processor time of a slice, in microseconds; 0 where the slices are pieces of a recorded trace.
+    /// Processor time of a slice, in microseconds; 0 where the slices are pieces of a recorded
+    /// trace.
     pub slice_us: f64,
 }
 

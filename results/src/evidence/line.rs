@@ -40,8 +40,8 @@ pub struct Correctness {
 pub struct Instructions {
     /// `a` or `b`.
     pub side: char,
-    /// Instructions per operation, by row: the difference of two lengths over the difference of their
-    /// operations, so what is done once does not count.
+    /// Instructions per operation, by row: the difference of two lengths over the difference of
+    /// their operations, so what is done once does not count.
     pub rows: BTreeMap<String, f64>,
 }
 
@@ -120,7 +120,8 @@ pub struct Tails {
     pub b: Tail,
 }
 
-/// Slow calls of one side, in slices of 2,000 calls without a context switch. A slice counts 8 at most.
+/// Slow calls of one side, in slices of 2,000 calls without a context switch. A slice counts 8 at
+/// most.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tail {
     /// Calls timed.

@@ -14,8 +14,8 @@ use crate::child;
 use crate::evidence::{Correctness, Line};
 use crate::interrupt::Interrupted;
 
-/// How the stress tool is called; the library, and how long, follow. It is built from the tree that this
-/// program was built from, whatever is compared: one harness for both sides.
+/// How the stress tool is called; the library, and how long, follow. It is built from the tree that
+/// this program was built from, whatever is compared: one harness for both sides.
 const STRESS: [&str; 4] = ["stress", "--format", "json", "--subject"];
 
 /// How long, unless the budget is short.
@@ -114,4 +114,30 @@ fn sentence(finding: &Value) -> String {
         text("expected"),
         text("replay")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    /// As the stress tool's report has them.
+    #[test]
+    fn findings_are_told_in_the_tools_own_words() {
+        let mut file = tempfile::tempfile().unwrap();
+        let text = r#"{"format": "drystone-stress-report", "findings": [{"kind": "overlap",
+            "workload": "mixed", "expected": "a block of its own", "seen": "two owners",
+            "replay": "cargo stress replay x"}]}"#;
+        file.write_all(text.as_bytes()).unwrap();
+        let expected = "overlap in mixed: two owners; expected a block of its own; again: \
+                        cargo stress replay x";
+        assert_eq!(findings(&mut file).unwrap(), [expected]);
+        let mut none = tempfile::tempfile().unwrap();
+        none.write_all(br#"{"findings": []}"#).unwrap();
+        assert!(findings(&mut none).unwrap().is_empty());
+        let mut broken = tempfile::tempfile().unwrap();
+        broken.write_all(b"words").unwrap();
+        assert!(findings(&mut broken).is_err());
+    }
 }

@@ -13,8 +13,8 @@ impl Ticks {
         Self::parse(&std::fs::read_to_string("/proc/stat").unwrap_or_default())
     }
 
-    /// The first line of `/proc/stat`: user, nice, system, idle, iowait, irq, softirq, steal; guests'
-    /// time, behind these, is in user already (proc_stat(5)).
+    /// The first line of `/proc/stat`: user, nice, system, idle, iowait, irq, softirq, steal;
+    /// guests' time, behind these, is in user already (proc_stat(5)).
     fn parse(text: &str) -> Self {
         let line = text.lines().next().unwrap_or_default();
         let numbers: Vec<u64> = line

@@ -70,7 +70,8 @@ fn load(plan: &Plan, random: &mut impl Rng) -> Result<[Calls; 2]> {
 
 /// Takes `pages` pages of address space, for ever.
 fn gap(pages: usize) -> Result<()> {
-    // SAFETY: a new private mapping at an address of the kernel's choice touches nothing that exists.
+    // SAFETY: a new private mapping at an address of the kernel's choice touches nothing that
+    // exists.
     let start = unsafe {
         libc::mmap(
             std::ptr::null_mut(),

@@ -51,8 +51,8 @@ pub fn time(whose: Whose, operations: u64, work: impl FnOnce()) -> Spent {
 /// A clock's time in nanoseconds.
 pub fn now(clock: libc::clockid_t) -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is a timespec that the call may write. It cannot fail: these clocks exist on every
-    // Linux this is built for.
+    // SAFETY: `time` is a timespec that the call may write. It cannot fail: these clocks exist on
+    // every Linux this is built for.
     unsafe { libc::clock_gettime(clock, &raw mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }

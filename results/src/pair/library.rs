@@ -19,8 +19,8 @@ use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 pub fn load(path: &Path) -> Result<Calls> {
     let shown = path.display();
     let flags = RTLD_NOW | RTLD_LOCAL | libc::RTLD_DEEPBIND;
-    // SAFETY: the library's constructors run. It is one that the user wants measured, and an allocator's
-    // constructors may run at any time.
+    // SAFETY: the library's constructors run. It is one that the user wants measured, and an
+    // allocator's constructors may run at any time.
     let library = unsafe { Library::open(Some(path), flags) };
     // Never closed: its blocks, and what it registered with the C library, outlive any handle.
     let library =
@@ -34,8 +34,8 @@ pub fn load(path: &Path) -> Result<Calls> {
         ensure!(answers(address, path), "`{shown_name}` of {shown} is answered by another library");
         Ok(address)
     };
-    // SAFETY: each address is that of the function of that name in the library itself (`answers`), and
-    // these names have the C library's signatures in every allocator (C23 §7.24.3).
+    // SAFETY: each address is that of the function of that name in the library itself (`answers`),
+    // and these names have the C library's signatures in every allocator (C23 §7.24.3).
     unsafe {
         use std::mem::transmute;
         Ok(Calls {
@@ -72,8 +72,8 @@ fn answers(address: *mut c_void, path: &Path) -> bool {
     if !known || found.dli_fname.is_null() {
         return false;
     }
-    // SAFETY: the call succeeded, so this is the path that the loader was given, a C string that lives as
-    // long as the library, which is never closed.
+    // SAFETY: the call succeeded, so this is the path that the loader was given, a C string that
+    // lives as long as the library, which is never closed.
     let name = unsafe { CStr::from_ptr(found.dli_fname) };
     name.to_bytes() == path.as_os_str().as_bytes()
 }

@@ -1,5 +1,5 @@
-//! What a child process does: for the time lane it loads both libraries and takes turns with them; for
-//! memory and instructions it loads one.
+//! What a child process does: for the time lane it loads both libraries and takes turns with them;
+//! for memory and instructions it loads one.
 //!
 //! ```text
 //! child ─┬─► slices ─► tail ─┬─► rows ─► clock
@@ -7,8 +7,8 @@
 //!        └─► instructions ───┴─► library        plan: what the parent hands over
 //! ```
 //!
-//! This program is its own child (`results child`, hidden). Its global allocator is the C library's, so
-//! nothing here allocates from a library under test but the rows, through pointers.
+//! This program is its own child (`results child`, hidden). Its global allocator is the C
+//! library's, so nothing here allocates from a library under test but the rows, through pointers.
 
 mod child;
 mod clock;

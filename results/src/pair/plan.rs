@@ -21,8 +21,8 @@ pub enum Task {
 /// A child of the time lane.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
-    /// The libraries of A and of B: files of their own, with inodes of their own, or the loader would
-    /// take the second for the first.
+    /// The libraries of A and of B: files of their own, with inodes of their own, or the loader
+    /// would take the second for the first.
     pub libraries: [PathBuf; 2],
     /// What the order of rows, of loading, of slices, and the gaps come from.
     pub seed: u64,

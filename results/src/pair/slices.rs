@@ -41,8 +41,8 @@ pub fn measure(plan: &RowPlan, row: &mut Prepared<2>, random: &mut impl Rng) -> 
     Ok(summary(&plan.name, pairs, row.threads))
 }
 
-/// Operations that take `slice_us` of processor time on this side: doubled until the fastest of three
-/// takes a fifth of it, then scaled.
+/// Operations that take `slice_us` of processor time on this side: doubled until the fastest of
+/// three takes a fifth of it, then scaled.
 fn fill(row: &mut Prepared<2>, side: usize, slice_us: f64) -> u64 {
     let wanted = slice_us * 1e3;
     let mut n = 1u64;
@@ -58,8 +58,8 @@ fn fill(row: &mut Prepared<2>, side: usize, slice_us: f64) -> u64 {
     }
 }
 
-/// Slices of rows without threads that met a context switch are dropped with their partner, unless that
-/// would leave less than half: their caches were somebody else's meanwhile.
+/// Slices of rows without threads that met a context switch are dropped with their partner, unless
+/// that would leave less than half: their caches were somebody else's meanwhile.
 fn summary(name: &str, pairs: Vec<[Spent; 2]>, threads: bool) -> Row {
     let switches = pairs.iter().flatten().map(|spent| spent.switches).sum();
     let all = pairs.len();

@@ -30,7 +30,8 @@ pub fn spawn<R: DeserializeOwned>(task: &Task, folder: &Path, interrupt: &Interr
     run(command, task, folder, interrupt)
 }
 
-/// The same under `wrapper`, a program that is given this one and its argument as its last arguments.
+/// The same under `wrapper`, a program that is given this one and its argument as its last
+/// arguments.
 ///
 /// # Errors
 /// As [`spawn`].

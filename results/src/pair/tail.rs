@@ -1,5 +1,5 @@
-//! Slow calls: each malloc and free of a ring timed by itself, in slices that take turns. Slices with a
-//! context switch count nothing: what is slow there is the kernel's doing.
+//! Slow calls: each malloc and free of a ring timed by itself, in slices that take turns. Slices
+//! with a context switch count nothing: what is slow there is the kernel's doing.
 
 use std::time::{Duration, Instant};
 
@@ -12,8 +12,8 @@ use crate::evidence::{Tail, Tails};
 /// Frees and mallocs of a slice: 2,000 calls, about 100 µs, in which an interrupt is rare.
 const OPERATIONS: u64 = 1_000;
 
-/// The most slow calls that a slice counts. Interrupts come in storms, and one storm would outweigh a
-/// thousand slices; slow calls of an allocator's own are spread over them.
+/// The most slow calls that a slice counts. Interrupts come in storms, and one storm would outweigh
+/// a thousand slices; slow calls of an allocator's own are spread over them.
 const MOST: u64 = 8;
 
 /// Counts both sides' slow calls in rings of `LIVE` blocks, in so many slices a side.

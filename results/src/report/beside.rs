@@ -9,7 +9,10 @@ const INSTRUCTIONS_TOLD: f64 = 0.001;
 
 /// All lines, in the order of what they weigh.
 pub fn lines(judged: &Judged) -> Vec<String> {
-    let mut lines = vec![time(judged)];
+    let mut lines = Vec::new();
+    if !judged.tables.rows.is_empty() {
+        lines.push(time(judged));
+    }
     lines.extend(notes(judged));
     lines.extend(tails(judged));
     lines.extend(memory(judged));

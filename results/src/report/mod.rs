@@ -1,5 +1,5 @@
-//! What is printed of a judged comparison: one sentence, then what is worse, then what is undecided,
-//! then the rest.
+//! What is printed of a judged comparison: one sentence, then what is worse, then what is
+//! undecided, then the rest.
 
 mod beside;
 mod figures;

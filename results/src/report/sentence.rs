@@ -26,6 +26,11 @@ pub fn sentence(judged: &Judged) -> String {
     if !worse.is_empty() {
         return format!("{b} REGRESSED against {a}: {}.", worse.join(", "));
     }
+    if judged.tables.rows.is_empty() {
+        let lanes: Vec<&str> =
+            judged.header.settings.lanes.iter().map(|lane| lane.name()).collect();
+        return format!("{b} is no worse than {a} in {}; time was not measured.", lanes.join(", "));
+    }
     let counts = judged.tables.count();
     let of = |verdict| counts.get(&verdict).copied().unwrap_or_default();
     let rows = judged.tables.rows.len();

@@ -10,7 +10,7 @@ fn judged(processes: u32) -> Judged {
     let header = header(&["pair/64", "ring/256", "bulk/4096", "churn"]);
     let mut lines: Vec<Line> = (0..10).map(memory).collect();
     for number in 1..=processes {
-        let wild = if number % 2 == 0 { 0.3 } else { -0.3 };
+        let wild = if number.is_multiple_of(2) { 0.3 } else { -0.3 };
         let rows = [("pair/64", 0.0), ("ring/256", 0.06), ("bulk/4096", -0.05), ("churn", wild)];
         lines.push(Line::Process(process(number, &rows)));
     }
@@ -19,7 +19,7 @@ fn judged(processes: u32) -> Judged {
 }
 
 fn memory(number: u32) -> Line {
-    let side = if number % 2 == 0 { 'a' } else { 'b' };
+    let side = if number.is_multiple_of(2) { 'a' } else { 'b' };
     let peak_kib = if side == 'a' { 10_000 } else { 10_600 } + u64::from(number);
     let row = MemoryRow { peak_kib, drained_kib: 500, faults: 2_500 };
     Line::Memory(Memory { side, number, rows: [("bulk/4096".to_owned(), row)].into() })

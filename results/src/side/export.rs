@@ -1,7 +1,8 @@
 //! A commit or a working tree, written into a folder of ours.
 //!
-//! Blobs are written as they are stored: no filter, no attribute, no hook and no sparse checkout has
-//! a say. Afterwards git hashes each file that was written, and each must be what the commit says.
+//! Blobs are written as they are stored: no filter, no attribute, no hook and no sparse checkout
+//! has a say. Afterwards git hashes each file that was written, and each must be what the commit
+//! says.
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -119,8 +120,8 @@ fn check(git: &Git, entries: &[Entry], folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What git tracks and what it does not ignore, as it lies there; what a sparse checkout left out, as
-/// the index has it.
+/// What git tracks and what it does not ignore, as it lies there; what a sparse checkout left out,
+/// as the index has it.
 fn tree(git: &Git, folder: &Path) -> Result<()> {
     let listed = ["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate"];
     let listed = git.bytes(&listed, None)?;

@@ -78,8 +78,8 @@ impl Git {
     }
 }
 
-/// Git in `folder`, whatever repository a hook that called us may have set, out of Ctrl-C's way, and
-/// without locks that it could do without.
+/// Git in `folder`, whatever repository a hook that called us may have set, out of Ctrl-C's way,
+/// and without locks that it could do without.
 fn command(folder: &Path) -> Command {
     let mut git = Command::new("git");
     git.current_dir(folder).process_group(0).stdin(Stdio::null());

@@ -40,7 +40,8 @@ impl Load for Bulk {
                     *place = touched(unsafe { (calls.malloc)(step.size as usize) });
                 }
                 for &at in &self.order {
-                    // SAFETY: each number stands in the order once, and its block was allocated above.
+                    // SAFETY: each number stands in the order once, and its block was allocated
+                    // above.
                     unsafe { (calls.free)(self.blocks[at as usize]) };
                 }
             }

@@ -32,11 +32,12 @@ pub struct RowKind {
     pub operation: &'static str,
     /// Pairs of slices a process.
     pairs: u32,
-    /// Processor microseconds of a slice. 250 where the heap is small. More where it is beyond 1 MiB:
-    /// two heaps drive each other out of the cache, and the first part of each slice pays for it.
+    /// Processor microseconds of a slice. 250 where the heap is small. More where it is beyond 1
+    /// MiB: two heaps drive each other out of the cache, and the first part of each slice pays for
+    /// it.
     slice_us: f64,
-    /// Whether threads take part: then every slice has context switches, and only one callgrind count
-    /// in many is exact.
+    /// Whether threads take part: then every slice has context switches, and only one callgrind
+    /// count in many is exact.
     pub threads: bool,
     make: fn(Calls) -> Box<dyn Load>,
 }

@@ -1,5 +1,5 @@
-//! Rows with threads. Each times its own threads' work and nothing else: what a wake-up takes is the
-//! kernel's, and on a busy machine it is most of the time.
+//! Rows with threads. Each times its own threads' work and nothing else: what a wake-up takes is
+//! the kernel's, and on a busy machine it is most of the time.
 
 use std::ffi::c_void;
 use std::hint::black_box;
@@ -18,8 +18,8 @@ const BATCH: usize = 1024;
 /// Blocks on their way to another thread.
 struct Batch(Vec<*mut c_void>);
 
-// SAFETY: the pointers are owned by the batch, and whoever holds it may free them: an allocator's blocks
-// may be freed by any thread.
+// SAFETY: the pointers are owned by the batch, and whoever holds it may free them: an allocator's
+// blocks may be freed by any thread.
 unsafe impl Send for Batch {}
 
 fn allocate(calls: Calls, batch: &mut Batch) {

@@ -57,8 +57,8 @@ impl Load for Replay {
 
 #[inline(always)]
 fn play(calls: Calls, slots: &mut [*mut c_void], step: &ScriptStep) {
-    // SAFETY: a script frees and resizes only what lives in its slot (see `Script`), and starts with
-    // empty slots; its alignments are powers of two; any size may be asked for.
+    // SAFETY: a script frees and resizes only what lives in its slot (see `Script`), and starts
+    // with empty slots; its alignments are powers of two; any size may be asked for.
     unsafe {
         match *step {
             ScriptStep::Malloc { slot, size } => {
