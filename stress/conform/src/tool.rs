@@ -13,7 +13,7 @@ use drystone_harness::{entry, exit};
 
 use crate::campaign::{self, Results};
 use crate::cli::Options;
-use crate::job::TOOL;
+use crate::protocol::job::TOOL;
 use crate::rows::{self, mistake_name};
 use crate::{allocators, print};
 
