@@ -88,7 +88,7 @@ const FIXED: &[(&str, Kind, u64)] = &[
 const TRACE_PASSES: u64 = 60;
 
 /// Where the recorded programs are.
-const TRACES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../workloads/traces");
+const TRACES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../workloads/traces");
 
 /// Every row, in the order in which they are printed.
 ///
