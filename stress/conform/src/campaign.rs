@@ -12,11 +12,11 @@ use drystone_harness::stop::Stop;
 use crate::allocators::Allocator;
 use crate::cli::{Plan, Scoring};
 use crate::ending::{self, Ending};
-use crate::job::{Job, Task};
 use crate::mistake::Kind;
 use crate::mistake::Mistake;
 use crate::misuse::score::{End, Score};
 use crate::outcome::{Outcome, Verdict};
+use crate::protocol::job::{Job, Task};
 use crate::row::Row;
 use crate::rows::{SAYS_NOTHING, mistake_name};
 

@@ -3,10 +3,10 @@
 use drystone_harness::exit;
 
 use crate::child::heap::Heap;
-use crate::child::say::say;
-use crate::job::{Job, Line, Task};
 use crate::misuse;
 use crate::outcome::Verdict;
+use crate::protocol::job::{Job, Line, Task};
+use crate::protocol::say::say;
 use crate::row::Check;
 use crate::rows;
 

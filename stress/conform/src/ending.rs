@@ -6,8 +6,8 @@ use drystone_harness::process::preload::{said, tail};
 use drystone_harness::stop::Stop;
 
 use crate::allocators::Allocator;
-use crate::job::{Job, Line, TOOL};
 use crate::outcome::{Outcome, Verdict};
+use crate::protocol::job::{Job, Line, TOOL};
 
 /// A child's end and output.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,7 +11,7 @@
 //! | [`tool`] | the steps from arguments to exit code |
 //! | [`cli`], [`allocators`] | what is asked for; who is judged |
 //! | [`campaign`], [`ending`] | all rows with all allocators; one child, and how it ended |
-//! | [`job`], [`outcome`] | what a child is asked to do, and its lines; what came of a row |
+//! | [`protocol`], [`outcome`] | what a child is asked to do, and its lines; what came of a row |
 //! | [`row`], [`rows`] | a row; the register of all rows and mistakes |
 //! | [`checks`] | the semantics, one file a topic: the values of calls, and the process around them |
 //! | [`mistake`], [`misuse`](mod@misuse) | the mistakes; how they are made, the allocators' messages, the score |
@@ -29,13 +29,12 @@ pub mod checks;
 pub mod child;
 pub mod child_main;
 pub mod cli;
-
 pub mod ending;
-pub mod job;
 pub mod mistake;
 pub mod misuse;
 pub mod outcome;
 pub mod print;
+pub mod protocol;
 pub mod row;
 pub mod rows;
 pub mod tool;

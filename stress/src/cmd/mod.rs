@@ -73,7 +73,7 @@ pub fn child_main(arguments: &[OsString], linked: &[AllocatorEntry]) -> Option<E
         (cost::child::TOOL, &|job| cost::child::main(job, linked)),
         (bench::job::TOOL, &bench::child::main),
         (programs::command::TOOL, &programs::command::child_main),
-        (drystone_conform::job::TOOL, &drystone_conform::child_main::main),
+        (drystone_conform::protocol::job::TOOL, &drystone_conform::child_main::main),
     ];
     dispatch(arguments, &tools).map(ExitCode::from)
 }

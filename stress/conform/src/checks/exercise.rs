@@ -7,8 +7,8 @@ use drystone_harness::usage::Statm;
 use crate::child::block::Block;
 use crate::child::functions::Way;
 use crate::child::heap::Heap;
-use crate::child::say::say_failed;
 use crate::outcome::{Checked, Wrong, fail};
+use crate::protocol::say::say_failed;
 
 /// Bytes of the blocks: a few classes, and one that most allocators map.
 const SIZES: [usize; 6] = [1, 40, 600, 5000, 70_000, 600_000];

@@ -1,10 +1,9 @@
 //! What a check stands on, in the child: the allocator and its blocks, threads and children that
-//! use nothing of the harness's memory, and the lines that are printed.
+//! use nothing of the harness's memory.
 
 pub mod block;
 pub mod forks;
 pub mod functions;
 pub mod heap;
 pub mod pthreads;
-pub mod say;
 pub mod signals;

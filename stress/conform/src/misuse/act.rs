@@ -11,10 +11,10 @@ use std::thread;
 
 use crate::child::block::Block;
 use crate::child::heap::Heap;
-use crate::child::say::say;
-use crate::job::Line;
 use crate::mistake::Mistake;
 use crate::outcome::{Checked, Verdict, Wrong, fail};
+use crate::protocol::job::Line;
+use crate::protocol::say::say;
 
 /// Others that are freed between the two frees of a delayed one.
 const OTHERS: usize = 1024;

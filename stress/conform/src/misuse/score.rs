@@ -4,10 +4,10 @@ use drystone_harness::process::launcher;
 use serde::Serialize;
 
 use crate::ending::Ending;
-use crate::job::Line;
 use crate::mistake::Mistake;
 use crate::misuse::messages::naming;
 use crate::outcome::Verdict;
+use crate::protocol::job::Line;
 
 /// How it ended, from the best to the worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]

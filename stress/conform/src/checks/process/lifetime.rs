@@ -16,8 +16,8 @@ use crate::child::block::Block;
 use crate::child::forks::fork;
 use crate::child::heap::Heap;
 use crate::child::pthreads::{Pthread, answer, sentence};
-use crate::job::TOOL;
 use crate::outcome::{Checked, Wrong, expect, fail};
+use crate::protocol::job::TOOL;
 use crate::row::{Check, Row};
 
 pub const ROWS: &[Row] = &[

@@ -1,6 +1,6 @@
 //! The lines that a child prints.
 
-use crate::job::{self, Line};
+use crate::protocol::job::{self, Line};
 
 /// Prints a line, with one system call unless a signal cuts it short. It uses the harness's memory:
 /// where that may be locked, see [`say_failed`].

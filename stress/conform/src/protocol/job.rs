@@ -28,7 +28,7 @@ pub struct Job {
 pub enum Task {
     /// Nothing: to say who serves, and to end.
     Begin,
-    /// A row of [`crate::rows`].
+    /// A row of semantics.
     Check {
         /// Its name.
         row: String,
