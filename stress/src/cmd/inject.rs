@@ -363,7 +363,8 @@ impl Campaign<'_> {
         self.bar.tick();
         let spec = self.spec(contestant, threads);
         let doing = || format!("{}, {}", contestant.name, refused.plan);
-        run(&self.supervisor, &spec, refused, &STOP, &mut |_, _, _| {}).with_context(doing)
+        run(&spec, refused, |job| self.supervisor.job(job, &STOP, &mut |_, _, _| {}))
+            .with_context(doing)
     }
 
     /// Keeps what was found, if anything was.

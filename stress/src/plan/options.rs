@@ -234,7 +234,7 @@ mod tests {
         options.plan(&[linked::LIST, process::SYSTEM])
     }
 
-    /// AllocatorEntry, workload and milliseconds of each run.
+    /// Allocator, workload and milliseconds of each run.
     fn runs(arguments: &[&str]) -> Vec<(String, &'static str, Option<u128>)> {
         let plan = plan(arguments).expect("these arguments are right");
         let run = |spec: &Spec| {

@@ -40,7 +40,7 @@ impl Heard {
         expected: &str,
         seen: String,
     ) -> Finding {
-        let mut finding = Finding::of_run(spec, elapsed, kind, expected, seen);
+        let mut finding = spec.finding(elapsed, kind, expected, seen);
         finding.round = self.round;
         if let Some((thread, operation)) = self.dying {
             (finding.thread, finding.operation) = (thread, Some(operation));
