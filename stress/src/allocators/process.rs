@@ -19,8 +19,6 @@ use drystone_harness::allocators::LINKED;
 use drystone_harness::library;
 use drystone_workloads::calls::Calls;
 
-use crate::model::spec::{self, Spec};
-
 /// An allocator that is linked into the binary, or the C library's own.
 #[derive(Clone, Copy)]
 pub struct AllocatorEntry {
@@ -125,7 +123,7 @@ pub struct Held {
 
 /// The C library's own allocator.
 pub const SYSTEM: AllocatorEntry = AllocatorEntry {
-    name: spec::SYSTEM,
+    name: "system",
     about: "the C library's own malloc",
     open: || open_process(None),
 };
@@ -139,16 +137,20 @@ pub fn open_process(library: Option<&Path>) -> Result<OpenAllocator, String> {
     Ok(OpenAllocator { calls, own: None, claims_detection: library.is_some_and(claims_detection) })
 }
 
-/// The allocator of a run, ready to be called.
+/// The library, or else the allocator of that name, ready to be called.
 ///
 /// # Errors
 /// A sentence: it does not serve this process.
-pub fn open(spec: &Spec, allocators: &[AllocatorEntry]) -> Result<OpenAllocator, String> {
-    if let Some(library) = &spec.library {
+pub fn open(
+    name: &str,
+    library: Option<&Path>,
+    allocators: &[AllocatorEntry],
+) -> Result<OpenAllocator, String> {
+    if let Some(library) = library {
         return open_process(Some(library));
     }
-    let allocator = allocators.iter().find(|allocator| allocator.is_called(&spec.allocator));
-    (allocator.ok_or_else(|| format!("there is no allocator {}", spec.allocator))?.open)()
+    let allocator = allocators.iter().find(|allocator| allocator.is_called(name));
+    (allocator.ok_or_else(|| format!("there is no allocator {name}"))?.open)()
 }
 
 /// Whether an allocator, by its name or its library, reports a misuse and goes on if it is asked

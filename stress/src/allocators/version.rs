@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::model::spec::{SYSTEM, Spec};
+use crate::allocators::process::SYSTEM;
+use crate::model::spec::Spec;
 
 /// An allocator's version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +33,7 @@ impl Version {
                 let name = library.file_name().unwrap_or(library.as_os_str());
                 (name.to_string_lossy().into_owned(), library.clone())
             }
-            None if spec.allocator == SYSTEM => {
+            None if spec.allocator == SYSTEM.name => {
                 // SAFETY: returns a C string that lives as long as the process.
                 let version = unsafe { CStr::from_ptr(libc::gnu_get_libc_version()) };
                 let library = drystone_harness::library::system_library()?;

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use drystone_checker::counters::{Board, Count};
 use drystone_checker::violation;
 
-use crate::model::message::BACKTRACE_FOLLOWS;
+use crate::model::finding::BACKTRACE_FOLLOWS;
 
 /// The signals by which a process dies of its own mistakes.
 const SIGNALS: [i32; 6] =

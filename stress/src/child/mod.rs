@@ -10,7 +10,7 @@
 //! | `at_rest` | what is judged of the whole heap |
 //! | `progress` | what the supervisor hears |
 //! | [`violation_handler`] | how a violation becomes a finding and ends the process |
-//! | [`crash_handler`] | what is said when a signal ends it |
+//! | [`crash_handler`], [`panics`] | what is said when a signal, or a panic, ends it |
 //!
 //! The process has one run, and is thrown away after the first violation: nothing in it can be
 //! relied on then. The runner and the subcommands call [`main`]; nothing here knows who waits for
@@ -19,6 +19,7 @@
 mod at_rest;
 pub mod crash_handler;
 pub mod inject;
+pub mod panics;
 mod play;
 mod progress;
 mod run;
@@ -26,14 +27,12 @@ pub mod violation_handler;
 pub mod workers;
 pub mod workload;
 
-use std::panic;
-
 use drystone_harness::exit;
 use drystone_harness::process::preload::die_with_the_parent;
 
 use crate::allocators::process::AllocatorEntry;
+use crate::child::panics::end_at_a_panic;
 use crate::child::run::Run;
-use crate::model::fork_page;
 use crate::model::message::{self, Message};
 
 /// Makes the run that `argument` describes, and returns the process's exit code.
@@ -55,18 +54,4 @@ pub fn main(argument: &str, allocators: &[AllocatorEntry]) -> u8 {
     }
     message::send(&run.end());
     exit::FINE
-}
-
-/// A worker that panics would leave the others waiting at a barrier for ever.
-pub(crate) fn end_at_a_panic() {
-    let print = panic::take_hook();
-    panic::set_hook(Box::new(move |panic| {
-        print(panic);
-        // A forked child's parent says so, from its exit code: what it would print with, another
-        // thread may hold.
-        if fork_page::page().is_none() {
-            message::send(&Message::Panicked);
-        }
-        exit::now(exit::PANICKED);
-    }));
 }

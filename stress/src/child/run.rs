@@ -68,7 +68,7 @@ impl Run {
         if !(1..=MOST_OWNERS).contains(&spec.threads) {
             return Err(format!("--threads must be 1 to {MOST_OWNERS}"));
         }
-        let allocator = process::open(&spec, allocators)?;
+        let allocator = process::open(&spec.allocator, spec.library.as_deref(), allocators)?;
         let board: &'static Board = Box::leak(Box::new(Board::new(spec.threads)));
         violation_handler::arm(&job, board);
         crash_handler::install(board, job.backtrace);

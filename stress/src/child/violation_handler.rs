@@ -11,7 +11,7 @@ use drystone_checker::violation::{self, Flaw, Hook, Violation};
 use drystone_harness::exit;
 use drystone_harness::seed::Seed;
 
-use crate::model::finding::{Finding, Round};
+use crate::model::finding::Round;
 use crate::model::fork_page;
 use crate::model::job::Job;
 use crate::model::message::{self, Message};
@@ -81,7 +81,7 @@ fn raise(violation: Violation) -> ! {
     let Some(Context { spec, backtrace, board, began, round }) = CONTEXT.get() else {
         panic!("{kind}: expected {expected}, seen {seen}");
     };
-    let mut finding = Finding::of_run(spec, began.elapsed(), kind, &expected, seen);
+    let mut finding = spec.finding(began.elapsed(), kind, &expected, seen);
     finding.round = *round.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(worker) = worker {
         let row = board.row(worker);

@@ -363,7 +363,8 @@ impl Campaign<'_> {
         self.bar.tick();
         let spec = self.spec(target, threads);
         let doing = || format!("{}, {}", target.name, refused.plan);
-        inject::run(&self.supervisor, &spec, refused, &STOP, &mut |_, _, _| {}).with_context(doing)
+        inject::run(&spec, refused, |job| self.supervisor.job(job, &STOP, &mut |_, _, _| {}))
+            .with_context(doing)
     }
 
     /// Keeps what was found, if anything was.

@@ -139,7 +139,7 @@ mod tests {
         ];
         let spec = Spec::new("list", Workload::Mixed, 2, Seed(7), Length::Once);
         let mut finding =
-            Finding::of_run(&spec, Duration::ZERO, Kind::Identity, "its own", "another".to_owned());
+            spec.finding(Duration::ZERO, Kind::Identity, "its own", "another".to_owned());
         finding.thread = Some(1);
         let text = of(&entries, &finding);
         let (block, calls) = text.split_once("The last calls of thread 0").unwrap();

@@ -162,7 +162,7 @@ fn partial(folder: &Path) -> PathBuf {
     folder.with_file_name(format!(".{name}.partial"))
 }
 
-/// AllocatorEntry, workload, kind and seed, of which file names are made everywhere.
+/// Allocator, workload, kind and seed, of which file names are made everywhere.
 fn name(record: &Record) -> String {
     let Record { spec, finding, .. } = record;
     let allocator = Path::new(&spec.allocator).file_name().unwrap_or_default().to_string_lossy();
@@ -236,8 +236,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let folder = place.path().join("finding");
         let spec = Spec::new("list", Workload::Mixed, 1, Seed(7), Length::Once);
-        let mut finding =
-            Finding::of_run(&spec, Duration::ZERO, Kind::Overlap, "none", "one".to_owned());
+        let mut finding = spec.finding(Duration::ZERO, Kind::Overlap, "none", "one".to_owned());
         finding.injected = Some("call 3".to_owned());
         let version = Version { name: "x".into(), file: "x".into(), sha256: "0".into() };
         let plan = InjectionPlan::Once(3);

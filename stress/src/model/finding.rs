@@ -2,14 +2,15 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use drystone_checker::schedule::Rates;
 use drystone_checker::violation::Kind;
 use drystone_harness::seed::Seed;
+use drystone_workloads::registry::{Settings, Workload};
 use serde::{Deserialize, Serialize};
 
-use crate::model::spec::{Settings, Spec, Workload};
+/// What stands on standard error between what the allocator printed and the backtrace.
+pub const BACKTRACE_FOLLOWS: &str = "\n[drystone-stress: backtrace]\n";
 
 /// One round of a process's workload, from one moment of rest to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,9 +20,6 @@ pub struct Round {
     /// The seed of its random choices.
     pub seed: Seed,
 }
-
-/// The least that a replay is given: a loaded machine is slow.
-const SHORTEST_REPLAY: Duration = Duration::from_secs(10);
 
 /// One wrong answer of an allocator, and what is needed to see it again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,40 +77,6 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// A finding in the run of `spec`, `elapsed` after its beginning, that no worker was there to
-    /// see.
-    pub fn of_run(
-        spec: &Spec,
-        elapsed: Duration,
-        kind: Kind,
-        expected: &str,
-        seen: String,
-    ) -> Self {
-        let planned = spec.length.time().unwrap_or_default();
-        let enough = elapsed.saturating_mul(2).max(planned).max(SHORTEST_REPLAY);
-        Self {
-            kind,
-            allocator: spec.allocator.clone(),
-            library: spec.library.clone(),
-            workload: spec.workload,
-            settings: spec.settings.clone(),
-            threads: spec.threads,
-            seed: spec.seed,
-            disturb: spec.disturb,
-            round: None,
-            replay_seconds: enough.as_secs() + u64::from(enough.subsec_nanos() > 0),
-            trace: spec.trace.clone(),
-            injected: None,
-            backtrace: None,
-            folder: None,
-            thread: None,
-            operation: None,
-            doing: None,
-            expected: expected.to_owned(),
-            seen,
-        }
-    }
-
     /// The command that shows it again: of the folder, if there is one.
     pub fn replay(&self) -> String {
         match &self.folder {
@@ -189,8 +153,10 @@ impl Finding {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use crate::model::spec::Length;
+    use crate::model::spec::{Length, Spec};
 
     #[test]
     fn the_replay_is_of_the_whole_run_and_long_enough() {
@@ -199,8 +165,7 @@ mod tests {
             let (_, settings) = crate::model::spec::parse_workload("mixed:largest=64").unwrap();
             spec.settings = settings;
             let elapsed = Duration::from_secs_f64(seconds);
-            let mut finding =
-                Finding::of_run(&spec, elapsed, Kind::Overlap, "none", "one".to_owned());
+            let mut finding = spec.finding(elapsed, Kind::Overlap, "none", "one".to_owned());
             finding.round = Some(Round { number: 3, seed: Seed(9) });
             finding.operation = Some(17);
             let text = finding.to_string();
@@ -221,7 +186,7 @@ mod tests {
             let spec = Spec::new(allocator, Workload::Mixed, 1, Seed(7), Length::Once);
             let spec = Spec { library: library.map(PathBuf::from), ..spec };
             let seen = "one".to_owned();
-            Finding::of_run(&spec, Duration::ZERO, Kind::Overlap, "none", seen).rerun()
+            spec.finding(Duration::ZERO, Kind::Overlap, "none", seen).rerun()
         };
         for (allocator, library, expected) in [
             ("linked:list", None, "linked:list"),

@@ -1,5 +1,5 @@
-//! What a child says to its supervisor: one JSON object per line on the child's standard output. The
-//! supervisor says one thing only to the child, to stop, by closing the child's standard input.
+//! What a child says to its supervisor: one JSON object per line on the child's standard output.
+//! The supervisor says one thing only to the child, to stop, by closing the child's standard input.
 
 use std::io::{self, Write};
 
@@ -8,9 +8,6 @@ use drystone_harness::usage::Usage;
 use serde::{Deserialize, Serialize};
 
 use crate::model::finding::{Finding, Round};
-
-/// What stands on standard error between what the allocator printed and the backtrace.
-pub const BACKTRACE_FOLLOWS: &str = "\n[drystone-stress: backtrace]\n";
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,8 +48,8 @@ pub enum Message {
         /// How many operations it had begun.
         operation: u64,
     },
-    /// The harness in the child has panicked; the child ends. Its exit status alone would not show it,
-    /// for an allocator may end the process with any.
+    /// The harness in the child has panicked; the child ends. Its exit status alone would not show
+    /// it, for an allocator may end the process with any.
     Panicked,
     /// The run can't be made as asked: wrong usage, not the allocator's fault.
     Rejected {

@@ -5,16 +5,18 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use drystone_checker::schedule::Rates;
+use drystone_checker::violation::Kind;
 use drystone_harness::seed::Seed;
 use drystone_harness::text::{size, suggest};
 use serde::{Deserialize, Serialize};
 
+use crate::model::finding::Finding;
 use crate::model::suppressions::Suppression;
 
 pub use drystone_workloads::registry::{Settings, Workload};
 
-/// The name of the C library's own allocator.
-pub const SYSTEM: &str = "system";
+/// The least that a replay is given: a loaded machine is slow.
+const SHORTEST_REPLAY: Duration = Duration::from_secs(10);
 
 /// How long a run lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,15 +95,35 @@ impl Spec {
         }
     }
 
-    /// Whether its child loads a library and closes it. Of a linked allocator no library knows.
-    pub fn loads(&self) -> bool {
-        self.workload == Workload::Lifecycle
-            && (self.library.is_some() || self.allocator == SYSTEM)
-            && self.settings.get(Workload::Lifecycle, "load") > 0
+    /// A finding in this run, `elapsed` after its beginning, that no worker was there to see.
+    pub fn finding(&self, elapsed: Duration, kind: Kind, expected: &str, seen: String) -> Finding {
+        let planned = self.length.time().unwrap_or_default();
+        let enough = elapsed.saturating_mul(2).max(planned).max(SHORTEST_REPLAY);
+        Finding {
+            kind,
+            allocator: self.allocator.clone(),
+            library: self.library.clone(),
+            workload: self.workload,
+            settings: self.settings.clone(),
+            threads: self.threads,
+            seed: self.seed,
+            disturb: self.disturb,
+            round: None,
+            replay_seconds: enough.as_secs() + u64::from(enough.subsec_nanos() > 0),
+            trace: self.trace.clone(),
+            injected: None,
+            backtrace: None,
+            folder: None,
+            thread: None,
+            operation: None,
+            doing: None,
+            expected: expected.to_owned(),
+            seen,
+        }
     }
 }
 
-/// AllocatorEntry and workload.
+/// Allocator and workload.
 impl fmt::Display for Spec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}, {}{}", self.allocator, self.workload, self.settings)?;

@@ -91,7 +91,7 @@ pub fn attempt(
         };
         let mut outcome = match (record.injection, way) {
             (Some(injection), Way::Free) => {
-                inject::run(supervisor, &job.spec, injection, stop, &mut progress)?
+                inject::run(&job.spec, injection, |job| supervisor.job(job, stop, &mut progress))?
             }
             _ => supervisor.job(&job, stop, &mut progress)?,
         };

@@ -17,7 +17,6 @@
 //! | [`By::Limit`] | the kernel's own limit |
 
 use anyhow::{Context, Result};
-use drystone_harness::stop::Stop;
 
 use crate::inject::seccomp::notifier::Notifier;
 use crate::model::finding::Finding;
@@ -25,18 +24,15 @@ use crate::model::injection::{By, Calls, FAILED, Injection, MADE};
 use crate::model::job::{InjectionJob, Job};
 use crate::model::outcome::Outcome;
 use crate::model::spec::Spec;
-use crate::runner::supervisor::{Progress, Supervisor};
 
-/// Makes one run of the scenario.
+/// Makes one run of the scenario: `make` is handed its job.
 ///
 /// # Errors
-/// As [`Supervisor::run`]; and the notifications fail, in a run that finds nothing.
+/// Those of `make`; and the notifications fail, in a run that finds nothing.
 pub fn run(
-    supervisor: &Supervisor,
     spec: &Spec,
     injection: Injection,
-    stop: &Stop,
-    progress: &mut Progress<'_>,
+    make: impl FnOnce(&Job) -> Result<Outcome>,
 ) -> Result<Outcome> {
     let notifier = match injection.by {
         By::Notify => Some(Notifier::start(injection.plan).context("a socket for injection")?),
@@ -45,7 +41,7 @@ pub fn run(
     let socket = notifier.as_ref().map(Notifier::socket);
     let injection_job = Some(InjectionJob { plan: injection.plan, socket });
     let job = Job { injection: injection_job, backtrace: true, ..Job::plain(spec) };
-    let outcome = supervisor.job(&job, stop, progress);
+    let outcome = make(&job);
     let finished = notifier.map_or(Ok(None), Notifier::finish);
     let mut outcome = outcome?;
     // What was found, or a run that has failed, tells more than what its end does to the notifier:

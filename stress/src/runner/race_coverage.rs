@@ -28,7 +28,7 @@ pub fn did_not_race(
     let class = missing_class(counters, notes, spec.threads)?;
     let expected = format!("{class}, now and then");
     let seen = format!("never in {} double frees", counters[Count::DoubleFreeRounds]);
-    Some(Finding::of_run(spec, elapsed, Kind::DidNotRace, &expected, seen))
+    Some(spec.finding(elapsed, Kind::DidNotRace, &expected, seen))
 }
 
 /// A class of double frees that never came up in so many of them that it should have.

@@ -519,7 +519,11 @@ macro_rules! zoo {
 
         /// All of them.
         pub const ALLOCATORS: &[AllocatorEntry] = &[$(
-            AllocatorEntry { name: $name, about: "faulty", open: || Ok(place::allocator::<$place>()) },
+            AllocatorEntry {
+                name: $name,
+                about: "faulty",
+                open: || Ok(place::allocator::<$place>()),
+            },
         )*];
     };
 }
@@ -531,7 +535,8 @@ zoo! {
     "forgets-to-zero" => ForgetsToZero, FutexLock = FutexLock::new(), Fault::ForgetsToZero;
     "drops-a-free" => DropsAFree, FutexLock = FutexLock::new(), Fault::DropsAFree;
     "leaks" => Leaks, FutexLock = FutexLock::new(), Fault::Leaks;
-    "calls-double-frees-fine" => CallsFine, FutexLock = FutexLock::new(), Fault::CallsDoubleFreesFine;
+    "calls-double-frees-fine" => CallsFine, FutexLock = FutexLock::new(),
+        Fault::CallsDoubleFreesFine;
     "calls-some-double-frees-fine" => CallsSomeFine, FutexLock = FutexLock::new(),
         Fault::CallsSomeDoubleFreesFine;
     "elides-its-lock" => ElidesLock, NoLock = NoLock, Fault::None;
@@ -550,13 +555,15 @@ zoo! {
     "crashes" => Crashes, FutexLock = FutexLock::new(), Fault::Crashes;
     "hangs" => Hangs, FutexLock = FutexLock::new(), Fault::Hangs;
     "exits" => Exits, FutexLock = FutexLock::new(), Fault::Exits;
-    "is-held-in-the-child" => HeldInChild, HeldInTheChild = HeldInTheChild(FutexLock::new()), Fault::None;
+    "is-held-in-the-child" => HeldInChild, HeldInTheChild =
+        HeldInTheChild(FutexLock::new()), Fault::None;
     "knows-no-forks" => NoForks, KnowsNoForks = KnowsNoForks(FutexLock::new()), Fault::None;
     "takes-a-signal-for-its-turn" => SignalForTurn, TakesASignalForItsTurn =
         TakesASignalForItsTurn(AtomicBool::new(false)), Fault::None;
     "loses-blocks-at-thread-ends" => LosesAtEnds, FutexLock = FutexLock::new(),
         Fault::LosesBlocksAtThreadEnds;
-    "refuses-in-the-child" => RefusesInChild, FutexLock = FutexLock::new(), Fault::RefusesInTheChild;
+    "refuses-in-the-child" => RefusesInChild, FutexLock = FutexLock::new(),
+        Fault::RefusesInTheChild;
     "misses-misuses" => MissesMisuses, FutexLock = FutexLock::new(), Fault::MissesMisuses;
     "misnames-misuses" => MisnamesMisuses, FutexLock = FutexLock::new(), Fault::MisnamesMisuses;
     "scribbles-when-it-reports" => ScribblesReporting, FutexLock = FutexLock::new(),

@@ -88,7 +88,11 @@ macro_rules! places {
 
         /// All of them.
         pub const ALLOCATORS: &[AllocatorEntry] = &[$(
-            AllocatorEntry { name: $name, about: "its OS fails", open: || Ok(place::allocator::<$place>()) },
+            AllocatorEntry {
+                name: $name,
+                about: "its OS fails",
+                open: || Ok(place::allocator::<$place>()),
+            },
         )*];
     };
 }
@@ -98,9 +102,11 @@ type Whole<O> = Watchable<O, Watched, FutexLock>;
 
 places! {
     "list-loses-none" => ListSound, List<Losing> =
-        ListHeap::with_parts(Losing(0), Watched(ListSound::WITNESS), FutexLock::new()), accounts true;
+        ListHeap::with_parts(Losing(0), Watched(ListSound::WITNESS), FutexLock::new()),
+        accounts true;
     "list-loses-a-page" => ListLoses, List<Losing> =
-        ListHeap::with_parts(Losing(PAGE), Watched(ListLoses::WITNESS), FutexLock::new()), accounts true;
+        ListHeap::with_parts(Losing(PAGE), Watched(ListLoses::WITNESS), FutexLock::new()),
+        accounts true;
     "engine-loses-mebibytes" => EngineLoses, Whole<Losing> =
         // SAFETY: a static, and a child serves one allocator.
         unsafe {
@@ -108,5 +114,6 @@ places! {
             Watchable::new(Engine::with_parts(Losing(16 << 20), witness, FutexLock::new()))
         }, accounts false;
     "fails-unseen" => FailsUnseen, List<Unseen> =
-        ListHeap::with_parts(drystone::Mmap, Watched(FailsUnseen::WITNESS), FutexLock::new()), accounts false;
+        ListHeap::with_parts(drystone::Mmap, Watched(FailsUnseen::WITNESS), FutexLock::new()),
+        accounts false;
 }

@@ -189,9 +189,8 @@ extern "C" fn leave<O: Os, P: Probe, L: RawLock>(_heap: *mut c_void) {
 /// nothing found.
 fn looked<R>(seen: Option<R>) -> R {
     seen.unwrap_or_else(|| {
-        let why = "there is no memory for a heap to look at the engine with, so that nothing is known of \
-                   it; \
-                   give the process more memory"
+        let why = "there is no memory for a heap to look at the engine with, so that nothing is \
+                   known of it; give the process more memory"
             .to_owned();
         message::send(&Message::Rejected { why });
         exit::now(exit::FAILED)

@@ -18,9 +18,10 @@ use drystone_workloads::sizes::LogUniform;
 use serde::{Deserialize, Serialize};
 
 use crate::allocators::process::{self, AllocatorEntry, OpenAllocator};
+use crate::child::panics::end_at_a_panic;
+use crate::child::violation_handler;
 use crate::child::workers::Workers;
 use crate::child::workload::mixed::Prepared;
-use crate::child::{end_at_a_panic, violation_handler};
 use crate::model::spec::Spec;
 use crate::model::{job, message};
 
@@ -32,7 +33,7 @@ static STOP: Stop = Stop::new();
 /// What the child is asked to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
-    /// AllocatorEntry, threads, seed.
+    /// Allocator, threads, seed.
     pub spec: Spec,
     /// What is measured.
     pub task: Task,
@@ -102,7 +103,7 @@ pub fn main(argument: &str, subjects: &[AllocatorEntry]) -> u8 {
 fn work(argument: &str, subjects: &[AllocatorEntry]) -> Result<Answer, String> {
     let Job { spec, task } = serde_json::from_str(argument)
         .map_err(|error| format!("the measurement is not readable: {error}"))?;
-    let target = process::open(&spec, subjects)?;
+    let target = process::open(&spec.allocator, spec.library.as_deref(), subjects)?;
     let board: &'static Board = Box::leak(Box::new(Board::new(spec.threads)));
     violation_handler::arm(&job::Job::plain(&spec), board);
     let measurement = Measurement { spec, target, board };

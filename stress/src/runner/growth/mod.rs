@@ -79,7 +79,7 @@ impl Growth {
     /// takes.
     pub fn finding(&self, spec: &Spec, elapsed: Duration) -> Finding {
         let expected = "memory that stays as it is while the live set does";
-        let finding = Finding::of_run(spec, elapsed, Kind::Growth, expected, self.to_string());
+        let finding = spec.finding(elapsed, Kind::Growth, expected, self.to_string());
         Finding { replay_seconds: elapsed.as_secs_f64().ceil() as u64, ..finding }
     }
 }
@@ -92,8 +92,8 @@ impl fmt::Display for Growth {
             |per_second: f64| format!("{}/min", units::bytes((per_second * 60.0).max(0.0) as u64));
         write!(
             f,
-            "the resident set grew by {} (99 % confidence: {} to {}) for {seconds:.0} s from {} on, \
-             the live set by {} at most",
+            "the resident set grew by {} (99 % confidence: {} to {}) for {seconds:.0} s from {} \
+             on, the live set by {} at most",
             rate(slope.middle),
             rate(slope.least),
             rate(slope.most),

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use crate::model::message::BACKTRACE_FOLLOWS;
+use crate::model::finding::BACKTRACE_FOLLOWS;
 
 /// Of what the allocator prints, the end.
 const MOST: usize = 2048;

@@ -40,7 +40,7 @@ impl Heard {
         expected: &str,
         seen: String,
     ) -> Finding {
-        let mut finding = Finding::of_run(spec, elapsed, kind, expected, seen);
+        let mut finding = spec.finding(elapsed, kind, expected, seen);
         finding.round = self.round;
         if let Some((thread, operation)) = self.dying {
             (finding.thread, finding.operation) = (thread, Some(operation));
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_subject_prints_hides_no_message() {
+    fn what_an_allocator_prints_hides_no_message() {
         let (sender, messages) = mpsc::channel();
         let output = b"\xff\xfe\x80\n{\xff}\nhalf a line\n{\"message\":\"ready\"}\n\xff";
         listen(&output[..], &sender);

@@ -1,24 +1,28 @@
-//! One child from its start to its end, and what that end says of the allocator.
+//! How children are started; one child from its start to its end, and what that end says of the
+//! allocator.
 
 use std::fs::File;
 use std::io::BufReader;
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use drystone_checker::counters::Counters;
 use drystone_checker::violation::Kind;
 use drystone_harness::process::child;
+use drystone_harness::process::dlopen_fixture::DlopenFixture;
 use drystone_harness::process::preload::{self, signal_name};
 use drystone_harness::stop::Stop;
 use drystone_harness::usage::Usage;
 use drystone_workloads::trace::Trace;
 use tempfile::NamedTempFile;
 
+use crate::allocators::process::SYSTEM;
 use crate::model::finding::Finding;
 use crate::model::job::{Job, TOOL};
 use crate::model::message::Message;
@@ -49,6 +53,63 @@ fn plain_copy(path: &Path) -> Result<File> {
     let copy = File::open(named.path()).context(doing)?;
     named.close().context(doing)?;
     Ok(copy)
+}
+
+/// How children are started, and how long they may be silent.
+#[derive(Clone, Debug)]
+pub struct Supervisor {
+    /// The binary, which calls `child::main` when its first argument is
+    /// [`CHILD`](crate::model::job::CHILD).
+    pub program: PathBuf,
+    /// A child whose workers finish no operation for so long hangs, and so does one that goes on
+    /// for so long after its time. Long: a loaded machine is no finding.
+    pub patience: Duration,
+    /// The library that children load and close, compiled for the first that does.
+    pub fixture: Arc<OnceLock<Result<DlopenFixture, String>>>,
+}
+
+impl Supervisor {
+    /// A supervisor whose children are this very binary.
+    ///
+    /// # Errors
+    /// The OS does not say which binary this is.
+    pub fn of_this_binary() -> Result<Self> {
+        let program = preload::this_binary()?;
+        Ok(Self { program, patience: Duration::from_secs(60), fixture: Arc::default() })
+    }
+
+    /// Makes one run, to its end or until `stop`.
+    ///
+    /// # Errors
+    /// The child can't be started, rejects the run, or the harness in it failed: nothing that an
+    /// allocator does.
+    pub fn run(&self, spec: &Spec, stop: &Stop, progress: &mut Progress<'_>) -> Result<Outcome> {
+        self.job(&Job::plain(spec), stop, progress)
+    }
+
+    /// Makes one run with all that is wanted of it besides.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn job(&self, job: &Job, stop: &Stop, progress: &mut Progress<'_>) -> Result<Outcome> {
+        let mut job = job.clone();
+        if loads(&job.spec) {
+            let fixture = self.fixture.get_or_init(DlopenFixture::compile).as_ref();
+            let fixture = fixture
+                .map_err(|why| anyhow!("{why}; or set lifecycle:load=0, which loads no library"))?;
+            job.fixture = Some(fixture.path());
+        }
+        let mut watch = Watch::start(&self.program, &job)?;
+        let ended = watch.until_the_end(self.patience, stop, progress)?;
+        watch.judge(ended)
+    }
+}
+
+/// Whether the child of a run loads a library and closes it. Of a linked allocator no library knows.
+fn loads(spec: &Spec) -> bool {
+    spec.workload == Workload::Lifecycle
+        && (spec.library.is_some() || spec.allocator == SYSTEM.name)
+        && spec.settings.get(Workload::Lifecycle, "load") > 0
 }
 
 /// How the child came to its end.

@@ -81,7 +81,8 @@ pub fn in_the_process(allocator: &OpenAllocator, rules: Rules) -> ! {
     unsafe { libc::exit(0) }
 }
 
-/// A block that will be freed twice. The process ends if there is none: to free null twice is right.
+/// A block that will be freed twice. The process ends if there is none: to free null twice is
+/// right.
 fn allocate(allocator: &OpenAllocator, size: usize) -> Doomed {
     // SAFETY: malloc takes any size.
     let block = unsafe { (allocator.calls.malloc)(size) };
