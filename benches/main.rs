@@ -8,10 +8,10 @@
 //! cargo bench -- --save-baseline x             criterion's own comparison between two runs
 //! ```
 //!
-//! criterion prints the time of one iteration and the throughput. What an iteration is each group says;
-//! the throughput is always in *operations* per second, and an operation is one call of malloc, calloc,
-//! realloc, aligned_alloc or free, on whatever thread. A time per operation is therefore comparable
-//! between groups, and is the throughput's inverse.
+//! criterion prints the time of one iteration and the throughput. What an iteration is each group
+//! says; the throughput is always in *operations* per second, and an operation is one call of
+//! malloc, calloc, realloc, aligned_alloc or free, on whatever thread. A time per operation is
+//! therefore comparable between groups, and is the throughput's inverse.
 //!
 //! ```text
 //! groups    what is measured, one file per family

@@ -1,5 +1,5 @@
-//! The C interface as a C program sees it: compiled against the header, linked to the shared library and
-//! to the static one, used as it should be and misused.
+//! The C interface as a C program sees it: compiled against the header, linked to the shared
+//! library and to the static one, used as it should be and misused.
 
 #[path = "support/lab.rs"]
 mod lab;
@@ -44,7 +44,8 @@ const FUNCTIONS: [&str; 18] = [
 const OPERATORS: [&str; 4] =
     ["_ZdaPvm", "_ZdaPvmSt11align_val_t", "_ZdlPvm", "_ZdlPvmSt11align_val_t"];
 
-/// The program ended well, said `stdout` and nothing on stderr, and was served by a heap that is sound.
+/// The program ended well, said `stdout` and nothing on stderr, and was served by a heap that is
+/// sound.
 #[track_caller]
 fn well(run: (Ended, Option<Account>), stdout: &str, calls: u64) {
     let (ended, account) = run;
@@ -199,7 +200,8 @@ fn children_forked_while_others_allocate_can_allocate_and_free() {
     let program = lab.compile("tests/c/fork_storm.c", Linked::Shared);
     well(lab.run(&program, &[], &[]), "2000 forks, workers at work\n", 10_000);
 
-    // Half of the children exit in a way that leaves an account: of their own calls, not their parent's.
+    // Half of the children exit in a way that leaves an account: of their own calls, not their
+    // parent's.
     let (parents, children): (Vec<_>, Vec<_>) =
         lab.accounts().into_iter().partition(|account| account.number("calls") >= 10_000);
     assert_eq!((parents.len(), children.len()), (1, 1000));
@@ -298,7 +300,8 @@ fn figures_go_where_the_setting_says() {
         row.and_then(|row| row[1].parse::<u64>().ok()).unwrap_or_else(|| panic!("{name}:\n{table}"))
     };
     assert!(figure("slabs_made") > 0 && figure("locked") > 0 && figure("held_nanoseconds") > 0);
-    // The classes' rows: bytes of a block, slabs, live blocks, blocks. They add up to the slabs there are.
+    // The classes' rows: bytes of a block, slabs, live blocks, blocks. They add up to the slabs
+    // there are.
     let numbers = |line: &str| -> Option<Vec<u64>> {
         line.split_whitespace().map(|word| word.parse().ok()).collect()
     };
@@ -337,7 +340,8 @@ fn a_table_reaches_the_stderr_that_the_program_was_given() {
     assert!(said.stderr.lines().any(|line| line.trim_start().starts_with("calls ")), "{said:?}");
 }
 
-/// A program may put files of its own in the place of those that it was given: they hold what it writes.
+/// A program may put files of its own in the place of those that it was given: they hold what it
+/// writes.
 #[test]
 fn a_table_goes_into_no_file_of_the_program() {
     let lab = Lab::new();
@@ -355,7 +359,8 @@ const UNALIGNED: &str = "drystone: unaligned pointer: 0x";
 const SIZE: &str = "drystone: size mismatch: 0x";
 const FOREIGN: &str = "drystone: foreign pointer: 0x";
 
-/// The misuses of `tests/c/misuse.c`: the name, how the line about it begins, and what else is in it.
+/// The misuses of `tests/c/misuse.c`: the name, how the line about it begins, and what else is in
+/// it.
 const MISUSES: [(&str, &str, &str); 36] = [
     ("immediate", DOUBLE, "in a free block of "),
     ("interleaved", DOUBLE, "in a free block of 40960 bytes,"),

@@ -29,8 +29,8 @@ fn free_without_heap<O: Os, P: Probe>(
     unsafe { engine.free_without_heap(block) }
 }
 
-/// A thread without a heap freed with the one that stands for none, which could become an owner that all
-/// threads share.
+/// A thread without a heap freed with the one that stands for none, which could become an owner
+/// that all threads share.
 #[test]
 fn a_thread_that_gets_no_heap_marks_and_owns_nothing() {
     let engine = plain();
@@ -89,7 +89,8 @@ fn a_huge_block_grows_after_advice_about_a_part_of_it() {
     assert_eq!(engine.stats().live_blocks, 0);
 }
 
-/// A huge block that one thread resizes while others resize and free it: whatever it becomes is freed once.
+/// A huge block that one thread resizes while others resize and free it: whatever it becomes is
+/// freed once.
 #[test]
 fn a_huge_block_has_one_successor() {
     const THREADS: usize = 3;
@@ -278,7 +279,8 @@ fn a_double_free_of_a_huge_block_behind_a_thousand_others_is_named() {
     assert!(misuse.size.is_some_and(|size| size >= 2 * MIB), "its size is known: {misuse:?}");
 }
 
-/// A place that a huge block had left by `mremap` was forgotten, and who freed it there was told of a foreign pointer.
+/// A place that a huge block had left by `mremap` was forgotten, and who freed it there was told of
+/// a foreign pointer.
 #[test]
 fn a_double_free_at_the_place_that_a_huge_block_moved_from_is_named() {
     let engine = plain();
@@ -303,7 +305,8 @@ fn a_double_free_at_the_place_that_a_huge_block_moved_from_is_named() {
     mine.sound();
 }
 
-/// Slabs that threads took over while they were torn down stayed with the heap that such threads share.
+/// Slabs that threads took over while they were torn down stayed with the heap that such threads
+/// share.
 #[test]
 fn threads_in_teardown_lose_no_slab() {
     const THREADS: usize = 500;
@@ -385,8 +388,8 @@ fn an_owner_that_only_takes_over_gets_back_what_others_free() {
     mine.sound();
 }
 
-/// A slab that `trim` took off the orphans' list still said that it was one: whoever freed a block of it again
-/// at that moment took it off the list once more.
+/// A slab that `trim` took off the orphans' list still said that it was one: whoever freed a block
+/// of it again at that moment took it off the list once more.
 #[test]
 fn a_double_free_at_any_moment_of_a_trim_is_refused() {
     const SIZE: usize = 8192;
@@ -450,7 +453,8 @@ impl Probe for Stop<'_> {
     }
 }
 
-/// A mark that came after its slab's end was counted when the slab began another life, and told much later.
+/// A mark that came after its slab's end was counted when the slab began another life, and told
+/// much later.
 #[test]
 fn a_mark_after_the_end_is_told_when_the_next_life_begins() {
     let (stopped, goes_on, freed) = (Barrier::new(2), Barrier::new(2), Barrier::new(2));

@@ -1,4 +1,5 @@
-//! Memory comes back: what the resident set is after a phase that used 1 GiB, by the kernel's account.
+//! Memory comes back: what the resident set is after a phase that used 1 GiB, by the kernel's
+//! account.
 
 #[path = "support/heaps.rs"]
 mod heaps;
@@ -45,8 +46,8 @@ impl Blocks {
 }
 
 impl Blocks {
-    /// Per cent of the peak that may be resident after a trim. Ledgers stay, at four bytes a block: of blocks
-    /// of 64 bytes that is a sixteenth, which is more than the 5 % that is asked for.
+    /// Per cent of the peak that may be resident after a trim. Ledgers stay, at four bytes a block:
+    /// of blocks of 64 bytes that is a sixteenth, which is more than the 5 % that is asked for.
     fn bound(self) -> f64 {
         match self {
             Blocks::Small => 7.5,
@@ -202,8 +203,9 @@ fn ten_thousand_short_lived_threads_leave_the_resident_set_alone() {
     assert!(now.heaps <= layers.heaps + 1 && now.header_bytes <= layers.header_bytes, "{now:?}");
 }
 
-/// A slab that ended waits for the thread that marked blocks there, if that one has not freed since; another header
-/// stands in for it. How many wait is bounded, also where one such thread sleeps and another goes on.
+/// A slab that ended waits for the thread that marked blocks there, if that one has not freed
+/// since; another header stands in for it. How many wait is bounded, also where one such thread
+/// sleeps and another goes on.
 #[test]
 fn headers_that_wait_for_another_thread_do_not_pile_up() {
     let _alone = ALONE.lock().unwrap_or_else(|poison| poison.into_inner());
@@ -252,8 +254,9 @@ fn headers_that_wait_for_another_thread_do_not_pile_up() {
     assert_eq!(rounds(50), few, "the sleeper bars nobody's way");
 }
 
-/// A block that grows step by step is copied while it is small; then it has room, and stays, or moves with its pages. The
-/// next one to grow finds the pages of the last, and what it does not need of them goes back.
+/// A block that grows step by step is copied while it is small; then it has room, and stays, or
+/// moves with its pages. The next one to grow finds the pages of the last, and what it does not
+/// need of them goes back.
 #[test]
 fn a_block_that_grows_stays_where_it_is() {
     let _alone = ALONE.lock().unwrap_or_else(|poison| poison.into_inner());

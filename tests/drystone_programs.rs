@@ -1,5 +1,5 @@
-//! Programs that press on the engine's edges: long thread ends, little address space, valgrind, and the
-//! mistakes that only a quarantine finds.
+//! Programs that press on the engine's edges: long thread ends, little address space, valgrind, and
+//! the mistakes that only a quarantine finds.
 
 #[path = "support/lab.rs"]
 mod lab;
@@ -48,8 +48,8 @@ fn a_program_works_in_half_a_gibibyte_of_address_space() {
     well(&ended, "all granted\n");
 }
 
-/// Valgrind runs the library's own code, system calls and thread-local words included, and has nothing to
-/// say of it. (It is told not to put its own malloc in the place of ours.)
+/// Valgrind runs the library's own code, system calls and thread-local words included, and has
+/// nothing to say of it. (It is told not to put its own malloc in the place of ours.)
 #[test]
 fn valgrind_finds_no_error_in_it() {
     if !support::has("valgrind", "valgrind") {
@@ -84,7 +84,8 @@ fn mistake(name: &str, bytes: &str) -> (Ended, served::Account) {
 
 const LIMIT: &str = "8388608";
 
-/// A program can allocate before the C library knows the environment; the quarantine is there from `main` on.
+/// A program can allocate before the C library knows the environment; the quarantine is there from
+/// `main` on.
 #[test]
 fn a_program_that_allocates_before_it_has_an_environment_gets_its_quarantine() {
     let lab = Lab::new();

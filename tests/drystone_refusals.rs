@@ -1,5 +1,6 @@
-//! An OS that refuses: every k-th call fails, or all from the k-th on, for every k until a scenario ends
-//! without having met its refusal. The engine stays sound, says null, and works again afterwards.
+//! An OS that refuses: every k-th call fails, or all from the k-th on, for every k until a scenario
+//! ends without having met its refusal. The engine stays sound, says null, and works again
+//! afterwards.
 
 #[path = "support/heaps.rs"]
 mod heaps;
@@ -69,7 +70,8 @@ impl Refusing {
 
 struct Shared<'a>(&'a Refusing);
 
-// SAFETY: an engine under test is used by one thread; only its making is done by another, which waits.
+// SAFETY: an engine under test is used by one thread; only its making is done by another, which
+// waits.
 unsafe impl Send for Shared<'_> {}
 
 // SAFETY: passes on what the kernel gives, or nothing.
@@ -138,8 +140,8 @@ fn fill(block: *mut u8, size: usize, byte: u8) {
     }
 }
 
-/// Allocates, resizes and frees at all sizes. What is refused is null and changes nothing else. Returns
-/// how many requests were.
+/// Allocates, resizes and frees at all sizes. What is refused is null and changes nothing else.
+/// Returns how many requests were.
 fn scenario(claim: &Claim<'_, Shared<'_>, NoProbe, FutexLock>) -> usize {
     let mut rng = Pcg64::seed_from_u64(3);
     let mut held: Vec<Held> = Vec::new();
@@ -298,7 +300,8 @@ fn reservations_shrink_until_they_are_granted() {
     let blocks: Vec<*mut u8> = (0..3000).map(|index| claim.malloc(index * 7 + 1)).collect();
     assert!(blocks.iter().all(|block| !block.is_null()));
     assert!(claim.malloc(4 << 20).is_null());
-    // A block that grows gets the room that there is, or none, and is copied where its mapping can't be made longer.
+    // A block that grows gets the room that there is, or none, and is copied where its mapping
+    // can't be made longer.
     let mut grown = claim.malloc(40 << 10);
     for size in [100 << 10, 200 << 10, 400 << 10, 700 << 10] {
         // SAFETY: the block is live; its first and last bytes are written before they are read.

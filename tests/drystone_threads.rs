@@ -137,8 +137,8 @@ fn race(engine: &Racing, owner: Owner, threads: usize, size: usize, rounds: usiz
             sums.frees += threads;
             sums.at_call += threads - effective;
             sums.late += late;
-            // Blocks of threads that live, or that took a slab over, are only seen by them: with those
-            // the sum is asked for at the end.
+            // Blocks of threads that live, or that took a slab over, are only seen by them: with
+            // those the sum is asked for at the end.
             if owner == Owner::In || owner == Owner::Out {
                 assert_eq!(effective - late, 1, "round {round}: {sums:?}");
             }
@@ -191,8 +191,8 @@ fn of_n_frees_at_once_exactly_one_is_not_reported() {
     println!("found late: {found_late}");
 }
 
-/// Frees that race with re-issues: those that took effect, less those found late, equal the issues; and
-/// two threads never hold the same block.
+/// Frees that race with re-issues: those that took effect, less those found late, equal the issues;
+/// and two threads never hold the same block.
 #[test]
 fn with_re_issues_between_frees_that_took_effect_equal_issues() {
     const THREADS: usize = 3;
@@ -223,8 +223,8 @@ fn with_re_issues_between_frees_that_took_effect_equal_issues() {
                     issues.fetch_add(1, Ordering::Relaxed);
                     held[number].store(again.expose_provenance(), Ordering::Relaxed);
                     gate.wait();
-                    // A stale free may have taken a new block away again; it may not have been given
-                    // out twice for that: its holders are told apart by when they got it.
+                    // A stale free may have taken a new block away again; it may not have been
+                    // given out twice for that: its holders are told apart by when they got it.
                     if claim.try_free(again).is_ok() {
                         effective.fetch_add(1, Ordering::Relaxed);
                     }
@@ -324,13 +324,13 @@ fn double_frees_into_slabs_that_go_back_are_refused() {
             thread::scope(|inner| {
                 inner.spawn(|| {
                     let claim = Claim::new(engine).unwrap();
-                    // Slabs of different classes, one block each; half are freed here, the others by
-                    // nobody until the thread is gone.
+                    // Slabs of different classes, one block each; half are freed here, the others
+                    // by nobody until the thread is gone.
                     let mine: Vec<_> =
                         (0..blocks.len()).map(|index| claim.malloc((index + 1) * 200)).collect();
                     for block in &mine {
-                        // A free left over from the round before may have come first: a stale one, and
-                        // then this one is refused.
+                        // A free left over from the round before may have come first: a stale one,
+                        // and then this one is refused.
                         let _ = claim.try_free(*block);
                     }
                     for (slot, block) in blocks.iter().zip(&mine) {

@@ -1,5 +1,5 @@
-//! The steps that a packager follows: `make install` into a prefix and into a staging folder, and a C and a C++ program
-//! built against what is there, by what `pkg-config` says, shared and static.
+//! The steps that a packager follows: `make install` into a prefix and into a staging folder, and a
+//! C and a C++ program built against what is there, by what `pkg-config` says, shared and static.
 
 #[path = "support/served.rs"]
 mod served;

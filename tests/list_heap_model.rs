@@ -1,5 +1,6 @@
-//! Random operations on a [`ListHeap`] beside a model that knows every block and searches by looking at
-//! all of them: where the heap puts a block is where the best-fit, last-freed-first rule says.
+//! Random operations on a [`ListHeap`] beside a model that knows every block and searches by
+//! looking at all of them: where the heap puts a block is where the best-fit, last-freed-first rule
+//! says.
 
 use std::collections::BTreeMap;
 

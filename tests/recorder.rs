@@ -1,8 +1,8 @@
-//! The recorder under real programs: what is written is what the program did, whatever the program does
-//! to its threads, its children and itself; and the program notices nothing.
+//! The recorder under real programs: what is written is what the program did, whatever the program
+//! does to its threads, its children and itself; and the program notices nothing.
 //!
-//! The C programs stand in `tests/recorder/`. Each marks its own blocks by their sizes, so that the few
-//! that the C library asks for on its own account are told apart.
+//! The C programs stand in `tests/recorder/`. Each marks its own blocks by their sizes, so that the
+//! few that the C library asks for on its own account are told apart.
 
 mod support;
 
@@ -116,8 +116,8 @@ fn frees(trace: &Trace, size: usize) -> usize {
     trace.ops().iter().filter(freed).count()
 }
 
-/// Counts match what the program did, and nobody's free went unseen: were a free noted after the call
-/// instead of before, another thread's malloc of the same address would stand before it.
+/// Counts match what the program did, and nobody's free went unseen: were a free noted after the
+/// call instead of before, another thread's malloc of the same address would stand before it.
 #[test]
 fn eight_threads_with_hand_offs() {
     let bench = Bench::new();
@@ -168,7 +168,8 @@ fn eight_threads_with_hand_offs() {
     assert_eq!(distinct.len(), threads, "two threads share a number");
 }
 
-/// Every function, its alignment and its size, in order; and `errno`, which the program itself checks.
+/// Every function, its alignment and its size, in order; and `errno`, which the program itself
+/// checks.
 #[test]
 fn every_function_is_counted_and_errno_kept() {
     let bench = Bench::new();
@@ -295,8 +296,8 @@ fn killed_in_the_middle() {
     assert!(trace.gaps().holes == 0 && trace.gaps().missed_frees == 0);
 }
 
-/// A thread that ends the process while another allocates; destructors of thread-specific data; exit
-/// handlers.
+/// A thread that ends the process while another allocates; destructors of thread-specific data;
+/// exit handlers.
 #[test]
 fn endings() {
     for (how, signal, handlers) in [("exit", None, 1), ("_exit", None, 0), ("abort", Some(6), 0)] {
@@ -356,7 +357,8 @@ fn a_recording_that_cannot_be_made() {
     assert_eq!(String::from_utf8_lossy(&output.stderr).lines().count(), 1);
 }
 
-/// A file that may not grow: one line, errno kept (the program checks), and what was written stays whole.
+/// A file that may not grow: one line, errno kept (the program checks), and what was written stays
+/// whole.
 #[test]
 fn a_recording_that_cannot_grow() {
     let bench = Bench::new();
@@ -382,8 +384,8 @@ fn a_recording_that_cannot_grow() {
     assert!(ops <= slots && ops + unrecorded + 2 >= slots, "{ops} operations in {slots} slots");
 }
 
-/// A file that is no longer where it was: the same, this time with an `errno` of the system's. What the
-/// program put there instead stays as it is.
+/// A file that is no longer where it was: the same, this time with an `errno` of the system's. What
+/// the program put there instead stays as it is.
 #[test]
 fn a_recording_that_is_removed() {
     let bench = Bench::new();
@@ -419,8 +421,8 @@ fn before_another_allocator() {
     assert_eq!(trace.gaps().missed_frees, 0);
 }
 
-/// What a `dlsym` allocates while the allocator is being looked up is served, is used, and is recorded
-/// only from when it moves to the allocator.
+/// What a `dlsym` allocates while the allocator is being looked up is served, is used, and is
+/// recorded only from when it moves to the allocator.
 #[test]
 fn blocks_from_before_there_is_an_allocator() {
     let bench = Bench::new();

@@ -12,8 +12,9 @@ const SEED: u64 = 2;
 /// Blocks per iteration: about 4 MiB in all, more than fits in a second-level cache's half.
 const BLOCKS: usize = 20_000;
 
-/// One iteration allocates 20,000 blocks of random sizes (log-uniform, 8 B to 1 KiB), then frees them
-/// all: the youngest first (`lifo`), the oldest first (`fifo`), or in random order: 40,000 operations.
+/// One iteration allocates 20,000 blocks of random sizes (log-uniform, 8 B to 1 KiB), then frees
+/// them all: the youngest first (`lifo`), the oldest first (`fifo`), or in random order: 40,000
+/// operations.
 ///
 /// It is what building and dropping a large data structure does. Between two iterations nothing is
 /// live, so what an allocator then gives back to the OS, and has to fetch again, is in the figure.
@@ -60,7 +61,8 @@ impl Bulk {
             *block = unsafe { heap.malloc(*size as usize) };
         }
         for index in &self.order {
-            // SAFETY: the order holds each index once, so each block, live since above, is freed once.
+            // SAFETY: the order holds each index once, so each block, live since above, is freed
+            // once.
             unsafe { heap.free(self.blocks[*index as usize]) };
         }
     }

@@ -9,7 +9,8 @@ use drystone_workloads::heap::Heap;
 
 const SEED: u64 = 5;
 
-/// Free blocks that lie about. The cost beside the many is to be at most 4 times that beside the few.
+/// Free blocks that lie about. The cost beside the many is to be at most 4 times that beside the
+/// few.
 const FREE: [usize; 2] = [100, 100_000];
 
 /// Sizes are log-uniform in 16 to 4,095 bytes, those that lie about and those that are asked for.
@@ -18,9 +19,9 @@ const SIZES: (u32, u32) = (16, 2048);
 /// Pairs in a pass.
 const PAIRS: usize = 4096;
 
-/// One iteration is 4,096 pairs of malloc and free, of random sizes, on a heap in which that many free
-/// blocks of random sizes lie about, each between two live ones so that they cannot merge: 8,192
-/// operations. Only for `list`, which looks for the best fit among them.
+/// One iteration is 4,096 pairs of malloc and free, of random sizes, on a heap in which that many
+/// free blocks of random sizes lie about, each between two live ones so that they cannot merge:
+/// 8,192 operations. Only for `list`, which looks for the best fit among them.
 pub fn bench(criterion: &mut Criterion, subjects: &[Subject]) {
     let mut group = criterion.benchmark_group("free-blocks");
     for free in FREE {
@@ -52,7 +53,8 @@ impl Crowded {
         let blocks = sizes.iter().map(|size| unsafe { heap.malloc(*size as usize) });
         let blocks: Vec<*mut u8> = blocks.collect();
         for index in Order::Random.indices(SEED, free) {
-            // SAFETY: the order holds each index once, so each block at an even place is freed once.
+            // SAFETY: the order holds each index once, so each block at an even place is freed
+            // once.
             unsafe { heap.free(blocks[2 * index as usize]) };
         }
         // Those at the end of a region may have merged with what was left of it.

@@ -19,12 +19,13 @@ const BATCHES: [usize; 2] = [1, 256];
 /// Blocks per pass: a multiple of every batch.
 const BLOCKS: usize = 8192;
 
-/// One iteration hands 8,192 blocks of random sizes (log-uniform, 8 B to 1 KiB) from a producer, which
-/// allocates them, to a consumer, which looks at each one's first byte and frees it: 16,384 operations.
+/// One iteration hands 8,192 blocks of random sizes (log-uniform, 8 B to 1 KiB) from a producer,
+/// which allocates them, to a consumer, which looks at each one's first byte and frees it: 16,384
+/// operations.
 ///
-/// The blocks travel in batches of the parameter over a queue of 1,024 (`workloads::bounded_queue`), whose cost
-/// is the same for all subjects, and with batches of 1 a large part of the figure. The threads live as
-/// long as the benchmark.
+/// The blocks travel in batches of the parameter over a queue of 1,024
+/// (`workloads::bounded_queue`), whose cost is the same for all subjects, and with batches of 1 a
+/// large part of the figure. The threads live as long as the benchmark.
 pub fn bench(criterion: &mut Criterion, subjects: &[Subject]) {
     let mut group = criterion.benchmark_group("handoff");
     group.sampling_mode(SamplingMode::Flat);
@@ -75,8 +76,8 @@ fn produce(heap: Heap, queue: &BoundedQueue, sizes: &[u32], batch: usize) {
 fn consume(heap: Heap, queue: &BoundedQueue, blocks: usize, batch: usize) {
     for _ in 0..blocks / batch {
         queue.take(batch, |block| {
-            // SAFETY: the producer allocated the block and wrote its first byte before it put it on the
-            // queue, and does not use it any more; it comes off once.
+            // SAFETY: the producer allocated the block and wrote its first byte before it put it on
+            // the queue, and does not use it any more; it comes off once.
             unsafe {
                 assert_eq!(block.read(), MARK, "the block was overwritten under way");
                 heap.free(block);

@@ -1,11 +1,11 @@
 //! What is measured: one file per family of benchmarks, each saying what an iteration is.
 //!
 //! Subjects stand side by side: for each parameter all of them are measured one after the other, so
-//! that a machine that slows down in the course of a run slows them all. The patterns come from fixed
-//! seeds and are the same for every subject and in every run.
+//! that a machine that slows down in the course of a run slows them all. The patterns come from
+//! fixed seeds and are the same for every subject and in every run.
 //!
-//! Groups whose iteration takes long (from about 0.1 ms) ask for flat sampling, that is, for samples of
-//! equally many iterations: criterion's default would want 1,275 of them.
+//! Groups whose iteration takes long (from about 0.1 ms) ask for flat sampling, that is, for
+//! samples of equally many iterations: criterion's default would want 1,275 of them.
 
 mod bulk;
 mod calloc;
@@ -39,17 +39,17 @@ pub const ALL: [fn(&mut Criterion, &[Subject]); 9] = [
     free_blocks::bench,
 ];
 
-/// One benchmark's place: whom it measures, under which parameter, and how many operations (calls of
-/// the allocator) an iteration makes.
+/// One benchmark's place: whom it measures, under which parameter, and how many operations (calls
+/// of the allocator) an iteration makes.
 struct Case<'a, P> {
     subject: &'a Subject,
     parameter: P,
     operations: usize,
 }
 
-/// Measures one case: `prepare` makes what the benchmark works on (blocks, threads), once and outside
-/// the measured time, and only if the benchmark is to run; `body` is criterion's. Afterwards what was
-/// prepared is dropped, which must free its blocks, and the subject settles.
+/// Measures one case: `prepare` makes what the benchmark works on (blocks, threads), once and
+/// outside the measured time, and only if the benchmark is to run; `body` is criterion's.
+/// Afterwards what was prepared is dropped, which must free its blocks, and the subject settles.
 fn measure<P: Display, S>(
     group: &mut BenchmarkGroup<'_, WallTime>,
     case: Case<'_, P>,

@@ -10,8 +10,8 @@ const SIZES: [usize; 7] = [16, 64, 256, 1 << 10, 8 << 10, 64 << 10, 1 << 20];
 
 /// One iteration is malloc, a write to the first byte, and free of the same block: 2 operations.
 ///
-/// The block is the same one every time, at the allocator's hand and in the cache: this is the length
-/// of the shortest way through the code, and says little about programs.
+/// The block is the same one every time, at the allocator's hand and in the cache: this is the
+/// length of the shortest way through the code, and says little about programs.
 pub fn bench(criterion: &mut Criterion, subjects: &[Subject]) {
     let mut group = criterion.benchmark_group("pair");
     for size in SIZES {
@@ -24,7 +24,8 @@ pub fn bench(criterion: &mut Criterion, subjects: &[Subject]) {
                 |bencher, heap| {
                     let heap = *heap;
                     bencher.iter(|| {
-                        // SAFETY: the size is not 0; the block is live, and not used after its free.
+                        // SAFETY: the size is not 0; the block is live, and not used after its
+                        // free.
                         unsafe { heap.free(heap.malloc(size)) }
                     });
                 },

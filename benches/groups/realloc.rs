@@ -19,9 +19,9 @@ const PAGE: usize = 4096;
 /// One iteration is a malloc of 16 bytes, reallocs to twice the size until it is the parameter, and
 /// free: 8 operations to 1 KiB, 22 to 16 MiB.
 ///
-/// One byte is written to each page (4 KiB) that a realloc added, so an allocator that returns memory to
-/// the OS pays for getting it back, and one that copies pays for copying. One buffer grows alone, which
-/// is the best case for growing in place.
+/// One byte is written to each page (4 KiB) that a realloc added, so an allocator that returns
+/// memory to the OS pays for getting it back, and one that copies pays for copying. One buffer
+/// grows alone, which is the best case for growing in place.
 pub fn bench(criterion: &mut Criterion, subjects: &[Subject]) {
     let mut group = criterion.benchmark_group("realloc");
     for last in LAST {
@@ -53,7 +53,8 @@ fn grow(heap: Heap, sizes: &[usize]) {
             block
         })
     };
-    // SAFETY: the block is live and at least as large as the first size; it is not used after its free.
+    // SAFETY: the block is live and at least as large as the first size; it is not used after its
+    // free.
     unsafe {
         assert_eq!(block.add(sizes[0]).read(), MARK, "realloc lost what was written");
         heap.free(block);

@@ -14,15 +14,16 @@ const SEED: u64 = 1;
 /// Live blocks: within the first caches, and beyond the second-level cache.
 const SLOTS: [usize; 2] = [256, 65_536];
 
-/// Turns in a pass: so many that slots and sizes are not learnt by the branch predictor, and twice as
-/// many as slots, so that nearly all of them are in use.
+/// Turns in a pass: so many that slots and sizes are not learnt by the branch predictor, and twice
+/// as many as slots, so that nearly all of them are in use.
 fn turns(slots: usize) -> usize {
     (2 * slots).max(16_384)
 }
 
-/// One iteration is a pass over a table of live blocks, of 16,384 turns over 256 slots and 131,072 over
-/// 65,536. A turn frees the block in a random slot and allocates one of another random size (log-uniform,
-/// 8 B to 1 KiB) in its place: 2 operations. The blocks stay from one iteration to the next.
+/// One iteration is a pass over a table of live blocks, of 16,384 turns over 256 slots and 131,072
+/// over 65,536. A turn frees the block in a random slot and allocates one of another random size
+/// (log-uniform, 8 B to 1 KiB) in its place: 2 operations. The blocks stay from one iteration to
+/// the next.
 pub fn bench(criterion: &mut Criterion, subjects: &[Subject]) {
     let mut group = criterion.benchmark_group("ring");
     group.sampling_mode(SamplingMode::Flat);
@@ -61,7 +62,8 @@ impl Ring {
         let heap = self.heap;
         for turn in &self.pattern.turns {
             let slot = &mut self.blocks[turn.slot as usize];
-            // SAFETY: the slot holds a live block, and a new one from here on; sizes are at least 1.
+            // SAFETY: the slot holds a live block, and a new one from here on; sizes are at least
+            // 1.
             unsafe {
                 heap.free(*slot);
                 *slot = heap.malloc(turn.size as usize);

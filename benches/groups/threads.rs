@@ -19,12 +19,12 @@ const SLOTS: usize = 256;
 /// Turns of each thread in a pass.
 const TURNS: usize = 4096;
 
-/// One iteration is one pass of 4,096 turns by every thread at the same time, each over a ring of 256
-/// blocks of its own (as in the `ring` group, with another seed per thread): 8,192 operations per
-/// thread, and the throughput is that of all threads together.
+/// One iteration is one pass of 4,096 turns by every thread at the same time, each over a ring of
+/// 256 blocks of its own (as in the `ring` group, with another seed per thread): 8,192 operations
+/// per thread, and the throughput is that of all threads together.
 ///
-/// The threads live as long as the benchmark and are held at barriers between samples; the time is from
-/// the first one's beginning to the last one's end.
+/// The threads live as long as the benchmark and are held at barriers between samples; the time is
+/// from the first one's beginning to the last one's end.
 pub fn bench(criterion: &mut Criterion, subjects: &[Subject]) {
     let mut group = criterion.benchmark_group("threads");
     group.sampling_mode(SamplingMode::Flat);

@@ -13,9 +13,9 @@ use drystone_workloads::heap::{Heap, MARK};
 /// Where the recorded programs are.
 const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/workloads/traces");
 
-/// One iteration replays every operation of a program's allocation history, in the order in which they
-/// happened and on one thread, then frees what the program never freed; each of those calls is an
-/// operation. The first byte of every block is written.
+/// One iteration replays every operation of a program's allocation history, in the order in which
+/// they happened and on one thread, then frees what the program never freed; each of those calls is
+/// an operation. The first byte of every block is written.
 ///
 /// The program's own work is left out: its blocks are not filled, and caches are not disturbed by
 /// anything but the allocator and the list of operations (16 bytes each, read in sequence).
@@ -63,9 +63,9 @@ fn read(file: &Path) -> Script {
 /// Makes every call. `blocks` has room for the script's slots.
 fn replay(script: &Script, heap: Heap, blocks: &mut [*mut u8]) {
     for step in &script.steps {
-        // SAFETY: alignments are powers of two, and reallocs ask for at least 1 byte. A slot that is
-        // reallocated or freed holds a live block: a script gives each slot a birth before either,
-        // and none of its steps comes between a free and the slot's next birth.
+        // SAFETY: alignments are powers of two, and reallocs ask for at least 1 byte. A slot that
+        // is reallocated or freed holds a live block: a script gives each slot a birth before
+        // either, and none of its steps comes between a free and the slot's next birth.
         let (slot, block, size) = unsafe {
             match *step {
                 Step::Malloc { slot, size } => (slot, heap.malloc_untouched(size as usize), size),

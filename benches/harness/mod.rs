@@ -12,11 +12,12 @@ static RAN: AtomicBool = AtomicBool::new(false);
 
 /// Criterion with this project's defaults: 0.3 s of warm-up and 2 s in 50 samples per benchmark.
 ///
-/// Everything is set here and nothing per group, because criterion lets a group's setting override the
-/// command line's: this way `--warm-up-time`, `--measurement-time`, `--sample-size` and their kin hold
-/// for every benchmark. Many short ones rather than few long ones, because what changes a figure most
-/// is the process that it was measured in (where the linker and the OS put things): a comparison of two
-/// commits rests on several processes, and more samples within one would add nothing to it.
+/// Everything is set here and nothing per group, because criterion lets a group's setting override
+/// the command line's: this way `--warm-up-time`, `--measurement-time`, `--sample-size` and their
+/// kin hold for every benchmark. Many short ones rather than few long ones, because what changes a
+/// figure most is the process that it was measured in (where the linker and the OS put things): a
+/// comparison of two commits rests on several processes, and more samples within one would add
+/// nothing to it.
 pub fn criterion() -> Criterion {
     Criterion::default()
         .warm_up_time(Duration::from_millis(300))
@@ -28,9 +29,9 @@ pub fn criterion() -> Criterion {
 
 /// Starts a thread that sleeps until the process ends.
 ///
-/// C libraries take short cuts while a process has a single thread (glibc's malloc skips its lock), and
-/// criterion's analysis starts threads after the first benchmark: without this the first benchmark
-/// would be measured in a single-threaded process, and all others not.
+/// C libraries take short cuts while a process has a single thread (glibc's malloc skips its lock),
+/// and criterion's analysis starts threads after the first benchmark: without this the first
+/// benchmark would be measured in a single-threaded process, and all others not.
 pub fn keep_a_second_thread() {
     thread::spawn(|| {
         loop {

@@ -1,8 +1,8 @@
 //! [`Drystone`], the production allocator, behind the C library's signatures.
 //!
-//! There is one for the process, and each thread that allocates has its heap in it, which it leaves to others when it
-//! ends. [`settle`] stands between two benchmarks, whose threads have ended by then: it sees to it that no block is live
-//! and gives idle memory back.
+//! There is one for the process, and each thread that allocates has its heap in it, which it leaves
+//! to others when it ends. [`settle`] stands between two benchmarks, whose threads have ended by
+//! then: it sees to it that no block is live and gives idle memory back.
 
 use core::ffi::c_void;
 

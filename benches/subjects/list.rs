@@ -1,8 +1,8 @@
 //! [`ListHeap`] behind the C library's signatures.
 //!
-//! All benchmarks share one `static` heap, since a function pointer can carry no heap of its own, and
-//! this is how a program has it. [`settle`] stands between two benchmarks: it sees to it that no block is
-//! live and gives all idle regions back, which leaves the heap as a new one is.
+//! All benchmarks share one `static` heap, since a function pointer can carry no heap of its own,
+//! and this is how a program has it. [`settle`] stands between two benchmarks: it sees to it that
+//! no block is live and gives all idle regions back, which leaves the heap as a new one is.
 
 use core::ffi::c_void;
 

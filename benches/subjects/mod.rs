@@ -1,5 +1,5 @@
-//! Who is measured: allocators as tables of function pointers that the compiler cannot see through, so
-//! that none is inlined, no pair of calls is elided, and all pay the same for being called.
+//! Who is measured: allocators as tables of function pointers that the compiler cannot see through,
+//! so that none is inlined, no pair of calls is elided, and all pay the same for being called.
 
 pub mod drystone;
 pub mod list;
@@ -25,9 +25,9 @@ impl Subject {
         Heap::opaque(self.calls)
     }
 
-    /// Gives idle memory back, so that a benchmark finds the subject as it would in a process of its
-    /// own. To be called while no block of a benchmark is live; where the subject can tell, a block
-    /// that is still live is a panic.
+    /// Gives idle memory back, so that a benchmark finds the subject as it would in a process of
+    /// its own. To be called while no block of a benchmark is live; where the subject can tell, a
+    /// block that is still live is a panic.
     pub fn settle(&self) {
         (self.settle)();
     }
@@ -69,8 +69,8 @@ pub fn announce(subjects: &[Subject]) {
     eprintln!("subjects: {}", list.join(", "));
 }
 
-/// Checks that every subject is the allocator that it is called, and that its functions do what their
-/// names say: a mix-up would yield plausible figures.
+/// Checks that every subject is the allocator that it is called, and that its functions do what
+/// their names say: a mix-up would yield plausible figures.
 ///
 /// # Panics
 ///

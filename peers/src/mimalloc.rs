@@ -1,5 +1,6 @@
-//! mimalloc, as the crate `libmimalloc-sys` builds it: assertions off, statistics off, optimised like
-//! the release profile, under its own names (`mi_malloc`), so that it stands beside the system's.
+//! mimalloc, as the crate `libmimalloc-sys` builds it: assertions off, statistics off, optimised
+//! like the release profile, under its own names (`mi_malloc`), so that it stands beside the
+//! system's.
 //!
 //! Source: <https://github.com/microsoft/mimalloc>, its header `mimalloc.h`.
 
@@ -32,7 +33,8 @@ pub fn owns(address: usize) -> bool {
     unsafe { sys::mi_is_in_heap_region(core::ptr::without_provenance(address)) }
 }
 
-/// Gives back what the calling thread's heap holds unused, at once instead of after mimalloc's delay.
+/// Gives back what the calling thread's heap holds unused, at once instead of after mimalloc's
+/// delay.
 pub fn settle() {
     // SAFETY: there are no preconditions; live blocks are not touched.
     unsafe { sys::mi_collect(true) }

@@ -1,7 +1,7 @@
 //! The C library's allocator.
 //!
-//! The process's Rust code allocates from it too (benchmarks replace no global allocator), so its heap
-//! is never empty; no other subject's is touched by anyone else.
+//! The process's Rust code allocates from it too (benchmarks replace no global allocator), so its
+//! heap is never empty; no other subject's is touched by anyone else.
 
 use core::ffi::CStr;
 use core::mem::MaybeUninit;
@@ -33,12 +33,13 @@ pub fn version() -> String {
 
 /// The file that holds `malloc`, as the dynamic linker sees it; `None` if it cannot tell.
 ///
-/// With an allocator preloaded it is that allocator's file, and figures for the system would be its.
+/// With an allocator preloaded it is that allocator's file, and figures for the system would be
+/// its.
 #[must_use]
 pub fn library() -> Option<String> {
     let mut info = MaybeUninit::<libc::Dl_info>::zeroed();
-    // SAFETY: the symbol's name is a C string; `info` may be written to, and holds a `Dl_info` either
-    // way, because all bytes zero is one (null pointers).
+    // SAFETY: the symbol's name is a C string; `info` may be written to, and holds a `Dl_info`
+    // either way, because all bytes zero is one (null pointers).
     let info = unsafe {
         let malloc = libc::dlsym(libc::RTLD_DEFAULT, c"malloc".as_ptr());
         libc::dladdr(malloc, info.as_mut_ptr());
@@ -67,10 +68,11 @@ fn is_the_c_library(file: &str) -> bool {
 /// Gives idle memory back, and on first use brings the thresholds to where a long-lived program has
 /// them.
 ///
-/// Above a threshold glibc maps a block of its own; whenever such a block is freed the threshold rises
-/// to its size, and the amount of idle memory that is kept to twice that, for good. Left alone, a
-/// benchmark's figure would depend on which others ran before it in the process, and so on the filter
-/// on the command line. Freeing one block of the largest size that counts leads to the end of that road.
+/// Above a threshold glibc maps a block of its own; whenever such a block is freed the threshold
+/// rises to its size, and the amount of idle memory that is kept to twice that, for good. Left
+/// alone, a benchmark's figure would depend on which others ran before it in the process, and so on
+/// the filter on the command line. Freeing one block of the largest size that counts leads to the
+/// end of that road.
 pub fn settle() {
     static RAISE_THRESHOLDS: Once = Once::new();
     RAISE_THRESHOLDS.call_once(|| {

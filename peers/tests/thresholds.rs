@@ -1,5 +1,5 @@
-//! What settling the system's allocator does, in a process where nobody else allocates large blocks:
-//! glibc counts its mappings for the whole process.
+//! What settling the system's allocator does, in a process where nobody else allocates large
+//! blocks: glibc counts its mappings for the whole process.
 
 use std::hint::black_box;
 

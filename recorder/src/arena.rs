@@ -1,8 +1,8 @@
-//! A few blocks for whoever allocates while the next allocator is still being looked up: `dlsym` itself
-//! may call `calloc`.
+//! A few blocks for whoever allocates while the next allocator is still being looked up: `dlsym`
+//! itself may call `calloc`.
 //!
-//! A bump arena in the library's own zeroed memory, known by its address range. Nothing is ever taken
-//! back and nothing in it is recorded. Called by [`next`](crate::next) and the exports.
+//! A bump arena in the library's own zeroed memory, known by its address range. Nothing is ever
+//! taken back and nothing in it is recorded. Called by [`next`](crate::next) and the exports.
 
 use core::cell::UnsafeCell;
 use core::ffi::c_void;
@@ -16,8 +16,8 @@ const GRANULE: usize = 16;
 #[repr(C, align(4096))]
 struct Memory(UnsafeCell<[u8; BYTES]>);
 
-// SAFETY: every part of the memory is handed out once, by the one counter below, and from then on is
-// touched only by the block's holder.
+// SAFETY: every part of the memory is handed out once, by the one counter below, and from then on
+// is touched only by the block's holder.
 unsafe impl Sync for Memory {}
 
 static MEMORY: Memory = Memory(UnsafeCell::new([0; BYTES]));
@@ -41,8 +41,8 @@ pub fn allocate(size: usize, align: usize) -> *mut c_void {
         return ptr::null_mut();
     }
     let block = (start + GRANULE).next_multiple_of(align);
-    // SAFETY: `block + size` is at most `start + room`, inside the memory; the granule before `block` is
-    // at or after `start`, so it is this block's as well, and 16-aligned.
+    // SAFETY: `block + size` is at most `start + room`, inside the memory; the granule before
+    // `block` is at or after `start`, so it is this block's as well, and 16-aligned.
     unsafe {
         base().add(block - GRANULE).cast::<usize>().write(size);
         base().add(block).cast()

@@ -1,4 +1,5 @@
-//! The one line on stderr when something is in the way. Built on the stack, written by one system call.
+//! The one line on stderr when something is in the way. Built on the stack, written by one system
+//! call.
 
 use crate::os;
 
@@ -26,7 +27,8 @@ impl Line {
         self
     }
 
-    /// Adds what an `errno` means. `strerror` may allocate, so the likely ones are spelled out here.
+    /// Adds what an `errno` means. `strerror` may allocate, so the likely ones are spelled out
+    /// here.
     pub fn add_errno(self, errno: i32) -> Line {
         let meaning: &[u8] = match errno {
             libc::EACCES | libc::EPERM | libc::EROFS => b"not permitted",

@@ -18,7 +18,8 @@ impl Drop for Kept {
 
 /// The thread's `errno`.
 pub fn get() -> i32 {
-    // SAFETY: the C library gives the address of the thread's own errno, valid while the thread lives.
+    // SAFETY: the C library gives the address of the thread's own errno, valid while the thread
+    // lives.
     unsafe { *libc::__errno_location() }
 }
 

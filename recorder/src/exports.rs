@@ -1,8 +1,8 @@
 //! The functions that stand between the program and its allocator, under their C names.
 //!
-//! Each calls the next allocator's function of the same name, once, with the same arguments, and leaves
-//! `errno` as that call left it. A call that comes from inside (the thread is already in one of these)
-//! is passed on and not recorded: it is the allocator's or the loader's own business.
+//! Each calls the next allocator's function of the same name, once, with the same arguments, and
+//! leaves `errno` as that call left it. A call that comes from inside (the thread is already in one
+//! of these) is passed on and not recorded: it is the allocator's or the loader's own business.
 
 use core::ffi::c_void;
 use core::ptr;
@@ -38,8 +38,8 @@ fn refused() -> *mut c_void {
 pub extern "C" fn malloc(size: usize) -> *mut c_void {
     let inside = enter();
     let block = match next::malloc() {
-        // SAFETY: the next function of the same name gets the arguments that the program gave for it, so
-        // what it demands of them is what the program promised. The same below.
+        // SAFETY: the next function of the same name gets the arguments that the program gave for
+        // it, so what it demands of them is what the program promised. The same below.
         Some(next) => unsafe { next(size) },
         None => arena::allocate(size, 1),
     };
@@ -119,8 +119,8 @@ pub unsafe extern "C" fn reallocarray(
     unsafe { resized(block, count.saturating_mul(size), call) }
 }
 
-/// What `realloc` and `reallocarray` share: two records, for a realloc is a free and a malloc, and each has
-/// its own moment; see [`raw`](drystone_workloads::trace::raw).
+/// What `realloc` and `reallocarray` share: two records, for a realloc is a free and a malloc, and
+/// each has its own moment; see [`raw`](drystone_workloads::trace::raw).
 ///
 /// # Safety
 /// `block` is null or live, and `call` reallocates what it is given to `size` bytes.
@@ -177,8 +177,8 @@ unsafe fn leave_arena(block: *mut c_void, size: usize, inside: Option<Inside>) -
     new
 }
 
-/// What `aligned_alloc`, `memalign`, `valloc` and `pvalloc` share. An alignment that is no power of two is
-/// recorded as the next one, as the C library reads it.
+/// What `aligned_alloc`, `memalign`, `valloc` and `pvalloc` share. An alignment that is no power of
+/// two is recorded as the next one, as the C library reads it.
 fn aligned(
     align: usize,
     size: usize,
@@ -247,7 +247,8 @@ pub unsafe extern "C" fn posix_memalign(out: *mut *mut c_void, align: usize, siz
     // SAFETY: see `malloc`.
     let error = unsafe { next(out, align, size) };
     if error == 0 && inside.is_some() {
-        // SAFETY: the program gave a place for a pointer, and the call that succeeded has filled it.
+        // SAFETY: the program gave a place for a pointer, and the call that succeeded has filled
+        // it.
         born(Event::AlignedAlloc, unsafe { *out }, size, align);
     }
     error

@@ -1,8 +1,9 @@
 //! The file as memory: cells of 32 bytes, in chunks that are mapped, shared, as they are needed.
 //!
 //! A shared mapping needs no flush: what was stored is in the file however the process ends, by
-//! `_exit`, a crash or SIGKILL. No descriptor is kept, for programs close (and reuse) descriptors they
-//! did not open; each chunk opens the file by its name and makes sure that it is still the same file.
+//! `_exit`, a crash or SIGKILL. No descriptor is kept, for programs close (and reuse) descriptors
+//! they did not open; each chunk opens the file by its name and makes sure that it is still the
+//! same file.
 //!
 //! ```text
 //! file    0        4096                 1 MiB                     2 MiB
@@ -44,14 +45,14 @@ static NEXT: AtomicU64 = AtomicU64::new(0);
 
 struct Opened(UnsafeCell<Option<(Text, Identity)>>);
 
-// SAFETY: written by `create`, which runs alone and before any `grow` (both by the caller's word), and
-// only read afterwards.
+// SAFETY: written by `create`, which runs alone and before any `grow` (both by the caller's word),
+// and only read afterwards.
 unsafe impl Sync for Opened {}
 
 static OPENED: Opened = Opened(UnsafeCell::new(None));
 
-/// Starts a new file for this process, leaving alone whatever a forking parent had mapped. Returns the
-/// name and whether it had to be another than the pattern says.
+/// Starts a new file for this process, leaving alone whatever a forking parent had mapped. Returns
+/// the name and whether it had to be another than the pattern says.
 ///
 /// # Safety
 /// No other thread of this process is in this file, and all that will be see what this call did.
@@ -62,7 +63,8 @@ pub unsafe fn create(pattern: &Text) -> Outcome<(Text, bool)> {
         if address.is_null() {
             break;
         }
-        // SAFETY: a mapping that `map` made, in the parent, which this process will not write any more.
+        // SAFETY: a mapping that `map` made, in the parent, which this process will not write any
+        // more.
         unsafe { os::unmap(address, CHUNK) };
     }
     let (path, file, attempt) = new_file(pattern)?;
@@ -75,7 +77,8 @@ pub unsafe fn create(pattern: &Text) -> Outcome<(Text, bool)> {
     Ok((path, attempt > 0))
 }
 
-/// A name is never taken over: an exec keeps the process's number, and a child may share the pattern.
+/// A name is never taken over: an exec keeps the process's number, and a child may share the
+/// pattern.
 fn new_file(pattern: &Text) -> Outcome<(Text, Descriptor, u32)> {
     for attempt in 0..1000 {
         let path = name::expand(pattern, attempt)?;
@@ -117,8 +120,8 @@ unsafe fn write_header(chunk: *mut u8) {
 /// # Safety
 /// [`create`] has succeeded in this process, and the calling thread has seen it.
 pub unsafe fn take() -> Outcome<(u64, *mut u8)> {
-    // Relaxed: of two calls of which one happens before the other, the earlier gets the lower number by
-    // the coherence of this one counter; and that is all that the order promises.
+    // Relaxed: of two calls of which one happens before the other, the earlier gets the lower
+    // number by the coherence of this one counter; and that is all that the order promises.
     let cell = NEXT.fetch_add(1, Ordering::Relaxed);
     let chunk = (cell / CELLS) as usize;
     let place = MAPPED.get(chunk).ok_or(libc::EFBIG)?;
@@ -153,7 +156,8 @@ fn map(file: &Descriptor, chunk: usize) -> Outcome<*mut u8> {
     let place = MAPPED.get(chunk).ok_or(libc::EFBIG)?;
     file.reserve(chunk * CHUNK, CHUNK)?;
     let address = file.map(chunk * CHUNK, CHUNK)?;
-    // Release pairs with the Acquire in `take`; Acquire on failure for the mapping of the other thread.
+    // Release pairs with the Acquire in `take`; Acquire on failure for the mapping of the other
+    // thread.
     match place.compare_exchange(ptr::null_mut(), address, Ordering::Release, Ordering::Acquire) {
         Ok(_) => Ok(address),
         Err(other) => {

@@ -4,15 +4,15 @@
 //! DRYSTONE_TRACE=python.%p.raw LD_PRELOAD=target/release/libdrystone_trace.so python3 script.py
 //! ```
 //!
-//! Preloaded before any other allocator, it stands between the program and whatever `malloc` it would
-//! have had, and writes one record (a realloc: two) per successful call into a file in the
+//! Preloaded before any other allocator, it stands between the program and whatever `malloc` it
+//! would have had, and writes one record (a realloc: two) per successful call into a file in the
 //! [raw form](drystone_workloads::trace::raw). `%p` in the name is the process's number; without
-//! `DRYSTONE_TRACE` the name is `drystone-trace.%p.raw`; a file that exists is never written over, but gets a
-//! sibling with `.1` appended. `docs/traces.md` tells the rest.
+//! `DRYSTONE_TRACE` the name is `drystone-trace.%p.raw`; a file that exists is never written over,
+//! but gets a sibling with `.1` appended. `docs/traces.md` tells the rest.
 //!
 //! What it promises the program: the results, the memory and `errno` of its own allocator; no
-//! allocation of its own, no lock over a call, no descriptor kept open, no signal; if the file cannot be
-//! written, one line on stderr and an unrecorded run.
+//! allocation of its own, no lock over a call, no descriptor kept open, no signal; if the file
+//! cannot be written, one line on stderr and an unrecorded run.
 //!
 //! ```text
 //! exports   the C functions                        (calls everything below)

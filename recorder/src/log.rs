@@ -10,10 +10,11 @@
 //!   a forked child: UNOPENED, from whatever state; but OFF is remembered beside
 //! ```
 //!
-//! The state stands in a page that the kernel wipes in a forked child, so a child knows itself by one
-//! load, however it was forked, and starts a file of its own at its first record. No lock is held over
-//! a fork, and none over the allocator's calls. The thread is [`Inside`](crate::thread::Inside) in all of
-//! this: what would allocate in here is neither recorded nor does it come back to here.
+//! The state stands in a page that the kernel wipes in a forked child, so a child knows itself by
+//! one load, however it was forked, and starts a file of its own at its first record. No lock is
+//! held over a fork, and none over the allocator's calls. The thread is
+//! [`Inside`](crate::thread::Inside) in all of this: what would allocate in here is neither
+//! recorded nor does it come back to here.
 
 use core::cell::UnsafeCell;
 use core::ptr;
@@ -46,7 +47,8 @@ unsafe impl Sync for Pattern {}
 /// Kept for the children, who may have another environment and another folder.
 static PATTERN: Pattern = Pattern(UnsafeCell::new(None));
 
-/// Records an event on `address`; returns its slot's number, `None` if this process does not record.
+/// Records an event on `address`; returns its slot's number, `None` if this process does not
+/// record.
 pub fn record(event: Event, address: usize, size: usize, align: usize, begin: u64) -> Option<u64> {
     if !recording() {
         return None;
@@ -79,7 +81,8 @@ unsafe fn write(slot: *mut u8, record: &Record) {
     let [head, rest @ ..] = record.encode();
     let words = slot.cast::<u64>();
     for (place, word) in (1..).zip(rest) {
-        // SAFETY: a slot is four words; the file's readers reach it through no reference of this process.
+        // SAFETY: a slot is four words; the file's readers reach it through no reference of this
+        // process.
         unsafe { AtomicU64::from_ptr(words.add(place)) }.store(word, Ordering::Relaxed);
     }
     // Release: who finds the head in the file, at whatever moment, finds the rest.
@@ -99,7 +102,8 @@ fn recording() -> bool {
 #[cold]
 pub fn begin() -> bool {
     let _errno = errno::Kept::new();
-    // Relaxed: a hint. Set in this process, the state says the same; set in the parent, fork orders it.
+    // Relaxed: a hint. Set in this process, the state says the same; set in the parent, fork orders
+    // it.
     if GIVEN_UP.load(Ordering::Relaxed) {
         return false;
     }
@@ -126,7 +130,8 @@ pub fn begin() -> bool {
 
 /// The page that is wiped in a child; made by the first to come.
 fn state_page() -> Outcome<&'static AtomicU32> {
-    // Acquire, and on the exchange AcqRel: pair with one another, so that the page is there for all.
+    // Acquire, and on the exchange AcqRel: pair with one another, so that the page is there for
+    // all.
     let mut page = STATE.load(Ordering::Acquire);
     if page.is_null() {
         let (fresh, wiped) = os::page_wiped_on_fork()?;

@@ -39,9 +39,9 @@ impl Text {
     }
 }
 
-/// The pattern in the environment, made absolute so that a child that has gone elsewhere writes beside
-/// its parent. `None` while the C library is not yet set up; fails with `EINVAL` on an empty or overlong
-/// pattern.
+/// The pattern in the environment, made absolute so that a child that has gone elsewhere writes
+/// beside its parent. `None` while the C library is not yet set up; fails with `EINVAL` on an empty
+/// or overlong pattern.
 pub fn pattern() -> Option<Outcome<Text>> {
     let value = os::variable(c"DRYSTONE_TRACE").ok()?;
     Some(absolute(value.map_or(DEFAULT, CStr::to_bytes)))

@@ -1,7 +1,7 @@
 //! The next allocator: whatever the loader would have bound the program's `malloc` to without us.
 //!
-//! Looked up by `dlsym(RTLD_NEXT)`, once, by whoever comes first. Threads that race here find the same
-//! addresses; there is no lock to be held across a fork. Called by the exports.
+//! Looked up by `dlsym(RTLD_NEXT)`, once, by whoever comes first. Threads that race here find the
+//! same addresses; there is no lock to be held across a fork. Called by the exports.
 
 use core::ffi::{CStr, c_void};
 use core::mem::transmute_copy;
@@ -23,11 +23,11 @@ macro_rules! next_functions {
 
         $($(#[$doc])*
         pub fn $name() -> Option<$type> {
-            // Acquire pairs with the Release of `resolve`. That nothing is passed but an address of code
-            // would allow Relaxed as well; it costs nothing here.
+            // Acquire pairs with the Release of `resolve`. That nothing is passed but an address of
+            // code would allow Relaxed as well; it costs nothing here.
             let address = found::$name.load(Ordering::Acquire);
-            // SAFETY: not null, it is what the loader gave for the C function of this name, whose type
-            // the C standard or POSIX gives.
+            // SAFETY: not null, it is what the loader gave for the C function of this name, whose
+            // type the C standard or POSIX gives.
             (!address.is_null()).then(|| unsafe { transmute_copy::<*mut c_void, $type>(&address) })
         })*
 

@@ -1,7 +1,7 @@
 //! The system calls that the recorder makes, past the C library's wrappers.
 //!
-//! `open`, `close`, `write` and their kin are cancellation points in the C library, `malloc` is none: a
-//! pending `pthread_cancel` must not take effect in here. Nothing in here allocates.
+//! `open`, `close`, `write` and their kin are cancellation points in the C library, `malloc` is
+//! none: a pending `pthread_cancel` must not take effect in here. Nothing in here allocates.
 
 use core::ffi::{CStr, c_char, c_long};
 use core::mem::MaybeUninit;
@@ -71,8 +71,9 @@ impl Descriptor {
         filled
     }
 
-    /// Makes the file's `bytes` from `start` exist and have disk space. `bytes` and `start` are multiples
-    /// of 4096, and the last byte of each 4096 is one that nobody ever writes but with zero.
+    /// Makes the file's `bytes` from `start` exist and have disk space. `bytes` and `start` are
+    /// multiples of 4096, and the last byte of each 4096 is one that nobody ever writes but with
+    /// zero.
     ///
     /// Never shrinks the file, and disturbs nothing that others write at the same time.
     pub fn reserve(&self, start: usize, bytes: usize) -> Outcome<()> {
@@ -105,7 +106,8 @@ impl Descriptor {
         }
     }
 
-    /// Maps the file's `bytes` from `start` (multiples of the page size), shared, to read and write.
+    /// Maps the file's `bytes` from `start` (multiples of the page size), shared, to read and
+    /// write.
     pub fn map(&self, start: usize, bytes: usize) -> Outcome<*mut u8> {
         let access = libc::PROT_READ | libc::PROT_WRITE;
         // SAFETY: a new mapping at an address that the kernel chooses disturbs no memory in use.
@@ -149,8 +151,8 @@ pub unsafe fn unmap(address: *mut u8, bytes: usize) {
 pub fn page_wiped_on_fork() -> Outcome<(*mut u8, bool)> {
     let access = libc::PROT_READ | libc::PROT_WRITE;
     let kind = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-    // SAFETY: a new mapping at an address that the kernel chooses disturbs no memory in use; the advice
-    // is given for that mapping only.
+    // SAFETY: a new mapping at an address that the kernel chooses disturbs no memory in use; the
+    // advice is given for that mapping only.
     unsafe {
         let address = libc::mmap(ptr::null_mut(), 4096, access, kind, -1, 0);
         if address == libc::MAP_FAILED {
@@ -179,8 +181,9 @@ pub fn variable(name: &CStr) -> Result<Option<&'static CStr>, ()> {
     if unsafe { environ }.is_null() {
         return Err(());
     }
-    // SAFETY: a NUL-terminated name; the environment is set up. The value is used at once by the only
-    // caller, before the program could change it, except from another thread, which POSIX forbids.
+    // SAFETY: a NUL-terminated name; the environment is set up. The value is used at once by the
+    // only caller, before the program could change it, except from another thread, which POSIX
+    // forbids.
     let value = unsafe { secure_getenv(name.as_ptr()) };
     // SAFETY: not null, it is a NUL-terminated string.
     Ok((!value.is_null()).then(|| unsafe { CStr::from_ptr(value) }))

@@ -1,8 +1,9 @@
-//! What the recorder knows of the calling thread: its number, and whether it is inside the recorder.
+//! What the recorder knows of the calling thread: its number, and whether it is inside the
+//! recorder.
 //!
 //! Two words of thread-local memory without a destructor, so they are there from the thread's first
-//! instruction to its last, after all destructors too. They are reached by the initial-exec model: the
-//! default one of a shared library calls `__tls_get_addr`, which may call `malloc`.
+//! instruction to its last, after all destructors too. They are reached by the initial-exec model:
+//! the default one of a shared library calls `__tls_get_addr`, which may call `malloc`.
 
 use core::cell::Cell;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -43,8 +44,8 @@ core::arch::global_asm!(
 #[cfg(target_arch = "x86_64")]
 fn words() -> *const Words {
     let words: *const Words;
-    // SAFETY: reads the symbol's offset from the GOT and adds the thread pointer, which the ABI keeps at
-    // fs:0; touches no other memory, no stack.
+    // SAFETY: reads the symbol's offset from the GOT and adds the thread pointer, which the ABI
+    // keeps at fs:0; touches no other memory, no stack.
     unsafe {
         core::arch::asm!(
             "mov {words}, qword ptr [rip + drystone_trace_thread@GOTTPOFF]",
@@ -59,8 +60,8 @@ fn words() -> *const Words {
 #[cfg(target_arch = "aarch64")]
 fn words() -> *const Words {
     let words: *const Words;
-    // SAFETY: reads the symbol's offset from the GOT and adds the thread pointer, which the ABI keeps in
-    // tpidr_el0; touches no other memory, no stack.
+    // SAFETY: reads the symbol's offset from the GOT and adds the thread pointer, which the ABI
+    // keeps in tpidr_el0; touches no other memory, no stack.
     unsafe {
         core::arch::asm!(
             "adrp {words}, :gottprel:drystone_trace_thread",
@@ -82,8 +83,8 @@ fn words() -> *const Words {
 }
 
 fn with<R>(use_words: impl FnOnce(&Words) -> R) -> R {
-    // SAFETY: the words live as long as the thread, which is longer than this call; only this thread
-    // reaches them, and only through cells.
+    // SAFETY: the words live as long as the thread, which is longer than this call; only this
+    // thread reaches them, and only through cells.
     use_words(unsafe { &*words() })
 }
 
@@ -91,8 +92,8 @@ fn with<R>(use_words: impl FnOnce(&Words) -> R) -> R {
 pub struct Inside(());
 
 impl Inside {
-    /// `None` if it is inside already: the call comes from the allocator or the loader below, whose own
-    /// business is not part of the program's history.
+    /// `None` if it is inside already: the call comes from the allocator or the loader below, whose
+    /// own business is not part of the program's history.
     pub fn enter() -> Option<Inside> {
         // The guard must not be made before it is due: its drop would let the thread out.
         with(|words| (words.inside.replace(1) == 0).then(|| Inside(())))
@@ -105,8 +106,8 @@ impl Drop for Inside {
     }
 }
 
-/// The calling thread's number, from 1, given at its first record. A forked child's thread keeps its
-/// parent's.
+/// The calling thread's number, from 1, given at its first record. A forked child's thread keeps
+/// its parent's.
 pub fn number() -> u32 {
     static GIVEN: AtomicU32 = AtomicU32::new(0);
     with(|words| {

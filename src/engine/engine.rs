@@ -6,8 +6,8 @@
 //!   comes back to it.
 //! - `deferred` is up whenever misuses wait to be told, as of the last time the lock was released.
 //!
-//! The files above this one add the operations, in layers; whoever has an engine may call those that
-//! are public.
+//! The files above this one add the operations, in layers; whoever has an engine may call those
+//! that are public.
 
 use crate::engine::heap::Heap;
 use crate::engine::pagemap::PageMap;

@@ -147,8 +147,8 @@ fn every_workload_works_on_every_kind_of_subject_and_finds_nothing() {
     for subject in ["linked:list", "linked:drystone", "system"] {
         arguments.extend(["--allocator", subject]);
     }
-    // The trace has a test of its own, and misuse is not for every allocator; blocks of hundreds of MiB are not
-    // for a test's machine.
+    // The trace has a test of its own, and misuse is not for every allocator; blocks of hundreds of
+    // MiB are not for a test's machine.
     let everywhere = |workload: &Workload| !matches!(workload, Workload::Trace | Workload::Misuse);
     for workload in Workload::ALL.iter().copied().filter(everywhere) {
         let text = match workload {
@@ -244,7 +244,8 @@ fn the_reports_of_a_library_are_read() {
     }
 }
 
-/// Threads whose first call comes in a destructor, if at all, leave nothing behind that does not go back.
+/// Threads whose first call comes in a destructor, if at all, leave nothing behind that does not go
+/// back.
 #[test]
 fn threads_that_end_before_they_have_lived_lose_nothing() {
     let allocators = [
@@ -359,7 +360,8 @@ fn the_committed_campaigns_are_right_and_last_as_long_as_they_say() {
     known.extend([linked::LIST, linked::DRYSTONE, linked::ENGINE, process::SYSTEM]);
     let files = [("smoke.toml", 1.0), ("ci.toml", 5.0), ("hour.toml", 60.0), ("night.toml", 300.0)];
     for (file, minutes) in files {
-        // Libraries are built or installed where the campaign runs; here others stand for them, or nobody.
+        // Libraries are built or installed where the campaign runs; here others stand for them, or
+        // nobody.
         let text = fs::read_to_string(folder.join(file)).unwrap();
         let text = text.replace("\"target/release/libdrystone.so\", ", "");
         let text = text.replace("target/release/libdrystone.so", "linked:drystone");
@@ -466,8 +468,8 @@ fn child_of(tool: u32) -> Option<String> {
     (!child.is_empty()).then(|| child.to_owned())
 }
 
-/// Waits until a child of `tool` has used a fifth of a second of processor time: a child is one episode, and on a busy
-/// machine it has little more.
+/// Waits until a child of `tool` has used a fifth of a second of processor time: a child is one
+/// episode, and on a busy machine it has little more.
 fn wait_for_work(tool: u32) {
     let worked = || -> Option<bool> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", child_of(tool)?)).ok()?;

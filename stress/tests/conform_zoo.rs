@@ -1,5 +1,5 @@
-//! The zoo of the conformance suite: each planted fault must be found, by the row that is meant for it, and the
-//! sound shim that all of them are made of must pass those rows.
+//! The zoo of the conformance suite: each planted fault must be found, by the row that is meant for
+//! it, and the sound shim that all of them are made of must pass those rows.
 
 mod support;
 

@@ -1,4 +1,5 @@
-//! `cargo stress cost` as its user sees it: arguments, output, exit codes. No figure of time is judged here.
+//! `cargo stress cost` as its user sees it: arguments, output, exit codes. No figure of time is
+//! judged here.
 
 mod support;
 

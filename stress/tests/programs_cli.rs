@@ -1,4 +1,5 @@
-//! `cargo stress programs` as its user sees it: arguments, output, exit codes, and planted faults, each found.
+//! `cargo stress programs` as its user sees it: arguments, output, exit codes, and planted faults,
+//! each found.
 
 mod support;
 

@@ -1,5 +1,6 @@
-//! What a test does that needs a program which not every machine has: it says so and is passed over. Not in CI,
-//! which has all of them, and where a test that did not run must not look as if it had.
+//! What a test does that needs a program which not every machine has: it says so and is passed
+//! over. Not in CI, which has all of them, and where a test that did not run must not look as if it
+//! had.
 
 use std::process::{Command, Stdio};
 

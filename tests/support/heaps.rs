@@ -10,8 +10,8 @@ use std::thread;
 use drystone::engine::Heap;
 use drystone::{Engine, Misuse, Os, Probe, RawLock};
 
-/// An engine of its own for a test, in a box. It is made on the stack, of which it takes more than a
-/// test's thread has.
+/// An engine of its own for a test, in a box. It is made on the stack, of which it takes more than
+/// a test's thread has.
 pub fn engine<O, P, L>(os: O, probe: P, lock: L) -> Box<Engine<O, P, L>>
 where
     O: Os + Send,
@@ -46,8 +46,8 @@ impl<'a, O: Os, P: Probe, L: RawLock> Claim<'a, O, P, L> {
 
     /// A block of `size` bytes at a multiple of `align`, or null.
     pub fn aligned(&self, size: usize, align: usize) -> *mut u8 {
-        // SAFETY: the calling thread claimed the heap: a claim is not `Send`, for a heap's pointers are
-        // not.
+        // SAFETY: the calling thread claimed the heap: a claim is not `Send`, for a heap's pointers
+        // are not.
         unsafe { self.engine.malloc(self.heap, size, align) }
     }
 

@@ -47,7 +47,8 @@ impl Lab {
         let release = SHARED.parent().unwrap();
         let program = self.folder().join(Path::new(source).file_stem().unwrap());
         let mut cc = Command::new("cc");
-        // no-builtin: a compiler that knows malloc elides what is tested. Some programs use what they have freed.
+        // no-builtin: a compiler that knows malloc elides what is tested. Some programs use what
+        // they have freed.
         cc.args(["-std=gnu17", "-O1", "-g", "-fno-builtin", "-pthread"])
             .args(["-Wall", "-Wextra", "-Werror", "-Wno-use-after-free"])
             .arg("-I")
@@ -57,8 +58,8 @@ impl Lab {
             .arg(&program);
         match linked {
             Linked::Shared => {
-                // An old-style run path comes before LD_LIBRARY_PATH, in which cargo puts the folder of
-                // another build of the library.
+                // An old-style run path comes before LD_LIBRARY_PATH, in which cargo puts the
+                // folder of another build of the library.
                 let run_path = format!("-Wl,--disable-new-dtags,-rpath,{}", release.display());
                 cc.arg("-L").arg(release).arg("-ldrystone").arg(run_path);
             }
@@ -76,7 +77,8 @@ impl Lab {
         Account::all(&self.folder().join("stats"))
     }
 
-    /// Runs `program`, and returns how it ended and the account that it gave at its exit, if it did.
+    /// Runs `program`, and returns how it ended and the account that it gave at its exit, if it
+    /// did.
     pub fn run(
         &self,
         program: &Path,

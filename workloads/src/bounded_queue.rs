@@ -1,5 +1,5 @@
-//! A bounded queue of blocks from one thread to one other: the cheapest there is, because what is measured
-//! is the allocator, and not the queue.
+//! A bounded queue of blocks from one thread to one other: the cheapest there is, because what is
+//! measured is the allocator, and not the queue.
 //!
 //! ```text
 //!            taken            put
@@ -53,17 +53,20 @@ impl BoundedQueue {
     pub fn put(&self, batch: usize, mut make: impl FnMut() -> *mut u8) {
         // Relaxed: nobody else stores it.
         let put = self.put.0.load(Ordering::Relaxed);
-        // Acquire pairs with the consumer's release in `take`: its loads of these slots came before.
+        // Acquire pairs with the consumer's release in `take`: its loads of these slots came
+        // before.
         wait_until(|| BLOCKS - (put - self.taken.0.load(Ordering::Acquire)) >= batch);
         for number in put..put + batch {
             // Relaxed: published by the release below.
             self.slots[number % BLOCKS].store(make(), Ordering::Relaxed);
         }
-        // Release pairs with the consumer's acquire in `take`: it sees the slots, and the blocks' bytes.
+        // Release pairs with the consumer's acquire in `take`: it sees the slots, and the blocks'
+        // bytes.
         self.put.0.store(put + batch, Ordering::Release);
     }
 
-    /// Takes `batch` blocks off as soon as there are that many, each handed to `end`. For the consumer.
+    /// Takes `batch` blocks off as soon as there are that many, each handed to `end`. For the
+    /// consumer.
     pub fn take(&self, batch: usize, mut end: impl FnMut(*mut u8)) {
         // Relaxed: nobody else stores it.
         let taken = self.taken.0.load(Ordering::Relaxed);

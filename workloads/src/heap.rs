@@ -1,6 +1,6 @@
-//! A subject as the benchmarks call it: every request is granted or the process panics, and the first
-//! byte of every block is written, as every program does: an allocator that leaves the page fault or the
-//! cache miss to the program must not look faster for it.
+//! A subject as the benchmarks call it: every request is granted or the process panics, and the
+//! first byte of every block is written, as every program does: an allocator that leaves the page
+//! fault or the cache miss to the program must not look faster for it.
 
 use std::hint::black_box;
 
@@ -65,8 +65,8 @@ impl Heap {
     /// `block` is a live block of this heap, not used again. `size` is at least 1.
     #[inline(always)]
     pub unsafe fn realloc(self, block: *mut u8, size: usize) -> *mut u8 {
-        // SAFETY: the block is live and this heap's, as the caller promises; the new one has a first
-        // byte.
+        // SAFETY: the block is live and this heap's, as the caller promises; the new one has a
+        // first byte.
         unsafe { marked(granted((self.0.realloc)(block.cast(), size).cast(), size)) }
     }
 

@@ -1,9 +1,9 @@
 //! A randomized mix of all operations: the stress tool's default workload.
 //!
-//! [`Mixed`] is an endless stream of [`Op`]s for one thread, fixed by a seed and the thread's number.
-//! An operation names a block by a [`Pick`], a random word that whoever carries it out maps onto the
-//! blocks it holds at that moment: so the stream needs to know neither what is live nor what arrived
-//! from other threads.
+//! [`Mixed`] is an endless stream of [`Op`]s for one thread, fixed by a seed and the thread's
+//! number. An operation names a block by a [`Pick`], a random word that whoever carries it out maps
+//! onto the blocks it holds at that moment: so the stream needs to know neither what is live nor
+//! what arrived from other threads.
 
 use rand::Rng;
 use rand_pcg::Pcg64;
@@ -116,8 +116,8 @@ pub enum Op {
         /// The block.
         pick: Pick,
     },
-    /// Frees blocks until this share of the live bytes is left: the low tide after which an allocator
-    /// merges and gives back.
+    /// Frees blocks until this share of the live bytes is left: the low tide after which an
+    /// allocator merges and gives back.
     Ebb {
         /// Percent of the live bytes, 0 to 75.
         keep: u32,
@@ -141,8 +141,8 @@ impl Shape {
     /// Sizes to 1 KiB, rarely larger, in 2 MiB: many more operations per second.
     pub const SMALL: Self = Self { sizes: WithRareLarge::SMALL, live_bytes: 2 << 20 };
 
-    /// The shape whose common sizes end at `largest` bytes, rounded down to a power of two, and the rare ones 32
-    /// times above.
+    /// The shape whose common sizes end at `largest` bytes, rounded down to a power of two, and the
+    /// rare ones 32 times above.
     #[must_use]
     pub fn up_to(self, largest: u64) -> Self {
         let octaves = largest.max(2).ilog2();
@@ -256,8 +256,8 @@ impl Iterator for Mixed {
 /// The generator of stream number `stream` under `seed`: PCG-XSL-RR 128/64 (O'Neill 2014), whose
 /// output is fixed by its name.
 ///
-/// State and stream are spread by SplitMix64 (Steele et al. 2014): PCG's sequences from neighbouring
-/// states or streams are correlated.
+/// State and stream are spread by SplitMix64 (Steele et al. 2014): PCG's sequences from
+/// neighbouring states or streams are correlated.
 pub fn generator(seed: u64, stream: u64) -> Pcg64 {
     let mut state = seed;
     let mut word = || u128::from(splitmix(&mut state));

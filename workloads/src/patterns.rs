@@ -1,9 +1,9 @@
 //! The fixed patterns that the benchmarks measure: sizes, rings, bulk orders, growth.
 //!
 //! A pattern is data, made outside the measured time from a seed: replaying it costs one sequential
-//! read per operation, and every subject gets the same one. The numbers depend on `rand_pcg`'s stream
-//! alone: bounded draws and shuffles are spelled out here, since `rand` may change how it makes them
-//! from one version to the next.
+//! read per operation, and every subject gets the same one. The numbers depend on `rand_pcg`'s
+//! stream alone: bounded draws and shuffles are spelled out here, since `rand` may change how it
+//! makes them from one version to the next.
 
 use rand::{Rng, SeedableRng};
 use rand_pcg::Pcg64;
@@ -141,14 +141,14 @@ pub fn doubling(from: usize, to: usize) -> Vec<usize> {
     core::iter::successors(Some(from), |size| (*size < to).then(|| size * 2)).collect()
 }
 
-/// A size in [`SMALLEST`]`..=`[`LARGEST_SMALL`] bytes, log-uniform: each doubling is as likely as the
-/// next, which is nearer to what programs ask for than uniform sizes are.
+/// A size in [`SMALLEST`]`..=`[`LARGEST_SMALL`] bytes, log-uniform: each doubling is as likely as
+/// the next, which is nearer to what programs ask for than uniform sizes are.
 fn small_size(rng: &mut Pcg64) -> u32 {
     log_uniform(rng, SMALLEST.ilog2(), LARGEST_SMALL.ilog2())
 }
 
-/// A power of two between `2^low` and `2^high`, each as likely, then a size between it and the next,
-/// uniformly. In integers, so that it is the same number on every machine.
+/// A power of two between `2^low` and `2^high`, each as likely, then a size between it and the
+/// next, uniformly. In integers, so that it is the same number on every machine.
 fn log_uniform(rng: &mut Pcg64, low: u32, high: u32) -> u32 {
     let base = 1_u32 << (u64::from(low) + below(rng, u64::from(high - low) + 1));
     base + below(rng, u64::from(base)) as u32

@@ -5,8 +5,8 @@
 
 use rand::Rng;
 
-/// A number below `bound`, by the multiply-and-shift of Lemire, "Fast random integer generation in an
-/// interval" (2019), without its rejection step: the bias is below `bound`/2⁶⁴.
+/// A number below `bound`, by the multiply-and-shift of Lemire, "Fast random integer generation in
+/// an interval" (2019), without its rejection step: the bias is below `bound`/2⁶⁴.
 ///
 /// Returns 0 when `bound` is 0.
 #[inline]
@@ -20,12 +20,12 @@ pub(crate) fn scale(word: u64, bound: u64) -> u64 {
     ((u128::from(word) * u128::from(bound)) >> 64) as u64
 }
 
-/// Sizes whose logarithm is uniform: as many requests between 16 and 32 bytes as between 64 and
-/// 128 KiB, as in the size histograms of real programs (Wilson et al., "Dynamic Storage Allocation: A
+/// Sizes whose logarithm is uniform: as many requests between 16 and 32 bytes as between 64 and 128
+/// KiB, as in the size histograms of real programs (Wilson et al., "Dynamic Storage Allocation: A
 /// Survey and Critical Review", 1995).
 ///
-/// One draw in eight is put on an edge: a power of two, one less or one more, where allocators change
-/// size classes, add headers, or go over to pages.
+/// One draw in eight is put on an edge: a power of two, one less or one more, where allocators
+/// change size classes, add headers, or go over to pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogUniform {
     /// Sizes run from 0 to `1 << octaves` bytes.

@@ -1,15 +1,17 @@
 //! Recorded allocation histories: the two file forms, their reader and their writer.
 //!
-//! `libdrystone_trace.so` writes the [raw form](raw) while a program runs; `trace pack` turns it into
-//! the [packed form](packed), which is kept, committed and replayed. [`Trace::read`] takes either.
+//! `libdrystone_trace.so` writes the [raw form](raw) while a program runs; `trace pack` turns it
+//! into the [packed form](packed), which is kept, committed and replayed. [`Trace::read`] takes
+//! either.
 //!
 //! Invariants of a [`Trace`], which every way to get one upholds, so that a replayer need not look:
 //! it holds at least one operation; blocks are numbered in the order of their births, without gaps;
-//! every free and realloc names a live block; threads are numbered in the order of their appearance,
-//! without gaps; alignments are powers of two; what is live at once is never over `PTRDIFF_MAX` bytes.
+//! every free and realloc names a live block; threads are numbered in the order of their
+//! appearance, without gaps; alignments are powers of two; what is live at once is never over
+//! `PTRDIFF_MAX` bytes.
 //!
-//! A replayer goes over [`Trace::ops`] in order on one thread, or takes [`Trace::fold`]'s list for each
-//! of its workers.
+//! A replayer goes over [`Trace::ops`] in order on one thread, or takes [`Trace::fold`]'s list for
+//! each of its workers.
 //!
 //! Anyone may call this; nothing in here knows an allocator. Of the modules only [`raw`] is
 //! fit for the recorder, which runs inside `malloc`.
@@ -47,8 +49,8 @@ pub const COMMAND_LIMIT: usize = 4096;
 pub struct Gaps {
     /// Frees and reallocs of blocks older than the recording: dropped (a realloc became a malloc).
     pub foreign_frees: u64,
-    /// Blocks whose address was handed out again without a recorded free; the free was put before that
-    /// birth.
+    /// Blocks whose address was handed out again without a recorded free; the free was put before
+    /// that birth.
     pub missed_frees: u64,
     /// Slots reserved and never written, by threads that were killed in the act.
     pub holes: u32,
@@ -69,8 +71,8 @@ impl Trace {
     /// Makes a trace of operations that a program invented, with `command` as its comment.
     ///
     /// # Errors
-    /// [`Problem::Empty`], [`Problem::TooLong`], or [`Problem::Invalid`] naming the first operation that
-    /// breaks a rule of [`validate`](Trace::validate).
+    /// [`Problem::Empty`], [`Problem::TooLong`], or [`Problem::Invalid`] naming the first operation
+    /// that breaks a rule of [`validate`](Trace::validate).
     pub fn new(command: &str, ops: Vec<Op>) -> Result<Trace, Problem> {
         Trace::assemble(command.to_owned(), ops, Gaps::default())
     }
@@ -91,9 +93,10 @@ impl Trace {
     /// Reads a trace in either form.
     ///
     /// # Errors
-    /// [`TraceError::Io`] if the file cannot be opened or read, [`TraceError::Bad`] if it is no trace, of
-    /// an unknown version, cut short, damaged, empty, or no possible history. Hostile bytes give an
-    /// error, never a panic, and cost memory in proportion to the operations they really hold.
+    /// [`TraceError::Io`] if the file cannot be opened or read, [`TraceError::Bad`] if it is no
+    /// trace, of an unknown version, cut short, damaged, empty, or no possible history. Hostile
+    /// bytes give an error, never a panic, and cost memory in proportion to the operations they
+    /// really hold.
     pub fn read(path: impl AsRef<Path>) -> Result<Trace, TraceError> {
         let path = path.as_ref();
         let io = |doing| move |reason| TraceError::Io { doing, path: path.to_owned(), reason };
@@ -119,8 +122,9 @@ impl Trace {
         }
     }
 
-    /// Rebuilds the history from the bytes of a raw file. Frees of blocks from before the recording are
-    /// dropped and counted in [`gaps`](Trace::gaps); blocks that are never freed stay live to the end.
+    /// Rebuilds the history from the bytes of a raw file. Frees of blocks from before the recording
+    /// are dropped and counted in [`gaps`](Trace::gaps); blocks that are never freed stay live to
+    /// the end.
     ///
     /// # Errors
     /// [`Problem::NotATrace`] if the bytes are not of the raw form, else as [`read`](Trace::read).
@@ -131,7 +135,8 @@ impl Trace {
         }
     }
 
-    /// Writes the packed form, compressed, under a temporary name beside `path` that is then renamed.
+    /// Writes the packed form, compressed, under a temporary name beside `path` that is then
+    /// renamed.
     ///
     /// # Errors
     /// [`TraceError::Io`] if the file cannot be made, written or renamed.
@@ -139,8 +144,8 @@ impl Trace {
         self.write_as(path.as_ref(), packed::Coding::Zstd)
     }
 
-    /// Writes the packed form uncompressed. To read it takes no call of the C allocator, so a process
-    /// whose C allocator is under test can.
+    /// Writes the packed form uncompressed. To read it takes no call of the C allocator, so a
+    /// process whose C allocator is under test can.
     ///
     /// # Errors
     /// As [`write`](Trace::write).
@@ -173,8 +178,8 @@ impl Trace {
         done
     }
 
-    /// Checks the invariants again: every operation refers to a live block, numbers count up, sizes and
-    /// alignments can exist. Holds for every trace; here so that tests can say so.
+    /// Checks the invariants again: every operation refers to a live block, numbers count up, sizes
+    /// and alignments can exist. Holds for every trace; here so that tests can say so.
     ///
     /// # Errors
     /// The first operation that breaks a rule, and which rule.

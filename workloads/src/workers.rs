@@ -1,13 +1,14 @@
-//! Workers that outlive an iteration: started once per benchmark, told again and again how many passes
-//! to make, so that the time measured holds no thread's start.
+//! Workers that outlive an iteration: started once per benchmark, told again and again how many
+//! passes to make, so that the time measured holds no thread's start.
 //!
 //! ```text
 //! main     ── passes := n ── start ───────────── end ── reads the stamps ── ...
 //! worker   ──────────────── start ── n passes ── end ── start (waits) ...
 //! ```
 //!
-//! Both are barriers of all workers and the main thread. The time is from the first worker's beginning
-//! to the last worker's finish, by the workers' own clocks, so the main thread's waking is not in it.
+//! Both are barriers of all workers and the main thread. The time is from the first worker's
+//! beginning to the last worker's finish, by the workers' own clocks, so the main thread's waking
+//! is not in it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
@@ -33,8 +34,9 @@ struct Shared {
 }
 
 impl Workers {
-    /// Starts `count` workers. Each makes its own work by `prepare(number)`, on its own thread (blocks
-    /// that a pass frees were then allocated by the thread that it runs on), and drops it there.
+    /// Starts `count` workers. Each makes its own work by `prepare(number)`, on its own thread
+    /// (blocks that a pass frees were then allocated by the thread that it runs on), and drops it
+    /// there.
     pub fn start<W, P>(count: usize, prepare: P) -> Workers
     where
         W: FnMut(u64),
@@ -56,7 +58,8 @@ impl Workers {
         Workers { shared, workers }
     }
 
-    /// Has every worker make `passes` passes, and returns how long that took. `passes` is at least 1.
+    /// Has every worker make `passes` passes, and returns how long that took. `passes` is at least
+    /// 1.
     pub fn run(&self, passes: u64) -> Duration {
         assert_ne!(passes, GO_HOME, "a round of no passes");
         self.shared.passes.store(passes, Ordering::Relaxed);
@@ -98,8 +101,8 @@ fn work(shared: &Shared, mut pass: impl FnMut(u64)) {
     }
 }
 
-/// A worker that panicked would be waited for at the barrier for ever: the process ends instead, after
-/// the panic's message.
+/// A worker that panicked would be waited for at the barrier for ever: the process ends instead,
+/// after the panic's message.
 struct EndTheProcess;
 
 impl Drop for EndTheProcess {

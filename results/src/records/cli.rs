@@ -1,5 +1,5 @@
-//! The command line of `record` and `records`: what can be typed, and what each value must look like. Values are checked here,
-//! so that the rest of the program meets only good ones.
+//! The command line of `record` and `records`: what can be typed, and what each value must look
+//! like. Values are checked here, so that the rest of the program meets only good ones.
 
 use std::path::PathBuf;
 
@@ -15,7 +15,8 @@ pub struct MeasureArguments {
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = runs)]
     pub runs: usize,
 
-    /// How long each benchmark warms up in each process, in seconds or with a unit [default: 200ms].
+    /// How long each benchmark warms up in each process, in seconds or with a unit [default:
+    /// 200ms].
     #[arg(long, value_name = "TIME", value_parser = milliseconds)]
     pub warm_up: Option<Milliseconds>,
 

@@ -1,8 +1,8 @@
 //! Benchmarks that take no time: writes what criterion 0.8 would have written, without measuring.
 //!
 //! The times come from `figures.txt` beside it, one `id nanoseconds` per line, so that a commit can
-//! make a benchmark slower. Every process takes a little longer than the one before, up to 0.6 %, as
-//! the number of lines in the file `$FAKE_LOG` says; each adds a line with the first figure.
+//! make a benchmark slower. Every process takes a little longer than the one before, up to 0.6 %,
+//! as the number of lines in the file `$FAKE_LOG` says; each adds a line with the first figure.
 //! With `$FAKE_STOP` set to `N`, the process after N others waits to be killed, and says so in
 //! `$FAKE_LOG.stopped`; with `$FAKE_FAIL` likewise it fails.
 

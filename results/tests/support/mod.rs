@@ -110,8 +110,8 @@ impl Project {
         Output::of(&mut self.results(arguments))
     }
 
-    /// Runs `results` until benchmark process `number` (from 0) waits, sends an interrupt, and waits
-    /// for the end.
+    /// Runs `results` until benchmark process `number` (from 0) waits, sends an interrupt, and
+    /// waits for the end.
     pub fn run_interrupted_at(&self, number: usize, arguments: &[&str]) -> Output {
         self.run_signalled_at(number, "-INT", arguments)
     }

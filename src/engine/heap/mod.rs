@@ -15,9 +15,9 @@
 //! 1. what others freed in the current slab, if its flag says so;
 //! 2. a partial slab with free blocks; an empty slab of the class;
 //! 3. uncarved blocks of the current slab, then of a partial one;
-//! 4. a full slab with some free blocks, or whose flag says that others freed there: [`LOOKS`](refill::LOOKS) are
-//!    looked at, in turn, so that marks pile up before they are swept and a slab waits for at most
-//!    `full / LOOKS` refills;
+//! 4. a full slab with some free blocks, or whose flag says that others freed there:
+//!    [`LOOKS`](refill::LOOKS) are looked at, in turn, so that marks pile up before they are swept
+//!    and a slab waits for at most `full / LOOKS` refills;
 //! 5. an abandoned slab of the class, then a new slab: [`Shared`](super::shared::Shared)'s.
 
 pub mod refill;

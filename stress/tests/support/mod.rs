@@ -1,5 +1,5 @@
-//! What the tests of the tools as their users see them share: a run, its words and its report, and libraries to
-//! preload.
+//! What the tests of the tools as their users see them share: a run, its words and its report, and
+//! libraries to preload.
 
 // Each test file uses its part of this.
 #![allow(dead_code, unused_imports)]

@@ -1,5 +1,6 @@
-//! What memory blows up under: the bytes that live stay within a bound, and what they are made of moves.
-//! (Robson 1977 bounds it from below for any allocator; Wilson et al. 1995 say what programs do.)
+//! What memory blows up under: the bytes that live stay within a bound, and what they are made of
+//! moves. (Robson 1977 bounds it from below for any allocator; Wilson et al. 1995 say what programs
+//! do.)
 
 use rand_pcg::Pcg64;
 
@@ -14,8 +15,8 @@ const SLOTS: usize = 1 << 17;
 /// The smallest sizes begin here: 16 bytes.
 const LEAST: u32 = 4;
 
-/// The stream of the workload `sawtooth`: the live set climbs to its bound, is freed at random down to a part,
-/// and climbs again with other sizes between what was left.
+/// The stream of the workload `sawtooth`: the live set climbs to its bound, is freed at random down
+/// to a part, and climbs again with other sizes between what was left.
 pub struct Sawtooth {
     rng: Pcg64,
     table: Table,
@@ -72,8 +73,9 @@ fn octaves(largest: u64) -> u32 {
     largest.ilog2().saturating_sub(LEAST + 3).max(1)
 }
 
-/// The stream of the workload `shifting-sizes`: at a constant live set each block that goes is replaced by one of
-/// the sizes that are asked for by now, which move up octave by octave and begin anew.
+/// The stream of the workload `shifting-sizes`: at a constant live set each block that goes is
+/// replaced by one of the sizes that are asked for by now, which move up octave by octave and begin
+/// anew.
 pub struct ShiftingSizes {
     rng: Pcg64,
     table: Table,

@@ -7,8 +7,8 @@ use super::{Op, Stream};
 use crate::registry::{Settings, Workload};
 use crate::sizes::{LogUniform, below};
 
-/// The stream of the workload `realloc-storm`: each slot is a vector or a string that grows as such do, is cut,
-/// and ends.
+/// The stream of the workload `realloc-storm`: each slot is a vector or a string that grows as such
+/// do, is cut, and ends.
 pub struct ReallocStorm {
     rng: Pcg64,
     table: Table,

@@ -1,8 +1,8 @@
 //! Streams of operations on numbered slots, each of which is empty or holds one block.
 //!
-//! A stream knows what it has put where, so whoever carries it out needs a table of blocks and nothing
-//! else. It never ends; what is live when it is left is the carrier's to free. It is fixed by the seed, the
-//! thread's number and the settings, and is integer arithmetic throughout.
+//! A stream knows what it has put where, so whoever carries it out needs a table of blocks and
+//! nothing else. It never ends; what is live when it is left is the carrier's to free. It is fixed
+//! by the seed, the thread's number and the settings, and is integer arithmetic throughout.
 //!
 //! | stream | workload |
 //! |---|---|
@@ -29,7 +29,8 @@ use crate::mixed::generator;
 use crate::registry::{Settings, Workload};
 use crate::sizes::below;
 
-/// One operation. Of the slots that it names, those of the first three are empty, the others hold a block.
+/// One operation. Of the slots that it names, those of the first three are empty, the others hold a
+/// block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(
     missing_docs,
@@ -94,7 +95,8 @@ pub fn stream(
     })
 }
 
-/// One turn of a churn: the block in `slot`, if there is one, is freed, and one of `size` bytes takes its place.
+/// One turn of a churn: the block in `slot`, if there is one, is freed, and one of `size` bytes
+/// takes its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Turn {
     /// Which slot.
@@ -103,8 +105,8 @@ pub struct Turn {
     pub size: usize,
 }
 
-/// The turns of one thread of a churn (Larson and Krishnan, "Memory Allocation for Long-Running Server
-/// Applications", ISMM 1998): slots and sizes uniform.
+/// The turns of one thread of a churn (Larson and Krishnan, "Memory Allocation for Long-Running
+/// Server Applications", ISMM 1998): slots and sizes uniform.
 #[derive(Clone, Debug)]
 pub struct Churn {
     rng: Pcg64,

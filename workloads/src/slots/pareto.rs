@@ -1,7 +1,8 @@
-//! Heavy tails: most blocks are small and die young, some are huge or stay, and there is no typical one.
+//! Heavy tails: most blocks are small and die young, some are huge or stay, and there is no typical
+//! one.
 //!
-//! A Pareto variable with tail exponent 1 and least value `m` is `m / u`, `u` uniform in (0, 1]; the least of
-//! `k` such draws has exponent `k`.
+//! A Pareto variable with tail exponent 1 and least value `m` is `m / u`, `u` uniform in (0, 1];
+//! the least of `k` such draws has exponent `k`.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

@@ -1,4 +1,5 @@
-//! What a stream remembers of its slots: which are full, with blocks of which size, and how many bytes that is.
+//! What a stream remembers of its slots: which are full, with blocks of which size, and how many
+//! bytes that is.
 
 use rand_pcg::Pcg64;
 

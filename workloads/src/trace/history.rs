@@ -78,8 +78,8 @@ impl Walk {
         if block != expected {
             return Err(Impossible::OutOfTurn { found: block, expected });
         }
-        // Each term is at most PTRDIFF_MAX, so the sum cannot wrap; as both live in one address space
-        // the sum has the same bound.
+        // Each term is at most PTRDIFF_MAX, so the sum cannot wrap; as both live in one address
+        // space the sum has the same bound.
         let live = self.live_bytes + size.min(MAX_SIZE + 1);
         if live > MAX_SIZE {
             return Err(Impossible::Size(live));

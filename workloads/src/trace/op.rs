@@ -12,8 +12,8 @@ pub struct Op {
 /// What an operation did. Sizes and alignments are bytes; every request here was granted.
 ///
 /// A block's number is given once, at its birth, counting up from 0 in the trace's order, and never
-/// again: a realloc ends one block and begins the next, even where the address stays. So every block
-/// has one birth and at most one end, and a replayer's table of addresses needs no more than
+/// again: a realloc ends one block and begins the next, even where the address stays. So every
+/// block has one birth and at most one end, and a replayer's table of addresses needs no more than
 /// [`Trace::blocks`](super::Trace::blocks) entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {

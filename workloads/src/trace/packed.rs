@@ -1,8 +1,8 @@
 //! The packed form: what is kept, committed and replayed.
 //!
-//! Block numbers stand in place of addresses, and births are not written at all: a block's number is
-//! the count of births before its own. All integers are little-endian; *varint* is LEB128, seven bits
-//! to a byte, lowest first, the top bit set on all bytes but the last.
+//! Block numbers stand in place of addresses, and births are not written at all: a block's number
+//! is the count of births before its own. All integers are little-endian; *varint* is LEB128, seven
+//! bits to a byte, lowest first, the top bit set on all bytes but the last.
 //!
 //! ```text
 //! header  0       8        12             16    24      28       32          40             48
@@ -28,9 +28,9 @@
 //!           4 free           age of the block (varint)
 //! ```
 //!
-//! *other* says that another thread acts than in the operation before (before the first: thread 0). The
-//! *age* of a block is how many blocks were born after it, so what is freed soon has a small one.
-//! Every field that follows from the body is checked against it.
+//! *other* says that another thread acts than in the operation before (before the first: thread 0).
+//! The *age* of a block is how many blocks were born after it, so what is freed soon has a small
+//! one. Every field that follows from the body is checked against it.
 
 use std::io::{ErrorKind, Read, Write};
 

@@ -1,7 +1,7 @@
 //! The raw form: what the recorder writes while the program runs. Constants and arithmetic only.
 //!
-//! The recorder runs inside `malloc`, so nothing in this file allocates, panics or calls the standard
-//! library; the recorder may use this file and nothing else of this package.
+//! The recorder runs inside `malloc`, so nothing in this file allocates, panics or calls the
+//! standard library; the recorder may use this file and nothing else of this package.
 //!
 //! All integers are little-endian. A raw file is a header of [`HEADER_BYTES`] and then slots of
 //! [`RECORD_BYTES`], of which the file's place *is* the order: slot *n* was reserved as the *n*-th
@@ -24,21 +24,21 @@
 //! - *command* is the process's `argv` as in `/proc/self/cmdline`: each argument followed by a NUL,
 //!   cut at 4032 bytes.
 //! - A slot whose event is 0 was never written: either the file's unused tail, or an event that its
-//!   thread did not live to write. Such a malloc had not returned to the program and such a free had not
-//!   happened, so a hole never hides a finished operation.
+//!   thread did not live to write. Such a malloc had not returned to the program and such a free
+//!   had not happened, so a hole never hides a finished operation.
 //! - The last byte of a slot is always zero: on a file system without `fallocate` the recorder
 //!   reserves space by writing that byte of each page, which then disturbs nothing.
 //!
 //! # The order
 //! An allocation's slot is reserved after the allocator returned, a free's before the allocator is
-//! called. So the time from a block's birth to its end, as the slots show it, lies within the time in
-//! which the program really held it, and two holders of one address never overlap in the file.
+//! called. So the time from a block's birth to its end, as the slots show it, lies within the time
+//! in which the program really held it, and two holders of one address never overlap in the file.
 //!
-//! A realloc is both. The old block's address can be given to another thread before the call returns,
-//! so its end must be noted before; the new block's address can have been another thread's until just
-//! before it returns, so its birth must be noted after. One slot could not be right for both,
-//! hence two: [`Event::ReallocBegin`] and then one of [`Event::ReallocEnd`], [`Event::ReallocFreed`],
-//! [`Event::ReallocFailed`], which names the slot of its begin.
+//! A realloc is both. The old block's address can be given to another thread before the call
+//! returns, so its end must be noted before; the new block's address can have been another thread's
+//! until just before it returns, so its birth must be noted after. One slot could not be right for
+//! both, hence two: [`Event::ReallocBegin`] and then one of [`Event::ReallocEnd`],
+//! [`Event::ReallocFreed`], [`Event::ReallocFailed`], which names the slot of its begin.
 
 /// The first eight bytes of a raw trace.
 pub const MAGIC: [u8; 8] = *b"DRYSTRAW";
@@ -141,8 +141,8 @@ pub struct Record {
 }
 
 impl Record {
-    /// The slot's four little-endian words. The first is never 0, and is to be stored last: it makes
-    /// the slot count.
+    /// The slot's four little-endian words. The first is never 0, and is to be stored last: it
+    /// makes the slot count.
     pub const fn encode(&self) -> [u64; 4] {
         let head = self.event as u64 | (self.align_log2 as u64) << 8 | (self.thread as u64) << 32;
         [

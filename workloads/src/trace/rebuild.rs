@@ -75,7 +75,8 @@ struct Rebuild {
     births: u32,
     /// The live block at each address.
     live: HashMap<u64, u32>,
-    /// Reallocs begun and not ended, by the slot of their begin: the address, and its block if known.
+    /// Reallocs begun and not ended, by the slot of their begin: the address, and its block if
+    /// known.
     open: HashMap<u64, (u64, Option<u32>)>,
     /// The recorder's thread numbers, in order of appearance.
     threads: HashMap<u32, u32>,

@@ -24,13 +24,13 @@ pub struct Awaits {
 }
 
 impl Trace {
-    /// Folds the trace's threads onto `workers` workers (thread *t* goes to worker *t* mod `workers`)
-    /// and gives each its steps in the trace's order.
+    /// Folds the trace's threads onto `workers` workers (thread *t* goes to worker *t* mod
+    /// `workers`) and gives each its steps in the trace's order.
     ///
-    /// The only dependency between workers is a block that one of them ends and another one brought to
-    /// life: such a step says what it [`awaits`](Step::awaits). Whoever waits for nothing else cannot
-    /// deadlock, for every awaited step stands earlier in the trace's order. Workers beyond the number
-    /// of threads get empty lists.
+    /// The only dependency between workers is a block that one of them ends and another one brought
+    /// to life: such a step says what it [`awaits`](Step::awaits). Whoever waits for nothing else
+    /// cannot deadlock, for every awaited step stands earlier in the trace's order. Workers beyond
+    /// the number of threads get empty lists.
     ///
     /// # Panics
     /// If `workers` is 0.

@@ -1,7 +1,8 @@
-//! A trace made ready to be replayed on one thread: block numbers replaced by slots of a small table.
+//! A trace made ready to be replayed on one thread: block numbers replaced by slots of a small
+//! table.
 //!
-//! Every block is born once and freed once, what the program never freed at the end; the table of blocks
-//! is as small as the most blocks that are live at once.
+//! Every block is born once and freed once, what the program never freed at the end; the table of
+//! blocks is as small as the most blocks that are live at once.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -71,8 +72,8 @@ impl Script {
         Script { steps, slots: slots.made as usize }
     }
 
-    /// Writes the script for a process that is to read it with [`Script::read_from`]: the numbers of slots
-    /// and steps, then 16 bytes a step, as the machine's own numbers. No format to keep.
+    /// Writes the script for a process that is to read it with [`Script::read_from`]: the numbers
+    /// of slots and steps, then 16 bytes a step, as the machine's own numbers. No format to keep.
     ///
     /// # Errors
     /// As `out`.
@@ -94,7 +95,8 @@ impl Script {
         Ok(())
     }
 
-    /// Reads what [`Script::write_to`] wrote, in memory for the script alone. Give it a buffered reader.
+    /// Reads what [`Script::write_to`] wrote, in memory for the script alone. Give it a buffered
+    /// reader.
     ///
     /// # Errors
     /// As `from`; [`io::ErrorKind::InvalidData`] if a step is of no kind.
@@ -154,8 +156,8 @@ fn step(kind: Kind, slots: &mut Slots) -> Step {
     }
 }
 
-/// Which slot each live block has. A slot that was left is taken again before a new one is made, the
-/// last left first.
+/// Which slot each live block has. A slot that was left is taken again before a new one is made,
+/// the last left first.
 #[derive(Default)]
 struct Slots {
     of_block: BTreeMap<u32, u32>,

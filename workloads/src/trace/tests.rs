@@ -1,5 +1,5 @@
-//! Tests of both file forms, of the rebuilding and of the folding, against made-up histories and hostile
-//! bytes.
+//! Tests of both file forms, of the rebuilding and of the folding, against made-up histories and
+//! hostile bytes.
 
 use proptest::prelude::*;
 

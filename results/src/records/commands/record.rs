@@ -62,8 +62,8 @@ fn measure(built: Built, subject: &Subject, session: &Session, interrupt: &Inter
     })
 }
 
-/// Writes what was measured, even if it is not all that was asked for; then the exit code is that of
-/// a failure.
+/// Writes what was measured, even if it is not all that was asked for; then the exit code is that
+/// of a failure.
 fn write(
     measured: Measured,
     subject: Subject,

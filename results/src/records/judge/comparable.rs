@@ -71,8 +71,8 @@ pub fn notes(a: &Side, b: &Side) -> Vec<String> {
     notes
 }
 
-/// Whether the records are one measurement, whatever their files are called. Two sides of one session
-/// never are: their processes have different places in it.
+/// Whether the records are one measurement, whatever their files are called. Two sides of one
+/// session never are: their processes have different places in it.
 fn is_same(a: &Record, b: &Record) -> bool {
     a.commit == b.commit && a.date == b.date && a.session == b.session && a.processes == b.processes
 }

@@ -2,8 +2,8 @@
 //!
 //! The unit of evidence is the process. Within one process a benchmark keeps its memory layout, its
 //! place in the caches and the state of the heap, so its samples resemble each other more than they
-//! resemble the next process's; an interval over them would be too narrow. So each process counts as
-//! one value, the median of its samples.
+//! resemble the next process's; an interval over them would be too narrow. So each process counts
+//! as one value, the median of its samples.
 
 use std::collections::BTreeSet;
 
@@ -108,8 +108,8 @@ impl Comparison {
         self.intervals().map(|interval| 1.0 - interval.coverage).sum()
     }
 
-    /// The exit code: 1 if a benchmark is slower; else 2 if a side lacks one (unless that is allowed) or
-    /// no benchmark is on both; else 3 if for one it cannot be told; else 0.
+    /// The exit code: 1 if a benchmark is slower; else 2 if a side lacks one (unless that is
+    /// allowed) or no benchmark is on both; else 3 if for one it cannot be told; else 0.
     pub fn exit_code(&self, allow_missing: bool) -> u8 {
         let any = |verdicts: &[Verdict]| verdicts.iter().any(|&verdict| self.count(verdict) > 0);
         let compared = self.rows.iter().any(|row| row.change.is_some());
@@ -174,9 +174,9 @@ fn work(record: &Record, id: &str) -> Option<f64> {
     samples.throughput.as_ref()?.as_object()?.values().next()?.as_f64().filter(|work| *work > 0.0)
 }
 
-/// Each process's median of the benchmark `id`, in ns per iteration; fewer if some lack it. Where the
-/// sides' iterations do different amounts of work, B's is taken as if it did as much as A's: half the
-/// work in half the time is no speed-up.
+/// Each process's median of the benchmark `id`, in ns per iteration; fewer if some lack it. Where
+/// the sides' iterations do different amounts of work, B's is taken as if it did as much as A's:
+/// half the work in half the time is no speed-up.
 fn medians(record: &Record, id: &str, own: Option<f64>, both: [Option<f64>; 2]) -> Vec<f64> {
     let scale = match (both, own) {
         ([Some(a), Some(b)], Some(own)) if a != b => a / own,
@@ -239,8 +239,8 @@ mod tests {
         let change = row.change.unwrap();
         assert!((change.estimate.exp() - 1.2).abs() < 1e-9);
         let interval = change.interval.unwrap();
-        // The third smallest and third largest of the 25 ratios, by hand: 99.5 / 101 (after 99 / 101
-        // and 99 / 100.5) and its reciprocal.
+        // The third smallest and third largest of the 25 ratios, by hand: 99.5 / 101 (after 99 /
+        // 101 and 99 / 100.5) and its reciprocal.
         assert!((interval.low.exp() - 1.2 * 99.5 / 101.0).abs() < 1e-9);
         assert!((interval.high.exp() - 1.2 * 101.0 / 99.5).abs() < 1e-9);
         assert!((interval.coverage - (1.0 - 8.0 / 252.0)).abs() < 1e-12);

@@ -23,7 +23,8 @@ impl Threshold {
     /// one within the threshold: threshold and width together.
     ///
     /// An interval that holds the true change (nearly all do, see its coverage) has its lower end
-    /// at most one width below it; so a true change above this sum puts that end above the threshold.
+    /// at most one width below it; so a true change above this sum puts that end above the
+    /// threshold.
     pub fn detectable(self, interval: Interval) -> f64 {
         self.log() + (interval.high - interval.low)
     }
@@ -41,7 +42,8 @@ pub enum Verdict {
     Unclear,
     /// There are too few processes for an interval.
     NoInterval,
-    /// The sides were not measured together: a change of the machine in between would look the same.
+    /// The sides were not measured together: a change of the machine in between would look the
+    /// same.
     Apart,
     /// Another allocator's benchmark: it is not what changed.
     Peer,

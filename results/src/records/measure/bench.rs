@@ -141,8 +141,9 @@ mod tests {
         };
         loop {
             let result = bench.run(0);
-            // A test on another thread that forks while the script is open for writing keeps it open
-            // until it executes something, and the kernel executes no file that is being written.
+            // A test on another thread that forks while the script is open for writing keeps it
+            // open until it executes something, and the kernel executes no file that is being
+            // written.
             let busy = |error: &anyhow::Error| format!("{error:#}").contains("Text file busy");
             if !result.as_ref().is_err_and(busy) {
                 return result;

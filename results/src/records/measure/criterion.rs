@@ -1,9 +1,9 @@
 //! What criterion 0.8 leaves on disk, and its command line.
 //!
-//! For each benchmark, `<home>/<directories named after the id>/new/` holds `benchmark.json` (its full
-//! id and throughput) and `sample.json` (the raw samples). Directory names are shortened and
-//! made unique; only the id in the file is the benchmark's. A test runs criterion itself against this
-//! reader, so that a new version that writes otherwise is noticed.
+//! For each benchmark, `<home>/<directories named after the id>/new/` holds `benchmark.json` (its
+//! full id and throughput) and `sample.json` (the raw samples). Directory names are shortened and
+//! made unique; only the id in the file is the benchmark's. A test runs criterion itself against
+//! this reader, so that a new version that writes otherwise is noticed.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,8 +1,8 @@
 //! A commit's tree, written into a temporary folder for as long as it is needed.
 //!
-//! Git's own notes are not touched: no worktree, no checkout, no hook. Dropping it removes the folder, so
-//! it is gone after a failure and after Ctrl-C too. If this program is killed, the folder stays; its
-//! name tells whose it was, and the next comparison removes it.
+//! Git's own notes are not touched: no worktree, no checkout, no hook. Dropping it removes the
+//! folder, so it is gone after a failure and after Ctrl-C too. If this program is killed, the
+//! folder stays; its name tells whose it was, and the next comparison removes it.
 
 use std::path::{Path, PathBuf};
 
@@ -51,8 +51,8 @@ impl Exported {
         Ok(exported)
     }
 
-    /// Removes the folders below the temporary folder whose processes are gone: they were killed. Leaves
-    /// alone what it cannot remove; the next run tries again.
+    /// Removes the folders below the temporary folder whose processes are gone: they were killed.
+    /// Leaves alone what it cannot remove; the next run tries again.
     ///
     /// # Errors
     /// If there is no temporary folder.
@@ -90,7 +90,8 @@ impl Exported {
     }
 }
 
-/// Padded, so that the paths of one run are as long as those of the next; Linux has no longer numbers.
+/// Padded, so that the paths of one run are as long as those of the next; Linux has no longer
+/// numbers.
 fn folder_prefix(owner: u32) -> String {
     format!("{PREFIX}{owner:07}-")
 }

@@ -87,8 +87,8 @@ impl Repository {
     }
 }
 
-/// Git in `folder`, whatever repository a hook that called us may have set, and out of Ctrl-C's way:
-/// it also tidies up after one.
+/// Git in `folder`, whatever repository a hook that called us may have set, and out of Ctrl-C's
+/// way: it also tidies up after one.
 fn git(folder: &Path) -> Command {
     let mut git = Command::new("git");
     git.current_dir(folder).process_group(0).stdin(Stdio::null());

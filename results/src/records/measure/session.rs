@@ -144,7 +144,8 @@ mod tests {
             assert_ne!(round[0], round[1]);
             first[round[0]] += 1;
         }
-        // Of 40 fair draws, fewer than 8 of one kind come up once in 50,000 seeds; this is one seed.
+        // Of 40 fair draws, fewer than 8 of one kind come up once in 50,000 seeds; this is one
+        // seed.
         assert!(first.iter().all(|&times| times >= 8), "the order is not drawn: {first:?}");
         assert_eq!(events.len(), 160);
         assert_eq!(events[..2], [Event::Started(fake.ran[0]), Event::Finished(fake.ran[0], 1)]);
@@ -164,9 +165,9 @@ mod tests {
         }
     }
 
-    /// From an implementation of its own of PCG XSL RR 128/64 (M. E. O'Neill, "PCG: A Family of Simple
-    /// Fast Space-Efficient Statistically Good Algorithms for Random Number Generation", 2014), in
-    /// another language. A change of the generator would make printed seeds worthless.
+    /// From an implementation of its own of PCG XSL RR 128/64 (M. E. O'Neill, "PCG: A Family of
+    /// Simple Fast Space-Efficient Statistically Good Algorithms for Random Number Generation",
+    /// 2014), in another language. A change of the generator would make printed seeds worthless.
     #[test]
     fn a_seed_gives_the_same_order_for_ever() {
         let plan = Plan { sides: 2, runs: 6, seed: 42 };

@@ -1,9 +1,10 @@
 //! The record: its fields, its reader and its writer, together, so that they cannot drift apart.
 //!
 //! A record is one JSON object on one line. Invariants that the reader checks and everything after
-//! it relies on: at least one process; every process has at least one benchmark; every benchmark has
-//! as many iteration counts as times, at least one, all of them, and the times per iteration, finite and
-//! above zero; the commit is a hash; what is printed to terminals holds no control character.
+//! it relies on: at least one process; every process has at least one benchmark; every benchmark
+//! has as many iteration counts as times, at least one, all of them, and the times per iteration,
+//! finite and above zero; the commit is a hash; what is printed to terminals holds no control
+//! character.
 
 use std::collections::BTreeMap;
 use std::io::Write;

@@ -1,11 +1,11 @@
 //! The exact distribution of the Mann–Whitney statistic.
 //!
 //! U is the number of pairs (x, y) with y below x, of n values x and m values y. If all n + m come
-//! from one continuous distribution, every order of them is equally likely, and the
-//! distribution of U follows by counting (H. B. Mann and D. R. Whitney, "On a Test of Whether one of
-//! Two Random Variables is Stochastically Larger than the Other", Annals of Mathematical Statistics
-//! 18, 1947): the largest of the values is an x, with probability n / (n + m), and contributes m
-//! pairs, or it is a y and contributes none.
+//! from one continuous distribution, every order of them is equally likely, and the distribution of
+//! U follows by counting (H. B. Mann and D. R. Whitney, "On a Test of Whether one of Two Random
+//! Variables is Stochastically Larger than the Other", Annals of Mathematical Statistics 18, 1947):
+//! the largest of the values is an x, with probability n / (n + m), and contributes m pairs, or it
+//! is a y and contributes none.
 
 /// The probabilities of U = 0, 1, …, n·m.
 ///

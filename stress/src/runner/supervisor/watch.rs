@@ -105,7 +105,8 @@ impl Supervisor {
     }
 }
 
-/// Whether the child of a run loads a library and closes it. Of a linked allocator no library knows.
+/// Whether the child of a run loads a library and closes it. Of a linked allocator no library
+/// knows.
 fn loads(spec: &Spec) -> bool {
     spec.workload == Workload::Lifecycle
         && (spec.library.is_some() || spec.allocator == SYSTEM.name)

@@ -17,8 +17,8 @@ const SEED: u64 = 2;
 /// As many as the smallest machine has cores.
 const THREADS: usize = 2;
 
-/// A pass hands 8,192 blocks of 64 bytes from a producer, which allocates them, to a consumer, which
-/// looks at each one's first byte and frees it. `batch` divides that and the queue's room.
+/// A pass hands 8,192 blocks of 64 bytes from a producer, which allocates them, to a consumer,
+/// which looks at each one's first byte and frees it. `batch` divides that and the queue's room.
 pub fn hand_off(batch: usize) -> Work {
     const BLOCKS: usize = 8192;
     const SIZE: usize = 64;
@@ -43,8 +43,8 @@ pub fn hand_off(batch: usize) -> Work {
 
 /// Looks at a block's first byte and frees it.
 fn end(heap: Heap, block: *mut u8) {
-    // SAFETY: called for what comes off the queue: the producer allocated it and wrote its first byte,
-    // and does not use it any more; it comes off once.
+    // SAFETY: called for what comes off the queue: the producer allocated it and wrote its first
+    // byte, and does not use it any more; it comes off once.
     unsafe {
         assert_eq!(block.read(), MARK, "the block was overwritten under way");
         heap.free(block);
@@ -81,9 +81,10 @@ pub fn workers_of_rings(heap: Heap, rings: Vec<RingData>) -> Workers {
 /// Turns that a thread makes before it hands its blocks on and ends.
 const GENERATION: usize = 8192;
 
-/// A pass is two generations, one in each of two lanes: a thread makes 8,192 turns over the lane's 1,000
-/// blocks, most of them allocated by its predecessors, starts its successor, hands it the blocks and ends.
-/// Sizes are log-uniform in 8 to 1,023 bytes. After Larson's and Krishnan's benchmark (ISMM 1998).
+/// A pass is two generations, one in each of two lanes: a thread makes 8,192 turns over the lane's
+/// 1,000 blocks, most of them allocated by its predecessors, starts its successor, hands it the
+/// blocks and ends. Sizes are log-uniform in 8 to 1,023 bytes. After Larson's and Krishnan's
+/// benchmark (ISMM 1998).
 pub fn churn() -> Work {
     let lanes: Vec<Lane> = (0..THREADS as u64).map(Lane::new).collect();
     let start = move |heap: Heap| {
@@ -143,7 +144,8 @@ impl Lane {
         let start = self.age * GENERATION % self.turns.len();
         for turn in &self.turns[start..start + GENERATION] {
             let slot = &mut self.blocks[turn.slot as usize];
-            // SAFETY: the slot holds a live block, and a new one from here on; sizes are at least 1.
+            // SAFETY: the slot holds a live block, and a new one from here on; sizes are at least
+            // 1.
             unsafe {
                 heap.free(*slot);
                 *slot = heap.malloc(turn.size as usize);
