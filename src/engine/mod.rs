@@ -2,7 +2,7 @@
 //! escapes.
 //!
 //! Its layers, and three calls through them, stand at the top of `ARCHITECTURE.md`.
-//! Each file imports only from those below it: `tests/tidy.rs` has their order.
+//! Each file imports only from those below it; `tests/tidy` holds that order.
 //!
 //! An [`Engine`] is the allocator without the question whose heap is meant: every call takes the
 //! heap as an argument. `Drystone` answers it, with one engine for the process. What each layer

@@ -24,11 +24,13 @@ const PACKAGES: &[May] = &[
     // The allocator uses none: whoever depends on it gets `libc` alone.
     May { package: ".", uses: &[], tests_use: &["workloads", "peers"] },
     May { package: "capi", uses: &["."], tests_use: &[] },
+    // Compiles the allocator's own source, on loom's atomics.
+    May { package: "models", uses: &[], tests_use: &[] },
     May { package: "results", uses: &["workloads", "tests/tidy"], tests_use: &[] },
     // Wraps any malloc and free; another allocator's author uses it without the rest.
     May { package: "stress/checker", uses: &["workloads"], tests_use: &["."] },
     // Knows no allocator, no check and no subcommand.
-    May { package: "stress/harness", uses: &["tests/tidy"], tests_use: &[] },
+    May { package: "stress/harness", uses: &["workloads", "tests/tidy"], tests_use: &[] },
     May {
         package: "stress/conform",
         uses: &["workloads", "stress/checker", "stress/harness"],

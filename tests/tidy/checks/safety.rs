@@ -9,9 +9,9 @@ use crate::workspace::Tree;
 const REACH: usize = 16;
 /// The allocator's sources: loom replaces what `sync` gives them.
 const MODELLED: &str = "src/";
-/// Where atomics that loom doesn't see are right: `sync` wraps them; the policy is the process's,
-/// and loom runs no unit test.
-const UNMODELLED: &[&str] = &["src/sync/", "src/sync.rs", "src/policy.rs"];
+/// Where atomics that loom doesn't see are right: `sync` wraps them; the policy and the rest of the
+/// process's state are no heap's, and loom runs no unit test.
+const UNMODELLED: &[&str] = &["src/sync/", "src/sync.rs", "src/policy.rs", "src/process/"];
 
 /// Unsafe blocks and implementations without a SAFETY comment, which stands on their line or in the
 /// lines right above, up to a blank one.
