@@ -16,6 +16,6 @@ pub fn now(code: u8) -> ! {
     unsafe { libc::_exit(i32::from(code)) }
 }
 
-/// What a child ends with when the harness itself is at fault. An allocator may end it so too: what
-/// tells is [`drystone_stress::model::message::Message::Panicked`].
+/// What a child ends with when the harness itself is at fault. An allocator may end it so too: the
+/// child's last message tells.
 pub const PANICKED: u8 = 101;

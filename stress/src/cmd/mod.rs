@@ -3,7 +3,7 @@
 //!
 //! | file | command |
 //! |---|---|
-//! | [`run`], [`list`], [`report`] | `cargo stress` itself: a campaign; `--list`; its report |
+//! | [`run`](mod@run), [`list`], [`report`] | `cargo stress` itself: a campaign; `--list`; its report |
 //! | [`replay`], [`shrink`], [`join`] | what is done with findings and records |
 //! | [`inject`] | failures of the OS |
 //! | [`cost`] | the checker's own costs |

@@ -58,8 +58,7 @@ fn plain_copy(path: &Path) -> Result<File> {
 /// How children are started, and how long they may be silent.
 #[derive(Clone, Debug)]
 pub struct Supervisor {
-    /// The binary, which calls `child::main` when its first argument is
-    /// [`CHILD`](crate::model::job::CHILD).
+    /// The binary, which calls `child::main` when its arguments are a child's.
     pub program: PathBuf,
     /// A child whose workers finish no operation for so long hangs, and so does one that goes on
     /// for so long after its time. Long: a loaded machine is no finding.
