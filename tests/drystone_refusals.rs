@@ -319,49 +319,58 @@ fn reservations_shrink_until_they_are_granted() {
     claim.sound();
 }
 
+/// An OS with so much address space.
+struct Short(Cell<usize>);
+
+// SAFETY: one thread uses it, once another has made its engine, which then ends.
+unsafe impl Send for Short {}
+
+impl Short {
+    fn take(&self, bytes: usize) -> bool {
+        let left = self.0.get().checked_sub(bytes);
+        left.map(|left| self.0.set(left)).is_some()
+    }
+}
+
+// SAFETY: passes on what the kernel gives, or nothing.
+unsafe impl Os for Short {
+    fn map(&self, bytes: usize) -> *mut u8 {
+        if self.take(bytes) { Mmap.map(bytes) } else { ptr::null_mut() }
+    }
+
+    unsafe fn unmap(&self, start: *mut u8, bytes: usize) -> bool {
+        self.0.set(self.0.get() + bytes);
+        // SAFETY: passed on.
+        unsafe { Mmap.unmap(start, bytes) }
+    }
+
+    unsafe fn remap(&self, start: *mut u8, old: usize, new: usize, may_move: bool) -> *mut u8 {
+        if new > old && !self.take(new - old) {
+            return ptr::null_mut();
+        }
+        self.0.set(self.0.get() + old.saturating_sub(new));
+        // SAFETY: passed on.
+        unsafe { Mmap.remap(start, old, new, may_move) }
+    }
+
+    fn reserve(&self, bytes: usize, align: usize) -> *mut u8 {
+        if self.take(bytes) { Mmap.reserve(bytes, align) } else { ptr::null_mut() }
+    }
+
+    unsafe fn decommit(&self, start: *mut u8, bytes: usize) -> bool {
+        // SAFETY: passed on.
+        unsafe { Mmap.decommit(start, bytes) }
+    }
+
+    fn entropy(&self) -> u64 {
+        1
+    }
+}
+
 /// Room for a block that grows is address space, and where that is short the block does without.
 #[test]
 fn room_is_given_up_for_those_who_need_it() {
     const MIB: usize = 1 << 20;
-    /// An OS with so much address space.
-    struct Short(Cell<usize>);
-    // SAFETY: as above.
-    unsafe impl Send for Short {}
-    impl Short {
-        fn take(&self, bytes: usize) -> bool {
-            let left = self.0.get().checked_sub(bytes);
-            left.map(|left| self.0.set(left)).is_some()
-        }
-    }
-    // SAFETY: passes on what the kernel gives, or nothing.
-    unsafe impl Os for Short {
-        fn map(&self, bytes: usize) -> *mut u8 {
-            if self.take(bytes) { Mmap.map(bytes) } else { ptr::null_mut() }
-        }
-        unsafe fn unmap(&self, start: *mut u8, bytes: usize) -> bool {
-            self.0.set(self.0.get() + bytes);
-            // SAFETY: passed on.
-            unsafe { Mmap.unmap(start, bytes) }
-        }
-        unsafe fn remap(&self, start: *mut u8, old: usize, new: usize, may_move: bool) -> *mut u8 {
-            if new > old && !self.take(new - old) {
-                return ptr::null_mut();
-            }
-            self.0.set(self.0.get() + old.saturating_sub(new));
-            // SAFETY: passed on.
-            unsafe { Mmap.remap(start, old, new, may_move) }
-        }
-        fn reserve(&self, bytes: usize, align: usize) -> *mut u8 {
-            if self.take(bytes) { Mmap.reserve(bytes, align) } else { ptr::null_mut() }
-        }
-        unsafe fn decommit(&self, start: *mut u8, bytes: usize) -> bool {
-            // SAFETY: passed on.
-            unsafe { Mmap.decommit(start, bytes) }
-        }
-        fn entropy(&self) -> u64 {
-            1
-        }
-    }
     let engine = engine(Short(Cell::new(300 * MIB)), NoProbe, FutexLock::new());
     let claim = Claim::new(&engine).unwrap();
     let mut grown = claim.malloc(100 << 10);

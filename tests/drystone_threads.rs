@@ -63,76 +63,104 @@ struct Sums {
     late: usize,
 }
 
-/// Lets `threads` threads free one block of `size` bytes at once, `rounds` times.
-fn race(engine: &Racing, owner: Owner, threads: usize, size: usize, rounds: usize) -> Sums {
-    let block = AtomicUsize::new(0);
-    let effective = AtomicUsize::new(0);
-    let freers = if owner == Owner::In { threads } else { threads + 1 };
-    let gate = Barrier::new(freers);
-    let mut sums = Sums::default();
-    // Relaxed throughout: the barrier orders.
-    let fight = |claim: &Claim<_, _, _>, rng: &mut Pcg64| {
+/// A block that threads fight over. Relaxed throughout: the barrier orders.
+struct Fight<'a> {
+    engine: &'a Racing,
+    /// Bytes of the block.
+    size: usize,
+    /// The block's address.
+    block: AtomicUsize,
+    /// Frees of it that were taken for the right one.
+    effective: AtomicUsize,
+    /// Passed twice a round, by all: before the frees and after them.
+    gate: Barrier,
+}
+
+impl Fight<'_> {
+    fn issue(&self, claim: &Claim<'_, Mmap, Yields, FutexLock>) {
+        let issued = claim.malloc(self.size);
+        assert!(!issued.is_null());
+        self.block.store(issued.expose_provenance(), Ordering::Relaxed);
+        self.effective.store(0, Ordering::Relaxed);
+    }
+
+    fn free(&self, claim: &Claim<'_, Mmap, Yields, FutexLock>, rng: &mut Pcg64) {
         for _ in 0..rng.random_range(0..60) {
             std::hint::spin_loop();
         }
-        let pointer = ptr::with_exposed_provenance_mut(block.load(Ordering::Relaxed));
+        let pointer = ptr::with_exposed_provenance_mut(self.block.load(Ordering::Relaxed));
         if claim.try_free(pointer).is_ok() {
-            effective.fetch_add(1, Ordering::Relaxed);
+            self.effective.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// What each thread does that only frees.
+    fn free_each_round(&self, number: usize, rounds: usize) {
+        let mut rng = Pcg64::seed_from_u64(number as u64);
+        let claim = Claim::new(self.engine).unwrap();
+        for _ in 0..rounds {
+            self.gate.wait();
+            self.free(&claim, &mut rng);
+            self.gate.wait();
+        }
+    }
+
+    /// Has the block issued by its owner and opens the gate.
+    fn begin(&self, owner: Owner, main: &Claim<'_, Mmap, Yields, FutexLock>, rng: &mut Pcg64) {
+        match owner {
+            Owner::In => {
+                self.issue(main);
+                self.gate.wait();
+                self.free(main, rng);
+            }
+            Owner::Out => {
+                self.issue(main);
+                self.gate.wait();
+            }
+            Owner::Exited => {
+                thread::scope(|inner| {
+                    inner.spawn(|| self.issue(&Claim::new(self.engine).unwrap()));
+                });
+                self.gate.wait();
+            }
+            Owner::Exiting => {
+                thread::scope(|inner| {
+                    inner.spawn(|| {
+                        let claim = Claim::new(self.engine).unwrap();
+                        self.issue(&claim);
+                        self.gate.wait();
+                        drop(claim);
+                    });
+                });
+            }
+        }
+    }
+}
+
+/// Lets `threads` threads free one block of `size` bytes at once, `rounds` times.
+fn race(engine: &Racing, owner: Owner, threads: usize, size: usize, rounds: usize) -> Sums {
+    let freers = if owner == Owner::In { threads } else { threads + 1 };
+    let fight = Fight {
+        engine,
+        size,
+        block: AtomicUsize::new(0),
+        effective: AtomicUsize::new(0),
+        gate: Barrier::new(freers),
     };
+    let mut sums = Sums::default();
     thread::scope(|scope| {
         for number in 1..freers {
-            let (gate, fight) = (&gate, &fight);
-            scope.spawn(move || {
-                let mut rng = Pcg64::seed_from_u64(number as u64);
-                let claim = Claim::new(engine).unwrap();
-                for _ in 0..rounds {
-                    gate.wait();
-                    fight(&claim, &mut rng);
-                    gate.wait();
-                }
-            });
+            let fight = &fight;
+            scope.spawn(move || fight.free_each_round(number, rounds));
         }
         let mut rng = Pcg64::seed_from_u64(0);
         let main = Claim::new(engine).unwrap();
         // Neighbours, so that the block's slab is not always empty afterwards.
         let mut neighbours: Vec<*mut u8> = Vec::new();
         for round in 0..rounds {
-            let issue = |claim: &Claim<_, _, _>| {
-                let issued = claim.malloc(size);
-                assert!(!issued.is_null());
-                block.store(issued.expose_provenance(), Ordering::Relaxed);
-                effective.store(0, Ordering::Relaxed);
-            };
-            match owner {
-                Owner::In => {
-                    issue(&main);
-                    gate.wait();
-                    fight(&main, &mut rng);
-                }
-                Owner::Out => {
-                    issue(&main);
-                    gate.wait();
-                }
-                Owner::Exited => {
-                    thread::scope(|inner| {
-                        inner.spawn(|| issue(&Claim::new(engine).unwrap()));
-                    });
-                    gate.wait();
-                }
-                Owner::Exiting => {
-                    thread::scope(|inner| {
-                        inner.spawn(|| {
-                            let claim = Claim::new(engine).unwrap();
-                            issue(&claim);
-                            gate.wait();
-                            drop(claim);
-                        });
-                    });
-                }
-            }
-            gate.wait();
-            let effective = effective.load(Ordering::Relaxed);
+            fight.begin(owner, &main, &mut rng);
+            fight.gate.wait();
+            let effective = fight.effective.load(Ordering::Relaxed);
             let late = main.sweep();
             sums.frees += threads;
             sums.at_call += threads - effective;

@@ -2,7 +2,7 @@
 
 use criterion::Criterion;
 
-use super::{Case, measure};
+use super::case::{Case, measure};
 use crate::subjects::Subject;
 
 const SIZES: [usize; 2] = [64, 64 << 10];

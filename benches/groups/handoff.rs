@@ -6,7 +6,7 @@ use criterion::{Criterion, SamplingMode};
 use drystone_workloads::bounded_queue::{BLOCKS as ROOM, BoundedQueue};
 use drystone_workloads::patterns;
 
-use super::{Case, measure};
+use super::case::{Case, measure};
 use crate::subjects::Subject;
 use drystone_workloads::heap::{Heap, MARK};
 use drystone_workloads::workers::Workers;

@@ -2,7 +2,7 @@
 
 use criterion::Criterion;
 
-use super::{Case, measure};
+use super::case::{Case, measure};
 use crate::subjects::Subject;
 
 /// From the smallest class to what most allocators map for itself.

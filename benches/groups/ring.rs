@@ -5,7 +5,7 @@ use std::thread;
 use criterion::{Criterion, SamplingMode};
 use drystone_workloads::patterns;
 
-use super::{Case, measure};
+use super::case::{Case, measure};
 use crate::subjects::Subject;
 use drystone_workloads::heap::Heap;
 

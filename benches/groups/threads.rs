@@ -3,8 +3,8 @@
 use criterion::{Criterion, SamplingMode};
 use drystone_workloads::patterns;
 
+use super::case::{Case, measure};
 use super::ring::Ring;
-use super::{Case, measure};
 use crate::subjects::Subject;
 use drystone_workloads::workers::Workers;
 

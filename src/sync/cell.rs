@@ -5,7 +5,7 @@ use core::cell::UnsafeCell;
 #[cfg(loom)]
 use loom::cell::UnsafeCell;
 
-use super::const_unless_loom;
+use super::atomic::const_unless_loom;
 
 /// A value that one thread at a time may touch. Under loom, two that overlap, or that nothing
 /// orders, fail the model: so an elided or too early released lock is seen.

@@ -1,7 +1,7 @@
 //! A word that threads can wait on: Linux's futex(2), or under loom a model of it that loses no
 //! wake-up unless the lock above does.
 
-use super::{AtomicU32, const_unless_loom};
+use super::atomic::{AtomicU32, const_unless_loom};
 
 /// A 32-bit word and its waiters.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ impl Futex {
     #[cfg(loom)]
     pub fn wait(&self, expected: u32) {
         let queue = self.queue.0.lock().unwrap();
-        if self.word.load(super::Ordering::Relaxed) == expected {
+        if self.word.load(super::atomic::Ordering::Relaxed) == expected {
             drop(self.queue.1.wait(queue).unwrap());
         }
     }

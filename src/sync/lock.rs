@@ -17,7 +17,8 @@
 //! so that the child's copy of the heap is whole. Other libraries' fork handlers run in that time,
 //! in that thread, and may call the heap: `owner` lets the thread pass through its own lock.
 
-use super::{AtomicUsize, Futex, Ordering, const_unless_loom};
+use super::atomic::{AtomicUsize, Ordering, const_unless_loom};
+use super::futex::Futex;
 
 /// Mutual exclusion for a heap's state.
 ///

@@ -47,6 +47,23 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 const LIMIT: usize = 16 << 10;
 
+/// Frees what waits, the oldest first.
+///
+/// # Safety
+/// The heap is the calling thread's.
+unsafe fn let_all_go(quarantine: &Quarantine, engine: &Plain, heap: &Heap) {
+    quarantine.locked(|waiting| {
+        while waiting.count > 0 {
+            // SAFETY: a block waits: the count is not 0.
+            let (address, _) = unsafe { waiting.pop() };
+            engine.let_go(address);
+            let block = ptr::with_exposed_provenance_mut(address);
+            // SAFETY: the caller's; what waits is freed once, and has just been let go.
+            unsafe { engine.try_free(heap, block) }.unwrap();
+        }
+    });
+}
+
 fn follow(engine: &'static Plain, steps: &[Step]) {
     let quarantine = Quarantine::new();
     quarantine.turn_on(LIMIT);
@@ -97,13 +114,7 @@ fn follow(engine: &'static Plain, steps: &[Step]) {
         for block in live {
             quarantine.free(engine, heap, block).unwrap();
         }
-        quarantine.locked(|waiting| {
-            while waiting.count > 0 {
-                let (address, _) = waiting.pop();
-                engine.let_go(address);
-                engine.try_free(heap, ptr::with_exposed_provenance_mut(address)).unwrap();
-            }
-        });
+        let_all_go(&quarantine, engine, heap);
         assert_eq!(engine.stats().live_blocks, before);
         engine.check(heap).unwrap();
         engine.release(heap);

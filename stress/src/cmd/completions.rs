@@ -1,11 +1,9 @@
 //! `cargo stress completions`: what a shell completes after the tool's name.
 
 use anyhow::{Context, Result};
-use clap::CommandFactory;
+use clap::Command;
 use clap_complete::Shell;
 use drystone_harness::{exit, output};
-
-use crate::cmd::cli::Cli;
 
 /// The binary's own name: `cargo stress` is an alias, of which shells know nothing.
 const BINARY: &str = "stress";
@@ -21,13 +19,13 @@ pub struct Options {
     shell: Shell,
 }
 
-/// Prints them.
+/// Prints them, for `command`, the tree of all that the tool is told.
 ///
 /// # Errors
 /// Standard output can't be written.
-pub fn run(options: &Options) -> Result<u8> {
+pub fn run(options: &Options, command: Command) -> Result<u8> {
     let mut text = Vec::new();
-    let mut command = Cli::command().name(BINARY);
+    let mut command = command.name(BINARY);
     clap_complete::generate(options.shell, &mut command, BINARY, &mut text);
     output::write(&String::from_utf8_lossy(&text)).context("writing the completions")?;
     Ok(exit::FINE)

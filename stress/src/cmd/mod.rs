@@ -15,7 +15,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use drystone_harness::entry;
 use drystone_harness::process::child::{Tool, dispatch};
 use drystone_measure::{bench, programs};
@@ -62,7 +62,7 @@ fn work(cli: &Cli, linked: &[AllocatorEntry]) -> Result<u8> {
         Some(Command::Cost(options)) => cost::tool::run(options, linked),
         Some(Command::Conform(options)) => drystone_conform::tool::run(options),
         Some(Command::Programs(options)) => programs::tool::run(options),
-        Some(Command::Completions(options)) => completions::run(options),
+        Some(Command::Completions(options)) => completions::run(options, Cli::command()),
     }
 }
 

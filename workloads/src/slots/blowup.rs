@@ -5,8 +5,8 @@
 use rand_pcg::Pcg64;
 
 use super::growth::window;
+use super::op::{Op, Stream};
 use super::table::Table;
-use super::{Op, Stream};
 use crate::registry::{Settings, Workload};
 use crate::sizes::below;
 

@@ -2,7 +2,7 @@
 
 use rand_pcg::Pcg64;
 
-use super::{Op, Stream};
+use super::op::{Op, Stream};
 use crate::registry::{Settings, Workload};
 use crate::sizes::{LogUniform, below};
 

@@ -2,8 +2,8 @@
 
 use rand_pcg::Pcg64;
 
+use super::op::{Op, Stream};
 use super::table::Table;
-use super::{Op, Stream};
 use crate::registry::{Settings, Workload};
 use crate::sizes::{LogUniform, below};
 

@@ -16,6 +16,7 @@
 mod blowup;
 mod bulk;
 mod growth;
+mod op;
 mod pareto;
 mod table;
 
@@ -24,55 +25,11 @@ use rand_pcg::Pcg64;
 pub use self::blowup::{Sawtooth, ShiftingSizes};
 pub use self::bulk::{Queues, Stacks};
 pub use self::growth::{Large, ReallocStorm};
+pub use self::op::{Op, Stream};
 pub use self::pareto::Pareto;
 use crate::mixed::generator;
 use crate::registry::{Settings, Workload};
 use crate::sizes::below;
-
-/// One operation. Of the slots that it names, those of the first three are empty, the others hold a
-/// block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(
-    missing_docs,
-    reason = "the fields are those of the C functions; sizes and alignments are bytes"
-)]
-pub enum Op {
-    Malloc {
-        slot: usize,
-        size: usize,
-    },
-    Calloc {
-        slot: usize,
-        count: usize,
-        size: usize,
-    },
-    AlignedAlloc {
-        slot: usize,
-        alignment: usize,
-        size: usize,
-    },
-    /// Never to 0.
-    Realloc {
-        slot: usize,
-        size: usize,
-    },
-    Free {
-        slot: usize,
-    },
-    /// Reads the block, which stays.
-    Read {
-        slot: usize,
-    },
-}
-
-/// An endless stream of operations for one thread.
-pub trait Stream {
-    /// How many slots there are.
-    fn slots(&self) -> usize;
-
-    /// The next operation.
-    fn draw(&mut self) -> Op;
-}
 
 /// The stream of `workload` for thread number `thread` of `threads`; none if it is not made of one.
 pub fn stream(

@@ -10,8 +10,8 @@ use std::collections::BinaryHeap;
 use rand::Rng;
 use rand_pcg::Pcg64;
 
+use super::op::{Op, Stream};
 use super::table::Table;
-use super::{Op, Stream};
 use crate::registry::{Settings, Workload};
 use crate::sizes::below;
 

@@ -68,7 +68,7 @@ pub enum Problem {
         records: u64,
     },
     /// More operations than [`MAX_OPS`](super::MAX_OPS).
-    #[error("the trace holds more than {limit} operations; record a shorter run", limit = super::MAX_OPS)]
+    #[error("the trace holds more than {limit} operations; record a shorter run", limit = super::limits::MAX_OPS)]
     TooLong,
     /// The operations are no possible history.
     #[error(transparent)]

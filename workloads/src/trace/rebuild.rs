@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::io::Read;
 
 use super::error::Problem;
+use super::in_memory::{Gaps, Trace};
+use super::limits::MAX_OPS;
 use super::op::{Kind, Op};
 use super::packed::{damaged, fill, u32_at};
 use super::raw::{self, Event, Record, offset};
-use super::{Gaps, MAX_OPS, Trace};
 
 /// Reads what follows the magic of a raw file.
 pub(super) fn read(mut from: impl Read) -> Result<Trace, Problem> {

@@ -1,6 +1,6 @@
 //! A trace laid out for workers that replay it at once.
 
-use super::Trace;
+use super::in_memory::Trace;
 use super::op::Op;
 
 /// One operation in a worker's list.

@@ -7,7 +7,8 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 
-use super::{Kind, Trace};
+use super::in_memory::Trace;
+use super::op::Kind;
 
 /// An operation with the table's slot in place of the block's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! The figures of a trace that tell what kind of program it came from.
 
-use super::Trace;
+use super::in_memory::Trace;
 use super::op::{Kind, Op};
 
 /// Figures counted over a whole trace.

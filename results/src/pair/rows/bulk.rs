@@ -10,8 +10,8 @@ use rand::seq::SliceRandom;
 use rand_pcg::Pcg64;
 
 use super::super::clock::{Spent, Whose, time};
+use super::load::{Load, touched};
 use super::ring::PATTERN;
-use super::{Load, touched};
 
 const BLOCKS: usize = 4096;
 

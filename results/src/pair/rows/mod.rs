@@ -4,6 +4,7 @@
 //! and nothing else, so one for it is a [`Calls`] away.
 
 mod bulk;
+mod load;
 pub mod ring;
 mod small;
 mod threads;
@@ -14,14 +15,8 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use drystone_workloads::calls::Calls;
 
-use super::clock::Spent;
+pub use self::load::{Load, touched};
 use crate::evidence::RowPlan;
-
-/// One side's share of a row: its live blocks and its place in the pattern. Dropping it frees all.
-pub trait Load {
-    /// Does about `n` operations and says what they took.
-    fn run(&mut self, n: u64) -> Spent;
-}
 
 /// A row that is always there.
 #[derive(Clone, Copy, Debug)]
@@ -148,22 +143,4 @@ pub fn prepare<const N: usize>(
     let row = ROWS.iter().find(|row| row.name == plan.name);
     let row = row.with_context(|| format!("there is no row `{}`", plan.name))?;
     Ok(Prepared { sides: sides.map(row.make), operations: None, threads: row.threads })
-}
-
-/// Writes to a block's first byte, as its user would, and returns it. Ends the process if there is
-/// none: a row that runs out of memory has nothing to say.
-#[inline(always)]
-pub fn touched(block: *mut std::ffi::c_void) -> *mut std::ffi::c_void {
-    if block.is_null() {
-        out_of_memory();
-    }
-    // SAFETY: the block is not null, so it has the at least one byte that every row asks for.
-    unsafe { block.cast::<u8>().write_volatile(1) };
-    block
-}
-
-#[cold]
-fn out_of_memory() -> ! {
-    eprintln!("the library under test refused memory");
-    std::process::exit(1)
 }

@@ -9,7 +9,7 @@ use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
 use super::super::clock::{Spent, Whose, time};
-use super::{Load, touched};
+use super::load::{Load, touched};
 
 /// Steps of the pattern, after which it begins again.
 const STEPS: usize = 1 << 16;

@@ -5,7 +5,7 @@ use std::hint::black_box;
 use drystone_workloads::calls::Calls;
 
 use super::super::clock::{Spent, Whose, time};
-use super::{Load, touched};
+use super::load::{Load, touched};
 
 /// Work that leaves nothing behind.
 struct Stateless {

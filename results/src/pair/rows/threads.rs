@@ -9,8 +9,8 @@ use std::thread::JoinHandle;
 use drystone_workloads::calls::Calls;
 
 use super::super::clock::{Spent, Whose, time};
+use super::load::{Load, touched};
 use super::ring::PATTERN;
-use super::{Load, touched};
 
 /// Blocks that change hands at once: enough that the clocks, which are system calls, do not count.
 const BATCH: usize = 1024;

@@ -12,7 +12,7 @@ use drystone_workloads::calls::Calls;
 use drystone_workloads::trace::{Script, ScriptStep};
 
 use super::super::clock::{Spent, Whose, time};
-use super::Load;
+use super::load::{Load, touched};
 
 struct Replay {
     calls: Calls,
@@ -85,7 +85,7 @@ fn play(calls: Calls, slots: &mut [*mut c_void], step: &ScriptStep) {
 /// As `touched`, but a program may ask for nothing, and be given nothing.
 #[inline(always)]
 fn written(block: *mut c_void, size: u32) -> *mut c_void {
-    if size == 0 { block } else { super::touched(block) }
+    if size == 0 { block } else { touched(block) }
 }
 
 impl Drop for Replay {

@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, Hasher};
 
 use anyhow::{Context, Result, bail};
 
+use super::busy::warn_if_busy;
 use crate::interrupt::Interrupt;
 use crate::records::measure::{
     self, Built, CargoBench, Ended, Event, Exported, Interrupted, Plan, Repository, Tree, build,
@@ -42,7 +43,7 @@ impl Campaign {
     /// If one cannot be built, or a side has no finished process when the measurement ends.
     pub fn measure(&self, hashes: &[&String], interrupt: &Interrupt) -> Result<Measured> {
         let repository = Repository::open()?;
-        super::warn_if_busy(&self.machine);
+        warn_if_busy(&self.machine);
         let built = self.build(&repository, hashes, interrupt)?;
         let session = Session {
             started: utc_now(),

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+use super::busy::warn_if_busy;
 use crate::exit::TOOL_FAILURE;
 use crate::interrupt::Interrupt;
 use crate::records::cli::RecordArguments;
@@ -25,7 +26,7 @@ pub fn run(arguments: &RecordArguments, interrupt: &Interrupt) -> Result<u8> {
     }
     let subject = subject(arguments, &repository)?;
     check_target(repository.root(), "the working tree")?;
-    super::warn_if_busy(&subject.machine);
+    warn_if_busy(&subject.machine);
     let built = Built {
         executable: build(repository.root(), None, interrupt)?,
         tree: Tree::Working(repository.root().to_owned()),

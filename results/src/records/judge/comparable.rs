@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 
-use super::comparison::Side;
+use super::side::Side;
 use crate::records::record::{Machine, Record, Settings};
 
 /// Fails, in one sentence, unless the records may be compared.

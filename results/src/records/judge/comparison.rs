@@ -12,21 +12,13 @@ use regex::Regex;
 
 use super::comparable;
 use super::order;
+use super::side::Side;
 use super::verdict::{Threshold, Verdict};
 use crate::records::record::Record;
 use crate::records::stats::{self, Interval, median};
 
 /// The least probability with which an interval must hold the true change.
 pub const LEVEL: f64 = 0.95;
-
-/// One side of a comparison.
-#[derive(Clone, Debug)]
-pub struct Side {
-    /// What the user called it.
-    pub name: String,
-    /// Its figures.
-    pub record: Record,
-}
 
 /// What changed from A to B.
 #[derive(Debug)]

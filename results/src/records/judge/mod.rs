@@ -3,10 +3,12 @@
 mod comparable;
 mod comparison;
 mod order;
+mod side;
 mod verdict;
 
 pub use comparable::check;
-pub use comparison::{Comparison, LEVEL, Row, Side};
+pub use comparison::{Comparison, LEVEL, Row};
+pub use side::Side;
 pub use verdict::{Threshold, Verdict};
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Markdown, for a pull request.
 
-use super::{COLUMNS, cells, summary};
+use super::cells::{COLUMNS, cells};
+use super::summary;
 use crate::records::judge::{Comparison, Verdict};
 
 /// The comparison as Markdown; what is not `same` in bold.

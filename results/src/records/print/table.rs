@@ -3,7 +3,8 @@
 use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, CellAlignment, Color, ContentArrangement, Table};
 
-use super::{COLUMNS, cells, summary};
+use super::cells::{COLUMNS, cells};
+use super::summary;
 use crate::records::judge::{Comparison, Verdict};
 
 /// The comparison as lines of text; verdicts in colour if `colour` is set.

@@ -306,6 +306,9 @@ fn use_up_mappings() -> Result<(*mut libc::c_void, usize), Wrong> {
     Err(Wrong::CannotTell("vm.max_map_count limits nothing here".to_owned()))
 }
 
+/// Bytes of the blocks, from the smallest to those with mappings of their own.
+const MAP_COUNT_SIZES: [usize; 7] = [16, 500, 5000, 70_000, 600_000, 3 << 20, 20 << 20];
+
 /// What is checked while no mapping is left, gathered to be told after.
 #[derive(Default)]
 struct Without {
@@ -314,11 +317,62 @@ struct Without {
     unsound: bool,
 }
 
+impl Without {
+    /// Allocates blocks of each size until one is refused, and frees those of `before` and its own.
+    fn allocate_and_free(&mut self, heap: &'static Heap, before: Vec<Block>) {
+        let mut during = Vec::with_capacity(4096);
+        for size in MAP_COUNT_SIZES {
+            for seed in 0..40 {
+                errno::set(0);
+                match heap.try_malloc(size) {
+                    Some(mut block) => {
+                        block.fill_to(size.min(256), seed);
+                        during.push((seed, block));
+                    }
+                    None => {
+                        if errno::get() != libc::ENOMEM {
+                            self.errors.push((size, errno::get()));
+                        }
+                        break;
+                    }
+                }
+            }
+        }
+        for (seed, block) in before.into_iter().enumerate() {
+            let size = block.size();
+            self.unsound |= block.differs(size.min(256), seed as u64).is_some();
+            errno::set(12_345);
+            block.free();
+            if errno::get() != 12_345 {
+                self.errno_lost.push((size, errno::get()));
+            }
+        }
+        for (seed, block) in during {
+            self.unsound |= block.differs(block.size().min(256), seed).is_some();
+            block.free();
+        }
+    }
+
+    /// Wrong if a refusal set another errno, a block had other bytes, or a free lost errno.
+    fn judged(&self) -> Checked {
+        expect(
+            self.errors.is_empty(),
+            || "ENOMEM".to_owned(),
+            || format!("size and errno: {:?}", self.errors),
+        )?;
+        expect(!self.unsound, || "sound blocks".to_owned(), || "other bytes".to_owned())?;
+        expect(
+            self.errno_lost.is_empty(),
+            || "errno kept by free".to_owned(),
+            || format!("size and errno: {:?}", self.errno_lost),
+        )
+    }
+}
+
 fn map_count(heap: &'static Heap) -> Checked {
     exercised(heap, 1)?;
-    let sizes = [16, 500, 5000, 70_000, 600_000, 3 << 20, 20 << 20];
     let mut before = Vec::with_capacity(64);
-    for (seed, size) in sizes.into_iter().cycle().take(28).enumerate() {
+    for (seed, size) in MAP_COUNT_SIZES.into_iter().cycle().take(28).enumerate() {
         let mut block = heap.malloc(size)?;
         block.fill_to(size.min(256), seed as u64);
         before.push(block);
@@ -329,51 +383,11 @@ fn map_count(heap: &'static Heap) -> Checked {
         ..Without::default()
     };
     let (start, bytes) = use_up_mappings()?;
-    let mut during = Vec::with_capacity(4096);
-    for size in sizes {
-        for seed in 0..40 {
-            errno::set(0);
-            match heap.try_malloc(size) {
-                Some(mut block) => {
-                    block.fill_to(size.min(256), seed);
-                    during.push((seed, block));
-                }
-                None => {
-                    if errno::get() != libc::ENOMEM {
-                        seen.errors.push((size, errno::get()));
-                    }
-                    break;
-                }
-            }
-        }
-    }
-    for (seed, block) in before.into_iter().enumerate() {
-        let size = block.size();
-        seen.unsound |= block.differs(size.min(256), seed as u64).is_some();
-        errno::set(12_345);
-        block.free();
-        if errno::get() != 12_345 {
-            seen.errno_lost.push((size, errno::get()));
-        }
-    }
-    for (seed, block) in during {
-        seen.unsound |= block.differs(block.size().min(256), seed).is_some();
-        block.free();
-    }
+    seen.allocate_and_free(heap, before);
     // SAFETY: the mapping is this check's own, whole.
     unsafe { libc::munmap(start, bytes) };
-    expect(
-        seen.errors.is_empty(),
-        || "ENOMEM".to_owned(),
-        || format!("size and errno: {:?}", seen.errors),
-    )?;
-    expect(!seen.unsound, || "sound blocks".to_owned(), || "other bytes".to_owned())?;
-    expect(
-        seen.errno_lost.is_empty(),
-        || "errno kept by free".to_owned(),
-        || format!("size and errno: {:?}", seen.errno_lost),
-    )?;
-    for size in sizes {
+    seen.judged()?;
+    for size in MAP_COUNT_SIZES {
         let way = Way::Calloc;
         let block = heap.get(way, size)?;
         expect(

@@ -1,0 +1,48 @@
+//! One benchmark: its place, and how it is measured.
+
+use std::fmt::Display;
+
+use criterion::measurement::WallTime;
+use criterion::{Bencher, BenchmarkGroup, BenchmarkId, Throughput};
+use drystone_workloads::heap::Heap;
+
+use crate::harness;
+use crate::subjects::Subject;
+
+/// One benchmark's place: whom it measures, under which parameter, and how many operations (calls
+/// of the allocator) an iteration makes.
+pub struct Case<'a, P> {
+    /// Whom it measures.
+    pub subject: &'a Subject,
+    /// Under which parameter.
+    pub parameter: P,
+    /// Calls of the allocator in an iteration.
+    pub operations: usize,
+}
+
+/// Measures one case: `prepare` makes what the benchmark works on (blocks, threads), once and
+/// outside the measured time, and only if the benchmark is to run; `body` is criterion's.
+/// Afterwards what was prepared is dropped, which must free its blocks, and the subject settles.
+pub fn measure<P: Display, S>(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    case: Case<'_, P>,
+    prepare: impl Fn(Heap) -> S,
+    mut body: impl FnMut(&mut Bencher<'_, WallTime>, &mut S),
+) {
+    let subject = case.subject;
+    let mut prepared = None;
+    group.throughput(Throughput::Elements(case.operations as u64));
+    group.bench_function(BenchmarkId::new(subject.name, case.parameter), |bencher| {
+        // Criterion comes here once per sample: what is prepared stays from one to the next.
+        let prepared = prepared.get_or_insert_with(|| {
+            harness::note_that_one_ran();
+            subject.settle();
+            prepare(subject.heap())
+        });
+        body(bencher, prepared);
+    });
+    if let Some(prepared) = prepared {
+        drop(prepared);
+        subject.settle();
+    }
+}

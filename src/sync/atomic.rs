@@ -1,0 +1,66 @@
+//! Atomics, fences, and functions that are `const` where atomics let them: core's, or under loom
+//! loom's.
+
+#[cfg(loom)]
+pub(crate) use super::modelled::{
+    AtomicBool, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicUsize,
+};
+#[cfg(not(loom))]
+pub(crate) use core::sync::atomic::{
+    AtomicBool, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicUsize, Ordering,
+};
+#[cfg(loom)]
+pub(crate) use loom::sync::atomic::Ordering;
+
+/// Defines `const` functions that are plain ones under loom, whose atomics have no const
+/// constructors.
+macro_rules! const_unless_loom {
+    ($($(#[$meta:meta])* $visibility:vis fn $name:ident($($arguments:tt)*) -> $result:ty $body:block)*) => {
+        $(
+            #[cfg(not(loom))]
+            $(#[$meta])*
+            $visibility const fn $name($($arguments)*) -> $result $body
+            #[cfg(loom)]
+            $(#[$meta])*
+            $visibility fn $name($($arguments)*) -> $result $body
+        )*
+    };
+}
+pub(crate) use const_unless_loom;
+
+/// A fence. Where it stands says what it pairs with.
+#[inline(always)]
+pub(crate) fn fence(ordering: Ordering) {
+    #[cfg(not(loom))]
+    core::sync::atomic::fence(ordering);
+    #[cfg(loom)]
+    loom::sync::atomic::fence(ordering);
+}
+
+/// Before another look at what only another thread can change: one that came in the middle.
+#[inline(always)]
+pub(crate) fn look_again() {
+    #[cfg(not(loom))]
+    core::hint::spin_loop();
+    // To loom: what was read may not be read for ever, when there is newer.
+    #[cfg(loom)]
+    loom::hint::spin_loop();
+}
+
+/// A full fence right after an atomic read-modify-write: on x86-64 that instruction is one already,
+/// and only the compiler has to be told. Elsewhere, and under loom, `fence(SeqCst)`.
+#[inline(always)]
+pub(crate) fn fence_after_rmw() {
+    #[cfg(all(not(loom), target_arch = "x86_64"))]
+    core::sync::atomic::compiler_fence(Ordering::SeqCst);
+    #[cfg(not(all(not(loom), target_arch = "x86_64")))]
+    fence(Ordering::SeqCst);
+}
+
+/// Keeps the compiler from moving a load above a store: it may still be read before others see the
+/// store, but by no more than what a processor holds back.
+#[inline(always)]
+pub(crate) fn fence_for_the_compiler() {
+    #[cfg(not(loom))]
+    core::sync::atomic::compiler_fence(Ordering::SeqCst);
+}
