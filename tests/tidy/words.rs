@@ -54,7 +54,18 @@ pub const BANNED: &[Banned] = &[
     everywhere(&["adopt", "adopts", "adopted", "adopting", "adoption", "adopter"], "\"reclaim\""),
     everywhere(&["at hand", "leave hand", "at its hand"], "\"current\" or \"active\""),
     everywhere(&["foreign duel", "foreign duels"], "\"external double free\""),
-    everywhere(&["duel", "duels", "duelist", "duellist", "duelling"], "\"double free\""),
+    // An old name of the workload `double-free`, which old campaigns and command lines give.
+    Banned {
+        forms: &["duel", "duels", "duelist", "duellist", "duelling"],
+        instead: "\"double free\"",
+        within: Where::Everywhere,
+        allowed: &[
+            "workloads/src/registry.rs",
+            "stress/src/model/spec.rs",
+            "stress/src/plan/campaign_file.rs",
+            "stress/tests/help_cli.rs",
+        ],
+    },
     everywhere(&["legal by then"], "\"raced with reuse\""),
     everywhere(&["conveyor", "conveyors"], "\"bounded queue\""),
     everywhere(&["how manieth"], "\"sequence number\""),

@@ -6,7 +6,7 @@
 //! [`WriteAfterFree`](MisuseKind::WriteAfterFree), found late.
 //!
 //! What counts toward the limit is each block and its slot of the ring, and slots that are behind
-//! all that wait go back to the OS: the quarantine never has more memory than it was given, but for
+//! all that wait go back to the OS: the quarantine never has more memory than it was given, except
 //! two pages of slots.
 //!
 //! All of it is under one mutex: who asks for it asks for mistakes to be found, not for speed.

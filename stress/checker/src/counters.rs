@@ -51,13 +51,13 @@ counts! {
     /// Walks of the heap over itself that found it sound.
     HeapChecks = "heap_checks",
     /// Rounds in which several threads freed one block.
-    DoubleFreeRounds = "duels",
+    DoubleFreeRounds = "double_free_rounds",
     /// Of these, rounds in which at least two frees were under way at once.
-    DoubleFreeRoundsRaced = "duels_raced",
+    DoubleFreeRoundsRaced = "double_free_rounds_raced",
     /// Rounds in which the free of the block's owner, who took part, took effect.
-    OwnerWon = "duels_owner_won",
+    OwnerWon = "double_free_rounds_owner_won",
     /// Rounds in which another thread's free took effect.
-    OtherWon = "duels_other_won",
+    OtherWon = "double_free_rounds_other_won",
     /// Frees beyond the first of an allocation.
     DoubleFrees = "double_frees_tried",
     /// Of these, reported by the very call.
@@ -65,7 +65,7 @@ counts! {
     /// Of these, reported afterwards.
     Deferred = "double_frees_found_late",
     /// Of those found afterwards: at reuse, before the block would have had a second owner.
-    AtReuse = "double_frees_found_at_hand_out",
+    AtReuse = "double_frees_found_at_reuse",
     /// Of those found afterwards: at a sweep.
     AtSweep = "double_frees_found_at_sweep",
     /// Of those found afterwards: at the exit of the thread that owned the block.
@@ -131,8 +131,8 @@ impl IndexMut<Count> for Counters {
 
 impl AddAssign<&Counters> for Counters {
     fn add_assign(&mut self, other: &Counters) {
-        for (mine, other) in self.0.iter_mut().zip(other.0) {
-            *mine += other;
+        for (local, other) in self.0.iter_mut().zip(other.0) {
+            *local += other;
         }
     }
 }

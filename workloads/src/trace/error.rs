@@ -88,11 +88,11 @@ pub struct Invalid {
 /// The rules of a history; see [`Trace::validate`](super::Trace::validate).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Impossible {
-    /// A free or realloc of a block that has ended, or that was never born.
+    /// A free or realloc of a block that has ended, or that was never made.
     #[error("block {0} is not live")]
     NotLive(u32),
     /// A birth whose number is not the next one.
-    #[error("block {found} is born where block {expected} is next")]
+    #[error("block {found} is made where block {expected} is next")]
     OutOfTurn {
         /// The number that the operation gives.
         found: u32,

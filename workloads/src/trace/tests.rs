@@ -31,8 +31,8 @@ fn history(draws: &[(u8, u8, u32, usize)]) -> Vec<Op> {
             }
             _ => Kind::Malloc { block, size },
         };
-        if let Some(born) = kind.born() {
-            live.push(born);
+        if let Some(made) = kind.made() {
+            live.push(made);
             births += 1;
         }
         ops.push(op(thread, kind));
@@ -167,8 +167,8 @@ proptest! {
             if let Some(ended) = step.op.kind.ended() {
                 prop_assert!(std::mem::replace(&mut live[ended as usize], false), "ended before its birth");
             }
-            if let Some(born) = step.op.kind.born() {
-                live[born as usize] = true;
+            if let Some(made) = step.op.kind.made() {
+                live[made as usize] = true;
             }
             done[worker] += 1;
         }

@@ -176,7 +176,7 @@ impl Judge<'_> {
         let judge = |(name, _, row): (&str, Kind, &RowResults)| {
             let seen = self.place(MIMALLOC).and_then(|peer| {
                 let figures = row.nanoseconds(0).zip(row.nanoseconds(peer));
-                figures.map(|(ours, theirs)| ours / theirs).ok_or("a figure is missing".to_owned())
+                figures.map(|(ours, peers)| ours / peers).ok_or("a figure is missing".to_owned())
             });
             bound(format!("{name}, against {MIMALLOC}"), limit, seen, self.unjudged(row))
         };

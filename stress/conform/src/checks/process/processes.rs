@@ -103,7 +103,7 @@ impl Legacy {
     fn copy(&self, heap: &'static Heap) -> Legacy {
         let copied = |block: &Option<Block>| {
             // SAFETY: used in a forked child only, where the parent's handle is never used.
-            block.as_ref().map(|block| unsafe { heap.adopt(block.pointer(), block.size()) })
+            block.as_ref().map(|block| unsafe { heap.wrap(block.pointer(), block.size()) })
         };
         Legacy([copied(&self.0[0]), copied(&self.0[1]), copied(&self.0[2])])
     }

@@ -210,7 +210,7 @@ fn exchange(heap: &'static Heap) -> Checked {
         // SAFETY: who stored it wrote both words, and released it by the exchange that got it here.
         let (size, seed) = unsafe { (at.cast::<usize>().read(), at.cast::<u64>().add(1).read()) };
         // SAFETY: the exchange left it to this thread alone.
-        let block = unsafe { heap.adopt(at, size) };
+        let block = unsafe { heap.wrap(at, size) };
         let right = (16..size.max(16)).all(|offset| {
             // SAFETY: within the block, whose writer filled it.
             unsafe { at.add(offset).read() == (seed as u8).wrapping_add(offset as u8) }

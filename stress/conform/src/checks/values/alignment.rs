@@ -260,7 +260,7 @@ fn posix_memalign_errno(heap: &'static Heap) -> Checked {
                 || format!("{}, errno {}", answer.result, answer.errno),
             )?;
             // SAFETY: it was just issued, for `size` bytes.
-            unsafe { heap.adopt(answer.memptr.cast(), size) }.free();
+            unsafe { heap.wrap(answer.memptr.cast(), size) }.free();
         }
     }
     Ok(())
