@@ -388,8 +388,8 @@ fn an_owner_that_only_reclaims_gets_back_what_others_free() {
     local.sound();
 }
 
-/// A slab that `trim` took off the abandoned slabs' list still said that it was one: whoever freed a block
-/// of it again at that moment took it off the list once more.
+/// A slab that `trim` took off the abandoned slabs' list still said that it was one: whoever freed
+/// a block of it again at that moment took it off the list once more.
 #[test]
 fn a_double_free_at_any_moment_of_a_trim_is_refused() {
     const SIZE: usize = 8192;

@@ -191,8 +191,8 @@ fn of_n_frees_at_once_exactly_one_is_not_reported() {
     println!("found late: {found_late}");
 }
 
-/// Frees that race with reuse: those that took effect, less those found late, equal the allocations;
-/// and two threads never hold the same block.
+/// Frees that race with reuse: those that took effect, less those found late, equal the
+/// allocations; and two threads never hold the same block.
 #[test]
 fn with_reuse_between_frees_that_took_effect_equal_allocations() {
     const THREADS: usize = 3;

@@ -27,7 +27,10 @@ pub(crate) use modelled::{AtomicBool, AtomicPtr, AtomicU8, AtomicU16, AtomicU32,
 /// Defines `const` functions that are plain ones under loom, whose atomics have no const
 /// constructors.
 macro_rules! const_unless_loom {
-    ($($(#[$meta:meta])* $visibility:vis fn $name:ident($($arguments:tt)*) -> $result:ty $body:block)*) => {
+    ($(
+        $(#[$meta:meta])*
+        $visibility:vis fn $name:ident($($arguments:tt)*) -> $result:ty $body:block
+    )*) => {
         $(
             #[cfg(not(loom))]
             $(#[$meta])*

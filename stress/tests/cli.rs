@@ -109,7 +109,8 @@ fn every_allocator_passes_and_the_report_says_what_was_done() {
             assert!(counts["double_frees_tried"].as_u64() > Some(0), "{run}");
         }
     }
-    // Where double frees were found adds up: for ours, by those reported and those that raced with reuse.
+    // Where double frees were found adds up: for ours, by those reported and those that raced
+    // with reuse.
     for (run, late_allowed) in [(1, false), (3, true), (5, true)] {
         let counts = &runs[run]["counts"];
         let count = |name: &str| counts[&format!("double_frees_{name}")].as_u64().unwrap();
@@ -275,7 +276,8 @@ fn a_record_watches_the_run_and_shards_are_joined() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     let campaign = path("two.toml");
-    let text = "minutes = 0.05\nthreads = 2\nallocators = [\"linked:list\", \"system\"]\nworkloads = [\"churn\"]\n";
+    let text = "minutes = 0.05\nthreads = 2\nallocators = [\"linked:list\", \"system\"]\n\
+                workloads = [\"churn\"]\n";
     fs::write(&campaign, text).unwrap();
     let campaign = campaign.to_str().unwrap();
     let shard = |number: u32| {

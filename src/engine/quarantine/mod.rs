@@ -320,7 +320,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 }
                 entry.set_local(WAITING);
             }
-            Header::None => {} // `usable_size` has found the block live, and nobody else frees it now
+            // `usable_size` has found the block live, and nobody else frees it now.
+            Header::None => {}
         }
         Ok(size)
     }

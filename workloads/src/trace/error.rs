@@ -30,13 +30,14 @@ pub enum TraceError {
 pub enum Problem {
     /// The first eight bytes are neither magic.
     #[error(
-        "this is not an allocation trace; give a file written by libdrystone_trace.so or by `trace pack`"
+        "this is not an allocation trace; give a file written by libdrystone_trace.so or by `trace \
+         pack`"
     )]
     NotATrace,
     /// Written by another version of this software.
     #[error(
-        "this {form} trace has version {found}, and this build reads version {known}; record it again, \
-         or use the build that wrote it"
+        "this {form} trace has version {found}, and this build reads version {known}; record it \
+         again, or use the build that wrote it"
     )]
     UnknownVersion {
         /// `raw` or `packed`.
@@ -60,15 +61,18 @@ pub enum Problem {
     },
     /// Nothing to replay.
     #[error(
-        "the trace holds no operations ({records} raw records); was the recorder preloaded into the \
-         program itself, is the program dynamically linked, and does it allocate?"
+        "the trace holds no operations ({records} raw records); was the recorder preloaded into \
+         the program itself, is the program dynamically linked, and does it allocate?"
     )]
     Empty {
         /// Records seen, all of them frees of blocks older than the recording.
         records: u64,
     },
     /// More operations than [`MAX_OPS`](super::MAX_OPS).
-    #[error("the trace holds more than {limit} operations; record a shorter run", limit = super::MAX_OPS)]
+    #[error(
+        "the trace holds more than {limit} operations; record a shorter run",
+        limit = super::MAX_OPS
+    )]
     TooLong,
     /// The operations are no possible history.
     #[error(transparent)]

@@ -52,8 +52,8 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         name: "interface/libc-blocks",
-        about: "what the C library allocates for the program can be freed and resized by it: strdup, \
-                getline, asprintf, open_memstream, realpath",
+        about: "what the C library allocates for the program can be freed and resized by it: \
+                strdup, getline, asprintf, open_memstream, realpath",
         source: "POSIX.1-2024 strdup, getline, open_memstream, realpath",
         check: Check::Judged(libc_blocks),
     },
@@ -65,7 +65,8 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         name: "interface/free_sized",
-        about: "free_sized and free_aligned_sized, where defined, free what the right size is given for",
+        about: "free_sized and free_aligned_sized, where defined, free what the right size is \
+                given for",
         source: "C23 7.24.3.4, 7.24.3.5",
         check: Check::Judged(free_sized),
     },

@@ -191,7 +191,8 @@ impl Judge<'_> {
         // Before the spread, of which it may be the cause.
         if let Some((least, greatest)) = row.unequal_ways() {
             return Some(format!(
-                "the processors were nearer to each other for some allocators: {least:.0} to {greatest:.0} ns"
+                "the processors were nearer to each other for some allocators: {least:.0} to \
+                 {greatest:.0} ns"
             ));
         }
         match row.a_a_spread() {

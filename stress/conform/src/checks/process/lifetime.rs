@@ -23,15 +23,18 @@ use crate::row::{Check, Row};
 pub const ROWS: &[Row] = &[
     Row {
         name: "lifetime/before-constructors",
-        about: "it serves the executable's .preinit_array, before any library's constructor has run, and \
-                what was allocated there can be resized and freed in main",
-        source: "System V ABI, Initialization and Termination Functions; glibc manual, Replacing malloc",
+        about: "it serves the executable's .preinit_array, before any library's constructor has \
+                run, and what was allocated there can be resized and freed in main",
+        source: "System V ABI, Initialization and Termination Functions; glibc manual, Replacing \
+                 malloc",
         check: Check::Judged(|heap| early(heap, &BEFORE_CONSTRUCTORS)),
     },
     Row {
         name: "lifetime/in-constructors",
-        about: "it serves constructors, and what was allocated there can be resized and freed in main",
-        source: "System V ABI, Initialization and Termination Functions; glibc manual, Replacing malloc",
+        about: "it serves constructors, and what was allocated there can be resized and freed in \
+                main",
+        source: "System V ABI, Initialization and Termination Functions; glibc manual, Replacing \
+                 malloc",
         check: Check::Judged(|heap| early(heap, &IN_CONSTRUCTORS)),
     },
     Row {
@@ -48,8 +51,8 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         name: "lifetime/main-leaves-first",
-        about: "it serves a thread that outlives the main thread, which leaves by pthread_exit, and ends the \
-                process",
+        about: "it serves a thread that outlives the main thread, which leaves by pthread_exit, \
+                and ends the process",
         source: "POSIX.1-2024 pthread_exit",
         check: Check::Judged(main_leaves_first),
     },
@@ -61,14 +64,15 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         name: "lifetime/tls-destructors",
-        about: "it serves thread-specific data's destructors in every round, before and after its own",
+        about: "it serves thread-specific data's destructors in every round, before and after its \
+                own",
         source: "POSIX.1-2024 pthread_key_create",
         check: Check::Judged(|heap| tls_destructors(heap, 200)),
     },
     Row {
         name: "lifetime/tls-destructors-growth",
-        about: "after 100 threads that allocate and free in destructors, 400 more leave less than 2 MiB more \
-                resident, or some 400 after those do",
+        about: "after 100 threads that allocate and free in destructors, 400 more leave less than \
+                2 MiB more resident, or some 400 after those do",
         source: "this suite",
         check: Check::Judged(tls_growth),
     },

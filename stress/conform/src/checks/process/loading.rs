@@ -16,8 +16,8 @@ const DLOPEN: &str = "POSIX.1-2024 dlopen, dlclose; dlopen(3)";
 pub const ROWS: &[Row] = &[
     Row {
         name: "loading/constructors",
-        about: "a library that allocates in its constructor and frees in its destructor, loaded 100 times, is \
-                bound to the same malloc",
+        about: "a library that allocates in its constructor and frees in its destructor, loaded \
+                100 times, is bound to the same malloc",
         source: DLOPEN,
         check: Check::Judged(constructors),
     },

@@ -68,8 +68,8 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         name: "alignment/posix_memalign-bad",
-        about: "posix_memalign returns EINVAL for 0, no power of two, or less than a pointer's size; errno is \
-                not set and *memptr is left alone",
+        about: "posix_memalign returns EINVAL for 0, no power of two, or less than a pointer's \
+                size; errno is not set and *memptr is left alone",
         source: "POSIX.1-2024 posix_memalign; posix_memalign(3)",
         check: Check::Judged(posix_memalign_bad),
     },
