@@ -1,7 +1,7 @@
 //! What was done: counters that workers raise, and anyone reads.
 //!
-//! The names in reports are fixed by files that were written before; they outlive the names in
-//! here.
+//! The names in reports outlive the names in here: files that were written before are still read,
+//! also those from before a count was renamed.
 //!
 //! Each worker has a row of its own on the [`Board`]; it alone writes there, so a count costs a
 //! plain load and store. Readers see each counter a little late, and never torn.
@@ -102,6 +102,15 @@ counts! {
     MisusesDeferred = "misuses_reported_late",
 }
 
+/// What counts were called before. Records and findings of then are still read.
+const OLD_NAMES: [(&str, Count); 5] = [
+    ("duels", Count::DoubleFreeRounds),
+    ("duels_raced", Count::DoubleFreeRoundsRaced),
+    ("duels_owner_won", Count::OwnerWon),
+    ("duels_other_won", Count::OtherWon),
+    ("double_frees_found_at_hand_out", Count::AtReuse),
+];
+
 const COUNTS: usize = Count::ALL.len();
 
 /// A value for each [`Count`].
@@ -148,6 +157,9 @@ impl From<BTreeMap<String, u64>> for Counters {
         let mut counters = Counters::default();
         for &count in Count::ALL {
             counters[count] = map.get(count.name()).copied().unwrap_or(0);
+        }
+        for (name, count) in OLD_NAMES {
+            counters[count] += map.get(name).copied().unwrap_or(0);
         }
         counters
     }
@@ -308,6 +320,16 @@ impl Board {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn counts_with_the_names_of_before_are_read() {
+        for (old, count) in OLD_NAMES {
+            let read: Counters = serde_json::from_str(&format!("{{\"{old}\":7}}")).unwrap();
+            let mut expected = Counters::default();
+            expected[count] = 7;
+            assert_eq!(read, expected, "{old}");
+        }
+    }
 
     #[test]
     fn counters_survive_json_and_a_missing_name_is_zero() {
