@@ -4,8 +4,8 @@
 # Usage: recorder/record-traces.sh [FOLDER]      (default: workloads/traces)
 # Needs cargo, python3, sqlite3 and gcc. docs/traces.md says what the programs do.
 #
-# Each program runs twice, without and with the recorder, and must print the same; its trace must hold
-# at least 100,000 operations in at most 400,000 bytes, or nothing is replaced.
+# Each program runs twice, without and with the recorder, and must print the same; its trace must
+# hold at least 100,000 operations in at most 400,000 bytes, or nothing is replaced.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -22,7 +22,8 @@ main() {
     programs=recorder/programs
 
     record python-json \
-        "PYTHONMALLOC=malloc PYTHONHASHSEED=0 python3 -S $programs/parse-json.py  # $(python3 --version)" \
+        "PYTHONMALLOC=malloc PYTHONHASHSEED=0 python3 -S $programs/parse-json.py\
+  # $(python3 --version)" \
         /dev/null env PYTHONMALLOC=malloc PYTHONHASHSEED=0 "$python" -S "$programs/parse-json.py"
     record sqlite \
         "sqlite3 :memory: < $programs/table.sql  # SQLite $(sqlite3 --version | cut -d' ' -f1)" \
@@ -67,7 +68,8 @@ check() {
     operations=$("$trace" show --format json "$1" | sed -n 's/.*"operations": \([0-9]*\).*/\1/p')
     bytes=$(wc -c < "$1")
     if [ "$operations" -lt 100000 ] || [ "$bytes" -gt 400000 ]; then
-        echo "$name: $operations operations in $bytes bytes; change the program's input in recorder/programs" >&2
+        echo "$name: $operations operations in $bytes bytes;" \
+            "change the program's input in recorder/programs" >&2
         exit 1
     fi
 }

@@ -136,7 +136,8 @@ mod tests {
         );
         assert_eq!(
             line(DoubleFree, Some(64), Returned, AtCall),
-            "double free: 0x1000, in a block of 64 bytes, returned to the operating system, found at the call"
+            "double free: 0x1000, in a block of 64 bytes, returned to the operating system, found \
+             at the call"
         );
         assert_eq!(
             line(CorruptHeader, None, Unknown, Late),

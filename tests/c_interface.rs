@@ -142,7 +142,8 @@ fn the_header_compiles_as_c_and_as_cpp_beside_the_systems_own() {
         for includes in [
             "#include <drystone.h>\n",
             "#include <stdlib.h>\n#include <malloc.h>\n#include <drystone.h>\n",
-            "#include <drystone.h>\n#include <stdlib.h>\n#include <malloc.h>\n#include <drystone.h>\n",
+            "#include <drystone.h>\n#include <stdlib.h>\n#include <malloc.h>\n\
+             #include <drystone.h>\n",
         ] {
             let source = lab.folder().join("header.c");
             fs::write(&source, format!("{includes}void use(void *p) {{ free(p); }}\n")).unwrap();

@@ -34,36 +34,36 @@ fn free_without_heap<O: Os, P: Probe>(
 #[test]
 fn a_thread_that_gets_no_heap_marks_and_owns_nothing() {
     let engine = plain();
-    let mine = Claim::new(&engine).unwrap();
+    let local = Claim::new(&engine).unwrap();
     let other = Claim::new(&engine).unwrap();
-    let (block, left) = (mine.malloc(SINGLE), other.malloc(SINGLE));
-    let huge = mine.malloc(3 * MIB);
+    let (block, left) = (local.malloc(SINGLE), other.malloc(SINGLE));
+    let huge = local.malloc(3 * MIB);
     drop(other);
     // SAFETY: the heap is this thread's.
-    unsafe { engine.trim(mine.heap) };
-    let taken_over = engine.layer_stats().slabs_taken_over;
+    unsafe { engine.trim(local.heap) };
+    let reclaimed = engine.layer_stats().slabs_reclaimed;
     for block in [block, left, huge] {
         free_without_heap(&engine, block).unwrap();
         assert_eq!(free_without_heap(&engine, block).unwrap_err().kind, MisuseKind::DoubleFree);
-        assert_eq!(mine.try_free(block).unwrap_err().kind, MisuseKind::DoubleFree);
+        assert_eq!(local.try_free(block).unwrap_err().kind, MisuseKind::DoubleFree);
     }
-    // The last of those frees by this heap has found an orphan: it alone takes over.
-    assert_eq!(engine.layer_stats().slabs_taken_over, taken_over + 1);
+    // The last of those frees by this heap has found an abandoned slab: it alone reclaims.
+    assert_eq!(engine.layer_stats().slabs_reclaimed, reclaimed + 1);
     assert_eq!(engine.stats().live_blocks, 0);
     // SAFETY: as above.
-    unsafe { engine.trim(mine.heap) };
+    unsafe { engine.trim(local.heap) };
     assert_eq!(engine.stats().regions, 0, "every slab comes back");
     assert_eq!(engine.stats().misuses_late, 0);
-    mine.sound();
+    local.sound();
 }
 
 /// `mremap` refuses a mapping that the program has split by advice about a part of it.
 #[test]
 fn a_huge_block_grows_after_advice_about_a_part_of_it() {
     let engine = plain();
-    let mine = Claim::new(&engine).unwrap();
+    let local = Claim::new(&engine).unwrap();
     for advice in [libc::MADV_RANDOM, libc::MADV_DONTFORK] {
-        let block = mine.malloc(8 * MIB);
+        let block = local.malloc(8 * MIB);
         // SAFETY: the block is ours and that long; the advice changes no contents.
         unsafe {
             for page in 0..8 * MIB / 4096 {
@@ -73,7 +73,7 @@ fn a_huge_block_grows_after_advice_about_a_part_of_it() {
                 ptr::with_exposed_provenance_mut((block.expose_provenance() + 3 * MIB) & !4095);
             assert_eq!(libc::madvise(middle, MIB, advice), 0);
         }
-        let grown = mine.realloc(block, 64 * MIB);
+        let grown = local.realloc(block, 64 * MIB);
         assert!(!grown.is_null(), "there is memory");
         // SAFETY: as above.
         unsafe {
@@ -82,9 +82,9 @@ fn a_huge_block_grows_after_advice_about_a_part_of_it() {
             }
             grown.add(64 * MIB - 1).write(1);
         }
-        let shrunk = mine.realloc(grown, 2 * MIB);
+        let shrunk = local.realloc(grown, 2 * MIB);
         assert!(!shrunk.is_null(), "less is always there");
-        mine.free(shrunk);
+        local.free(shrunk);
     }
     assert_eq!(engine.stats().live_blocks, 0);
 }
@@ -106,10 +106,10 @@ fn a_huge_block_has_one_successor() {
             let (engine, block, begin, end, won) = (&*engine, &block, &begin, &end, &won);
             let (inside, raced) = (&inside, &raced);
             scope.spawn(move || {
-                let mine = Claim::new(engine).unwrap();
+                let local = Claim::new(engine).unwrap();
                 for round in 0..rounds {
                     if thread == 0 {
-                        block.store(mine.malloc(2 * MIB), Ordering::Relaxed);
+                        block.store(local.malloc(2 * MIB), Ordering::Relaxed);
                     }
                     begin.wait();
                     let address = block.load(Ordering::Relaxed);
@@ -121,8 +121,8 @@ fn a_huge_block_has_one_successor() {
                     // SAFETY: live, or refused: nobody uses the bytes.
                     let outcome = unsafe {
                         match (thread + round / 4) % THREADS {
-                            0 => mine.try_free(address).map(|()| ptr::null_mut()),
-                            _ => engine.try_realloc(mine.heap, address, size, 16),
+                            0 => local.try_free(address).map(|()| ptr::null_mut()),
+                            _ => engine.try_realloc(local.heap, address, size, 16),
                         }
                     };
                     inside.fetch_sub(1, Ordering::Relaxed);
@@ -130,7 +130,7 @@ fn a_huge_block_has_one_successor() {
                     let freed = match outcome {
                         Ok(new) if new.is_null() => true,
                         // Another may have freed it since: a resize in place gives the same block.
-                        Ok(new) => mine.try_free(new).is_ok(),
+                        Ok(new) => local.try_free(new).is_ok(),
                         Err(_) => false,
                     };
                     freed.then(|| won.fetch_add(1, Ordering::Relaxed));
@@ -246,21 +246,21 @@ unsafe impl Os for &Refusing {
 fn a_block_can_always_get_smaller() {
     let os = Refusing(AtomicBool::new(false));
     let engine = engine(&os, NoProbe, FutexLock::new());
-    let mine = Claim::new(&engine).unwrap();
+    let local = Claim::new(&engine).unwrap();
     for (large, small) in [(4 * MIB, 100), (4 * MIB, 2 * MIB), (SINGLE, 16), (3000, 600)] {
-        let block = mine.malloc(large);
+        let block = local.malloc(large);
         // SAFETY: the block is ours.
         unsafe { block.write_bytes(7, small) };
         os.0.store(true, Ordering::Relaxed);
-        let shrunk = mine.realloc(block, small);
+        let shrunk = local.realloc(block, small);
         os.0.store(false, Ordering::Relaxed);
         assert!(!shrunk.is_null(), "{large} to {small}");
         // SAFETY: as above.
         assert!((0..small).all(|byte| unsafe { shrunk.add(byte).read() } == 7));
-        mine.free(shrunk);
+        local.free(shrunk);
     }
     assert!(engine.has_stayed(), "one of them had to stay where it was");
-    mine.sound();
+    local.sound();
 }
 
 /// The memory of freed huge blocks' places was short.
@@ -268,13 +268,13 @@ fn a_block_can_always_get_smaller() {
 fn a_double_free_of_a_huge_block_behind_a_thousand_others_is_named() {
     const OTHERS: usize = 1024;
     let engine = plain();
-    let mine = Claim::new(&engine).unwrap();
-    let first = mine.malloc(2 * MIB);
+    let local = Claim::new(&engine).unwrap();
+    let first = local.malloc(2 * MIB);
     // All at once, so that each has a place of its own.
-    let others: Vec<_> = (0..OTHERS).map(|_| mine.malloc(2 * MIB)).collect();
-    mine.free(first);
-    others.into_iter().for_each(|block| mine.free(block));
-    let misuse = mine.try_free(first).unwrap_err();
+    let others: Vec<_> = (0..OTHERS).map(|_| local.malloc(2 * MIB)).collect();
+    local.free(first);
+    others.into_iter().for_each(|block| local.free(block));
+    let misuse = local.try_free(first).unwrap_err();
     assert_eq!(misuse.kind, MisuseKind::DoubleFree);
     assert!(misuse.size.is_some_and(|size| size >= 2 * MIB), "its size is known: {misuse:?}");
 }
@@ -284,25 +284,25 @@ fn a_double_free_of_a_huge_block_behind_a_thousand_others_is_named() {
 #[test]
 fn a_double_free_at_the_place_that_a_huge_block_moved_from_is_named() {
     let engine = plain();
-    let mine = Claim::new(&engine).unwrap();
+    let local = Claim::new(&engine).unwrap();
     let mut moved = 0;
     // Most have a neighbour behind them and can't grow where they are.
-    let blocks: Vec<_> = (0..8).map(|_| mine.malloc(2 * MIB)).collect();
+    let blocks: Vec<_> = (0..8).map(|_| local.malloc(2 * MIB)).collect();
     for block in blocks {
-        let grown = mine.realloc(block, 6 * MIB);
+        let grown = local.realloc(block, 6 * MIB);
         if grown != block {
             moved += 1;
-            let misuse = mine.try_free(block).unwrap_err();
+            let misuse = local.try_free(block).unwrap_err();
             assert_eq!(misuse.kind, MisuseKind::DoubleFree);
             assert!(
                 misuse.size.is_some_and(|size| size >= 2 * MIB),
                 "its size is known: {misuse:?}"
             );
         }
-        mine.free(grown);
+        local.free(grown);
     }
     assert!(moved > 0, "no block moved");
-    mine.sound();
+    local.sound();
 }
 
 /// Slabs that threads took over while they were torn down stayed with the heap that such threads
@@ -357,39 +357,39 @@ fn threads_in_teardown_lose_no_slab() {
 
 /// A thread that only took slabs over never came to look at what others freed of theirs.
 #[test]
-fn an_owner_that_only_takes_over_gets_back_what_others_free() {
+fn an_owner_that_only_reclaims_gets_back_what_others_free() {
     const SLABS: usize = 250;
     const EACH: usize = 16;
     const SIZE: usize = 8192;
     let engine = plain();
     // All three claim before one exits: who claims later would have its heap whole.
-    let mine = Claim::new(&engine).unwrap();
+    let local = Claim::new(&engine).unwrap();
     let other = Claim::new(&engine).unwrap();
     let exits = Claim::new(&engine).unwrap();
     let blocks: Vec<*mut u8> = (0..SLABS * EACH).map(|_| exits.malloc(SIZE)).collect();
     let singles: Vec<*mut u8> = (0..64).map(|_| exits.malloc(SINGLE * 12)).collect();
     drop(exits);
-    // Makes orphans of what rests; none of them is empty.
+    // Abandons what rests; none of them is empty.
     // SAFETY: the heap is this thread's.
     unsafe { engine.trim(other.heap) };
     for slab in blocks.chunks(EACH) {
-        mine.free(slab[0]);
+        local.free(slab[0]);
     }
-    assert_eq!(engine.layer_stats().slabs_taken_over, SLABS as u64);
+    assert_eq!(engine.layer_stats().slabs_reclaimed, SLABS as u64);
     for slab in blocks.chunks(EACH) {
         slab[1..].iter().for_each(|block| other.free(*block));
     }
     // Nobody has looked yet.
     assert!(engine.stats().regions >= SLABS);
-    singles.iter().for_each(|block| mine.free(*block));
+    singles.iter().for_each(|block| local.free(*block));
     // What a heap may keep, and no more: 2 MiB of empty slabs.
     let left = engine.stats().regions;
     assert!(left <= 40, "{left} slabs, none live");
-    mine.sound();
+    local.sound();
 }
 
-/// A slab that `trim` took off the orphans' list still said that it was one: whoever freed a block
-/// of it again at that moment took it off the list once more.
+/// A slab that `trim` took off the abandoned slabs' list still said that it was one: whoever freed
+/// a block of it again at that moment took it off the list once more.
 #[test]
 fn a_double_free_at_any_moment_of_a_trim_is_refused() {
     const SIZE: usize = 8192;
@@ -397,13 +397,13 @@ fn a_double_free_at_any_moment_of_a_trim_is_refused() {
     loop {
         HOOK.set(None);
         let engine = engine(Mmap, Hooked, FutexLock::new());
-        let (mine, other) = (Claim::new(&engine).unwrap(), Claim::new(&engine).unwrap());
+        let (local, other) = (Claim::new(&engine).unwrap(), Claim::new(&engine).unwrap());
         let exits = Claim::new(&engine).unwrap();
         let [block, live] = [exits.malloc(SIZE), exits.malloc(SINGLE)];
         drop(exits);
-        // Makes orphans of what rests.
+        // Abandons what rests.
         // SAFETY: the heap is this thread's.
-        unsafe { engine.trim(mine.heap) };
+        unsafe { engine.trim(local.heap) };
         free_without_heap(&engine, block).unwrap();
         let (at, heap) = (ptr::from_ref(&*engine), ptr::from_ref(other.heap));
         at_pause(
@@ -415,18 +415,18 @@ fn a_double_free_at_any_moment_of_a_trim_is_refused() {
             }),
         );
         // SAFETY: as above.
-        unsafe { engine.trim(mine.heap) };
+        unsafe { engine.trim(local.heap) };
         if HOOK.take().is_some() {
             break; // so many pauses there are not
         }
         other.sound();
-        mine.free(live);
-        for heap in [mine.heap, other.heap] {
+        local.free(live);
+        for heap in [local.heap, other.heap] {
             // SAFETY: both heaps are this thread's.
             unsafe { engine.trim(heap) };
         }
         assert_eq!(engine.stats().regions, 0, "after {pauses} pauses: every slab comes back");
-        mine.sound();
+        local.sound();
         other.sound();
         pauses += 1;
     }

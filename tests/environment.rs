@@ -288,7 +288,8 @@ fn a_mistake_in_a_variable_is_said_once() {
         (
             "DRYSTONE_STAT",
             "1",
-            "DRYSTONE_STAT is no variable of Drystone's, and has no effect; DRYSTONE_HELP=1 lists them",
+            "DRYSTONE_STAT is no variable of Drystone's, and has no effect; DRYSTONE_HELP=1 lists \
+             them",
         ),
         (
             "DRYSTONE_STATS",

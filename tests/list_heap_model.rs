@@ -125,7 +125,11 @@ fn operations() -> impl Strategy<Value = Vec<Operation>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 200,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn blocks_lie_where_best_fit_puts_them(operations in operations()) {
@@ -142,7 +146,8 @@ proptest! {
             match operation {
                 Operation::Malloc(size) => {
                     let block = heap.malloc(size);
-                    prop_assert_eq!((!block.is_null()).then_some(block as usize), model.malloc(size));
+                    let found = (!block.is_null()).then_some(block as usize);
+                    prop_assert_eq!(found, model.malloc(size));
                     if !block.is_null() {
                         // SAFETY: a new live block of `size` bytes.
                         unsafe { block.write_bytes(0xA5, size) };
@@ -160,7 +165,8 @@ proptest! {
                     let slot = which % live.len();
                     let (block, held) = live[slot];
                     // SAFETY: live; the result is used instead, if there is one.
-                    let now = unsafe { heap.try_realloc_aligned(block as *mut u8, size, 16) }.unwrap();
+                    let now =
+                        unsafe { heap.try_realloc_aligned(block as *mut u8, size, 16) }.unwrap();
                     let expected = if model.resize_in_place(block, size) {
                         Some(block)
                     } else {

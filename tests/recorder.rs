@@ -138,23 +138,23 @@ fn eight_threads_with_hand_offs() {
     let mut maker = vec![None; threads];
     let mut mallocs = vec![0; threads];
     let (mut reallocs, mut ended, mut by_others) = (0, 0, 0);
-    let mut born_by: Vec<Option<u32>> = Vec::new();
+    let mut made_by: Vec<Option<u32>> = Vec::new();
     for Op { thread, kind } in trace.ops() {
         if let Kind::Malloc { size, .. } = kind
             && let Some(owner) = owner(*size)
         {
             mallocs[owner] += 1;
             assert_eq!(*maker[owner].get_or_insert(*thread), *thread, "one thread, one number");
-            born_by.push(Some(*thread));
+            made_by.push(Some(*thread));
         } else if let Kind::Realloc { from, .. } = kind {
-            assert_eq!(born_by[*from as usize], Some(*thread));
+            assert_eq!(made_by[*from as usize], Some(*thread));
             reallocs += 1;
-            born_by.push(Some(*thread));
-        } else if kind.born().is_some() {
-            born_by.push(None);
+            made_by.push(Some(*thread));
+        } else if kind.made().is_some() {
+            made_by.push(None);
         }
         if let Kind::Free { block } = kind
-            && let Some(maker) = born_by[*block as usize]
+            && let Some(maker) = made_by[*block as usize]
         {
             ended += 1;
             by_others += usize::from(maker != *thread);
@@ -179,7 +179,7 @@ fn every_function_is_counted_and_errno_kept() {
     let trace = bench.trace();
     let first = trace.ops().iter().position(|op| op.kind.size() == Some(7001)).unwrap();
     let page = 4096;
-    let b = |block: u32| block + trace.ops()[first].kind.born().unwrap();
+    let b = |block: u32| block + trace.ops()[first].kind.made().unwrap();
     let expected = [
         Kind::Malloc { block: b(0), size: 7001 },
         Kind::Calloc { block: b(1), size: 7007 },
@@ -247,7 +247,7 @@ fn forks_from_a_program_with_threads() {
 
 /// A child that shares its parent's file name gets another, and so does what it executes.
 #[test]
-fn a_name_is_never_taken_over() {
+fn a_name_is_never_taken_twice() {
     let bench = Bench::new();
     let output =
         run(bench.recorded(bench.compile("forks")).env("DRYSTONE_TRACE", bench.path("trace.raw")));
@@ -289,10 +289,10 @@ fn killed_in_the_middle() {
     assert_eq!(child.wait().unwrap().signal(), Some(9));
 
     let trace = bench.trace();
-    let (born, freed) = (births(&trace, 6001), frees(&trace, 6001));
-    assert!(born >= 1000 * seen, "{born} blocks recorded, {seen} thousand seen");
-    assert!(born < 1000 * (seen + 2), "{born} blocks recorded, {seen} thousand seen");
-    assert!(freed.abs_diff(born / 2) <= 1, "{freed} of {born} freed");
+    let (made, freed) = (births(&trace, 6001), frees(&trace, 6001));
+    assert!(made >= 1000 * seen, "{made} blocks recorded, {seen} thousand seen");
+    assert!(made < 1000 * (seen + 2), "{made} blocks recorded, {seen} thousand seen");
+    assert!(freed.abs_diff(made / 2) <= 1, "{freed} of {made} freed");
     assert!(trace.gaps().holes == 0 && trace.gaps().missed_frees == 0);
 }
 
@@ -379,7 +379,8 @@ fn a_recording_that_cannot_grow() {
     // Whole chunks of a mebibyte; of which unit `ulimit -f` counts in, shells have two opinions.
     let slots =
         std::fs::metadata(bench.recording()).unwrap().len() / raw::RECORD_BYTES as u64 - 128;
-    let unrecorded = 4 + 2; // Two reallocs and two refused ones have two slots; a freeing one has no op more.
+    // Two reallocs and two refused ones have two slots; a freeing one has no op more.
+    let unrecorded = 4 + 2;
     let ops = trace.ops().len() as u64;
     assert!(ops <= slots && ops + unrecorded + 2 >= slots, "{ops} operations in {slots} slots");
 }

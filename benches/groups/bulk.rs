@@ -1,4 +1,4 @@
-//! `bulk/subject/order`: many blocks are born, then all die.
+//! `bulk/subject/order`: many blocks are allocated, then all are freed.
 
 use criterion::{Criterion, SamplingMode};
 use drystone_workloads::patterns::{self, Order};

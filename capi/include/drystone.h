@@ -13,9 +13,9 @@
  *     ENOMEM, or to EINVAL where an argument could never be served. Success leaves errno alone.
  *   - They may be called from any thread, and in a child forked from any thread at any moment.
  *
- * Misuse. A pointer handed in that is not a live block (freed before, inside a block, unaligned, from
- * elsewhere), or a block with a size that is not its own, is never acted upon. What happens instead is
- * for DRYSTONE_ON_MISUSE to say, in the environment:
+ * Misuse. A pointer handed in that is not a live block (freed before, inside a block, unaligned,
+ * from elsewhere), or a block with a size that is not its own, is never acted upon. What happens
+ * instead is for DRYSTONE_ON_MISUSE to say, in the environment:
  *   abort    one line on stderr that names the misuse, then SIGABRT; the default
  *   report   the line; the call has no effect, and the program goes on
  *   ignore   the call has no effect, and the program goes on
@@ -24,25 +24,27 @@
  * whether that was at the call.
  *
  * With DRYSTONE_QUARANTINE=SIZE freed blocks wait, first in first out, filled with a pattern, until
- * they take that many bytes, 16 for the place of each among them: then a late double free and a write
- * after free are reported too. K, M or G behind the number stands for 1,024 bytes and its second and
- * third power.
+ * they take that many bytes, 16 for the place of each among them: then a late double free and a
+ * write after free are reported too. K, M or G behind the number stands for 1,024 bytes and its
+ * second and third power.
  *
  * Figures. With DRYSTONE_STATS=1 in the environment a process that exits prints a table on stderr:
- * calls of each function, blocks and bytes live and free, misuses, and whether the heap is sound. With
- * DRYSTONE_STATS=/an/absolute/path it appends them to that file, as one line of JSON. A forked child
- * counts its own calls.
+ * calls of each function, blocks and bytes live and free, misuses, and whether the heap is sound.
+ * With DRYSTONE_STATS=/an/absolute/path it appends them to that file, as one line of JSON. A forked
+ * child counts its own calls.
  *
- * DRYSTONE_HELP=1 prints these variables when the process starts. A name that begins with DRYSTONE_ and
- * is none of them, a value that a variable does not take, and a file that can't be written are said once
- * on stderr. The variables are ignored in a program that has more rights than its caller.
+ * DRYSTONE_HELP=1 prints these variables when the process starts. A name that begins with DRYSTONE_
+ * and is none of them, a value that a variable does not take, and a file that can't be written are
+ * said once on stderr. The variables are ignored in a program that has more rights than its caller.
  *
- * Link with -ldrystone, or name libdrystone.a among the objects; -static works with the latter. (A C
- * library older than glibc 2.34 needs -lpthread and -ldl behind it.) pkg-config knows it as drystone.
+ * Link with -ldrystone, or name libdrystone.a among the objects; -static works with the latter. (A
+ * C library older than glibc 2.34 needs -lpthread and -ldl behind it.) pkg-config knows it as
+ * drystone.
  *
- * C++. new and delete reach malloc and free. The sized deletes are Drystone's own, so that the size is
- * looked at; where a program has replaced the operator without a size, they call that, as the standard
- * has it. A C++ runtime that is linked statically is called too, and then the size is not looked at.
+ * C++. new and delete reach malloc and free. The sized deletes are Drystone's own, so that the size
+ * is looked at; where a program has replaced the operator without a size, they call that, as the
+ * standard has it. A C++ runtime that is linked statically is called too, and then the size is not
+ * looked at.
  *   operator delete(void *, std::size_t)                        _ZdlPvm
  *   operator delete[](void *, std::size_t)                      _ZdaPvm
  *   operator delete(void *, std::size_t, std::align_val_t)      _ZdlPvmSt11align_val_t
@@ -92,9 +94,10 @@ void free(void *block) DRYSTONE_NOTHROW;
 void *calloc(size_t count, size_t size) DRYSTONE_NOTHROW;
 
 /*
- * Makes `block` one of `size` bytes, moved if need be, with its contents up to the smaller size. NULL
- * for a block: as malloc. 0 bytes of a block: frees it, and returns NULL with errno left alone. On
- * failure the old block is as it was. A misuse that the program survives returns NULL with EINVAL.
+ * Makes `block` one of `size` bytes, moved if need be, with its contents up to the smaller size.
+ * NULL for a block: as malloc. 0 bytes of a block: frees it, and returns NULL with errno left
+ * alone. On failure the old block is as it was. A misuse that the program survives returns NULL
+ * with EINVAL.
  */
 void *realloc(void *block, size_t size) DRYSTONE_NOTHROW;
 
@@ -102,14 +105,14 @@ void *realloc(void *block, size_t size) DRYSTONE_NOTHROW;
 void *reallocarray(void *block, size_t count, size_t size) DRYSTONE_NOTHROW;
 
 /*
- * A block of `size` bytes at a multiple of `alignment`. NULL with EINVAL when that is not a power of
- * two. `size` need not be a multiple of it (as since C17).
+ * A block of `size` bytes at a multiple of `alignment`. NULL with EINVAL when that is not a power
+ * of two. `size` need not be a multiple of it (as since C17).
  */
 void *aligned_alloc(size_t alignment, size_t size) DRYSTONE_NOTHROW;
 
 /*
- * As aligned_alloc, through `*block`. Returns 0; EINVAL when `alignment` is not a power of two or less
- * than sizeof(void *); ENOMEM. Sets neither errno nor, when it fails, `*block`.
+ * As aligned_alloc, through `*block`. Returns 0; EINVAL when `alignment` is not a power of two or
+ * less than sizeof(void *); ENOMEM. Sets neither errno nor, when it fails, `*block`.
  */
 int posix_memalign(void **block, size_t alignment, size_t size) DRYSTONE_NOTHROW;
 
@@ -129,10 +132,11 @@ void *pvalloc(size_t size) DRYSTONE_NOTHROW;
 size_t malloc_usable_size(void *block) DRYSTONE_NOTHROW;
 
 /*
- * Frees `block`, which malloc, calloc or realloc gave for `size` bytes in all; NULL is fine. Keeps errno. A size
- * that the block can't have been asked for with is a misuse, "size mismatch", and the block stays live. That is
- * looked at by size class (12 % apart, 16 bytes below 128), and realloc may leave a block where it is while it
- * shrinks by up to a half: within these a wrong size passes. (C23.)
+ * Frees `block`, which malloc, calloc or realloc gave for `size` bytes in all; NULL is fine. Keeps
+ * errno. A size that the block can't have been asked for with is a misuse, "size mismatch", and the
+ * block stays live. That is looked at by size class (12 % apart, 16 bytes below 128), and realloc
+ * may leave a block where it is while it shrinks by up to a half: within these a wrong size passes.
+ * (C23.)
  */
 void free_sized(void *block, size_t size) DRYSTONE_NOTHROW;
 
@@ -158,9 +162,10 @@ struct mallinfo2 {
 #endif
 
 /*
- * The heap in ten numbers, as exact as other threads let them be. In bytes: `arena`, of spans that blocks are cut
- * from, is `uordblks` (live) and `fordblks` (the rest); `hblkhd` is of mappings that are one block each;
- * `keepcost` is idle, and malloc_trim gives it back. `ordblks` free blocks, `hblks` mappings. The others are 0.
+ * The heap in ten numbers, as exact as other threads let them be. In bytes: `arena`, of spans that
+ * blocks are cut from, is `uordblks` (live) and `fordblks` (the rest); `hblkhd` is of mappings that
+ * are one block each; `keepcost` is idle, and malloc_trim gives it back. `ordblks` free blocks,
+ * `hblks` mappings. The others are 0.
  */
 struct mallinfo2 mallinfo2(void) DRYSTONE_NOTHROW;
 
@@ -168,10 +173,10 @@ struct mallinfo2 mallinfo2(void) DRYSTONE_NOTHROW;
 void malloc_stats(void) DRYSTONE_NOTHROW;
 
 /*
- * Writes the figures to `buffer`, cut to `size` bytes with the null byte at the end: a JSON object, its first pair
- * "drystone_stats":1, the version of what follows. It holds what DRYSTONE_STATS gives at exit (calls only
- * when that is set), "layers", and of each class of blocks that has slabs "classes". Returns the bytes
- * that all of it takes, without the null. NULL with 0 is fine.
+ * Writes the figures to `buffer`, cut to `size` bytes with the null byte at the end: a JSON object,
+ * its first pair "drystone_stats":1, the version of what follows. It holds what DRYSTONE_STATS
+ * gives at exit (calls only when that is set), "layers", and of each class of blocks that has slabs
+ * "classes". Returns the bytes that all of it takes, without the null. NULL with 0 is fine.
  */
 size_t drystone_stats(char *buffer, size_t size) DRYSTONE_NOTHROW;
 

@@ -62,12 +62,12 @@ mod tests {
         unsafe {
             for size in [1, 64, 4096, 1 << 20, 32 << 20] {
                 let ours = (CALLS.malloc)(size);
-                let theirs = libc::malloc(size);
+                let system = libc::malloc(size);
                 assert!(owns(ours.addr()), "mimalloc does not know its own block of {size} bytes");
-                assert!(!owns(theirs.addr()), "mimalloc claims the system's block of {size} bytes");
+                assert!(!owns(system.addr()), "mimalloc claims the system's block of {size} bytes");
                 assert!(CALLS.usable_size.expect("mimalloc has it")(ours) >= size);
                 (CALLS.free)(ours);
-                libc::free(theirs);
+                libc::free(system);
             }
         }
     }

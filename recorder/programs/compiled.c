@@ -1,5 +1,5 @@
-/* What cc1 compiles for its trace: self-contained, so that no system's headers get into it. A hash table, a
- * sort, a matrix product, a small interpreter, each stamped out for several types. */
+/* What cc1 compiles for its trace: self-contained, so that no system's headers get into it. A hash
+ * table, a sort, a matrix product, a small interpreter, each stamped out for several types. */
 
 typedef unsigned long word;
 
@@ -111,6 +111,7 @@ int main(int count, char **arguments) {
         flags_put((unsigned char)(i % 50), (unsigned)i);
     }
     int stack[64], memory[256] = {0};
-    static const unsigned char code[] = {1, 20, 7, 0, 6, 0, 1, 1, 3, 9, 7, 0, 8, (unsigned char)-8, 6, 0, 0};
+    static const unsigned char code[] = {
+        1, 20, 7, 0, 6, 0, 1, 1, 3, 9, 7, 0, 8, (unsigned char)-8, 6, 0, 0};
     return run_ints(code, stack, memory) + ages_get(data[40], -1) + (int)flags_get(3, 9);
 }

@@ -1,4 +1,4 @@
-"""Parses JSON as a small service would: documents come in as text, are checked, changed and sent on.
+"""Parses JSON as a small service would: documents come in as text, are checked, changed, sent on.
 
 The input is made up from a fixed seed, so every run does the same.
 """

@@ -21,7 +21,7 @@ fn enter() -> Option<Inside> {
 }
 
 /// Records a birth, if there was one.
-fn born(event: Event, block: *mut c_void, size: usize, align: usize) {
+fn made(event: Event, block: *mut c_void, size: usize, align: usize) {
     if !block.is_null() {
         record(event, block as usize, size, align, 0);
     }
@@ -44,7 +44,7 @@ pub extern "C" fn malloc(size: usize) -> *mut c_void {
         None => arena::allocate(size, 1),
     };
     if inside.is_some() {
-        born(Event::Malloc, block, size, 1);
+        made(Event::Malloc, block, size, 1);
     }
     block
 }
@@ -61,7 +61,7 @@ pub extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
         None => arena::allocate(bytes, 1),
     };
     if inside.is_some() {
-        born(Event::Calloc, block, bytes, 1);
+        made(Event::Calloc, block, bytes, 1);
     }
     block
 }
@@ -137,7 +137,7 @@ unsafe fn resized(
     if block.is_null() {
         let new = if next::realloc().is_some() { call(block) } else { arena::allocate(size, 1) };
         if inside.is_some() {
-            born(Event::Malloc, new, size, 1);
+            made(Event::Malloc, new, size, 1);
         }
         return new;
     }
@@ -171,7 +171,7 @@ unsafe fn leave_arena(block: *mut c_void, size: usize, inside: Option<Inside>) -
             ptr::copy_nonoverlapping(block.cast::<u8>(), new.cast(), size.min(arena::size(block)))
         };
         if inside.is_some() {
-            born(Event::Malloc, new, size, 1);
+            made(Event::Malloc, new, size, 1);
         }
     }
     new
@@ -192,7 +192,7 @@ fn aligned(
         None => refused(),
     };
     if inside.is_some() {
-        born(Event::AlignedAlloc, block, size, align);
+        made(Event::AlignedAlloc, block, size, align);
     }
     block
 }
@@ -249,7 +249,7 @@ pub unsafe extern "C" fn posix_memalign(out: *mut *mut c_void, align: usize, siz
     if error == 0 && inside.is_some() {
         // SAFETY: the program gave a place for a pointer, and the call that succeeded has filled
         // it.
-        born(Event::AlignedAlloc, unsafe { *out }, size, align);
+        made(Event::AlignedAlloc, unsafe { *out }, size, align);
     }
     error
 }

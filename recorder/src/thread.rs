@@ -78,7 +78,9 @@ fn words() -> *const Words {
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 fn words() -> *const Words {
-    std::thread_local!(static WORDS: Words = const { Words { number: Cell::new(0), inside: Cell::new(0) } });
+    std::thread_local!(
+        static WORDS: Words = const { Words { number: Cell::new(0), inside: Cell::new(0) } };
+    );
     WORDS.with(|words| core::ptr::from_ref(words))
 }
 

@@ -220,7 +220,8 @@ fn any_two_libraries_can_be_compared() {
         let done = Command::new("sh")
             .arg("-c")
             .arg(format!(
-                "sed 's/SPIN; /{spin}; /' {} > {}/x.c && cc -O2 -fno-builtin -shared -fPIC -I{} -o {} {}/x.c",
+                "sed 's/SPIN; /{spin}; /' {} > {}/x.c && cc -O2 -fno-builtin -shared -fPIC -I{} -o \
+                 {} {}/x.c",
                 source.display(),
                 repository.folder.path().display(),
                 repository.root().display(),

@@ -203,7 +203,7 @@ fn layers(layers: &LayerStats) -> [(&'static str, u64); 13] {
         ("heaps", layers.heaps as u64),
         ("slabs_made", layers.slabs_made),
         ("slabs_given_back", layers.slabs_given_back),
-        ("slabs_taken_over", layers.slabs_taken_over),
+        ("slabs_reclaimed", layers.slabs_reclaimed),
         ("locked", layers.locked),
         ("held_nanoseconds", layers.held),
     ]

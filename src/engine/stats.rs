@@ -35,7 +35,7 @@ pub struct LayerStats {
     /// As above.
     pub slabs_given_back: u64,
     /// As above.
-    pub slabs_taken_over: u64,
+    pub slabs_reclaimed: u64,
     /// How often the span lock was taken.
     pub locked: u64,
     /// For how many nanoseconds, since [`Engine::time_lock`](crate::Engine::time_lock).

@@ -38,7 +38,7 @@
 mod allocate;
 mod check;
 mod free;
-mod front;
+mod global;
 mod header;
 mod index;
 mod lookup;

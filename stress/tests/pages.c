@@ -1,18 +1,17 @@
-/* An allocator of the simplest kind, for the tests of preloaded subjects: each block has pages of its
- * own, so a double free touches what is no longer mapped. Correct but for one thing: where munmap fails
- * the pages are lost, for it does not try again.
+/* An allocator of the simplest kind, for the tests of preloaded subjects: each block has pages of
+ * its own, so a double free touches what is no longer mapped. Correct except for one thing: where
+ * munmap fails the pages are lost, for it does not try again.
  *
  *   | header: start, bytes mapped, bytes asked for | block ... |
  *
- * One call in 5,000 does, with -DMISALIGN, -DCRASH, -DEXITS, -DHANGS, -DTALKS: return a block that is
- * off by 8 bytes; abort; end the process with 101; never return, after making the file that -DSIGN names, if
- * it does; print half a line that is no text.
- * With -DLARGE_MISALIGN every block of more than 64 KiB is off by 8 bytes.
- * When the OS refuses a mapping, with -DREFUSED_CRASH it is used all the same; with -DREFUSED_LOSES a
- * realloc frees the old block; with -DREFUSED_FOREVER every later request is refused; with -DREFUSED_LEAKS
- * a MiB is mapped and forgotten.
- * With -DBREAKS_DOWN it aborts as soon as anybody asks for the program break by sbrk.
- * With -DNULLS every request is refused, with -DNO_MEGABYTE those of 1 MiB sharp. */
+ * One call in 5,000 does, with -DMISALIGN, -DCRASH, -DEXITS, -DHANGS, -DTALKS: return a block that
+ * is off by 8 bytes; abort; end the process with 101; never return, after making the file that
+ * -DSIGN names, if it does; print half a line that is no text. With -DLARGE_MISALIGN every block of
+ * more than 64 KiB is off by 8 bytes. When the OS refuses a mapping, with -DREFUSED_CRASH it is
+ * used all the same; with -DREFUSED_LOSES a realloc frees the old block; with -DREFUSED_FOREVER
+ * every later request is refused; with -DREFUSED_LEAKS a MiB is mapped and forgotten. With
+ * -DBREAKS_DOWN it aborts as soon as anybody asks for the program break by sbrk. With -DNULLS every
+ * request is refused, with -DNO_MEGABYTE those of 1 MiB sharp. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
-/* An allocator that reports misuses in the words of libdrystone.so, and goes on: powers of two, a list of free blocks
- * for each, one lock, and a table that says of every 16 bytes what begins there. Sound as it stands; SILENT, TWICE and
- * MISNAMES each plant a fault. */
+/* An allocator that reports misuses in the words of libdrystone.so, and goes on: powers of two, a
+ * list of free blocks for each, one lock, and a table that says of every 16 bytes what begins
+ * there. Sound as it stands; SILENT, TWICE and MISNAMES each plant a fault. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
@@ -23,7 +23,8 @@ static void *lists[64];
 
 static void report(const char *kind, void *block) {
     char line[128];
-    int length = snprintf(line, sizeof line, "drystone: %s: 0x%zx, found at the call\n", kind, (size_t)block);
+    int length = snprintf(line, sizeof line, "drystone: %s: 0x%zx, found at the call\n",
+                          kind, (size_t)block);
 #ifdef SILENT
     return;
 #endif

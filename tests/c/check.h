@@ -21,7 +21,8 @@ static unsigned long checks;
         }                                                                                   \
     } while (0)
 
-/* Hides from the compiler what it knows about a pointer, so that it neither elides nor complains. */
+/* Hides from the compiler what it knows about a pointer, so that it neither elides nor
+ * complains. */
 static inline void *opaque(const void *pointer)
 {
     const void *volatile hidden = pointer;
@@ -67,8 +68,8 @@ static inline uint32_t draw(uint32_t *state)
 }
 
 /*
- * `rounds` random allocations, resizings and frees, log-uniform up to 32 KiB, one in 64 up to 1 MiB; every
- * block keeps its contents.
+ * `rounds` random allocations, resizings and frees, log-uniform up to 32 KiB, one in 64 up to 1
+ * MiB; every block keeps its contents.
  */
 static inline void exercise(uint32_t seed, int rounds)
 {

@@ -1,5 +1,5 @@
-/* Closes every file that it was given, its stderr and others it never opened, and writes its own under
- * their numbers. */
+/* Closes every file that it was given, its stderr and others it never opened, and writes its own
+ * under their numbers. */
 #include <fcntl.h>
 #include <unistd.h>
 #include <drystone.h>

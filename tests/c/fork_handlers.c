@@ -1,7 +1,8 @@
 /*
- * A program with fork handlers of its own, which allocate, and which take a lock under which its other
- * threads allocate. The allocator's handlers must be the last to lock and the first to unlock, or the two
- * wait for each other; and while they hold its lock, the forking thread must still get through.
+ * A program with fork handlers of its own, which allocate, and which take a lock under which its
+ * other threads allocate. The allocator's handlers must be the last to lock and the first to
+ * unlock, or the two wait for each other; and while they hold its lock, the forking thread must
+ * still get through.
  */
 #include "check.h"
 

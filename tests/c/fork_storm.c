@@ -1,7 +1,8 @@
 /*
- * Two threads fork while three others allocate: each child allocates, frees what its parent's threads had
- * allocated, those that fork and those that do not exist any more, and exits. A child that finds the heap locked or in mid-change hangs, crashes or sees its
- * blocks changed; an alarm ends it, and the program says which it was.
+ * Two threads fork while three others allocate: each child allocates, frees what its parent's
+ * threads had allocated, those that fork and those that do not exist any more, and exits. A child
+ * that finds the heap locked or in mid-change hangs, crashes or sees its blocks changed; an alarm
+ * ends it, and the program says which it was.
  */
 #include "check.h"
 

@@ -23,7 +23,8 @@ static void *helping(void *nothing)
     return nothing;
 }
 
-/* Starts the thread beforehand: starting one allocates, and would get the very block that was freed. */
+/* Starts the thread beforehand: starting one allocates, and would get the very block that was
+ * freed. */
 static void start_helper(void)
 {
     CHECK(pthread_barrier_init(&barrier, NULL, 2) == 0);

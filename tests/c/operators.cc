@@ -1,7 +1,8 @@
 /*
- * Sized deletes. With REPLACED the program has a new and a delete of its own, which put a header before each
- * block, and, as most programs that replace any, no sized delete; with REPLACED_ARRAY those for arrays only. The
- * runtime's sized deletes call them, so whoever stands in for the runtime must too.
+ * Sized deletes. With REPLACED the program has a new and a delete of its own, which put a header
+ * before each block, and, as most programs that replace any, no sized delete; with REPLACED_ARRAY
+ * those for arrays only. The runtime's sized deletes call them, so whoever stands in for the
+ * runtime must too.
  *
  * The argument: "right", or the delete that is to be given a wrong size.
  */
@@ -52,7 +53,8 @@ void operator delete[](void *block) noexcept { take_back(block); }
 #endif
 
 template <std::size_t Size, std::size_t Align> struct alignas(Align) Thing {
-    ~Thing() { *const_cast<volatile char *>(bytes) = 1; } /* not trivial, so arrays know their length */
+    /* Not trivial, so arrays know their length. */
+    ~Thing() { *const_cast<volatile char *>(bytes) = 1; }
     char bytes[Size];
 };
 
@@ -78,7 +80,8 @@ static void all()
     right<Thing<5000, 8>>();
     right<Thing<40, 64>>();
     right<Thing<3000, 4096>>();
-    for (std::size_t size : {std::size_t(0), std::size_t(100), std::size_t(70000), std::size_t(3) << 20}) {
+    for (std::size_t size : {std::size_t(0), std::size_t(100), std::size_t(70000),
+                             std::size_t(3) << 20}) {
         ::operator delete(::operator new(size), size);
         ::operator delete[](::operator new[](size), size);
         for (auto align : {std::align_val_t(1), std::align_val_t(64), std::align_val_t(1 << 21)}) {

@@ -1,4 +1,5 @@
-/* What drystone.h promises of every function, and the sources it names. Prints how much was checked. */
+/* What drystone.h promises of every function, and the sources it names. Prints how much was
+ * checked. */
 #define _GNU_SOURCE
 #include "check.h"
 
@@ -225,7 +226,8 @@ static void pages(void)
     }
 }
 
-/* What is not a misuse: every size the program can have asked for. A misuse would end the program. */
+/* What is not a misuse: every size the program can have asked for. A misuse would end the
+ * program. */
 static void sized(void)
 {
     errno = UNTOUCHED;
@@ -281,7 +283,8 @@ static void figures(void)
     CHECK(strncmp(text, "{\"drystone_stats\":1,", 20) == 0 && text[length - 1] == '}');
     CHECK(strstr(text, "\"sound\":true") && strstr(text, "\"layers\":{\"reserved_bytes\":"));
     CHECK(strstr(text, "{\"block_bytes\":5120,\"slabs\":"));
-    CHECK(drystone_stats(small, sizeof small) > 1000 && strcmp(small, "{\"drystone_stats\":1") == 0);
+    CHECK(drystone_stats(small, sizeof small) > 1000 &&
+          strcmp(small, "{\"drystone_stats\":1") == 0);
     CHECK(drystone_stats(none, 0) > 1000 && none[0] == 'x' && drystone_stats(NULL, 0) > 1000);
     CHECK(drystone_stats(none, 1) > 1000 && none[0] == 0);
 
@@ -383,7 +386,8 @@ static void at_exit(void)
     exercise(5, 1000);
 }
 
-/* Destructors run after all of atexit's functions, and after the library's own end when it is linked in. */
+/* Destructors run after all of atexit's functions, and after the library's own end when it is
+ * linked in. */
 __attribute__((destructor)) static void after_main(void)
 {
     exercise(6, 1000);

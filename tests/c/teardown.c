@@ -1,7 +1,7 @@
 /*
- * Threads whose ends are long: destructors of thread-specific data that allocate, resize and free, round
- * after round, after the allocator's own has run; and blocks that outlive their threads, freed by one that
- * was there before them.
+ * Threads whose ends are long: destructors of thread-specific data that allocate, resize and free,
+ * round after round, after the allocator's own has run; and blocks that outlive their threads,
+ * freed by one that was there before them.
  */
 #include "check.h"
 

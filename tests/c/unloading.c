@@ -1,7 +1,7 @@
 /*
- * Loads the library named by the argument at run time and lets go of it again. Its blocks can still be
- * freed afterwards, and fork, for which it has registered handlers, still works. (A program that links to
- * another malloc keeps that one; only pointers from dlsym reach this one.)
+ * Loads the library named by the argument at run time and lets go of it again. Its blocks can still
+ * be freed afterwards, and fork, for which it has registered handlers, still works. (A program that
+ * links to another malloc keeps that one; only pointers from dlsym reach this one.)
  */
 #include "check.h"
 

@@ -37,7 +37,7 @@ fn a_huge_request_has_a_mapping_of_its_own_that_goes_back_at_once() {
 }
 
 #[test]
-fn free_regions_go_back_but_for_one() {
+fn free_regions_go_back_except_one() {
     let heap = ListHeap::new();
     let blocks: Vec<_> = (0..200).map(|_| heap.malloc(100_000)).collect();
     assert!(heap.stats().regions > 5);

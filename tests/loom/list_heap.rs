@@ -82,11 +82,11 @@ fn free_against_reissue<L: RawLock + Send + Sync + 'static>(lock: fn() -> L) {
         thread::spawn(move || unsafe { heap.0.try_free(block as *mut u8) })
     };
     // SAFETY: as above.
-    let mine = unsafe { heap.0.try_free(block as *mut u8) };
-    let issued = heap.0.malloc(100);
-    assert_eq!(issued as usize, block, "last freed, first issued");
-    let theirs = other.join().unwrap();
-    let took_effect = mine.is_ok() as usize + theirs.is_ok() as usize;
+    let local = unsafe { heap.0.try_free(block as *mut u8) };
+    let allocated = heap.0.malloc(100);
+    assert_eq!(allocated as usize, block, "last freed, first allocated");
+    let remote = other.join().unwrap();
+    let took_effect = local.is_ok() as usize + remote.is_ok() as usize;
     let live = heap.0.stats().live_blocks;
     // Two issues less the frees that took effect.
     assert_eq!(live, 2 - took_effect);

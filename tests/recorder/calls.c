@@ -1,5 +1,5 @@
-// Every function once or twice, each with a size of its own, and errno looked at around each. With an argument,
-// removes the file of that name first; with two, puts its own in that place.
+// Every function once or twice, each with a size of its own, and errno looked at around each. With
+// an argument, removes the file of that name first; with two, puts its own in that place.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -10,7 +10,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#define KEEPS_ERRNO(call) do { errno = 4242; call; if (errno != 4242) fail(#call " changed errno"); } while (0)
+#define KEEPS_ERRNO(call)                                   \
+    do {                                                    \
+        errno = 4242;                                       \
+        call;                                               \
+        if (errno != 4242) fail(#call " changed errno");    \
+    } while (0)
 
 static void fail(const char *what) {
     fprintf(stderr, "%s\n", what);
@@ -28,7 +33,8 @@ int main(int count, char **arguments) {
     if (count > 1) {
         if (unlink(arguments[1]) != 0) fail("there is no recording to remove");
         int file = open(arguments[1], O_WRONLY | O_CREAT | O_EXCL, 0600);
-        if (count > 2 && write(file, "mine", 4) != 4) fail("the program's own file cannot be written");
+        if (count > 2 && write(file, "mine", 4) != 4)
+            fail("the program's own file cannot be written");
         close(file);
         if (count == 2) unlink(arguments[1]);
     }
@@ -57,11 +63,13 @@ int main(int count, char **arguments) {
     errno = 0;
     if (realloc(g, PTRDIFF_MAX) != NULL || errno != ENOMEM) fail("an impossible realloc");
     errno = 0;
-    if (reallocarray(g, SIZE_MAX, 2) != NULL || errno != ENOMEM) fail("an overflowing reallocarray");
+    if (reallocarray(g, SIZE_MAX, 2) != NULL || errno != ENOMEM)
+        fail("an overflowing reallocarray");
     errno = 0;
     if (opaque(malloc(PTRDIFF_MAX)) != NULL || errno != ENOMEM) fail("an impossible malloc");
     if (opaque(calloc(SIZE_MAX, 2)) != NULL) fail("an overflowing calloc");
-    for (int i = 0; i < 7008; i++) if (((char *)g)[i] != 5) fail("a refused realloc changed its block");
+    for (int i = 0; i < 7008; i++)
+        if (((char *)g)[i] != 5) fail("a refused realloc changed its block");
     KEEPS_ERRNO(free(g));
     KEEPS_ERRNO(a = opaque(pvalloc(7009)));
     KEEPS_ERRNO(b = opaque(malloc(0)));

@@ -1,5 +1,5 @@
-// Closes every descriptor it did not open, puts its own file on all of them, and allocates on. Takes the file's
-// name; the file must stay as it was.
+// Closes every descriptor it did not open, puts its own file on all of them, and allocates on.
+// Takes the file's name; the file must stay as it was.
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>

@@ -1,5 +1,5 @@
-// A dlsym that allocates before it looks anything up, as some C libraries' do, and uses what it got then when
-// there is an allocator. To be preloaded behind the recorder.
+// A dlsym that allocates before it looks anything up, as some C libraries' do, and uses what it got
+// then when there is an allocator. To be preloaded behind the recorder.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <malloc.h>

@@ -1,4 +1,5 @@
-// Ends in the way its argument says, with blocks of 6100 bytes in key destructors and exit handlers.
+// Ends in the way its argument says, with blocks of 6100 bytes in key destructors and exit
+// handlers.
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-// Forks again and again while other threads allocate. Sizes tell who asked: 7777 the parent's main thread,
-// 5555 its others, 8888 the children, 9999 the grandchildren.
+// Forks again and again while other threads allocate. Sizes tell who asked: 7777 the parent's main
+// thread, 5555 its others, 8888 the children, 9999 the grandchildren.
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>

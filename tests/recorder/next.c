@@ -1,5 +1,5 @@
-// An allocator to preload behind the recorder. Its calloc and realloc call its malloc by the exported name, so
-// through whoever interposes; at exit it says how often each was called.
+// An allocator to preload behind the recorder. Its calloc and realloc call its malloc by the
+// exported name, so through whoever interposes; at exit it says how often each was called.
 #include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>

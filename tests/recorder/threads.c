@@ -1,5 +1,6 @@
-// Eight threads; each block's size says who made it: 10000 + 200 * thread + something below 100. Every third
-// block is handed to the next thread, which frees it; every fifth is reallocated, up and down.
+// Eight threads; each block's size says who made it: 10000 + 200 * thread + something below 100.
+// Every third block is handed to the next thread, which frees it; every fifth is reallocated, up
+// and down.
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use drystone::{Mmap, Os};
 
-/// The OS, but for its milliseconds.
+/// The OS, except its milliseconds.
 pub struct Clocked(pub Arc<AtomicU64>);
 
 // SAFETY: memory is `Mmap`'s.

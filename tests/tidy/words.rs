@@ -47,14 +47,38 @@ pub const BANNED: &[Banned] = &[
         &["favourite", "favourites", "favour", "favours", "favoured", "favorite"],
         "\"biased remote freer\" (`biased`)",
     ),
-    everywhere(&["hand out", "hand outs"], "\"allocation\" or \"reuse\""),
+    // Old names of counts, which old records give.
+    Banned {
+        forms: &["hand out", "hand outs"],
+        instead: "\"allocation\" or \"reuse\"",
+        within: Where::Everywhere,
+        allowed: &["stress/checker/src/counters.rs"],
+    },
     everywhere(&["unborn", "born"], "\"uncarved\" or \"carved\""),
     everywhere(&["orphan", "orphans", "orphaned", "orphaning"], "\"abandoned\""),
     everywhere(&["dissolve", "dissolves", "dissolved", "dissolving"], "\"park\" or \"abandon\""),
     everywhere(&["adopt", "adopts", "adopted", "adopting", "adoption", "adopter"], "\"reclaim\""),
-    everywhere(&["at hand", "leave hand", "at its hand"], "\"current\" or \"active\""),
+    Banned {
+        forms: &["at hand", "leave hand", "at its hand"],
+        instead: "\"current\" or \"active\"",
+        within: Where::Everywhere,
+        allowed: &["stress/checker/src/counters.rs"],
+    },
     everywhere(&["foreign duel", "foreign duels"], "\"external double free\""),
-    everywhere(&["duel", "duels", "duelist", "duellist", "duelling"], "\"double free\""),
+    // An old name of the workload `double-free` and of its counts, which old campaigns, command
+    // lines and records give.
+    Banned {
+        forms: &["duel", "duels", "duelist", "duellist", "duelling"],
+        instead: "\"double free\"",
+        within: Where::Everywhere,
+        allowed: &[
+            "stress/checker/src/counters.rs",
+            "workloads/src/registry.rs",
+            "stress/src/model/spec.rs",
+            "stress/src/plan/campaign_file.rs",
+            "stress/tests/help_cli.rs",
+        ],
+    },
     everywhere(&["legal by then"], "\"raced with reuse\""),
     everywhere(&["conveyor", "conveyors"], "\"bounded queue\""),
     everywhere(&["how manieth"], "\"sequence number\""),

@@ -11,7 +11,7 @@ use rand_pcg::Pcg64;
 use crate::sizes::{LogUniform, WithRareLarge, below, scale};
 use crate::splitmix::splitmix;
 
-/// Which of the blocks at hand an operation is about.
+/// Which of the live blocks an operation is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pick(u64);
 

@@ -91,28 +91,35 @@ workloads! {
     Mixed = "mixed",
         about "a randomized mix of all operations, blocks handed between threads; \
                sizes log-uniform, 0 B to 1 MiB, rarely larger",
-        after "sizes: Wilson et al., Dynamic Storage Allocation: A Survey and Critical Review, 1995",
+        after "sizes: Wilson et al., Dynamic Storage Allocation: A Survey and Critical Review, \
+               1995",
         weight 3,
         {
-            "largest" = 0, 0 => 64 * MIB, "largest common size in bytes, rounded down to a power of two; 0: 1 KiB \
-                or 1 MiB, by the seed";
-            "live" = 0, 0 => 4 * GIB, "bytes that a thread holds at most; 0: 2 MiB with small sizes, 32 MiB with wide";
+            "largest" = 0, 0 => 64 * MIB, "largest common size in bytes, rounded down to a power \
+                of two; 0: 1 KiB or 1 MiB, by the seed";
+            "live" = 0, 0 => 4 * GIB, "bytes that a thread holds at most; 0: 2 MiB with small \
+                sizes, 32 MiB with wide";
         }
     /// A server's steady state.
     Churn = "churn",
-        about "a fixed set of slots per thread, random replacement; generations of threads hand their slots on and exit",
-        after "Larson and Krishnan, Memory Allocation for Long-Running Server Applications, ISMM 1998",
+        about "a fixed set of slots per thread, random replacement; generations of threads hand \
+               their slots on and exit",
+        after "Larson and Krishnan, Memory Allocation for Long-Running Server Applications, ISMM \
+               1998",
         weight 1,
         {
             "slots" = 1000, 1 => MIB, "live blocks of a thread";
             "smallest" = 8, 1 => 64 * MIB, "smallest size in bytes";
             "largest" = 1000, 1 => 64 * MIB, "largest size in bytes";
-            "turns" = 20_000, 1 => GIB, "replacements by a thread before it hands its slots on and exits";
+            "turns" = 20_000, 1 => GIB, "replacements by a thread before it hands its slots on and \
+                exits";
         }
     /// Producers and consumers.
     Handoff = "handoff",
-        about "asymmetric: some threads only allocate, the others only free, in batches over bounded channels",
-        after "xmalloc-test (Lever and Boreham, malloc() Performance in a Multithreaded Linux Environment, USENIX 2000)",
+        about "asymmetric: some threads only allocate, the others only free, in batches over \
+               bounded channels",
+        after "xmalloc-test (Lever and Boreham, malloc() Performance in a Multithreaded Linux \
+               Environment, USENIX 2000)",
         weight 1,
         {
             "producers" = 0, 0 => 512, "threads that allocate; 0: half of them";
@@ -121,8 +128,10 @@ workloads! {
         }
     /// Heavy-tailed sizes and lifetimes.
     Pareto = "pareto",
-        about "heavy-tailed sizes and lifetimes: most blocks are small and die young, some are huge or stay",
-        after "Pareto's law with tail exponent 1; lifetimes as in Barrett and Zorn, Using Lifetime Predictors, PLDI 1993",
+        about "heavy-tailed sizes and lifetimes: most blocks are small and die young, some are \
+               huge or stay",
+        after "Pareto's law with tail exponent 1; lifetimes as in Barrett and Zorn, Using Lifetime \
+               Predictors, PLDI 1993",
         weight 1,
         {
             "tail" = 1, 1 => 8, "tail exponent of both; the less, the heavier";
@@ -133,7 +142,8 @@ workloads! {
         }
     /// The youngest dies first.
     Stacks = "stacks",
-        about "LIFO in bulk: each thread's blocks are a stack that grows and shrinks to random depths",
+        about "LIFO in bulk: each thread's blocks are a stack that grows and shrinks to random \
+               depths",
         after SMARTHEAP,
         weight 1,
         {
@@ -142,7 +152,8 @@ workloads! {
         }
     /// The oldest dies first.
     Queues = "queues",
-        about "FIFO in bulk: batches freed in order, in reverse, or one for one while new blocks come",
+        about "FIFO in bulk: batches freed in order, in reverse, or one for one while new blocks \
+               come",
         after SMARTHEAP,
         weight 1,
         {
@@ -151,8 +162,8 @@ workloads! {
         }
     /// Threads that write to what may be one cache line.
     FalseSharing = "false-sharing",
-        about "small blocks written to again and again, each thread its own (active), or after one thread has made them \
-               all (passive)",
+        about "small blocks written to again and again, each thread its own (active), or after one \
+               thread has made them all (passive)",
         after "cache-thrash and cache-scratch (Berger et al., Hoard, ASPLOS 2000)",
         weight 1,
         {
@@ -163,17 +174,21 @@ workloads! {
     /// Vectors and strings.
     ReallocStorm = "realloc-storm",
         about "vectors and strings that grow, are cut and end; some begin aligned",
-        after "growth by 2 and by 1.5 as C++ and Rust libraries do it, by words as strings are built",
+        after "growth by 2 and by 1.5 as C++ and Rust libraries do it, by words as strings are \
+               built",
         weight 1,
         {
             "vectors" = 64, 1 => 64 * KIB, "vectors of a thread";
             "largest" = MIB, 64 => GIB, "bytes at which a vector ends";
-            "aligned" = 8, 0 => GIB, "one vector in so many begins aligned to 32 B to 4 KiB; 0: none";
+            "aligned" = 8, 0 => GIB, "one vector in so many begins aligned to 32 B to 4 KiB; 0: \
+                none";
         }
     /// The live set climbs and falls.
     Sawtooth = "sawtooth",
-        about "the live set climbs to its bound, falls to a sixteenth at random, and climbs with other sizes",
-        after "fragmentation by survivors: Wilson et al. 1995; Robson, Worst Case Fragmentation, 1977",
+        about "the live set climbs to its bound, falls to a sixteenth at random, and climbs with \
+               other sizes",
+        after "fragmentation by survivors: Wilson et al. 1995; Robson, Worst Case Fragmentation, \
+               1977",
         weight 1,
         {
             "live" = 8 * MIB, KIB => 4 * GIB, "bytes that a thread holds at the peak";
@@ -181,7 +196,8 @@ workloads! {
         }
     /// The sizes move under a constant live set.
     ShiftingSizes = "shifting-sizes",
-        about "the live set stays constant and what is asked for moves from size to size: memory that grows is broken up",
+        about "the live set stays constant and what is asked for moves from size to size: memory \
+               that grows is broken up",
         after "blow-up as in Berger et al., Hoard, ASPLOS 2000; Robson 1977",
         weight 1,
         {
@@ -201,19 +217,23 @@ workloads! {
         }
     /// Short-lived threads.
     ThreadStorm = "thread-storm",
-        about "thousands of threads that live for a few blocks, and leave some behind for others to free",
+        about "thousands of threads that live for a few blocks, and leave some behind for others \
+               to free",
         after "thread pools that come and go; what an exited thread's heap is worth to others",
         weight 1,
         {
-            "threads" = 250, 1 => MIB, "short-lived threads, one after the other, for each worker and episode";
+            "threads" = 250, 1 => MIB, "short-lived threads, one after the other, for each worker \
+                and episode";
             "blocks" = 32, 1 => MIB, "blocks that each makes";
             "left" = 50, 0 => 100, "percent of them that it leaves behind";
             "largest" = 4 * KIB, 1 => 64 * MIB, ROUNDED;
         }
     /// Tasks that are stolen.
     ForkJoin = "fork-join",
-        about "a tree of tasks on threads that steal from each other: what a task makes is freed by who joins it",
-        after "fork and join with work stealing: Blumofe and Leiserson, JACM 1999; the pool is rayon's",
+        about "a tree of tasks on threads that steal from each other: what a task makes is freed \
+               by who joins it",
+        after "fork and join with work stealing: Blumofe and Leiserson, JACM 1999; the pool is \
+               rayon's",
         weight 1,
         {
             "depth" = 10, 0 => 20, "forks from the root of the tree to its leaves";
@@ -223,24 +243,29 @@ workloads! {
     /// What else happens in a process.
     #[serde(alias = "lifecycles")]
     Lifecycle = "lifecycle",
-        about "forks whose children go on, a storm of signals, threads that end in the middle, thread-local destructors \
-               that allocate and free, libraries loaded and closed",
-        after "fork(2), signal(7), pthread_key_create(3), dlopen(3): where a process's handlers meet an allocator's locks",
+        about "forks whose children go on, a storm of signals, threads that end in the middle, \
+               thread-local destructors that allocate and free, libraries loaded and closed",
+        after "fork(2), signal(7), pthread_key_create(3), dlopen(3): where a process's handlers \
+               meet an allocator's locks",
         weight 1,
         {
-            "fork" = 20_000, 0 => GIB, "operations of a thread from fork to fork, on average; 0: no forks";
-            "patience" = 30, 1 => 3600, "seconds after which a forked child that does not end hangs";
+            "fork" = 20_000, 0 => GIB, "operations of a thread from fork to fork, on average; 0: \
+                no forks";
+            "patience" = 30, 1 => 3600, "seconds after which a forked child that does not end \
+                hangs";
             "signals" = 1000, 0 => 100_000, "signals to each thread in a second; 0: none";
             "life" = 2000, 1 => GIB, "operations of a thread before it ends, on average";
-            "load" = 4000, 0 => GIB, "operations of a thread from one library that it loads to the next, on average; 0: \
-                none. For allocators that serve the process's malloc: no library calls a linked one";
+            "load" = 4000, 0 => GIB, "operations of a thread from one library that it loads to the \
+                next, on average; 0: none. For allocators that serve the process's malloc: no \
+                library calls a linked one";
             "largest" = 64 * KIB, 1 => 64 * MIB, ROUNDED;
         }
     /// A program with mistakes.
     #[serde(alias = "hostile")]
     Misuse = "misuse",
-        about "double frees and frees of what is no block, mixed into a correct run: each must be reported once, by its \
-               own kind, and do nothing else; for allocators that report and go on",
+        about "double frees and frees of what is no block, mixed into a correct run: each must be \
+               reported once, by its own kind, and do nothing else; for allocators that report and \
+               go on",
         after "CWE-415, CWE-590 and CWE-763, under DRYSTONE_ON_MISUSE=report",
         weight 1,
         {
@@ -251,7 +276,8 @@ workloads! {
     #[serde(alias = "duel")]
     DoubleFree = "double-free",
         about "N threads free one block at once, from one barrier: all but one are double frees",
-        after "two frees of one pointer (CWE-415), here at once: of N frees of one block N - 1 are to be reported",
+        after "two frees of one pointer (CWE-415), here at once: of N frees of one block N - 1 are \
+               to be reported",
         weight 1,
         {}
     /// A recorded program.

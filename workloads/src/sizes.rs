@@ -14,7 +14,7 @@ pub fn below<R: Rng + ?Sized>(rng: &mut R, bound: u64) -> u64 {
     scale(rng.next_u64(), bound)
 }
 
-/// Maps a random word onto `0..bound` ([`below`] with the word at hand).
+/// Maps a random word onto `0..bound` ([`below`] with a given word).
 #[inline]
 pub(crate) fn scale(word: u64, bound: u64) -> u64 {
     ((u128::from(word) * u128::from(bound)) >> 64) as u64

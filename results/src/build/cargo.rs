@@ -74,8 +74,8 @@ pub fn find(root: &Path) -> Result<Package> {
         .filter_map(|package| Some((package, package.targets.iter().find(is_static)?)));
     let only = found.next().filter(|_| found.next().is_none());
     let (package, target) = only.context(
-        "the workspace has not exactly one package that is a static library: write a compare.toml with \
-         `build` and `archive`",
+        "the workspace has not exactly one package that is a static library: write a compare.toml \
+         with `build` and `archive`",
     )?;
     let files = files(root, package, &packages)?;
     Ok(Package { name: package.name.clone(), library: target.name.clone(), files })

@@ -30,7 +30,11 @@ fn face(path: &Path) -> Result<Face> {
         object::File::parse(&*bytes).with_context(|| format!("{shown} is no shared library"))?;
     let mut sections = BTreeMap::new();
     for section in file.sections() {
-        let loaded = matches!(section.flags(), SectionFlags::Elf { sh_flags } if sh_flags & u64::from(object::elf::SHF_ALLOC) != 0);
+        let alloc = u64::from(object::elf::SHF_ALLOC);
+        let loaded = matches!(
+            section.flags(),
+            SectionFlags::Elf { sh_flags } if sh_flags & alloc != 0
+        );
         let name = section.name()?;
         if loaded && name != ".note.gnu.build-id" {
             sections.insert(name.to_owned(), (section.address(), section.data()?.to_vec()));

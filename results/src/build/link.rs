@@ -40,7 +40,8 @@ impl Linker {
         let plain = || Command::new("ld.lld").arg("--version").output().is_ok();
         ensure!(
             lld.is_some() || plain(),
-            "no lld was found, neither rustc's own nor ld.lld: install lld, or compare shared libraries"
+            "no lld was found, neither rustc's own nor ld.lld: install lld, or compare shared \
+             libraries"
         );
         Ok(Self { lld, exports, flags: flags.to_vec() })
     }

@@ -44,8 +44,8 @@ impl Recipe {
         if !path.is_file() {
             ensure!(
                 root.join("Cargo.toml").is_file(),
-                "{} has neither a {FILE} nor a Cargo.toml: write a {FILE} with `build`, a command, and \
-                 `archive`, the static archive it leaves",
+                "{} has neither a {FILE} nor a Cargo.toml: write a {FILE} with `build`, a command, \
+                 and `archive`, the static archive it leaves",
                 root.display()
             );
             return Ok(Self::default());

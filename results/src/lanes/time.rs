@@ -28,7 +28,8 @@ pub struct Outcome {
 /// Measures. What was measured before an error or an interrupt is kept.
 ///
 /// # Errors
-/// If the evidence cannot be written, or the first processes all fail: then with their last words.
+/// If the evidence cannot be written, or the first processes all fail: then with the end of what
+/// they printed.
 pub fn time(context: &mut Context) -> Result<Outcome> {
     let mut tables = Tables::new(context.settings);
     let (mut failed, mut in_a_row) = (0, 0);

@@ -17,7 +17,7 @@ use crate::interrupt::Interrupt;
 /// Runs a child with this task, its temporary files in `folder`, and returns its report.
 ///
 /// # Errors
-/// [`crate::interrupt::Interrupted`]; or, with the child's last words, that it failed.
+/// [`crate::interrupt::Interrupted`]; or, with the end of the child's output, that it failed.
 pub fn spawn<R: DeserializeOwned>(task: &Task, folder: &Path, interrupt: &Interrupt) -> Result<R> {
     let this = std::env::current_exe().context("cannot find this program")?;
     let mut command = Command::new(this);

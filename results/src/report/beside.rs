@@ -36,8 +36,8 @@ fn notes(judged: &Judged) -> Vec<String> {
     let header = &judged.header;
     if !(header.a.fresh_layouts && header.b.fresh_layouts) {
         notes.push(
-            "layout: a side has one layout only, so its luck is in the change; give static archives, or \
-             commits, to average it away"
+            "layout: a side has one layout only, so its luck is in the change; give static \
+             archives, or commits, to average it away"
                 .to_owned(),
         );
     }

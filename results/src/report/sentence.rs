@@ -14,7 +14,8 @@ pub fn sentence(judged: &Judged) -> String {
     let nulls = judged.tables.null_failures();
     if !nulls.is_empty() {
         return format!(
-            "This machine can't be trusted now: {a} beside itself differs by more than the floor ({}).",
+            "This machine can't be trusted now: {a} beside itself differs by more than the floor \
+             ({}).",
             nulls.join(", ")
         );
     }

@@ -55,8 +55,8 @@ pub fn resolve(name: &str) -> Result<Source> {
         return folder(path);
     }
     bail!(
-        "`{name}` is no commit, branch or tag here, no folder, and no library: name one of these (a \
-         branch of a remote: fetch it first; a file: with its path)"
+        "`{name}` is no commit, branch or tag here, no folder, and no library: name one of these \
+         (a branch of a remote: fetch it first; a file: with its path)"
     )
 }
 

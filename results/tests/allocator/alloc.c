@@ -1,6 +1,6 @@
-/* A small allocator, for the tests of `results compare` in a repository that is not ours: powers of two
-   from 16 bytes up, a list of free blocks for each, one spin lock. Blocks begin 16 bytes behind their
-   class. Memory is never given back. */
+/* A small allocator, for the tests of `results compare` in a repository that is not ours: powers of
+   two from 16 bytes up, a list of free blocks for each, one spin lock. Blocks begin 16 bytes behind
+   their class. Memory is never given back. */
 #include <errno.h>
 #include <stddef.h>
 #include <stdint.h>

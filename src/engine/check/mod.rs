@@ -84,7 +84,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 heaps,
                 slabs_made: shared.made,
                 slabs_given_back: shared.given_back,
-                slabs_taken_over: shared.reclaimed,
+                slabs_reclaimed: shared.reclaimed,
                 locked: shared.locked,
                 held: shared.held,
             }

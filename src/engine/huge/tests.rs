@@ -38,7 +38,11 @@ fn a_request_gets_the_shortest_kept_mapping_that_wastes_at_most_an_eighth() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 60,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     /// Any number of mappings of any sizes: what is kept stays below both bounds, and comes out
     /// once.

@@ -27,13 +27,19 @@ fn set(page_map: &PageMap, unit: usize, units: usize, slab: *const Slab) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 40,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     /// Units in a few regions, some of them 64 GiB apart, set and cleared in any order.
     #[test]
     fn every_address_finds_its_slab(
         steps in prop::collection::vec(
-            (prop_oneof![Just(0), Just(NEAR), Just(3 * NEAR), Just(UNITS - 100), Just((1 << LEAF_BITS) - 5)],
+            (prop_oneof![
+                Just(0), Just(NEAR), Just(3 * NEAR), Just(UNITS - 100), Just((1 << LEAF_BITS) - 5),
+            ],
              0..60usize, 1..17usize, any::<bool>()),
             1..60,
         ),

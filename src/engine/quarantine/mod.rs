@@ -6,7 +6,7 @@
 //! [`WriteAfterFree`](MisuseKind::WriteAfterFree), found late.
 //!
 //! What counts toward the limit is each block and its slot of the ring, and slots that are behind
-//! all that wait go back to the OS: the quarantine never has more memory than it was given, but for
+//! all that wait go back to the OS: the quarantine never has more memory than it was given, except
 //! two pages of slots.
 //!
 //! All of it is under one mutex: who asks for it asks for mistakes to be found, not for speed.
@@ -320,7 +320,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 }
                 entry.set_local(WAITING);
             }
-            Header::None => {} // `usable_size` has found the block live, and nobody else frees it now
+            // `usable_size` has found the block live, and nobody else frees it now.
+            Header::None => {}
         }
         Ok(size)
     }

@@ -122,10 +122,16 @@ fn follow(engine: &'static Plain, steps: &[Step]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 60,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
-    fn blocks_wait_first_in_first_out_within_the_limit(all in prop::collection::vec(steps(), 1..2)) {
+    fn blocks_wait_first_in_first_out_within_the_limit(
+        all in prop::collection::vec(steps(), 1..2),
+    ) {
         static ENGINE: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
         let engine = *ENGINE.get_or_init(|| ptr::from_ref(engine()).expose_provenance());
         for steps in all {

@@ -113,12 +113,20 @@ impl Entry {
     const_unless_loom! {
         /// An entry of an uncarved block. Outside loom zeroed memory is as good.
         pub fn new() -> Entry {
-            Entry { local: AtomicU16::new(UNCARVED), biased: AtomicU8::new(0), remote: AtomicU8::new(0) }
+            Entry {
+                local: AtomicU16::new(UNCARVED),
+                biased: AtomicU8::new(0),
+                remote: AtomicU8::new(0),
+            }
         }
 
         /// An entry of no block, whose returned bit is set and stays so: what [`END`] names.
         pub fn sentinel() -> Entry {
-            Entry { local: AtomicU16::new(END), biased: AtomicU8::new(0), remote: AtomicU8::new(RETURNED) }
+            Entry {
+                local: AtomicU16::new(END),
+                biased: AtomicU8::new(0),
+                remote: AtomicU8::new(RETURNED),
+            }
         }
     }
 

@@ -84,7 +84,7 @@ pub struct Spans {
     count: usize,
     /// Free spans of 1 to `EXACT` units, by their length less one; the last list holds the longer.
     lists: [*mut Unit; EXACT + 1],
-    /// Which of those are not empty, but for the last.
+    /// Which of those are not empty, except the last.
     some: u64,
     /// Units of all arenas.
     pub units: usize,

@@ -1,7 +1,7 @@
 //! What was done: counters that workers raise, and anyone reads.
 //!
-//! The names in reports are fixed by files that were written before; they outlive the names in
-//! here.
+//! The names in reports outlive the names in here: files that were written before are still read,
+//! also those from before a count was renamed.
 //!
 //! Each worker has a row of its own on the [`Board`]; it alone writes there, so a count costs a
 //! plain load and store. Readers see each counter a little late, and never torn.
@@ -51,13 +51,13 @@ counts! {
     /// Walks of the heap over itself that found it sound.
     HeapChecks = "heap_checks",
     /// Rounds in which several threads freed one block.
-    DoubleFreeRounds = "duels",
+    DoubleFreeRounds = "double_free_rounds",
     /// Of these, rounds in which at least two frees were under way at once.
-    DoubleFreeRoundsRaced = "duels_raced",
+    DoubleFreeRoundsRaced = "double_free_rounds_raced",
     /// Rounds in which the free of the block's owner, who took part, took effect.
-    OwnerWon = "duels_owner_won",
+    OwnerWon = "double_free_rounds_owner_won",
     /// Rounds in which another thread's free took effect.
-    OtherWon = "duels_other_won",
+    OtherWon = "double_free_rounds_other_won",
     /// Frees beyond the first of an allocation.
     DoubleFrees = "double_frees_tried",
     /// Of these, reported by the very call.
@@ -65,7 +65,7 @@ counts! {
     /// Of these, reported afterwards.
     Deferred = "double_frees_found_late",
     /// Of those found afterwards: at reuse, before the block would have had a second owner.
-    AtReuse = "double_frees_found_at_hand_out",
+    AtReuse = "double_frees_found_at_reuse",
     /// Of those found afterwards: at a sweep.
     AtSweep = "double_frees_found_at_sweep",
     /// Of those found afterwards: at the exit of the thread that owned the block.
@@ -102,6 +102,15 @@ counts! {
     MisusesDeferred = "misuses_reported_late",
 }
 
+/// What counts were called before. Records and findings of then are still read.
+const OLD_NAMES: [(&str, Count); 5] = [
+    ("duels", Count::DoubleFreeRounds),
+    ("duels_raced", Count::DoubleFreeRoundsRaced),
+    ("duels_owner_won", Count::OwnerWon),
+    ("duels_other_won", Count::OtherWon),
+    ("double_frees_found_at_hand_out", Count::AtReuse),
+];
+
 const COUNTS: usize = Count::ALL.len();
 
 /// A value for each [`Count`].
@@ -131,8 +140,8 @@ impl IndexMut<Count> for Counters {
 
 impl AddAssign<&Counters> for Counters {
     fn add_assign(&mut self, other: &Counters) {
-        for (mine, other) in self.0.iter_mut().zip(other.0) {
-            *mine += other;
+        for (local, other) in self.0.iter_mut().zip(other.0) {
+            *local += other;
         }
     }
 }
@@ -148,6 +157,9 @@ impl From<BTreeMap<String, u64>> for Counters {
         let mut counters = Counters::default();
         for &count in Count::ALL {
             counters[count] = map.get(count.name()).copied().unwrap_or(0);
+        }
+        for (name, count) in OLD_NAMES {
+            counters[count] += map.get(name).copied().unwrap_or(0);
         }
         counters
     }
@@ -308,6 +320,16 @@ impl Board {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn counts_with_the_names_of_before_are_read() {
+        for (old, count) in OLD_NAMES {
+            let read: Counters = serde_json::from_str(&format!("{{\"{old}\":7}}")).unwrap();
+            let mut expected = Counters::default();
+            expected[count] = 7;
+            assert_eq!(read, expected, "{old}");
+        }
+    }
 
     #[test]
     fn counters_survive_json_and_a_missing_name_is_zero() {

@@ -36,8 +36,8 @@ fn outcome(work: impl FnOnce()) -> Result<(), Violation> {
 /// Each fault has a static of its own, since tests run side by side.
 macro_rules! toy {
     ($fault:ident) => {{
-        struct Mine;
-        impl Global for Mine {
+        struct Local;
+        impl Global for Local {
             type Allocator = Toy;
             fn get() -> &'static Toy {
                 static TOY: Toy = Toy::new(Fault::$fault);
@@ -45,7 +45,7 @@ macro_rules! toy {
             }
         }
         // SAFETY: `get` names one static; blocks lie in its arena, which nothing else uses.
-        Checker::new(unsafe { Allocator::of_global::<Mine>() }, 8)
+        Checker::new(unsafe { Allocator::of_global::<Local>() }, 8)
     }};
 }
 

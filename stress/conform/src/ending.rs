@@ -23,7 +23,7 @@ pub struct Ending {
 }
 
 /// Of what a child prints on standard error, the end, in bytes.
-const LAST_WORDS: usize = 2048;
+const TAIL: usize = 2048;
 
 /// Runs one child to its end, its deadline, or `stop`. A child that says that it is served by
 /// anybody but the allocator is an error: nothing is said of an allocator that was not there. One
@@ -37,7 +37,7 @@ pub fn run(launcher: &Launcher, allocator: &Allocator, job: &Job, stop: &Stop) -
     command.envs(allocator.env.iter().map(|(name, value)| (name, value)));
     let ended = launcher.run(command, stop)?;
     let (lines, besides) = (Line::all(&ended.output), Line::besides(&ended.output));
-    let words = tail(&ended.errors, LAST_WORDS);
+    let words = tail(&ended.errors, TAIL);
     for line in &lines {
         match line {
             // The loader may have said why.

@@ -156,8 +156,8 @@ impl Folders {
         }
         if name.starts_with(LINKED) && linked.is_empty() {
             return Err(format!(
-                "allocator {name} is linked into cargo stress and can't be preloaded: take {DRYSTONE}, which is \
-                 libdrystone.so, or another shared library"
+                "allocator {name} is linked into cargo stress and can't be preloaded: take \
+                 {DRYSTONE}, which is libdrystone.so, or another shared library"
             ));
         }
         let known = [&[DRYSTONE], &PEERS[..], linked].concat();
@@ -174,8 +174,8 @@ impl Folders {
             false => String::new(),
         };
         format!(
-            "allocator {DRYSTONE} is release/libdrystone.so, which is not in {target}: build it: cargo build \
-             --release{instead}"
+            "allocator {DRYSTONE} is release/libdrystone.so, which is not in {target}: build it: \
+             cargo build --release{instead}"
         )
     }
 
@@ -240,7 +240,8 @@ pub fn distinct<A>(
         let one = choose(text)?;
         if chosen.iter().any(|other| name(other) == name(&one)) {
             return Err(format!(
-                "two allocators are called {}: leave one out, or give it another name, --allocator NAME=FILE",
+                "two allocators are called {}: leave one out, or give it another name, --allocator \
+                 NAME=FILE",
                 name(&one)
             ));
         }

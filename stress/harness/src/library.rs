@@ -26,8 +26,8 @@ pub fn functions_of_this_process(library: Option<&Path>) -> Result<Calls, String
         && malloc.object != library
     {
         return Err(format!(
-            "{} was preloaded, and malloc is still {}'s: the library does not define malloc, or the \
-             loader refused it",
+            "{} was preloaded, and malloc is still {}'s: the library does not define malloc, or \
+             the loader refused it",
             library.display(),
             malloc.object.display()
         ));
@@ -144,7 +144,8 @@ pub fn library(path: &str) -> Result<PathBuf, String> {
     // LD_PRELOAD separates by spaces and colons and knows no quoting.
     if canonical.as_os_str().as_bytes().iter().any(|byte| b" :".contains(byte)) {
         return Err(format!(
-            "allocator {path}: LD_PRELOAD can't name a path with a space or a colon; move the library"
+            "allocator {path}: LD_PRELOAD can't name a path with a space or a colon; move the \
+             library"
         ));
     }
     if CString::new(canonical.as_os_str().as_bytes()).is_err() {

@@ -17,7 +17,7 @@ impl Seed {
         Self(rand::random())
     }
 
-    /// The seed of a run's how-manieth episode, counted from 0. The first has the run's own, so
+    /// The seed of a run's episode by its sequence number, from 0. The first has the run's own, so
     /// that a run from an episode's seed begins with that episode.
     #[must_use]
     pub fn episode(self, number: u64) -> Self {

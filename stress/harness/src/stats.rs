@@ -105,7 +105,9 @@ mod tests {
 
         #[test]
         fn quantiles_lie_within_the_values_and_rise(
-            values in proptest::collection::vec(-1e6_f64..1e6, 1..40), one in 0.0..=1.0, other in 0.0..=1.0
+            values in proptest::collection::vec(-1e6_f64..1e6, 1..40),
+            one in 0.0..=1.0,
+            other in 0.0..=1.0
         ) {
             let (low, high) = if one < other { (one, other) } else { (other, one) };
             let (low, high) = (quantile(&values, low).unwrap(), quantile(&values, high).unwrap());

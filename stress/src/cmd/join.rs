@@ -93,7 +93,8 @@ fn agree(records: &[(PathBuf, Record)]) -> Result<()> {
             || plan(record) != plan(first)
         {
             bail!(
-                "{} and {} are not of one campaign: seed, number of shards and runs must be the same",
+                "{} and {} are not of one campaign: seed, number of shards and runs must be the \
+                 same",
                 first_path.display(),
                 path.display()
             );

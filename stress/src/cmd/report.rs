@@ -136,10 +136,10 @@ fn row(outcome: &Outcome, places: String, colored: bool) -> Vec<Cell> {
 fn where_found(tally: &Counters) -> Vec<String> {
     let places = [
         (Count::AtCall, "at the call"),
-        (Count::AtReuse, "at a hand-out"),
+        (Count::AtReuse, "at a reuse"),
         (Count::AtSweep, "at a sweep"),
         (Count::AtExit, "at an exit"),
-        (Count::RacedWithReuse, "legal by then"),
+        (Count::RacedWithReuse, "raced with reuse"),
         (Count::OwnReport, "died by own report"),
         (Count::Crashed, "crashed"),
         (Count::Hung, "hung"),

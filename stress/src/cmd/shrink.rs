@@ -73,8 +73,8 @@ pub fn run(options: &Options) -> Result<u8> {
     let (record, log) = store::read(&options.folder)?;
     if !record.journal_is_whole {
         bail!(
-            "{}: its log does not hold every call (workload {}), so that nothing can be taken away; \
-             cargo stress replay reruns it from its seed",
+            "{}: its log does not hold every call (workload {}), so that nothing can be taken \
+             away; cargo stress replay reruns it from its seed",
             options.folder.display(),
             record.spec.workload
         );
@@ -89,8 +89,8 @@ pub fn run(options: &Options) -> Result<u8> {
     let first = attempt(&supervisor, &record, Some(&log), FIRST_TRIES, &STOP, &mut |_| {})?;
     if first.again == 0 {
         eprintln!(
-            "in its logged order it came again 0 of {} times, so that it can't be seen whether a smaller \
-             one shows it; cargo stress replay reruns it from its seed",
+            "in its logged order it came again 0 of {} times, so that it can't be seen whether a \
+             smaller one shows it; cargo stress replay reruns it from its seed",
             first.tries
         );
         return Ok(exit::INTERRUPTED);

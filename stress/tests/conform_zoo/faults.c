@@ -1,5 +1,6 @@
-/* The zoo of the conformance suite: the C library's malloc behind a thin shim, sound as it stands, and with one
- * -D each a planted fault, named for what it breaks. conform_zoo.rs says which row must find which. */
+/* The zoo of the conformance suite: the C library's malloc behind a thin shim, sound as it stands,
+ * and with one -D each a planted fault, named for what it breaks. conform_zoo.rs says which row
+ * must find which. */
 #define _GNU_SOURCE
 #include <alloca.h>
 #include <dlfcn.h>
@@ -27,7 +28,8 @@ void *__libc_memalign(size_t, size_t);
         if (write(2, text "\n", sizeof text)) {} \
     } while (0)
 
-/* glibc's chunk: the word before the block holds its size and three flags; one says that it is mapped. */
+/* glibc's chunk: the word before the block holds its size and three flags; one says that it is
+ * mapped. */
 static size_t true_size(void *block) {
     size_t word = ((size_t *)block)[-1];
     return (word & ~(size_t)7) - (word & 2 ? 16 : 8);
@@ -47,7 +49,8 @@ static int listed(void *block) { return true_size(block) >= 712 && true_size(blo
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 #endif
 
-#if defined SILENT || defined REFUSES || defined HANGS || defined REPORTS || defined MISNAMES || defined LATE || defined ACCUSES
+#if defined SILENT || defined REFUSES || defined HANGS || defined REPORTS || defined MISNAMES || \
+    defined LATE || defined ACCUSES
 /* The last block of 8 bytes that was freed: given back only by the next one. */
 static void *last;
 static int late;
@@ -191,7 +194,8 @@ void free(void *block) {
     pthread_mutex_unlock(&lock);
     return;
 #endif
-#if defined SILENT || defined REFUSES || defined HANGS || defined REPORTS || defined MISNAMES || defined LATE || defined ACCUSES
+#if defined SILENT || defined REFUSES || defined HANGS || defined REPORTS || defined MISNAMES || \
+    defined LATE || defined ACCUSES
     switch (again(block)) {
     case 1:
 #ifdef HANGS
@@ -225,8 +229,12 @@ void *calloc(size_t count, size_t size) {
     if (count == 1 && size > 20000 && size < 100000) return __libc_malloc(size);
 #endif
     size_t all;
-    if (__builtin_mul_overflow(count, size, &all) || all > PTRDIFF_MAX) { errno = ENOMEM; return NULL; }
-#if defined FORGETS_ENOMEM || defined FORGETS_FORK || defined DIES_WITH_ITS_KEY || defined SHARES_NOTHING
+    if (__builtin_mul_overflow(count, size, &all) || all > PTRDIFF_MAX) {
+        errno = ENOMEM;
+        return NULL;
+    }
+#if defined FORGETS_ENOMEM || defined FORGETS_FORK || defined DIES_WITH_ITS_KEY || \
+    defined SHARES_NOTHING
     void *it = malloc(all);
     if (it && all) memset(it, 0, all);
     return it;
@@ -242,7 +250,8 @@ void *realloc(void *block, size_t size) {
 #ifdef FREES_WHEN_REFUSED
     if (size > PTRDIFF_MAX) { __libc_free(block); errno = ENOMEM; return NULL; }
 #endif
-#if defined LOSES_THE_END || defined MISALIGNS || defined TWO_OWNERS || defined UNLOCKED || defined FORGETS_FORK
+#if defined LOSES_THE_END || defined MISALIGNS || defined TWO_OWNERS || defined UNLOCKED || \
+    defined FORGETS_FORK
     /* By the slow way, for the blocks that the C library does not know. */
     if (size > PTRDIFF_MAX) { errno = ENOMEM; return NULL; }
     int odd = ((uintptr_t)block & 15) != 0;
@@ -333,7 +342,10 @@ void free_sized(void *block, size_t size) {
     if (size != true_size(block)) { SAY("shim: wrong size"); abort(); }
     __libc_free(block);
 }
-void free_aligned_sized(void *block, size_t align, size_t size) { (void)align; free_sized(block, size); }
+void free_aligned_sized(void *block, size_t align, size_t size) {
+    (void)align;
+    free_sized(block, size);
+}
 #endif
 
 #ifdef DIES_AT_EXIT

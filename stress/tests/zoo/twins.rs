@@ -68,7 +68,7 @@ impl Twin {
         }
     }
 
-    fn issued(&self, block: *mut u8) -> *mut u8 {
+    fn allocated(&self, block: *mut u8) -> *mut u8 {
         if self.race != Race::Answers && !block.is_null() {
             locked(&self.live).get_or_insert_default().insert(block.addr());
         }
@@ -95,15 +95,15 @@ impl Twin {
 
 impl Linked for Twin {
     fn malloc(&self, size: usize) -> *mut u8 {
-        self.issued(self.heap.malloc(size))
+        self.allocated(self.heap.malloc(size))
     }
 
     fn calloc(&self, count: usize, size: usize) -> *mut u8 {
-        self.issued(self.heap.calloc(count, size))
+        self.allocated(self.heap.calloc(count, size))
     }
 
     fn malloc_aligned(&self, size: usize, alignment: usize) -> *mut u8 {
-        self.issued(self.heap.malloc_aligned(size, alignment))
+        self.allocated(self.heap.malloc_aligned(size, alignment))
     }
 
     unsafe fn try_free(&self, block: *mut u8) -> Result<(), Misuse> {
@@ -124,7 +124,7 @@ impl Linked for Twin {
         if self.race != Race::Answers && (!moved.is_null() || size == 0) && moved != block {
             locked(&self.live).get_or_insert_default().remove(&block.addr());
         }
-        Ok(self.issued(moved))
+        Ok(self.allocated(moved))
     }
 
     fn usable_size(&self, block: *mut u8) -> Result<usize, Misuse> {

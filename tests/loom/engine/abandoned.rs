@@ -27,7 +27,7 @@ fn two_free_into_an_abandoned_slab() {
     assert_eq!(freed, [true, true], "{ACCUSED}");
     world.settle(&hands, 2, &freed);
     assert_eq!(world.deferred(), 0, "{ACCUSED}");
-    assert_eq!(world.engine().layer_stats().slabs_taken_over, 1, "one takes over");
+    assert_eq!(world.engine().layer_stats().slabs_reclaimed, 1, "one takes over");
     world.all_comes_back(&hands);
 }
 

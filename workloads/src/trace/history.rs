@@ -20,7 +20,7 @@ pub(super) struct Totals {
 /// A history being checked, operation by operation.
 #[derive(Debug, Default)]
 pub(super) struct Walk {
-    /// Bytes of every block born so far; [`ENDED`] once it has ended.
+    /// Bytes of every block made so far; [`ENDED`] once it has ended.
     sizes: Vec<u64>,
     index: usize,
     threads: u32,
@@ -55,7 +55,7 @@ impl Walk {
         if let Some(block) = op.kind.ended() {
             self.end(block)?;
         }
-        match (op.kind.born(), op.kind.size()) {
+        match (op.kind.made(), op.kind.size()) {
             (Some(block), Some(size)) => self.birth(block, size as u64),
             _ => Ok(()),
         }
@@ -91,7 +91,7 @@ impl Walk {
         Ok(())
     }
 
-    /// Blocks born so far.
+    /// Blocks made so far.
     pub fn blocks(&self) -> u32 {
         self.sizes.len() as u32
     }

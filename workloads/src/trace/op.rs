@@ -19,21 +19,21 @@ pub struct Op {
 pub enum Kind {
     /// `malloc(size)`, or `realloc(NULL, size)`.
     Malloc {
-        /// The block that is born.
+        /// The block that is made.
         block: u32,
         /// Bytes asked for; may be 0.
         size: usize,
     },
     /// `calloc(count, size)`, with the product in one figure.
     Calloc {
-        /// The block that is born.
+        /// The block that is made.
         block: u32,
         /// Bytes asked for in all; may be 0.
         size: usize,
     },
     /// `aligned_alloc`, `posix_memalign`, `memalign`, `valloc` or `pvalloc`.
     AlignedAlloc {
-        /// The block that is born.
+        /// The block that is made.
         block: u32,
         /// Bytes asked for; may be 0.
         size: usize,
@@ -44,7 +44,7 @@ pub enum Kind {
     Realloc {
         /// The block that ends.
         from: u32,
-        /// The block that is born, holding the common prefix of `from`.
+        /// The block that is made, holding the common prefix of `from`.
         to: u32,
         /// Bytes asked for.
         size: usize,
@@ -58,7 +58,7 @@ pub enum Kind {
 
 impl Kind {
     /// The block that this operation brings to life.
-    pub const fn born(&self) -> Option<u32> {
+    pub const fn made(&self) -> Option<u32> {
         match *self {
             Kind::Malloc { block, .. }
             | Kind::Calloc { block, .. }

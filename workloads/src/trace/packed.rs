@@ -29,7 +29,7 @@
 //! ```
 //!
 //! *other* says that another thread acts than in the operation before (before the first: thread 0).
-//! The *age* of a block is how many blocks were born after it, so what is freed soon has a small
+//! The *age* of a block is how many blocks were made after it, so what is freed soon has a small
 //! one. Every field that follows from the body is checked against it.
 
 use std::io::{ErrorKind, Read, Write};

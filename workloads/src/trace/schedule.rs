@@ -14,7 +14,7 @@ pub struct Step {
     pub awaits: Option<Awaits>,
 }
 
-/// A step of another worker: the one in which the block was born that is about to end.
+/// A step of another worker: the one in which the block was made that is about to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Awaits {
     /// The other worker's number.
@@ -42,9 +42,9 @@ impl Trace {
             let worker = op.thread as usize % workers;
             let list: &mut Vec<Step> = &mut lists[worker];
             let here = Awaits { worker: worker as u32, step: list.len() as u32 };
-            let born = op.kind.ended().map(|block| births[block as usize]);
-            let awaits = born.filter(|birth| birth.worker != here.worker);
-            if op.kind.born().is_some() {
+            let made = op.kind.ended().map(|block| births[block as usize]);
+            let awaits = made.filter(|birth| birth.worker != here.worker);
+            if op.kind.made().is_some() {
                 births.push(here);
             }
             list.push(Step { index: index as u32, op, awaits });

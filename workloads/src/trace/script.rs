@@ -1,7 +1,7 @@
 //! A trace made ready to be replayed on one thread: block numbers replaced by slots of a small
 //! table.
 //!
-//! Every block is born once and freed once, what the program never freed at the end; the table of
+//! Every block is made once and freed once, what the program never freed at the end; the table of
 //! blocks is as small as the most blocks that are live at once.
 
 use std::collections::BTreeMap;

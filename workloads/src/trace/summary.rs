@@ -10,9 +10,9 @@ pub struct Summary {
     pub kinds: Vec<(&'static str, u64)>,
     /// Requests by size: empty classes at either end are left out.
     pub sizes: Vec<SizeClass>,
-    /// Blocks ended (freed or reallocated) by another thread than the one they were born in.
+    /// Blocks ended (freed or reallocated) by another thread than the one they were made in.
     pub handed_over: u64,
-    /// Blocks that end, at the latest, when eight more have been born.
+    /// Blocks that end, at the latest, when eight more have been made.
     pub short_lived: u64,
 }
 
@@ -34,18 +34,18 @@ impl Summary {
     pub fn of(trace: &Trace) -> Summary {
         let mut kinds = KINDS.map(|name| (name, 0));
         let mut classes = [0u64; 65];
-        let mut born_by: Vec<u32> = Vec::with_capacity(trace.blocks() as usize);
+        let mut made_by: Vec<u32> = Vec::with_capacity(trace.blocks() as usize);
         let (mut handed_over, mut short_lived) = (0, 0);
         for Op { thread, kind } in trace.ops() {
             kinds[place(kind)].1 += 1;
             if let Some(block) = kind.ended() {
-                let born_by_other = born_by[block as usize] != *thread;
-                handed_over += u64::from(born_by_other);
-                short_lived += u64::from(born_by.len() - (block as usize) <= 8 + 1);
+                let made_by_other = made_by[block as usize] != *thread;
+                handed_over += u64::from(made_by_other);
+                short_lived += u64::from(made_by.len() - (block as usize) <= 8 + 1);
             }
             if let Some(size) = kind.size() {
                 classes[class(size as u64)] += 1;
-                born_by.push(*thread);
+                made_by.push(*thread);
             }
         }
         Summary { kinds: kinds.to_vec(), sizes: histogram(&classes), handed_over, short_lived }

@@ -31,8 +31,8 @@ fn history(draws: &[(u8, u8, u32, usize)]) -> Vec<Op> {
             }
             _ => Kind::Malloc { block, size },
         };
-        if let Some(born) = kind.born() {
-            live.push(born);
+        if let Some(made) = kind.made() {
+            live.push(made);
             births += 1;
         }
         ops.push(op(thread, kind));
@@ -102,7 +102,11 @@ proptest! {
     }
 
     #[test]
-    fn cut_packed_bytes_are_refused(draws in draws(), plain in any::<bool>(), cut in any::<prop::sample::Index>()) {
+    fn cut_packed_bytes_are_refused(
+        draws in draws(),
+        plain in any::<bool>(),
+        cut in any::<prop::sample::Index>(),
+    ) {
         let trace = Trace::new("x", history(&draws)).unwrap();
         let bytes = packed_bytes(&trace, if plain { Coding::Plain } else { Coding::Zstd });
         prop_assert!(Trace::parse(&bytes[..cut.index(bytes.len())]).is_err());
@@ -113,7 +117,8 @@ proptest! {
         body in prop::collection::vec(any::<u8>(), 0..300),
         ops in 0u64..200,
     ) {
-        let mut bytes = packed_bytes(&Trace::new("x", history(&[(5, 0, 0, 1)])).unwrap(), Coding::Plain);
+        let trace = Trace::new("x", history(&[(5, 0, 0, 1)])).unwrap();
+        let mut bytes = packed_bytes(&trace, Coding::Plain);
         bytes.truncate(73);
         bytes[16..24].copy_from_slice(&ops.to_le_bytes());
         bytes.extend(body);
@@ -156,7 +161,8 @@ proptest! {
         while done.iter().zip(&lists).any(|(done, list)| *done < list.len()) {
             let ready: Vec<usize> = (0..workers)
                 .filter(|&w| lists[w].get(done[w]).is_some_and(|step| {
-                    step.awaits.is_none_or(|other| done[other.worker as usize] > other.step as usize)
+                    step.awaits
+                        .is_none_or(|other| done[other.worker as usize] > other.step as usize)
                 }))
                 .collect();
             prop_assert!(!ready.is_empty(), "all workers wait");
@@ -165,10 +171,11 @@ proptest! {
             prop_assert_eq!(step.op, trace.ops()[step.index as usize]);
             prop_assert!(!std::mem::replace(&mut seen[step.index as usize], true));
             if let Some(ended) = step.op.kind.ended() {
-                prop_assert!(std::mem::replace(&mut live[ended as usize], false), "ended before its birth");
+                let lived = std::mem::replace(&mut live[ended as usize], false);
+                prop_assert!(lived, "ended before its birth");
             }
-            if let Some(born) = step.op.kind.born() {
-                live[born as usize] = true;
+            if let Some(made) = step.op.kind.made() {
+                live[made as usize] = true;
             }
             done[worker] += 1;
         }

@@ -107,9 +107,9 @@ impl Load for Turns {
         let mut spent = Spent::default();
         for _ in 0..n.div_ceil(2 * BATCH as u64).max(1) {
             self.partner.send(self.batch.take().expect("put back below"));
-            let (mut batch, theirs) = self.partner.receive();
+            let (mut batch, partners) = self.partner.receive();
             let calls = black_box(self.calls);
-            spent += theirs;
+            spent += partners;
             spent += time(Whose::Thread, 2 * BATCH as u64, || {
                 free(calls, &mut batch);
                 allocate(calls, &mut batch);
@@ -147,8 +147,8 @@ impl Load for HandOff {
         let batches = n.div_ceil(BATCH as u64).max(1);
         for _ in 0..batches {
             let mut batch = self.spare.pop().unwrap_or_else(|| {
-                let (batch, theirs) = self.partner.receive();
-                spent += theirs;
+                let (batch, partners) = self.partner.receive();
+                spent += partners;
                 batch
             });
             let calls = black_box(self.calls);
@@ -156,8 +156,8 @@ impl Load for HandOff {
             self.partner.send(batch);
         }
         while self.spare.len() < 2 {
-            let (batch, theirs) = self.partner.receive();
-            spent += theirs;
+            let (batch, partners) = self.partner.receive();
+            spent += partners;
             self.spare.push(batch);
         }
         spent

@@ -30,8 +30,8 @@ pub fn run(arguments: &CompareArguments, interrupt: &Interrupt) -> Result<u8> {
     Ok(code)
 }
 
-/// The comparison's own, but for one thing: if less was measured than was asked for, nothing can be
-/// called fine.
+/// The comparison's own, except for one thing: if less was measured than was asked for, nothing
+/// can be called fine.
 fn exit_code(comparison: &Comparison, allow_missing: bool, cut_short: bool) -> u8 {
     match comparison.exit_code(allow_missing) {
         0 if cut_short => CANNOT_TELL,

@@ -119,7 +119,7 @@ mod tests {
         assert_eq!(of(0.80, 0.94), Verdict::Faster);
         assert_eq!(of(0.80, 0.953), Verdict::Unclear); // 1 / 1.05 is 0.952
         assert_eq!(Verdict::of(None, FIVE), Verdict::NoInterval);
-        // Without a threshold nothing is the same, but for an interval of zero width.
+        // Without a threshold nothing is the same, except an interval of zero width.
         let none = Threshold { percent: 0.0 };
         assert_eq!(Verdict::of(Some(interval(0.01, 0.02)), none), Verdict::Slower);
         assert_eq!(Verdict::of(Some(interval(0.0, 0.0)), none), Verdict::Same);

@@ -81,7 +81,7 @@ impl Bench for CargoBench<'_> {
         let status = child::run(&mut command, self.interrupt)?;
         ensure!(
             status.success(),
-            "a benchmark process of {} failed ({status}); its last words:\n{}",
+            "a benchmark process of {} failed ({status}); the end of its output:\n{}",
             built.tree.root().display(),
             last_lines(&log, 10)
         );
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failing_process_fails_with_its_last_words_even_if_it_measured() {
+    fn a_failing_process_fails_with_the_end_of_its_output_even_if_it_measured() {
         let said =
             format!("{:#}", run(&format!("{ONE}\necho oh no >&2; exit 3"), None).unwrap_err());
         assert!(said.contains("exit status: 3") && said.ends_with("oh no"), "{said}");

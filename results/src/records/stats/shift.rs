@@ -3,8 +3,8 @@
 //! The estimate is the median of all n·m differences y − x. The interval runs from the k-th
 //! smallest to the k-th largest of them: it misses the true shift on one side exactly if fewer than
 //! k pairs lie on the other side of it, so it covers with probability 1 − 2·P(U < k), whatever the
-//! distribution of the values, as long as both samples have the same one but for the shift. (J. L.
-//! Hodges and E. L. Lehmann, "Estimates of Location Based on Rank Tests", Annals of Mathematical
+//! distribution of the values, as long as both samples have the same one except for the shift. (J.
+//! L. Hodges and E. L. Lehmann, "Estimates of Location Based on Rank Tests", Annals of Mathematical
 //! Statistics 34, 1963; the interval: M. Hollander and D. A. Wolfe, "Nonparametric Statistical
 //! Methods", 1973, chapter 4.) Ties only widen the coverage.
 

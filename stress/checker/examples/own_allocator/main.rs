@@ -15,9 +15,9 @@ use toy::{Fault, Toy};
 
 static FAULT: OnceLock<Fault> = OnceLock::new();
 
-struct Mine;
+struct Local;
 
-impl Global for Mine {
+impl Global for Local {
     type Allocator = Toy;
 
     fn get() -> &'static Toy {
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
 
     // SAFETY: `get` answers the same all the time, once the fault is set; blocks lie in the toy's
     // arena, which nothing else uses.
-    let checker = Checker::new(unsafe { Allocator::of_global::<Mine>() }, 4);
+    let checker = Checker::new(unsafe { Allocator::of_global::<Local>() }, 4);
     thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {

@@ -88,7 +88,7 @@ pub enum Call {
 }
 
 impl Call {
-    /// The block that is used, but for those that the call makes.
+    /// The block that is used, except those that the call makes.
     pub fn block(self) -> Option<Name> {
         match self {
             Call::Realloc { block, .. }

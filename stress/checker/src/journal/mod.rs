@@ -13,7 +13,7 @@
 //! All numbers but the first byte are LEB128. An entry is written before its call and its address
 //! after, so the call in which a process died is the last entry, without an address.
 //!
-//! Invariants: bytes below `written` are complete entries, or complete but for the last one's
+//! Invariants: bytes below `written` are complete entries, or complete except for the last one's
 //! address; a part that is nearly full stops the episode, and one that is full says so and takes
 //! nothing more.
 //!

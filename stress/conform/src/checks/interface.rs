@@ -52,8 +52,8 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         name: "interface/libc-blocks",
-        about: "what the C library allocates for the program can be freed and resized by it: strdup, \
-                getline, asprintf, open_memstream, realpath",
+        about: "what the C library allocates for the program can be freed and resized by it: \
+                strdup, getline, asprintf, open_memstream, realpath",
         source: "POSIX.1-2024 strdup, getline, open_memstream, realpath",
         check: Check::Judged(libc_blocks),
     },
@@ -65,7 +65,8 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         name: "interface/free_sized",
-        about: "free_sized and free_aligned_sized, where defined, free what the right size is given for",
+        about: "free_sized and free_aligned_sized, where defined, free what the right size is \
+                given for",
         source: "C23 7.24.3.4, 7.24.3.5",
         check: Check::Judged(free_sized),
     },
@@ -100,7 +101,7 @@ fn defined(heap: &'static Heap, way: Way) -> Checked {
 
 fn libc_blocks(heap: &'static Heap) -> Checked {
     for round in 0..50 {
-        // SAFETY: each function is given valid arguments, and what it returns is adopted with the
+        // SAFETY: each function is given valid arguments, and what it returns is wrapped with the
         // size that it was asked for; each is checked for null before it is used.
         unsafe {
             let copy = libc::strdup(c"a string that is copied".as_ptr());
@@ -118,7 +119,7 @@ fn libc_blocks(heap: &'static Heap) -> Checked {
             let strings = [(copy, c"a string that is copied"), (name, c"/proc")];
             for (at, wanted) in strings {
                 let bytes = wanted.count_bytes() + 1;
-                let block = heap.adopt(at.cast(), bytes).resized(bytes + 1000)?;
+                let block = heap.wrap(at.cast(), bytes).resized(bytes + 1000)?;
                 let same = CStr::from_ptr(block.pointer().cast()) == wanted;
                 block.free();
                 expect(same, || format!("{wanted:?} after a realloc"), || "another".to_owned())?;
@@ -128,7 +129,7 @@ fn libc_blocks(heap: &'static Heap) -> Checked {
                 || format!("{} bytes in the stream", round * 1000),
                 || length.to_string(),
             )?;
-            heap.adopt(text.cast(), length + 1).free();
+            heap.wrap(text.cast(), length + 1).free();
         }
     }
     Ok(())
@@ -170,7 +171,7 @@ fn operator_new(heap: &'static Heap) -> Checked {
         // new throws rather than return null, and these sizes are there.
         unsafe {
             let mut blocks = [new(size), new(size), new_array(size), aligned_new(size, 256)]
-                .map(|at| heap.adopt(at.cast(), size));
+                .map(|at| heap.wrap(at.cast(), size));
             for (seed, block) in blocks.iter_mut().enumerate() {
                 block.fill(seed as u64);
             }

@@ -162,8 +162,8 @@ fn serves(malloc: &Symbol, library: Option<&Path>) -> Result<(), String> {
     let name = malloc.object.file_name().unwrap_or_default().to_string_lossy();
     match library {
         Some(library) if malloc.object != library => Err(format!(
-            "{} was preloaded, and malloc is still {object}'s: the library does not define malloc, or the \
-             loader refused it",
+            "{} was preloaded, and malloc is still {object}'s: the library does not define malloc, \
+             or the loader refused it",
             library.display()
         )),
         None if !(name.starts_with("libc.") || name.starts_with("libc-")) => Err(format!(

@@ -159,7 +159,7 @@ impl Heap {
     ///
     /// # Safety
     /// It is live, `size` bytes long at least, and nobody else's.
-    pub unsafe fn adopt(&'static self, at: *mut u8, size: usize) -> Block {
+    pub unsafe fn wrap(&'static self, at: *mut u8, size: usize) -> Block {
         Block { at, size, functions: &self.functions }
     }
 

@@ -131,13 +131,13 @@ impl Act {
             let (neighbour, block) = (self.block()?, self.block()?);
             let after = self.block()?;
             let at = block.pointer();
-            // Some issue the last freed first, some the first.
+            // Some reuse the last freed first, some the first.
             let order = if attempt % 2 == 0 { [block, neighbour] } else { [neighbour, block] };
             order.into_iter().for_each(Block::free);
-            let reissued = self.block()?;
+            let reused = self.block()?;
             kept.push(after);
-            let again = reissued.pointer() == at;
-            kept.push(reissued);
+            let again = reused.pointer() == at;
+            kept.push(reused);
             if !again {
                 self.mistake(|| self.free(at));
                 return self.afterwards();

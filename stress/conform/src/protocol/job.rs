@@ -94,7 +94,7 @@ impl Line {
         lines.filter_map(|line| serde_json::from_slice(line).ok()).collect()
     }
 
-    /// The beginning of what else is there, but for empty lines.
+    /// The beginning of what else is there, except empty lines.
     pub fn besides(output: &[u8]) -> String {
         const LINES: usize = 3;
         let lines = output.split(|byte| *byte == b'\n');

@@ -32,7 +32,7 @@ int loaded_sound(void) {
 void *loaded_malloc_address(void) { return (void *)malloc; }
 
 /* A block that the program frees. */
-void *loaded_issue(size_t size) { return malloc(size); }
+void *loaded_allocate(size_t size) { return malloc(size); }
 
 /* Uses the calling thread's memory; 1 if it is sound. */
 int loaded_in_a_thread(int value) {

@@ -176,7 +176,7 @@ impl Judge<'_> {
         let judge = |(name, _, row): (&str, Kind, &RowResults)| {
             let seen = self.place(MIMALLOC).and_then(|peer| {
                 let figures = row.nanoseconds(0).zip(row.nanoseconds(peer));
-                figures.map(|(ours, theirs)| ours / theirs).ok_or("a figure is missing".to_owned())
+                figures.map(|(ours, peers)| ours / peers).ok_or("a figure is missing".to_owned())
             });
             bound(format!("{name}, against {MIMALLOC}"), limit, seen, self.unjudged(row))
         };
@@ -191,7 +191,8 @@ impl Judge<'_> {
         // Before the spread, of which it may be the cause.
         if let Some((least, greatest)) = row.unequal_ways() {
             return Some(format!(
-                "the processors were nearer to each other for some allocators: {least:.0} to {greatest:.0} ns"
+                "the processors were nearer to each other for some allocators: {least:.0} to \
+                 {greatest:.0} ns"
             ));
         }
         match row.a_a_spread() {

@@ -34,7 +34,7 @@ pub struct Failure {
 }
 
 /// Of what a child prints on standard error, the end, in bytes.
-const LAST_WORDS: usize = 1024;
+const TAIL: usize = 1024;
 
 /// Runs one child to its end, its deadline, or `stop`; under the command line `wrapper` if it is
 /// not empty.
@@ -94,7 +94,7 @@ impl Failure {
         };
         // Without who may have sent the signal.
         let short = short.split(" (").next().unwrap_or_default().to_owned();
-        let said = said(&tail(&ended.errors, LAST_WORDS));
+        let said = said(&tail(&ended.errors, TAIL));
         Self { short, detail: format!("{how}; {said}") }
     }
 }

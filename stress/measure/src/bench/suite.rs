@@ -15,7 +15,7 @@ pub enum Kind {
     Pair(usize),
     /// So many live blocks, of which random ones are replaced.
     Ring(usize),
-    /// Many blocks are born, then all die, in this order.
+    /// Many blocks are allocated, then all are freed, in this order.
     Bulk(Order),
     /// calloc, first byte, free.
     Calloc(usize),

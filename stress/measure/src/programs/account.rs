@@ -148,8 +148,8 @@ mod tests {
 
     #[test]
     fn calls_are_summed_by_program() {
-        let text = "{\"drystone_stats\":1,\"pid\":1,\"program\":\"cc1\",\"calls\":10,\"misuses_at_call\":0,\
-                    \"misuses_late\":0,\"sound\":true}\n\
+        let text = "{\"drystone_stats\":1,\"pid\":1,\"program\":\"cc1\",\"calls\":10,\
+                    \"misuses_at_call\":0,\"misuses_late\":0,\"sound\":true}\n\
                     {\"calls\":5,\"program\":\"cc1plus\",\"served_by\":\"/lib/a.so\"}\n\
                     {\"calls\":7,\"program\":\"ld\",\"served_by\":\"/lib/a.so\"}\n";
         let account = Account::of(text, Some(Path::new("/lib/a.so"))).unwrap();
@@ -159,7 +159,8 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_said() {
-        let text = "{\"drystone_stats\":1,\"program\":\"a\",\"calls\":1,\"misuses_at_call\":1,\"misuses_late\":1,\"sound\":false}\n\
+        let text = "{\"drystone_stats\":1,\"program\":\"a\",\"calls\":1,\
+                    \"misuses_at_call\":1,\"misuses_late\":1,\"sound\":false}\n\
                     {\"calls\":5,\"program\":\"b\",\"served_by\":\"/lib/libc.so.6\"}\n";
         let account = Account::of(text, Some(Path::new("/lib/a.so"))).unwrap();
         let expected =

@@ -247,7 +247,8 @@ pub const ALL: &[Program] = &[
     },
     Program {
         name: "python",
-        about: "objects, JSON and regular expressions in threads, forks, every object the allocator's",
+        about: "objects, JSON and regular expressions in threads, forks, every object the \
+                allocator's",
         prepare: |here| fs::write(here.join("script.py"), include_str!("sources/script.py")),
         commands: &[&["python3", "{here}/script.py"]],
         ..PYTHON

@@ -1,7 +1,7 @@
 /*
- * Counts the calls that the next allocator serves: preloaded in front of an allocator that does not count itself. At exit each
- * process appends a line of JSON to the file that STRESS_CALLS names: its program, its calls, and the file that the
- * next malloc is in.
+ * Counts the calls that the next allocator serves: preloaded in front of an allocator that does not
+ * count itself. At exit each process appends a line of JSON to the file that STRESS_CALLS names:
+ * its program, its calls, and the file that the next malloc is in.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>

@@ -51,7 +51,8 @@ fn conclude(results: &Results) -> u8 {
     }
     if failed > 0 {
         eprintln!(
-            "error: {failed} programs fail without any allocator preloaded: nothing can be told of them"
+            "error: {failed} programs fail without any allocator preloaded: nothing can be told of \
+             them"
         );
         return exit::FAILED;
     }

@@ -107,7 +107,8 @@ impl Page<'_> {
         }
         row("(with all)", &|measured| measured.nanoseconds()[1]);
         table.under(
-            "What each check alone adds: nanoseconds of processor time for an operation (medians, and quartiles)",
+            "What each check alone adds: nanoseconds of processor time for an operation (medians, \
+             and quartiles)",
         )
     }
 

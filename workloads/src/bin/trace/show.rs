@@ -36,7 +36,10 @@ fn colored(color: Color) -> bool {
 fn as_json(trace: &Trace, summary: &Summary) -> serde_json::Value {
     let kinds: serde_json::Map<_, _> =
         summary.kinds.iter().map(|&(name, count)| (name.to_owned(), json!(count))).collect();
-    let size = |class: &drystone_workloads::trace::SizeClass| json!({ "least": class.least, "most": class.most, "requests": class.requests });
+    let size = |class: &drystone_workloads::trace::SizeClass| {
+        let (least, most) = (class.least, class.most);
+        json!({ "least": least, "most": most, "requests": class.requests })
+    };
     let gaps = trace.gaps();
     json!({
         "version": JSON_VERSION,

@@ -21,8 +21,8 @@ const LIMIT: &str = "getrlimit(2), RLIMIT_AS; malloc(3), ENOMEM";
 pub const ROWS: &[Row] = &[
     Row {
         name: "exhaustion/large-blocks",
-        about: "blocks of 1 MiB until RLIMIT_AS: null and ENOMEM, every block sound; freed, half as many at least \
-                can be had again",
+        about: "blocks of 1 MiB until RLIMIT_AS: null and ENOMEM, every block sound; freed, half \
+                as many at least can be had again",
         source: LIMIT,
         check: Check::Judged(|heap| until_refused(heap, 1 << 20).map(drop)),
     },
@@ -40,20 +40,23 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         name: "exhaustion/other-functions",
-        about: "when all is gone, calloc, realloc and the aligned functions fail with ENOMEM and change nothing",
+        about: "when all is gone, calloc, realloc and the aligned functions fail with ENOMEM and \
+                change nothing",
         source: "calloc(3), realloc(3), posix_memalign(3)",
         check: Check::Judged(other_functions),
     },
     Row {
         name: "exhaustion/new-thread",
-        about: "a thread whose first call is made when all is gone gets null or a block, and can free others'",
+        about: "a thread whose first call is made when all is gone gets null or a block, and can \
+                free others'",
         source: LIMIT,
         check: Check::Judged(new_thread),
     },
     Row {
         name: "exhaustion/map-count",
-        about: "with no mapping left of vm.max_map_count, malloc returns null with ENOMEM or a sound block, free \
-                works and keeps errno, and all is well when mappings are there again",
+        about: "with no mapping left of vm.max_map_count, malloc returns null with ENOMEM or a \
+                sound block, free works and keeps errno, and all is well when mappings are there \
+                again",
         source: "mmap(2), munmap(2), ENOMEM; malloc(3); POSIX.1-2024 free",
         check: Check::Judged(map_count),
     },

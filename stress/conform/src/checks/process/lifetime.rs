@@ -23,15 +23,18 @@ use crate::row::{Check, Row};
 pub const ROWS: &[Row] = &[
     Row {
         name: "lifetime/before-constructors",
-        about: "it serves the executable's .preinit_array, before any library's constructor has run, and \
-                what was issued there can be resized and freed in main",
-        source: "System V ABI, Initialization and Termination Functions; glibc manual, Replacing malloc",
+        about: "it serves the executable's .preinit_array, before any library's constructor has \
+                run, and what was allocated there can be resized and freed in main",
+        source: "System V ABI, Initialization and Termination Functions; glibc manual, Replacing \
+                 malloc",
         check: Check::Judged(|heap| early(heap, &BEFORE_CONSTRUCTORS)),
     },
     Row {
         name: "lifetime/in-constructors",
-        about: "it serves constructors, and what was issued there can be resized and freed in main",
-        source: "System V ABI, Initialization and Termination Functions; glibc manual, Replacing malloc",
+        about: "it serves constructors, and what was allocated there can be resized and freed in \
+                main",
+        source: "System V ABI, Initialization and Termination Functions; glibc manual, Replacing \
+                 malloc",
         check: Check::Judged(|heap| early(heap, &IN_CONSTRUCTORS)),
     },
     Row {
@@ -48,8 +51,8 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         name: "lifetime/main-leaves-first",
-        about: "it serves a thread that outlives the main thread, which leaves by pthread_exit, and ends the \
-                process",
+        about: "it serves a thread that outlives the main thread, which leaves by pthread_exit, \
+                and ends the process",
         source: "POSIX.1-2024 pthread_exit",
         check: Check::Judged(main_leaves_first),
     },
@@ -61,14 +64,15 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         name: "lifetime/tls-destructors",
-        about: "it serves thread-specific data's destructors in every round, before and after its own",
+        about: "it serves thread-specific data's destructors in every round, before and after its \
+                own",
         source: "POSIX.1-2024 pthread_key_create",
         check: Check::Judged(|heap| tls_destructors(heap, 200)),
     },
     Row {
         name: "lifetime/tls-destructors-growth",
-        about: "after 100 threads that allocate and free in destructors, 400 more leave less than 2 MiB more \
-                resident, or some 400 after those do",
+        about: "after 100 threads that allocate and free in destructors, 400 more leave less than \
+                2 MiB more resident, or some 400 after those do",
         source: "this suite",
         check: Check::Judged(tls_growth),
     },
@@ -80,7 +84,7 @@ pub const ROWS: &[Row] = &[
     },
 ];
 
-/// What was issued before main: malloc's, calloc's, realloc's, a large one.
+/// What was allocated before main: malloc's, calloc's, realloc's, a large one.
 type Early = [AtomicPtr<u8>; 4];
 static BEFORE_CONSTRUCTORS: Early = [const { AtomicPtr::new(null_mut()) }; 4];
 static IN_CONSTRUCTORS: Early = [const { AtomicPtr::new(null_mut()) }; 4];
@@ -103,16 +107,16 @@ static INIT: Start = in_constructors;
 static FINI: extern "C" fn() = after_destructors;
 
 extern "C" fn before_constructors(count: i32, arguments: *const *const c_char) {
-    issue_early(count, arguments, &BEFORE_CONSTRUCTORS);
+    allocate_early(count, arguments, &BEFORE_CONSTRUCTORS);
 }
 
 extern "C" fn in_constructors(count: i32, arguments: *const *const c_char) {
-    issue_early(count, arguments, &IN_CONSTRUCTORS);
+    allocate_early(count, arguments, &IN_CONSTRUCTORS);
 }
 
 /// In a child that is to check it only, and with nothing but C's functions: Rust's runtime has not
 /// started, and a first call this early is the row's, not every row's.
-fn issue_early(count: i32, arguments: *const *const c_char, issued: &Early) {
+fn allocate_early(count: i32, arguments: *const *const c_char, early: &Early) {
     if count < 4 {
         return;
     }
@@ -124,7 +128,7 @@ fn issue_early(count: i32, arguments: *const *const c_char, issued: &Early) {
     if !ours || !wanted {
         return;
     }
-    // SAFETY: these functions take any sizes; what is freed and resized was issued just before.
+    // SAFETY: these functions take any sizes; what is freed and resized was allocated just before.
     let blocks = unsafe {
         libc::free(black_box(libc::malloc(50)));
         [
@@ -140,20 +144,20 @@ fn issue_early(count: i32, arguments: *const *const c_char, issued: &Early) {
             unsafe { ptr::write_bytes(block.cast::<u8>(), 0x6b, EARLY[place]) };
         }
         // Relaxed: there is one thread.
-        issued[place].store(block.cast(), Ordering::Relaxed);
+        early[place].store(block.cast(), Ordering::Relaxed);
     }
 }
 
-fn early(heap: &'static Heap, issued: &Early) -> Checked {
+fn early(heap: &'static Heap, early: &Early) -> Checked {
     for (place, size) in EARLY.into_iter().enumerate() {
-        let at = issued[place].load(Ordering::Relaxed);
+        let at = early[place].load(Ordering::Relaxed);
         expect(!at.is_null(), || format!("{size} bytes before main"), || "null".to_owned())?;
         // SAFETY: the block is so long, was filled, and is nobody's but this check's.
         let bytes = unsafe { std::slice::from_raw_parts(at, size) };
         let kept = bytes.iter().all(|byte| *byte == 0x6b);
         expect(kept, || "what was written before main".to_owned(), || "other bytes".to_owned())?;
         // SAFETY: as above.
-        unsafe { heap.adopt(at, size) }.resized(size + 5000)?.free();
+        unsafe { heap.wrap(at, size) }.resized(size + 5000)?.free();
     }
     exercised(heap, 1)
 }

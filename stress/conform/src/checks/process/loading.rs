@@ -16,8 +16,8 @@ const DLOPEN: &str = "POSIX.1-2024 dlopen, dlclose; dlopen(3)";
 pub const ROWS: &[Row] = &[
     Row {
         name: "loading/constructors",
-        about: "a library that allocates in its constructor and frees in its destructor, loaded 100 times, is \
-                bound to the same malloc",
+        about: "a library that allocates in its constructor and frees in its destructor, loaded \
+                100 times, is bound to the same malloc",
         source: DLOPEN,
         check: Check::Judged(constructors),
     },
@@ -93,11 +93,11 @@ impl Library {
         }
     }
 
-    fn issue(&self, size: usize) -> *mut u8 {
-        // SAFETY: `void *loaded_issue(size_t)`
+    fn allocate(&self, size: usize) -> *mut u8 {
+        // SAFETY: `void *loaded_allocate(size_t)`
         unsafe {
             let function = std::mem::transmute::<*mut c_void, extern "C" fn(usize) -> *mut u8>(
-                self.address(c"loaded_issue"),
+                self.address(c"loaded_allocate"),
             );
             function(size)
         }
@@ -160,10 +160,10 @@ fn blocks_outlive(heap: &'static Heap) -> Checked {
         let library = Library::load(heap)?;
         let mut blocks = Vec::new();
         for (seed, size) in SIZES.into_iter().enumerate() {
-            let at = library.issue(size);
+            let at = library.allocate(size);
             expect(!at.is_null(), || format!("{size} bytes"), || "null".to_owned())?;
             // SAFETY: the library issued it, and left it to the program.
-            let mut block = unsafe { heap.adopt(at, size) };
+            let mut block = unsafe { heap.wrap(at, size) };
             block.fill(seed as u64);
             blocks.push(block);
         }

@@ -19,7 +19,8 @@ const FORK: &str =
 pub const ROWS: &[Row] = &[
     Row {
         name: "processes/fork",
-        about: "a child allocates, frees what its parent allocated, and exits; the parent's blocks are sound",
+        about: "a child allocates, frees what its parent allocated, and exits; the parent's blocks \
+                are sound",
         source: "POSIX.1-2024 fork",
         check: Check::Judged(plain),
     },
@@ -31,7 +32,8 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         name: "processes/fork-from-thread",
-        about: "100 forks from a thread while four others allocate: each child allocates, frees, exits",
+        about: "100 forks from a thread while four others allocate: each child allocates, frees, \
+                exits",
         source: FORK,
         check: Check::Judged(|heap| while_others_allocate(heap, 100)),
     },
@@ -55,7 +57,8 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         name: "processes/atfork-handlers",
-        about: "the program's handlers of pthread_atfork may allocate, before the fork and after it on both sides",
+        about: "the program's handlers of pthread_atfork may allocate, before the fork and after \
+                it on both sides",
         source: "pthread_atfork(3)",
         check: Check::Judged(atfork_handlers),
     },
@@ -103,7 +106,7 @@ impl Legacy {
     fn copy(&self, heap: &'static Heap) -> Legacy {
         let copied = |block: &Option<Block>| {
             // SAFETY: used in a forked child only, where the parent's handle is never used.
-            block.as_ref().map(|block| unsafe { heap.adopt(block.pointer(), block.size()) })
+            block.as_ref().map(|block| unsafe { heap.wrap(block.pointer(), block.size()) })
         };
         Legacy([copied(&self.0[0]), copied(&self.0[1]), copied(&self.0[2])])
     }

@@ -21,14 +21,15 @@ const GROWTH: usize = 4 << 10;
 pub const ROWS: &[Row] = &[
     Row {
         name: "threads/churn",
-        about: "after 2,000 threads that allocate and free, 3,000 more leave less than 4 MiB more resident, or some \
-                3,000 after those do",
+        about: "after 2,000 threads that allocate and free, 3,000 more leave less than 4 MiB more \
+                resident, or some 3,000 after those do",
         source: "this suite",
         check: Check::Judged(|heap| churn(heap, Leave::Nothing)),
     },
     Row {
         name: "threads/churn-handed-over",
-        about: "the same where each thread leaves 100 blocks that the main thread frees after its exit",
+        about: "the same where each thread leaves 100 blocks that the main thread frees after its \
+                exit",
         source: "this suite",
         check: Check::Judged(|heap| churn(heap, Leave::Blocks)),
     },
@@ -46,7 +47,8 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         name: "threads/hand-off",
-        about: "400,000 blocks allocated by one thread and freed by another leave no more resident than 64 MiB",
+        about: "400,000 blocks allocated by one thread and freed by another leave no more resident \
+                than 64 MiB",
         source: "this suite",
         check: Check::Judged(hand_off),
     },
@@ -210,7 +212,7 @@ fn exchange(heap: &'static Heap) -> Checked {
         // SAFETY: who stored it wrote both words, and released it by the exchange that got it here.
         let (size, seed) = unsafe { (at.cast::<usize>().read(), at.cast::<u64>().add(1).read()) };
         // SAFETY: the exchange left it to this thread alone.
-        let block = unsafe { heap.adopt(at, size) };
+        let block = unsafe { heap.wrap(at, size) };
         let right = (16..size.max(16)).all(|offset| {
             // SAFETY: within the block, whose writer filled it.
             unsafe { at.add(offset).read() == (seed as u8).wrapping_add(offset as u8) }

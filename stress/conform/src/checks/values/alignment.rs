@@ -68,8 +68,8 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         name: "alignment/posix_memalign-bad",
-        about: "posix_memalign returns EINVAL for 0, no power of two, or less than a pointer's size; errno is \
-                not set and *memptr is left alone",
+        about: "posix_memalign returns EINVAL for 0, no power of two, or less than a pointer's \
+                size; errno is not set and *memptr is left alone",
         source: "POSIX.1-2024 posix_memalign; posix_memalign(3)",
         check: Check::Judged(posix_memalign_bad),
     },
@@ -260,7 +260,7 @@ fn posix_memalign_errno(heap: &'static Heap) -> Checked {
                 || format!("{}, errno {}", answer.result, answer.errno),
             )?;
             // SAFETY: it was just issued, for `size` bytes.
-            unsafe { heap.adopt(answer.memptr.cast(), size) }.free();
+            unsafe { heap.wrap(answer.memptr.cast(), size) }.free();
         }
     }
     Ok(())

@@ -39,7 +39,8 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         name: "limits/reallocarray-overflow",
-        about: "reallocarray whose product overflows is refused with ENOMEM, and the block is as it was",
+        about: "reallocarray whose product overflows is refused with ENOMEM, and the block is as \
+                it was",
         source: "POSIX.1-2024 reallocarray",
         check: Check::Judged(reallocarray_overflow),
     },

@@ -24,7 +24,8 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         name: "usable/writable",
-        about: "all usable bytes can be written without touching another block, and the blocks freed",
+        about: "all usable bytes can be written without touching another block, and the blocks \
+                freed",
         source: SOURCE,
         check: Check::Judged(writable),
     },

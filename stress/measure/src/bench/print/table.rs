@@ -98,9 +98,9 @@ impl Page<'_> {
             spread + unequal
         };
         let heading = format!(
-            "Time: nanoseconds per call, and times {against}'s (medians of {}{} rounds; not judged: * the \
-             A/A spread is above {:.0} %, † a cache line's way differs between allocators by more than \
-             {:.1} times)",
+            "Time: nanoseconds per call, and times {against}'s (medians of {}{} rounds; not \
+             judged: * the A/A spread is above {:.0} %, † a cache line's way differs between \
+             allocators by more than {:.1} times)",
             if self.results.interrupted { "up to " } else { "" },
             self.results.plan.rounds,
             100.0 * WIDEST_SPREAD,
@@ -136,8 +136,8 @@ impl Page<'_> {
             return String::new();
         }
         table.under(
-            "A cache line's way from one thread to another, ns: over all measurements of a row, how many \
-             were repeated because it changed, and each allocator's median",
+            "A cache line's way from one thread to another, ns: over all measurements of a row, \
+             how many were repeated because it changed, and each allocator's median",
         )
     }
 

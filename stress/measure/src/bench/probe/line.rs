@@ -150,7 +150,7 @@ impl Helper {
     }
 }
 
-/// The processors that this thread may run on, but for the one that it runs on. None if there is no
+/// The processors that this thread may run on, except the one that it runs on. None if there is no
 /// other.
 fn elsewhere() -> Option<libc::cpu_set_t> {
     // SAFETY: a set is words of bits, which may all be zero.

@@ -32,7 +32,7 @@ impl Watch {
         Some(Watch { stats, before, question: before - first })
     }
 
-    /// How often the lock was taken since, but for the questions.
+    /// How often the lock was taken since, except by the questions.
     pub fn end(self) -> u64 {
         taken(self.stats) - self.before - self.question
     }

@@ -200,7 +200,7 @@ fn replay(script: &Script, heap: Heap, blocks: &mut [*mut u8]) {
             }
         };
         if size > 0 {
-            // SAFETY: the block was born just now and has a first byte.
+            // SAFETY: the block was allocated just now and has a first byte.
             unsafe { block.write(MARK) };
         }
         blocks[slot as usize] = block;

@@ -6,7 +6,8 @@ const zlib = require('zlib');
 function work(seed) {
   const stones = new Map();
   for (let i = 0; i < 20000; i++) {
-    stones.set(`stone ${(i * 7919 + seed) % 20011}`, { number: i, list: new Array(i % 10).fill(seed) });
+    stones.set(`stone ${(i * 7919 + seed) % 20011}`,
+      { number: i, list: new Array(i % 10).fill(seed) });
   }
   const text = JSON.stringify([...stones].sort((a, b) => (a[0] < b[0] ? -1 : 1)));
   const packed = zlib.deflateSync(text);

@@ -19,4 +19,5 @@ end)
 local total = 0
 for i = 1, 20000 do total = total + makers()(i) end
 print(total)
-print((("stone "):rep(2000):gsub("s(%w+)", function(rest) return rest:upper() .. "s" end)):sub(1, 40))
+local function shout(rest) return rest:upper() .. "s" end
+print((("stone "):rep(2000):gsub("s(%w+)", shout)):sub(1, 40))

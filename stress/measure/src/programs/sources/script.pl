@@ -6,7 +6,8 @@ for my $i (1 .. 60000) {
     $count{$word}++;
     $count{"$word of $i"} = { number => $i, list => [1 .. $i % 5] };
 }
-my @sorted = sort { "$count{$b}" cmp "$count{$a}" || $a cmp $b } grep { !ref $count{$_} } keys %count;
+my @sorted = sort { "$count{$b}" cmp "$count{$a}" || $a cmp $b }
+    grep { !ref $count{$_} } keys %count;
 print "$_ $count{$_}\n" for @sorted[0 .. 20];
 my $text = join " ", @words;
 my $found = () = $text =~ /\b[a-m]-[n-z]\b/g;

@@ -6,7 +6,8 @@ CREATE TABLE wall AS SELECT name, group_concat(id) AS ids, count(*) AS count FRO
     GROUP BY substr(name, 1, 8);
 SELECT count(*), sum(weight), min(name), max(name) FROM stone;
 SELECT * FROM wall ORDER BY name LIMIT 20;
-SELECT a.name, b.name FROM stone a JOIN stone b ON b.id = a.id * 2 ORDER BY a.weight, a.name LIMIT 10;
+SELECT a.name, b.name FROM stone a JOIN stone b ON b.id = a.id * 2
+    ORDER BY a.weight, a.name LIMIT 10;
 SELECT substr(name, 1, 7), count(DISTINCT weight), json_group_array(id % 7) FROM stone
     WHERE id < 2000 GROUP BY 1 ORDER BY 1 LIMIT 10;
 DELETE FROM stone WHERE id % 3 = 0;

@@ -1,8 +1,9 @@
-"""Python's own tests of the modules that the arguments name: each test's outcome, in order of the names.
+"""Python's own tests of the modules that the arguments name: each test's outcome, by name.
 
-A test that fails is run once more, since some depend on how busy the machine is; where that ends otherwise, its
-outcome is "fails once, then ...": the caller's to judge. A crash of the process ends all, and is seen. Of test_multiprocessing_fork the classes whose workers are threads are left out: they
-fork nothing, and CPython 3.11's hang now and then by themselves.
+A test that fails is run once more, since some depend on how busy the machine is; where that ends
+otherwise, its outcome is "fails once, then ...": the caller's to judge. A crash of the process ends
+all, and is seen. Of test_multiprocessing_fork the classes whose workers are threads are left out:
+they fork nothing, and CPython 3.11's hang now and then by themselves.
 """
 import importlib
 import sys

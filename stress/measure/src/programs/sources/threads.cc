@@ -93,7 +93,8 @@ int main()
     Queue queue;
     std::thread maker([&] {
         for (unsigned number = 0; number < 20000; number++)
-            queue.put(number % 50 ? std::make_unique<Stone>(number) : std::make_unique<Keystone>(number));
+            queue.put(number % 50 ? std::make_unique<Stone>(number)
+                                  : std::make_unique<Keystone>(number));
         queue.put(nullptr);
     });
     std::size_t letters = 0;
@@ -108,7 +109,8 @@ int main()
             count[std::to_string(draw(seed) % 5000)]++;
         return count;
     };
-    auto one = std::async(std::launch::async, counted, 1), other = std::async(std::launch::async, counted, 2);
+    auto one = std::async(std::launch::async, counted, 1);
+    auto other = std::async(std::launch::async, counted, 2);
     auto ours = one.get();
     for (auto &[key, number] : other.get())
         ours[key] += number;

@@ -132,9 +132,9 @@ impl Open {
     }
 
     fn allocate(&self) -> NonNull<c_void> {
-        // SAFETY: `void *loaded_issue(size_t)`
+        // SAFETY: `void *loaded_allocate(size_t)`
         let block = unsafe {
-            let function = self.function(c"loaded_issue");
+            let function = self.function(c"loaded_allocate");
             transmute::<*mut c_void, extern "C" fn(usize) -> *mut c_void>(function)(BLOCK)
         };
         let Some(block) = NonNull::new(block) else {

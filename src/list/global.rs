@@ -1,5 +1,6 @@
-//! The fronts of [`ListHeap`]: the calls of a program that does not want to see a `Result`. Here,
-//! and only here, a misuse meets the [policy](crate::policy), and may stop the program.
+//! The calls of [`ListHeap`] for a program that does not want to see a `Result`, those of
+//! `GlobalAlloc` among them. Here, and only here, a misuse meets the [policy](crate::policy), and
+//! may stop the program.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr;
