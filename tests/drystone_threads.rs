@@ -77,10 +77,10 @@ struct Fight<'a> {
 }
 
 impl Fight<'_> {
-    fn issue(&self, claim: &Claim<'_, Mmap, Yields, FutexLock>) {
-        let issued = claim.malloc(self.size);
-        assert!(!issued.is_null());
-        self.block.store(issued.expose_provenance(), Ordering::Relaxed);
+    fn allocate(&self, claim: &Claim<'_, Mmap, Yields, FutexLock>) {
+        let allocated = claim.malloc(self.size);
+        assert!(!allocated.is_null());
+        self.block.store(allocated.expose_provenance(), Ordering::Relaxed);
         self.effective.store(0, Ordering::Relaxed);
     }
 
@@ -105,21 +105,21 @@ impl Fight<'_> {
         }
     }
 
-    /// Has the block issued by its owner and opens the gate.
+    /// Has the block allocated by its owner and opens the gate.
     fn begin(&self, owner: Owner, main: &Claim<'_, Mmap, Yields, FutexLock>, rng: &mut Pcg64) {
         match owner {
             Owner::In => {
-                self.issue(main);
+                self.allocate(main);
                 self.gate.wait();
                 self.free(main, rng);
             }
             Owner::Out => {
-                self.issue(main);
+                self.allocate(main);
                 self.gate.wait();
             }
             Owner::Exited => {
                 thread::scope(|inner| {
-                    inner.spawn(|| self.issue(&Claim::new(self.engine).unwrap()));
+                    inner.spawn(|| self.allocate(&Claim::new(self.engine).unwrap()));
                 });
                 self.gate.wait();
             }
@@ -127,7 +127,7 @@ impl Fight<'_> {
                 thread::scope(|inner| {
                     inner.spawn(|| {
                         let claim = Claim::new(self.engine).unwrap();
-                        self.issue(&claim);
+                        self.allocate(&claim);
                         self.gate.wait();
                         drop(claim);
                     });
@@ -219,28 +219,28 @@ fn of_n_frees_at_once_exactly_one_is_not_reported() {
     println!("found late: {found_late}");
 }
 
-/// Frees that race with re-issues: those that took effect, less those found late, equal the issues;
-/// and two threads never hold the same block.
+/// Frees that race with re-allocations: those that took effect, less those found late, equal the
+/// allocations; and two threads never hold the same block.
 #[test]
-fn with_re_issues_between_frees_that_took_effect_equal_issues() {
+fn with_reuse_between_frees_that_took_effect_equal_allocations() {
     const THREADS: usize = 3;
     const ROUNDS: usize = 2000;
     let engine = racing();
     let engine = &*engine;
     let block = AtomicUsize::new(0);
-    let (issues, effective) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let (allocations, effective) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let held: Vec<AtomicUsize> = (0..THREADS).map(|_| AtomicUsize::new(0)).collect();
     let gate = Barrier::new(THREADS);
     thread::scope(|scope| {
         for number in 0..THREADS {
-            let (gate, block, issues, effective, held) =
-                (&gate, &block, &issues, &effective, &held);
+            let (gate, block, allocations, effective, held) =
+                (&gate, &block, &allocations, &effective, &held);
             scope.spawn(move || {
                 let claim = Claim::new(engine).unwrap();
                 for round in 0..ROUNDS {
                     if round % THREADS == number {
                         block.store(claim.malloc(64).expose_provenance(), Ordering::Relaxed);
-                        issues.fetch_add(1, Ordering::Relaxed);
+                        allocations.fetch_add(1, Ordering::Relaxed);
                     }
                     gate.wait();
                     let pointer = ptr::with_exposed_provenance_mut(block.load(Ordering::Relaxed));
@@ -248,7 +248,7 @@ fn with_re_issues_between_frees_that_took_effect_equal_issues() {
                         effective.fetch_add(1, Ordering::Relaxed);
                     }
                     let again = claim.malloc(64);
-                    issues.fetch_add(1, Ordering::Relaxed);
+                    allocations.fetch_add(1, Ordering::Relaxed);
                     held[number].store(again.expose_provenance(), Ordering::Relaxed);
                     gate.wait();
                     // A stale free may have taken a new block away again; it may not have been
@@ -268,7 +268,7 @@ fn with_re_issues_between_frees_that_took_effect_equal_issues() {
     assert_eq!(stats.live_blocks, 0);
     assert_eq!(
         effective.into_inner() - stats.misuses_late as usize,
-        issues.into_inner(),
+        allocations.into_inner(),
         "{stats:?}"
     );
 }
@@ -336,8 +336,8 @@ fn double_frees_into_slabs_that_go_back_are_refused() {
                 while over.load(Ordering::Relaxed) == 0 {
                     for block in blocks {
                         let address = block.load(Ordering::Acquire);
-                        // Freed before it was put here, and its memory is never issued again by the
-                        // thread that exits; whatever it finds, no other block may be harmed.
+                        // Freed before it was put here, and its memory is never allocated again by
+                        // the thread that exits; whatever it finds, no other block may be harmed.
                         if address != 0
                             && claim.try_free(ptr::with_exposed_provenance_mut(address)).is_err()
                         {
@@ -354,14 +354,14 @@ fn double_frees_into_slabs_that_go_back_are_refused() {
                     let claim = Claim::new(engine).unwrap();
                     // Slabs of different classes, one block each; half are freed here, the others
                     // by nobody until the thread is gone.
-                    let mine: Vec<_> =
+                    let local: Vec<_> =
                         (0..blocks.len()).map(|index| claim.malloc((index + 1) * 200)).collect();
-                    for block in &mine {
+                    for block in &local {
                         // A free left over from the round before may have come first: a stale one,
                         // and then this one is refused.
                         let _ = claim.try_free(*block);
                     }
-                    for (slot, block) in blocks.iter().zip(&mine) {
+                    for (slot, block) in blocks.iter().zip(&local) {
                         slot.store(block.expose_provenance(), Ordering::Release);
                     }
                     drop(claim);
@@ -404,12 +404,12 @@ fn an_exited_threads_heap_is_the_next_threads() {
     (0..100).for_each(|_| blocks(1000));
     let after = engine.layer_stats();
     assert_eq!((after.slabs_made, after.heaps), (before.slabs_made, before.heaps));
-    assert_eq!(after.slabs_taken_over, before.slabs_taken_over);
+    assert_eq!(after.slabs_reclaimed, before.slabs_reclaimed);
 }
 
 /// What threads left that have exited is used by one that was there before, and goes back.
 #[test]
-fn an_exited_threads_blocks_are_taken_over_by_one_that_stays() {
+fn an_exited_threads_blocks_are_reclaimed_by_one_that_stays() {
     let engine = engine(Mmap, Yields, FutexLock::new());
     let engine = &*engine;
     let stays = Claim::new(engine).unwrap();
@@ -430,13 +430,13 @@ fn an_exited_threads_blocks_are_taken_over_by_one_that_stays() {
     // So long the heap is kept for a thread that begins.
     thread::sleep(Duration::from_millis(300));
     let before = engine.layer_stats();
-    let mine: Vec<*mut u8> = (0..10_000).map(|_| stays.malloc(96)).collect();
+    let local: Vec<*mut u8> = (0..10_000).map(|_| stays.malloc(96)).collect();
     let after = engine.layer_stats();
-    assert!(after.slabs_taken_over > before.slabs_taken_over);
+    assert!(after.slabs_reclaimed > before.slabs_reclaimed);
     assert!(after.span_bytes <= before.span_bytes + (1 << 16), "{before:?} {after:?}");
     let left: HashSet<usize> = left.into_iter().collect();
-    assert!(mine.iter().all(|block| !left.contains(&block.addr())), "a live block was issued");
-    mine.into_iter().for_each(|block| stays.free(block));
+    assert!(local.iter().all(|block| !left.contains(&block.addr())), "a live block was allocated");
+    local.into_iter().for_each(|block| stays.free(block));
     for address in left {
         stays.free(ptr::with_exposed_provenance_mut(address));
     }

@@ -15,7 +15,10 @@ pub(crate) use loom::sync::atomic::Ordering;
 /// Defines `const` functions that are plain ones under loom, whose atomics have no const
 /// constructors.
 macro_rules! const_unless_loom {
-    ($($(#[$meta:meta])* $visibility:vis fn $name:ident($($arguments:tt)*) -> $result:ty $body:block)*) => {
+    ($(
+        $(#[$meta:meta])*
+        $visibility:vis fn $name:ident($($arguments:tt)*) -> $result:ty $body:block
+    )*) => {
         $(
             #[cfg(not(loom))]
             $(#[$meta])*

@@ -30,13 +30,14 @@ pub enum TraceError {
 pub enum Problem {
     /// The first eight bytes are neither magic.
     #[error(
-        "this is not an allocation trace; give a file written by libdrystone_trace.so or by `trace pack`"
+        "this is not an allocation trace; give a file written by libdrystone_trace.so or by `trace \
+         pack`"
     )]
     NotATrace,
     /// Written by another version of this software.
     #[error(
-        "this {form} trace has version {found}, and this build reads version {known}; record it again, \
-         or use the build that wrote it"
+        "this {form} trace has version {found}, and this build reads version {known}; record it \
+         again, or use the build that wrote it"
     )]
     UnknownVersion {
         /// `raw` or `packed`.
@@ -60,15 +61,18 @@ pub enum Problem {
     },
     /// Nothing to replay.
     #[error(
-        "the trace holds no operations ({records} raw records); was the recorder preloaded into the \
-         program itself, is the program dynamically linked, and does it allocate?"
+        "the trace holds no operations ({records} raw records); was the recorder preloaded into \
+         the program itself, is the program dynamically linked, and does it allocate?"
     )]
     Empty {
         /// Records seen, all of them frees of blocks older than the recording.
         records: u64,
     },
-    /// More operations than [`MAX_OPS`](super::MAX_OPS).
-    #[error("the trace holds more than {limit} operations; record a shorter run", limit = super::limits::MAX_OPS)]
+    /// More operations than [`MAX_OPS`](super::limits::MAX_OPS).
+    #[error(
+        "the trace holds more than {limit} operations; record a shorter run",
+        limit = super::limits::MAX_OPS
+    )]
     TooLong,
     /// The operations are no possible history.
     #[error(transparent)]
@@ -88,11 +92,11 @@ pub struct Invalid {
 /// The rules of a history; see [`Trace::validate`](super::Trace::validate).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Impossible {
-    /// A free or realloc of a block that has ended, or that was never born.
+    /// A free or realloc of a block that has ended, or that was never made.
     #[error("block {0} is not live")]
     NotLive(u32),
     /// A birth whose number is not the next one.
-    #[error("block {found} is born where block {expected} is next")]
+    #[error("block {found} is made where block {expected} is next")]
     OutOfTurn {
         /// The number that the operation gives.
         found: u32,

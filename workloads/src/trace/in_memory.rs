@@ -74,7 +74,7 @@ impl Trace {
         self.totals.threads
     }
 
-    /// How many blocks are born; their numbers are 0 to this, exclusive.
+    /// How many blocks are made; their numbers are 0 to this, exclusive.
     pub fn blocks(&self) -> u32 {
         self.totals.blocks
     }
