@@ -142,6 +142,7 @@ impl Heap {
     /// # Safety
     /// The calling thread owns the heap, or the heap is the one that never has a block; `class` is
     /// below [`CLASSES`].
+    #[cfg(not(loom))]
     #[inline(always)]
     pub(super) unsafe fn current(&self, class: usize) -> OwnedSlab {
         // SAFETY: this thread owns the heap, or nobody writes there; a class is below the length.
@@ -152,6 +153,7 @@ impl Heap {
     ///
     /// # Safety
     /// The calling thread owns the heap, or the heap is the one that never has a block.
+    #[cfg(not(loom))]
     #[inline(always)]
     pub(super) unsafe fn current_for(&self, size: usize) -> OwnedSlab {
         debug_assert!(size <= DIRECT);

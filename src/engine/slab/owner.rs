@@ -86,6 +86,7 @@ impl OwnedSlab {
     ///
     /// # Safety
     /// The number is from [`number_of`](Self::number_of).
+    #[cfg(not(loom))]
     #[inline(always)]
     pub unsafe fn is_live(self, number: usize) -> bool {
         // SAFETY: a number of the slab's; the entry's only writer is this thread.
@@ -93,6 +94,7 @@ impl OwnedSlab {
     }
 
     /// Bytes of a block: from the owner's line.
+    #[cfg(not(loom))]
     #[inline(always)]
     pub fn block_size(self) -> usize {
         self.look(|local| local.size)
