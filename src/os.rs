@@ -34,6 +34,22 @@ pub unsafe trait Os {
     /// refers to its old place.
     unsafe fn remap(&self, start: *mut u8, old: usize, new: usize, may_move: bool) -> *mut u8;
 
+    /// Moves the pages of a mapping to another place, over the mapping that is there; nothing is
+    /// mapped at `from` afterwards. False when the OS fails to: then `from` is as it was, and
+    /// whether anything is mapped at `to` is not known.
+    ///
+    /// # Safety
+    /// `from` and `to` are multiples of [`PAGE`], each the start of `bytes` bytes inside a mapping
+    /// of this OS, which do not overlap; nobody but the caller refers to either.
+    unsafe fn move_pages(&self, _from: *mut u8, _bytes: usize, _to: *mut u8) -> bool {
+        false
+    }
+
+    /// Whether [`move_pages`](Self::move_pages) is more than a failure.
+    fn moves_pages(&self) -> bool {
+        false
+    }
+
     /// Reserves `bytes` zeroed bytes (a multiple of [`PAGE`], not 0) at a multiple of `align`, a
     /// power of two of at least a page: a mapping like one of `map`, but large, and expected to be
     /// touched only in parts. Null when the OS fails to.
@@ -68,7 +84,7 @@ pub unsafe trait Os {
     fn entropy(&self) -> u64;
 }
 
-/// Linux's `mmap`, `munmap`, `mremap` and `getrandom`. Leaves `errno` alone.
+/// Linux's `mmap`, `munmap`, `mremap`, `madvise` and `getrandom`. Leaves `errno` alone.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Mmap;
 
@@ -94,6 +110,19 @@ unsafe impl Os for Mmap {
         let flags = if may_move { libc::MREMAP_MAYMOVE } else { 0 };
         // SAFETY: the caller owns the whole mapping, and expects it to move if it may.
         mapped(crate::errno::kept(|| unsafe { libc::mremap(start.cast(), old, new, flags) }))
+    }
+
+    unsafe fn move_pages(&self, from: *mut u8, bytes: usize, to: *mut u8) -> bool {
+        let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+        // SAFETY: the caller owns both, and expects what was at `to` to be gone.
+        let moved = crate::errno::kept(|| unsafe {
+            libc::mremap(from.cast(), bytes, bytes, flags, to.cast::<libc::c_void>())
+        });
+        moved != libc::MAP_FAILED
+    }
+
+    fn moves_pages(&self) -> bool {
+        true
     }
 
     fn reserve(&self, bytes: usize, align: usize) -> *mut u8 {

@@ -304,3 +304,61 @@ fn a_block_that_grows_stays_where_it_is() {
     claim.sound();
     assert_eq!(engine.stats().live_blocks, 0);
 }
+
+/// Blocks of 5 to 25 MiB that replace each other: their pages are moved to the next ones, not given
+/// back and got anew. What is kept is less than half of what is live, and goes back when nobody
+/// needs it.
+#[test]
+fn large_blocks_that_come_and_go_keep_their_pages() {
+    let _alone = ALONE.lock().unwrap_or_else(|poison| poison.into_inner());
+    const PAGE: usize = 4096;
+    let engine = engine(Mmap, NoProbe, FutexLock::new());
+    let claim = Claim::new(&engine).unwrap();
+    let mut rng = Pcg64::seed_from_u64(7);
+    let mut blocks = vec![(ptr::null_mut::<u8>(), 0); 12];
+    let (mut written, before) = (0, faults());
+    for turn in 0..200 {
+        let size = rng.random_range(5 << 20..=25 << 20);
+        let mut block = claim.malloc(size);
+        for at in (0..size).step_by(PAGE) {
+            // SAFETY: the block is live and that long.
+            unsafe { block.add(at).cast::<usize>().write(at + turn) };
+        }
+        written += size / PAGE;
+        let mut length = size;
+        if turn % 8 == 0 {
+            // Put together or not, it can grow.
+            length += size / 2;
+            block = claim.realloc(block, length);
+        }
+        let (old, size) = std::mem::replace(&mut blocks[turn % 12], (block, size));
+        for at in (0..size).step_by(PAGE) {
+            // SAFETY: as above, 12 turns before.
+            let found = unsafe { old.add(at).cast::<usize>().read() };
+            assert_eq!(found, at + turn - 12, "turn {turn}: what was written stays");
+        }
+        claim.free(old);
+        let (live, kept) = (engine.stats().live_bytes, engine.layer_stats().kept_bytes);
+        assert!(kept <= (live / 2).max(32 << 20), "{kept} bytes kept beside {live}");
+    }
+    let faults = faults() - before;
+    assert!(faults < written / 4, "{faults} faults for {written} pages");
+    for (block, _) in blocks {
+        claim.free(block);
+    }
+    assert!(engine.layer_stats().kept_bytes <= 32 << 20);
+    claim.sound();
+    claim.trim();
+    assert_eq!(engine.stats().mapped_bytes, engine.layer_stats().header_bytes);
+}
+
+/// Page faults of this thread so far.
+fn faults() -> usize {
+    let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: the structure is ours; the call fills it.
+    let usage = unsafe {
+        assert_eq!(libc::getrusage(libc::RUSAGE_THREAD, usage.as_mut_ptr()), 0);
+        usage.assume_init()
+    };
+    usage.ru_minflt as usize
+}

@@ -10,12 +10,17 @@ use crate::engine::classes::{self, LARGEST, MIN_ALIGN};
 use crate::engine::engine::Engine;
 use crate::engine::heap::refill::Refill;
 use crate::engine::heap::{Heap, Own, Owner, bytes_of};
-use crate::engine::huge::{self, Mapping, mapping_bytes};
+use crate::engine::huge::mapping::{Mapping, NO_SEAMS, Pieces, Seams};
+use crate::engine::huge::{self, mapping_bytes};
 use crate::engine::shared::headers::NewSlab;
 use crate::engine::span::decay::DECAY;
 use crate::os::{Os, PAGE};
 use crate::probe::Probe;
 use crate::sync::RawLock;
+
+/// The longest block that is put together from kept pieces: for `calloc` its bytes are cleared one
+/// by one, where new pages would come clean, and only if they are touched.
+const MOVED: usize = 64 << 20;
 
 /// A block, and whether all its bytes are known to be zero.
 struct Allocated {
@@ -149,13 +154,14 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     /// More than a unit.
     pub(super) fn allocate_to_grow(&self, owner: Owner<'_>, size: usize) -> *mut u8 {
         let Some(bytes) = mapping_bytes(size) else { return ptr::null_mut() };
-        if let Some(mapping) = self.locked(|shared| shared.huge.reuse_to_grow(bytes)) {
-            return self.settle_huge(mapping, bytes);
+        if let Some(mapping) = self.locked(|shared| shared.huge.kept.take_to_grow(bytes)) {
+            return self.settle_huge(mapping, NO_SEAMS, bytes);
         }
         let length = huge::room_for(bytes);
         let start = self.os.reserve(length, PAGE);
         if !start.is_null() {
-            return self.settle_huge(Mapping { start, bytes: length, used: 0 }, bytes);
+            let mapping = Mapping { start, bytes: length, used: 0 };
+            return self.settle_huge(mapping, NO_SEAMS, bytes);
         }
         self.allocate(owner, size, MIN_ALIGN).map_or(ptr::null_mut(), |allocated| allocated.block)
     }
@@ -164,42 +170,103 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     #[cold]
     fn allocate_huge(&self, mut owner: Owner<'_>, size: usize, align: usize) -> Option<Allocated> {
         let bytes = mapping_bytes(size.max(LARGEST / 2))?;
-        let kept = match align <= PAGE {
-            true => self.locked(|shared| shared.huge.reuse(bytes)),
-            false => None,
-        };
-        let (mapping, zero) = match kept {
-            Some(mapping) => (mapping, false),
-            None => {
-                let map = || match align <= PAGE {
-                    true => self.os.map(bytes),
-                    false => self.os.reserve(bytes, align),
-                };
-                let mut start = map();
-                if start.is_null() {
-                    owner.with(|own| self.yield_idle(own));
-                    start = map();
-                }
-                if start.is_null() {
-                    return None;
-                }
-                (Mapping { start, bytes, used: bytes }, true)
+        if align <= PAGE {
+            if let Some(kept) = self.locked(|shared| shared.huge.kept.take(bytes)) {
+                let block = self.settle_huge(kept, NO_SEAMS, kept.used);
+                return (!block.is_null()).then_some(Allocated { block, zero: false });
             }
+            if let Some((mapping, seams)) = self.put_together(bytes) {
+                let block = self.settle_huge(mapping, seams, bytes);
+                return (!block.is_null()).then_some(Allocated { block, zero: false });
+            }
+        }
+        let map = || match align <= PAGE {
+            true => self.os.map(bytes),
+            false => self.os.reserve(bytes, align),
         };
-        let block = self.settle_huge(mapping, mapping.used);
-        (!block.is_null()).then_some(Allocated { block, zero })
+        let mut start = map();
+        if start.is_null() {
+            owner.with(|own| self.yield_idle(own));
+            start = map();
+        }
+        if start.is_null() {
+            return None;
+        }
+        let block = self.settle_huge(Mapping { start, bytes, used: bytes }, NO_SEAMS, bytes);
+        (!block.is_null()).then_some(Allocated { block, zero: true })
+    }
+
+    /// Moves kept pieces behind each other, where none is long enough alone, and lets new pages
+    /// follow them. `None` where nothing is kept, or the OS fails to.
+    fn put_together(&self, bytes: usize) -> Option<(Mapping, Seams)> {
+        if bytes > MOVED || !self.os.moves_pages() {
+            return None;
+        }
+        let pieces = self.locked(|shared| shared.huge.kept.gather(bytes));
+        if pieces.count() == 0 {
+            return None;
+        }
+        let start = self.os.map(bytes);
+        if start.is_null() {
+            // SAFETY: taken out above. What is short of memory is helped by them going back.
+            unsafe { self.unmap_all(&pieces) };
+            return None;
+        }
+        let (mut seams, mut filled) = (NO_SEAMS, 0);
+        for (place, piece) in pieces.all().iter().enumerate() {
+            let to = start.wrapping_add(filled);
+            // SAFETY: both are this thread's alone: one was kept, one is new. What lies behind the
+            // moved part of the piece is address space that was never used.
+            let moved = unsafe {
+                let moved = self.os.move_pages(piece.start, piece.used, to);
+                if moved && piece.bytes > piece.used {
+                    self.os.unmap(piece.start.add(piece.used), piece.bytes - piece.used);
+                }
+                moved
+            };
+            if !moved {
+                self.give_up(start, bytes, filled, &pieces.all()[place..]);
+                return None;
+            }
+            filled += piece.used;
+            if filled < bytes {
+                seams[place] = filled;
+            }
+        }
+        Some((Mapping { start, bytes, used: bytes }, seams))
+    }
+
+    /// Gives back what was to become a block, as the OS failed to move the first of `left` to
+    /// `filled` bytes behind `start`. Whether anything is mapped there is not known, and by now it
+    /// may be another thread's: that part is left alone.
+    #[cold]
+    fn give_up(&self, start: *mut u8, bytes: usize, filled: usize, left: &[Mapping]) {
+        let behind = filled + left[0].used;
+        let mut gone = Pieces::new();
+        for (from, to) in [(0, filled), (behind, bytes)] {
+            if from < to {
+                let (start, bytes) = (start.wrapping_add(from), to - from);
+                gone.push(Mapping { start, bytes, used: bytes });
+            }
+        }
+        for &piece in left {
+            gone.push(piece);
+        }
+        // SAFETY: parts of the new mapping that are there still, and pieces that were not moved:
+        // this thread's alone.
+        unsafe { self.unmap_all(&gone) };
     }
 
     /// Makes a block of `bytes` bytes at the start of a mapping that is nobody's. Null without
     /// memory to note it.
-    fn settle_huge(&self, mapping: Mapping, bytes: usize) -> *mut u8 {
+    fn settle_huge(&self, mapping: Mapping, seams: Seams, bytes: usize) -> *mut u8 {
         let start = mapping.start.expose_provenance();
         let registered = self.locked(|shared| {
             if !self.page_map.prepare(&self.os, start, 1) {
                 return None;
             }
             let header = shared.huge_header(&self.os)?;
-            shared.huge.add(header, mapping, bytes);
+            shared.huge.add(header, mapping, seams, bytes);
             self.page_map.set_huge(start, Some(header));
             Some(())
         });

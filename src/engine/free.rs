@@ -13,7 +13,6 @@ use core::ptr;
 
 use crate::engine::engine::Engine;
 use crate::engine::heap::{Heap, IDLE, Owner, has_vanished};
-use crate::engine::huge::Mapping;
 use crate::engine::pagemap::Header;
 use crate::engine::report::judge_block;
 use crate::engine::slab::owned::OwnedSlab;
@@ -196,25 +195,20 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
 
     #[cold]
     fn free_huge(&self, address: usize) -> Result<(), Misuse> {
-        let mapping = self.locked(|shared| {
+        let now = self.os.milliseconds();
+        let gone = self.locked(|shared| {
             let header = self.huge_at(address)?;
             // One that waits in quarantine, or that another thread is moving, is not live.
             shared.huge.free_to_use(header, address)?;
-            let mapping = shared.huge.remove(header);
+            let freed = shared.huge.remove(header);
             self.page_map.set_huge(address, None);
-            (!shared.huge.keep(mapping))
-                .then_some(mapping)
-                .or(Some(Mapping { bytes: 0, ..mapping }))
+            Some(shared.huge.keep(freed, now))
         });
-        match mapping {
+        match gone {
             None => self.reject(self.judge_nowhere(address)),
-            Some(Mapping { start, bytes, .. }) => {
-                // SAFETY: a whole mapping whose block is freed. If the OS has no room to unmap (it
-                // may need to split), the mapping is lost to us, and harms nobody.
-                if bytes > 0 && !unsafe { self.os.unmap(start, bytes) } {
-                    // SAFETY: as above; its pages at least can go.
-                    unsafe { self.os.decommit(start, bytes) };
-                }
+            Some(gone) => {
+                // SAFETY: no block lives in them, and they are kept no longer.
+                unsafe { self.unmap_all(&gone) };
                 Ok(())
             }
         }

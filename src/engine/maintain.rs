@@ -5,6 +5,7 @@ use core::{mem, ptr};
 use crate::engine::classes::{self, CLASSES};
 use crate::engine::engine::Engine;
 use crate::engine::heap::{Heap, IDLE, IDLE_PARKED, Own, Owner, PATIENCE, new_heap};
+use crate::engine::huge::mapping::{Mapping, Pieces};
 use crate::engine::shared::Shared;
 use crate::engine::slab::owned::OwnedSlab;
 use crate::engine::slab::placeholder::no_slab;
@@ -100,14 +101,13 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             return;
         }
         // Not of what is abandoned at this moment: some time must pass.
-        let recheck = self.locked(|shared| {
-            let before = shared.spans.decayed;
+        let (recheck, gone) = self.locked(|shared| {
             shared.spans.decay(&self.os);
-            if shared.spans.decayed != before {
-                shared.huge.drop_kept(&self.os);
-            }
-            mem::take(&mut shared.recheck_abandoned)
+            let gone = shared.huge.decay(&self.os, now);
+            (mem::take(&mut shared.recheck_abandoned), gone)
         });
+        // SAFETY: no block lives in them, and they are kept no longer.
+        unsafe { self.unmap_all(&gone) };
         if recheck {
             self.sweep_abandoned(heap);
         }
@@ -227,6 +227,21 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             shared.huge.cut_rooms(&self.os);
             shared.spans.release_empty(&self.os);
         });
+    }
+
+    /// Gives mappings back, outside the span lock.
+    ///
+    /// # Safety
+    /// They are mappings of huge blocks; nobody else knows them.
+    pub(super) unsafe fn unmap_all(&self, mappings: &Pieces) {
+        for &Mapping { start, bytes, .. } in mappings.all() {
+            // SAFETY: as the caller says. If the OS has no room to unmap (it may need to split), the
+            // mapping is lost to us, and harms nobody.
+            if !unsafe { self.os.unmap(start, bytes) } {
+                // SAFETY: as above; its pages at least can go.
+                unsafe { self.os.decommit(start, bytes) };
+            }
+        }
     }
 
     /// Makes the calling thread the owner of a slab that has none, and puts it among its own.

@@ -6,7 +6,8 @@ use crate::engine::classes::{LARGEST, UNIT};
 use crate::engine::engine::Engine;
 use crate::engine::heap::Heap;
 use crate::engine::huge::header::HugeRef;
-use crate::engine::huge::{Mapping, mapping_bytes, room_for};
+use crate::engine::huge::mapping::{Mapping, NO_SEAMS};
+use crate::engine::huge::{mapping_bytes, room_for};
 use crate::engine::pagemap::Header;
 use crate::engine::shared::Shared;
 use crate::misuse::Misuse;
@@ -160,7 +161,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         align: usize,
     ) -> Option<*mut u8> {
         let live = shared.huge.block(header);
-        let (before, mapping) = (live.size, Mapping::of(live));
+        let (before, mapping, whole) = (live.size, live.mapping(), live.seams == NO_SEAMS);
         let (block, address) = (mapping.start, mapping.start.addr());
         let grows = bytes > before;
         if address.is_multiple_of(align) && (bytes == before || grows && bytes <= mapping.bytes) {
@@ -169,7 +170,11 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         }
         // One that grows much moves into a kept mapping, if there is one: a copy costs less than
         // the pages that would have to be got, and cleared.
-        if grows && bytes - before >= before / 2 && shared.huge.has(bytes) {
+        if grows && bytes - before >= before / 2 && shared.huge.kept.has(bytes) {
+            return None;
+        }
+        // The OS moves one mapping at a time, and a block may be several.
+        if grows && !whole {
             return None;
         }
         // A block that moves may come to lie anywhere at a page; one that may not stays where it

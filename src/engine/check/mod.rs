@@ -24,7 +24,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 misuses_late: shared.deferred_count,
                 mapped_bytes: (shared.spans.units - shared.spans.free + shared.spans.dirty) * UNIT
                     + shared.huge.bytes
-                    + shared.huge.kept_bytes
+                    + shared.huge.kept.bytes
                     + shared.huge.excess
                     + shared.header_bytes,
                 ..Stats::default()
@@ -80,7 +80,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 purged_bytes: shared.spans.purged * UNIT as u64,
                 header_bytes: shared.header_bytes,
                 huge_bytes: shared.huge.bytes,
-                kept_bytes: shared.huge.kept_bytes,
+                kept_bytes: shared.huge.kept.bytes,
                 heaps,
                 slabs_made: shared.made,
                 slabs_given_back: shared.given_back,

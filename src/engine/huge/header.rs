@@ -17,6 +17,8 @@
 
 use core::ptr::{self, NonNull};
 
+use crate::engine::huge::mapping::{Mapping, NO_SEAMS, Seams};
+
 /// See the [module](self).
 #[repr(C, align(64))]
 #[derive(Debug)]
@@ -29,6 +31,8 @@ pub struct HugeBlock {
     pub used: usize,
     /// Bytes of the mapping.
     pub mapped: usize,
+    /// Where the pieces begin that it was put together from.
+    pub seams: Seams,
     /// Nobody can free the block: it waits in quarantine, or another thread is moving it.
     pub held: bool,
     /// Neighbours on the list of live blocks, or, `next`, in the pool.
@@ -40,7 +44,25 @@ pub struct HugeBlock {
 impl HugeBlock {
     /// A header without a block.
     pub const fn new() -> HugeBlock {
-        HugeBlock { start: 0, size: 0, used: 0, mapped: 0, held: false, previous: None, next: None }
+        HugeBlock {
+            start: 0,
+            size: 0,
+            used: 0,
+            mapped: 0,
+            seams: NO_SEAMS,
+            held: false,
+            previous: None,
+            next: None,
+        }
+    }
+
+    /// The block's mapping.
+    pub fn mapping(&self) -> Mapping {
+        Mapping {
+            start: ptr::with_exposed_provenance_mut(self.start),
+            bytes: self.mapped,
+            used: self.used,
+        }
     }
 
     /// Bytes behind the block that may be resident.

@@ -1,5 +1,5 @@
-//! Huge blocks: each a mapping of its own, looked up by its first unit, grown by `mremap`, and kept
-//! for a while when freed. Everything here is under the span lock.
+//! Huge blocks: each a mapping of its own, looked up by its first unit, grown by `mremap`, and
+//! [kept](self::kept) for a while when freed. Everything here is under the span lock.
 //!
 //! The page map names a block's [header] for the unit in which the block starts. No two
 //! blocks start in one unit, since each is larger than one.
@@ -9,42 +9,33 @@
 //! finds pages there; what that one has not grown into by the time that idle memory goes back, goes
 //! back with it.
 //!
+//! What is kept may be half as much as what is live, and 32 MiB whatever is live: a program that
+//! replaces large blocks needs about as much for the sizes that come and go. Of that, what nobody
+//! needed for a [while](WHILE) goes back.
+//!
 //! # Invariants
 //! ```text
-//! count  = live blocks                bytes      = sum of their sizes
-//! excess = sum of used - size         kept_bytes = sum of the kept mappings' used
-//! kept_bytes + excess <= KEPT_BYTES   whenever a mapping is kept
+//! count  = live blocks                bytes = sum of their sizes
+//! excess = sum of used - size
+//! kept.bytes + excess <= max(KEPT_BYTES, bytes / 2)   after a block is freed, if its pieces and
+//!                                                     those that go in exchange are few
 //! ```
 
 pub mod header;
+pub mod kept;
+pub mod mapping;
 
 use core::ptr;
 
 use crate::engine::huge::header::{HugeBlock, HugeRef};
+use crate::engine::huge::kept::{KEPT_BYTES, Kept, WHILE};
+use crate::engine::huge::mapping::{Mapping, Pieces, Seams, pieces_of};
 use crate::os::{Os, PAGE};
-
-/// Freed mappings that are kept, and how many bytes may be resident there and behind live blocks
-/// together.
-const KEPT: usize = 16;
-const KEPT_BYTES: usize = 32 << 20;
 
 /// Freed blocks that are remembered, for the sake of those who free them again: so many sets, to
 /// which an address belongs by its hash, of so many, of which the last freed stay.
 const SETS: usize = if cfg!(loom) { 2 } else { 1024 };
 const WAYS: usize = 8;
-
-/// A mapping without a block.
-#[derive(Clone, Copy, Debug)]
-pub struct Mapping {
-    /// Its first byte.
-    pub start: *mut u8,
-    /// Its length, a multiple of a page.
-    pub bytes: usize,
-    /// So much of it, from its start, may be resident: a multiple of a page.
-    pub used: usize,
-}
-
-const NONE: Mapping = Mapping { start: ptr::null_mut(), bytes: 0, used: 0 };
 
 /// See the [module](self).
 pub struct Huge {
@@ -56,9 +47,10 @@ pub struct Huge {
     pub count: usize,
     /// Bytes of the live blocks.
     pub bytes: usize,
-    kept: [Mapping; KEPT],
-    /// Bytes of the kept ones that may be resident.
-    pub kept_bytes: usize,
+    /// Mappings without a block.
+    pub kept: Kept,
+    /// When what is kept last decayed, in [milliseconds](Os::milliseconds).
+    decayed: u64,
     /// Bytes behind live blocks that may be resident.
     pub excess: usize,
     /// Start and length; a length of 0 is no grave.
@@ -73,58 +65,70 @@ impl Huge {
             pool: None,
             count: 0,
             bytes: 0,
-            kept: [NONE; KEPT],
-            kept_bytes: 0,
+            kept: Kept::new(),
+            decayed: 0,
             excess: 0,
             graves: [[(0, 0); WAYS]; SETS],
         }
     }
 
-    /// Whether [`reuse`](Self::reuse) would find one.
-    pub fn has(&self, bytes: usize) -> bool {
-        self.kept.iter().any(|mapping| mapping.fits(bytes))
-    }
-
-    /// A kept mapping of which at least `bytes` bytes may be resident, and at most an eighth more:
-    /// the one with the fewest.
-    pub fn reuse(&mut self, bytes: usize) -> Option<Mapping> {
-        let kept = self.kept.iter_mut().filter(|mapping| mapping.fits(bytes));
-        let best = kept.min_by_key(|mapping| mapping.used)?;
-        self.kept_bytes -= best.used;
-        Some(core::mem::replace(best, NONE))
-    }
-
-    /// A kept mapping for a block of `bytes` bytes that grows: the longest.
-    pub fn reuse_to_grow(&mut self, bytes: usize) -> Option<Mapping> {
-        let kept = self.kept.iter_mut().filter(|mapping| mapping.bytes >= bytes);
-        let longest = kept.max_by_key(|mapping| mapping.bytes)?;
-        self.kept_bytes -= longest.used;
-        Some(core::mem::replace(longest, NONE))
-    }
-
-    /// Keeps a mapping, if there is room for it beside what is kept and what lies idle behind live
-    /// blocks.
-    pub fn keep(&mut self, mapping: Mapping) -> bool {
-        if self.kept_bytes + self.excess + mapping.used > KEPT_BYTES {
-            return false;
+    /// Keeps a freed block's mapping. Returns what goes back instead: of it, or of what was kept.
+    pub fn keep(&mut self, freed: Freed, now: u64) -> Pieces {
+        let mut gone = Pieces::new();
+        for &piece in pieces_of(freed.mapping, &freed.seams).all() {
+            if let Some(shortest) = self.kept.put(piece) {
+                gone.push(shortest);
+            }
         }
-        let Some(place) = self.kept.iter_mut().find(|kept| kept.bytes == 0) else { return false };
-        *place = mapping;
-        self.kept_bytes += mapping.used;
-        true
+        let mut idle = 0;
+        if now.wrapping_sub(self.decayed) >= WHILE {
+            self.decayed = now;
+            idle = self.kept.decay();
+        }
+        let target = (self.kept.bytes - idle).min(self.bound().saturating_sub(self.excess));
+        self.cut(target, &mut gone);
+        gone
+    }
+
+    /// As time passes: what nobody needed since the last time. Returns what goes back.
+    pub fn decay<O: Os>(&mut self, os: &O, now: u64) -> Pieces {
+        let mut gone = Pieces::new();
+        if now.wrapping_sub(self.decayed) >= WHILE {
+            self.decayed = now;
+            let target = self.kept.bytes - self.kept.decay();
+            self.cut(target, &mut gone);
+            self.drop_excess(os);
+        }
+        gone
+    }
+
+    /// Bytes that may lie idle, kept or behind live blocks.
+    fn bound(&self) -> usize {
+        KEPT_BYTES.max(self.bytes / 2)
+    }
+
+    /// Takes pieces out until `target` bytes at most are kept. What `gone` has no room for stays
+    /// for the next call.
+    fn cut(&mut self, target: usize, gone: &mut Pieces) {
+        while self.kept.bytes > target && gone.has_room() {
+            let excess = (self.kept.bytes - target).next_multiple_of(PAGE);
+            let Some(piece) = self.kept.cut(excess) else { break };
+            gone.push(piece);
+        }
     }
 
     /// Gives back the kept mappings, and what lies idle behind live blocks. Returns the bytes that
     /// may have been resident. What the OS fails to take stays.
     pub fn drop_kept<O: Os>(&mut self, os: &O) -> usize {
-        let before = self.kept_bytes + self.excess;
-        for kept in &mut self.kept {
-            // SAFETY: a whole mapping that no block lives in.
-            if kept.bytes > 0 && unsafe { os.unmap(kept.start, kept.bytes) } {
-                self.kept_bytes -= kept.used;
-                *kept = NONE;
-            }
-        }
+        let before = self.kept.bytes + self.excess;
+        // SAFETY: whole mappings that no block lives in.
+        self.kept.retain(|piece| !unsafe { os.unmap(piece.start, piece.bytes) });
+        self.drop_excess(os);
+        before - self.kept.bytes - self.excess
+    }
+
+    /// Gives back what lies idle behind live blocks.
+    fn drop_excess<O: Os>(&mut self, os: &O) {
         let mut next = self.live;
         while let Some(header) = next
             && self.excess > 0
@@ -139,7 +143,6 @@ impl Huge {
                 self.excess -= idle;
             }
         }
-        before - self.kept_bytes - self.excess
     }
 
     /// Takes the room from all live blocks: address space, where that is short.
@@ -179,12 +182,12 @@ impl Huge {
         Some(header)
     }
 
-    /// Registers a block of so many usable bytes at the start of `mapping`, in a header without
-    /// one.
-    pub fn add(&mut self, header: HugeRef, mapping: Mapping, bytes: usize) {
+    /// Registers a block of so many usable bytes at the start of `mapping`, whose pieces begin at
+    /// `seams`, in a header without one.
+    pub fn add(&mut self, header: HugeRef, mapping: Mapping, seams: Seams, bytes: usize) {
         self.unbury(mapping.start.addr());
         let first = self.live.replace(header);
-        *self.block(header) = HugeBlock { next: first, ..HugeBlock::new() };
+        *self.block(header) = HugeBlock { next: first, seams, ..HugeBlock::new() };
         if let Some(first) = first {
             self.block(first).previous = Some(header);
         }
@@ -230,9 +233,9 @@ impl Huge {
     }
 
     /// Unregisters a block, remembers it, and pools its header.
-    pub fn remove(&mut self, header: HugeRef) -> Mapping {
-        let HugeBlock { size, previous, next, .. } = *self.block(header);
-        let mapping = Mapping::of(self.block(header));
+    pub fn remove(&mut self, header: HugeRef) -> Freed {
+        let HugeBlock { size, previous, next, seams, .. } = *self.block(header);
+        let mapping = self.block(header).mapping();
         match previous {
             None => self.live = next,
             Some(previous) => self.block(previous).next = next,
@@ -246,7 +249,7 @@ impl Huge {
         self.bury(mapping.start.addr(), size);
         let rest = self.pool.replace(header);
         *self.block(header) = HugeBlock { next: rest, ..HugeBlock::new() };
-        mapping
+        Freed { mapping, seams }
     }
 
     /// The block that `address` lies in: where it starts, and how many bytes it has.
@@ -282,27 +285,20 @@ impl Huge {
     pub fn release<O: Os>(&mut self, os: &O) {
         self.drop_kept(os);
         while let Some(header) = self.live {
-            let mapping = self.remove(header);
+            let Mapping { start, bytes, .. } = self.remove(header).mapping;
             // SAFETY: the engine ends: its blocks with it.
-            unsafe { os.unmap(mapping.start, mapping.bytes) };
+            unsafe { os.unmap(start, bytes) };
         }
     }
 }
 
-impl Mapping {
-    /// That of a live block.
-    pub fn of(block: &HugeBlock) -> Mapping {
-        Mapping {
-            start: ptr::with_exposed_provenance_mut(block.start),
-            bytes: block.mapped,
-            used: block.used,
-        }
-    }
-
-    /// Whether it is worth being reused for a block of `bytes` bytes.
-    fn fits(&self, bytes: usize) -> bool {
-        self.used >= bytes && self.used - bytes <= bytes / 8
-    }
+/// What a freed block leaves.
+#[derive(Clone, Copy, Debug)]
+pub struct Freed {
+    /// Its mapping.
+    pub mapping: Mapping,
+    /// Where the mapping's pieces begin.
+    pub seams: Seams,
 }
 
 /// Bytes of the mapping for a block that grows and has `bytes` now: four times as many, and at most

@@ -21,6 +21,8 @@ pub enum Kind {
     Calloc(usize),
     /// A buffer doubled up to this size.
     Realloc(usize),
+    /// Some blocks of 5 to 25 MiB, replaced at random.
+    Large,
     /// One thread allocates, another frees; so many blocks at once.
     HandOff(usize),
     /// Threads hand their blocks on to their successors.
@@ -38,6 +40,7 @@ impl Kind {
     pub fn is_small(self) -> bool {
         match self {
             Kind::Pair(size) | Kind::Calloc(size) | Kind::Realloc(size) => size <= 8 << 10,
+            Kind::Large => false,
             _ => true,
         }
     }
@@ -78,6 +81,7 @@ const FIXED: &[(&str, Kind, u64)] = &[
     ("calloc/64K", Kind::Calloc(64 << 10), 100),
     ("realloc/1K", Kind::Realloc(1 << 10), 1_000_000),
     ("realloc/16M", Kind::Realloc(16 << 20), 60),
+    ("large/25M", Kind::Large, 2),
     ("handoff/1", Kind::HandOff(1), 450),
     ("handoff/256", Kind::HandOff(256), 900),
     ("churn", Kind::Churn, 180),

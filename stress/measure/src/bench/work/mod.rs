@@ -34,6 +34,7 @@ pub fn prepare(kind: Kind, script: Option<Script>) -> Work {
         Kind::Bulk(order) => one_thread::bulk(order),
         Kind::Calloc(size) => one_thread::calloc(size),
         Kind::Realloc(last) => one_thread::realloc(last),
+        Kind::Large => one_thread::large(),
         Kind::HandOff(batch) => threads::hand_off(batch),
         Kind::Churn => threads::churn(),
         Kind::Threads => threads::private(),

@@ -165,6 +165,47 @@ fn grow(heap: Heap, sizes: &[usize]) {
     }
 }
 
+/// A pass is 100 turns over 20 slots: malloc of 5 to 25 MiB, uniform, a byte written to each page;
+/// then a random slot's block is freed, and the new one takes its place. After the benchmark
+/// programs of their kind, in which whole buffers come and go: image and video frames, tensors.
+pub fn large() -> Work {
+    const SLOTS: usize = 20;
+    const TURNS: usize = 100;
+    const PAGE: usize = 4096;
+    let sizes = patterns::uniform_sizes(SEED, SLOTS + TURNS, 5 << 20, 25 << 20);
+    let picks = patterns::uniform_sizes(SEED + 1, TURNS, 0, SLOTS as u32 - 1);
+    let born = |heap: Heap, size: u32| {
+        // SAFETY: the size is at least 1, and what is written lies below it.
+        unsafe {
+            let block = heap.malloc(size as usize);
+            for at in (0..size as usize).step_by(PAGE) {
+                block.add(at).write(MARK);
+            }
+            block
+        }
+    };
+    let mut blocks = slots(SLOTS);
+    Work {
+        operations: 2 * TURNS as u64,
+        clock: Clock::Processor,
+        start: Box::new(move |heap| {
+            let (fill, turns) = sizes.split_at(SLOTS);
+            for (block, size) in blocks.iter_mut().zip(fill) {
+                *block = born(heap, *size);
+            }
+            let turns: Vec<_> = turns.iter().copied().zip(picks).collect();
+            timed(move || {
+                for (size, slot) in &turns {
+                    let new = born(heap, *size);
+                    let old = std::mem::replace(&mut blocks[*slot as usize], new);
+                    // SAFETY: it was live, and nobody has it any more.
+                    unsafe { heap.free(old) };
+                }
+            })
+        }),
+    }
+}
+
 /// A pass is every call of a recorded program, of all its threads in one order, and a free of what
 /// it never freed.
 pub fn trace(script: Script) -> Work {
