@@ -305,6 +305,29 @@ fn a_block_that_grows_stays_where_it_is() {
     assert_eq!(engine.stats().live_blocks, 0);
 }
 
+/// Of the sizes that a thread used one after the other, and no longer uses, little stays with it.
+#[test]
+fn a_thread_that_moves_on_to_other_sizes_gives_the_old_ones_back() {
+    let _alone = ALONE.lock().unwrap_or_else(|poison| poison.into_inner());
+    let engine = engine(Mmap, NoProbe, FutexLock::new());
+    let claim = Claim::new(&engine).unwrap();
+    let octaves = (7..16).flat_map(|octave| (1..=8).map(move |eighth| (eighth + 8) << octave >> 3));
+    let mut count = 0;
+    for size in (1..8).map(|sixteen| 16 * sixteen).chain(octaves) {
+        count += 1;
+        let blocks: Vec<_> = (0..(256 << 10) / size).map(|_| claim.malloc(size)).collect();
+        for block in blocks {
+            claim.free(block);
+        }
+    }
+    assert_eq!((count, engine.stats().live_blocks), (79, 0));
+    let stays = engine.layer_stats().span_bytes;
+    assert!(stays <= 3 << 20, "{stays} bytes of slabs without a block");
+    // The last few stay, for the thread's next blocks.
+    assert!(stays > 0);
+    claim.sound();
+}
+
 /// Blocks of 5 to 25 MiB that replace each other: their pages are moved to the next ones, not given
 /// back and got anew. What is kept is less than half of what is live, and goes back when nobody
 /// needs it.

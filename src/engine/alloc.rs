@@ -82,6 +82,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 if self.tick_if_due(heap, own) {
                     continue; // the current slab may have blocks now, or be another
                 }
+                self.drop_idle_few(own);
                 let double_freed = |address| self.defer_double_free_at(address);
                 let refill = match own.refill(class, double_freed) {
                     Refill::None => self.new_slab(heap, own, class),

@@ -66,7 +66,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         // SAFETY: as above.
         let mut owner = unsafe { heap.owner() };
         owner.with(|own| {
-            self.drop_idle_large(own);
+            self.drop_idle(own);
             self.bound_idle(own, IDLE_PARKED);
         });
         let now = self.os.milliseconds();
@@ -81,12 +81,15 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     /// would else keep all that others freed of its blocks. `own` is of `heap`.
     #[cold]
     pub(super) fn tick(&self, heap: &Heap, own: &mut Own) {
+        // What no refill of the last few needed is of use to others.
+        self.bound_idle(own, own.idle_bytes - own.idle_low);
+        own.idle_low = own.idle_bytes;
         let now = self.os.milliseconds();
         let flagged = heap.flagged_slabs.load(Ordering::Relaxed);
         let is_time = now.wrapping_sub(own.looked) >= DECAY;
         if is_time {
             own.looked = now;
-            self.drop_idle_large(own);
+            self.drop_idle(own);
         }
         if flagged >= own.patience || is_time && (flagged > 0 || own.recheck) {
             // Acquire: pairs with the release in `tell_owner`.
@@ -219,7 +222,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     /// Gives back what this heap and all share in idle memory, when there is no other.
     #[cold]
     pub(super) fn yield_idle(&self, own: &mut Own) {
-        self.drop_idle_large(own);
+        self.drop_idle(own);
         self.bound_idle(own, 0);
         self.abandon_parked(0);
         self.locked(|shared| {

@@ -17,6 +17,11 @@ use crate::probe::Probe;
 use crate::sync::RawLock;
 use crate::sync::fault::{Fault, planted};
 
+/// Classes that a refill looks at. With three, 32 threads that took 256 KiB in each of 64 classes
+/// keep 44 MiB; with two 60, with one 75, without 296. A ring of 65,536 blocks executes 0.3 % more
+/// instructions for each.
+const FEW: usize = 3;
+
 impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     /// Takes back what others freed in one slab of the heap. Whether that was anything.
     pub(super) fn sweep(&self, own: &mut Own, slab: OwnedSlab) -> bool {
@@ -73,14 +78,33 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         emptied
     }
 
-    /// Lets go of current slabs of large classes that have no live block.
-    pub(super) fn drop_idle_large(&self, own: &mut Own) {
+    /// Lets go of the current slabs of a few classes, if nothing happens there. Refills call it,
+    /// each time for the next ones: a thread that moves on to other sizes, and then idles, would
+    /// else keep a slab of each that it ever used.
+    pub(super) fn drop_idle_few(&self, own: &mut Own) {
+        for _ in 0..FEW {
+            self.drop_one_idle(own);
+        }
+    }
+
+    fn drop_one_idle(&self, own: &mut Own) {
+        if own.look_at_one(no_slab()) {
+            self.bound_idle(own, IDLE);
+        }
+    }
+
+    /// Lets go of current slabs that have no live block: of large classes now, of the others where
+    /// nothing happened since the last look.
+    pub(super) fn drop_idle(&self, own: &mut Own) {
         for class in classes::class_of(32 << 10, 1).unwrap_or(0)..CLASSES {
             let current = own.current[class];
             if current.class() == class && current.count_used() == 0 {
                 own.drop_current(class, no_slab());
             }
             self.bound_idle(own, IDLE);
+        }
+        for _ in 0..CLASSES {
+            self.drop_one_idle(own);
         }
     }
 }

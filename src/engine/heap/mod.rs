@@ -95,6 +95,8 @@ pub struct Own {
     pub empties: List,
     /// Bytes of the spans of `empties`.
     pub idle_bytes: usize,
+    /// The fewest that they were since the last tick: nobody needed those.
+    pub idle_low: usize,
     /// Refills so far: the clock that decay looks at.
     pub refills: u32,
     /// When the owner last looked at all its slabs, in milliseconds.
@@ -107,7 +109,14 @@ pub struct Own {
     remote_frees: u32,
     /// So many slabs must others have begun to free in before the owner looks sooner than that.
     pub patience: usize,
+    /// Which class [`look_at_one`](Self::look_at_one) looks at next.
+    hand: usize,
+    /// What it saw of each: the head of the current slab's list, and [`COUNTED`].
+    seen: [u32; CLASSES],
 }
+
+/// The current slab's blocks were counted, and one is live.
+const COUNTED: u32 = 1 << 16;
 
 const_unless_loom! {
     /// A heap without slabs. `nothing`, the placeholder, stands where it has no current one.
@@ -120,11 +129,14 @@ const_unless_loom! {
                 full: [List::new(); CLASSES],
                 empties: List::new(),
                 idle_bytes: 0,
+                idle_low: 0,
                 refills: 0,
                 looked: 0,
                 recheck: false,
                 remote_frees: 0,
                 patience: PATIENCE,
+                hand: 0,
+                seen: [0; CLASSES],
             }),
             vanished: AtomicBool::new(false),
             flagged_slabs: AtomicUsize::new(0),
@@ -232,6 +244,7 @@ impl Own {
             Place::Empty => {
                 self.empties.remove(slab);
                 self.idle_bytes -= bytes_of(class);
+                self.idle_low = self.idle_low.min(self.idle_bytes);
             }
             Place::Nowhere | Place::Current | Place::Abandoned => {}
         }
@@ -276,6 +289,30 @@ impl Own {
             before.leave_current();
             self.list(before);
         }
+    }
+
+    /// Looks at the current slab of one class, each time of the next. If nothing seems to have
+    /// happened in it since the last look and no block of it is live, it is current no longer, but
+    /// `nothing`, the placeholder, is. Whether that was so.
+    pub fn look_at_one(&mut self, nothing: OwnedSlab) -> bool {
+        let class = self.hand;
+        self.hand = (class + 1) % CLASSES;
+        let (current, seen) = (self.current[class], self.seen[class]);
+        if current.class() != class {
+            return false;
+        }
+        let head = u32::from(current.head());
+        if seen & !COUNTED != head {
+            self.seen[class] = head;
+            return false;
+        }
+        // The walk along its list is made once, and not again before something happens.
+        self.seen[class] = head | COUNTED;
+        let idle = seen & COUNTED == 0 && current.count_used() == 0;
+        if idle {
+            self.drop_current(class, nothing);
+        }
+        idle
     }
 
     fn set_current(&mut self, class: usize, slab: OwnedSlab) {

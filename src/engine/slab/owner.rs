@@ -229,6 +229,11 @@ impl OwnedSlab {
         })
     }
 
+    /// The number at the list's head: while it stays the same, hardly anything was allocated here.
+    pub fn head(self) -> u16 {
+        self.look(|local| local.head)
+    }
+
     /// Used blocks of a current slab: all that are carved, less those of its list, by a walk along
     /// it.
     pub fn count_used(self) -> usize {
