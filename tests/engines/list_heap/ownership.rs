@@ -2,9 +2,10 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use drystone::{FutexLock, ListHeap, Mmap, NoProbe, Probe};
+use drystone::ListHeap;
+use drystone::internals::{FutexLock, Mmap, NoProbe, Probe};
 
-use crate::support::{FakeOs, HEADER, fill, filled, free, sound};
+use super::support::{FakeOs, HEADER, fill, filled, free, sound};
 
 #[test]
 fn a_dropped_heap_gives_everything_back() {

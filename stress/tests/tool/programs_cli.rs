@@ -1,22 +1,20 @@
 //! `cargo stress programs` as its user sees it: arguments, output, exit codes, and planted faults,
 //! each found.
 
-mod support;
-
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::support::{PLAIN, Tool, ended, has, has_module, library, text};
 use drystone_harness::process::launcher::{End, Launcher};
 use drystone_harness::stop::Stop;
 use drystone_measure::programs::command;
 use serde_json::Value;
-use support::{PLAIN, Tool, ended, has, has_module, library, text};
 
 /// One round where a report is wanted.
 const PROGRAMS: Tool = Tool { name: &["programs"], for_a_report: &["--quick"], ..PLAIN };
 
 fn faulty(folder: &Path, fault: &str) -> String {
-    library(folder, fault, include_str!("faulty.c"), &[&format!("-DFAULT={fault}")])
+    library(folder, fault, include_str!("../faulty.c"), &[&format!("-DFAULT={fault}")])
 }
 
 fn has_lua() -> bool {

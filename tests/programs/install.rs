@@ -1,16 +1,13 @@
 //! The steps that a packager follows: `make install` into a prefix and into a staging folder, and a
 //! C and a C++ program built against what is there, by what `pkg-config` says, shared and static.
 
-#[path = "support/served.rs"]
-mod served;
-mod support;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use served::{Account, Ended};
+use crate::served::{self, Account, Ended};
+use crate::support;
 use tempfile::TempDir;
 
 fn run(tool: &mut Command, package: &str) -> Ended {

@@ -1,12 +1,10 @@
 //! `cargo stress bench` as its user sees it: arguments, output, exit codes.
 
-mod support;
-
 use std::thread;
 use std::time::Duration;
 
+use crate::support::{PAGES, PLAIN, Tool, ended, faulty, has, interrupted, json, library, text};
 use serde_json::Value;
-use support::{PAGES, PLAIN, Tool, ended, faulty, has, interrupted, json, library, text};
 
 /// Rows are short where a report is wanted.
 const BENCH: Tool = Tool { name: &["bench"], for_a_report: &["--quick"], ..PLAIN };

@@ -1,11 +1,9 @@
 //! `cargo stress inject` as its user meets it: planted faults that show only when the OS refuses.
 
-mod support;
-
 use std::path::Path;
 
+use crate::support::{PLAIN, faulty, json};
 use serde_json::Value;
-use support::{PLAIN, faulty, json};
 
 /// The row of the one subject that was refused its calls.
 fn inject(code: i32, subject: &str, findings: &Path, more: &[&str]) -> Value {

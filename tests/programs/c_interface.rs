@@ -1,20 +1,15 @@
 //! The C interface as a C program sees it: compiled against the header, linked to the shared
 //! library and to the static one, used as it should be and misused.
 
-#[path = "support/lab.rs"]
-mod lab;
-#[path = "support/served.rs"]
-mod served;
-mod support;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::Command;
 
-use lab::{Lab, Linked, SHARED, finished};
-use served::{Account, Ended};
+use crate::lab::{Lab, Linked, SHARED, finished};
+use crate::served::{self, Account, Ended};
+use crate::support;
 
 const SIGABRT: i32 = 6;
 
@@ -74,7 +69,9 @@ fn the_c_example_runs_on_both_libraries() {
 #[test]
 fn the_rust_example_runs() {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["run", "--quiet", "--package", "drystone", "--example", "global_allocator"]);
+    // Of the whole workspace, as `cargo test` has built it: for this package alone cargo would
+    // build others' crates anew, with fewer of their features.
+    cargo.args(["run", "--quiet", "--example", "global_allocator"]);
     let said = finished(&mut cargo, "cargo");
     assert!(said.status.success(), "{}", said.stderr);
     let expected =

@@ -1,13 +1,11 @@
 //! The zoo of the conformance suite: each planted fault must be found, by the row that is meant for
 //! it, and the sound shim that all of them are made of must pass those rows.
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use crate::support::{PLAIN, library, text};
 use serde_json::Value;
-use support::{PLAIN, library, text};
 
 /// A fault, the row that must find it, and the outcome there.
 type Found = (&'static str, &'static str, &'static str);
@@ -81,7 +79,7 @@ const TWICE: &str = "misuse/double-free-immediate/8B";
 /// Compiles a shim under a name; the library's path.
 fn shim(folder: &Path, name: &str, fault: &str) -> String {
     let fault = format!("-D{fault}");
-    library(folder, name, include_str!("conform_zoo/faults.c"), &["-pthread", &fault])
+    library(folder, name, include_str!("../conform_zoo/faults.c"), &["-pthread", &fault])
 }
 
 /// The report on some rows, by their exact names, and the exit code.

@@ -1,13 +1,11 @@
 //! `cargo stress cost` as its user sees it: arguments, output, exit codes. No figure of time is
 //! judged here.
 
-mod support;
-
 use std::thread;
 use std::time::Duration;
 
+use crate::support::{PAGES, PLAIN, Tool, ended, interrupted, library, text};
 use serde_json::Value;
-use support::{PAGES, PLAIN, Tool, ended, interrupted, library, text};
 
 /// Measurements are short where a report is wanted.
 const COST: Tool = Tool { name: &["cost"], for_a_report: &["--quick"], ..PLAIN };

@@ -4,7 +4,7 @@ use std::ptr;
 
 use drystone::{BlockState, Found, ListHeap, Misuse, MisuseKind};
 
-use crate::support::{HEADER, free, rejected};
+use super::support::{HEADER, free, rejected};
 
 #[test]
 fn a_forged_header_is_not_believed() {

@@ -2,9 +2,10 @@
 
 use std::alloc::{GlobalAlloc, Layout};
 
-use drystone::{FutexLock, ListHeap, Mmap, NoProbe, Os};
+use drystone::ListHeap;
+use drystone::internals::{FutexLock, Mmap, NoProbe, Os};
 
-use crate::support::{FakeOs, all_zero, fill, filled, free, sound};
+use super::support::{FakeOs, all_zero, fill, filled, free, sound};
 
 #[test]
 fn every_block_is_16_aligned_and_any_power_of_two_can_be_asked_for() {

@@ -2,7 +2,7 @@
 
 use drystone::{BlockState, ListHeap, MisuseKind};
 
-use crate::support::{HEADER, fill, free, rejected};
+use super::support::{HEADER, fill, free, rejected};
 
 fn double_free(heap: &ListHeap, block: *mut u8, size: Option<usize>, state: BlockState) {
     let misuse = rejected(heap, block);

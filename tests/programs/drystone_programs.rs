@@ -1,16 +1,11 @@
 //! Programs that press on the engine's edges: long thread ends, little address space, valgrind, and
 //! the mistakes that only a quarantine finds.
 
-#[path = "support/lab.rs"]
-mod lab;
-#[path = "support/served.rs"]
-mod served;
-mod support;
-
 use std::process::Command;
 
-use lab::{Lab, Linked, SHARED};
-use served::Ended;
+use crate::lab::{Lab, Linked, SHARED};
+use crate::served::{self, Ended};
+use crate::support;
 
 #[track_caller]
 fn well(ended: &Ended, stdout: &str) {

@@ -1,13 +1,11 @@
 //! The tool's texts: helps, usage errors, completions. Each is a snapshot; `SNAPSHOTS=overwrite`
 //! writes them anew.
 
-mod support;
-
 use std::path::Path;
 
+use crate::support::{PLAIN, ended, text};
 use snapbox::data::DataFormat;
 use snapbox::{Data, assert_data_eq};
-use support::{PLAIN, ended, text};
 
 /// Every command of the tree.
 const COMMANDS: [&[&str]; 11] = [
@@ -29,7 +27,7 @@ const COLUMNS: usize = 80;
 
 #[track_caller]
 fn is_snapshot(printed: &str, name: &str) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tool/snapshots");
     let expected = Data::read_from(&folder.join(format!("{name}.txt")), Some(DataFormat::Text));
     assert_data_eq!(printed.to_owned(), expected);
 }

@@ -2,7 +2,7 @@
 
 use drystone::ListHeap;
 
-use crate::support::{all_zero, fill, free, sound};
+use super::support::{all_zero, fill, free, sound};
 
 #[test]
 fn zero_bytes_give_a_pointer_of_their_own() {

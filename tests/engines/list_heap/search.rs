@@ -2,9 +2,10 @@
 
 use std::cell::Cell;
 
-use drystone::{FutexLock, ListHeap, Mmap, Probe};
+use drystone::ListHeap;
+use drystone::internals::{FutexLock, Mmap, Probe};
 
-use crate::support::{HEADER, free, sound};
+use super::support::{HEADER, free, sound};
 
 #[test]
 fn the_smallest_free_block_that_fits_is_taken() {

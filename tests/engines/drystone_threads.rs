@@ -1,11 +1,6 @@
 //! Double frees by threads that race, and threads that come and go. Each test has an engine of its
 //! own, so that its sums are its alone; a probe yields where another thread could interfere.
 
-#[path = "support/clocked.rs"]
-mod clocked;
-#[path = "support/heaps.rs"]
-mod heaps;
-
 use std::cell::Cell;
 use std::collections::HashSet;
 use std::ptr;
@@ -14,9 +9,9 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
-use clocked::Clocked;
-use drystone::{Engine, FutexLock, Mmap, Probe};
-use heaps::{Claim, engine};
+use crate::clocked::Clocked;
+use crate::heaps::{Claim, engine};
+use drystone::internals::{Engine, FutexLock, Mmap, Probe};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 

@@ -1,8 +1,9 @@
 //! Memory from the OS, and back: regions, huge blocks, the region that is kept.
 
-use drystone::{FutexLock, ListHeap, NoProbe};
+use drystone::ListHeap;
+use drystone::internals::{FutexLock, NoProbe};
 
-use crate::support::{FakeOs, fill, free, sound};
+use super::support::{FakeOs, fill, free, sound};
 
 #[test]
 fn regions_grow_geometrically_up_to_a_bound() {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-mod support;
+use crate::support;
 
 /// Loom, say, even under a `cfg` that the program never sets, would be in its lock file with 38
 /// packages.

@@ -4,14 +4,13 @@
 //! The C programs stand in `tests/recorder/`. Each marks its own blocks by their sizes, so that the
 //! few that the C library asks for on its own account are told apart.
 
-mod support;
-
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
+use crate::support;
 use drystone_workloads::trace::{Kind, Op, Trace, raw};
 use tempfile::TempDir;
 

@@ -3,7 +3,8 @@
 use std::cell::Cell;
 use std::ptr;
 
-use drystone::{Found, ListHeap, Misuse, Mmap, Os, Probe};
+use drystone::internals::{Mmap, Os, Probe};
+use drystone::{Found, ListHeap, Misuse};
 
 /// A block's header, in bytes: part of the documented layout.
 pub const HEADER: usize = 16;

@@ -1,14 +1,12 @@
 //! Findings as their user meets them: a folder each, which can be replayed.
 
-mod support;
-
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::support::{PLAIN, ended, faulty, json, text};
 use serde_json::Value;
-use support::{PLAIN, ended, faulty, json, text};
 use tempfile::TempDir;
 
 /// A finding on the allocator of `pages.c` with a fault: what it lies in, and its folder.

@@ -1,8 +1,9 @@
 //! A limit that is reached, and an OS that has no memory.
 
-use drystone::{FutexLock, ListHeap, NoProbe};
+use drystone::ListHeap;
+use drystone::internals::{FutexLock, NoProbe};
 
-use crate::support::{FakeOs, fill, filled, free, sound};
+use super::support::{FakeOs, fill, filled, free, sound};
 
 #[test]
 fn a_limit_makes_requests_fail_without_changing_anything() {

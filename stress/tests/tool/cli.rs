@@ -1,13 +1,12 @@
 //! The tool as its user sees it: arguments, output, exit codes.
 
-mod support;
-
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::support::{PAGES, PLAIN, Tool, ended, faulty, interrupted, json, library, stress, text};
 use drystone_harness::fixtures;
 use drystone_harness::seed::Seed;
 use drystone_harness::stop::Stop;
@@ -23,7 +22,6 @@ use drystone_stress::runner::record::{Begin, Writer};
 use drystone_stress::runner::supervisor::Supervisor;
 use drystone_workloads::trace::{Kind, Op, Trace};
 use serde_json::Value;
-use support::{PAGES, PLAIN, Tool, ended, faulty, interrupted, json, library, stress, text};
 
 /// Findings are not to be left in the source.
 const STRESS: Tool =
@@ -221,7 +219,7 @@ fn the_reports_of_a_library_are_read() {
         let flag = format!("-D{fault}");
         // By its name the tool knows a library that reports.
         let library =
-            library(&folder, "libdrystone", include_str!("reports.c"), &["-pthread", &flag]);
+            library(&folder, "libdrystone", include_str!("../reports.c"), &["-pthread", &flag]);
         let work = [
             "--workload",
             "misuse:largest=1K,misuse=50",

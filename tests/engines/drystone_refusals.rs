@@ -2,14 +2,11 @@
 //! ends without having met its refusal. The engine stays sound, says null, and works again
 //! afterwards.
 
-#[path = "support/heaps.rs"]
-mod heaps;
-
 use std::cell::Cell;
 use std::ptr;
 
-use drystone::{Engine, FutexLock, Mmap, NoProbe, Os};
-use heaps::{Claim, engine};
+use crate::heaps::{Claim, engine};
+use drystone::internals::{Engine, FutexLock, Mmap, NoProbe, Os};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 

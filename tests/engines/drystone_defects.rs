@@ -1,16 +1,14 @@
 //! Defects that the engine had once. Each test failed then.
 
-#[path = "support/heaps.rs"]
-mod heaps;
-
 use std::cell::RefCell;
 use std::ptr;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::thread;
 
-use drystone::{Drystone, Engine, FutexLock, Misuse, MisuseKind, Mmap, NoProbe, Os, Probe};
-use heaps::{Claim, engine};
+use crate::heaps::{Claim, engine};
+use drystone::internals::{Engine, FutexLock, Mmap, NoProbe, Os, Probe};
+use drystone::{Drystone, Misuse, MisuseKind};
 
 /// Bytes of a block that has a slab to itself.
 const SINGLE: usize = 40_960;

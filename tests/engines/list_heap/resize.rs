@@ -2,9 +2,10 @@
 
 use std::ptr;
 
-use drystone::{FutexLock, ListHeap, MisuseKind, NoProbe};
+use drystone::internals::{FutexLock, NoProbe};
+use drystone::{ListHeap, MisuseKind};
 
-use crate::support::{FakeOs, HEADER, fill, filled, free, rejected, resize, sound};
+use super::support::{FakeOs, HEADER, fill, filled, free, rejected, resize, sound};
 
 #[test]
 fn realloc_of_null_allocates_and_to_zero_frees() {

@@ -1,12 +1,10 @@
 //! `cargo stress conform` as its user sees it: arguments, output, exit codes.
 
-mod support;
-
 use std::thread;
 use std::time::Duration;
 
+use crate::support::{PAGES, PLAIN, Tool, faulty, interrupted, library, text};
 use serde_json::Value;
-use support::{PAGES, PLAIN, Tool, faulty, interrupted, library, text};
 
 const CONFORM: Tool = Tool { name: &["conform"], ..PLAIN };
 
