@@ -89,32 +89,42 @@ compile_error!(
     "Drystone runs on Linux, on x86-64 and aarch64: for this target keep the default allocator"
 );
 
-#[doc(hidden)]
-pub mod errno;
+mod errno;
 pub mod list;
 mod misuse;
-#[doc(hidden)]
-pub mod os;
+mod os;
 pub mod policy;
 mod probe;
-#[doc(hidden)]
-pub mod process;
+mod process;
 mod stats;
-#[doc(hidden)]
-pub mod sync;
+mod sync;
 
-#[doc(hidden)]
-pub mod engine;
+mod engine;
 
 /// For the packages of this repository and their tests: no part of the library's promise, and free
 /// to change in any version.
 #[doc(hidden)]
 pub mod internals {
-    pub use crate::engine::{self, Engine};
-    pub use crate::os::{self, Mmap, Os};
+    pub use crate::engine::Engine;
+    pub use crate::os::{Mmap, Os};
     pub use crate::probe::{NoProbe, Probe};
-    pub use crate::sync::{self, FutexLock, RawLock};
-    pub use crate::{errno, process};
+    pub use crate::sync::{FutexLock, RawLock};
+
+    pub mod engine {
+        pub use crate::engine::*;
+    }
+    pub mod errno {
+        pub use crate::errno::*;
+    }
+    pub mod os {
+        pub use crate::os::*;
+    }
+    pub mod process {
+        pub use crate::process::*;
+    }
+    pub mod sync {
+        pub use crate::sync::*;
+    }
 }
 
 #[doc(inline)]
@@ -126,6 +136,3 @@ pub use misuse::{BlockState, Found, Misuse, MisuseKind};
 #[doc(inline)]
 pub use policy::Policy;
 pub use stats::{Broken, Stats};
-
-#[doc(hidden)]
-pub use internals::{Engine, FutexLock, Mmap, NoProbe, Os, Probe, RawLock};

@@ -8,7 +8,8 @@ use std::ptr;
 use std::sync::Mutex;
 use std::thread;
 
-use drystone::{Drystone, Engine, FutexLock, Mmap, NoProbe};
+use drystone::Drystone;
+use drystone::internals::{Engine, FutexLock, Mmap, NoProbe};
 use heaps::{Claim, engine, resident};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;

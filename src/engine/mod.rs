@@ -36,12 +36,11 @@ mod sweep;
 pub use classes::MIN_ALIGN;
 pub use engine::Engine;
 #[cfg(not(loom))]
-pub use global::instance::Drystone;
+pub use global::fast::Drystone;
 pub use heap::Heap;
 
 /// The names that the C library and the stress tool know.
 #[cfg(not(loom))]
 pub mod front {
-    pub use super::global::fast::{DIRECT, Fast};
-    pub use super::global::instance::Drystone;
+    pub use super::global::fast::{DIRECT, Drystone, Fast};
 }

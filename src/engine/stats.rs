@@ -38,6 +38,6 @@ pub struct LayerStats {
     pub slabs_reclaimed: u64,
     /// How often the span lock was taken.
     pub locked: u64,
-    /// For how many nanoseconds, since [`Engine::time_lock`](crate::Engine::time_lock).
+    /// For how many nanoseconds, since [`Engine::time_lock`](crate::engine::Engine::time_lock).
     pub held: u64,
 }

@@ -2,7 +2,7 @@
 //! only if it fails when what it is about is broken. Outside loom `planted` is a constant, and no
 //! code is left of it.
 
-use super::atomic::Ordering;
+use core::sync::atomic::Ordering;
 
 /// What can be broken, by the function it stands in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

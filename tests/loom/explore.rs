@@ -1,6 +1,6 @@
 //! Runs a model, and a twin that must fail.
 
-use drystone::sync::fault::{Fault, plant};
+use drystone::internals::sync::fault::{Fault, plant};
 
 /// The name of the twin that this process is.
 const TWIN: &str = "DRYSTONE_LOOM_TWIN";

@@ -3,8 +3,9 @@
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
-use drystone::sync::FutexLockWith;
-use drystone::{FutexLock, ListHeap, MisuseKind, Mmap, NoProbe, RawLock};
+use drystone::internals::sync::FutexLockWith;
+use drystone::internals::{FutexLock, Mmap, NoProbe, RawLock};
+use drystone::{ListHeap, MisuseKind};
 use loom::thread;
 
 use crate::explore::{explore, must_fail};

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use drystone::sync::{Cell, FutexLockWith};
-use drystone::{FutexLock, RawLock};
+use drystone::internals::sync::{Cell, FutexLockWith};
+use drystone::internals::{FutexLock, RawLock};
 use loom::thread;
 
 use crate::explore::{explore, must_fail};

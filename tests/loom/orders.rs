@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use drystone::sync::modelled::AtomicUsize;
+use drystone::internals::sync::modelled::AtomicUsize;
 use loom::sync::atomic::Ordering;
 
 use crate::explore::explore;

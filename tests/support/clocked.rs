@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use drystone::{Mmap, Os};
+use drystone::internals::{Mmap, Os};
 
 /// The OS, except its milliseconds.
 pub struct Clocked(pub Arc<AtomicU64>);

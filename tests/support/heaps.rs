@@ -7,8 +7,9 @@
 use std::fs;
 use std::thread;
 
-use drystone::engine::Heap;
-use drystone::{Engine, Misuse, Os, Probe, RawLock};
+use drystone::Misuse;
+use drystone::internals::engine::Heap;
+use drystone::internals::{Engine, Os, Probe, RawLock};
 
 /// An engine of its own for a test, in a box. It is made on the stack, of which it takes more than
 /// a test's thread has.

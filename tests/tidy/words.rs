@@ -76,7 +76,7 @@ pub const BANNED: &[Banned] = &[
             "workloads/src/registry.rs",
             "stress/src/model/spec.rs",
             "stress/src/plan/campaign_file.rs",
-            "stress/tests/help_cli.rs",
+            "stress/tests/tool/help_cli.rs",
         ],
     },
     everywhere(&["legal by then"], "\"raced with reuse\""),

@@ -11,9 +11,10 @@
 //! | `registry` | `streams` | every workload by its name: source, parameters |
 //! | `sizes`, `patterns`, `mixed` | `streams` | what is asked for, and in which order |
 //! | `slots` | `streams` | streams over numbered slots: most of the named workloads |
-//! | `trace` | `streams` | what real programs asked for |
+//! | `trace` | `streams` | what real programs asked for; without the feature only what the recorder writes |
+//! | `printing` | `tool` | `--format` and `--color` of every tool |
 //!
-//! The program `trace` is the feature `tool`. Both features are on by default.
+//! The program `trace` is the feature `tool` too. Both features are on by default.
 
 pub mod bounded_queue;
 pub mod calls;
@@ -23,6 +24,8 @@ pub mod heap;
 pub mod mixed;
 #[cfg(feature = "streams")]
 pub mod patterns;
+#[cfg(feature = "tool")]
+pub mod printing;
 #[cfg(feature = "streams")]
 pub mod registry;
 #[cfg(feature = "streams")]
@@ -32,4 +35,9 @@ pub mod slots;
 pub mod splitmix;
 #[cfg(feature = "streams")]
 pub mod trace;
+/// The recorder's part alone: it needs nothing else.
+#[cfg(not(feature = "streams"))]
+pub mod trace {
+    pub mod raw;
+}
 pub mod workers;

@@ -95,13 +95,6 @@ impl Sequence {
         (n > 0).then(|| (self.sorted[(n - 1) / 2] + self.sorted[n / 2]) / 2.0)
     }
 
-    /// The logarithm of the stake on the median lying above `theta`.
-    #[cfg(test)]
-    pub fn ln_above(&self, theta: f64) -> f64 {
-        let at_most = self.sorted.partition_point(|&value| value <= theta);
-        ln_stake(self.len() - at_most as u32, self.len())
-    }
-
     /// The smallest true change that a limit of `floor` would just have let through as one beyond
     /// it, had the values spread about it as they spread about their median: the floor, and the
     /// distance from the k-th largest up to the median. None while no number of values above would
@@ -119,6 +112,14 @@ mod tests {
     use rand_pcg::Pcg64;
 
     use super::*;
+
+    impl Sequence {
+        /// The logarithm of the stake on the median lying above `theta`.
+        fn ln_above(&self, theta: f64) -> f64 {
+            let at_most = self.sorted.partition_point(|&value| value <= theta);
+            ln_stake(self.len() - at_most as u32, self.len())
+        }
+    }
 
     /// The definition, with no logarithms and no counting.
     fn stake(values: &[f64], theta: f64) -> f64 {

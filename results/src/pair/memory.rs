@@ -20,7 +20,7 @@ const OPERATIONS: u64 = 8192;
 pub fn measure(plan: &Single) -> Result<MemoryRow> {
     let [row] = &plan.rows[..] else { anyhow::bail!("a memory child has one row") };
     // Touched before the first look, so that it is nobody's growth.
-    std::sync::LazyLock::force(&rows::ring::PATTERN);
+    std::sync::LazyLock::force(&rows::pattern::PATTERN);
     // 5 sets the peak back to what is resident now (proc_pid_clear_refs(5)).
     fs::write("/proc/self/clear_refs", "5").context("cannot reset the peak of memory")?;
     let (before, faults_before) = (resident()?, faults());

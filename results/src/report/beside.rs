@@ -1,7 +1,6 @@
 //! What stands beside the times: a line for each fact.
 
-use super::figures::{change, kib, percent};
-use super::sentence::count;
+use super::figures::{change, count, kib, percent};
 use crate::decide::{Judged, MemoryJudged, TailJudge, Verdict, median};
 
 /// Instructions are told from this change on.

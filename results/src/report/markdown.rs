@@ -1,8 +1,8 @@
 //! For a pull request.
 
 use super::beside;
-use super::figures::{change, interval, time};
-use super::sentence::{count, sentence};
+use super::figures::{change, count, interval, time};
+use super::sentence::sentence;
 use crate::decide::{Judged, RowJudge, Verdict, median};
 use crate::evidence::Ended;
 

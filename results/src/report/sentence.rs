@@ -1,5 +1,6 @@
 //! The sentence on top.
 
+use super::figures::count;
 use crate::decide::{Judged, Verdict};
 use crate::evidence::Ended;
 
@@ -45,9 +46,4 @@ pub fn sentence(judged: &Judged) -> String {
             format!("{b} can't be told from {a} yet in {open} of {}{better}.", count(rows, "row"))
         }
     }
-}
-
-/// `1 row`, `2 rows`.
-pub fn count(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }

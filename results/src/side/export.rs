@@ -11,8 +11,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::git::Git;
-use super::resolve::Source;
+use super::git::{Git, Source};
 
 /// A file of a commit.
 struct Entry {

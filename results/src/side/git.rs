@@ -14,6 +14,31 @@ pub struct Git {
     root: PathBuf,
 }
 
+/// Where a side comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A commit of the repository.
+    Commit {
+        /// The repository.
+        git: Git,
+        /// The full hash.
+        hash: String,
+    },
+    /// A working tree as it is, with its uncommitted edits and untracked files.
+    Tree {
+        /// The repository it belongs to.
+        git: Git,
+        /// The commit it began as; none before the first.
+        hash: Option<String>,
+    },
+    /// A folder in no repository.
+    Folder(PathBuf),
+    /// A static archive.
+    Archive(PathBuf),
+    /// A shared library.
+    Library(PathBuf),
+}
+
 impl Git {
     /// The repository around `folder`; none if there is none.
     ///

@@ -1,7 +1,8 @@
 //! Sides: from what the user typed to something that can be built or measured.
 //!
-//! - `git`: the repository, asked by way of git's own program; changes nothing in it.
-//! - `resolve`: a name to a [`Source`].
+//! - `git`: the repository, asked by way of git's own program; changes nothing in it. What of it is
+//!   a [`Source`].
+//! - `resolve`: a name to a source.
 //! - `export`: a commit or a tree, written into a folder of ours and checked.
 
 mod export;
@@ -9,5 +10,5 @@ mod git;
 mod resolve;
 
 pub use export::export;
-pub use git::Git;
-pub use resolve::{Source, default_a, resolve};
+pub use git::{Git, Source};
+pub use resolve::{default_a, resolve};

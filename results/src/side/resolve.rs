@@ -1,35 +1,10 @@
 //! From a name to a source.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::git::Git;
-
-/// Where a side comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// A commit of the repository.
-    Commit {
-        /// The repository.
-        git: Git,
-        /// The full hash.
-        hash: String,
-    },
-    /// A working tree as it is, with its uncommitted edits and untracked files.
-    Tree {
-        /// The repository it belongs to.
-        git: Git,
-        /// The commit it began as; none before the first.
-        hash: Option<String>,
-    },
-    /// A folder in no repository.
-    Folder(PathBuf),
-    /// A static archive.
-    Archive(PathBuf),
-    /// A shared library.
-    Library(PathBuf),
-}
+use super::git::{Git, Source};
 
 /// What `name` stands for: a file or folder if there is one, else a commit, branch or tag of the
 /// repository around the current folder. `.` is the working tree.

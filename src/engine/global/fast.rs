@@ -1,5 +1,6 @@
-//! The fast paths of malloc, calloc and free: each decides in a few instructions whether it can
-//! serve the call, and does, or leaves all of it to [`slow`](super::slow).
+//! The process's one engine, the type that stands for it, and the fast paths of malloc, calloc and
+//! free: each decides in a few instructions whether it can serve the call, and does, or leaves all
+//! of it to [`slow`](super::slow).
 //!
 //! | path | for |
 //! |---|---|
@@ -11,13 +12,39 @@
 use core::ptr::{self, NonNull};
 
 use crate::engine::classes::{CLASSES, LARGEST, MIN_ALIGN, SMALL, class_of_large, class_of_small};
-use crate::engine::global::instance::{Drystone, ENGINE};
+use crate::engine::engine::Engine;
 use crate::engine::global::tls;
 pub use crate::engine::heap::DIRECT;
 use crate::engine::slab::owned::OwnedSlab;
 use crate::engine::slab::owner::{Freed, NotLive};
+use crate::os::Mmap;
 use crate::probe::NoProbe;
-use crate::sync::Ordering;
+use crate::sync::{AtomicBool, FutexLock, Ordering};
+
+/// The process's engine.
+pub static ENGINE: Engine<Mmap, NoProbe, FutexLock> =
+    Engine::with_parts(Mmap, NoProbe, FutexLock::new());
+
+/// Every call goes the slow way. Relaxed: each thread acts on it when it next gets a heap; who
+/// needs more sets it before there are other threads.
+pub static DIVERTED: AtomicBool = AtomicBool::new(false);
+
+/// The production allocator of this process: `#[global_allocator]`, or called by hand. All values
+/// of the type are one and the same.
+///
+/// ```
+/// use drystone::{Drystone, MisuseKind};
+///
+/// let block = Drystone.malloc(100);
+/// assert!(!block.is_null());
+/// // SAFETY: `block` is live.
+/// unsafe { Drystone.try_free(block) }.unwrap();
+/// // SAFETY: a pointer that is not live is rejected.
+/// let misuse = unsafe { Drystone.try_free(block) }.unwrap_err();
+/// assert_eq!(misuse.kind, MisuseKind::DoubleFree);
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Drystone;
 
 /// What the fast path of free came to.
 #[derive(Debug)]

@@ -4,8 +4,7 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::ptr;
 
 use crate::engine::classes::MIN_ALIGN;
-use crate::engine::global::fast::Fast;
-use crate::engine::global::instance::Drystone;
+use crate::engine::global::fast::{Drystone, Fast};
 use crate::policy;
 use crate::process::calls::{self, Function};
 

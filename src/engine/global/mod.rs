@@ -2,15 +2,13 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `instance` | the type, and the process's one engine and quarantine |
 //! | `tls` | a thread's two words: which heap its fast paths use, and which is its own |
 //! | `process` | the first call of a thread and its last; the process's start, fork and exit |
-//! | `fast`, `slow` | what a call can decide at once; all the rest |
+//! | `fast`, `slow` | the process's one engine, and what a call can decide at once; all the rest |
 //! | `mod`, `realloc`, `sized`, `global_alloc` | the calls themselves |
 
 pub mod fast;
 mod global_alloc;
-pub mod instance;
 mod process;
 mod realloc;
 mod sized;
@@ -21,8 +19,7 @@ use core::ptr;
 
 use crate::engine::account::Account;
 use crate::engine::classes::MIN_ALIGN;
-use crate::engine::global::fast::{DIRECT, Fast};
-use crate::engine::global::instance::{Drystone, ENGINE};
+use crate::engine::global::fast::{DIRECT, Drystone, ENGINE, Fast};
 use crate::misuse::Misuse;
 use crate::stats::{Broken, Stats};
 

@@ -4,9 +4,10 @@
 use core::ptr;
 
 use crate::engine::engine::Engine;
-use crate::engine::global::instance::{DIVERTED, Drystone, ENGINE, QUARANTINE};
+use crate::engine::global::fast::{DIVERTED, Drystone, ENGINE};
 use crate::engine::global::tls::{self, EMPTY, GONE};
 use crate::engine::heap::Heap;
+use crate::engine::quarantine::QUARANTINE;
 use crate::misuse::Misuse;
 use crate::policy;
 use crate::process::{calls, environment, figures};

@@ -3,8 +3,8 @@
 use core::ptr::{self, NonNull};
 
 use crate::engine::classes::MIN_ALIGN;
-use crate::engine::global::fast::{DIRECT, owned_slab};
-use crate::engine::global::instance::{Drystone, ENGINE, QUARANTINE};
+use crate::engine::global::fast::{DIRECT, Drystone, ENGINE, owned_slab};
+use crate::engine::quarantine::QUARANTINE;
 use crate::engine::resize::{fits, gets_room};
 use crate::engine::slab::owner::{Freed, NotLive};
 use crate::misuse::Misuse;

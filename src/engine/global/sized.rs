@@ -17,8 +17,7 @@
 
 use crate::engine::classes::{LARGEST, MIN_ALIGN, SMALL, class_of, class_of_small, size_of};
 use crate::engine::engine::Engine;
-use crate::engine::global::fast::{Fast, free_owned, owned_slab};
-use crate::engine::global::instance::Drystone;
+use crate::engine::global::fast::{Drystone, Fast, free_owned, owned_slab};
 use crate::engine::huge::mapping_bytes;
 use crate::engine::pagemap::Header;
 use crate::engine::resize::fits;

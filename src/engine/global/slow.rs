@@ -3,9 +3,9 @@
 use core::ptr;
 
 use crate::engine::classes::MIN_ALIGN;
-use crate::engine::global::fast::Fast;
-use crate::engine::global::instance::{Drystone, ENGINE, QUARANTINE};
+use crate::engine::global::fast::{Drystone, ENGINE, Fast};
 use crate::engine::global::tls::{self, GONE};
+use crate::engine::quarantine::QUARANTINE;
 use crate::engine::slab::owned::OwnedSlab;
 use crate::misuse::Misuse;
 use crate::policy;

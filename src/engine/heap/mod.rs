@@ -25,8 +25,7 @@ pub mod refill;
 use core::ptr;
 
 use crate::engine::classes::{self, CLASSES};
-use crate::engine::slab::list::List;
-use crate::engine::slab::owned::OwnedSlab;
+use crate::engine::slab::owned::{List, OwnedSlab};
 use crate::engine::slab::{ABANDONED, Place};
 use crate::sync::fault::{Fault, planted};
 use crate::sync::{self, AtomicBool, AtomicUsize, Cell, Ordering, const_unless_loom};

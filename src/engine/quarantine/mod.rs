@@ -25,6 +25,9 @@ use crate::probe::Probe;
 use crate::process::{environment, stderr};
 use crate::sync::{AtomicBool, Cell, FutexLock, Ordering, RawLock, const_unless_loom};
 
+/// The process's: freed blocks that wait, if `DRYSTONE_QUARANTINE` asks for it.
+pub static QUARANTINE: Quarantine = Quarantine::new();
+
 /// What a waiting block is filled with. As a pointer it is not canonical, as a size it is too
 /// large.
 const PATTERN: u64 = 0xDBDB_DBDB_DBDB_DBDB;

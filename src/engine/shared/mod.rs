@@ -20,7 +20,7 @@ use crate::engine::heap::Heap;
 use crate::engine::huge::Huge;
 use crate::engine::shared::deferred::Deferred;
 use crate::engine::slab::Slab;
-use crate::engine::slab::list::List;
+use crate::engine::slab::owned::List;
 use crate::engine::span::Spans;
 use crate::misuse::{BlockState, Found, Misuse, MisuseKind};
 use crate::os::Os;

@@ -42,7 +42,6 @@
 pub mod check;
 pub mod ledger;
 pub mod life;
-pub mod list;
 pub mod owned;
 pub mod owner;
 pub mod placeholder;

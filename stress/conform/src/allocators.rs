@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use drystone_harness::allocators::{self, DRYSTONE, Folders, SYSTEM};
+use drystone_harness::text::size;
 use serde::Serialize;
 
 /// The same with its quarantine on.
@@ -40,8 +41,16 @@ impl Allocator {
     /// Bytes of its quarantine, 0 without. Of a variable that is given twice the last counts.
     fn quarantine(&self) -> usize {
         let value = self.env.iter().rev().find(|(name, _)| name == QUARANTINE_ON.0);
-        value.and_then(|(_, bytes)| bytes.parse().ok()).unwrap_or(0)
+        value.and_then(|(_, bytes)| quarantine_bytes(bytes)).unwrap_or(0)
     }
+}
+
+/// The bytes that a value of `DRYSTONE_QUARANTINE` means to the library: digits, and K, M or G. It
+/// takes no other text for a size, such as 64KB, and then there is no quarantine.
+fn quarantine_bytes(text: &str) -> Option<usize> {
+    let digits = text.strip_suffix(['K', 'k', 'M', 'm', 'G', 'g']).unwrap_or(text);
+    let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if plain { size::parse(text).ok()?.try_into().ok() } else { None }
 }
 
 /// The allocator that `text` means, with `env` besides.
@@ -106,10 +115,14 @@ mod tests {
         let promises =
             |env: &[(&str, &str)]| with("libdrystone.so", env).promises_write_reports(4096);
         assert!(promises(&[QUARANTINE_ON]));
-        for env in [&[][..], &[("DRYSTONE_QUARANTINE", "0")], &[("DRYSTONE_QUARANTINE", "lots")]] {
-            assert!(!promises(env), "{env:?}");
+        assert!(!promises(&[]));
+        for enough in ["8192", "8K", "64k", "16M", "1G"] {
+            assert!(promises(&[("DRYSTONE_QUARANTINE", enough)]), "{enough}");
         }
-        assert!(!promises(&[("DRYSTONE_QUARANTINE", "4096")]));
+        // Too few, or no size to the library.
+        for none in ["0", "4096", "4K", "lots", "", "K", "64KB", "64 K", "1.5M"] {
+            assert!(!promises(&[("DRYSTONE_QUARANTINE", none)]), "{none}");
+        }
         assert!(!promises(&[QUARANTINE_ON, ("DRYSTONE_QUARANTINE", "0")]));
         assert!(!with("libother.so", &[QUARANTINE_ON]).promises_write_reports(4096));
     }

@@ -2,13 +2,13 @@
 
 use drystone_harness::exit;
 
+use crate::checks;
 use crate::child::heap::Heap;
 use crate::misuse;
 use crate::outcome::Verdict;
 use crate::protocol::job::{Job, Line, Task};
 use crate::protocol::say::say;
 use crate::row::Check;
-use crate::rows;
 
 /// Does what the job says; the exit status. The process ends through its exit handlers, which are
 /// the allocator's too.
@@ -31,7 +31,7 @@ fn run(job: &str) -> Result<(), String> {
     match job.task {
         Task::Begin => {}
         Task::Check { row } => {
-            let row = rows::named(&row).ok_or_else(|| format!("there is no row `{row}`"))?;
+            let row = checks::named(&row).ok_or_else(|| format!("there is no row `{row}`"))?;
             let result = match row.check {
                 Check::Judged(check) => check(heap).map(|()| None),
                 Check::Recorded(check) => check(heap).map(Some),

@@ -1,4 +1,4 @@
-//! The command line, and the plan that it asks for.
+//! The command line, and how a plan comes of it.
 
 use std::num::NonZero;
 use std::thread;
@@ -11,9 +11,10 @@ use drystone_harness::text::{duration, pattern};
 use regex::Regex;
 
 use crate::allocators::{self, Allocator};
-use crate::mistake::Mistake;
+use crate::checks;
+use crate::mistake;
+use crate::plan::{Plan, Scoring};
 use crate::row::Row;
-use crate::rows;
 
 /// Check an allocator against what C23, POSIX, the man pages and the C library's manual ask of
 /// malloc, and score what it makes of a program's mistakes
@@ -57,34 +58,6 @@ pub struct Options {
     pub printing: Printing,
 }
 
-/// What is to be done.
-#[derive(Clone, Debug)]
-pub struct Plan {
-    /// Who is judged.
-    pub allocators: Vec<Allocator>,
-    /// The rows of semantics.
-    pub rows: Vec<&'static Row>,
-    /// The mistakes, with their sizes and whether the mistake, its twin or both are wanted.
-    pub mistakes: Vec<Scoring>,
-    /// When a row is given up.
-    pub deadline: Duration,
-    /// Rows at once.
-    pub jobs: usize,
-}
-
-/// A mistake's row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Scoring {
-    /// Which.
-    pub mistake: Mistake,
-    /// Bytes of the block.
-    pub size: usize,
-    /// Whether it is made.
-    pub made: bool,
-    /// Whether its benign twin is.
-    pub twin: bool,
-}
-
 impl Options {
     /// What these options ask for.
     ///
@@ -93,13 +66,13 @@ impl Options {
     pub fn plan(&self, folders: &Folders) -> Result<Plan, String> {
         let allocators = self.chosen(folders)?;
         let wanted = |name: &str| self.row.as_ref().is_none_or(|filter| filter.is_match(name));
-        let rows: Vec<&'static Row> = rows::semantics().filter(|row| wanted(row.name)).collect();
-        let mistakes: Vec<Scoring> = rows::mistakes()
+        let rows: Vec<&'static Row> = checks::rows().filter(|row| wanted(row.name)).collect();
+        let mistakes: Vec<Scoring> = mistake::all()
             .map(|(mistake, size)| Scoring {
                 mistake,
                 size,
-                made: wanted(&rows::mistake_name(mistake, size, false)),
-                twin: wanted(&rows::mistake_name(mistake, size, true)),
+                made: wanted(&mistake::row_name(mistake, size, false)),
+                twin: wanted(&mistake::row_name(mistake, size, true)),
             })
             .filter(|scoring| scoring.made || scoring.twin)
             .collect();

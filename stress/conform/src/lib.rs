@@ -9,11 +9,12 @@
 //! | module | holds |
 //! |---|---|
 //! | [`tool`] | the steps from arguments to exit code |
-//! | [`cli`], [`allocators`] | what is asked for; who is judged |
+//! | [`cli`], [`plan`], [`allocators`] | what is asked for; who is judged |
 //! | [`campaign`], [`ending`] | all rows with all allocators; one child, and how it ended |
+//! | [`results`] | what came of it all, and what of it must not be |
 //! | [`protocol`], [`outcome`] | what a child is asked to do, and its lines; what came of a row |
-//! | [`row`], [`rows`] | a row; the register of all rows and mistakes |
-//! | [`checks`] | the semantics, one file a topic: the values of calls, and the process around them |
+//! | [`row`] | a row |
+//! | [`checks`] | the register of rows, and one file a topic: the values of calls, and the process around them |
 //! | [`mistake`], [`misuse`](mod@misuse) | the mistakes; how they are made, the allocators' messages, the score |
 //! | [`child_main`] | the child, from its job to its exit status |
 //! | [`child`] | what a check stands on: the allocator's functions, blocks, forks, threads without std |
@@ -33,8 +34,9 @@ pub mod ending;
 pub mod mistake;
 pub mod misuse;
 pub mod outcome;
+pub mod plan;
 pub mod print;
 pub mod protocol;
+pub mod results;
 pub mod row;
-pub mod rows;
 pub mod tool;

@@ -150,3 +150,23 @@ impl Mistake {
         }
     }
 }
+
+/// Mistakes with their sizes, in the order in which they are printed.
+pub fn all() -> impl Iterator<Item = (Mistake, usize)> {
+    Mistake::ALL.into_iter().flat_map(|mistake| SIZES.map(|size| (mistake, size)))
+}
+
+/// The name of a mistake's row, or of its benign twin's.
+pub fn row_name(mistake: Mistake, size: usize, twin: bool) -> String {
+    let topic = if twin { "twin" } else { "misuse" };
+    format!("{topic}/{}/{}", mistake.name(), size_name(size))
+}
+
+/// A size of a mistake's block.
+pub fn size_name(size: usize) -> String {
+    match size {
+        0..1024 => format!("{size}B"),
+        1024..0x10_0000 => format!("{}K", size >> 10),
+        _ => format!("{}M", size >> 20),
+    }
+}

@@ -24,3 +24,6 @@ pub enum Check {
     /// The sources leave it open: what the allocator does is recorded.
     Recorded(fn(&'static Heap) -> Result<String, Wrong>),
 }
+
+/// The row on what an allocator says, which is judged by what its process says too.
+pub const SAYS_NOTHING: &str = "interface/says-nothing";

@@ -9,10 +9,11 @@ use drystone_harness::process::dlopen_fixture::DlopenFixture;
 use drystone_harness::process::launcher::Launcher;
 use drystone_harness::stop::{self, Stop};
 
-use crate::campaign::{self, Results};
+use crate::campaign;
 use crate::cli::Options;
-use crate::rows::{self, mistake_name};
-use crate::{allocators, print};
+use crate::mistake;
+use crate::results::Results;
+use crate::{allocators, checks, print};
 
 static STOP: Stop = Stop::new();
 
@@ -66,12 +67,12 @@ fn list(folders: &Folders) -> Result<u8> {
         text += &format!("  {}\n", allocator.name);
     }
     text += "Rows (what must hold, or is recorded; its source):\n";
-    for row in rows::semantics() {
+    for row in checks::rows() {
         text += &format!("  {}: {} [{}]\n", row.name, row.about, row.source);
     }
     text += "Mistakes (each with a benign twin, twin/...):\n";
-    for (mistake, size) in rows::mistakes() {
-        text += &format!("  {}\n", mistake_name(mistake, size, false));
+    for (mistake, size) in mistake::all() {
+        text += &format!("  {}\n", mistake::row_name(mistake, size, false));
     }
     output::write(&text).context("writing the list")?;
     Ok(exit::FINE)

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use thiserror::Error;
 
 use crate::exit;
 
@@ -40,11 +40,16 @@ impl Stop {
     }
 }
 
+/// Ctrl-C would end the tool without its report: this process can have no handler for it.
+#[derive(Debug, Error)]
+#[error("handling Ctrl-C")]
+pub struct NoHandler(#[source] ctrlc::Error);
+
 /// The first Ctrl-C (or SIGTERM) stops the work and the report follows; the second ends the tool.
 ///
 /// # Errors
 /// A handler can't be installed.
-pub fn at_ctrl_c(stop: &'static Stop) -> Result<()> {
+pub fn at_ctrl_c(stop: &'static Stop) -> Result<(), NoHandler> {
     static BEFORE: AtomicBool = AtomicBool::new(false);
     ctrlc::set_handler(move || {
         // Relaxed: nothing is published with it.
@@ -53,7 +58,7 @@ pub fn at_ctrl_c(stop: &'static Stop) -> Result<()> {
         }
         stop.set();
     })
-    .context("handling Ctrl-C")
+    .map_err(NoHandler)
 }
 
 /// Sets the flag when standard input ends: the supervisor closes it to stop a child, and it closes

@@ -11,9 +11,8 @@ use drystone_harness::output::format::Printing;
 
 use crate::cmd::report;
 use crate::model::outcome::Outcome;
-use crate::model::runs::Plan;
+use crate::model::runs::{Plan, Results};
 use crate::model::spec::Spec;
-use crate::runner::campaign::Results;
 use crate::runner::record::Record;
 
 /// Join the records of a campaign's shards, or of one campaign, into one report

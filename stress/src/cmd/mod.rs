@@ -1,5 +1,6 @@
-//! The subcommands, a file each, and the tool from its arguments to its exit code, for a given set
-//! of linked allocators.
+//! The subcommands, a file each, and their one tree; the tool from its arguments to its exit code,
+//! for a given set of linked allocators. The options of `bench`, `conform` and `programs` are
+//! theirs.
 //!
 //! | file | command |
 //! |---|---|
@@ -8,24 +9,23 @@
 //! | [`inject`] | failures of the OS |
 //! | [`cost`] | the checker's own costs |
 //! | [`completions`] | for shells |
-//! | `cli` | the tree of them all; the options of `bench`, `conform`, `programs` are theirs |
 
 use std::env;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, Parser, Subcommand};
+use drystone_conform::cli as conform;
 use drystone_harness::entry;
 use drystone_harness::process::child::{Tool, dispatch};
 use drystone_measure::{bench, programs};
 
 use crate::allocators::process::AllocatorEntry;
 use crate::child;
-use crate::cmd::cli::{Cli, Command};
 use crate::model::job;
+use crate::plan::options;
 
-pub(crate) mod cli;
 pub mod completions;
 pub mod cost;
 pub mod inject;
@@ -35,6 +35,33 @@ pub mod replay;
 pub mod report;
 pub mod run;
 pub mod shrink;
+
+// Its documentation is that of the options that are flattened into it: clap prints it.
+#[derive(Debug, Parser)]
+#[command(name = "cargo stress", bin_name = "cargo stress", version, max_term_width = 80)]
+#[command(args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+
+    #[command(flatten)]
+    run: options::Options,
+}
+
+// The same: the documentation of a subcommand is that of its options.
+#[derive(Debug, Subcommand)]
+enum Command {
+    Replay(replay::Options),
+    Shrink(shrink::Options),
+    Join(join::Options),
+    #[command(visible_alias = "refuse")]
+    Inject(inject::Options),
+    Bench(bench::cli::Options),
+    Cost(cost::cli::Options),
+    Conform(conform::Options),
+    Programs(programs::cli::Options),
+    Completions(completions::Options),
+}
 
 /// Runs the tool, or the child that the tool has started, on this process's arguments.
 pub fn main(linked: &[AllocatorEntry]) -> ExitCode {
@@ -70,10 +97,20 @@ fn work(cli: &Cli, linked: &[AllocatorEntry]) -> Result<u8> {
 pub fn child_main(arguments: &[OsString], linked: &[AllocatorEntry]) -> Option<ExitCode> {
     let tools: [Tool<'_>; 5] = [
         (job::TOOL, &|run| child::main(run, linked)),
-        (cost::child::TOOL, &|job| cost::child::main(job, linked)),
+        (cost::job::TOOL, &|job| cost::child::main(job, linked)),
         (bench::job::TOOL, &bench::child::main),
         (programs::command::TOOL, &programs::command::child_main),
         (drystone_conform::protocol::job::TOOL, &drystone_conform::child_main::main),
     ];
     dispatch(arguments, &tools).map(ExitCode::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tree_holds_together() {
+        Cli::command().debug_assert();
+    }
 }

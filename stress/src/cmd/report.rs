@@ -18,9 +18,9 @@ use serde::Serialize;
 
 use crate::model::finding::Finding;
 use crate::model::outcome::Outcome;
+use crate::model::runs::Results;
 use crate::model::spec::Workload;
 use crate::model::suppressions::Suppression;
-use crate::runner::campaign::Results;
 
 /// Writes the report to standard output. Where no run could be made there is no table.
 ///

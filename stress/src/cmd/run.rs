@@ -10,10 +10,10 @@ use drystone_workloads::trace::Trace;
 
 use crate::allocators::process::AllocatorEntry;
 use crate::cmd::{list, report};
-use crate::model::runs::Plan;
+use crate::model::runs::{Plan, Results};
 use crate::plan::campaign_file;
 use crate::plan::options::Options;
-use crate::runner::campaign::{self, Results};
+use crate::runner::campaign;
 use crate::runner::episode::Episodes;
 use crate::runner::progress::Bar;
 use crate::runner::record::{Begin, Writer};

@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use drystone::{Mmap, Os};
+use drystone::internals::{Mmap, Os};
 
 use crate::inject::failed_unmaps::{FailedUnmaps, Size};
 use crate::model::injection::{Calls, InjectionPlan};
@@ -62,7 +62,7 @@ pub fn size() -> Size {
 /// Changes the failed unmaps.
 fn failed_unmaps(change: impl FnOnce(&mut FailedUnmaps)) {
     // To wait for the lock must not show in errno, which the checker looks at.
-    drystone::errno::kept(|| {
+    drystone::internals::errno::kept(|| {
         let mut failed = FAILED_UNMAPS.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut failed);
         FAILED_UNMAP_BYTES.store(failed.bytes(), Ordering::Relaxed);
@@ -89,7 +89,7 @@ fn fails() -> bool {
     // Relaxed: a number, which publishes nothing.
     let number = MADE.fetch_add(1, Ordering::Relaxed) + 1;
     // To wait for the lock must not show in errno, which the checker looks at.
-    let fails = drystone::errno::kept(|| lock().fails(number));
+    let fails = drystone::internals::errno::kept(|| lock().fails(number));
     if fails {
         FAILED.fetch_add(1, Ordering::Relaxed);
     }

@@ -1,7 +1,11 @@
-//! The runs of a campaign, in order.
+//! The runs of a campaign, in order, and what became of them.
+
+use std::time::Duration;
 
 use drystone_harness::seed::Seed;
 
+use crate::model::finding::Finding;
+use crate::model::outcome::Outcome;
 use crate::model::shard::Shard;
 use crate::model::spec::Spec;
 
@@ -18,4 +22,26 @@ pub struct Plan {
     pub runs: Vec<Spec>,
     /// The allocators that are left out of a workload though all are run: a sentence each.
     pub left_out: Vec<String>,
+}
+
+/// What became of a campaign.
+#[derive(Debug)]
+pub struct Results {
+    /// The plan.
+    pub plan: Plan,
+    /// The runs that were made.
+    pub outcomes: Vec<Outcome>,
+    /// The runs that could not be made, or did nothing: a sentence each.
+    pub failures: Vec<String>,
+    /// Whether it was stopped from outside before all planned runs had come to their end.
+    pub interrupted: bool,
+    /// Wall-clock time.
+    pub elapsed: Duration,
+}
+
+impl Results {
+    /// Everything that was found.
+    pub fn findings(&self) -> impl Iterator<Item = &Finding> {
+        self.outcomes.iter().filter_map(|outcome| outcome.finding.as_ref())
+    }
 }

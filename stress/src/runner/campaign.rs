@@ -1,33 +1,17 @@
 //! A campaign: the plan's runs, one after the other. No run's end is the campaign's.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use drystone_checker::counters::Count;
 use drystone_harness::stop::Stop;
 use drystone_harness::text::units;
 
-use crate::model::finding::Finding;
 use crate::model::outcome::Outcome;
-use crate::model::runs::Plan;
+use crate::model::runs::{Plan, Results};
 use crate::runner::episode::Episodes;
 use crate::runner::growth::Watcher;
 use crate::runner::progress::Bar;
 use crate::runner::record::{Line, Writer};
-
-/// What became of a campaign.
-#[derive(Debug)]
-pub struct Results {
-    /// The plan.
-    pub plan: Plan,
-    /// The runs that were made.
-    pub outcomes: Vec<Outcome>,
-    /// The runs that could not be made, or did nothing: a sentence each.
-    pub failures: Vec<String>,
-    /// Whether it was stopped from outside before all planned runs had come to their end.
-    pub interrupted: bool,
-    /// Wall-clock time.
-    pub elapsed: Duration,
-}
 
 /// Makes all runs of the plan, unless stopped, and writes to `record` what is done when it is done.
 pub fn run(plan: Plan, episodes: &Episodes, stop: &Stop, bar: &Bar, mut record: Writer) -> Results {
@@ -116,11 +100,4 @@ fn summary(outcome: &Outcome) -> String {
         units::count(outcome.counters[Count::Operations]),
         units::bytes(outcome.counters[Count::BytesVerified])
     )
-}
-
-impl Results {
-    /// Everything that was found.
-    pub fn findings(&self) -> impl Iterator<Item = &Finding> {
-        self.outcomes.iter().filter_map(|outcome| outcome.finding.as_ref())
-    }
 }

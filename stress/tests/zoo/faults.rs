@@ -7,7 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use std::{hint, process, thread};
 
-use drystone::{BlockState, Found, FutexLock, ListHeap, Misuse, MisuseKind, Mmap, RawLock, Stats};
+use drystone::internals::{FutexLock, Mmap, RawLock};
+use drystone::{BlockState, Found, ListHeap, Misuse, MisuseKind, Stats};
 use drystone_checker::witness::Witness;
 use drystone_stress::allocators::linked::heap::Linked;
 use drystone_stress::allocators::linked::place::{self, Place};
@@ -150,12 +151,16 @@ impl<L: RawLock> Faulty<L> {
 
     /// The bait. To wait for it must not show in `errno`, which the checker looks at.
     fn bait(&self) -> MutexGuard<'_, Bait> {
-        drystone::errno::kept(|| self.bait.lock().unwrap_or_else(PoisonError::into_inner))
+        drystone::internals::errno::kept(|| {
+            self.bait.lock().unwrap_or_else(PoisonError::into_inner)
+        })
     }
 
     /// The blocks that are kept; as for the bait, waiting must not show.
     fn kept(&self) -> MutexGuard<'_, Vec<usize>> {
-        drystone::errno::kept(|| self.kept.lock().unwrap_or_else(PoisonError::into_inner))
+        drystone::internals::errno::kept(|| {
+            self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        })
     }
 
     /// Changes a byte of the block that was returned before, unless that was freed meanwhile.
@@ -464,8 +469,9 @@ unsafe impl RawLock for TakesASignalForItsTurn {
         while self.0.swap(true, Ordering::Acquire) {
             let pause = libc::timespec { tv_sec: 0, tv_nsec: 20_000 };
             // SAFETY: a valid time; what is left of it is not asked for.
-            let slept =
-                drystone::errno::kept(|| unsafe { libc::nanosleep(&raw const pause, null_mut()) });
+            let slept = drystone::internals::errno::kept(|| unsafe {
+                libc::nanosleep(&raw const pause, null_mut())
+            });
             if slept != 0 {
                 return;
             }

@@ -1,7 +1,8 @@
 //! Heaps that lose something when the OS refuses: what is asked of linked heaps under refusals, and
 //! nothing else, shows it.
 
-use drystone::{Engine, FutexLock, ListHeap, Os};
+use drystone::ListHeap;
+use drystone::internals::{Engine, FutexLock, Os};
 use drystone_checker::witness::Witness;
 use drystone_stress::allocators::linked::Watchable;
 use drystone_stress::allocators::linked::place::{self, Place};
@@ -53,7 +54,7 @@ unsafe impl Os for Losing {
 }
 
 /// An OS of which nothing is seen, under a heap that says its OS can fail.
-type Unseen = drystone::Mmap;
+type Unseen = drystone::internals::Mmap;
 
 const PAGE: usize = 4096;
 
@@ -114,6 +115,6 @@ places! {
             Watchable::new(Engine::with_parts(Losing(16 << 20), witness, FutexLock::new()))
         }, accounts false;
     "fails-unseen" => FailsUnseen, List<Unseen> =
-        ListHeap::with_parts(drystone::Mmap, Watched(FailsUnseen::WITNESS), FutexLock::new()),
+        ListHeap::with_parts(Unseen {}, Watched(FailsUnseen::WITNESS), FutexLock::new()),
         accounts false;
 }

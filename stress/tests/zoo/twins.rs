@@ -10,8 +10,9 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use drystone::internals::{FutexLock, Mmap};
 use drystone::policy::{self, Policy};
-use drystone::{BlockState, Drystone, Found, FutexLock, ListHeap, Misuse, MisuseKind, Mmap, Stats};
+use drystone::{BlockState, Drystone, Found, ListHeap, Misuse, MisuseKind, Stats};
 use drystone_checker::witness::Witness;
 use drystone_stress::allocators::linked::heap::Linked;
 use drystone_stress::allocators::linked::place::{self, Place};
@@ -43,7 +44,7 @@ pub struct Twin {
 
 /// To wait for a lock must not show in `errno`, which the checker looks at.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    drystone::errno::kept(|| mutex.lock().unwrap_or_else(PoisonError::into_inner))
+    drystone::internals::errno::kept(|| mutex.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 fn double_free(block: *mut u8) -> Misuse {

@@ -1,6 +1,6 @@
 //! Slabs whose owner has exited, reclaimed by two at once.
 
-use drystone::sync::fault::Fault;
+use drystone::internals::sync::fault::Fault;
 
 use super::world::{Block, Hand, PAIR, World};
 use crate::explore::{explore, must_catch};

@@ -1,7 +1,7 @@
 //! The end of a slab's thread, the heap's rest, and its abandonment, against frees by other
 //! threads.
 
-use drystone::sync::fault::Fault;
+use drystone::internals::sync::fault::Fault;
 
 use super::world::{AGED, OTHER, PAIR, SINGLE, World};
 use crate::explore::{both, explore, must_catch};

@@ -1,6 +1,6 @@
 //! One block, freed by several threads at once.
 
-use drystone::sync::fault::Fault;
+use drystone::internals::sync::fault::Fault;
 
 use super::world::{Content, PAIR, SINGLE, World};
 use crate::explore::{both, must_catch, must_catch_in, twice};

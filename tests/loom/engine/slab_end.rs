@@ -1,7 +1,7 @@
 //! A slab that ends while another thread is about to mark one of its blocks, and the slab's next
 //! life.
 
-use drystone::sync::fault::Fault;
+use drystone::internals::sync::fault::Fault;
 
 use super::world::{OTHER, PAIR, SINGLE, World};
 use crate::explore::{both, explore, must_catch};

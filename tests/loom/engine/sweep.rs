@@ -1,6 +1,6 @@
 //! The flag of a slab against its sweep: no mark is lost.
 
-use drystone::sync::fault::Fault;
+use drystone::internals::sync::fault::Fault;
 
 use super::world::{PAIR, World};
 use crate::explore::{both, must_catch};

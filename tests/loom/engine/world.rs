@@ -6,8 +6,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use drystone::engine::{Engine, Heap};
-use drystone::{NoProbe, RawLock};
+use drystone::internals::engine::{Engine, Heap};
+use drystone::internals::{NoProbe, RawLock};
 use loom::sync::{Mutex, MutexGuard};
 use loom::thread::{self, JoinHandle};
 

@@ -11,7 +11,7 @@ use rand_pcg::Pcg64;
 
 use super::super::clock::{Spent, Whose, time};
 use super::load::{Load, touched};
-use super::ring::PATTERN;
+use super::pattern::PATTERN;
 
 const BLOCKS: usize = 4096;
 

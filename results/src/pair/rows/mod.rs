@@ -5,7 +5,8 @@
 
 mod bulk;
 mod load;
-pub mod ring;
+pub mod pattern;
+mod ring;
 mod small;
 mod threads;
 mod trace;

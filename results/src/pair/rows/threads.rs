@@ -10,7 +10,7 @@ use drystone_workloads::calls::Calls;
 
 use super::super::clock::{Spent, Whose, time};
 use super::load::{Load, touched};
-use super::ring::PATTERN;
+use super::pattern::PATTERN;
 
 /// Blocks that change hands at once: enough that the clocks, which are system calls, do not count.
 const BATCH: usize = 1024;

@@ -5,5 +5,6 @@ pub mod block;
 pub mod forks;
 pub mod functions;
 pub mod heap;
+pub mod library;
 pub mod pthreads;
 pub mod signals;

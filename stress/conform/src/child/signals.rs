@@ -1,4 +1,4 @@
-//! Handlers of signals that a check sends itself.
+//! Signals that a check sends itself, and their handlers.
 
 use std::ptr;
 
@@ -18,4 +18,12 @@ pub fn handle(signal: i32, handler: extern "C" fn(i32), flags: i32) {
         action.sa_flags = flags;
         libc::sigaction(signal, &raw const action, ptr::null_mut());
     }
+}
+
+/// A `SIGALRM` every `microseconds`; none if 0.
+pub fn every(microseconds: i64) {
+    let time = libc::timeval { tv_sec: 0, tv_usec: microseconds };
+    let timer = libc::itimerval { it_interval: time, it_value: time };
+    // SAFETY: the timer is valid; the old one is not asked for.
+    unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, ptr::null_mut()) };
 }

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::campaign::Results;
+use crate::mistake::row_name;
 use crate::outcome::Outcome;
+use crate::results::Results;
 use crate::row::Check;
-use crate::rows::mistake_name;
 
 /// The report's version: a reader refuses others.
 const VERSION: u32 = 1;
@@ -27,7 +27,7 @@ pub fn results(results: &Results) -> String {
             .iter()
             .map(|scored| json!({ "score": scored.score, "twin": scored.twin.as_ref().map(twin) }));
         json!({
-            "name": mistake_name(scoring.mistake, scoring.size, false),
+            "name": row_name(scoring.mistake, scoring.size, false),
             "mistake": scoring.mistake.name(),
             "bytes": scoring.size,
             "subjects": entries.collect::<Vec<Value>>(),

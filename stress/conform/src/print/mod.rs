@@ -10,7 +10,7 @@ use std::io;
 use drystone_harness::output;
 use drystone_harness::output::format::Printing;
 
-use crate::campaign::Results;
+use crate::results::Results;
 
 /// Writes the report to standard output.
 ///

@@ -3,12 +3,11 @@
 use comfy_table::{Cell, Color};
 use drystone_harness::output::table::{Shape, Table};
 
-use crate::campaign::{Results, Scored};
-use crate::mistake::Mistake;
+use crate::mistake::{Mistake, size_name};
 use crate::misuse::score::End;
 use crate::outcome::{Outcome, Verdict};
+use crate::results::{Results, Scored};
 use crate::row::{Check, Row};
-use crate::rows::size_name;
 
 /// Everything that was found out.
 pub fn results(results: &Results, shape: Shape, colored: bool) -> String {

@@ -7,12 +7,12 @@ use drystone_harness::output::table::Shape;
 use snapbox::{assert_data_eq, file};
 
 use crate::allocators::Allocator;
-use crate::campaign::{Results, Scored};
-use crate::cli::{Plan, Scoring};
 use crate::mistake::Mistake;
 use crate::misuse::score::{End, Score};
 use crate::outcome::{Outcome, Verdict};
+use crate::plan::{Plan, Scoring};
 use crate::print::{json, table};
+use crate::results::{Results, Scored};
 use crate::row::{Check, Row};
 
 const fn row(name: &'static str, check: Check) -> Row {

@@ -1,7 +1,7 @@
 //! What every report is printed on: a table for a terminal, the same in Markdown, or JSON.
 
 use std::fmt::{self, Display};
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use comfy_table::presets::{ASCII_MARKDOWN, UTF8_HORIZONTAL_ONLY};
 use comfy_table::{
@@ -9,7 +9,7 @@ use comfy_table::{
 };
 use serde::Serialize;
 
-use crate::output::format::{Color, Format, Printing};
+use crate::output::format::{Format, Printing};
 
 /// For a terminal, or for a pull request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub fn print(
     json: impl FnOnce() -> String,
 ) -> io::Result<()> {
     let text = match printing.format {
-        Format::Table => table(Shape::Table, colored(printing.color)),
+        Format::Table => table(Shape::Table, printing.color.is_on()),
         Format::Markdown => table(Shape::Markdown, false),
         Format::Json => json(),
     };
@@ -57,18 +57,6 @@ pub fn write(text: &str) -> io::Result<()> {
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
         _ => Ok(()),
-    }
-}
-
-/// Whether to colour what goes to standard output.
-fn colored(color: Color) -> bool {
-    match color {
-        Color::Always => true,
-        Color::Never => false,
-        Color::Auto => {
-            let forbidden = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-            !forbidden && io::stdout().is_terminal()
-        }
     }
 }
 

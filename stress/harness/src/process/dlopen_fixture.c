@@ -21,7 +21,7 @@ __attribute__((constructor)) static void start(void) {
 __attribute__((destructor)) static void stop(void) { free(from_constructor); }
 
 /* 1 if what the constructor allocated is as it was left. */
-int loaded_sound(void) {
+int fixture_sound(void) {
     for (int i = 0; i < 3000; i++)
         if (!from_constructor || from_constructor[i] != 0x5a)
             return 0;
@@ -29,13 +29,13 @@ int loaded_sound(void) {
 }
 
 /* The malloc that this library is bound to. */
-void *loaded_malloc_address(void) { return (void *)malloc; }
+void *fixture_malloc_address(void) { return (void *)malloc; }
 
 /* A block that the program frees. */
-void *loaded_allocate(size_t size) { return malloc(size); }
+void *fixture_allocate(size_t size) { return malloc(size); }
 
 /* Uses the calling thread's memory; 1 if it is sound. */
-int loaded_in_a_thread(int value) {
+int fixture_in_a_thread(int value) {
     if (!mine)
         mine = malloc(100);
     if (!mine)
@@ -49,7 +49,7 @@ int loaded_in_a_thread(int value) {
 }
 
 /* The exit status of a program started by vfork and execve; -1 if that fails. */
-int loaded_vfork(const char *program) {
+int fixture_vfork(const char *program) {
     char *const arguments[] = {(char *)program, NULL};
     extern char **environ;
     pid_t process = vfork();

@@ -60,6 +60,14 @@ pub enum LaunchError {
     Wait(#[source] io::Error),
 }
 
+/// The binary that this process runs, which is its children's too.
+///
+/// # Errors
+/// The OS does not say which it is.
+pub fn this_binary() -> Result<PathBuf, LaunchError> {
+    std::env::current_exe().map_err(LaunchError::OwnPath)
+}
+
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
@@ -131,7 +139,7 @@ impl Launcher {
     /// # Errors
     /// The OS does not say which binary this is.
     pub fn of_this_binary(deadline: Duration) -> Result<Self, LaunchError> {
-        Ok(Self { program: std::env::current_exe().map_err(LaunchError::OwnPath)?, deadline })
+        Ok(Self { program: this_binary()?, deadline })
     }
 
     /// A command that starts a child of `tool` with that job and `library` preloaded, or under the

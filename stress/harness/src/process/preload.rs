@@ -8,16 +8,6 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result};
-
-/// The binary that this process runs, which is its children's too.
-///
-/// # Errors
-/// The OS does not say which it is.
-pub fn this_binary() -> Result<PathBuf> {
-    std::env::current_exe().context("this program's own path")
-}
-
 /// Has `command` run under `library`, or under the C library's own allocator.
 pub fn under<'a>(command: &'a mut Command, library: Option<&Path>) -> &'a mut Command {
     // glibc's reports go to the terminal otherwise.

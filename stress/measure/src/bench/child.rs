@@ -15,12 +15,12 @@ use drystone_harness::usage::Usage;
 use drystone_workloads::heap::Heap;
 use drystone_workloads::trace::Script;
 
-use crate::bench::job::{Answer, Job, Sample, Task};
+use crate::bench::job::{Answer, Gains, Job, Sample, Task};
 use crate::bench::probe::line::{self, Line};
 use crate::bench::probe::lock;
 use crate::bench::suite::{self, Kind};
 use crate::bench::work::passes::{Clock, Work};
-use crate::bench::work::scaling::{self, Gains};
+use crate::bench::work::scaling;
 use crate::bench::work::{self, pairs};
 
 const KIB: u64 = 1024;

@@ -10,11 +10,10 @@ use drystone_harness::seed::Seed;
 
 use crate::bench::campaign::{Entry, Results, RowResults};
 use crate::bench::cli::Plan;
-use crate::bench::job::Sample;
+use crate::bench::job::{Gains, Sample};
 use crate::bench::launch::Failure;
 use crate::bench::probe::line::Line;
 use crate::bench::suite::{Kind, Row};
-use crate::bench::work::scaling::Gains;
 
 const ROUNDS: u32 = 7;
 const ROWS: [(&str, Kind); 4] = [

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::bench::probe::line::Line;
-use crate::bench::work::scaling::Gains;
 
 /// The name of this tool, of which the children are.
 pub const TOOL: &str = "bench";
@@ -85,6 +84,22 @@ pub struct Sample {
     pub gains: Option<Gains>,
     /// A cache line's way between two threads, in a row that is timed by the wall's clock.
     pub line: Option<Line>,
+}
+
+/// How much more two threads do than one in the same time; 2 where nothing is shared.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Gains {
+    /// With private blocks, a ring of 256 each.
+    pub memory: f64,
+    /// With registers only.
+    pub registers: f64,
+}
+
+impl Gains {
+    /// What the allocator leaves of the gain there was; 1 if it costs none.
+    pub fn kept(self) -> f64 {
+        self.memory / self.registers
+    }
 }
 
 /// Finds the answer in what a child printed; the allocator may have printed more.

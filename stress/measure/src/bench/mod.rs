@@ -13,7 +13,7 @@
 //! | [`campaign`], [`launch`] | the rounds in random order; one child, and what came of it |
 //! | [`job`] | what a child is asked to do, and what it answers |
 //! | [`child`], [`work`], [`probe`] | one measurement; what each row does; what is read beside it |
-//! | [`bounds`] | what is to be reached |
+//! | [`bounds`], [`means`] | what is to be reached; geometric means over the rows |
 //! | [`print`](mod@print) | table, Markdown, JSON |
 //! | [`instructions`] | `cargo stress bench instructions`: a warm pair under callgrind |
 //!
@@ -28,6 +28,7 @@ pub(crate) mod fixtures;
 pub mod instructions;
 pub mod job;
 pub mod launch;
+pub mod means;
 pub mod print;
 pub mod probe;
 pub mod suite;

@@ -1,6 +1,7 @@
 //! A heap of Drystone's, as the functions of C need it.
 
-use drystone::{ListHeap, Misuse, Os, Probe, RawLock, Stats};
+use drystone::internals::{Os, Probe, RawLock};
+use drystone::{ListHeap, Misuse, Stats};
 
 /// A heap that C's functions can be put in front of. The methods are those of [`ListHeap`].
 #[allow(missing_docs, reason = "the methods are those of ListHeap")]

@@ -1,6 +1,7 @@
 //! The classic allocator: [`ListHeap`], with a witness in its critical sections.
 
-use drystone::{FutexLock, ListHeap};
+use drystone::ListHeap;
+use drystone::internals::FutexLock;
 use drystone_checker::witness::Witness;
 
 use crate::allocators::linked::place::{Place, allocator};

@@ -11,9 +11,10 @@ use std::ffi::c_void;
 use std::ptr;
 use std::sync::OnceLock;
 
-use drystone::engine::Heap;
+use drystone::internals::engine::Heap;
+use drystone::internals::{Engine, FutexLock, Os, Probe, RawLock};
 use drystone::policy::{self, Policy};
-use drystone::{Drystone, Engine, FutexLock, Misuse, Os, Probe, RawLock, Stats};
+use drystone::{Drystone, Misuse, Stats};
 use drystone_checker::witness::Witness;
 use drystone_harness::exit;
 
@@ -154,7 +155,7 @@ impl<O: Os, P: Probe, L: RawLock> Watchable<O, P, L> {
             let engine = ptr::from_ref(&self.0).expose_provenance();
             CLAIMED.set(Claimed { engine, heap: ptr::from_ref(heap).expose_provenance() });
             // Neither may show in `errno`, which the checker looks at.
-            drystone::errno::kept(|| {
+            drystone::internals::errno::kept(|| {
                 // SAFETY: the key exists; the value is not null. Without memory for it the heap is
                 // never left, as that of a thread that never ends.
                 unsafe {
@@ -291,7 +292,8 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::{env, thread};
 
-    use drystone::{MisuseKind, Mmap, NoProbe};
+    use drystone::MisuseKind;
+    use drystone::internals::{Mmap, NoProbe};
 
     use super::*;
 
@@ -352,7 +354,7 @@ mod tests {
         STARVED.store(false, Ordering::Relaxed);
     }
 
-    const CHILD: &str = "DRYSTONE_STRESS_LOOKS_WITHOUT_A_HEAP";
+    const CHILD: &str = "STRESS_LOOKS_WITHOUT_A_HEAP";
 
     #[test]
     fn a_thread_without_a_heap_frees_all_the_same_and_does_not_look_away() {

@@ -1,6 +1,6 @@
 //! The witness of a heap's critical sections, where the heap takes it as its probe.
 
-use drystone::Probe;
+use drystone::internals::Probe;
 use drystone_checker::schedule;
 use drystone_checker::violation::{self, Kind};
 use drystone_checker::witness::Witness;

@@ -12,8 +12,8 @@ use drystone_measure::bench::launch::Failure;
 use drystone_workloads::patterns::Order;
 use drystone_workloads::splitmix::splitmix;
 
-use crate::cmd::cost::child::{Answer, Job, TOOL, Task, Time, answer};
 use crate::cmd::cost::cli::{BLOCKS, Plan};
+use crate::cmd::cost::job::{Answer, Job, TOOL, Task, Time, answer};
 use crate::cmd::cost::setups;
 use crate::model::message::{self, Message};
 use crate::model::spec::Spec;

@@ -1,7 +1,6 @@
 //! The child process: one allocator, one set of checks, the same operations as every other; or how
 //! the harness's memory grows with the live blocks.
 
-use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -15,78 +14,17 @@ use drystone_harness::stop::Stop;
 use drystone_harness::{exit, memory};
 use drystone_workloads::mixed::generator;
 use drystone_workloads::sizes::LogUniform;
-use serde::{Deserialize, Serialize};
 
 use crate::allocators::process::{self, AllocatorEntry, OpenAllocator};
 use crate::child::panics::end_at_a_panic;
 use crate::child::violation_handler;
 use crate::child::workers::Workers;
 use crate::child::workload::mixed::Prepared;
+use crate::cmd::cost::job::{Answer, Job, Task, Time};
 use crate::model::spec::Spec;
 use crate::model::{job, message};
 
-/// The name of this tool, of which the children are.
-pub const TOOL: &str = "cost";
-
 static STOP: Stop = Stop::new();
-
-/// What the child is asked to do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Job {
-    /// Allocator, threads, seed.
-    pub spec: Spec,
-    /// What is measured.
-    pub task: Task,
-}
-
-/// What is measured.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "task")]
-pub enum Task {
-    /// Time.
-    Time {
-        /// What is done around each call.
-        checks: Checks,
-        /// Operations of each thread in a part.
-        operations: usize,
-        /// How many parts, of which the median counts; one more is made before.
-        parts: u32,
-        /// The file for the log, where the checks have one.
-        log: Option<PathBuf>,
-    },
-    /// Memory.
-    Memory {
-        /// At how many live blocks.
-        blocks: [usize; 2],
-    },
-}
-
-/// What the child answers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "answer")]
-pub enum Answer {
-    /// The allocator does not serve this process: wrong usage.
-    Rejected {
-        /// One sentence that names what to change.
-        why: String,
-    },
-    /// The time was measured.
-    Time(Time),
-    /// The memory was.
-    Memory {
-        /// Bytes of the harness's own at each number of live blocks.
-        bytes: [u64; 2],
-    },
-}
-
-/// How long operations took.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Time {
-    /// Operations in a second, of all threads together.
-    pub per_second: f64,
-    /// Processor time of the threads, nanoseconds for each operation.
-    pub nanoseconds: f64,
-}
 
 /// Does the job that `argument` describes, and returns the process's exit code.
 pub fn main(argument: &str, subjects: &[AllocatorEntry]) -> u8 {
@@ -208,11 +146,6 @@ fn processor_time() -> Duration {
     let done = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
     assert_eq!(done, 0, "the kernel does not tell the thread's time");
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-}
-
-/// Finds the answer in what a child printed; the allocator may have printed more.
-pub fn answer(output: &[u8]) -> Option<Answer> {
-    output.rsplit(|&byte| byte == b'\n').find_map(|line| serde_json::from_slice(line).ok())
 }
 
 #[cfg(test)]

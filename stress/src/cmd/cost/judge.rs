@@ -6,8 +6,8 @@ use drystone_harness::stats::quantile;
 use serde::Serialize;
 
 use crate::cmd::cost::campaign::{Measured, Results};
-use crate::cmd::cost::child::Time;
 use crate::cmd::cost::cli::BLOCKS;
+use crate::cmd::cost::job::Time;
 use crate::cmd::cost::setups::{self, OFF, ON};
 
 /// The part of the speed without checks that all of them must leave.

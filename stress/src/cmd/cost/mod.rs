@@ -9,7 +9,7 @@
 //! |---|---|
 //! | [`tool`] | the steps from arguments to exit code |
 //! | [`cli`], [`setups`] | what is asked for; with which checks each allocator is run |
-//! | [`campaign`], [`child`] | the rounds in random order; one measurement |
+//! | [`campaign`], [`child`], [`job`] | the rounds in random order; one measurement; what is said between them |
 //! | [`judge`], [`print`](mod@print) | figures and bounds; table, Markdown, JSON |
 //!
 //! What is measured and how to read it: `docs/stress.md`.
@@ -17,6 +17,7 @@
 pub mod campaign;
 pub mod child;
 pub mod cli;
+pub mod job;
 pub mod judge;
 pub mod print;
 pub mod setups;

@@ -16,6 +16,7 @@ use drystone_checker::counters::Counters;
 use drystone_checker::violation::Kind;
 use drystone_harness::process::child;
 use drystone_harness::process::dlopen_fixture::DlopenFixture;
+use drystone_harness::process::launcher;
 use drystone_harness::process::preload::{self, signal_name};
 use drystone_harness::stop::Stop;
 use drystone_harness::usage::Usage;
@@ -73,7 +74,7 @@ impl Supervisor {
     /// # Errors
     /// The OS does not say which binary this is.
     pub fn of_this_binary() -> Result<Self> {
-        let program = preload::this_binary()?;
+        let program = launcher::this_binary()?;
         Ok(Self { program, patience: Duration::from_secs(60), fixture: Arc::default() })
     }
 

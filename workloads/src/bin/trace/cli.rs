@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
+use drystone_workloads::printing::Printing;
 
 /// Packs and shows recorded allocation histories.
 #[derive(Debug, Parser)]
@@ -40,32 +41,7 @@ pub struct Pack {
 pub struct Show {
     /// A raw or packed trace
     pub file: PathBuf,
-    /// How to print it
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    pub format: Format,
-    /// When to use colour; `auto` is on a terminal, unless NO_COLOR is set
-    #[arg(long, value_enum, default_value_t = Color::Auto)]
-    pub color: Color,
-}
-
-/// How to print.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// For reading.
-    Table,
-    /// For pasting.
-    Markdown,
-    /// For programs.
-    Json,
-}
-
-/// When to use colour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Color {
-    /// On a terminal, unless `NO_COLOR` is set.
-    Auto,
-    /// Always.
-    Always,
-    /// Never.
-    Never,
+    /// How it is printed.
+    #[command(flatten)]
+    pub printing: Printing,
 }

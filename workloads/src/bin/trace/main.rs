@@ -46,7 +46,7 @@ fn pack(options: &Pack) -> anyhow::Result<()> {
 
 fn show(options: &Show) -> anyhow::Result<()> {
     let trace = Trace::read(&options.file)?;
-    let text = show::render(&trace, &Summary::of(&trace), options.format, options.color);
+    let text = show::render(&trace, &Summary::of(&trace), options.printing);
     match std::io::stdout().write_all(text.as_bytes()) {
         // Whoever closed the pipe has read enough.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),

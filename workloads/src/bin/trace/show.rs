@@ -1,35 +1,23 @@
 //! Printing of a trace's figures.
 
-use std::io::IsTerminal;
-
 use comfy_table::presets::{ASCII_MARKDOWN, NOTHING};
 use comfy_table::{Attribute, Cell, CellAlignment, Table, TableStyle};
+use drystone_workloads::printing::{Format, Printing};
 use drystone_workloads::trace::{Summary, Trace};
 use serde_json::json;
-
-use crate::cli::{Color, Format};
 
 /// The version of what `--format json` prints.
 const JSON_VERSION: u32 = 1;
 
-/// The trace's figures in `format`, ending in a newline.
-pub fn render(trace: &Trace, summary: &Summary, format: Format, color: Color) -> String {
-    match format {
+/// The trace's figures as they are asked for, ending in a newline.
+pub fn render(trace: &Trace, summary: &Summary, printing: Printing) -> String {
+    match printing.format {
         Format::Json => {
             serde_json::to_string_pretty(&as_json(trace, summary)).expect("no map keys but strings")
                 + "\n"
         }
         Format::Markdown => tables(trace, summary, ASCII_MARKDOWN, false),
-        Format::Table => tables(trace, summary, NOTHING, colored(color)),
-    }
-}
-
-fn colored(color: Color) -> bool {
-    let forbidden = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    match color {
-        Color::Always => true,
-        Color::Never => false,
-        Color::Auto => !forbidden && std::io::stdout().is_terminal(),
+        Format::Table => tables(trace, summary, NOTHING, printing.color.is_on()),
     }
 }
 

@@ -4,12 +4,11 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 use std::thread;
 
 use crate::checks::exercise::{end_with, exercise, exercised, still};
-use crate::checks::process::loading::Library;
-use crate::checks::process::signals::every;
 use crate::child::block::Block;
 use crate::child::forks::fork;
 use crate::child::heap::Heap;
-use crate::child::signals::shrug;
+use crate::child::library::Library;
+use crate::child::signals::{every, shrug};
 use crate::outcome::{Checked, Wrong, expect};
 use crate::row::{Check, Row};
 

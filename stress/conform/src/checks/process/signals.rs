@@ -8,7 +8,7 @@ use std::thread;
 use crate::checks::exercise::{end_with, exercise, exercised};
 use crate::child::block::Block;
 use crate::child::heap::Heap;
-use crate::child::signals::{handle, shrug};
+use crate::child::signals::{every, handle, shrug};
 use crate::outcome::{Checked, Wrong, expect};
 use crate::row::{Check, Row};
 
@@ -63,14 +63,6 @@ extern "C" fn allocates(_signal: i32) {
 fn install(heap: &'static Heap, flags: i32) {
     HEAP.store(ptr::from_ref(heap).cast_mut(), Ordering::Relaxed);
     handle(libc::SIGALRM, allocates, flags);
-}
-
-/// A signal every `microseconds`; none if 0.
-pub fn every(microseconds: i64) {
-    let time = libc::timeval { tv_sec: 0, tv_usec: microseconds };
-    let timer = libc::itimerval { it_interval: time, it_value: time };
-    // SAFETY: the timer is valid; the old one is not asked for.
-    unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, null_mut()) };
 }
 
 /// Computes, and allocates nothing, until so many handlers have run.

@@ -3,15 +3,16 @@
 use comfy_table::{Cell, Color};
 use drystone_harness::bounds::{Bound, Verdict};
 use drystone_harness::output::table::{Shape, Table};
-use drystone_harness::stats::{apart, geometric_mean, median};
+use drystone_harness::stats::{apart, median};
 use drystone_harness::text::units;
 
-use crate::bench::bounds::{SMALLEST_PEAK, WIDEST_SPREAD, in_the_means};
+use crate::bench::bounds::{SMALLEST_PEAK, WIDEST_SPREAD};
 use crate::bench::campaign::{Results, RowResults};
 use crate::bench::instructions::{BOUND, Count};
+use crate::bench::job::Gains;
+use crate::bench::means::{self, Figure};
 use crate::bench::probe::line;
 use crate::bench::suite::{Kind, Row};
-use crate::bench::work::scaling::Gains;
 
 /// Everything that was measured, and the bounds.
 pub fn results(results: &Results, bounds: &[Bound], shape: Shape, colored: bool) -> String {
@@ -57,9 +58,6 @@ struct Page<'a> {
     colored: bool,
 }
 
-/// A figure of an allocator in a row.
-type Figure = fn(&RowResults, usize) -> Option<f64>;
-
 impl Page<'_> {
     fn table(&self, columns: &[&str]) -> Table {
         of_figures(self.shape, self.colored, columns)
@@ -69,10 +67,8 @@ impl Page<'_> {
         self.results.plan.allocators.iter().map(|allocator| allocator.name.as_str())
     }
 
-    /// The suite's rows, those that are not means of anything left out.
     fn rows(&self) -> impl Iterator<Item = (&Row, &RowResults)> {
-        let rows = self.results.plan.rows.iter().zip(&self.results.rows);
-        rows.filter(|(row, _)| in_the_means(row.kind))
+        means::rows(self.results)
     }
 
     fn allocators(&self) -> String {
@@ -159,18 +155,14 @@ impl Page<'_> {
     /// A row of geometric means of a figure's ratios to one allocator's.
     fn add_means(&self, table: &mut Table, name: &str, figure: Figure, least: f64) {
         let against = self.results.plan.against;
+        let rows = self.rows().count();
         let mut cells = vec![Cell::new(name), Cell::new("")];
         for allocator in 0..self.results.plan.allocators.len() {
-            let ratio = |(_, row): (&Row, &RowResults)| {
-                Some(figure(row, allocator)?.max(least) / figure(row, against)?.max(least))
-            };
-            let ratios: Vec<f64> = self.rows().filter_map(ratio).collect();
-            let rows = self.rows().count();
-            let mean = match geometric_mean(&ratios) {
+            let mean = match means::mean(self.results, allocator, figure, least) {
                 _ if allocator == against => String::new(),
                 // Of other rows than the others' means: said so.
-                Some(mean) if ratios.len() < rows => format!("{mean:.2}× of {}", ratios.len()),
-                Some(mean) => format!("{mean:.2}×"),
+                Some(mean) if mean.rows < rows => format!("{:.2}× of {}", mean.ratio, mean.rows),
+                Some(mean) => format!("{:.2}×", mean.ratio),
                 None => String::new(),
             };
             cells.push(table.bold(mean));

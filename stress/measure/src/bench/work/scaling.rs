@@ -8,26 +8,10 @@ use drystone_harness::stats::median;
 use drystone_workloads::heap::Heap;
 use drystone_workloads::splitmix::splitmix;
 use drystone_workloads::workers::Workers;
-use serde::{Deserialize, Serialize};
 
+use crate::bench::job::Gains;
 use crate::bench::work::one_thread::RingData;
 use crate::bench::work::threads::{rings, workers_of_rings};
-
-/// How much more two threads do than one in the same time; 2 where nothing is shared.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Gains {
-    /// With private blocks, a ring of 256 each.
-    pub memory: f64,
-    /// With registers only.
-    pub registers: f64,
-}
-
-impl Gains {
-    /// What the allocator leaves of the gain there was; 1 if it costs none.
-    pub fn kept(self) -> f64 {
-        self.memory / self.registers
-    }
-}
 
 /// The rings: one for the thread that works alone, and one for each of the two.
 #[derive(Debug)]

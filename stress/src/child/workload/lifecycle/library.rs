@@ -36,9 +36,9 @@ impl Library {
         let path = CString::new(path.as_os_str().as_bytes()).map_err(|error| error.to_string())?;
         let library = Self { path };
         let open = library.load().map_err(|why| format!("the library to load: {why}"))?;
-        // SAFETY: `void *loaded_malloc_address(void)`
+        // SAFETY: `void *fixture_malloc_address(void)`
         let bound = unsafe {
-            let function = open.function(c"loaded_malloc_address");
+            let function = open.function(c"fixture_malloc_address");
             transmute::<*mut c_void, extern "C" fn() -> *mut c_void>(function)()
         };
         match bound.addr() == allocator.calls.malloc as *const () as usize {
@@ -109,18 +109,18 @@ impl Open {
     /// What its constructor has left must be there, and the calling thread's own memory of it must
     /// be its own.
     fn check(&self, value: usize) {
-        // SAFETY: `int loaded_sound(void)`
+        // SAFETY: `int fixture_sound(void)`
         let sound = unsafe {
-            transmute::<*mut c_void, extern "C" fn() -> c_int>(self.function(c"loaded_sound"))()
+            transmute::<*mut c_void, extern "C" fn() -> c_int>(self.function(c"fixture_sound"))()
         };
         if sound != 1 {
             let expected = "what a library's constructor allocated as it was left";
             violation::raise(Kind::Identity, expected, "other bytes, or no block");
         }
-        // SAFETY: `int loaded_in_a_thread(int)`, which any thread may call while the library is
+        // SAFETY: `int fixture_in_a_thread(int)`, which any thread may call while the library is
         // loaded.
         let sound = unsafe {
-            let function = self.function(c"loaded_in_a_thread");
+            let function = self.function(c"fixture_in_a_thread");
             transmute::<*mut c_void, extern "C" fn(c_int) -> c_int>(function)(
                 (value % 100) as c_int,
             )
@@ -132,9 +132,9 @@ impl Open {
     }
 
     fn allocate(&self) -> NonNull<c_void> {
-        // SAFETY: `void *loaded_allocate(size_t)`
+        // SAFETY: `void *fixture_allocate(size_t)`
         let block = unsafe {
-            let function = self.function(c"loaded_allocate");
+            let function = self.function(c"fixture_allocate");
             transmute::<*mut c_void, extern "C" fn(usize) -> *mut c_void>(function)(BLOCK)
         };
         let Some(block) = NonNull::new(block) else {

@@ -1,0 +1,145 @@
+//! The tool's texts: helps, usage errors, completions. Each is a snapshot; `SNAPSHOTS=overwrite`
+//! writes them anew.
+
+use std::path::Path;
+
+use crate::support::{PLAIN, ended, text};
+use snapbox::data::DataFormat;
+use snapbox::{Data, assert_data_eq};
+
+/// Every command of the tree.
+const COMMANDS: [&[&str]; 11] = [
+    &[],
+    &["replay"],
+    &["shrink"],
+    &["join"],
+    &["inject"],
+    &["bench"],
+    &["bench", "instructions"],
+    &["cost"],
+    &["conform"],
+    &["programs"],
+    &["completions"],
+];
+
+/// Columns of the narrowest terminal that is cared for.
+const COLUMNS: usize = 80;
+
+#[track_caller]
+fn is_snapshot(printed: &str, name: &str) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tool/snapshots");
+    let expected = Data::read_from(&folder.join(format!("{name}.txt")), Some(DataFormat::Text));
+    assert_data_eq!(printed.to_owned(), expected);
+}
+
+/// What a command prints on standard output when all is well.
+#[track_caller]
+fn printed(arguments: &[&str]) -> String {
+    let output = PLAIN.run(arguments);
+    ended(&output, 0);
+    text(&output.stdout).to_owned()
+}
+
+#[test]
+fn helps_are_as_their_snapshots_and_fit_eighty_columns() {
+    for command in COMMANDS {
+        let help = printed(&[command, &["--help"]].concat());
+        for line in help.lines() {
+            assert!(line.chars().count() <= COLUMNS, "{command:?}: {line}");
+        }
+        let name = [&["help"], command].concat().join("-");
+        is_snapshot(&help, &name);
+    }
+}
+
+#[test]
+fn help_is_a_command_too_and_knows_the_old_name() {
+    assert_eq!(printed(&["help", "conform"]), printed(&["conform", "--help"]));
+    assert_eq!(printed(&["refuse", "--help"]), printed(&["inject", "--help"]));
+    let help = printed(&["help"]);
+    for [command, ..] in COMMANDS.map(|command| [command.first().copied().unwrap_or("help")]) {
+        assert!(help.contains(&format!("\n  {command} ")), "{command}: {help}");
+    }
+    let words: Vec<&str> = help.split_whitespace().collect();
+    assert!(words.join(" ").contains("[alias: refuse]"), "{help}");
+}
+
+#[test]
+fn the_version_is_the_packages() {
+    let expected = format!("cargo stress {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(printed(&["--version"]), expected);
+}
+
+/// Exit code 2, and a message that names what to change, with no work begun.
+#[test]
+fn usage_errors_are_as_their_snapshot() {
+    let mut all = String::new();
+    for arguments in [
+        &["conforn"][..],
+        &["--alocator", "system"],
+        &["conform", "--alocator", "system"],
+        &["bench", "instruction"],
+        &["help", "conforn"],
+        &["--for", "soon"],
+        &["--for", "0s"],
+        &["inject", "--for", "5"],
+        &["--format", "jsn"],
+        &["replay", "x", "--color", "sometimes"],
+        &["replay"],
+        &["completions", "bsh"],
+        &["--workload", "duell"],
+        &["--workload", "mixed:largest=1X"],
+        &["--allocator", "linked:lits"],
+        &["--allocator", "=x.so"],
+        &["--allocator", "./nowhere.so"],
+        &["--allocator", "list", "--allocator", "linked:list"],
+        &["inject", "--allocator", "linked:lits"],
+        &["cost", "--allocator", "mimaloc"],
+        &["bench", "--allocator", "linked:list"],
+        &["conform", "--allocator", "linked:list"],
+        &["programs", "--allocator", "linked:list"],
+        &["--campaign", "x.toml", "--allocator", "system"],
+        &["--shard", "1/2"],
+    ] {
+        let said = PLAIN.refused(arguments);
+        assert!(said.starts_with("error: "), "{arguments:?}: {said}");
+        all += &format!("$ cargo stress {}\n{said}\n", arguments.join(" "));
+    }
+    is_snapshot(&all, "usage-errors");
+}
+
+/// The heap that was called `drystone` and the library that is: whoever names one hears of the
+/// other.
+#[test]
+fn a_name_that_changed_its_meaning_says_so() {
+    let output = PLAIN.run(&["--allocator", "drystone", "--for", "200ms", "--workload", "churn"]);
+    let said = text(&output.stderr);
+    assert!(said.contains("linked:drystone"), "{said}");
+    assert!(said.contains("libdrystone.so"), "{said}");
+}
+
+/// Scripts of before go on working, and get the names of today.
+#[test]
+fn names_of_before_are_read() {
+    let report = PLAIN.report(
+        0,
+        &["--subject", "list", "--workload", "duel", "--for", "500ms", "--threads", "2"],
+    );
+    let run = &report["runs"][0];
+    assert_eq!(
+        (run["subject"].as_str(), run["workload"].as_str()),
+        (Some("linked:list"), Some("double-free"))
+    );
+}
+
+#[test]
+fn completions_are_of_the_installed_binary() {
+    let mut all = String::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let completions = printed(&["completions", shell]);
+        assert!(completions.contains("conform"), "{shell} knows the subcommands");
+        let first: Vec<&str> = completions.lines().take(3).collect();
+        all += &format!("$ cargo stress completions {shell}\n{}\n", first.join("\n"));
+    }
+    is_snapshot(&all, "completions");
+}
