@@ -2,7 +2,8 @@
 //! must not.
 //!
 //! The binary is its own harness, because it is also the child process: the faulty allocators exist
-//! in no other. It takes what cargo passes to tests: names to select by, `--exact`, `--list`.
+//! in no other. It takes what cargo passes to tests: names to select by, `--exact`, `--list`; and
+//! `--long` for the cases that `.ci/run` adds, `--ignored` for those of every night.
 
 #[path = "zoo/faults.rs"]
 mod faults;
@@ -111,6 +112,9 @@ fn main() -> ExitCode {
             ("how_often_findings_come_again".into(), Box::new(|| replay_rates(5, 4))),
         ]);
     }
+    if arguments.iter().any(|argument| argument == "--long") {
+        return run(&long());
+    }
     let mut cases: Vec<Case> = Vec::new();
     for &(allocator, workload, kind) in FOUND {
         let name = format!("{workload}_finds_what_{allocator}").replace('-', "_");
@@ -123,8 +127,6 @@ fn main() -> ExitCode {
     cases.push(("a_library_that_is_in_the_way_is_found".into(), Box::new(shims_are_found)));
     cases.push(("what_has_no_fork_handlers_is_refused".into(), Box::new(no_fork_handlers)));
     cases.push(("mixed_finds_what_keeps_memory".into(), Box::new(kept_memory_is_found)));
-    cases.push(("a_slow_check_is_told_by_its_cost".into(), Box::new(a_slow_check_costs_most)));
-    cases.push(("growing_memory_is_found".into(), Box::new(growing_memory_is_found)));
     cases.push((
         "what_a_linked_heap_loses_at_a_failure_is_found".into(),
         Box::new(losses_are_found),
@@ -134,8 +136,16 @@ fn main() -> ExitCode {
     cases.push(("a_sound_subject_gives_no_finding".into(), Box::new(no_false_finding)));
     cases.push(("one_thread_replays_exactly".into(), Box::new(one_thread_replays_exactly)));
     cases.push(("races_are_found".into(), Box::new(|| races_are_found(1))));
-    cases.push(("findings_come_again".into(), Box::new(|| replay_rates(1, 2))));
     run(&cases)
+}
+
+/// Cases of a minute or so each: `.ci/run` runs them.
+fn long() -> [Case; 3] {
+    [
+        ("a_slow_check_is_told_by_its_cost".into(), Box::new(a_slow_check_costs_most)),
+        ("growing_memory_is_found".into(), Box::new(growing_memory_is_found)),
+        ("findings_come_again".into(), Box::new(|| replay_rates(1, 2))),
+    ]
 }
 
 /// The longest that a race may go unfound: the run's length.

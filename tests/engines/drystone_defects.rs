@@ -6,7 +6,7 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::thread;
 
-use crate::heaps::{Claim, engine};
+use crate::heaps::{self, Claim, engine};
 use drystone::internals::{Engine, FutexLock, Mmap, NoProbe, Os, Probe};
 use drystone::{Drystone, Misuse, MisuseKind};
 

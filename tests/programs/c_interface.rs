@@ -193,6 +193,7 @@ fn blocks_and_forks_survive_the_unloading_of_the_library() {
 // ---- Fork --------------------------------------------------------------------------------------
 
 #[test]
+#[ignore = "long: a step of .ci/run runs it"]
 fn children_forked_while_others_allocate_can_allocate_and_free() {
     let lab = Lab::new();
     let program = lab.compile("tests/c/fork_storm.c", Linked::Shared);
@@ -221,6 +222,7 @@ fn fork_handlers_of_the_program_may_allocate_and_take_locks() {
 
 /// What a C++ program's sized deletes must do, whatever the program has replaced.
 #[test]
+#[ignore = "long: a step of .ci/run runs it"]
 fn sized_deletes_of_cpp_programs() {
     if !support::has("c++", "g++") {
         return;

@@ -76,6 +76,7 @@ fn build_and_run(
 }
 
 #[test]
+#[ignore = "long: a step of .ci/run runs it"]
 fn an_installation_serves_c_and_cpp_programs() {
     if !has_tools() {
         return;
@@ -113,6 +114,7 @@ fn an_installation_serves_c_and_cpp_programs() {
 }
 
 #[test]
+#[ignore = "long: a step of .ci/run runs it"]
 fn a_staged_installation_says_where_it_will_be() {
     if !has_tools() {
         return;

@@ -12,4 +12,5 @@ mod c_interface;
 mod dependent;
 mod drystone_programs;
 mod install;
+mod readme;
 mod recorder;

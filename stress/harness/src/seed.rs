@@ -13,6 +13,7 @@ pub struct Seed(pub u64);
 
 impl Seed {
     /// A seed that nobody chose, from the operating system.
+    #[expect(clippy::disallowed_methods, reason = "this is the one seed, and it is printed")]
     pub fn random() -> Self {
         Self(rand::random())
     }

@@ -9,6 +9,7 @@
 //! | [`inject`] | failures of the OS |
 //! | [`cost`] | the checker's own costs |
 //! | [`completions`] | for shells |
+//! | [`readme`] | what the README shows of real runs |
 
 use std::env;
 use std::ffi::OsString;
@@ -31,6 +32,7 @@ pub mod cost;
 pub mod inject;
 pub mod join;
 pub mod list;
+pub mod readme;
 pub mod replay;
 pub mod report;
 pub mod run;
@@ -61,6 +63,9 @@ enum Command {
     Conform(conform::Options),
     Programs(programs::cli::Options),
     Completions(completions::Options),
+    // For those who work on this repository: its help says so.
+    #[command(hide = true)]
+    Readme(readme::Options),
 }
 
 /// Runs the tool, or the child that the tool has started, on this process's arguments.
@@ -89,6 +94,7 @@ fn work(cli: &Cli, linked: &[AllocatorEntry]) -> Result<u8> {
         Some(Command::Cost(options)) => cost::tool::run(options, linked),
         Some(Command::Conform(options)) => drystone_conform::tool::run(options),
         Some(Command::Programs(options)) => programs::tool::run(options),
+        Some(Command::Readme(options)) => readme::run(options),
         Some(Command::Completions(options)) => completions::run(options, Cli::command()),
     }
 }

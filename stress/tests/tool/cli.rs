@@ -141,6 +141,7 @@ fn a_workloads_parameters_are_set_and_reported() {
 }
 
 #[test]
+#[ignore = "long: a step of .ci/run runs it"]
 fn every_workload_works_on_every_kind_of_subject_and_finds_nothing() {
     let mut arguments = vec!["--for", "20s", "--threads", "3", "--disturb", "500"];
     for subject in ["linked:list", "linked:drystone", "system"] {
@@ -246,6 +247,7 @@ fn the_reports_of_a_library_are_read() {
 /// Threads whose first call comes in a destructor, if at all, leave nothing behind that does not go
 /// back.
 #[test]
+#[ignore = "long: a step of .ci/run runs it"]
 fn threads_that_end_before_they_have_lived_lose_nothing() {
     let allocators = [
         "--allocator",

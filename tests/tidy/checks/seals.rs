@@ -1,4 +1,4 @@
-//! No table that a command wrote was edited by hand.
+//! No table or picture that a command wrote was edited by hand.
 
 use drystone_tidy::{CHECKSUM, CLOSE, END, GENERATED_BY, checksum};
 
@@ -8,7 +8,9 @@ use crate::workspace::Tree;
 /// Sections whose checksum isn't that of what stands in them.
 pub fn check(tree: &Tree) -> Vec<Violation> {
     let mut found = Vec::new();
-    for (path, text) in tree.markdown() {
+    let pictures = tree.files.iter().filter(|(path, _)| path.ends_with(".svg"));
+    let pictures = pictures.map(|(path, file)| (path.as_str(), file.text.as_str()));
+    for (path, text) in tree.markdown().chain(pictures) {
         let lines: Vec<&str> = text.lines().collect();
         let mut fenced = false;
         for (number, line) in lines.iter().enumerate() {
@@ -73,6 +75,18 @@ mod tests {
         assert_eq!(violations(&sealed.replace("| 1 |", "| 2 |")), says);
         let other = sealed.replace("make table", "make chair");
         assert!(violations(&other).contains("edited by hand: run `make chair`"));
+    }
+
+    #[test]
+    fn an_edit_by_hand_of_a_picture_fires() {
+        let sealed = seal("make picture", "<svg>\n<text>1</text>\n</svg>\n");
+        let of = |text: &str| shown(check(&package(&[("docs/one.svg", text)])));
+        assert_eq!(of(&sealed), "");
+        let edited = of(&sealed.replace(">1<", ">2<"));
+        assert!(
+            edited.starts_with("docs/one.svg:1: edited by hand: run `make picture`"),
+            "{edited}"
+        );
     }
 
     #[test]

@@ -68,10 +68,10 @@ pub enum Problem {
         /// Records seen, all of them frees of blocks older than the recording.
         records: u64,
     },
-    /// More operations than [`MAX_OPS`](super::limits::MAX_OPS).
+    /// More operations than [`MAX_OPS`](super::op::MAX_OPS).
     #[error(
         "the trace holds more than {limit} operations; record a shorter run",
-        limit = super::limits::MAX_OPS
+        limit = super::op::MAX_OPS
     )]
     TooLong,
     /// The operations are no possible history.

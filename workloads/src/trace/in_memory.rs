@@ -2,8 +2,7 @@
 
 use super::error::{Invalid, Problem};
 use super::history::{Totals, Walk};
-use super::limits::{COMMAND_LIMIT, MAX_OPS};
-use super::op::Op;
+use super::op::{COMMAND_LIMIT, MAX_OPS, Op};
 
 /// What a recording could not see.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

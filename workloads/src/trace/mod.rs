@@ -19,7 +19,6 @@
 mod error;
 mod history;
 mod in_memory;
-mod limits;
 mod op;
 pub mod packed;
 pub mod raw;
@@ -36,8 +35,7 @@ use std::path::{Path, PathBuf};
 
 pub use error::{Impossible, Invalid, Problem, TraceError};
 pub use in_memory::{Gaps, Trace};
-pub use limits::{COMMAND_LIMIT, MAX_OPS};
-pub use op::{Kind, Op};
+pub use op::{COMMAND_LIMIT, Kind, MAX_OPS, Op};
 pub use schedule::{Awaits, Step};
 pub use script::{Script, Step as ScriptStep};
 pub use summary::{SizeClass, Summary};

@@ -1,4 +1,10 @@
-//! One operation of a program on its allocator, with block numbers in place of addresses.
+//! One operation of a program on its allocator, with block numbers in place of addresses; and
+//! how many a trace can hold.
+
+/// The most operations that a trace can hold (about 67 million; in memory 2 GiB).
+pub const MAX_OPS: usize = 1 << 26;
+/// The most bytes of a trace's command line.
+pub const COMMAND_LIMIT: usize = 4096;
 
 /// One operation: who did it, and what it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

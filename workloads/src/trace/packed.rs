@@ -37,8 +37,7 @@ use std::io::{ErrorKind, Read, Write};
 use super::error::Problem;
 use super::history::Walk;
 use super::in_memory::{Gaps, Trace};
-use super::limits::{COMMAND_LIMIT, MAX_OPS};
-use super::op::{Kind, Op};
+use super::op::{COMMAND_LIMIT, Kind, MAX_OPS, Op};
 
 /// The first eight bytes of a packed trace.
 pub const MAGIC: [u8; 8] = *b"DRYTRACE";

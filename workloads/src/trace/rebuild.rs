@@ -5,8 +5,7 @@ use std::io::Read;
 
 use super::error::Problem;
 use super::in_memory::{Gaps, Trace};
-use super::limits::MAX_OPS;
-use super::op::{Kind, Op};
+use super::op::{Kind, MAX_OPS, Op};
 use super::packed::{damaged, fill, u32_at};
 use super::raw::{self, Event, Record, offset};
 

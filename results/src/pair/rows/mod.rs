@@ -6,7 +6,7 @@
 mod bulk;
 mod load;
 pub mod pattern;
-mod ring;
+pub mod ring;
 mod small;
 mod threads;
 mod trace;

@@ -7,7 +7,7 @@ use drystone_workloads::calls::Calls;
 
 use super::super::clock::{Spent, Whose, time};
 use super::load::{Load, touched};
-use super::pattern::{PATTERN, STEPS};
+use super::pattern::{PATTERN, STEPS, Step};
 
 /// `LIVE` live blocks, a power of two.
 pub fn make<const LIVE: usize>(calls: Calls) -> Box<dyn Load> {
