@@ -23,6 +23,7 @@
 //! start      before main
 //! operators  C++'s sized deletes
 //! sized      C23's sized frees         figures    a program's questions
+//! names      glibc's further names
 //! exports    the other C functions
 //! heap       the heap
 //! ```
@@ -35,6 +36,7 @@ compile_error!("the C interface is written for Linux's loader: it has no other s
 mod exports;
 mod figures;
 mod heap;
+mod names;
 mod operators;
 mod sized;
 mod start;

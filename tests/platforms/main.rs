@@ -1,0 +1,14 @@
+//! The C interface among other code: the names that a program may know the allocator by, other
+//! allocators, code that runs before the loader is done, kernels with larger pages, plug-ins.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `names` | glibc's further names, shared and static |
+
+#[path = "../support/lab.rs"]
+mod lab;
+mod names;
+#[path = "../support/served.rs"]
+mod served;
+#[path = "../support/mod.rs"]
+mod support;
