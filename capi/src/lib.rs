@@ -21,7 +21,7 @@
 //!
 //! ```text
 //! start      before main
-//! operators  C++'s sized deletes
+//! operators  C++'s new and delete
 //! sized      C23's sized frees         figures    a program's questions
 //! names      glibc's further names
 //! exports    the other C functions

@@ -4,7 +4,9 @@
 //! | file | holds |
 //! |---|---|
 //! | `names` | glibc's further names, shared and static |
+//! | `cpp` | operators new and delete |
 
+mod cpp;
 #[path = "../support/lab.rs"]
 mod lab;
 mod names;
