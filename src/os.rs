@@ -5,9 +5,14 @@
 
 use core::ptr;
 
-/// The size of a page that requests are rounded to, in bytes. 64 KiB pages exist on aarch64; `mmap`
-/// there rounds lengths up by itself, and this value only has to divide the true one.
+/// The size of a page that requests are rounded to, in bytes. The kernel's pages may be larger, 16
+/// or 64 KiB on aarch64: then it rounds the lengths of whole mappings up by itself, and this value
+/// only has to divide the true one.
 pub const PAGE: usize = 4096;
+
+/// Parts of mappings go back in multiples of this: the largest page that Linux has, on any kernel.
+/// A part that is less would on some kernel be refused, or go with its neighbours.
+pub const STEP: usize = 64 << 10;
 
 /// Where a heap's memory comes from.
 ///
@@ -59,7 +64,7 @@ pub unsafe trait Os {
     /// afterwards. False when the OS fails to: then the contents are as they were.
     ///
     /// # Safety
-    /// `start` and `bytes` are multiples of [`PAGE`], inside a mapping of this OS, and nothing
+    /// `start` and `bytes` are multiples of [`STEP`], inside a mapping of this OS, and nothing
     /// refers to their contents.
     unsafe fn decommit(&self, start: *mut u8, bytes: usize) -> bool;
 
@@ -177,6 +182,13 @@ unsafe impl Os for Mmap {
             }
         }
     }
+}
+
+/// The largest part of the `bytes` bytes at `start` that can go back: from where, and how many bytes.
+pub fn whole_steps(start: usize, bytes: usize) -> Option<(usize, usize)> {
+    let first = start.checked_next_multiple_of(STEP)?;
+    let end = (start + bytes) & !(STEP - 1);
+    (first < end).then(|| (first, end - first))
 }
 
 fn mapped(start: *mut libc::c_void) -> *mut u8 {

@@ -5,11 +5,13 @@
 //! |---|---|
 //! | `names` | glibc's further names, shared and static |
 //! | `cpp` | operators new and delete |
+//! | `pages` | kernels with larger pages |
 
 mod cpp;
 #[path = "../support/lab.rs"]
 mod lab;
 mod names;
+mod pages;
 #[path = "../support/served.rs"]
 mod served;
 #[path = "../support/mod.rs"]
