@@ -6,12 +6,14 @@
 //! | `names` | glibc's further names, shared and static |
 //! | `cpp` | operators new and delete |
 //! | `pages` | kernels with larger pages |
+//! | `plugins` | the allocator inside plug-ins, dylibs, beside a copy of itself |
 
 mod cpp;
 #[path = "../support/lab.rs"]
 mod lab;
 mod names;
 mod pages;
+mod plugins;
 #[path = "../support/served.rs"]
 mod served;
 #[path = "../support/mod.rs"]
