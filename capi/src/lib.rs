@@ -25,6 +25,7 @@
 //! sized      C23's sized frees         figures    a program's questions
 //! names      glibc's further names
 //! exports    the other C functions
+//! early      blocks before the library is relocated
 //! heap       the heap
 //! ```
 
@@ -33,6 +34,7 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("the C interface is written for Linux's loader: it has no other start-up code yet");
 
+mod early;
 mod exports;
 mod figures;
 mod heap;

@@ -7,6 +7,7 @@
 //! | `cpp` | operators new and delete |
 //! | `pages` | kernels with larger pages |
 //! | `plugins` | the allocator inside plug-ins, dylibs, beside a copy of itself |
+//! | `resolvers` | code that runs before the loader is done |
 
 mod cpp;
 #[path = "../support/lab.rs"]
@@ -14,6 +15,7 @@ mod lab;
 mod names;
 mod pages;
 mod plugins;
+mod resolvers;
 #[path = "../support/served.rs"]
 mod served;
 #[path = "../support/mod.rs"]
