@@ -64,8 +64,9 @@ pub unsafe trait Os {
     /// afterwards. False when the OS fails to: then the contents are as they were.
     ///
     /// # Safety
-    /// `start` and `bytes` are multiples of [`STEP`], inside a mapping of this OS, and nothing
-    /// refers to their contents.
+    /// `start` and `bytes` are multiples of [`PAGE`], inside a mapping of this OS, and nothing
+    /// refers to their contents. If `start` is a multiple of [`STEP`], so is `bytes`: the kernel
+    /// may round it up. Else it may fail.
     unsafe fn decommit(&self, start: *mut u8, bytes: usize) -> bool;
 
     /// Milliseconds since some moment, from a clock that is cheap to read and need not be exact.

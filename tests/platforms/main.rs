@@ -3,6 +3,7 @@
 //!
 //! | file | holds |
 //! |---|---|
+//! | `memory` | memory that goes back |
 //! | `names` | glibc's further names, shared and static |
 //! | `cpp` | operators new and delete |
 //! | `pages` | kernels with larger pages |
@@ -12,6 +13,7 @@
 mod cpp;
 #[path = "../support/lab.rs"]
 mod lab;
+mod memory;
 mod names;
 mod pages;
 mod plugins;

@@ -17,6 +17,8 @@ fn a_resolver_may_allocate() {
         let output = lab.folder().join(output);
         let mut cc = Command::new("cc");
         cc.args(["-std=gnu17", "-O1", "-g", "-fno-builtin", "-Wall", "-Wextra", "-Werror"]);
+        // Bound at once: else the resolver is called when `main` calls the function.
+        cc.arg("-Wl,-z,now");
         cc.args(arguments).arg("-o").arg(&output);
         let said = finished(&mut cc, "gcc and libc6-dev");
         assert!(said.status.success(), "{arguments:?}: {}", said.stderr);
