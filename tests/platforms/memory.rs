@@ -16,3 +16,16 @@ fn what_a_smaller_realloc_leaves_behind_goes_back() {
         }
     }
 }
+
+#[test]
+fn a_program_with_locked_memory_gets_little_more_than_it_uses() {
+    let lab = Lab::new();
+    let program = lab.compile("tests/c/locked.c", Linked::Plain);
+    let environment = [("LD_PRELOAD", SHARED.to_str().unwrap()), ("DRYSTONE_STATS", "0")];
+    let (ended, _) = lab.run(&program, &environment, &[]);
+    if ended.stdout == "not allowed\n" {
+        eprintln!("passed over: needs the right to lock memory");
+        return;
+    }
+    assert_eq!((&*ended.stdout, &*ended.stderr), ("right\n", ""), "{ended:?}");
+}
