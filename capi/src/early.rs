@@ -3,9 +3,12 @@
 //! A resolver of an indirect function (`ifunc`) in another library may allocate, and the loader
 //! calls it before it has relocated this one: then the place of the thread's words is not known,
 //! and neither is the address of any function of another library. So the first calls are served
-//! from a static room, by code that uses nothing but itself. (In a static program the resolvers
-//! come before there is a thread pointer: they may allocate, but `free` crashes, as glibc's does.) Its blocks are freed by a note that they are gone,
-//! for ever: there are few, and they are small.
+//! from a static room, by code that uses nothing but itself. The blocks are never given out again:
+//! there are few, and they are small.
+//!
+//! That is so for the shared library. In a program with the archive inside, resolvers come in the
+//! middle of its own relocation; in a static one, before there is a thread pointer, where glibc's
+//! `free` crashes too. There nothing is promised.
 //!
 //! The way back is free of charge: malloc compares the size with a limit in memory instead of a
 //! constant, and the limits are 0 until a slow call finds everything ready.

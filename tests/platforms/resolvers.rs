@@ -6,8 +6,9 @@ use std::process::Command;
 use crate::lab::{Lab, SHARED, finished};
 use crate::support;
 
-/// In a static program the C library calls them before there is a thread pointer: its own allocator
-/// crashes there as well.
+/// Of a program with the archive inside, some of whose own places are known by then and some are
+/// not, that is not promised. In a static program the C library calls resolvers before there is a
+/// thread pointer: its own allocator crashes there as well.
 #[test]
 fn a_resolver_may_allocate() {
     let lab = Lab::new();
@@ -27,7 +28,6 @@ fn a_resolver_may_allocate() {
     let (library, program) = (source("resolver_lib.c"), source("resolver.c"));
     let (library, program) = (library.to_str().unwrap(), program.to_str().unwrap());
     let release = SHARED.parent().unwrap().to_str().unwrap();
-    let archive = format!("{release}/libdrystone.a");
     let paths = format!("-Wl,--disable-new-dtags,-rpath,{folder},-rpath,{release}");
     compile("libresolver.so", &["-shared", "-fPIC", library]);
     let shared = ["-L", &folder, "-lresolver", &paths];
@@ -37,7 +37,6 @@ fn a_resolver_may_allocate() {
         ("preloaded", preload, [&[program][..], &shared].concat()),
         ("before", &[], [&[program][..], &ours, &shared].concat()),
         ("behind", &[], [&[program][..], &shared, &ours].concat()),
-        ("archive", &[], [&[program, &archive][..], &shared].concat()),
         ("own", preload, vec![program, library]),
     ] {
         let (ended, account) = lab.run(&compile(name, &how), environment, &[]);
