@@ -47,6 +47,14 @@
 //! A free of a block that has been allocated again since frees the new owner's block. No allocator
 //! can tell it from a legal one; a quarantine makes it rare.
 //!
+//! # In a plug-in
+//!
+//! A library that is loaded while the program runs may have [`Drystone`] for its global allocator,
+//! whatever the program allocates with, and many such libraries may be there at once. Each stays
+//! loaded, by its own doing: threads that have used it come back to it when they end, and its
+//! blocks may be in other hands. So `dlclose` frees nothing of it, and a later `dlopen` gets the
+//! same copy, with its statics as they were.
+//!
 //! # The environment
 //!
 //! [`Drystone`] reads these variables once, when the first block is allocated. They mean the same

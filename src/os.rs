@@ -5,9 +5,14 @@
 
 use core::ptr;
 
-/// The size of a page that requests are rounded to, in bytes. 64 KiB pages exist on aarch64; `mmap`
-/// there rounds lengths up by itself, and this value only has to divide the true one.
+/// The size of a page that requests are rounded to, in bytes. The kernel's pages may be larger, 16
+/// or 64 KiB on aarch64: then it rounds the lengths of whole mappings up by itself, and this value
+/// only has to divide the true one.
 pub const PAGE: usize = 4096;
+
+/// Parts of mappings go back in multiples of this: the largest page that Linux has, on any kernel.
+/// A part that is less would on some kernel be refused, or go with its neighbours.
+pub const STEP: usize = 64 << 10;
 
 /// Where a heap's memory comes from.
 ///
@@ -55,12 +60,28 @@ pub unsafe trait Os {
     /// touched only in parts. Null when the OS fails to.
     fn reserve(&self, bytes: usize, align: usize) -> *mut u8;
 
+    /// As [`reserve`](Os::reserve), of memory that must not be touched before it is
+    /// [committed](Os::commit): a program that locks its future memory gets no page of it before.
+    fn reserve_bare(&self, bytes: usize, align: usize) -> *mut u8 {
+        self.reserve(bytes, align)
+    }
+
+    /// Makes a part of a mapping of [`reserve_bare`](Os::reserve_bare) readable and writable. False
+    /// when the OS fails to.
+    ///
+    /// # Safety
+    /// `start` and `bytes` are multiples of [`STEP`], inside such a mapping.
+    unsafe fn commit(&self, _start: *mut u8, _bytes: usize) -> bool {
+        true
+    }
+
     /// Gives the pages of a part of a mapping back, which stays mapped and reads as zero
     /// afterwards. False when the OS fails to: then the contents are as they were.
     ///
     /// # Safety
     /// `start` and `bytes` are multiples of [`PAGE`], inside a mapping of this OS, and nothing
-    /// refers to their contents.
+    /// refers to their contents. If `start` is a multiple of [`STEP`], so is `bytes`: the kernel
+    /// may round it up. Else it may fail.
     unsafe fn decommit(&self, start: *mut u8, bytes: usize) -> bool;
 
     /// Milliseconds since some moment, from a clock that is cheap to read and need not be exact.
@@ -126,30 +147,17 @@ unsafe impl Os for Mmap {
     }
 
     fn reserve(&self, bytes: usize, align: usize) -> *mut u8 {
-        let Some(room) = bytes.checked_add(align - PAGE) else { return ptr::null_mut() };
+        self.reserve_as(libc::PROT_READ | libc::PROT_WRITE, bytes, align)
+    }
+
+    fn reserve_bare(&self, bytes: usize, align: usize) -> *mut u8 {
+        self.reserve_as(libc::PROT_NONE, bytes, align)
+    }
+
+    unsafe fn commit(&self, start: *mut u8, bytes: usize) -> bool {
         let protection = libc::PROT_READ | libc::PROT_WRITE;
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-        // SAFETY: a new anonymous mapping at a place of the kernel's choice touches no other.
-        let start = mapped(crate::errno::kept(|| unsafe {
-            libc::mmap(ptr::null_mut(), room, protection, flags, -1, 0)
-        }));
-        if start.is_null() {
-            return start;
-        }
-        // The parts before and behind the aligned one go back. Should the kernel fail to (it may
-        // have no room to split a mapping), it stays, untouched and unused.
-        let before = start.addr().next_multiple_of(align) - start.addr();
-        let behind = room - before - bytes;
-        // SAFETY: both parts lie in the new mapping, outside the part that is returned.
-        unsafe {
-            if before > 0 {
-                self.unmap(start, before);
-            }
-            if behind > 0 {
-                self.unmap(start.add(before + bytes), behind);
-            }
-            start.add(before)
-        }
+        // SAFETY: the caller owns the range.
+        crate::errno::kept(|| unsafe { libc::mprotect(start.cast(), bytes, protection) }) == 0
     }
 
     unsafe fn decommit(&self, start: *mut u8, bytes: usize) -> bool {
@@ -177,6 +185,42 @@ unsafe impl Os for Mmap {
             }
         }
     }
+}
+
+impl Mmap {
+    /// A mapping of `bytes` bytes at a multiple of `align`, of which only parts will be touched.
+    fn reserve_as(&self, protection: libc::c_int, bytes: usize, align: usize) -> *mut u8 {
+        let Some(room) = bytes.checked_add(align - PAGE) else { return ptr::null_mut() };
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        // SAFETY: a new anonymous mapping at a place of the kernel's choice touches no other.
+        let start = mapped(crate::errno::kept(|| unsafe {
+            libc::mmap(ptr::null_mut(), room, protection, flags, -1, 0)
+        }));
+        if start.is_null() {
+            return start;
+        }
+        // The parts before and behind the aligned one go back. Should the kernel fail to (it may
+        // have no room to split a mapping), it stays, untouched and unused.
+        let before = start.addr().next_multiple_of(align) - start.addr();
+        let behind = room - before - bytes;
+        // SAFETY: both parts lie in the new mapping, outside the part that is returned.
+        unsafe {
+            if before > 0 {
+                self.unmap(start, before);
+            }
+            if behind > 0 {
+                self.unmap(start.add(before + bytes), behind);
+            }
+            start.add(before)
+        }
+    }
+}
+
+/// The largest part of the `bytes` bytes at `start` that can go back: from where, and how many bytes.
+pub fn whole_steps(start: usize, bytes: usize) -> Option<(usize, usize)> {
+    let first = start.checked_next_multiple_of(STEP)?;
+    let end = (start + bytes) & !(STEP - 1);
+    (first < end).then(|| (first, end - first))
 }
 
 fn mapped(start: *mut libc::c_void) -> *mut u8 {

@@ -41,14 +41,30 @@
  * C library older than glibc 2.34 needs -lpthread and -ldl behind it.) pkg-config knows it as
  * drystone.
  *
- * C++. new and delete reach malloc and free. The sized deletes are Drystone's own, so that the size
- * is looked at; where a program has replaced the operator without a size, they call that, as the
- * standard has it. A C++ runtime that is linked statically is called too, and then the size is not
- * looked at.
- *   operator delete(void *, std::size_t)                        _ZdlPvm
- *   operator delete[](void *, std::size_t)                      _ZdaPvm
- *   operator delete(void *, std::size_t, std::align_val_t)      _ZdlPvmSt11align_val_t
- *   operator delete[](void *, std::size_t, std::align_val_t)    _ZdaPvmSt11align_val_t
+ * Further names of glibc's for some of these functions: blocks of either go with the other.
+ *   __libc_malloc   __libc_free     __libc_calloc   __libc_realloc   __libc_memalign
+ *   __libc_valloc   __libc_pvalloc  __libc_mallopt  __libc_mallinfo  __posix_memalign
+ *
+ * C++. The shared library has operator new and delete in every form; blocks of new are malloc's.
+ * Without memory, new calls the program's handler, then throws std::bad_alloc, or returns a null
+ * pointer where it is told not to throw; in a program without a C++ runtime it says so, and aborts.
+ * The sized deletes look at the size. Where a program has replaced an operator that the standard
+ * has another one call, that other one calls it; where it has a malloc or free of its own, all of
+ * them are the runtime's. The archive has the sized deletes alone: the rest are the runtime's, and
+ * one that is linked statically is called by those too, and then the size is not looked at.
+ * Of one object, and of arrays:
+ *   new(size)                     _Znwm                                _Znam
+ *   new(size, nothrow)            _ZnwmRKSt9nothrow_t                  _ZnamRKSt9nothrow_t
+ *   new(size, align)              _ZnwmSt11align_val_t                 _ZnamSt11align_val_t
+ *   new(size, align, nothrow)     _ZnwmSt11align_val_tRKSt9nothrow_t
+ *                                 _ZnamSt11align_val_tRKSt9nothrow_t
+ *   delete(block)                 _ZdlPv                               _ZdaPv
+ *   delete(block, nothrow)        _ZdlPvRKSt9nothrow_t                 _ZdaPvRKSt9nothrow_t
+ *   delete(block, size)           _ZdlPvm                              _ZdaPvm
+ *   delete(block, align)          _ZdlPvSt11align_val_t                _ZdaPvSt11align_val_t
+ *   delete(block, align, nothrow) _ZdlPvSt11align_val_tRKSt9nothrow_t
+ *                                 _ZdaPvSt11align_val_tRKSt9nothrow_t
+ *   delete(block, size, align)    _ZdlPvmSt11align_val_t               _ZdaPvmSt11align_val_t
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -56,6 +72,7 @@
 #define DRYSTONE_H
 
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* glibc's own has struct mallinfo2 since 2.33. */
@@ -143,11 +160,21 @@ void free_sized(void *block, size_t size) DRYSTONE_NOTHROW;
 /* As free_sized, of a block that aligned_alloc gave for this alignment and size. (C23.) */
 void free_aligned_sized(void *block, size_t alignment, size_t size) DRYSTONE_NOTHROW;
 
+/* As free: the name that SunOS had for it. Obsolete. */
+void cfree(void *block) DRYSTONE_NOTHROW;
+
 /*
  * Gives idle memory back to the system: what this thread, exited threads and the common stock hold.
  * Returns 1 if any went, else 0. `pad` has no meaning here, since the heap has no top.
  */
 int malloc_trim(size_t pad) DRYSTONE_NOTHROW;
+
+/* A libc without <malloc.h>. */
+#if !defined(__GLIBC__)
+struct mallinfo {
+    int arena, ordblks, smblks, hblks, hblkhd, usmblks, fsmblks, uordblks, fordblks, keepcost;
+};
+#endif
 
 /* A libc without it: all in bytes, the numbers of blocks apart. */
 #if !(defined(__GLIBC__) && defined(__GLIBC_PREREQ))
@@ -168,6 +195,21 @@ struct mallinfo2 {
  * `hblks` mappings. The others are 0.
  */
 struct mallinfo2 mallinfo2(void) DRYSTONE_NOTHROW;
+
+/* As mallinfo2; a figure that an int can't hold is INT_MAX. Obsolete. */
+struct mallinfo mallinfo(void) DRYSTONE_NOTHROW;
+
+/*
+ * Writes the figures to `stream` as XML of glibc's shape: one heap, no list of sizes, and what is
+ * mapped now for what was mapped at most. Returns 0; EINVAL when `options` is not 0; ENOMEM; EIO.
+ */
+int malloc_info(int options, FILE *stream) DRYSTONE_NOTHROW;
+
+/*
+ * Sets nothing: glibc's parameters are of another kind of allocator. Returns 1 for those that
+ * mallopt(3) names, whatever the value, and 0 for any other.
+ */
+int mallopt(int parameter, int value) DRYSTONE_NOTHROW;
 
 /* Prints a table of figures on stderr. */
 void malloc_stats(void) DRYSTONE_NOTHROW;

@@ -8,17 +8,19 @@
 use core::ffi::{c_int, c_void};
 use core::ptr;
 
-use engine::internals::engine::front::{DIRECT, Fast};
+use engine::internals::engine::MIN_ALIGN;
+use engine::internals::engine::front::Fast;
 use engine::internals::errno;
 use engine::internals::process::calls::{self, Function};
 use engine::policy;
 
+use crate::early;
 use crate::heap::HEAP;
 
 /// `malloc(3)`; C23, 7.24.3.6
 #[unsafe(no_mangle)]
 pub extern "C" fn malloc(size: usize) -> *mut c_void {
-    if size > DIRECT {
+    if !early::is_direct(size) {
         return malloc_medium(size);
     }
     match HEAP.malloc_fast(size) {
@@ -46,7 +48,7 @@ pub unsafe extern "C" fn free(block: *mut c_void) {
 /// `calloc(3)`; C23, 7.24.3.2
 #[unsafe(no_mangle)]
 pub extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
-    let bytes = count.checked_mul(size).filter(|&bytes| bytes <= DIRECT);
+    let bytes = count.checked_mul(size).filter(|&bytes| early::is_direct(bytes));
     match bytes.and_then(|bytes| HEAP.zeroed_direct(bytes)) {
         Some(block) => block.as_ptr().cast(),
         None => calloc_slow(count, size),
@@ -58,10 +60,32 @@ pub extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
 
 #[inline(never)]
 extern "C" fn malloc_medium(size: usize) -> *mut c_void {
+    if !early::is_small(size) {
+        return malloc_large(size);
+    }
     match HEAP.malloc_medium(size) {
         Some(block) => block.as_ptr().cast(),
         None => malloc_slow(size),
     }
+}
+
+#[inline(never)]
+extern "C" fn malloc_large(size: usize) -> *mut c_void {
+    // While the library is not ready, small requests come here too.
+    if early::is_early() {
+        return malloc_early(size);
+    }
+    match HEAP.malloc_medium(size) {
+        Some(block) => block.as_ptr().cast(),
+        None => malloc_slow(size),
+    }
+}
+
+/// The first call, or one before the library is ready.
+#[cold]
+#[inline(never)]
+extern "C" fn malloc_early(size: usize) -> *mut c_void {
+    if early::ready() { malloc_slow(size) } else { early::allocate(size, MIN_ALIGN) }
 }
 
 #[cold]
@@ -73,6 +97,12 @@ extern "C" fn malloc_slow(size: usize) -> *mut c_void {
 
 #[inline(never)]
 extern "C" fn calloc_slow(count: usize, size: usize) -> *mut c_void {
+    if early::is_early() && !early::ready() {
+        return match count.checked_mul(size) {
+            Some(bytes) => early::allocate(bytes, MIN_ALIGN),
+            None => ptr::null_mut(),
+        };
+    }
     calls::pass(Function::Calloc);
     allocated(HEAP.calloc(count, size))
 }
@@ -92,6 +122,9 @@ pub unsafe extern "C" fn free_moves(block: *mut c_void) {
 #[cold]
 #[inline(never)]
 unsafe extern "C" fn free_slow(block: *mut c_void) {
+    if early::owns(block) {
+        return;
+    }
     calls::pass(Function::Free);
     // SAFETY: the caller's word.
     if let Err(misuse) = unsafe { HEAP.free_slow(block.cast()) } {
@@ -136,7 +169,7 @@ pub extern "C" fn aligned_alloc(align: usize, size: usize) -> *mut c_void {
     if !align.is_power_of_two() {
         return failed(libc::EINVAL);
     }
-    allocated(HEAP.malloc_aligned(size, align))
+    aligned(align, size)
 }
 
 /// `posix_memalign(3)`; POSIX.1-2024
@@ -150,13 +183,16 @@ pub unsafe extern "C" fn posix_memalign(out: *mut *mut c_void, align: usize, siz
     if !align.is_power_of_two() || align < size_of::<*mut c_void>() {
         return libc::EINVAL;
     }
-    let block = HEAP.malloc_aligned(size, align);
+    let block = match aligned_early(align, size) {
+        Some(block) => block,
+        None => HEAP.malloc_aligned(size, align).cast(),
+    };
     HEAP.report_late();
     if block.is_null() {
         return libc::ENOMEM;
     }
     // SAFETY: the caller's word.
-    unsafe { out.write(block.cast()) };
+    unsafe { out.write(block) };
     0
 }
 
@@ -166,7 +202,7 @@ pub unsafe extern "C" fn posix_memalign(out: *mut *mut c_void, align: usize, siz
 pub extern "C" fn memalign(align: usize, size: usize) -> *mut c_void {
     calls::pass(Function::Memalign);
     match align.checked_next_power_of_two() {
-        Some(align) => allocated(HEAP.malloc_aligned(size, align)),
+        Some(align) => aligned(align, size),
         None => failed(libc::EINVAL),
     }
 }
@@ -175,7 +211,7 @@ pub extern "C" fn memalign(align: usize, size: usize) -> *mut c_void {
 #[unsafe(no_mangle)]
 pub extern "C" fn valloc(size: usize) -> *mut c_void {
     calls::pass(Function::Valloc);
-    allocated(HEAP.malloc_aligned(size, page_size()))
+    aligned(page_size(), size)
 }
 
 /// `pvalloc(3)`
@@ -184,7 +220,7 @@ pub extern "C" fn pvalloc(size: usize) -> *mut c_void {
     calls::pass(Function::Pvalloc);
     let page = page_size();
     match size.checked_next_multiple_of(page) {
-        Some(size) => allocated(HEAP.malloc_aligned(size, page)),
+        Some(size) => aligned(page, size),
         None => failed(libc::ENOMEM),
     }
 }
@@ -199,6 +235,10 @@ pub unsafe extern "C" fn malloc_usable_size(block: *mut c_void) -> usize {
     if block.is_null() {
         return 0;
     }
+    if early::owns(block) {
+        // SAFETY: it is one of those, and live by the caller's word.
+        return unsafe { early::size_of_block(block) };
+    }
     let size = HEAP.usable_size(block.cast()).unwrap_or_else(|misuse| {
         policy::misuse(&misuse);
         0
@@ -212,6 +252,10 @@ pub unsafe extern "C" fn malloc_usable_size(block: *mut c_void) -> usize {
 /// # Safety
 /// As [`realloc`].
 unsafe fn resized(block: *mut c_void, size: usize) -> *mut c_void {
+    if early::owns(block) || (block.is_null() && early::is_early()) {
+        // SAFETY: the caller's word.
+        return unsafe { resized_early(block, size) };
+    }
     // SAFETY: the caller's word.
     let resized = unsafe { HEAP.try_realloc(block.cast(), size) };
     let result = match resized {
@@ -224,6 +268,40 @@ unsafe fn resized(block: *mut c_void, size: usize) -> *mut c_void {
     };
     HEAP.report_late();
     result
+}
+
+/// The realloc of a block from before the library was ready, or before it is.
+///
+/// # Safety
+/// As [`realloc`]; the block is one of those, or null.
+#[cold]
+#[inline(never)]
+unsafe fn resized_early(block: *mut c_void, size: usize) -> *mut c_void {
+    if size == 0 && !block.is_null() {
+        return ptr::null_mut();
+    }
+    let new = malloc_early(size);
+    if !new.is_null() && !block.is_null() {
+        // SAFETY: both hold so many bytes; the old block is the caller's, who gives it up.
+        unsafe { early::copy(block, new, early::size_of_block(block).min(size)) };
+    }
+    new
+}
+
+/// A block at a multiple of `align`, a power of two.
+#[inline]
+fn aligned(align: usize, size: usize) -> *mut c_void {
+    match aligned_early(align, size) {
+        Some(block) => block,
+        None => allocated(HEAP.malloc_aligned(size, align)),
+    }
+}
+
+/// A block at a multiple of `align`, before the library is ready: then `Some`, null when there is
+/// no room.
+#[inline(always)]
+fn aligned_early(align: usize, size: usize) -> Option<*mut c_void> {
+    (early::is_early() && !early::ready()).then(|| early::allocate(size, align))
 }
 
 #[inline]

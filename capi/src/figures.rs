@@ -4,6 +4,7 @@ use core::ffi::{CStr, c_char, c_int};
 use core::fmt::{self, Write};
 
 use engine::internals::errno;
+use engine::internals::process::text;
 
 use crate::heap::HEAP;
 
@@ -55,6 +56,100 @@ pub extern "C" fn mallinfo2() -> Mallinfo2 {
         keepcost: layers.idle_bytes + layers.kept_bytes,
         ..Mallinfo2::default()
     }
+}
+
+/// As glibc's `<malloc.h>` has always had it: [`Mallinfo2`] in numbers of 32 bits.
+#[derive(Default)]
+#[repr(C)]
+pub struct Mallinfo {
+    arena: c_int,
+    ordblks: c_int,
+    smblks: c_int,
+    hblks: c_int,
+    hblkhd: c_int,
+    usmblks: c_int,
+    fsmblks: c_int,
+    uordblks: c_int,
+    fordblks: c_int,
+    keepcost: c_int,
+}
+
+/// `mallinfo(3)`. A figure that does not fit is the largest that does; glibc's wraps.
+#[unsafe(no_mangle)]
+pub extern "C" fn mallinfo() -> Mallinfo {
+    let fit = |figure: usize| c_int::try_from(figure).unwrap_or(c_int::MAX);
+    let info = mallinfo2();
+    Mallinfo {
+        arena: fit(info.arena),
+        ordblks: fit(info.ordblks),
+        hblks: fit(info.hblks),
+        hblkhd: fit(info.hblkhd),
+        uordblks: fit(info.uordblks),
+        fordblks: fit(info.fordblks),
+        keepcost: fit(info.keepcost),
+        ..Mallinfo::default()
+    }
+}
+
+/// `mallinfo`, as glibc calls it.
+#[unsafe(export_name = "__libc_mallinfo")]
+pub extern "C" fn libc_mallinfo() -> Mallinfo {
+    mallinfo()
+}
+
+/// `malloc_info(3)`: the figures as XML of glibc's shape, with one heap. Returns 0; `EINVAL` when
+/// `options` is not 0; `ENOMEM`; `EIO` when the stream does not take it.
+///
+/// # Safety
+/// `stream` is open for writing.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn malloc_info(options: c_int, stream: *mut libc::FILE) -> c_int {
+    if options != 0 {
+        return libc::EINVAL;
+    }
+    let written = errno::kept(|| {
+        text::mapped(INFO_BYTES, |text| {
+            let bytes = info(text).map(|()| text.bytes()).unwrap_or_default();
+            // SAFETY: the bytes are initialised; the stream is the caller's word. It may allocate
+            // its buffer: no lock is held here.
+            unsafe { libc::fwrite(bytes.as_ptr().cast(), 1, bytes.len(), stream) == bytes.len() }
+        })
+    });
+    match written {
+        Some(true) => 0,
+        Some(false) => libc::EIO,
+        None => libc::ENOMEM,
+    }
+}
+
+/// Bytes that hold the figures as XML at their longest: some 700, and 20 for each number.
+const INFO_BYTES: usize = 4096;
+
+/// Writes what `malloc_info` gives.
+fn info(out: &mut impl Write) -> fmt::Result {
+    let Mallinfo2 { arena, ordblks, hblks, hblkhd, fordblks, .. } = mallinfo2();
+    let most = arena + hblkhd;
+    let sums = |out: &mut dyn Write, mmap: &dyn Fn(&mut dyn Write) -> fmt::Result, all: usize| {
+        writeln!(out, "<total type=\"fast\" count=\"0\" size=\"0\"/>")?;
+        writeln!(out, "<total type=\"rest\" count=\"{ordblks}\" size=\"{fordblks}\"/>")?;
+        mmap(out)?;
+        // The most that there ever was is not kept.
+        for kind in ["current", "max"] {
+            writeln!(out, "<system type=\"{kind}\" size=\"{all}\"/>")?;
+        }
+        for kind in ["total", "mprotect"] {
+            writeln!(out, "<aspace type=\"{kind}\" size=\"{all}\"/>")?;
+        }
+        Ok(())
+    };
+    writeln!(out, "<malloc version=\"1\">\n<heap nr=\"0\">\n<sizes>\n</sizes>")?;
+    sums(out, &|_| Ok(()), arena)?;
+    writeln!(out, "</heap>")?;
+    let mmap = |out: &mut dyn Write| {
+        writeln!(out, "<total type=\"mmap\" count=\"{hblks}\" size=\"{hblkhd}\"/>")
+    };
+    sums(out, &mmap, most)?;
+    writeln!(out, "</malloc>")
 }
 
 /// `malloc_stats(3)`

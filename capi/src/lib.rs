@@ -21,9 +21,11 @@
 //!
 //! ```text
 //! start      before main
-//! operators  C++'s sized deletes
+//! operators  C++'s new and delete
 //! sized      C23's sized frees         figures    a program's questions
+//! names      glibc's further names
 //! exports    the other C functions
+//! early      blocks before the library is relocated
 //! heap       the heap
 //! ```
 
@@ -32,9 +34,11 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("the C interface is written for Linux's loader: it has no other start-up code yet");
 
+mod early;
 mod exports;
 mod figures;
 mod heap;
+mod names;
 mod operators;
 mod sized;
 mod start;

@@ -10,6 +10,7 @@ use engine::internals::engine::front::Fast;
 use engine::internals::process::calls::{self, Function};
 use engine::policy;
 
+use crate::early;
 use crate::exports::free_moves;
 use crate::heap::HEAP;
 
@@ -64,6 +65,9 @@ unsafe extern "C" fn free_sized_slow(
     align: usize,
     function: Function,
 ) {
+    if early::owns(block) {
+        return;
+    }
     calls::pass(function);
     // SAFETY: the caller's word.
     if let Err(misuse) = unsafe { HEAP.free_sized_slow(block.cast(), size, align) } {

@@ -12,7 +12,7 @@ use crate::engine::slab::placeholder::no_slab;
 use crate::engine::slab::{Place, Slab};
 use crate::engine::span::decay::DECAY;
 use crate::misuse::Misuse;
-use crate::os::Os;
+use crate::os::{Os, whole_steps};
 use crate::probe::Probe;
 use crate::sync::{Ordering, RawLock};
 
@@ -240,9 +240,11 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         for &Mapping { start, bytes, .. } in mappings.all() {
             // SAFETY: as the caller says. If the OS has no room to unmap (it may need to split), the
             // mapping is lost to us, and harms nobody.
-            if !unsafe { self.os.unmap(start, bytes) } {
-                // SAFETY: as above; its pages at least can go.
-                unsafe { self.os.decommit(start, bytes) };
+            if !unsafe { self.os.unmap(start, bytes) }
+                && let Some((start, bytes)) = whole_steps(start.expose_provenance(), bytes)
+            {
+                // SAFETY: as above; most of its pages at least can go.
+                unsafe { self.os.decommit(ptr::with_exposed_provenance_mut(start), bytes) };
             }
         }
     }

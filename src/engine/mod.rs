@@ -42,5 +42,6 @@ pub use heap::Heap;
 /// The names that the C library and the stress tool know.
 #[cfg(not(loom))]
 pub mod front {
+    pub use super::classes::SMALL;
     pub use super::global::fast::{DIRECT, Drystone, Fast};
 }

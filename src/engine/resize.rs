@@ -2,7 +2,7 @@
 
 use core::ptr;
 
-use crate::engine::classes::{LARGEST, UNIT};
+use crate::engine::classes::{LARGEST, MIN_ALIGN, UNIT, class_of, size_of};
 use crate::engine::engine::Engine;
 use crate::engine::heap::Heap;
 use crate::engine::huge::header::HugeRef;
@@ -11,7 +11,7 @@ use crate::engine::huge::{mapping_bytes, room_for};
 use crate::engine::pagemap::Header;
 use crate::engine::shared::Shared;
 use crate::misuse::Misuse;
-use crate::os::{Os, PAGE};
+use crate::os::{Os, PAGE, STEP, whole_steps};
 use crate::probe::Probe;
 use crate::sync::{Ordering, RawLock};
 
@@ -26,11 +26,44 @@ pub fn fits(size: usize, usable: usize) -> bool {
     size <= usable && (size > usable / 2 || usable <= 32)
 }
 
+/// Less than this at a block's end is kept when the block shrinks where it is.
+const TAIL: usize = 32 << 10;
+
+/// Whether so much of a block of a slab lies idle that it may go back to the OS.
+#[inline(always)]
+pub fn leaves_tail(size: usize, usable: usize) -> bool {
+    usable - size >= TAIL
+}
+
 /// Whether a block of `usable` bytes that is to have `size` bytes gets a mapping with room. No less
 /// than a unit: see `huge`.
 #[inline]
 pub fn gets_room(size: usize, usable: usize) -> bool {
     size > usable && usable >= GROWN && size > UNIT
+}
+
+/// Gives the whole pages among the `bytes` bytes at `start` back, and keeps some on a kernel whose
+/// pages are large: there a start that is no multiple of [`STEP`] is refused, and before one that
+/// is, only whole steps go.
+///
+/// # Safety
+/// They are part of a mapping of this OS, and nothing refers to their contents.
+#[cold]
+unsafe fn give_back(os: &impl Os, start: usize, bytes: usize) {
+    let (first, end) = (start.next_multiple_of(PAGE), (start + bytes) & !(PAGE - 1));
+    let go = |from: usize, to: usize| {
+        // SAFETY: whole pages of the part.
+        from >= to || unsafe { os.decommit(ptr::with_exposed_provenance_mut(from), to - from) }
+    };
+    let Some((step, steps)) = whole_steps(first, end.saturating_sub(first)) else {
+        // It has no step: where it begins at one, that page stays.
+        go(if first.is_multiple_of(STEP) { first + PAGE } else { first }, end);
+        return;
+    };
+    if !go(first, step + steps) {
+        go(step, step + steps);
+    }
+    go(step + steps + PAGE, end);
 }
 
 /// What a huge block came to.
@@ -67,11 +100,20 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         }
         let usable = self.usable_size(block)?;
         let aligned = block.addr().is_multiple_of(align);
-        if aligned && usable <= LARGEST && fits(size, usable) {
+        let stays = aligned && usable <= LARGEST && fits(size, usable);
+        if stays && !leaves_tail(size, usable) {
             return Ok(block);
         }
         let huge =
             usable > LARGEST || matches!(self.page_map.look_up(block.addr()), Header::Huge(_));
+        if stays && !huge {
+            // A block that was asked for with this size has as much behind it, untouched.
+            if class_of(size, MIN_ALIGN).map(size_of) != Some(usable) {
+                // SAFETY: the block is live and the caller's, who gives up what is behind `size`.
+                unsafe { give_back(&self.os, block.addr() + size, usable - size) };
+            }
+            return Ok(block);
+        }
         if huge {
             match self.resize_huge(block, size, align) {
                 Resized::At(block) => return Ok(block),

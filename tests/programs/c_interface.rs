@@ -13,20 +13,24 @@ use crate::support;
 
 const SIGABRT: i32 = 6;
 
-/// All that the library exports, with [`OPERATORS`].
-const FUNCTIONS: [&str; 18] = [
+/// All that the library exports, with [`ALIASES`] and [`OPERATORS`].
+const FUNCTIONS: [&str; 22] = [
     "aligned_alloc",
     "calloc",
+    "cfree",
     "drystone_stats",
     "drystone_version",
     "free",
     "free_aligned_sized",
     "free_sized",
+    "mallinfo",
     "mallinfo2",
     "malloc",
+    "malloc_info",
     "malloc_stats",
     "malloc_trim",
     "malloc_usable_size",
+    "mallopt",
     "memalign",
     "posix_memalign",
     "pvalloc",
@@ -35,9 +39,43 @@ const FUNCTIONS: [&str; 18] = [
     "valloc",
 ];
 
-/// C++'s sized deletes.
-const OPERATORS: [&str; 4] =
-    ["_ZdaPvm", "_ZdaPvmSt11align_val_t", "_ZdlPvm", "_ZdlPvmSt11align_val_t"];
+/// glibc's further names of some of them.
+const ALIASES: [&str; 10] = [
+    "__libc_calloc",
+    "__libc_free",
+    "__libc_mallinfo",
+    "__libc_malloc",
+    "__libc_mallopt",
+    "__libc_memalign",
+    "__libc_pvalloc",
+    "__libc_realloc",
+    "__libc_valloc",
+    "__posix_memalign",
+];
+
+/// C++'s operators new and delete.
+const OPERATORS: [&str; 20] = [
+    "_ZdaPv",
+    "_ZdaPvRKSt9nothrow_t",
+    "_ZdaPvSt11align_val_t",
+    "_ZdaPvSt11align_val_tRKSt9nothrow_t",
+    "_ZdaPvm",
+    "_ZdaPvmSt11align_val_t",
+    "_ZdlPv",
+    "_ZdlPvRKSt9nothrow_t",
+    "_ZdlPvSt11align_val_t",
+    "_ZdlPvSt11align_val_tRKSt9nothrow_t",
+    "_ZdlPvm",
+    "_ZdlPvmSt11align_val_t",
+    "_Znam",
+    "_ZnamRKSt9nothrow_t",
+    "_ZnamSt11align_val_t",
+    "_ZnamSt11align_val_tRKSt9nothrow_t",
+    "_Znwm",
+    "_ZnwmRKSt9nothrow_t",
+    "_ZnwmSt11align_val_t",
+    "_ZnwmSt11align_val_tRKSt9nothrow_t",
+];
 
 /// The program ended well, said `stdout` and nothing on stderr, and was served by a heap that is
 /// sound.
@@ -102,7 +140,7 @@ fn the_library_exports_the_functions_of_the_header_and_no_more() {
     let said = finished(&mut nm, "binutils");
     assert!(said.status.success(), "{}", said.stderr);
     let exported: BTreeSet<_> = said.stdout.lines().collect();
-    let all: BTreeSet<_> = FUNCTIONS.into_iter().chain(OPERATORS).collect();
+    let all: BTreeSet<_> = FUNCTIONS.into_iter().chain(ALIASES).chain(OPERATORS).collect();
     assert_eq!(exported, all);
 
     let header = support::workspace().join("capi/include/drystone.h");
@@ -113,10 +151,13 @@ fn the_library_exports_the_functions_of_the_header_and_no_more() {
         .map(|line| line.split('(').next().unwrap().rsplit([' ', '*']).next().unwrap())
         .collect();
     assert_eq!(declared, BTreeSet::from(FUNCTIONS));
-    // The operators have no declaration there, but a line each.
-    let named: BTreeSet<_> =
-        header.split_whitespace().filter(|word| word.starts_with("_Zd")).collect();
-    assert_eq!(named, BTreeSet::from(OPERATORS));
+    // The others have no declaration there, but a line each.
+    let named = |begins: &str| -> BTreeSet<_> {
+        header.split_whitespace().filter(|word| word.starts_with(begins)).collect()
+    };
+    assert_eq!(named("_Z"), BTreeSet::from(OPERATORS));
+    let aliases: BTreeSet<_> = named("__libc_").union(&named("__posix_")).copied().collect();
+    assert_eq!(aliases, BTreeSet::from(ALIASES));
     assert!(header.contains(concat!(
         "#define DRYSTONE_VERSION \"",
         env!("CARGO_PKG_VERSION"),

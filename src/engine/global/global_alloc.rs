@@ -11,7 +11,7 @@ use crate::process::calls::{self, Function};
 // SAFETY: blocks are exclusive, of the layout's size and alignment, until freed or resized; no
 // method unwinds; realloc keeps contents and, when there is no memory, the block.
 unsafe impl GlobalAlloc for Drystone {
-    #[inline]
+    #[inline(never)]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         match self.aligned_fast(layout.size(), layout.align()) {
             Some(block) => block.as_ptr(),
@@ -19,7 +19,7 @@ unsafe impl GlobalAlloc for Drystone {
         }
     }
 
-    #[inline]
+    #[inline(never)]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         match self.zeroed_fast(layout.size(), layout.align()) {
             Some(block) => block.as_ptr(),
@@ -27,7 +27,7 @@ unsafe impl GlobalAlloc for Drystone {
         }
     }
 
-    #[inline]
+    #[inline(never)]
     unsafe fn dealloc(&self, block: *mut u8, _layout: Layout) {
         // SAFETY: the caller gives up a block of this allocator.
         match unsafe { self.free_fast(block) } {
@@ -37,7 +37,7 @@ unsafe impl GlobalAlloc for Drystone {
         }
     }
 
-    #[inline]
+    #[inline(never)]
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         if layout.align() <= MIN_ALIGN {
             // SAFETY: the caller gives up a block of this allocator, unless the result is null.

@@ -3,6 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `tls` | a thread's two words: which heap its fast paths use, and which is its own |
+//! | `stay` | a plug-in with the allocator inside stays loaded |
 //! | `process` | the first call of a thread and its last; the process's start, fork and exit |
 //! | `fast`, `slow` | the process's one engine, and what a call can decide at once; all the rest |
 //! | `mod`, `realloc`, `sized`, `global_alloc` | the calls themselves |
@@ -13,6 +14,8 @@ mod process;
 mod realloc;
 mod sized;
 mod slow;
+#[cfg(not(any(loom, feature = "initial-exec")))]
+mod stay;
 mod tls;
 
 use core::ptr;
@@ -26,7 +29,7 @@ use crate::stats::{Broken, Stats};
 impl Drystone {
     /// Allocates a block of at least `size` bytes at a multiple of 16. `size` 0 gives a pointer of
     /// its own too, that can be freed. Null when there is no memory.
-    #[inline]
+    #[inline(never)]
     pub fn malloc(&self, size: usize) -> *mut u8 {
         let fast = if size <= DIRECT { self.malloc_fast(size) } else { self.malloc_medium(size) };
         match fast {
@@ -37,7 +40,7 @@ impl Drystone {
 
     /// As [`malloc`](Self::malloc), at a multiple of `align`, in bytes. Null as well when `align`
     /// is not a power of two.
-    #[inline]
+    #[inline(never)]
     pub fn malloc_aligned(&self, size: usize, align: usize) -> *mut u8 {
         match self.aligned_fast(size, align) {
             Some(block) => block.as_ptr(),
@@ -47,14 +50,14 @@ impl Drystone {
 
     /// Allocates a block of `count * size` bytes, all zero. Null when there is no memory or when
     /// the product overflows.
-    #[inline]
+    #[inline(never)]
     pub fn calloc(&self, count: usize, size: usize) -> *mut u8 {
         count.checked_mul(size).map_or(ptr::null_mut(), |size| self.malloc_zeroed(size, MIN_ALIGN))
     }
 
     /// As [`malloc_aligned`](Self::malloc_aligned), all zero. PageMap fresh from the OS are not
     /// written.
-    #[inline]
+    #[inline(never)]
     pub fn malloc_zeroed(&self, size: usize, align: usize) -> *mut u8 {
         match self.zeroed_fast(size, align) {
             Some(block) => block.as_ptr(),
@@ -67,7 +70,7 @@ impl Drystone {
     /// # Safety
     /// If `block` is live, nothing uses it after this call. If it is anything else, no more is
     /// asked for: it is rejected.
-    #[inline]
+    #[inline(never)]
     pub unsafe fn try_free(&self, block: *mut u8) -> Result<(), Misuse> {
         // SAFETY: a live block is given up by the caller.
         match unsafe { self.free_fast(block) } {
@@ -84,7 +87,7 @@ impl Drystone {
     ///
     /// # Safety
     /// As [`try_free`](Self::try_free).
-    #[inline]
+    #[inline(never)]
     pub unsafe fn free(&self, block: *mut u8) {
         // SAFETY: a live block is given up by the caller.
         match unsafe { self.free_fast(block) } {

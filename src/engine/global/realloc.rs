@@ -5,7 +5,7 @@ use core::ptr::{self, NonNull};
 use crate::engine::classes::MIN_ALIGN;
 use crate::engine::global::fast::{DIRECT, Drystone, ENGINE, owned_slab};
 use crate::engine::quarantine::QUARANTINE;
-use crate::engine::resize::{fits, gets_room};
+use crate::engine::resize::{fits, gets_room, leaves_tail};
 use crate::engine::slab::owner::{Freed, NotLive};
 use crate::misuse::Misuse;
 use crate::probe::NoProbe;
@@ -43,7 +43,7 @@ impl Drystone {
         }
         let usable = slab.block_size();
         if fits(size, usable) {
-            return NonNull::new(block);
+            return if leaves_tail(size, usable) { None } else { NonNull::new(block) };
         }
         if gets_room(size, usable) {
             return None;

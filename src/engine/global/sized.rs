@@ -42,7 +42,7 @@ impl Drystone {
     ///
     /// # Safety
     /// As [`try_free`](Self::try_free).
-    #[inline]
+    #[inline(never)]
     pub unsafe fn try_free_sized(&self, block: *mut u8, size: usize) -> Result<(), Misuse> {
         // SAFETY: a live block is given up by the caller.
         match unsafe { self.free_sized_fast(block, size) } {
@@ -61,7 +61,7 @@ impl Drystone {
     ///
     /// # Safety
     /// As there.
-    #[inline]
+    #[inline(never)]
     pub unsafe fn try_free_aligned_sized(
         &self,
         block: *mut u8,

@@ -30,7 +30,7 @@ use core::ptr;
 use crate::engine::huge::header::{HugeBlock, HugeRef};
 use crate::engine::huge::kept::{KEPT_BYTES, Kept, WHILE};
 use crate::engine::huge::mapping::{Mapping, Pieces, Seams, pieces_of};
-use crate::os::{Os, PAGE};
+use crate::os::{Os, PAGE, STEP, whole_steps};
 
 /// Freed blocks that are remembered, for the sake of those who free them again: so many sets, to
 /// which an address belongs by its hash, of so many, of which the last freed stay.
@@ -135,10 +135,14 @@ impl Huge {
         {
             let block = self.block(header);
             next = block.next;
-            let behind = ptr::with_exposed_provenance_mut(block.start + block.size);
             let idle = block.excess();
+            // Less than a step at either end stays resident, and is not counted.
             // SAFETY: part of a mapping of this OS; nobody refers to what lies behind a block.
-            if idle > 0 && unsafe { os.decommit(behind, idle) } {
+            let gone =
+                whole_steps(block.start + block.size, idle).is_none_or(|(start, bytes)| unsafe {
+                    os.decommit(ptr::with_exposed_provenance_mut(start), bytes)
+                });
+            if gone {
                 block.used = block.size;
                 self.excess -= idle;
             }
@@ -307,9 +311,10 @@ pub fn room_for(bytes: usize) -> usize {
     bytes + (3 * bytes).min(64 << 20)
 }
 
-/// Bytes of the mapping for a block of `size`; `None` beyond `PTRDIFF_MAX`.
+/// Bytes of the mapping for a block of `size`, whole steps, since parts of it are cut off and moved;
+/// `None` beyond `PTRDIFF_MAX`.
 pub fn mapping_bytes(size: usize) -> Option<usize> {
-    size.checked_next_multiple_of(PAGE).filter(|&bytes| bytes <= isize::MAX as usize)
+    size.checked_next_multiple_of(STEP).filter(|&bytes| bytes <= isize::MAX as usize)
 }
 
 #[cfg(test)]

@@ -238,10 +238,10 @@ fn the_last_freed_of_many_are_remembered() {
 
 #[test]
 fn lengths_round_to_pages_and_stop_at_ptrdiff_max() {
-    assert_eq!(mapping_bytes(1), Some(PAGE));
-    assert_eq!(mapping_bytes(PAGE), Some(PAGE));
-    assert_eq!(mapping_bytes(PAGE + 1), Some(2 * PAGE));
-    let most = isize::MAX as usize / PAGE * PAGE;
+    assert_eq!(mapping_bytes(1), Some(STEP));
+    assert_eq!(mapping_bytes(STEP), Some(STEP));
+    assert_eq!(mapping_bytes(STEP + 1), Some(2 * STEP));
+    let most = isize::MAX as usize / STEP * STEP;
     assert_eq!(mapping_bytes(most), Some(most));
     assert_eq!(mapping_bytes(isize::MAX as usize), None);
     assert_eq!(mapping_bytes(usize::MAX), None);
@@ -269,7 +269,7 @@ fn what_lies_idle_behind_a_block_goes_back_with_the_kept_mappings() {
     unsafe {
         longest.start.write(1);
         longest.start.add(50 * PAGE).write(2);
-        longest.start.add(599 * PAGE).write(3);
+        longest.start.add(300 * PAGE).write(3);
     }
     huge.resize(header, longest, 60 * PAGE);
     assert_eq!((huge.bytes, huge.excess), (60 * PAGE, 540 * PAGE));
@@ -279,7 +279,7 @@ fn what_lies_idle_behind_a_block_goes_back_with_the_kept_mappings() {
     // SAFETY: as above.
     unsafe {
         assert_eq!((longest.start.read(), longest.start.add(50 * PAGE).read()), (1, 2));
-        assert_eq!(longest.start.add(599 * PAGE).read(), 0, "given back");
+        assert_eq!(longest.start.add(300 * PAGE).read(), 0, "given back");
     }
     let now = huge.block(header).mapping();
     assert_eq!((now.bytes, now.used), (1000 * PAGE, 60 * PAGE));

@@ -7,7 +7,7 @@
 //!
 //! What counts toward the limit is each block and its slot of the ring, and slots that are behind
 //! all that wait go back to the OS: the quarantine never has more memory than it was given, except
-//! two pages of slots.
+//! two steps of slots, 64 KiB each.
 //!
 //! All of it is under one mutex: who asks for it asks for mistakes to be found, not for speed.
 
@@ -20,7 +20,7 @@ use crate::engine::pagemap::Header;
 use crate::engine::shared::double_free;
 use crate::engine::slab::ledger::{LIVE, WAITING};
 use crate::misuse::{BlockState, Found, Misuse, MisuseKind};
-use crate::os::{Os, PAGE};
+use crate::os::{Os, STEP};
 use crate::probe::Probe;
 use crate::process::{environment, stderr};
 use crate::sync::{AtomicBool, Cell, FutexLock, Ordering, RawLock, const_unless_loom};
@@ -43,8 +43,8 @@ const fn taken(size: usize) -> usize {
     size + size_of::<Slot>()
 }
 
-/// Slots of a page of the ring.
-const IN_A_PAGE: usize = PAGE / size_of::<Slot>();
+/// Slots of a step of the ring.
+const IN_A_STEP: usize = STEP / size_of::<Slot>();
 
 /// See the [module](self).
 pub struct Quarantine {
@@ -61,14 +61,14 @@ pub struct Quarantine {
 /// ```
 ///
 /// ```text
-///  page        page        page        page
+///  step        step        step        step
 /// │· · · · · ·│· · x x x x│x x x x x x│x · · · · ·│      x waits, · reads as zero or was popped
 ///    given      ▲ first                  ▲ first + count
 ///    back
 /// ```
 struct Waiting {
     ring: *mut Slot,
-    /// Whole pages of them.
+    /// Whole steps of them.
     slots: usize,
     first: usize,
     count: usize,
@@ -128,9 +128,9 @@ impl Quarantine {
     pub fn turn_on(&self, limit: usize) {
         // As many of the smallest blocks as fit, and the one that pushes the oldest out.
         let most = limit / taken(MIN_ALIGN) + 1;
-        let bytes = (most * size_of::<Slot>()).next_multiple_of(PAGE);
+        let bytes = (most * size_of::<Slot>()).next_multiple_of(STEP);
         let slots = bytes / size_of::<Slot>();
-        let ring = crate::os::Mmap.reserve(bytes, PAGE).cast::<Slot>();
+        let ring = crate::os::Mmap.reserve(bytes, STEP).cast::<Slot>();
         if ring.is_null() {
             stderr::say(format_args!("no memory for the quarantine; there is none"));
             return;
@@ -260,11 +260,11 @@ impl Waiting {
         self.count -= 1;
         self.bytes -= taken(oldest.1);
         // Unless the newest have come round to it.
-        if self.first.is_multiple_of(IN_A_PAGE) && self.count + IN_A_PAGE <= self.slots {
-            let behind = (self.first + self.slots - IN_A_PAGE) % self.slots;
-            // SAFETY: a page of the ring, all of whose slots were popped. Should the OS fail, it
+        if self.first.is_multiple_of(IN_A_STEP) && self.count + IN_A_STEP <= self.slots {
+            let behind = (self.first + self.slots - IN_A_STEP) % self.slots;
+            // SAFETY: a step of the ring, all of whose slots were popped. Should the OS fail, it
             // stays.
-            unsafe { crate::os::Mmap.decommit(self.ring.add(behind).cast(), PAGE) };
+            unsafe { crate::os::Mmap.decommit(self.ring.add(behind).cast(), STEP) };
         }
         oldest
     }

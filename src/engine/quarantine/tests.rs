@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use proptest::prelude::*;
 
 use super::*;
-use crate::os::Mmap;
+use crate::os::{Mmap, PAGE};
 use crate::probe::NoProbe;
 
 type Plain = Engine<Mmap, NoProbe, FutexLock>;
@@ -207,10 +207,10 @@ fn the_ring_counts_toward_the_limit_and_goes_back_where_nothing_waits() {
     let (count, bytes) = waiting(&quarantine);
     assert_eq!((count, bytes), (LIMIT / taken(16), LIMIT));
     let slots = resident(&quarantine);
-    assert!((LIMIT / 2..=LIMIT / 2 + 2 * PAGE).contains(&slots), "{slots} bytes of slots");
+    assert!((LIMIT / 2..=LIMIT / 2 + 2 * STEP).contains(&slots), "{slots} bytes of slots");
     free(1024, 3 * LIMIT / 16);
     let (count, slots) = (waiting(&quarantine).0, resident(&quarantine));
-    assert!(slots <= count * size_of::<Slot>() + 2 * PAGE, "{slots} bytes of slots for {count}");
+    assert!(slots <= count * size_of::<Slot>() + 2 * STEP, "{slots} bytes of slots for {count}");
     // SAFETY: the heap is this thread's, which does not use it any more.
     unsafe { engine.release(heap) };
 }

@@ -18,6 +18,9 @@ impl Spans {
         };
         // SAFETY: a free span's head, and the records of its units follow it.
         unsafe {
+            if !self.commit(os, found, units) {
+                return None;
+            }
             self.unlink(found);
             let length = (*found).length as usize;
             if length > units {

@@ -9,13 +9,17 @@ use crate::os::Os;
 const SMALLEST_ARENA: usize = 64;
 const LARGEST_ARENA: usize = 16384;
 
+/// Arenas are committed up to multiples of this address: the size of a huge page, which the kernel
+/// gives for a part that may be touched as a whole.
+const AHEAD: usize = 2 << 20;
+
 impl Spans {
     #[cold]
     pub(super) fn grow<O: Os>(&mut self, os: &O, units: usize) -> Option<()> {
         let place = self.place_for_an_arena()?;
         let mut size = self.units.clamp(SMALLEST_ARENA, LARGEST_ARENA).max(units);
         loop {
-            let start = os.reserve(size * UNIT, UNIT);
+            let start = os.reserve_bare(size * UNIT, UNIT);
             if !start.is_null() {
                 let records = os.reserve(records_bytes(size), crate::os::PAGE).cast::<Unit>();
                 if !records.is_null() {
@@ -48,7 +52,7 @@ impl Spans {
             }
             records.add(1)
         };
-        self.arenas[arena] = Arena { start, units, records };
+        self.arenas[arena] = Arena { start, units, committed: 0, records };
         self.count = self.count.max(arena + 1);
         self.units += units;
         self.free += units;
@@ -56,11 +60,35 @@ impl Spans {
         unsafe { self.insert(records, units) };
     }
 
+    /// Sees to it that the first `units` units from the record `from` on may be touched, and some
+    /// behind them. False when the OS fails to.
+    ///
+    /// # Safety
+    /// They are the records of so many units of one arena.
+    pub(super) unsafe fn commit<O: Os>(&mut self, os: &O, from: *mut Unit, units: usize) -> bool {
+        // SAFETY: a record of an arena.
+        let arena = &mut self.arenas[usize::from(unsafe { (*from).arena })];
+        // SAFETY: both are records of the same arena.
+        let end = unsafe { from.offset_from(arena.records) } as usize + units;
+        if end <= arena.committed {
+            return true;
+        }
+        let ahead = (arena.start + end * UNIT).next_multiple_of(AHEAD) - arena.start;
+        let end = (ahead / UNIT).min(arena.units);
+        let start = ptr::with_exposed_provenance_mut(arena.start + arena.committed * UNIT);
+        // SAFETY: units of the arena.
+        if !unsafe { os.commit(start, (end - arena.committed) * UNIT) } {
+            return false;
+        }
+        arena.committed = end;
+        true
+    }
+
     /// Gives the arenas back in which no span is used. Returns their bytes.
     pub fn release_empty<O: Os>(&mut self, os: &O) -> usize {
         let mut bytes = 0;
         for index in 0..self.count {
-            let Arena { start, units, records } = self.arenas[index];
+            let Arena { start, units, records, .. } = self.arenas[index];
             // SAFETY: the record of the first unit is a span's head.
             let empty =
                 units > 0 && unsafe { (*records).free && (*records).length as usize == units };

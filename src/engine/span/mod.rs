@@ -17,7 +17,8 @@
 //!
 //! # Where spans come from, and when they go
 //! An arena is reserved when no free span fits: as large as all before it together, between 4 MiB
-//! and 1 GiB; when that fails, half as large, and so on down to what was asked for. Arenas stay,
+//! and 1 GiB; when that fails, half as large, and so on down to what was asked for. It is committed
+//! by and by, up to the last span that was used ([`Spans::commit`]). Arenas stay,
 //! except those without a used span when the OS fails something ([`Spans::release_empty`]). Their
 //! pages go back when more than the idle bound are dirty and free ([`Spans::bound`]), by half each
 //! [`DECAY`](decay::DECAY) milliseconds that pass, and all at once by [`Spans::purge`].
@@ -43,12 +44,14 @@ const ARENAS: usize = if cfg!(loom) { 4 } else { 1088 };
 struct Arena {
     start: usize,
     units: usize,
+    /// So many of them, from the first, may be touched.
+    committed: usize,
     /// The record of the first unit; a guard stands before it and behind the last.
     records: *mut Unit,
 }
 
 /// The place of an arena that is gone.
-const NO_ARENA: Arena = Arena { start: 0, units: 0, records: ptr::null_mut() };
+const NO_ARENA: Arena = Arena { start: 0, units: 0, committed: 0, records: ptr::null_mut() };
 
 /// What is known of a unit.
 struct Unit {
