@@ -84,6 +84,11 @@ pub unsafe trait Os {
     /// may round it up. Else it may fail.
     unsafe fn decommit(&self, start: *mut u8, bytes: usize) -> bool;
 
+    /// Bytes of a page of the kernel: a multiple of [`PAGE`].
+    fn page_bytes(&self) -> usize {
+        PAGE
+    }
+
     /// Milliseconds since some moment, from a clock that is cheap to read and need not be exact.
     fn milliseconds(&self) -> u64 {
         let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
@@ -166,6 +171,12 @@ unsafe impl Os for Mmap {
             == 0
     }
 
+    fn page_bytes(&self) -> usize {
+        // SAFETY: getauxval takes any number, and gives 0 for what the kernel did not tell.
+        let told = crate::errno::kept(|| unsafe { libc::getauxval(libc::AT_PAGESZ) }) as usize;
+        if told.is_power_of_two() { told.max(PAGE) } else { STEP }
+    }
+
     fn entropy(&self) -> u64 {
         let mut bits = [0u8; 8];
         // SAFETY: the buffer is ours and 8 bytes long. GRND_NONBLOCK: early in boot it fails
@@ -223,6 +234,47 @@ pub fn whole_steps(start: usize, bytes: usize) -> Option<(usize, usize)> {
     (first < end).then(|| (first, end - first))
 }
 
+/// The parts of the `bytes` bytes at `start` that can go back in pages of `page` bytes: from where,
+/// and how many bytes, or 0. Neither starts at a multiple of [`STEP`] unless it is whole steps, as
+/// [`decommit`](Os::decommit) wants it; for that a page stays.
+pub fn whole_pages(start: usize, bytes: usize, page: usize) -> [(usize, usize); 2] {
+    let Some(first) = start.checked_next_multiple_of(page) else { return [(0, 0); 2] };
+    let end = (start + bytes) & !(page - 1);
+    let last_step = end & !(STEP - 1);
+    let behind = first.max(last_step + page);
+    let steps = last_step.saturating_sub(first);
+    [(first, steps), (behind, end.saturating_sub(behind))]
+}
+
 fn mapped(start: *mut libc::c_void) -> *mut u8 {
     if start == libc::MAP_FAILED { ptr::null_mut() } else { start.cast() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_go_back_and_no_byte_beside_them() {
+        let (page, step) = (PAGE, STEP);
+        let parts = |start, bytes| whole_pages(start, bytes, page);
+        assert_eq!(parts(step + 10, page).map(|part| part.1), [0, 0], "no whole page");
+        assert_eq!(parts(step, page).map(|part| part.1), [0, 0], "the kernel may round it up");
+        assert_eq!(parts(step, 2 * page), [(step, 0), (step + page, page)]);
+        assert_eq!(parts(step + page, page)[1], (step + page, page));
+        assert_eq!(parts(step - 10, 2 * step + 20), [(step, 2 * step), (3 * step + page, 0)]);
+        let both = [(step - page, step + page), (2 * step + page, 2 * page)];
+        assert_eq!(parts(step - page - 1, step + 4 * page + 2), both);
+        for start in (0..3 * step).step_by(1000) {
+            for bytes in (0..3 * step).step_by(700) {
+                for (from, length) in whole_pages(step + start, bytes, page) {
+                    let rounded = if from % step == 0 { step } else { page };
+                    assert!(length % rounded == 0, "{start} {bytes}");
+                    assert!(length == 0 || from >= step + start, "{start} {bytes}");
+                    assert!(length == 0 || from + length <= step + start + bytes);
+                }
+            }
+        }
+        assert_eq!(whole_pages(step - 1, 2 * step, step), [(step, step), (3 * step, 0)]);
+    }
 }

@@ -329,6 +329,56 @@ fn a_thread_that_moves_on_to_other_sizes_gives_the_old_ones_back() {
     claim.sound();
 }
 
+/// Free pages between live blocks go back by `trim`, and live blocks keep what is in them: the
+/// thread's own, and those of one that has exited.
+#[test]
+fn free_pages_between_live_blocks_go_back() {
+    let _alone = ALONE.lock().unwrap_or_else(|poison| poison.into_inner());
+    const STAYS: usize = 500;
+    for (size, by_another) in [(64, false), (1000, false), (1000, true), (10_000, true)] {
+        let engine = engine(Mmap, NoProbe, FutexLock::new());
+        let claim = Claim::new(&engine).unwrap();
+        let before = resident();
+        let scatter = |claim: &Claim<'_, Mmap, NoProbe, FutexLock>| -> Vec<usize> {
+            let fill = |_| {
+                let block = claim.malloc(size);
+                // SAFETY: the block is live and that long.
+                unsafe { ptr::write_bytes(block, block.addr() as u8, size) };
+                block.expose_provenance()
+            };
+            let blocks: Vec<usize> = (0..(64 << 20) / size).map(fill).collect();
+            let stays = |number: usize| number % STAYS == 0;
+            for (number, address) in blocks.iter().enumerate() {
+                if !stays(number) {
+                    claim.free(ptr::with_exposed_provenance_mut(*address));
+                }
+            }
+            blocks.into_iter().step_by(STAYS).collect()
+        };
+        let live = match by_another {
+            true => thread::scope(|scope| {
+                scope.spawn(|| scatter(&Claim::new(&engine).unwrap())).join().unwrap()
+            }),
+            false => scatter(&claim),
+        };
+        claim.trim();
+        let stays = resident().saturating_sub(before);
+        println!("{size} bytes, of another: {by_another}: {} KiB stay", stays >> 10);
+        // A page or two for each, the ledgers, and what the test itself had.
+        let most = live.len() * (size.next_multiple_of(4096) + 4096) + (64 << 20) / size * 8;
+        assert!(stays <= most + (4 << 20), "{size}: {stays} bytes stay");
+        for address in live {
+            let block = ptr::with_exposed_provenance_mut::<u8>(address);
+            for at in 0..size {
+                // SAFETY: the block is live and that long.
+                assert_eq!(unsafe { block.add(at).read() }, address as u8, "contents are kept");
+            }
+            claim.free(block);
+        }
+        claim.sound();
+    }
+}
+
 /// Blocks of 5 to 25 MiB that replace each other: their pages are moved to the next ones, not given
 /// back and got anew. What is kept is less than half of what is live, and goes back when nobody
 /// needs it.

@@ -12,7 +12,7 @@ use crate::engine::slab::placeholder::no_slab;
 use crate::engine::slab::{Place, Slab};
 use crate::engine::span::decay::DECAY;
 use crate::misuse::Misuse;
-use crate::os::{Os, whole_steps};
+use crate::os::{Os, whole_pages, whole_steps};
 use crate::probe::Probe;
 use crate::sync::{Ordering, RawLock};
 
@@ -138,11 +138,13 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     }
 
     /// Gives all idle memory back that the calling thread can reach: its heap's, the abandoned
-    /// slabs', and what all share. Returns bytes. Other threads' empty slabs wait for their owners.
+    /// slabs', and what all share; of slabs with live blocks the pages without one. Returns bytes.
+    /// Other threads' slabs wait for their owners.
     ///
     /// # Safety
     /// The calling thread owns `heap`.
     pub unsafe fn trim(&self, heap: &Heap) -> usize {
+        let mut went = 0;
         self.abandon_parked(0);
         // SAFETY: the calling thread owns the heap.
         unsafe { heap.owner() }.with(|own| {
@@ -156,13 +158,32 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 }
             });
             self.bound_idle(own, 0);
+            own.each(|_, slab| went += self.purge_slab(slab));
         });
         self.sweep_abandoned(heap);
         self.locked(|shared| {
             self.hint_deferred(shared);
+            shared.each_abandoned(|_, slab| went += self.purge_slab(slab));
             let units = shared.spans.purge(&self.os, 0);
-            units * classes::UNIT + shared.huge.drop_kept(&self.os)
+            went + units * classes::UNIT + shared.huge.drop_kept(&self.os)
         })
+    }
+
+    /// Gives the pages of a slab back that hold no part of a live block. Returns bytes. The slab is
+    /// the calling thread's, or abandoned and the span lock held.
+    fn purge_slab(&self, slab: OwnedSlab) -> usize {
+        let (page, mut went) = (self.os.page_bytes(), 0);
+        slab.idle_runs(|start, bytes| {
+            for (start, bytes) in whole_pages(start, bytes, page) {
+                let place = ptr::with_exposed_provenance_mut(start);
+                // SAFETY: whole pages inside a span, which free blocks alone lie in: nobody refers
+                // to their contents. They begin and end as `decommit` wants it.
+                if bytes > 0 && unsafe { self.os.decommit(place, bytes) } {
+                    went += bytes;
+                }
+            }
+        });
+        went
     }
 
     /// Takes back what others freed of abandoned slabs, and gives those back that have no live

@@ -40,6 +40,7 @@
 //! [`OwnedSlab`](owned::OwnedSlab)'s.
 
 pub mod check;
+pub mod idle;
 pub mod ledger;
 pub mod life;
 pub mod owned;
