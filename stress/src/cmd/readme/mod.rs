@@ -47,9 +47,10 @@ const PICTURE: &str = "docs/comparison.svg";
 
 /// Write the README's comparison, its picture, and its sample of a run anew
 ///
-/// Measures the suite of `bench` and the double frees of `conform`, and runs the tool once. On a
-/// machine that does nothing else: about ten minutes a round. Exit codes: 0 written; 2 wrong usage,
-/// an allocator that is not here or failed; 3 stopped before the end, and nothing is written.
+/// Measures the suite of `bench` and the double frees of `conform`, and runs the tool once. Needs
+/// libdrystone.so (cargo build --release) and a machine that does nothing else meanwhile. Exit
+/// codes: 0 written; 2 wrong usage, or an allocator is not here or failed; 3 stopped before the
+/// end, and nothing is written.
 #[derive(Args, Clone, Debug)]
 pub struct Options {
     /// An allocator of the comparison; repeatable [default: drystone, tcmalloc, mimalloc, system,

@@ -174,7 +174,7 @@ pub fn large() -> Work {
     const PAGE: usize = 4096;
     let sizes = patterns::uniform_sizes(SEED, SLOTS + TURNS, 5 << 20, 25 << 20);
     let picks = patterns::uniform_sizes(SEED + 1, TURNS, 0, SLOTS as u32 - 1);
-    let born = |heap: Heap, size: u32| {
+    let fresh = |heap: Heap, size: u32| {
         // SAFETY: the size is at least 1, and what is written lies below it.
         unsafe {
             let block = heap.malloc(size as usize);
@@ -191,12 +191,12 @@ pub fn large() -> Work {
         start: Box::new(move |heap| {
             let (fill, turns) = sizes.split_at(SLOTS);
             for (block, size) in blocks.iter_mut().zip(fill) {
-                *block = born(heap, *size);
+                *block = fresh(heap, *size);
             }
             let turns: Vec<_> = turns.iter().copied().zip(picks).collect();
             timed(move || {
                 for (size, slot) in &turns {
-                    let new = born(heap, *size);
+                    let new = fresh(heap, *size);
                     let old = std::mem::replace(&mut blocks[*slot as usize], new);
                     // SAFETY: it was live, and nobody has it any more.
                     unsafe { heap.free(old) };
