@@ -227,7 +227,8 @@ impl Mmap {
     }
 }
 
-/// The largest part of the `bytes` bytes at `start` that can go back: from where, and how many bytes.
+/// The largest part of the `bytes` bytes at `start` that can go back: from where, and how many
+/// bytes.
 pub fn whole_steps(start: usize, bytes: usize) -> Option<(usize, usize)> {
     let first = start.checked_next_multiple_of(STEP)?;
     let end = (start + bytes) & !(STEP - 1);

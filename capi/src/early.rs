@@ -163,7 +163,11 @@ fn has_thread() -> bool {
     #[cfg(target_arch = "aarch64")]
     // SAFETY: reads the thread pointer.
     unsafe {
-        core::arch::asm!("mrs {thread}, tpidr_el0", thread = out(reg) thread, options(nomem, nostack));
+        core::arch::asm!(
+            "mrs {thread}, tpidr_el0",
+            thread = out(reg) thread,
+            options(nomem, nostack)
+        );
     }
     thread != 0
 }

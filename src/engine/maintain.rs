@@ -259,8 +259,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     /// They are mappings of huge blocks; nobody else knows them.
     pub(super) unsafe fn unmap_all(&self, mappings: &Pieces) {
         for &Mapping { start, bytes, .. } in mappings.all() {
-            // SAFETY: as the caller says. If the OS has no room to unmap (it may need to split), the
-            // mapping is lost to us, and harms nobody.
+            // SAFETY: as the caller says. If the OS has no room to unmap (it may need to split),
+            // the mapping is lost to us, and harms nobody.
             if !unsafe { self.os.unmap(start, bytes) }
                 && let Some((start, bytes)) = whole_steps(start.expose_provenance(), bytes)
             {

@@ -121,6 +121,23 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 Resized::Copy => {}
             }
         }
+        // SAFETY: the caller's word; if the block is huge, it is held.
+        unsafe { self.copy_to_new(heap, block, (size, usable), align, huge) }
+    }
+
+    /// The rest of a realloc of `(size, usable)` bytes that needs a new block.
+    ///
+    /// # Safety
+    /// As [`try_realloc`](Self::try_realloc); a block that is `huge` is held.
+    unsafe fn copy_to_new(
+        &self,
+        heap: &Heap,
+        block: *mut u8,
+        (size, usable): (usize, usize),
+        align: usize,
+        huge: bool,
+    ) -> Result<*mut u8, Misuse> {
+        let aligned = block.addr().is_multiple_of(align);
         // SAFETY: the caller owns the heap. The new block is its alone and holds `kept` bytes, as
         // does the old, which the caller gives up; if it is huge, it is held.
         unsafe {

@@ -6,7 +6,7 @@
 //! | `memory` | memory that goes back |
 //! | `names` | glibc's further names, shared and static |
 //! | `cpp` | operators new and delete |
-//! | `pages` | kernels with larger pages |
+//! | `page_sizes` | kernels with larger pages |
 //! | `plugins` | the allocator inside plug-ins, dylibs, beside a copy of itself |
 //! | `resolvers` | code that runs before the loader is done |
 
@@ -15,7 +15,7 @@ mod cpp;
 mod lab;
 mod memory;
 mod names;
-mod pages;
+mod page_sizes;
 mod plugins;
 mod resolvers;
 #[path = "../support/served.rs"]

@@ -15,9 +15,9 @@ use crate::operators::{delete, new};
 /// first call of one, should that come before.
 #[cold]
 pub extern "C" fn decide() {
-    let theirs = !serves_malloc();
+    let steps_aside = !serves_malloc();
     for operator in Operator::ALL {
-        let next = if theirs { next(operator.name()) } else { 0 };
+        let next = if steps_aside { next(operator.name()) } else { 0 };
         operator.set(match replaced(operator) {
             _ if next != 0 => next,
             Some((called, address)) => passed_on(operator, called, address),
@@ -67,10 +67,10 @@ fn passed_on(operator: Operator, called: Operator, address: usize) -> usize {
                 .unwrap_or(address)
         }
         (DeleteAlignedSized | DeleteArrayAlignedSized, DeleteArrayAligned) => {
-            delete::array_aligned_sized_to_theirs as *const () as usize
+            delete::array_aligned_sized_passed_on as *const () as usize
         }
         (DeleteAlignedSized | DeleteArrayAlignedSized, _) => {
-            delete::aligned_sized_to_theirs as *const () as usize
+            delete::aligned_sized_passed_on as *const () as usize
         }
         _ => address,
     }

@@ -48,16 +48,16 @@ pub unsafe extern "C" fn aligned_sized(block: *mut c_void, size: usize, align: u
 ///
 /// # Safety
 /// As [`free`](exports::free).
-pub unsafe extern "C" fn aligned_sized_to_theirs(block: *mut c_void, _size: usize, align: usize) {
+pub unsafe extern "C" fn aligned_sized_passed_on(block: *mut c_void, _size: usize, align: usize) {
     // SAFETY: the caller's word.
     unsafe { hand_over(Operator::DeleteAligned, block, align) }
 }
 
-/// As [`aligned_sized_to_theirs`], for arrays.
+/// As [`aligned_sized_passed_on`], for arrays.
 ///
 /// # Safety
 /// As [`free`](exports::free).
-pub unsafe extern "C" fn array_aligned_sized_to_theirs(
+pub unsafe extern "C" fn array_aligned_sized_passed_on(
     block: *mut c_void,
     _size: usize,
     align: usize,

@@ -311,8 +311,8 @@ pub fn room_for(bytes: usize) -> usize {
     bytes + (3 * bytes).min(64 << 20)
 }
 
-/// Bytes of the mapping for a block of `size`, whole steps, since parts of it are cut off and moved;
-/// `None` beyond `PTRDIFF_MAX`.
+/// Bytes of the mapping for a block of `size`: whole steps, since parts of it are cut off and
+/// moved. `None` beyond `PTRDIFF_MAX`.
 pub fn mapping_bytes(size: usize) -> Option<usize> {
     size.checked_next_multiple_of(STEP).filter(|&bytes| bytes <= isize::MAX as usize)
 }
