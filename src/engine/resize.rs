@@ -228,12 +228,10 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             return Some(block);
         }
         // One that grows much moves into a kept mapping, if there is one: a copy costs less than
-        // the pages that would have to be got, and cleared.
-        if grows && bytes - before >= before / 2 && shared.huge.kept.has(bytes) {
-            return None;
-        }
-        // The OS moves one mapping at a time, and a block may be several.
-        if grows && !whole {
+        // the pages that would have to be got, and cleared. And the OS moves one mapping at a time,
+        // where a block may be several.
+        let much = bytes.saturating_sub(before) >= before / 2;
+        if grows && (!whole || much && shared.huge.kept.has(bytes)) {
             return None;
         }
         // A block that moves may come to lie anywhere at a page; one that may not stays where it
@@ -246,12 +244,9 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         // `mprotect`.
         // SAFETY: a whole mapping of this OS; the caller gives its old place up if it moves.
         let remap = |length| unsafe { self.os.remap(block, mapping.bytes, length, may_move) };
-        let (mut new, mut length) = (ptr::null_mut(), bytes);
-        if grows {
-            length = room_for(bytes);
-            new = remap(length);
-        }
-        if new.is_null() {
+        let mut length = if grows { room_for(bytes) } else { bytes };
+        let mut new = remap(length);
+        if new.is_null() && grows {
             length = bytes;
             new = remap(length);
         }
