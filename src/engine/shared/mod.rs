@@ -108,16 +108,18 @@ impl Shared {
     pub fn cut<O: Os>(&mut self, os: &O, bytes: usize) -> Option<*mut u8> {
         let bytes = bytes.next_multiple_of(64);
         if (self.end.addr() - self.cursor.addr()) < bytes {
-            let mut size = CHUNK;
+            // A whole chunk, or what is asked for where that is more; where the OS has less, less.
+            let least = (bytes + 64).next_multiple_of(crate::os::PAGE);
+            let mut size = CHUNK.max(least);
             let chunk = loop {
                 let chunk = os.reserve(size, crate::os::PAGE);
                 if !chunk.is_null() {
                     break chunk;
                 }
-                size /= 2;
-                if size < bytes + 64 {
+                if size == least {
                     return None;
                 }
+                size = (size / 2).max(least);
             };
             chunk.expose_provenance();
             // SAFETY: a fresh chunk of `size` bytes; its first 64 hold its link and its size.

@@ -1,0 +1,48 @@
+//! The engine where processes fork, exit and are interrupted by signals, where threads have little
+//! stack or end in rounds, and where reports are many.
+
+#[path = "support/lab.rs"]
+mod lab;
+#[path = "support/served.rs"]
+mod served;
+mod support;
+
+use lab::{Lab, Linked};
+use served::{Account, Ended};
+
+/// Compiles `tests/c/NAME.c` and runs it.
+fn run(
+    name: &str,
+    environment: &[(&str, &str)],
+    arguments: &[&str],
+) -> (Ended, Option<Account>) {
+    let lab = Lab::new();
+    let program = lab.compile(&format!("tests/c/{name}.c"), Linked::Shared);
+    lab.run(&program, environment, arguments)
+}
+
+#[track_caller]
+fn well(ended: &Ended, stdout: &str) {
+    assert!(ended.status.success(), "{ended:?}");
+    assert_eq!((ended.stdout.as_str(), ended.stderr.as_str()), (stdout, ""));
+}
+
+// ---- Reports -----------------------------------------------------------------------------------
+
+/// The room for late reports grew into whatever lay behind it.
+#[test]
+fn late_reports_in_any_number_arrive_and_are_counted() {
+    let environment =
+        [("DRYSTONE_QUARANTINE", "100M"), ("DRYSTONE_ON_MISUSE", "report")];
+    for blocks in [1, 9, 4_097, 6_600, 100_000] {
+        let (ended, account) = run("late_reports", &environment, &[&blocks.to_string()]);
+        assert!(ended.status.success() && ended.stdout == "wrote\n", "{blocks}: {ended:?}");
+        let reports = ended.stderr.lines().filter(|line| {
+            line.starts_with("drystone: write after free: 0x") && line.ends_with(", found late")
+        });
+        assert_eq!((reports.count(), ended.stderr.lines().count()), (blocks, blocks));
+        let account = account.expect("the library gives its account");
+        assert_eq!(account.number("misuses_late"), blocks as u64);
+        assert_eq!(account.text("sound"), "true", "{account:?}");
+    }
+}
