@@ -46,3 +46,21 @@ fn late_reports_in_any_number_arrive_and_are_counted() {
         assert_eq!(account.text("sound"), "true", "{account:?}");
     }
 }
+
+/// A report was written by a cancellation point, and lost to a signal.
+#[test]
+fn a_report_is_no_cancellation_point_and_survives_a_signal() {
+    let environment = [("DRYSTONE_ON_MISUSE", "report")];
+    let (ended, _) = run("cancelled", &environment, &[]);
+    assert!(ended.status.success(), "{ended:?}");
+    assert_eq!(ended.stdout, "came back: 1, cancelled: 1\n");
+    assert!(ended.stderr.starts_with("drystone: double free: 0x"), "{ended:?}");
+    assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
+
+    let (ended, _) = run("cancelled", &environment, &["piped"]);
+    assert!(ended.status.success(), "{ended:?}");
+    let [report, end] = ended.stdout.lines().collect::<Vec<_>>()[..] else { panic!("{ended:?}") };
+    assert!(report.starts_with("drystone: double free: 0x"), "{ended:?}");
+    assert!(report.ends_with(", found at the call"), "{ended:?}");
+    assert_eq!(end, "came back: 1, cancelled: 1");
+}

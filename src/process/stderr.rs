@@ -30,7 +30,7 @@ static KEPT: AtomicI32 = AtomicI32::new(NUMBER);
 /// The file that stderr was at the start: its device and its number there.
 static IDENTITY: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
 
-/// Writes `drystone: `, the sentence and a line break to stderr in one call, and keeps `errno`. A
+/// Writes `drystone: `, the sentence and a line break to stderr as one text, and keeps `errno`. A
 /// line that is too long is cut. There is nobody to report a failure to.
 #[cold]
 pub fn say(sentence: fmt::Arguments<'_>) {
