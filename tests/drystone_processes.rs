@@ -7,6 +7,12 @@ mod lab;
 mod served;
 mod support;
 
+use std::io;
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
 use lab::{Lab, Linked};
 use served::{Account, Ended};
 
@@ -63,4 +69,28 @@ fn a_report_is_no_cancellation_point_and_survives_a_signal() {
     assert!(report.starts_with("drystone: double free: 0x"), "{ended:?}");
     assert!(report.ends_with(", found at the call"), "{ended:?}");
     assert_eq!(end, "came back: 1, cancelled: 1");
+}
+
+// ---- Files -------------------------------------------------------------------------------------
+
+/// The duplicate of stderr, kept for a table, kept a pipe open for a daemon's life.
+#[test]
+fn a_daemon_lets_go_of_the_stderr_that_it_was_given() {
+    let lab = Lab::new();
+    let program = lab.compile("tests/c/daemon.c", Linked::Shared);
+    let mut command = Command::new(program);
+    command.env("DRYSTONE_STATS", "1").current_dir(lab.folder());
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut started = command.spawn().unwrap();
+    // The daemon ends when this is closed: after its stderr was read to the end, or never.
+    let leash = started.stdin.take().unwrap();
+    let pipe = started.stderr.take().unwrap();
+    let (send, receive) = mpsc::channel();
+    thread::spawn(move || send.send(io::read_to_string(pipe).unwrap()));
+    let stderr = receive.recv_timeout(Duration::from_secs(120));
+    drop(leash);
+    let stderr = stderr.expect("the pipe has an end while the daemon lives");
+    assert!(started.wait().unwrap().success(), "{stderr}");
+    // The parent, which exits by `_exit`, gives no table, nor does the daemon, which has no stderr.
+    assert_eq!(stderr, "");
 }

@@ -10,7 +10,7 @@ use crate::engine::heap::Heap;
 use crate::engine::quarantine::QUARANTINE;
 use crate::misuse::Misuse;
 use crate::policy;
-use crate::process::{calls, environment, figures};
+use crate::process::{calls, environment, figures, stderr};
 use crate::sync::{AtomicUsize, Cell, FutexLock, Ordering, RawLock};
 
 /// The start of the process's part: see [`start`].
@@ -234,4 +234,5 @@ extern "C" fn fork_child() {
         START.lock.fork_child();
     }
     calls::reset();
+    crate::errno::kept(stderr::let_go);
 }
