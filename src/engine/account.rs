@@ -168,9 +168,8 @@ impl Account {
         // The kernel's calls, here and below: the C library's are cancellation points, and `exit`
         // is none.
         // SAFETY: a C string, and the mode that O_CREAT asks for.
-        let file = unsafe {
-            libc::syscall(libc::SYS_openat, libc::AT_FDCWD, path.as_ptr(), flags, 0o666)
-        };
+        let file =
+            unsafe { libc::syscall(libc::SYS_openat, libc::AT_FDCWD, path.as_ptr(), flags, 0o666) };
         if file < 0 {
             return Err(errno::get());
         }
