@@ -179,10 +179,12 @@ unsafe impl Os for Mmap {
 
     fn entropy(&self) -> u64 {
         let mut bits = [0u8; 8];
-        // SAFETY: the buffer is ours and 8 bytes long. GRND_NONBLOCK: early in boot it fails
-        // instead of waiting.
+        // GRND_NONBLOCK: early in boot it fails instead of waiting. The kernel's call: the C
+        // library's is a cancellation point, and no allocation is one.
+        // SAFETY: the buffer is ours and 8 bytes long.
         let got = crate::errno::kept(|| unsafe {
-            libc::getrandom(bits.as_mut_ptr().cast(), bits.len(), libc::GRND_NONBLOCK)
+            let (buffer, flags) = (bits.as_mut_ptr(), libc::GRND_NONBLOCK);
+            libc::syscall(libc::SYS_getrandom, buffer, bits.len(), flags)
         });
         if got == 8 {
             return u64::from_ne_bytes(bits);

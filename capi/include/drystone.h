@@ -11,7 +11,12 @@
  *   - A request for more than PTRDIFF_MAX bytes fails. So does a count times a size that overflows.
  *   - A failure changes nothing. Functions that return a pointer return NULL then, and set errno to
  *     ENOMEM, or to EINVAL where an argument could never be served. Success leaves errno alone.
- *   - They may be called from any thread, and in a child forked from any thread at any moment.
+ *   - They may be called from any thread, and in a child forked from any thread at any moment, in a
+ *     signal handler too.
+ *   - They are not async-signal-safe: a signal handler must not call them. One that has interrupted
+ *     one of them, and finds its lock taken, ends the process with a line on stderr; elsewhere a
+ *     block may be given twice. A handler may call fork(2), and, as far as this library is
+ *     concerned, exit(3).
  *
  * Misuse. A pointer handed in that is not a live block (freed before, inside a block, unaligned,
  * from elsewhere), or a block with a size that is not its own, is never acted upon. What happens
@@ -31,7 +36,9 @@
  * Figures. With DRYSTONE_STATS=1 in the environment a process that exits prints a table on stderr:
  * calls of each function, blocks and bytes live and free, misuses, and whether the heap is sound.
  * With DRYSTONE_STATS=/an/absolute/path it appends them to that file, as one line of JSON. A forked
- * child counts its own calls.
+ * child counts its own calls, and prints no table if it closes its stderr before it exits. Where
+ * exit(3) is called in a signal handler that has interrupted the allocator there are no figures,
+ * and nothing is looked for that no call has found.
  *
  * DRYSTONE_HELP=1 prints these variables when the process starts. A name that begins with DRYSTONE_
  * and is none of them, a value that a variable does not take, and a file that can't be written are

@@ -165,18 +165,22 @@ impl Account {
     /// Appends the line to the file; an error is `errno`'s.
     fn append(&self, path: &CStr) -> Result<(), i32> {
         let flags = libc::O_WRONLY | libc::O_APPEND | libc::O_CREAT | libc::O_CLOEXEC;
+        // The kernel's calls, here and below: the C library's are cancellation points, and `exit`
+        // is none.
         // SAFETY: a C string, and the mode that O_CREAT asks for.
-        let file = unsafe { libc::open(path.as_ptr(), flags, 0o666) };
+        let file =
+            unsafe { libc::syscall(libc::SYS_openat, libc::AT_FDCWD, path.as_ptr(), flags, 0o666) };
         if file < 0 {
             return Err(errno::get());
         }
-        // Half a line would break the file for its readers, so it is one write.
+        let file = file as i32;
+        // Half a line would break the file for its readers, so it is one text.
         let written = text::mapped(LONGEST, |line| {
             (self.line(line).is_ok() && line.write_to(file)).then_some(())
         });
         let result = written.flatten().ok_or_else(errno::get);
         // SAFETY: opened above, and nobody else knows it.
-        unsafe { libc::close(file) };
+        unsafe { libc::syscall(libc::SYS_close, file) };
         result
     }
 }

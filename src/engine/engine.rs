@@ -9,12 +9,17 @@
 //! The files above this one add the operations, in layers; whoever has an engine may call those
 //! that are public.
 
+use core::ptr;
+
 use crate::engine::heap::Heap;
 use crate::engine::pagemap::PageMap;
 use crate::engine::shared::Shared;
 use crate::os::{Mmap, Os};
 use crate::probe::{NoProbe, Probe};
-use crate::sync::{AtomicBool, AtomicUsize, Cell, FutexLock, Ordering, RawLock, const_unless_loom};
+use crate::sync::{
+    AtomicBool, AtomicPtr, AtomicUsize, Cell, FutexLock, Holder, Ordering, RawLock,
+    const_unless_loom,
+};
 
 /// The allocator, without the question whose heap is meant. See [`engine`](crate::engine).
 ///
@@ -30,8 +35,11 @@ pub struct Engine<O: Os = Mmap, P: Probe = NoProbe, L: RawLock = FutexLock> {
     pub(super) deferred: AtomicBool,
     /// Whether the time that the lock is held is measured. Relaxed: stands alone.
     pub(super) timed: AtomicBool,
-    /// This process is a forked child, and there may be vanished owners. Relaxed: set while there
-    /// is one thread.
+    /// All heaps, the last made first. Beside what all share, for a forked child looks at them
+    /// whoever has the lock. Release, and only under the span lock: the heap is whole.
+    pub(super) heaps: AtomicPtr<Heap>,
+    /// This process is a forked child, and there are vanished owners. Relaxed: set while there is
+    /// one thread.
     pub(super) forked: AtomicBool,
     /// See [`has_stayed`](Self::has_stayed). Relaxed: stands alone.
     pub(super) stayed: AtomicBool,
@@ -56,48 +64,12 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 shared: Cell::new(Shared::new()),
                 deferred: AtomicBool::new(false),
                 timed: AtomicBool::new(false),
+                heaps: AtomicPtr::new(ptr::null_mut()),
                 forked: AtomicBool::new(false),
                 stayed: AtomicBool::new(false),
                 misuses: AtomicUsize::new(0),
             }
         }
-    }
-
-    /// Takes the span lock for the time of a fork.
-    pub fn fork_prepare(&self) {
-        self.lock.fork_prepare();
-    }
-
-    /// Releases it in the parent.
-    ///
-    /// # Safety
-    /// The calling thread has come from [`fork_prepare`](Self::fork_prepare).
-    pub unsafe fn fork_parent(&self) {
-        // SAFETY: the calling thread has come from `fork_prepare`.
-        unsafe { self.lock.fork_parent() }
-    }
-
-    /// Releases it in the child, where the heaps of all other threads are left by their owners.
-    ///
-    /// # Safety
-    /// The calling thread is the only one of a child forked after
-    /// [`fork_prepare`](Self::fork_prepare); of all heaps it owns those for which `owned` says so.
-    pub unsafe fn fork_child(&self, owned: impl Fn(*const Heap) -> bool) {
-        // SAFETY: the only thread of a child forked after `fork_prepare`.
-        unsafe { self.lock.fork_child() };
-        self.forked.store(true, Ordering::Relaxed);
-        self.locked(|shared| {
-            let mut heap = shared.heaps;
-            while !heap.is_null() {
-                // SAFETY: heaps live as long as the engine; there is one thread.
-                unsafe {
-                    if !owned(heap) && (*heap).parked_since.load(Ordering::Relaxed) == 0 {
-                        (*heap).vanished.store(true, Ordering::Relaxed);
-                    }
-                    heap = (*heap).next;
-                }
-            }
-        });
     }
 
     /// The critical section: the only place that takes the lock.
@@ -124,6 +96,11 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         result
     }
 
+    /// Who has the span lock.
+    pub fn holder(&self) -> Holder {
+        self.lock.holder()
+    }
+
     /// From now on the time that the lock is held is measured.
     pub fn time_lock(&self) {
         self.timed.store(true, Ordering::Relaxed);
@@ -131,7 +108,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
 
     /// Whether any thread ever claimed a heap.
     pub fn has_heaps(&self) -> bool {
-        self.locked(|shared| !shared.heaps.is_null())
+        // Relaxed: only whether there is one.
+        !self.heaps.load(Ordering::Relaxed).is_null()
     }
 }
 

@@ -14,7 +14,7 @@ use crate::engine::span::decay::DECAY;
 use crate::misuse::Misuse;
 use crate::os::{Os, whole_pages, whole_steps};
 use crate::probe::Probe;
-use crate::sync::{Ordering, RawLock};
+use crate::sync::{AtomicUsize, Ordering, RawLock, this_thread};
 
 /// Refills between two looks at the clock.
 pub const TICK: u32 = 16;
@@ -33,13 +33,15 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         }
         self.locked(|shared| {
             let place = shared.cut(&self.os, size_of::<Heap>())?.cast::<Heap>();
-            let mut heap = new_heap(no_slab());
-            heap.next = shared.heaps;
+            // Made in its place: the thread may have a small stack.
             // SAFETY: fresh memory of that size, at a multiple of 64, for as long as the engine
             // lives.
             unsafe {
-                place.write(heap);
-                shared.heaps = place;
+                place.write(new_heap(no_slab()));
+                // Relaxed, and release below: as at `heaps`.
+                (*place).next = self.heaps.load(Ordering::Relaxed);
+                (*place).thread = AtomicUsize::new(this_thread());
+                self.heaps.store(place, Ordering::Release);
                 Some(&*place)
             }
         })
@@ -66,6 +68,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         // SAFETY: as above.
         let mut owner = unsafe { heap.owner() };
         owner.with(|own| {
+            own.ends = 0;
             self.drop_idle(own);
             self.bound_idle(own, IDLE_PARKED);
         });
@@ -219,13 +222,14 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     /// # Safety
     /// The calling thread owns `heap`.
     pub unsafe fn sweep_all(&self, heap: &Heap, hook: impl FnMut(&Misuse)) -> usize {
-        self.abandon_parked(0);
+        // Only slabs with a flag are written to: in a forked child, where this is done at exit, a
+        // page that is written to is copied.
         // SAFETY: the calling thread owns the heap.
         unsafe { heap.owner() }.with(|own| {
             own.each(|own, slab| {
                 // Moved only if something came back: moving a slab to the end of the list that is
                 // being walked, each time it is seen, would never end.
-                let any = self.sweep(own, slab);
+                let any = slab.flagged() && self.sweep(own, slab);
                 if any && slab.place() != Place::Current {
                     own.relist(slab);
                 }
@@ -233,11 +237,37 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             self.bound_idle(own, IDLE);
         });
         self.locked(|shared| {
-            shared.each_abandoned(|shared, slab| self.sweep_locked(shared, slab));
+            shared.each_parked(|shared, heap| self.sweep_parked(shared, heap));
+            shared.each_abandoned(|shared, slab| {
+                if slab.flagged() {
+                    self.sweep_locked(shared, slab);
+                }
+            });
             shared.judge_ended(&self.os);
             self.hint_deferred(shared);
         });
         self.tell_deferred(hook)
+    }
+
+    /// For models: a sweep of all slabs whatever their flags say, as a slab that is reclaimed has
+    /// one.
+    ///
+    /// # Safety
+    /// The calling thread owns `heap`.
+    #[cfg(loom)]
+    pub unsafe fn sweep_unasked(&self, heap: &Heap) {
+        self.abandon_parked(0);
+        // SAFETY: the calling thread owns the heap.
+        unsafe { heap.owner() }.with(|own| {
+            own.each(|own, slab| {
+                if self.sweep(own, slab) && slab.place() != Place::Current {
+                    own.relist(slab);
+                }
+            });
+        });
+        self.locked(|shared| {
+            shared.each_abandoned(|shared, slab| self.sweep_locked(shared, slab));
+        });
     }
 
     /// Gives back what this heap and all share in idle memory, when there is no other.
@@ -277,13 +307,15 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         let Some(slab) = self.locked(|shared| shared.reclaim(ptr::from_ref(slab), heap)) else {
             return;
         };
-        owner.with(|own| {
-            self.sweep(own, slab);
-            own.list(slab);
-            self.bound_idle(own, IDLE);
-            // A thread that only reclaims would else never look at what it has.
-            own.refills = own.refills.wrapping_add(1);
-            self.tick_if_due(heap, own);
+        heap.busily(|| {
+            owner.with(|own| {
+                self.sweep(own, slab);
+                own.list(slab);
+                self.bound_idle(own, IDLE);
+                // A thread that only reclaims would else never look at what it has.
+                own.refills = own.refills.wrapping_add(1);
+                self.tick_if_due(heap, own);
+            });
         });
     }
 }

@@ -16,6 +16,8 @@ pub mod check;
 pub mod classes;
 #[expect(clippy::module_inception, reason = "the type is the module's whole purpose")]
 mod engine;
+#[cfg(not(loom))]
+mod fork;
 mod free;
 #[cfg(not(loom))]
 mod global;

@@ -240,6 +240,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         if !may_move && !address.is_multiple_of(align) {
             return None;
         }
+        shared.huge.lift(header);
         // Fails also where the program has made several mappings of this one, by `madvise` or
         // `mprotect`.
         // SAFETY: a whole mapping of this OS; the caller gives its old place up if it moves.
@@ -251,23 +252,36 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             new = remap(length);
         }
         if new.is_null() {
+            shared.huge.resize(header, mapping, before);
             return None;
         }
-        let start = new.expose_provenance();
-        if start != address {
-            if !self.page_map.prepare(&self.os, start, 1) {
-                // There is no room to say where it is: back to where it was. If that fails too,
-                // which takes an OS that fails to shrink, the block is where nobody can free it.
-                // SAFETY: as above.
-                let back = unsafe { self.os.remap(new, length, mapping.bytes, true) };
-                return (back != block).then_some(new);
+        if new.addr() != address && !self.follow(shared, header, mapping, new) {
+            // There is no room to say where it is: back to where it was. If that fails too, which
+            // takes an OS that fails to shrink, the block is where nobody can free it.
+            // SAFETY: as above.
+            let back = unsafe { self.os.remap(new, length, mapping.bytes, true) };
+            if back != block {
+                return Some(new);
             }
-            self.page_map.set_huge(address, None);
-            self.page_map.set_huge(start, Some(header));
-            shared.huge.moved(address, before, start);
+            shared.huge.resize(header, mapping, before);
+            return None;
         }
         let used = mapping.used.min(length);
         shared.huge.resize(header, Mapping { start: new, bytes: length, used }, bytes);
         Some(new)
+    }
+
+    /// Says that the block whose mapping was `mapping` is at `new` now. False, and nothing is said,
+    /// when there is no room for that.
+    fn follow(&self, shared: &mut Shared, header: HugeRef, mapping: Mapping, new: *mut u8) -> bool {
+        let (address, start) = (mapping.start.addr(), new.expose_provenance());
+        let reached = self.page_map.prepare(&self.os, start, 1);
+        if reached {
+            self.page_map.set_huge(address, None);
+            self.page_map.set_huge(start, Some(header));
+            let before = shared.huge.block(header).size;
+            shared.huge.moved(address, before, start);
+        }
+        reached
     }
 }

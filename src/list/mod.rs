@@ -63,8 +63,16 @@ pub const MIN_ALIGN: usize = HEADER;
 
 /// The classic allocator, as a value: best fit, one mutex. See the [module](self) for its parts.
 ///
-/// A `static`, a field or a local variable can be one, and so can the program's
-/// `#[global_allocator]`. A heap that is dropped gives back all its memory.
+/// A `static`, a field or a local variable can be one. A heap that is dropped gives back all its
+/// memory.
+///
+/// It can be a program's `#[global_allocator]` too, but [`Drystone`](crate::Drystone) is the one for
+/// that. A `ListHeap` does not know of forks by itself: a child that is forked while another thread
+/// is in a call may find the lock taken for ever, and a fork in a signal handler that has
+/// interrupted a call does. [`fork_prepare`](Self::fork_prepare) and its two companions are for
+/// programs that register them with `pthread_atfork`; they hold the lock during the fork, so a
+/// thread must not allocate from the heap while it has a lock that the C library takes for a fork,
+/// such as those of its streams.
 ///
 /// ```
 /// use drystone::{ListHeap, MisuseKind};

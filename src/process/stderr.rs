@@ -5,6 +5,10 @@
 //! is looked at when the process starts, and nothing is written at exit to a file that is not the
 //! same. For a table a duplicate is kept under a number out of the way of the program's own, and
 //! looked at too: a program may close a file that it has not opened.
+//!
+//! A forked child has no duplicate. It may be a daemon, which closes its stderr so that whoever
+//! waits for the end of that file (a shell, for `$(program)`) waits no longer. So a child that
+//! closes its stderr before it exits gives no table.
 
 // Core's atomics, not `sync`'s: see `environment`.
 use core::fmt::{self, Write};
@@ -24,13 +28,13 @@ const OUT_OF_THE_WAY: i32 = 512;
 /// Bytes of the longest line. A report of a misuse takes at most 200.
 const LINE: usize = 256;
 
-/// The duplicate, or stderr itself. Relaxed, here and below: written while the process starts,
-/// where there is one thread.
+/// The duplicate, or stderr itself. Relaxed, here and below: written while the process starts, or
+/// in a forked child, where there is one thread.
 static KEPT: AtomicI32 = AtomicI32::new(NUMBER);
 /// The file that stderr was at the start: its device and its number there.
 static IDENTITY: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
 
-/// Writes `drystone: `, the sentence and a line break to stderr in one call, and keeps `errno`. A
+/// Writes `drystone: `, the sentence and a line break to stderr as one text, and keeps `errno`. A
 /// line that is too long is cut. There is nobody to report a failure to.
 #[cold]
 pub fn say(sentence: fmt::Arguments<'_>) {
@@ -73,6 +77,16 @@ pub fn kept() -> Option<i32> {
     let kept = KEPT.load(Ordering::Relaxed);
     let was = [IDENTITY[0].load(Ordering::Relaxed), IDENTITY[1].load(Ordering::Relaxed)];
     (identity(kept) == Some(was)).then_some(kept)
+}
+
+/// Closes the duplicate, if there is one: for a forked child, while it has one thread.
+pub fn let_go() {
+    let kept = kept();
+    let duplicate = KEPT.swap(NUMBER, Ordering::Relaxed);
+    if duplicate != NUMBER && kept == Some(duplicate) {
+        // SAFETY: the file is the one that `keep` opened under this number.
+        unsafe { libc::syscall(libc::SYS_close, duplicate) };
+    }
 }
 
 fn identity(file: i32) -> Option<[u64; 2]> {

@@ -2,6 +2,7 @@
 
 use core::fmt::{self, Write};
 
+use crate::errno;
 use crate::os::{Mmap, Os, PAGE};
 
 /// A text in memory that somebody else has made room in.
@@ -30,13 +31,25 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// Writes it to `file` in one call, so that the lines of several processes do not mix. False
-    /// when not all of it arrived; `errno` says why if none did.
+    /// Writes it to `file`: in one call, so that the lines of several processes do not mix, unless
+    /// a signal interrupts it or the file takes less at a time; then the rest goes after it. False
+    /// when not all of it arrived; `errno` says why.
     pub fn write_to(&self, file: i32) -> bool {
-        let bytes = self.bytes();
-        // SAFETY: the bytes are initialised and live through the call.
-        let written = unsafe { libc::write(file, bytes.as_ptr().cast(), bytes.len()) };
-        usize::try_from(written) == Ok(bytes.len())
+        let mut rest = self.bytes();
+        while !rest.is_empty() {
+            // The kernel's call, and not the C library's `write`: that is a cancellation point,
+            // and `free` is none (pthreads(7)).
+            // SAFETY: the bytes are initialised and live through the call.
+            let written =
+                unsafe { libc::syscall(libc::SYS_write, file, rest.as_ptr(), rest.len()) };
+            match usize::try_from(written) {
+                Ok(0) => return false,
+                Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+                Err(_) if errno::get() == libc::EINTR => {}
+                Err(_) => return false,
+            }
+        }
+        true
     }
 }
 

@@ -67,3 +67,12 @@ pub(crate) fn fence_for_the_compiler() {
     #[cfg(not(loom))]
     core::sync::atomic::compiler_fence(Ordering::SeqCst);
 }
+
+/// Stands between two stores of which a forked child must not see the second without the first. A
+/// child has the memory of one moment, in which what each thread did before a store that is seen is
+/// seen too, as far as compiler and processor keep the order: this makes both of them keep it.
+/// No other thread need see it.
+#[inline(always)]
+pub(crate) fn step() {
+    fence(Ordering::AcqRel);
+}

@@ -14,9 +14,9 @@ pub mod modelled;
 
 pub use cell::Cell;
 pub use futex::Futex;
-pub use lock::{FutexLock, FutexLockWith, RawLock};
+pub use lock::{FutexLock, FutexLockWith, Holder, RawLock, this_thread};
 
 pub(crate) use atomic::{
     AtomicBool, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicUsize, Ordering,
-    const_unless_loom, fence, fence_after_rmw, fence_for_the_compiler, look_again,
+    const_unless_loom, fence, fence_after_rmw, fence_for_the_compiler, look_again, step,
 };

@@ -1,6 +1,6 @@
 //! What an engine says of itself: figures, and whether its invariants hold.
 
-use crate::engine::classes::{self, CLASSES, UNIT};
+use crate::engine::classes::{CLASSES, UNIT};
 use crate::engine::engine::Engine;
 use crate::engine::heap::{Heap, bytes_of};
 use crate::engine::slab::Place;
@@ -13,8 +13,6 @@ use crate::sync::{Ordering, RawLock};
 impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     /// The figures: exact while nobody allocates or frees. Walks every ledger.
     pub fn stats(&self) -> Stats {
-        let mut classes = [ClassStats::default(); CLASSES];
-        self.class_stats(&mut classes);
         self.locked(|shared| {
             let mut stats = Stats {
                 live_bytes: shared.huge.bytes,
@@ -29,18 +27,21 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                     + shared.header_bytes,
                 ..Stats::default()
             };
-            for (class, figures) in classes.iter().enumerate() {
-                let size = classes::size_of(class);
-                let free = figures.capacity - figures.live.min(figures.capacity);
-                stats.live_blocks += figures.live;
-                stats.live_bytes += figures.live * size;
+            // Without a table of classes: the thread may have a small stack.
+            shared.spans.each_used(|_, _, slab| {
+                // SAFETY: as in `class_stats`.
+                let Some(slab) = (unsafe { slab.as_ref() }) else { return };
+                let live = slab.live();
+                let free = slab.capacity() - live;
+                stats.live_blocks += live;
+                stats.live_bytes += live * slab.size;
                 stats.free_blocks += free;
-                stats.free_bytes += free * size;
-                stats.regions += figures.slabs;
+                stats.free_bytes += free * slab.size;
+                stats.regions += 1;
                 if free > 0 {
-                    stats.largest_free = size;
+                    stats.largest_free = stats.largest_free.max(slab.size);
                 }
-            }
+            });
             stats
         })
     }
@@ -67,7 +68,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     pub fn layer_stats(&self) -> LayerStats {
         self.locked(|shared| {
             let mut heaps = 0;
-            let mut heap = shared.heaps;
+            let mut heap = self.heaps.load(Ordering::Relaxed).cast_const();
             while !heap.is_null() {
                 heaps += 1;
                 // SAFETY: heaps live as long as the engine.

@@ -1,6 +1,7 @@
 //! Corruption of an engine with heaps and abandoned slabs that [`Engine::check`] must name.
 
 use super::*;
+use crate::engine::classes;
 use crate::engine::slab::owned::OwnedSlab;
 use crate::os::Mmap;
 use crate::probe::NoProbe;

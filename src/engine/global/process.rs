@@ -10,22 +10,30 @@ use crate::engine::heap::Heap;
 use crate::engine::quarantine::QUARANTINE;
 use crate::misuse::Misuse;
 use crate::policy;
-use crate::process::{calls, environment, figures};
-use crate::sync::{AtomicUsize, Cell, FutexLock, Ordering, RawLock};
+use crate::process::{calls, environment, figures, stderr};
+use crate::sync::{
+    AtomicBool, AtomicU32, AtomicUsize, Cell, FutexLock, Holder, Ordering, RawLock, this_thread,
+};
 
 /// The start of the process's part: see [`start`].
 static START: Start = Start {
     lock: FutexLock::new(),
-    state: Cell::new(Started { done: false, read: false, key: 0 }),
+    state: Cell::new(Started { done: false, read: false, key: NO_KEY }),
     under_way: AtomicUsize::new(0),
+    key: AtomicU32::new(NO_KEY),
+    over: AtomicBool::new(false),
 };
 
 struct Start {
     lock: FutexLock,
     state: Cell<Started>,
-    /// The thread that is at it, by `pthread_self`, or 0. Relaxed: it equals a thread's own name
+    /// The thread that is at it, by [`this_thread`], or 0. Relaxed: it equals a thread's own name
     /// only if that thread wrote it.
     under_way: AtomicUsize,
+    /// The state's, for those who come when all is done.
+    key: AtomicU32,
+    /// All is done. Its release after `key` pairs with the acquire in [`start`].
+    over: AtomicBool,
 }
 
 struct Started {
@@ -34,6 +42,13 @@ struct Started {
     read: bool,
     key: libc::pthread_key_t,
 }
+
+/// The C library has no key left, or was not asked yet.
+const NO_KEY: libc::pthread_key_t = libc::pthread_key_t::MAX;
+
+/// How often the C library looks for values of keys when a thread ends: glibc's
+/// `PTHREAD_DESTRUCTOR_ITERATIONS`, and POSIX's least.
+const ROUNDS: u8 = 4;
 
 // SAFETY: `state` is touched under `lock` only.
 unsafe impl Sync for Start {}
@@ -55,18 +70,32 @@ impl Drystone {
     /// What is done at exit: looks for misuses that no call has found, as [`sweep`](Self::sweep)
     /// does, and hands them to the [policy]. For a library that prints figures at exit, which may
     /// come before.
+    ///
+    /// Nothing is looked at where `exit` was called in a signal handler that has interrupted a call
+    /// of this allocator: what that call has in its hands looks like a misuse, and it may have the
+    /// lock.
     pub fn judge(&self) {
         // A program that never allocated is left without a heap.
-        if ENGINE.has_heaps() {
+        if ENGINE.has_heaps() && !self.is_interrupted() {
             QUARANTINE.verify(&ENGINE);
             self.sweep(policy::misuse);
         }
     }
 
+    /// Whether the calling function has interrupted a call of this allocator, in a signal handler,
+    /// that may have left lists and ledgers between two states, or has a lock.
+    fn is_interrupted(&self) -> bool {
+        let own = tls::own();
+        ENGINE.holder() == Holder::Here
+            || QUARANTINE.lock().holder() == Holder::Here
+            || START.under_way.load(Ordering::Relaxed) == this_thread()
+            // SAFETY: above GONE it is the address of this thread's heap.
+            || own > GONE && unsafe { (*ptr::with_exposed_provenance::<Heap>(own)).is_busy() }
+    }
+
     /// Registers the handlers for fork and exit that the first allocation would else register. For
     /// a library's start-up: handlers that the program registers before it allocates must come
-    /// after these, for fork's first handlers are called last, and the engine's locks must be taken
-    /// last.
+    /// after these, for fork's first child handler is called first, and makes the engine whole.
     pub fn prepare(&self) {
         crate::errno::kept(start);
         // A program that allocated before the environment could be read has a thread that does not
@@ -89,7 +118,10 @@ impl Drystone {
     /// this call. `None` when there is no memory for one.
     pub(super) fn with_heap<R>(&self, f: impl FnOnce(&Heap) -> R) -> Option<R> {
         match tls::own() {
-            0 => Some(f(begin_thread()?)),
+            0 => {
+                let heap = begin_thread()?;
+                Some(heap.busily(|| f(heap)))
+            }
             GONE => {
                 let heap = ENGINE.claim()?;
                 let result = f(heap);
@@ -97,8 +129,11 @@ impl Drystone {
                 unsafe { ENGINE.release(heap) };
                 Some(result)
             }
-            // SAFETY: what is neither is the address of the heap that this thread claimed.
-            own => Some(f(unsafe { &*ptr::with_exposed_provenance(own) })),
+            own => {
+                // SAFETY: what is neither is the address of the heap that this thread claimed.
+                let heap: &Heap = unsafe { &*ptr::with_exposed_provenance(own) };
+                Some(heap.busily(|| f(heap)))
+            }
         }
     }
 }
@@ -124,12 +159,23 @@ fn begin_thread() -> Option<&'static Heap> {
     Some(heap)
 }
 
-/// Leaves the thread's heap to the next: the C library calls it when a thread ends. Each call that
-/// the thread makes after that claims a heap for itself.
+/// Leaves the thread's heap to the next: the C library calls it when a thread ends, in each of its
+/// rounds over the keys. The heap is left in the last, or other keys' destructors, which free what
+/// the thread had, would find it gone. Each call that the thread makes after that claims a heap for
+/// itself.
 extern "C" fn end_thread(heap: *mut libc::c_void) {
-    tls::set(ptr::from_ref(&EMPTY.0).expose_provenance(), GONE);
     // SAFETY: the value of the key is the heap that this thread claimed.
-    unsafe { ENGINE.release(&*heap.cast::<Heap>()) };
+    let heap = unsafe { &*heap.cast::<Heap>() };
+    if heap.ends_again(ROUNDS)
+        && let Some(key) = start()
+        // SAFETY: the key exists; its value is not null.
+        && unsafe { libc::pthread_setspecific(key, ptr::from_ref(heap).cast()) } == 0
+    {
+        return;
+    }
+    tls::set(ptr::from_ref(&EMPTY.0).expose_provenance(), GONE);
+    // SAFETY: the heap is this thread's, which has just forgotten it.
+    unsafe { ENGINE.release(heap) };
     Drystone.report_late();
 }
 
@@ -137,8 +183,12 @@ extern "C" fn end_thread(heap: *mut libc::c_void) {
 /// exit. Returns the key, or `None` when the C library has none left, or while this very call is
 /// under way in this thread.
 fn start() -> Option<libc::pthread_key_t> {
-    // SAFETY: pthread_self takes nothing and cannot fail.
-    let me = unsafe { libc::pthread_self() } as usize;
+    let made = |key| (key != NO_KEY).then_some(key);
+    // Acquire: pairs with the release below.
+    if START.over.load(Ordering::Acquire) {
+        return made(START.key.load(Ordering::Relaxed));
+    }
+    let me = this_thread();
     // What is called below may allocate, and come here again.
     if START.under_way.load(Ordering::Relaxed) == me {
         return None;
@@ -153,11 +203,11 @@ fn start() -> Option<libc::pthread_key_t> {
                 let mut key = 0;
                 state.key = match libc::pthread_key_create(&mut key, Some(end_thread)) {
                     0 => key,
-                    _ => libc::pthread_key_t::MAX,
+                    _ => NO_KEY,
                 };
                 // No memory for a handler: a fork under load, or a late misuse at exit, goes
                 // unserved.
-                libc::pthread_atfork(Some(fork_prepare), Some(fork_parent), Some(fork_child));
+                libc::pthread_atfork(None, None, Some(fork_child));
                 libc::atexit(at_exit);
             }
             if !state.read && environment::is_known() {
@@ -165,13 +215,17 @@ fn start() -> Option<libc::pthread_key_t> {
                 // For the first time: `read` has said so.
                 read_environment();
             }
+            if state.read {
+                START.key.store(state.key, Ordering::Relaxed);
+                START.over.store(true, Ordering::Release);
+            }
             state.key
         })
     };
     START.under_way.store(0, Ordering::Relaxed);
     // SAFETY: locked above.
     unsafe { START.lock.unlock() };
-    (key != libc::pthread_key_t::MAX).then_some(key)
+    made(key)
 }
 
 /// Whether every call goes the slow way: blocks wait, or calls are counted.
@@ -201,37 +255,27 @@ unsafe fn read_environment() {
 /// for. A process that ends otherwise than by `exit(3)` or the return of `main` does not come here.
 extern "C" fn at_exit() {
     Drystone.judge();
-    if let Some(sink) = figures::sink() {
-        Drystone.account().give(&ENGINE, sink);
+    let Some(sink) = figures::sink() else { return };
+    if Drystone.is_interrupted() {
+        return stderr::say(format_args!(
+            "no figures: exit was called in a signal handler that had interrupted the allocator"
+        ));
     }
+    Drystone.account().give(&ENGINE, sink);
 }
 
-// The locks, in the order in which they may be held together: each may be taken while those before
-// it are held.
-
-extern "C" fn fork_prepare() {
-    START.lock.fork_prepare();
-    QUARANTINE.lock().fork_prepare();
-    ENGINE.fork_prepare();
-}
-
-extern "C" fn fork_parent() {
-    // SAFETY: the C library calls it in the thread that came from `fork_prepare`, once.
-    unsafe {
-        ENGINE.fork_parent();
-        QUARANTINE.lock().fork_parent();
-        START.lock.fork_parent();
-    }
-}
-
+/// Makes the process's part whole in a forked child: see [`fork`](crate::engine::fork). Nothing is
+/// locked before the fork, so there is nothing to do in the parent.
 extern "C" fn fork_child() {
-    let own = tls::own();
-    // SAFETY: the C library calls it in the child's only thread, the copy of the one that came from
-    // `fork_prepare`; which is not in the middle of a call, and so has no other heap than its own.
+    // SAFETY: the C library calls it in the child's only thread, before the child allocates.
     unsafe {
-        ENGINE.fork_child(|heap| heap.addr() == own);
-        QUARANTINE.lock().fork_child();
-        START.lock.fork_child();
+        if START.lock.holder() == Holder::Other {
+            START.lock.fork_child();
+            START.under_way.store(0, Ordering::Relaxed);
+        }
+        QUARANTINE.begin_child();
+        ENGINE.begin_child();
     }
     calls::reset();
+    crate::errno::kept(stderr::let_go);
 }

@@ -93,7 +93,8 @@ impl Drystone {
         // SAFETY: the fast word is the owner of the block's slab: the calling thread's.
         unsafe {
             let slab = OwnedSlab::new(ENGINE.page_map.slab_at(block.addr()));
-            ENGINE.move_after_free(&mut (*tls::fast()).owner(), slab);
+            let heap = &*tls::fast();
+            heap.busily(|| ENGINE.move_after_free(&mut heap.owner(), slab));
         }
     }
 

@@ -60,8 +60,15 @@ pub struct Heap {
     /// Counts on every so many remote frees of the heap's thread, and each time that a thread gets
     /// the heap: see [`remote`](crate::engine::slab::remote).
     pub(super) epoch: AtomicUsize,
-    /// The next of all heaps; under the span lock, set once.
+    /// The next of all heaps; set once, before the heap is among them.
     pub(super) next: *const Heap,
+    /// The thread that has it, by [`this_thread`](sync::this_thread): it claimed the heap, or leaves
+    /// its slabs to others. Of no meaning while it is parked. Written under the span lock. Relaxed:
+    /// a forked child alone reads it.
+    pub(super) thread: AtomicUsize,
+    /// A slow call of the owner is at work here: lists and ledgers may be between two states.
+    /// Written and read by the owner alone: by a call, and by one that interrupts it.
+    busy: AtomicBool,
     /// Since when no thread has it, in milliseconds, and at least 1; 0 while one has. Written under
     /// the span lock. Relaxed: who reads it elsewhere takes the lock before acting on it.
     pub(super) parked_since: AtomicUsize,
@@ -112,6 +119,8 @@ pub struct Own {
     hand: usize,
     /// What it saw of each: the head of the current slab's list, and [`COUNTED`].
     seen: [u32; CLASSES],
+    /// How often the thread's end has called.
+    pub ends: u8,
 }
 
 /// The current slab's blocks were counted, and one is live.
@@ -136,11 +145,14 @@ const_unless_loom! {
                 patience: PATIENCE,
                 hand: 0,
                 seen: [0; CLASSES],
+                ends: 0,
             }),
             vanished: AtomicBool::new(false),
             flagged_slabs: AtomicUsize::new(0),
             epoch: AtomicUsize::new(0),
             next: ptr::null(),
+            thread: AtomicUsize::new(0),
+            busy: AtomicBool::new(false),
             parked_since: AtomicUsize::new(0),
             next_parked: Cell::new(ptr::null()),
         }
@@ -181,6 +193,36 @@ impl Heap {
     #[inline(always)]
     pub(super) unsafe fn owner(&self) -> Owner<'_> {
         Owner(self)
+    }
+
+    /// Runs `f`, a slow call of the owner, which may be interrupted by a signal whose handler ends
+    /// the process: see [`is_busy`](Self::is_busy).
+    #[inline]
+    pub(super) fn busily<R>(&self, f: impl FnOnce() -> R) -> R {
+        // Relaxed: one thread's.
+        let before = self.busy.load(Ordering::Relaxed);
+        self.busy.store(true, Ordering::Relaxed);
+        sync::fence_for_the_compiler();
+        let result = f();
+        sync::fence_for_the_compiler();
+        self.busy.store(before, Ordering::Relaxed);
+        result
+    }
+
+    /// Counts a call at the end of the owner's thread. Whether there are more to come, of `all`.
+    #[cfg(not(loom))]
+    pub(super) fn ends_again(&self, all: u8) -> bool {
+        // SAFETY: the calling thread owns the heap, and is at nothing else.
+        unsafe { self.owner() }.with(|own| {
+            own.ends += 1;
+            own.ends < all
+        })
+    }
+
+    /// Whether the calling thread, which owns the heap, is in the middle of a slow call.
+    #[cfg(not(loom))]
+    pub(super) fn is_busy(&self) -> bool {
+        self.busy.load(Ordering::Relaxed)
     }
 
     /// Counts for all to see that the heap's thread is in the middle of no free.

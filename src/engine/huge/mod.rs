@@ -24,6 +24,8 @@
 pub mod header;
 pub mod kept;
 pub mod mapping;
+#[cfg(not(loom))]
+mod rebuild;
 
 use core::ptr;
 
@@ -31,6 +33,7 @@ use crate::engine::huge::header::{HugeBlock, HugeRef};
 use crate::engine::huge::kept::{KEPT_BYTES, Kept, WHILE};
 use crate::engine::huge::mapping::{Mapping, Pieces, Seams, pieces_of};
 use crate::os::{Os, PAGE, STEP, whole_steps};
+use crate::sync::step;
 
 /// Freed blocks that are remembered, for the sake of those who free them again: so many sets, to
 /// which an address belongs by its hash, of so many, of which the last freed stay.
@@ -156,11 +159,16 @@ impl Huge {
             let block = self.block(header);
             next = block.next;
             let start = ptr::with_exposed_provenance_mut(block.start);
-            if block.mapped > block.used
-                // SAFETY: a whole mapping, of which the part that is cut off was never used.
-                && !unsafe { os.remap(start, block.mapped, block.used, false) }.is_null()
-            {
-                block.mapped = block.used;
+            let before = block.mapped;
+            if before == block.used {
+                continue;
+            }
+            // First: a forked child must not take for the block's what is somebody else's by then.
+            block.mapped = block.used;
+            step();
+            // SAFETY: a whole mapping, of which the part that is cut off was never used.
+            if unsafe { os.remap(start, before, block.used, false) }.is_null() {
+                block.mapped = before;
             }
         }
     }
@@ -227,13 +235,24 @@ impl Huge {
     pub fn resize(&mut self, header: HugeRef, mapping: Mapping, bytes: usize) {
         let block = self.block(header);
         let (size, excess) = (block.size, block.excess());
-        block.start = mapping.start.addr();
+        // A forked child must not take the old for the new: see `fork`.
+        block.start = 0;
+        step();
         block.size = bytes;
         block.used = mapping.used.max(bytes);
         block.mapped = mapping.bytes;
+        step();
+        block.start = mapping.start.addr();
         let now = block.excess();
         self.bytes = self.bytes - size + bytes;
         self.excess = self.excess - excess + now;
+    }
+
+    /// Says that a block is in nobody's hands but the caller's, until [`resize`](Self::resize): its
+    /// mapping may become another.
+    pub fn lift(&mut self, header: HugeRef) {
+        self.block(header).start = 0;
+        step();
     }
 
     /// Unregisters a block, remembers it, and pools its header.

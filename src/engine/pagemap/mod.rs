@@ -162,6 +162,26 @@ impl PageMap {
         Some(&self.units[(address >> UNIT_BITS) % NEAR])
     }
 
+    /// Calls `f` with the start of every unit that belongs to something, and with that. For a
+    /// thread that is alone.
+    #[cfg(not(loom))]
+    pub fn each(&self, mut f: impl FnMut(usize, Header)) {
+        for (top, leaf) in self.top.iter().enumerate() {
+            // Acquire: as in `entry`.
+            let leaf = leaf.load(Ordering::Acquire);
+            if leaf.is_null() {
+                continue;
+            }
+            for unit in 0..1 << LEAF_BITS {
+                let address = (top << LEAF_BITS | unit) << UNIT_BITS;
+                match self.look_up(address) {
+                    Header::None => {}
+                    header => f(address, header),
+                }
+            }
+        }
+    }
+
     /// Makes sure that entries for the `bytes` bytes at `start` can be set. False when the OS
     /// fails. Under the span lock.
     #[cfg(not(loom))]

@@ -23,7 +23,9 @@ use crate::misuse::{BlockState, Found, Misuse, MisuseKind};
 use crate::os::{Os, STEP};
 use crate::probe::Probe;
 use crate::process::{environment, stderr};
-use crate::sync::{AtomicBool, Cell, FutexLock, Ordering, RawLock, const_unless_loom};
+use crate::sync::{
+    AtomicBool, Cell, FutexLock, Holder, Ordering, RawLock, const_unless_loom, step,
+};
 
 /// The process's: freed blocks that wait, if `DRYSTONE_QUARANTINE` asks for it.
 pub static QUARANTINE: Quarantine = Quarantine::new();
@@ -57,21 +59,24 @@ pub struct Quarantine {
 /// A ring of the blocks that wait.
 ///
 /// ```text
-/// bytes = sum of taken(size)    bytes <= limit between calls    count <= slots
+/// bytes = sum of taken(size)    bytes <= limit between calls    end - first <= slots
 /// ```
 ///
 /// ```text
 ///  step        step        step        step
 /// │· · · · · ·│· · x x x x│x x x x x x│x · · · · ·│      x waits, · reads as zero or was popped
-///    given      ▲ first                  ▲ first + count
+///    given      ▲ first                  ▲ end
 ///    back
 /// ```
+///
+/// `first` and `end` count all that ever left and came, and their places are what is left of them
+/// by the slots. Each is one store, so that a forked child finds them right; `bytes` it recounts.
 struct Waiting {
     ring: *mut Slot,
     /// Whole steps of them.
     slots: usize,
     first: usize,
-    count: usize,
+    end: usize,
     /// Of the blocks and their slots.
     bytes: usize,
     limit: usize,
@@ -91,7 +96,7 @@ impl Quarantine {
                     ring: ptr::null_mut(),
                     slots: 0,
                     first: 0,
-                    count: 0,
+                    end: 0,
                     bytes: 0,
                     limit: 0,
                 }),
@@ -105,9 +110,22 @@ impl Quarantine {
         self.on.load(Ordering::Relaxed)
     }
 
-    /// The mutex, for a fork.
+    /// The mutex, for a look at who has it.
     pub fn lock(&self) -> &FutexLock {
         &self.lock
+    }
+
+    /// Makes it whole in a forked child: see [`fork`](crate::engine::fork). The block that a
+    /// vanished thread had in its hands waits for ever.
+    ///
+    /// # Safety
+    /// The calling thread is the child's only one, and has used nothing of this yet.
+    pub unsafe fn begin_child(&self) {
+        if self.lock.holder() == Holder::Other {
+            // SAFETY: whoever has the lock does not exist: there is one thread.
+            unsafe { self.lock.fork_child() };
+            self.locked(Waiting::recount);
+        }
     }
 
     /// Turns it on if `DRYSTONE_QUARANTINE` is a size above 0. Before there are threads.
@@ -219,11 +237,10 @@ impl Quarantine {
             return;
         }
         self.locked(|waiting| {
-            for place in 0..waiting.count {
+            for place in waiting.first..waiting.end {
                 // SAFETY: the ring holds blocks that wait.
                 unsafe {
-                    let (address, size) =
-                        *waiting.ring.add((waiting.first + place) % waiting.slots);
+                    let (address, size) = *waiting.ring.add(place % waiting.slots);
                     verify(engine, address, size);
                 }
             }
@@ -241,13 +258,22 @@ impl Quarantine {
 }
 
 impl Waiting {
+    /// Makes the sum of bytes anew.
+    fn recount(&mut self) {
+        self.bytes = 0;
+        for place in self.first..self.end {
+            // SAFETY: a slot of the ring that was pushed to, and not popped.
+            self.bytes += taken(unsafe { (*self.ring.add(place % self.slots)).1 });
+        }
+    }
+
     /// # Safety
     /// The ring exists. (It has room: see [`Quarantine::turn_on`].)
     unsafe fn push(&mut self, address: usize, size: usize) {
-        let place = (self.first + self.count) % self.slots;
         // SAFETY: a slot of the ring.
-        unsafe { *self.ring.add(place) = (address, size) };
-        self.count += 1;
+        unsafe { *self.ring.add(self.end % self.slots) = (address, size) };
+        step();
+        self.end += 1;
         self.bytes += taken(size);
     }
 
@@ -255,13 +281,14 @@ impl Waiting {
     /// A block waits.
     unsafe fn pop(&mut self) -> (usize, usize) {
         // SAFETY: a slot of the ring that was pushed to.
-        let oldest = unsafe { *self.ring.add(self.first) };
-        self.first = (self.first + 1) % self.slots;
-        self.count -= 1;
+        let oldest = unsafe { *self.ring.add(self.first % self.slots) };
+        self.first += 1;
+        // The slot may be used again from here on.
+        step();
         self.bytes -= taken(oldest.1);
         // Unless the newest have come round to it.
-        if self.first.is_multiple_of(IN_A_STEP) && self.count + IN_A_STEP <= self.slots {
-            let behind = (self.first + self.slots - IN_A_STEP) % self.slots;
+        if self.first.is_multiple_of(IN_A_STEP) && self.end - self.first + IN_A_STEP <= self.slots {
+            let behind = (self.first - IN_A_STEP) % self.slots;
             // SAFETY: a step of the ring, all of whose slots were popped. Should the OS fail, it
             // stays.
             unsafe { crate::os::Mmap.decommit(self.ring.add(behind).cast(), STEP) };

@@ -23,7 +23,7 @@ fn engine() -> &'static Plain {
 }
 
 fn waiting(quarantine: &Quarantine) -> (usize, usize) {
-    quarantine.locked(|waiting| (waiting.count, waiting.bytes))
+    quarantine.locked(|waiting| (waiting.end - waiting.first, waiting.bytes))
 }
 
 /// What to do: allocate so many bytes, or free the n-th live block.
@@ -53,7 +53,7 @@ const LIMIT: usize = 16 << 10;
 /// The heap is the calling thread's.
 unsafe fn let_all_go(quarantine: &Quarantine, engine: &Plain, heap: &Heap) {
     quarantine.locked(|waiting| {
-        while waiting.count > 0 {
+        while waiting.end > waiting.first {
             // SAFETY: a block waits: the count is not 0.
             let (address, _) = unsafe { waiting.pop() };
             engine.let_go(address);

@@ -8,8 +8,8 @@ use crate::engine::shared::headers::biased_heap_of;
 use crate::engine::shared::{LOOKS, Shared};
 use crate::engine::slab::owned::OwnedSlab;
 use crate::engine::slab::{ABANDONED, Place, Slab};
-use crate::sync::Ordering;
 use crate::sync::fault::{Fault, planted};
+use crate::sync::{Ordering, step, this_thread};
 
 impl Shared {
     /// A heap that no thread has, for one: the last that was left, else one without slabs.
@@ -22,7 +22,7 @@ impl Shared {
         // SAFETY: heaps live as long as the engine; the lock is held.
         unsafe {
             *list = (*heap).next_parked.with(|next| *next);
-            (*heap).parked_since.store(0, Ordering::Relaxed);
+            have(&*heap);
             // Who saw it parked may ask again.
             (*heap).advance_epoch();
         }
@@ -67,13 +67,25 @@ impl Shared {
                         true => self.parked = next,
                         false => (*before).next_parked.with(|slot| *slot = next),
                     }
-                    (*heap).parked_since.store(0, Ordering::Relaxed);
+                    have(&*heap);
                     return Some(heap);
                 }
                 (before, heap) = (heap, next);
             }
         }
         None
+    }
+
+    /// Calls `f` with every heap that no thread has, and that has slabs, or may have.
+    pub fn each_parked(&mut self, mut f: impl FnMut(&mut Shared, &Heap)) {
+        let mut next = self.parked;
+        while !next.is_null() {
+            // SAFETY: heaps live as long as the engine; the lock is held.
+            let heap = unsafe { &*next };
+            f(self, heap);
+            // SAFETY: as above: the link is the lock's.
+            next = unsafe { heap.next_parked.with(|next| *next) };
+        }
     }
 
     /// Leaves a slab of a heap that nobody took up, which is on no list, to the others.
@@ -140,4 +152,12 @@ impl Shared {
         slab.put(Place::Nowhere);
         slab.owner.store(heap.expose_provenance(), Ordering::Release);
     }
+}
+
+/// The heap is the calling thread's from now on.
+fn have(heap: &Heap) {
+    heap.thread.store(this_thread(), Ordering::Relaxed);
+    // A forked child takes a heap that is not parked for that thread's.
+    step();
+    heap.parked_since.store(0, Ordering::Relaxed);
 }

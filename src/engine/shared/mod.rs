@@ -45,8 +45,6 @@ pub struct Shared {
     /// A biased freer's mark may have crossed the last look at a slab that became an abandoned
     /// slab: another look is due.
     pub recheck_abandoned: bool,
-    /// All heaps.
-    pub heaps: *const Heap,
     /// Heaps that no thread has, the last left first.
     parked: *const Heap,
     /// The same, without slabs.
@@ -87,7 +85,6 @@ impl Shared {
             in_grace: [List::new(); CLASSES],
             abandoned: [List::new(); CLASSES],
             recheck_abandoned: false,
-            heaps: ptr::null(),
             parked: ptr::null(),
             parked_empty: ptr::null(),
             cursor: ptr::null_mut(),
@@ -108,16 +105,18 @@ impl Shared {
     pub fn cut<O: Os>(&mut self, os: &O, bytes: usize) -> Option<*mut u8> {
         let bytes = bytes.next_multiple_of(64);
         if (self.end.addr() - self.cursor.addr()) < bytes {
-            let mut size = CHUNK;
+            // A whole chunk, or what is asked for where that is more; where the OS has less, less.
+            let least = (bytes + 64).next_multiple_of(crate::os::PAGE);
+            let mut size = CHUNK.max(least);
             let chunk = loop {
                 let chunk = os.reserve(size, crate::os::PAGE);
                 if !chunk.is_null() {
                     break chunk;
                 }
-                size /= 2;
-                if size < bytes + 64 {
+                if size == least {
                     return None;
                 }
+                size = (size / 2).max(least);
             };
             chunk.expose_provenance();
             // SAFETY: a fresh chunk of `size` bytes; its first 64 hold its link and its size.
@@ -146,6 +145,18 @@ impl Shared {
             unsafe { self.deferred.move_to(room.cast()) };
         }
         self.deferred.push(misuse);
+    }
+
+    /// Forgets what a forked child rebuilds or does without: see [`fork`](crate::engine::fork).
+    #[cfg(not(loom))]
+    pub fn forget(&mut self) {
+        let none = [List::new(); CLASSES];
+        (self.pools, self.in_grace, self.abandoned) = (none, none, none);
+        (self.parked, self.parked_empty) = (ptr::null(), ptr::null());
+        (self.cursor, self.end) = (ptr::null_mut(), ptr::null_mut());
+        self.deferred = Deferred::new();
+        self.recheck_abandoned = true;
+        self.huge.forget();
     }
 
     /// Gives everything back. Nobody uses the engine any more.

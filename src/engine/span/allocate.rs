@@ -4,6 +4,7 @@ use core::ptr;
 
 use crate::engine::span::{EXACT, Span, Spans, Unit};
 use crate::os::Os;
+use crate::sync::step;
 
 impl Spans {
     /// A span of `units` units: the shortest free one that holds them, split. `None` when the OS
@@ -53,6 +54,8 @@ impl Spans {
             }
             self.free += units;
             let (mut head, mut length) = (unit, units);
+            // In a forked child the span is free from here on, and must be known to be dirty.
+            step();
             (*head).slab = ptr::null();
             let before = unit.sub(1);
             if (*before).free {

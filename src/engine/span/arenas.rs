@@ -5,6 +5,7 @@ use core::ptr;
 use crate::engine::classes::UNIT;
 use crate::engine::span::{ARENAS, Arena, NO_ARENA, Spans, Unit};
 use crate::os::Os;
+use crate::sync::step;
 
 const SMALLEST_ARENA: usize = 64;
 const LARGEST_ARENA: usize = 16384;
@@ -52,7 +53,10 @@ impl Spans {
             }
             records.add(1)
         };
-        self.arenas[arena] = Arena { start, units, committed: 0, records };
+        // `units` last: a forked child must find records where there are units.
+        self.arenas[arena] = Arena { start, units: 0, committed: 0, records };
+        step();
+        self.arenas[arena].units = units;
         self.count = self.count.max(arena + 1);
         self.units += units;
         self.free += units;
@@ -95,10 +99,14 @@ impl Spans {
             if !empty {
                 continue;
             }
+            // First: a forked child must not look for records that are gone.
+            self.arenas[index].units = 0;
+            step();
             // SAFETY: the records are those of one free span, on the list of its length, and both
             // mappings are whole ones of this OS. Records that the OS does not take back are lost.
             unsafe {
                 if !os.unmap(ptr::with_exposed_provenance_mut(start), units * UNIT) {
+                    self.arenas[index].units = units;
                     continue;
                 }
                 self.unlink(records);

@@ -13,6 +13,8 @@
 //!   stale.
 //! - No two free spans are neighbours. Each is on the list of its length (lengths above [`EXACT`]
 //!   share one).
+//! - The record of a used span's first unit names its slab, and no other record names one, except
+//!   under the lock: a forked child rebuilds all else from that.
 //! - `dirty` of a unit says that its pages may be resident and not zero.
 //!
 //! # Where spans come from, and when they go
@@ -27,6 +29,8 @@ pub mod allocate;
 pub mod arenas;
 pub mod check;
 pub mod decay;
+#[cfg(not(loom))]
+mod rebuild;
 
 use core::ptr;
 

@@ -144,6 +144,24 @@ fn abandonment_with_the_flag_up(biased: bool) {
     world.all_comes_back(&hands);
 }
 
+/// Two others free one block at once; who then looks where flags are up finds the second, in the
+/// slabs of the owner and, if `exits`, in the heap that the owner leaves meanwhile.
+fn judged_by_the_flags(biased: bool, exits: bool) {
+    let world = World::with_bias(biased);
+    let owner = world.claim();
+    let (block, kept) = (world.malloc(owner, PAIR), world.malloc(owner, PAIR));
+    let hands = [world.claim(), world.claim()];
+    let threads = hands.map(|hand| world.spawn(move |world| world.free(hand, block)));
+    if exits {
+        world.exit(owner);
+    }
+    let freed = threads.map(|thread| thread.join().unwrap());
+    let at_call = freed.iter().filter(|&&freed| !freed).count();
+    world.judge(if exits { hands[0] } else { owner });
+    assert_eq!(at_call + world.deferred(), 1, "{REPORTS}");
+    assert!(world.free(hands[1], kept), "{ACCUSED}");
+}
+
 /// Two threads begin at once where one heap rests, and use what they have.
 fn two_claims() {
     let world = World::new();
@@ -179,6 +197,13 @@ fn an_abandonment_races_two_frees() {
 #[test]
 fn an_exit_races_a_second_free() {
     both(Some(3), exit_against_a_second_free);
+}
+
+#[test]
+fn judging_by_the_flags_finds_a_second_free() {
+    both(Some(2), |biased| judged_by_the_flags(biased, false));
+    both(Some(2), |biased| judged_by_the_flags(biased, true));
+    must_catch(Fault::MarkUnflagged, &[REPORTS], || judged_by_the_flags(true, false));
 }
 
 #[test]

@@ -186,10 +186,19 @@ impl World {
         self.engine().bias(hand.heap(), block);
     }
 
-    /// Sweeps the heap and the abandoned slabs.
+    /// Sweeps the heap and the abandoned slabs, by the ledger alone.
     pub fn sweep(&self, hand: Hand) {
         // SAFETY: the calling model thread has the hand.
-        unsafe { self.engine().sweep_all(hand.heap(), |_| {}) };
+        unsafe {
+            self.engine().sweep_unasked(hand.heap());
+            self.engine().sweep_all(hand.heap(), |_| {});
+        }
+    }
+
+    /// Looks for misuses as at exit: where flags say that there is something to see.
+    pub fn judge(&self, hand: Hand) -> usize {
+        // SAFETY: the calling model thread has the hand.
+        unsafe { self.engine().sweep_all(hand.heap(), |_| {}) }
     }
 
     /// Runs `work` in a thread of its own.

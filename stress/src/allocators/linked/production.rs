@@ -270,10 +270,8 @@ impl<O: Os + Sync, P: Probe + Sync, L: RawLock + Sync> Linked for Watchable<O, P
     }
 
     unsafe fn fork_child(&self) {
-        let claimed = CLAIMED.get().heap;
-        // SAFETY: of the lock, the caller's. The thread that forks is not in the middle of a call,
-        // so that the one heap that it has is its word's.
-        unsafe { self.0.fork_child(|heap| heap.addr() == claimed) }
+        // SAFETY: the caller's.
+        unsafe { self.0.fork_child() }
     }
 
     fn trim(&self) -> usize {
