@@ -347,7 +347,7 @@ fn free_pages_between_live_blocks_go_back() {
                 block.expose_provenance()
             };
             let blocks: Vec<usize> = (0..(64 << 20) / size).map(fill).collect();
-            let stays = |number: usize| number % STAYS == 0;
+            let stays = |number: usize| number.is_multiple_of(STAYS);
             for (number, address) in blocks.iter().enumerate() {
                 if !stays(number) {
                     claim.free(ptr::with_exposed_provenance_mut(*address));
