@@ -80,7 +80,7 @@ fn rows_table(rows: &[&RowJudge]) -> Table {
 }
 
 /// A line's end, and lines of at most 80 columns.
-fn wrapped(text: &str) -> String {
+pub fn wrapped(text: &str) -> String {
     let mut out = String::new();
     let mut width = 0;
     for word in text.split(' ') {
