@@ -66,8 +66,8 @@ fn process(number: u32) -> Value {
     let noise = |scale: f64, at: usize| {
         ((f64::from(number) * 0.618_034 + 0.31 * at as f64).fract() - 0.5) * scale
     };
-    let null = number % 8 == 0;
-    let values = [0.0, 0.06, -0.09, 0.0, 0.0].map(|value| if null { 0.0 } else { value });
+    let is_null = number % 8 == 0;
+    let values = [0.0, 0.06, -0.09, 0.0, 0.0].map(|value| if is_null { 0.0 } else { value });
     let spreads = [0.02, 0.05, 0.04, 0.9, 0.03];
     let row = |at: usize| {
         let value = values[at] + noise(spreads[at], at);
@@ -77,7 +77,7 @@ fn process(number: u32) -> Value {
             "pairs": 18, "dropped": 2, "switches": 3, "tails": tails})
     };
     let rows: Vec<Value> = (0..ROWS.len()).map(row).collect();
-    json!({"kind": "process", "number": number, "null": null, "at_s": f64::from(number) * 1.5,
+    json!({"kind": "process", "number": number, "null": is_null, "at_s": f64::from(number) * 1.5,
         "seed": 1, "layouts": [1_234_567_890, 2_034_567_890], "cpu_s": 0.3, "load": 14.25,
         "steal": 0.01, "rows": rows})
 }

@@ -35,7 +35,8 @@ pub fn kib(kib: f64) -> String {
     if kib < 10_240.0 { format!("{kib:.0} KiB") } else { format!("{:.1} MiB", kib / 1024.0) }
 }
 
-/// `1 row`, `2 rows`.
+/// `1 row`, `2 rows`, `2 processes`.
 pub fn count(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+    let more = if what.ends_with('s') { "es" } else { "s" };
+    format!("{number} {what}{}", if number == 1 { "" } else { more })
 }

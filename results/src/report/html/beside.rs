@@ -5,8 +5,7 @@ use maud::{Markup, html};
 use super::class;
 use crate::decide::{Counted, Judged, MemoryJudged, TailJudge};
 use crate::report::beside::lines;
-use crate::report::figures::{change, kib, time};
-use crate::report::sentence::count;
+use crate::report::figures::{change, count, kib, time};
 
 /// All of it.
 pub fn all(judged: &Judged) -> Markup {

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::class;
 use super::plot::{self, Scale};
 use crate::decide::{Course, Judged, RowJudge, Verdict, median};
-use crate::report::figures::{change, interval, percent, time};
+use crate::report::figures::{change, count, interval, percent, time};
 
 /// Changes beyond this, as a logarithm, end at the forest's edge.
 const MOST: f64 = 0.4;
@@ -37,8 +37,13 @@ pub fn forest(judged: &Judged) -> Markup {
                         span class=(class(row.judge.verdict())) { (row.judge.verdict().name()) }
                     }
                 }
+                div {
+                    span {}
+                    div class="plot axis" { span { (low) } span { "0" } span { (high) } }
+                    span {}
+                    span {}
+                }
             }
-            div class="axis" { span { (low) } span { "0" } span { (high) } }
         }
     }
 }
@@ -93,7 +98,7 @@ fn one(judged: &Judged, row: &RowJudge) -> Markup {
         (
             "A beside itself",
             null.median().map_or("not measured".to_owned(), |median| {
-                format!("{} in {} processes", change(median), null.len())
+                format!("{} in {}", change(median), count(null.len() as usize, "process"))
             }),
         ),
     ];
