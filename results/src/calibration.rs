@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::build::Home;
 use crate::date::days_since;
+use crate::decide::exact;
 use crate::evidence::{Ended, Header, Lane, Machine};
 
 /// What the `format` field says.
@@ -94,6 +95,17 @@ pub struct RowCalibration {
     pub sees_80: Option<f64>,
     /// In 95 %.
     pub sees_95: Option<f64>,
+}
+
+impl Rate {
+    /// So often of so many.
+    ///
+    /// # Errors
+    /// If it is more often.
+    pub fn of(found: u64, of: u64) -> Result<Self> {
+        let [low, high] = exact::limits(found, of, 0.95)?;
+        Ok(Self { found, of, low, high })
+    }
 }
 
 impl Calibration {

@@ -42,7 +42,7 @@ pub enum Command {
     ///
     /// Exit code: 3 if it is wrong more often than promised; else 0.
     Calibrate(CalibrateArguments),
-    /// Figures over history, from comparisons of many commits with one pinned archive; never a gate.
+    /// Show figures over history, from comparisons of commits with one pinned archive.
     Trend(TrendArguments),
     /// One process of `compare`; its task comes on stdin.
     #[command(hide = true)]

@@ -71,7 +71,10 @@ fn process(number: u32) -> Value {
     let spreads = [0.02, 0.05, 0.04, 0.9, 0.03];
     let row = |at: usize| {
         let value = values[at] + noise(spreads[at], at);
-        let tail = |slow: u64| json!({"calls": 100_000, "over_1us": slow, "over_10us": 0, "slowest_ns": 6_100});
+        let tail = |slow: u64| {
+            json!({"calls": 100_000, "over_1us": slow, "over_10us": 0,
+                "slowest_ns": 6_100})
+        };
         let tails = if at == 1 { json!({"a": tail(2), "b": tail(9)}) } else { Value::Null };
         json!({"name": ROWS[at], "value": value, "wall": value, "ns": [20.0, 20.0 * value.exp()],
             "pairs": 18, "dropped": 2, "switches": 3, "tails": tails})

@@ -9,8 +9,8 @@ use super::options::CalibrateArguments;
 use crate::calibration::{Calibration, FORMAT, Rate, RowCalibration};
 use crate::date::utc_now;
 use crate::decide::resample::{Outcome, Rules, compare, smallest_found};
-use crate::decide::{Sequence, exact, median};
-use crate::evidence::{Evidence, Header, Lane, Line, Process, RowPlan, Settings};
+use crate::decide::{Sequence, median};
+use crate::evidence::{Header, Lane, Process, RowPlan, Settings};
 use crate::exit::{CANNOT_TELL, FINE};
 use crate::interrupt::Interrupt;
 use crate::lanes::Until;
@@ -44,14 +44,13 @@ pub fn run(arguments: &CalibrateArguments, interrupt: &Interrupt) -> Result<u8> 
     let sides = Sides::build([arguments.side.clone(), arguments.side.clone()], interrupt)?;
     let (evidence, path) = session::run(&sides, &wishes, interrupt)?;
     eprintln!("evidence: {path}");
-    let Evidence { header, lines } = evidence;
-    let processes = processes(lines);
+    let processes = evidence.processes();
+    let mut header = evidence.header;
     ensure!(
         processes.len() >= FEWEST,
         "{} processes were measured, and {FEWEST} are the fewest to go by: give it more --budget",
         processes.len()
     );
-    let mut header = header;
     header.settings.budget_s = arguments.for_budget.as_secs_f64();
     let calibration = calibration(&header, &processes, path)?;
     let kept = sides.home().calibration(&header.machine.name, &header.harness);
@@ -62,12 +61,6 @@ pub fn run(arguments: &CalibrateArguments, interrupt: &Interrupt) -> Result<u8> 
     }
     crate::output::print(&report::calibration(&calibration))?;
     Ok(if calibration.false_verdicts.low > header.settings.error { CANNOT_TELL } else { FINE })
-}
-
-/// The processes of these lines.
-pub fn processes(lines: Vec<Line>) -> Vec<Process> {
-    let process = |line| if let Line::Process(process) = line { Some(process) } else { None };
-    lines.into_iter().filter_map(process).collect()
 }
 
 fn calibration(header: &Header, processes: &[Process], path: String) -> Result<Calibration> {
@@ -92,19 +85,10 @@ fn calibration(header: &Header, processes: &[Process], path: String) -> Result<C
         budget_processes: most,
         floor: settings.floor,
         margin: settings.margin,
-        false_verdicts: rate(false_verdicts, comparisons)?,
-        fine_rows: rate(fine, rows)?,
+        false_verdicts: Rate::of(false_verdicts, comparisons)?,
+        fine_rows: Rate::of(fine, rows)?,
         rows: settings.rows.iter().map(&mut row).collect(),
     })
-}
-
-/// How often of how many, with exact limits.
-///
-/// # Errors
-/// If more than all.
-pub fn rate(found: u64, of: u64) -> Result<Rate> {
-    let [low, high] = exact::limits(found, of, 0.95)?;
-    Ok(Rate { found, of, low, high })
 }
 
 fn row(

@@ -3,8 +3,7 @@
 use anyhow::{Result, ensure};
 
 use super::options::MergeArguments;
-use super::show::joined;
-use crate::evidence::Writer;
+use crate::evidence::{Evidence, Writer};
 use crate::exit::FINE;
 
 /// Runs the subcommand; prints the path of the file.
@@ -14,7 +13,7 @@ use crate::exit::FINE;
 pub fn run(arguments: &MergeArguments) -> Result<u8> {
     let shown = arguments.output.display();
     ensure!(!arguments.output.exists(), "{shown} is there already: name a new file");
-    let evidence = joined(&arguments.files)?;
+    let evidence = Evidence::read_all(&arguments.files)?;
     let mut writer = Writer::create(&arguments.output, &evidence.header)?;
     for line in &evidence.lines {
         writer.append(line)?;

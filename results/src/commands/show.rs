@@ -1,7 +1,5 @@
 //! `results show`: judges evidence again, one file or the shards of one comparison.
 
-use std::path::PathBuf;
-
 use anyhow::Result;
 
 use super::options::ShowArguments;
@@ -14,18 +12,9 @@ use crate::evidence::Evidence;
 /// If a file cannot be used, or the files are not of one comparison.
 pub fn run(arguments: &ShowArguments) -> Result<u8> {
     arguments.report.check()?;
-    let judged = Judged::of(joined(&arguments.files)?);
+    let judged = Judged::of(Evidence::read_all(&arguments.files)?);
     let files: Vec<String> =
         arguments.files.iter().map(|file| file.display().to_string()).collect();
     arguments.report.tell(&judged, &files.join(" "))?;
     Ok(judged.exit_code(arguments.report.fail_on))
-}
-
-/// The evidence of all files together.
-///
-/// # Errors
-/// As [`run`].
-pub fn joined(files: &[PathBuf]) -> Result<Evidence> {
-    let read = |path: &PathBuf| Ok((path.display().to_string(), Evidence::read(path)?));
-    Evidence::join(files.iter().map(read).collect::<Result<_>>()?)
 }

@@ -2,7 +2,7 @@
 //! them.
 
 use super::sign::ln_stake;
-use super::tables::RowJudge;
+use super::verdict::Judge;
 use crate::evidence::Process;
 
 /// A row's values, and what was staked on them.
@@ -33,14 +33,14 @@ pub struct Point {
 pub const STAKES: [&str; 4] = ["above +floor", "below −floor", "below +margin", "above −margin"];
 
 impl Course {
-    /// The course of a row through these processes.
-    pub fn of(row: &RowJudge, processes: &[Process]) -> Self {
-        let limits = row.judge.limits();
-        let counted = row.judge.values().len() as usize;
+    /// The course of the row of this name through these processes, as far as its judge took them.
+    pub fn of(name: &str, judge: &Judge, processes: &[Process]) -> Self {
+        let limits = judge.limits();
+        let counted = judge.values().len() as usize;
         let mut on = [0u32; 4];
         let mut points = Vec::new();
         let values = processes.iter().filter(|process| !process.null).filter_map(|process| {
-            let found = process.rows.iter().find(|measured| measured.name == row.name)?;
+            let found = process.rows.iter().find(|measured| measured.name == name)?;
             Some((process, found.value))
         });
         for (process, value) in values.take(counted) {
@@ -62,7 +62,7 @@ impl Course {
                 ln_stakes: on.map(|on| ln_stake(on, n)),
             });
         }
-        Self { points, ln_wanted: row.judge.values().ln_wanted() }
+        Self { points, ln_wanted: judge.values().ln_wanted() }
     }
 }
 
@@ -79,7 +79,10 @@ mod tests {
             (1..=30).map(|number| process(number, &[("pair/64", 0.05), ("bulk", 0.0)])).collect();
         let mut tables = Tables::new(&header(&["pair/64", "bulk"]).settings);
         processes.iter().for_each(|process| tables.push(process));
-        let course = |at: usize| Course::of(&tables.rows[at], &processes);
+        let course = |at: usize| {
+            let row = &tables.rows[at];
+            Course::of(&row.name, &row.judge, &processes)
+        };
         let (slower, same) = (course(0), course(1));
         assert_eq!(tables.rows[0].judge.verdict(), Verdict::Regressed);
         assert_eq!(slower.points.len(), 11);

@@ -170,8 +170,8 @@ mod tests {
         }
     }
 
-    /// From scipy 1.17.1 and numpy 2.4.6, with `g = arange(1, 20) * 0.05`: `logsumexp(a * log1p(g) +
-    /// (n - a) * log1p(-g)) - log(19)`.
+    /// From scipy 1.17.1 and numpy 2.4.6, with `g = arange(1, 20) * 0.05`:
+    /// `logsumexp(a * log1p(g) + (n - a) * log1p(-g)) - log(19)`.
     #[test]
     fn stakes_agree_with_scipy() {
         for (above, n, ln) in [

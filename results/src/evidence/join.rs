@@ -1,13 +1,32 @@
 //! The shards of one comparison as one piece of evidence.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 
 use super::file::Evidence;
-use super::line::{End, Ended, Line};
+use super::line::{End, Ended, Line, Process};
 
 impl Evidence {
+    /// Reads the shards of one comparison, and joins them.
+    ///
+    /// # Errors
+    /// As [`Evidence::read`] and [`Evidence::join`].
+    pub fn read_all(files: &[PathBuf]) -> Result<Self> {
+        let read = |path: &PathBuf| Ok((path.display().to_string(), Self::read(path)?));
+        Self::join(files.iter().map(read).collect::<Result<_>>()?)
+    }
+
+    /// The processes of the time lane, in order.
+    pub fn processes(&self) -> Vec<Process> {
+        let process = |line: &Line| match line {
+            Line::Process(process) => Some(process.clone()),
+            _ => None,
+        };
+        self.lines.iter().filter_map(process).collect()
+    }
+
     /// Joins shards, in this order: the first one's header, all lines, and one end.
     ///
     /// # Errors

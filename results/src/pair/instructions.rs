@@ -6,9 +6,6 @@ use anyhow::Result;
 use super::plan::{Lengths, Single};
 use super::{library, rows};
 
-/// The function whose calls callgrind is told to look for.
-pub const MARK: &str = "drystone_results_mark";
-
 /// Operations of the shorter length, if the row does not fix them.
 const OPERATIONS: u64 = 4096;
 /// The same where one clears or copies KiB, each of which is thousands of instructions.

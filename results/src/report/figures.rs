@@ -40,3 +40,23 @@ pub fn count(number: usize, what: &str) -> String {
     let more = if what.ends_with('s') { "es" } else { "s" };
     format!("{number} {what}{}", if number == 1 { "" } else { more })
 }
+
+/// A line's end, and lines of at most 80 columns.
+pub fn wrapped(text: &str) -> String {
+    let mut out = String::new();
+    let mut width = 0;
+    for word in text.split(' ') {
+        let length = word.trim_start_matches('\n').chars().count();
+        if width > 0 && width + 1 + length > 80 {
+            out.push_str("\n  ");
+            width = 2;
+        } else if width > 0 {
+            out.push(' ');
+            width += 1;
+        }
+        out.push_str(word);
+        width += length;
+    }
+    out.push('\n');
+    out
+}

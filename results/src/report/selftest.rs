@@ -4,8 +4,7 @@ use std::fmt::Write;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
-use super::figures::{change, percent};
-use super::table::wrapped;
+use super::figures::{change, percent, wrapped};
 use crate::calibration::Rate;
 
 /// What is promised of a rate.

@@ -5,8 +5,8 @@ use std::fmt::Write;
 use comfy_table::{ContentArrangement, Table, presets};
 use maud::{DOCTYPE, PreEscaped, html};
 
-use super::html::STYLE;
-use super::table::wrapped;
+use super::figures::wrapped;
+use super::html::looks::STYLE;
 use crate::decide::Judged;
 
 /// A figure over comparisons.
@@ -21,8 +21,8 @@ pub struct Series {
 }
 
 /// What every form of it says.
-const NOTE: &str = "Levels are told apart by the energy distance of Matteson and James (2014), with \
-                    five comparisons a side at least: history to look at, never a gate.";
+const NOTE: &str = "Levels are told apart by the energy distance of Matteson and James (2014), \
+                    with five comparisons a side at least: history to look at, never a gate.";
 
 /// For a terminal: the first and the last value of each figure, its course, and its changes.
 pub fn trend(history: &[Judged], series: &[Series]) -> String {

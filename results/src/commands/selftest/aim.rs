@@ -3,10 +3,9 @@
 
 use anyhow::{Context, Result, bail};
 
-use super::live::Bench;
 use super::plants::RING;
 use crate::decide::{Sequence, median};
-use crate::evidence::{Lane, Line};
+use crate::evidence::{Evidence, Lane, Line};
 use crate::lanes::Until;
 use crate::plant::Plant;
 use crate::session::Wishes;
@@ -25,73 +24,89 @@ pub struct Aimed {
     pub interval: Option<[f64; 2]>,
 }
 
-/// A loop that makes the ring `change` slower: by the slope of a long one, then corrected once.
-///
-/// # Errors
-/// If a comparison fails, or the loop makes nothing slower.
-pub fn slower(bench: &Bench, change: f64) -> Result<Aimed> {
-    const LONG: u32 = 200;
-    let slope = match bench.slope.get() {
-        Some(slope) => slope,
-        None => {
-            let long = ring(bench, LONG)?.measures.ln_1p() / f64::from(LONG);
-            if long <= 0.0 {
-                bail!("a loop of {LONG} turns makes {RING} no slower: the machine is too busy");
+/// Compares a copy with a plant with one without.
+type Compare<'a> = &'a dyn Fn(Plant, &Wishes) -> Result<Evidence>;
+
+/// Measures plants.
+pub struct Aim<'a> {
+    compare: Compare<'a>,
+    /// By how much one turn of the loop slows the ring, as a logarithm, once it is known.
+    slope: Option<f64>,
+}
+
+impl<'a> Aim<'a> {
+    /// By way of this comparison.
+    pub fn new(compare: Compare<'a>) -> Self {
+        Self { compare, slope: None }
+    }
+
+    /// A loop that makes the ring `change` slower: by the slope of a long one, then corrected once.
+    ///
+    /// # Errors
+    /// If a comparison fails, or the loop makes nothing slower.
+    pub fn slower(&mut self, change: f64) -> Result<Aimed> {
+        const LONG: u32 = 200;
+        let slope = match self.slope {
+            Some(slope) => slope,
+            None => self.ring(LONG)?.measures.ln_1p() / f64::from(LONG),
+        };
+        if slope <= 0.0 {
+            bail!("a loop of {LONG} turns makes {RING} no slower: the machine is too busy");
+        }
+        self.slope = Some(slope);
+        let turns = |slope: f64| (change.ln_1p() / slope).round().max(1.0) as u32;
+        let number = turns(slope);
+        let first = self.ring(number)?;
+        let again = first.measures.ln_1p() / f64::from(number);
+        // Within a tenth: the measurement itself is no better.
+        if (first.measures - change).abs() <= change / 10.0 || again <= 0.0 {
+            return Ok(first);
+        }
+        self.ring(turns(again))
+    }
+
+    fn ring(&self, turns: u32) -> Result<Aimed> {
+        let plant = Plant::Turns(turns);
+        let wishes = Wishes {
+            lanes: vec![Lane::Time],
+            rows: vec![RING.to_owned()],
+            until: Until::Processes(PROCESSES),
+            no_identical: true,
+            ..Wishes::default()
+        };
+        let processes = (self.compare)(plant, &wishes)?.processes();
+        let rows = processes.iter().flat_map(|process| &process.rows);
+        let values: Vec<f64> = rows.map(|row| row.value).collect();
+        let mut interval = Sequence::new((2.0f64 / 0.05).ln());
+        values.iter().for_each(|&value| interval.push(value));
+        let measures = median(&values).context("nothing was measured")?.exp_m1();
+        let interval = [interval.low().exp_m1(), interval.high().exp_m1()];
+        Ok(Aimed { plant, measures, interval: Some(interval) })
+    }
+
+    /// Blocks of double size, often enough that the peak of a workload grows by `change` at least:
+    /// more of them until it does.
+    ///
+    /// # Errors
+    /// If a comparison fails, or no number of them does.
+    pub fn fatter(&self, change: f64) -> Result<Aimed> {
+        let wishes = Wishes {
+            lanes: vec![Lane::Memory],
+            rows: vec!["ring/16384".to_owned()],
+            no_identical: true,
+            ..Wishes::default()
+        };
+        let mut every = (1.0 / change) as u32;
+        while every >= 2 {
+            let plant = Plant::Doubled(every);
+            let measures = growth(&(self.compare)(plant, &wishes)?.lines)?;
+            if measures >= change {
+                return Ok(Aimed { plant, measures, interval: None });
             }
-            bench.slope.set(Some(long));
-            long
+            every = every * 4 / 5;
         }
-    };
-    let turns = |slope: f64| (change.ln_1p() / slope).round().max(1.0) as u32;
-    let first = ring(bench, turns(slope))?;
-    let Plant::Turns(number) = first.plant else { return Ok(first) };
-    let again = first.measures.ln_1p() / f64::from(number);
-    // Within a tenth: the measurement itself is no better.
-    if (first.measures - change).abs() <= change / 10.0 || again <= 0.0 {
-        return Ok(first);
+        bail!("blocks of double size make no heap larger")
     }
-    ring(bench, turns(again))
-}
-
-fn ring(bench: &Bench, turns: u32) -> Result<Aimed> {
-    let plant = Plant::Turns(turns);
-    let wishes = Wishes {
-        lanes: vec![Lane::Time],
-        rows: vec![RING.to_owned()],
-        until: Until::Processes(PROCESSES),
-        no_identical: true,
-        ..Wishes::default()
-    };
-    let evidence = bench.evidence(plant, &wishes)?;
-    let values: Vec<f64> = super::super::calibrate::processes(evidence.lines)
-        .iter()
-        .flat_map(|process| process.rows.iter().map(|row| row.value))
-        .collect();
-    let mut interval = Sequence::new((2.0f64 / 0.05).ln());
-    values.iter().for_each(|&value| interval.push(value));
-    let measures = median(&values).context("nothing was measured")?.exp_m1();
-    let interval = [interval.low().exp_m1(), interval.high().exp_m1()];
-    Ok(Aimed { plant, measures, interval: Some(interval) })
-}
-
-/// Blocks of double size, often enough that the peak of some workload grows by `change` at least:
-/// more of them until it does.
-///
-/// # Errors
-/// If a comparison fails, or no number of them does.
-pub fn fatter(bench: &Bench, change: f64) -> Result<Aimed> {
-    let wishes = Wishes { lanes: vec![Lane::Memory], no_identical: true, ..Wishes::default() };
-    let wishes = Wishes { rows: vec!["ring/16384".to_owned()], ..wishes };
-    let mut every = (1.0 / change) as u32;
-    while every >= 2 {
-        let plant = Plant::Doubled(every);
-        let measures = growth(&bench.evidence(plant, &wishes)?.lines)?;
-        if measures >= change {
-            return Ok(Aimed { plant, measures, interval: None });
-        }
-        every = every * 4 / 5;
-    }
-    bail!("blocks of double size make no heap larger")
 }
 
 /// By how much the median peak of B exceeds that of A.

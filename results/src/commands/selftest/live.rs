@@ -1,52 +1,51 @@
 //! Comparisons that are run: plants in copies of the side's archive.
 
-use std::cell::Cell;
-use std::path::PathBuf;
-
-use anyhow::{Result, bail};
+use anyhow::Result;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
-use super::super::calibrate::rate;
 use super::super::options::SelftestArguments;
-use super::aim::{self, Aimed};
+use super::aim::{Aim, Aimed};
+use super::bench::Bench;
 use super::plants::{self, Change, Plant as Kind, RING};
-use crate::build::{self, Artifact, Home, Recipe};
+use super::resampled;
+use crate::calibration::Rate;
 use crate::decide::{Judged, Verdict};
-use crate::evidence::{Ended, Evidence};
+use crate::evidence::Ended;
+use crate::exit::{FINE, REGRESSION};
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::plant::Plant;
-use crate::report::Told;
-use crate::session::{self, Sides, Wishes};
-use crate::side::{Source, export, resolve};
+use crate::report::{self, Told};
+use crate::session::Wishes;
 
-/// The side, built, and where its copies are put.
-pub struct Bench<'a> {
-    archive: PathBuf,
-    source: Source,
-    recipe: Recipe,
-    present: PathBuf,
-    folder: tempfile::TempDir,
-    interrupt: &'a Interrupt,
-    /// By how much one turn of the loop slows the ring, as a logarithm, once it is known.
-    pub slope: Cell<Option<f64>>,
+/// Runs the subcommand; prints a table.
+///
+/// # Errors
+/// If the side does not build, or the file holds nothing to draw from.
+pub fn run(arguments: &SelftestArguments, interrupt: &Interrupt) -> Result<u8> {
+    let (title, told) = match &arguments.resample {
+        Some(path) => resampled::run(path, arguments.seed)?,
+        None => live(arguments, interrupt)?,
+    };
+    let broken = told.iter().any(Told::is_broken);
+    crate::output::print(&report::selftest(&title, &told))?;
+    Ok(if broken { REGRESSION } else { FINE })
 }
 
 /// Runs the plants; returns a title, and what came of each.
-///
-/// # Errors
-/// If the side does not build to an archive, or a comparison fails.
-pub fn run(arguments: &SelftestArguments, interrupt: &Interrupt) -> Result<(String, Vec<Told>)> {
+fn live(arguments: &SelftestArguments, interrupt: &Interrupt) -> Result<(String, Vec<Told>)> {
     let plants = plants::chosen(&arguments.plants, arguments.quick)?;
     let bench = Bench::new(&arguments.side, interrupt)?;
     let rounds = if arguments.quick { 1 } else { arguments.rounds };
     let wishes = Wishes { budget: arguments.budget, ..Wishes::default() };
     let mut seeds =
         Pcg64::seed_from_u64(Wishes { seed: arguments.seed, ..Wishes::default() }.seed());
+    let compare = |plant, wishes: &Wishes| bench.evidence(plant, wishes);
+    let mut aim = Aim::new(&compare);
     let mut told = Vec::new();
     for kind in plants {
         eprintln!("plant {}", kind.name);
-        let tried = one(&bench, kind, rounds, &wishes, &mut seeds);
+        let tried = one(&bench, &mut aim, kind, rounds, &wishes, &mut seeds);
         match tried {
             Ok(one) => told.push(one),
             // What is known is told.
@@ -57,13 +56,20 @@ pub fn run(arguments: &SelftestArguments, interrupt: &Interrupt) -> Result<(Stri
     Ok((format!("Live comparisons, of {} s each at most.", arguments.budget.as_secs()), told))
 }
 
-fn one(bench: &Bench, kind: Kind, rounds: u64, wishes: &Wishes, seeds: &mut Pcg64) -> Result<Told> {
+fn one(
+    bench: &Bench,
+    aim: &mut Aim,
+    kind: Kind,
+    rounds: u64,
+    wishes: &Wishes,
+    seeds: &mut Pcg64,
+) -> Result<Told> {
     let plain = |plant| Aimed { plant, measures: 0.0, interval: None };
     let aimed = match kind.change {
         Change::Same | Change::Documents => plain(Plant::None),
         Change::Layout => plain(Plant::Padded),
-        Change::Slower(change) => aim::slower(bench, change)?,
-        Change::Fatter(change) => aim::fatter(bench, change)?,
+        Change::Slower(change) => aim.slower(change)?,
+        Change::Fatter(change) => aim.fatter(change)?,
         Change::Stall => plain(Plant::Stalled(20_000)),
         Change::Wrong => plain(Plant::Dirty(100)),
     };
@@ -92,7 +98,7 @@ fn one(bench: &Bench, kind: Kind, rounds: u64, wishes: &Wishes, seeds: &mut Pcg6
         name: kind.name.to_owned(),
         measures,
         promise: kind.promise,
-        rate: rate(found, rounds)?,
+        rate: Rate::of(found, rounds)?,
         note: String::new(),
     })
 }
@@ -124,81 +130,6 @@ fn is_found(kind: Kind, judged: &Judged) -> bool {
             judged.tables.tails.iter().any(|tail| tail.judge.verdict() == Verdict::Regressed)
         }
         Change::Wrong => !judged.new_findings().is_empty(),
-    }
-}
-
-impl<'a> Bench<'a> {
-    fn new(side: &str, interrupt: &'a Interrupt) -> Result<Self> {
-        let source = resolve(side)?;
-        let present = match &source {
-            Source::Commit { git, .. } | Source::Tree { git, .. } => git.root().to_owned(),
-            Source::Folder(folder) => folder.clone(),
-            Source::Archive(_) | Source::Library(_) => std::env::current_dir()?,
-        };
-        let recipe = match source {
-            Source::Archive(_) | Source::Library(_) => Recipe::default(),
-            _ => Recipe::of(&present)?,
-        };
-        let home = Home::open()?;
-        eprintln!("building {side}");
-        let built = build::build(&source, &present, &recipe, &home, interrupt)?;
-        let Artifact::Archive(archive) = built.artifact else {
-            bail!("`{side}` builds to a shared library: plants go into static archives");
-        };
-        let folder = home.scratch()?;
-        Ok(Self { archive, source, recipe, present, folder, interrupt, slope: Cell::new(None) })
-    }
-
-    /// Compares a copy with the plant with a copy without.
-    ///
-    /// # Errors
-    /// If a copy can't be made, or the comparison fails.
-    pub fn evidence(&self, plant: Plant, wishes: &Wishes) -> Result<Evidence> {
-        let folder = self.folder.path();
-        let copies = [
-            Plant::None.into_copy_of(&self.archive, folder, "without")?,
-            plant.into_copy_of(&self.archive, folder, "with")?,
-        ];
-        let names = ["without".to_owned(), "with".to_owned()];
-        self.compare(names, copies.map(Source::Archive), wishes)
-    }
-
-    /// Compares the tree with a copy whose documents were changed.
-    fn documents(&self, wishes: &Wishes) -> Result<Evidence> {
-        let folder = self.folder.path().join("documents");
-        if folder.exists() {
-            std::fs::remove_dir_all(&folder)?;
-        }
-        std::fs::create_dir(&folder)?;
-        if matches!(self.source, Source::Archive(_)) {
-            bail!("an archive has no documents: name a tree or a commit");
-        }
-        export(&self.source, &folder)?;
-        std::fs::write(folder.join("A-NEW-DOCUMENT.md"), "Words.\n")?;
-        for entry in std::fs::read_dir(&folder)? {
-            let path = entry?.path();
-            if path.extension().is_some_and(|extension| extension == "md") {
-                let text = std::fs::read_to_string(&path)? + "\nMore words.\n";
-                std::fs::write(&path, text)?;
-            }
-        }
-        let names = ["without".to_owned(), "documents".to_owned()];
-        self.compare(names, [self.source.clone(), Source::Folder(folder)], wishes)
-    }
-
-    fn compare(
-        &self,
-        names: [String; 2],
-        sources: [Source; 2],
-        wishes: &Wishes,
-    ) -> Result<Evidence> {
-        let (recipe, present) = (self.recipe.clone(), self.present.clone());
-        let sides = Sides::of(names, sources, recipe, present, self.interrupt)?;
-        let (evidence, _) = session::run(&sides, wishes, self.interrupt)?;
-        if self.interrupt.is_set() {
-            return Err(Interrupted.into());
-        }
-        Ok(evidence)
     }
 }
 

@@ -6,8 +6,8 @@ use anyhow::{Result, ensure};
 use rand::SeedableRng;
 use rand_pcg::Pcg64;
 
-use super::super::calibrate::{processes, rate};
 use super::plants::RING;
+use crate::calibration::Rate;
 use crate::decide::median;
 use crate::decide::resample::{Rules, compare};
 use crate::evidence::{Evidence, Process};
@@ -23,10 +23,11 @@ const MOST: u32 = 300;
 /// # Errors
 /// If the file can't be read, or holds too few processes of a side beside itself.
 pub fn run(path: &Path, seed: Option<u64>) -> Result<(String, Vec<Told>)> {
-    let Evidence { header, lines } = Evidence::read(path)?;
+    let evidence = Evidence::read(path)?;
+    let header = &evidence.header;
     let same = header.a.artifact == header.b.artifact;
-    let pool: Vec<Process> =
-        processes(lines).into_iter().filter(|process| same || process.null).collect();
+    let all = evidence.processes().into_iter();
+    let pool: Vec<Process> = all.filter(|process| same || process.null).collect();
     ensure!(
         pool.len() >= 40,
         "{} holds {} processes of a side beside itself, and 40 are the fewest to draw from: \
@@ -45,14 +46,14 @@ pub fn run(path: &Path, seed: Option<u64>) -> Result<(String, Vec<Told>)> {
         name: "same: any verdict".to_owned(),
         measures: None,
         promise: Promise::AtMost(0.02),
-        rate: rate(none.false_verdicts, none.comparisons)?,
+        rate: Rate::of(none.false_verdicts, none.comparisons)?,
         note: String::new(),
     });
     told.push(Told {
         name: "same: rows OK".to_owned(),
         measures: None,
         promise: Promise::AtLeast(0.95),
-        rate: rate(none.fine, none.rows)?,
+        rate: Rate::of(none.fine, none.rows)?,
         note: String::new(),
     });
     for (percent, least) in [(2.0, 0.35), (3.0, 0.9), (5.0, 0.99), (10.0, 0.99)] {
@@ -64,7 +65,7 @@ pub fn run(path: &Path, seed: Option<u64>) -> Result<(String, Vec<Told>)> {
             name: format!("{row} +{percent:.0} %"),
             measures: None,
             promise: Promise::AtLeast(least),
-            rate: rate(some.found, some.comparisons)?,
+            rate: Rate::of(some.found, some.comparisons)?,
             note,
         });
     }

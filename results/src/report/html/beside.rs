@@ -2,9 +2,8 @@
 
 use maud::{Markup, html};
 
-use super::class;
+use super::looks::class;
 use crate::decide::{Counted, Judged, MemoryJudged, TailJudge};
-use crate::report::beside::lines;
 use crate::report::figures::{change, count, kib, time};
 
 /// All of it.
@@ -14,8 +13,6 @@ pub fn all(judged: &Judged) -> Markup {
         (table("Memory", MEMORY, judged.memory.iter().map(memory)))
         (table("Instructions an operation", COUNTS, judged.instructions.iter().map(counted)))
         (correctness(judged))
-        h2 { "In short" }
-        ul { @for line in lines(judged) { li { (line) } } }
     }
 }
 

@@ -3,18 +3,18 @@
 //! `plot` draws, `rows` tells of times, `beside` of all else.
 
 mod beside;
+pub mod looks;
 mod plot;
 mod rows;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use self::looks::STYLE;
+use super::beside::lines;
 use super::command::repeat;
 use super::sentence::sentence;
-use crate::decide::{Judged, Verdict};
+use crate::decide::Judged;
 use crate::evidence::{Ended, Side};
-
-/// The looks of every page.
-pub const STYLE: &str = include_str!("style.css");
 
 /// The page. `evidence` is the path of the file it tells of.
 pub fn html(judged: &Judged, evidence: &str) -> String {
@@ -41,6 +41,8 @@ pub fn html(judged: &Judged, evidence: &str) -> String {
                         (rows::forest(judged))
                         (rows::all(judged))
                         (beside::all(judged))
+                        h2 { "In short" }
+                        ul { @for line in lines(judged) { li { (line) } } }
                     }
                     (how(judged, evidence))
                 }
@@ -48,16 +50,6 @@ pub fn html(judged: &Judged, evidence: &str) -> String {
         }
     };
     page.into_string() + "\n"
-}
-
-/// The colour of a verdict.
-fn class(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Regressed => "worse",
-        Verdict::Inconclusive => "open",
-        Verdict::Improved => "better",
-        Verdict::Ok => "fine",
-    }
 }
 
 /// The colour of it all.

@@ -3,7 +3,7 @@
 
 use maud::{Markup, html};
 
-use super::class;
+use super::looks::class;
 use crate::decide::{Course, RowJudge, STAKES};
 use crate::report::figures::{change, interval};
 
@@ -18,7 +18,7 @@ pub struct Scale {
 }
 
 impl Scale {
-    /// Around zero, wide enough for `margin` and for these values, but for those that lie beyond
+    /// Around zero, wide enough for `margin` and for these values, except those that lie beyond
     /// `most`: they end at the edge.
     pub fn around_zero(margin: f64, values: impl Iterator<Item = f64>, most: f64) -> Self {
         let largest = values.filter(|value| value.is_finite()).map(f64::abs).fold(0.0, f64::max);

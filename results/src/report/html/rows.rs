@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::class;
+use super::looks::class;
 use super::plot::{self, Scale};
 use crate::decide::{Course, Judged, RowJudge, Verdict, median};
 use crate::report::figures::{change, count, interval, percent, time};
@@ -25,7 +25,10 @@ pub fn forest(judged: &Judged) -> Markup {
             h2 { "Change of time, B against A" }
             div class="key quiet" {
                 span { i style="background:var(--floor)" {} "floor, ±" (percent(settings.floor)) }
-                span { i style="background:var(--margin)" {} "margin, ±" (percent(settings.margin)) }
+                span {
+                    i style="background:var(--margin)" {}
+                    "margin, ±" (percent(settings.margin))
+                }
                 span { "dot: median; line: interval; right is slower" }
             }
             div class="forest" {
@@ -81,7 +84,7 @@ fn operation<'a>(judged: &'a Judged, name: &str) -> &'a str {
 }
 
 fn one(judged: &Judged, row: &RowJudge) -> Markup {
-    let course = Course::of(row, &judged.processes);
+    let course = Course::of(&row.name, &row.judge, &judged.processes);
     let values = row.judge.values();
     let ns = |side: usize| median(&row.ns[side]).map_or("-".to_owned(), time);
     let null = row.null.values();
@@ -106,7 +109,10 @@ fn one(judged: &Judged, row: &RowJudge) -> Markup {
         dl { @for (name, value) in figures { div { dt { (name) } dd { (value) } } } }
         @if !course.points.is_empty() {
             div class="plots" {
-                figure { figcaption { "Values in order of time" } (plot::values(row, &course, false)) }
+                figure {
+                    figcaption { "Values in order of time" }
+                    (plot::values(row, &course, false))
+                }
                 figure { figcaption { "Values by layout" } (plot::values(row, &course, true)) }
                 figure { figcaption { "Evidence over processes" } (plot::stakes(&course)) }
             }
