@@ -176,7 +176,8 @@ impl Calibration {
 /// # Errors
 /// If there is one, and it is damaged.
 pub fn note(home: &Home, header: &Header, why: Option<Ended>) -> Result<Option<String>> {
-    if why == Some(Ended::Identical) || !header.settings.lanes.contains(&Lane::Time) {
+    let unmeasured = matches!(why, Some(Ended::Identical | Ended::Vetoed));
+    if unmeasured || !header.settings.lanes.contains(&Lane::Time) {
         return Ok(None);
     }
     let found = Calibration::read(&home.calibration(&header.machine.name, &header.harness))?;
