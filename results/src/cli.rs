@@ -2,7 +2,10 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{CompareArguments, ShowArguments};
+use crate::commands::{
+    BisectArguments, CalibrateArguments, CompareArguments, MergeArguments, SelftestArguments,
+    ShowArguments, TrendArguments,
+};
 use crate::records::cli::{CompareArguments as RecordsArguments, RecordArguments};
 
 /// What changed between two commits, and records of benchmark runs.
@@ -24,6 +27,23 @@ pub enum Command {
     Compare(CompareArguments),
     /// Judge an evidence file again, or the shards of one comparison together.
     Show(ShowArguments),
+    /// Join the shards of one comparison into one file.
+    Merge(MergeArguments),
+    /// Find the commit that made a row slower: first both ends, then the middle of what is left.
+    ///
+    /// Exit code: 0 if it was found; 3 if it cannot be told.
+    Bisect(BisectArguments),
+    /// Plant known changes in copies of the allocator, and say how often each is found.
+    ///
+    /// Exit code: 1 if a rate is shown to be worse than promised; else 0.
+    Selftest(SelftestArguments),
+    /// Compare a side with itself, many times: what this program sees on this machine, and how
+    /// often it is wrong.
+    ///
+    /// Exit code: 3 if it is wrong more often than promised; else 0.
+    Calibrate(CalibrateArguments),
+    /// Show figures over history, from comparisons of commits with one pinned archive.
+    Trend(TrendArguments),
     /// One process of `compare`; its task comes on stdin.
     #[command(hide = true)]
     Child,

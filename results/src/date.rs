@@ -1,50 +1,48 @@
-//! The date of a record: seconds since 1970 as ISO 8601 in UTC.
+//! Dates as the files have them: ISO 8601 in UTC, to the second.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use anyhow::{Context, Result};
+use jiff::Timestamp;
 
-/// The present time, such as `2026-11-22T21:02:35Z`. A clock before 1970 reads as 1970.
+/// The present time, such as `2026-11-22T21:02:35Z`.
 pub fn utc_now() -> String {
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
-    iso_8601(seconds)
+    shown(Timestamp::now())
 }
 
-/// Seconds since 1970-01-01T00:00:00Z as ISO 8601.
+/// Whole days from `date`, as a file has it, to now; negative if it lies ahead.
 ///
-/// The calendar is the proleptic Gregorian one, by Howard Hinnant's `civil_from_days`
-/// (<https://howardhinnant.github.io/date_algorithms.html>): years start in March, so that the leap
-/// day is the last of its year.
-fn iso_8601(seconds: u64) -> String {
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    let shifted = days + 719_468; // days since 0000-03-01
-    let era = shifted / 146_097; // of 400 years
-    let day_of_era = shifted % 146_097;
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153; // 0 is March
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    let (hour, minute) = (second / 3_600, second / 60 % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{:02}Z", second % 60)
+/// # Errors
+/// If it is no date.
+pub fn days_since(date: &str) -> Result<i64> {
+    days_between(date, Timestamp::now())
+}
+
+fn shown(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+fn days_between(date: &str, now: Timestamp) -> Result<i64> {
+    let then: Timestamp = date.parse().with_context(|| format!("`{date}` is no date"))?;
+    Ok(now.duration_since(then).as_hours() / 24)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::iso_8601;
+    use super::*;
 
     /// Expected values from `date --utc --date=@N +%FT%TZ`.
     #[test]
-    fn known_dates() {
+    fn dates_are_printed_to_the_second_and_read_back() {
         for (seconds, expected) in [
             (0, "1970-01-01T00:00:00Z"),
-            (951_782_399, "2000-02-28T23:59:59Z"),
             (951_782_400, "2000-02-29T00:00:00Z"),
-            (951_868_800, "2000-03-01T00:00:00Z"),
-            (1_735_689_599, "2024-12-31T23:59:59Z"),
             (4_107_542_400, "2100-03-01T00:00:00Z"),
         ] {
-            assert_eq!(iso_8601(seconds), expected);
+            let time = Timestamp::from_second(seconds).unwrap();
+            assert_eq!(shown(time), expected);
+            assert_eq!(days_between(expected, time).unwrap(), 0);
         }
+        let later = Timestamp::from_second(31 * 86_400 - 1).unwrap();
+        assert_eq!(days_between("1970-01-01T00:00:00Z", later).unwrap(), 30);
+        assert!(days_between("yesterday", later).is_err());
     }
 }

@@ -4,17 +4,20 @@
 //!
 //! ```text
 //! main ─► cli ─► commands ─┬─► report ─► decide ─► evidence
-//!                          ├─► lanes ─┬─► pair ─► evidence
-//!                          │          └─► build ─► side
+//!                          ├─► session ─► lanes ─┬─► pair ─► evidence
+//!                          │                     └─► build ─► side
 //!                          └─► records                      the second view
 //! ```
 //!
 //! - `evidence`: the file of a comparison: a header line, then a line for each process.
 //! - `decide`: from evidence to verdicts.
+//! - `plant`: known changes in copies of an allocator, for the tool's test of itself.
+//! - `calibration`: what is known of the tool on this machine.
 //! - `interrupt`, `child`, `output`, `exit`, `machine`, `date`: Ctrl-C, processes that it ends,
 //!   stdout, exit codes, where it ran and when.
 
 mod build;
+mod calibration;
 mod child;
 mod cli;
 mod commands;
@@ -27,9 +30,11 @@ mod lanes;
 mod machine;
 mod output;
 mod pair;
+mod plant;
 mod progress;
 mod records;
 mod report;
+mod session;
 mod side;
 
 use std::process::ExitCode;
@@ -41,6 +46,11 @@ fn main() -> ExitCode {
     let interrupt = interrupt::Interrupt::install();
     let done = match &arguments.command {
         cli::Command::Show(arguments) => commands::show(arguments),
+        cli::Command::Merge(arguments) => commands::merge(arguments),
+        cli::Command::Bisect(arguments) => commands::bisect(arguments, &interrupt),
+        cli::Command::Trend(arguments) => commands::trend(arguments),
+        cli::Command::Selftest(arguments) => commands::selftest(arguments, &interrupt),
+        cli::Command::Calibrate(arguments) => commands::calibrate(arguments, &interrupt),
         cli::Command::Child => pair::run(),
         cli::Command::Compare(arguments) => commands::compare(arguments, &interrupt),
         cli::Command::Record(arguments) => records::commands::record(arguments, &interrupt),

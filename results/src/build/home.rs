@@ -6,7 +6,8 @@
 //!   tree/              what is being built; always the same path, so that paths in it are equal
 //!   target/            cargo's, shared by all sides: dependencies are compiled once
 //!   built/<key>/       what a side was built to: the archive, the library
-//!   runs/<run>/        a comparison: evidence.jsonl
+//!   runs/<run>/        a comparison: evidence.jsonl, and what the stress tool found
+//!   calibrations/      what is known of this tool, by machine and program
 //! ```
 
 use std::fs::{self, File};
@@ -83,6 +84,11 @@ impl Home {
     /// Where a comparison's files go.
     pub fn run(&self, name: &str) -> PathBuf {
         self.root.join("runs").join(name)
+    }
+
+    /// Where the calibration of this program on this machine is, or would be.
+    pub fn calibration(&self, machine: &str, harness: &str) -> PathBuf {
+        self.root.join("calibrations").join(format!("{machine}-{harness}.json"))
     }
 
     /// A folder for the present process, gone when dropped.

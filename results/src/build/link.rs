@@ -11,7 +11,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::make::Artifact;
+use super::artifact::Artifact;
 
 /// What the library exports; the rest is bound inside it, as it is in a program.
 const EXPORTS: &str = "{ global: malloc; free; calloc; realloc; aligned_alloc; posix_memalign; \

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::artifact::{Artifact, Built};
 use super::cargo;
 use super::home::{Home, hash_file};
 use super::inputs::{Inputs, below};
@@ -14,33 +15,6 @@ use super::recipe::Recipe;
 use crate::child;
 use crate::interrupt::Interrupt;
 use crate::side::{Source, export};
-
-/// What is measured of a side.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Artifact {
-    /// Linked anew for each process.
-    Archive(PathBuf),
-    /// Copied for each process: one layout.
-    Library(PathBuf),
-}
-
-impl Artifact {
-    /// The file.
-    pub fn path(&self) -> &Path {
-        match self {
-            Self::Archive(path) | Self::Library(path) => path,
-        }
-    }
-}
-
-/// A side, ready.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Built {
-    /// What is measured.
-    pub artifact: Artifact,
-    /// BLAKE3 of what it was built from.
-    pub inputs: String,
-}
 
 /// Builds the source, unless it was built before from the same inputs.
 ///

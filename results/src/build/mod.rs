@@ -3,6 +3,7 @@
 //!
 //! Everything lies in one folder of ours, the [`Home`]; nothing else is written to.
 
+mod artifact;
 mod cargo;
 mod home;
 mod identical;
@@ -11,8 +12,9 @@ mod link;
 mod make;
 mod recipe;
 
+pub use artifact::{Artifact, Built};
 pub use home::{Home, hash_file};
 pub use identical::are_identical;
 pub use link::Linker;
-pub use make::{Artifact, Built, build, toolchain};
+pub use make::{build, toolchain};
 pub use recipe::Recipe;

@@ -1,9 +1,22 @@
 //! The subcommands of the first view; each is a list of steps.
 
+mod bisect;
+mod calibrate;
 mod compare;
+mod merge;
 mod options;
+mod selftest;
 mod show;
+mod trend;
 
+pub use bisect::run as bisect;
+pub use calibrate::run as calibrate;
 pub use compare::run as compare;
-pub use options::{CompareArguments, ShowArguments};
+pub use merge::run as merge;
+pub use options::{
+    BisectArguments, CalibrateArguments, CompareArguments, MergeArguments, SelftestArguments,
+    ShowArguments, TrendArguments,
+};
+pub use selftest::run as selftest;
 pub use show::run as show;
+pub use trend::run as trend;

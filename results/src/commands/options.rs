@@ -1,14 +1,18 @@
 //! What can be typed after `compare`, and what each value must look like.
 
-use std::path::PathBuf;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 
 use crate::decide::{FailOn, Judged};
 use crate::evidence::Lane;
-use crate::output::{Color, Format};
+use crate::output::{Color, Format, print};
 use crate::report;
+use crate::session::Wishes;
 
 /// `results compare`.
 #[derive(Clone, Debug, Args)]
@@ -73,14 +77,44 @@ pub struct ReportArguments {
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
 
+    /// Write a page to this file too: plots, and all that was measured.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+
     /// When to colour the table; `auto` colours on a terminal unless NO_COLOR is set.
     #[arg(long, value_enum, default_value_t = Color::Auto)]
     pub color: Color,
 }
 
 impl ReportArguments {
+    /// Looks, before anything is measured, whether the page can be written.
+    ///
+    /// # Errors
+    /// If it can't.
+    pub fn check(&self) -> Result<()> {
+        let Some(path) = &self.html else { return Ok(()) };
+        let shown = path.display();
+        let folder = folder(path);
+        ensure!(folder.is_dir(), "--html {shown}: there is no folder {}", folder.display());
+        ensure!(!path.exists() || path.is_file(), "--html {shown}: it is there, and no plain file");
+        tempfile::tempfile_in(folder).with_context(|| format!("--html {shown}: cannot write"))?;
+        Ok(())
+    }
+
+    /// Prints the report, and writes the page if it was asked for. `evidence` is the path of its
+    /// file.
+    ///
+    /// # Errors
+    /// If stdout or the page cannot be written to.
+    pub fn tell(&self, judged: &Judged, evidence: &str) -> Result<()> {
+        if let Some(path) = &self.html {
+            write_page(path, &report::html(judged, evidence))?;
+        }
+        print(&self.text(judged, evidence))
+    }
+
     /// The report as it was asked for. `evidence` is the path of its file.
-    pub fn text(&self, judged: &Judged, evidence: &str) -> String {
+    fn text(&self, judged: &Judged, evidence: &str) -> String {
         match self.format {
             Format::Table => report::table(judged, self.color.is_on(), self.all),
             Format::Markdown => report::markdown(judged),
@@ -101,16 +135,155 @@ pub struct ShowArguments {
     pub report: ReportArguments,
 }
 
+/// `results merge`.
+#[derive(Clone, Debug, Args)]
+pub struct MergeArguments {
+    /// The shards' evidence files, each with a seed of its own.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+
+    /// The file to write; it must not be there yet.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+}
+
+/// `results bisect`.
+#[derive(Clone, Debug, Args)]
+pub struct BisectArguments {
+    /// A commit at which the row was fast.
+    pub good: String,
+
+    /// A later one at which it is slow.
+    pub bad: String,
+
+    /// The row, by as much of its name as no other begins with.
+    #[arg(long, value_name = "ROW")]
+    pub row: String,
+
+    /// How long a comparison may measure.
+    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = duration)]
+    pub budget: Duration,
+
+    /// What every random choice comes from [default: drawn].
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+}
+
+/// `results trend`.
+#[derive(Clone, Debug, Args)]
+pub struct TrendArguments {
+    /// Evidence files whose A is one and the same archive or library.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+
+    /// Write a page with plots to this file too.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+}
+
+/// `results calibrate`.
+#[derive(Clone, Debug, Args)]
+pub struct CalibrateArguments {
+    /// The side that is compared with itself.
+    #[arg(default_value = ".")]
+    pub side: String,
+
+    /// Processes to record, each with all rows.
+    #[arg(long, value_name = "N", default_value_t = 300)]
+    #[arg(value_parser = clap::value_parser!(u32).range(40..=10_000))]
+    pub processes: u32,
+
+    /// How long to record at most.
+    #[arg(long, value_name = "TIME", default_value = "20m", value_parser = duration)]
+    pub budget: Duration,
+
+    /// The budget of the comparisons that the rates are of.
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration)]
+    pub for_budget: Duration,
+
+    /// Only the rows whose names begin with one of these; then nothing is kept.
+    #[arg(long, value_delimiter = ',', value_name = "ROW,...")]
+    pub rows: Vec<String>,
+
+    /// What every random choice comes from [default: drawn].
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+}
+
+/// `results selftest`.
+#[derive(Clone, Debug, Args)]
+pub struct SelftestArguments {
+    /// The side whose copies are planted into; it must build to a static archive.
+    #[arg(default_value = ".")]
+    pub side: String,
+
+    /// One round of the plants that are found within a minute.
+    #[arg(long)]
+    pub quick: bool,
+
+    /// Only the plants whose names begin with one of these.
+    #[arg(long, value_delimiter = ',', value_name = "PLANT,...")]
+    pub plants: Vec<String>,
+
+    /// Comparisons a plant.
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub rounds: u64,
+
+    /// How long a comparison may measure.
+    #[arg(long, value_name = "TIME", default_value = "90s", value_parser = duration)]
+    pub budget: Duration,
+
+    /// No live comparisons: 1,000 of processes drawn from this file of a side beside itself, as
+    /// `calibrate` records it.
+    #[arg(long, value_name = "FILE")]
+    pub resample: Option<PathBuf>,
+
+    /// What every random choice comes from [default: drawn].
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+}
+
 impl CompareArguments {
-    /// The lanes that were asked for.
-    pub fn lanes(&self) -> Vec<Lane> {
-        let all = || Lane::ALL.to_vec();
-        if self.lanes.is_empty() { all() } else { self.lanes.clone() }
+    /// What is asked for.
+    pub fn wishes(&self) -> Wishes {
+        let lanes = if self.lanes.is_empty() { Lane::ALL.to_vec() } else { self.lanes.clone() };
+        Wishes {
+            floor: self.floor,
+            margin: self.margin,
+            budget: self.budget,
+            lanes,
+            rows: self.rows.clone(),
+            no_identical: self.no_identical,
+            instructions: self.instructions,
+            seed: self.seed,
+            ..Wishes::default()
+        }
     }
 }
 
+/// Writes a page, whole or not at all.
+///
+/// # Errors
+/// If it can't be written.
+pub fn write_page(path: &Path, page: &str) -> Result<()> {
+    let shown = path.display();
+    let file = tempfile::NamedTempFile::new_in(folder(path));
+    let mut file = file.with_context(|| format!("cannot write {shown}"))?;
+    file.write_all(page.as_bytes())?;
+    file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
+    file.persist(path).with_context(|| format!("cannot write {shown}"))?;
+    eprintln!("page: {shown}");
+    Ok(())
+}
+
+/// The folder that a file is in.
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// A time such as `90s`, `5m` or `1h`; a number alone is seconds.
-fn duration(text: &str) -> Result<Duration, String> {
+fn duration(text: &str) -> std::result::Result<Duration, String> {
     let units = [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
     let unit = units.iter().find_map(|(unit, scale)| Some((text.strip_suffix(unit)?, scale)));
     let (number, scale) = unit.unwrap_or((text, &1.0));
@@ -124,7 +297,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// Percent, as a fraction.
-fn percent(text: &str) -> Result<f64, String> {
+fn percent(text: &str) -> std::result::Result<f64, String> {
     let number: f64 = text
         .trim()
         .trim_end_matches('%')

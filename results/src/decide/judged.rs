@@ -1,6 +1,7 @@
 //! All that a file of evidence says.
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::tables::Tables;
 use super::verdict::Verdict;
@@ -24,6 +25,8 @@ pub struct Judged {
     pub processes: Vec<Process>,
     /// How it ended; none if it was cut off.
     pub end: Option<End>,
+    /// What else is to be said beside it.
+    pub notes: Vec<String>,
 }
 
 /// A figure of memory.
@@ -74,7 +77,12 @@ impl Judged {
                     tables.push(&process);
                     processes.push(process);
                 }
-                Line::Correctness(said) => drop(correctness.insert(said.side, said)),
+                Line::Correctness(said) => {
+                    match correctness.entry(said.side) {
+                        Entry::Occupied(mut before) => together(before.get_mut(), said),
+                        Entry::Vacant(none) => drop(none.insert(said)),
+                    };
+                }
                 Line::Instructions(found) => {
                     counted.entry(found.side).or_default().extend(found.rows)
                 }
@@ -84,7 +92,16 @@ impl Judged {
         }
         let memory = judge_memory(&memory, header.settings.memory_floor);
         let instructions = judge_instructions(&counted, header.settings.instructions_gate);
-        Self { header, tables, memory, instructions, correctness, processes, end }
+        Self {
+            header,
+            tables,
+            memory,
+            instructions,
+            correctness,
+            processes,
+            end,
+            notes: Vec::new(),
+        }
     }
 
     /// Why it ended.
@@ -92,10 +109,10 @@ impl Judged {
         self.end.as_ref().map(|end| end.why)
     }
 
-    /// Findings in B, unless A has some too: then they say nothing of the change.
-    pub fn new_findings(&self) -> &[String] {
+    /// Findings in B of a kind and workload that A has none of: others say nothing of the change.
+    pub fn new_findings(&self) -> Vec<&String> {
         let of = |side| self.correctness.get(&side).map_or(&[][..], |said| &said.findings[..]);
-        if of('a').is_empty() { of('b') } else { &[] }
+        new_findings(of('a'), of('b'))
     }
 
     /// Rows of any lane that regressed, each with its lane.
@@ -149,6 +166,21 @@ pub enum FailOn {
     Regressed,
     /// Nothing but a failure of the tool.
     Never,
+}
+
+/// Those of B that begin as none of A does, up to the colon: with a kind and a workload.
+pub fn new_findings<'a>(a: &[String], b: &'a [String]) -> Vec<&'a String> {
+    let kind = |finding: &str| finding.split(':').next().unwrap_or_default().to_owned();
+    let known: BTreeSet<String> = a.iter().map(|finding| kind(finding)).collect();
+    b.iter().filter(|finding| !known.contains(&kind(finding))).collect()
+}
+
+/// Adds what another shard's stress tool said of the same side.
+fn together(before: &mut Correctness, said: Correctness) {
+    before.seconds += said.seconds;
+    before.code = before.code.max(said.code);
+    before.findings.extend(said.findings);
+    before.skipped = before.skipped.take().and(said.skipped);
 }
 
 fn judge_memory(processes: &[Memory], floor: f64) -> Vec<MemoryJudged> {

@@ -79,6 +79,11 @@ impl Sequence {
         self.sorted.len() as u32
     }
 
+    /// The logarithm of the stake at which a limit is rejected.
+    pub fn ln_wanted(&self) -> f64 {
+        self.ln_wanted
+    }
+
     /// Above this the median lies: θ below it are rejected. Minus infinity at first.
     pub fn low(&self) -> f64 {
         self.low
@@ -162,6 +167,22 @@ mod tests {
         fn the_fewest_is_the_first_that_suffices(n in 1u32..400, wanted in 0.5..20.0f64) {
             let first = (0..=n).find(|&above| ln_stake(above, n) >= wanted);
             prop_assert_eq!(fewest_above(n, wanted), first);
+        }
+    }
+
+    /// From scipy 1.17.1 and numpy 2.4.6, with `g = arange(1, 20) * 0.05`:
+    /// `logsumexp(a * log1p(g) + (n - a) * log1p(-g)) - log(19)`.
+    #[test]
+    fn stakes_agree_with_scipy() {
+        for (above, n, ln) in [
+            (0, 10, -2.637157390516195),
+            (11, 11, 5.729303790923176),
+            (12, 12, 6.329371044349433),
+            (20, 24, 4.889363235214908),
+            (35, 60, -0.41359210835796745),
+            (90, 120, 14.12479954397327),
+        ] {
+            assert!((ln_stake(above, n) - ln).abs() < 1e-12, "{above} of {n}");
         }
     }
 

@@ -11,6 +11,7 @@
 
 mod file;
 mod header;
+mod join;
 mod line;
 
 pub use crate::machine::Machine;

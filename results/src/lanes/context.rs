@@ -18,10 +18,14 @@ pub struct Context<'a> {
     pub linker: &'a Linker,
     /// Where libraries are put; gone at the end.
     pub scratch: PathBuf,
+    /// Where what outlives the comparison is put: the folder of its evidence.
+    pub kept: PathBuf,
     /// The recorded traces' scripts.
     pub scripts: PathBuf,
     /// How to measure.
     pub settings: &'a Settings,
+    /// When the time lane has enough.
+    pub until: Until,
     /// Where lines go.
     pub writer: &'a mut Writer,
     /// What stderr shows.
@@ -36,6 +40,15 @@ pub struct Context<'a> {
     pub seed: u64,
     /// Lines written so far: what the report is made of.
     pub lines: Vec<Line>,
+}
+
+/// When the time lane has enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// Each row has its verdict; decided rows are measured no further.
+    Decided,
+    /// So many processes, each with all rows.
+    Processes(u32),
 }
 
 /// A side that is measured.

@@ -11,12 +11,13 @@ use serde_json::Value;
 
 use super::context::Context;
 use crate::child;
+use crate::decide::new_findings;
 use crate::evidence::{Correctness, Line};
 use crate::interrupt::Interrupted;
 
 /// How the stress tool is called; the library, and how long, follow. It is built from the tree that
 /// this program was built from, whatever is compared: one harness for both sides.
-const STRESS: [&str; 4] = ["stress", "--format", "json", "--subject"];
+const STRESS: [&str; 4] = ["stress", "--format", "json", "--allocator"];
 
 /// How long, unless the budget is short.
 const SECONDS: u64 = 20;
@@ -24,9 +25,9 @@ const SECONDS: u64 = 20;
 /// What came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Word {
-    /// Nothing was found in B that is not in A.
+    /// Nothing was found in B that was not in A.
     Fine,
-    /// A finding in B, and none in A.
+    /// A finding in B, of a kind that A has none of.
     Veto,
     /// Ctrl-C.
     Interrupted,
@@ -38,22 +39,23 @@ pub enum Word {
 /// If a library cannot be linked, or the evidence not be written.
 pub fn correctness(context: &mut Context) -> Result<Word> {
     let seconds = SECONDS.min(context.left().as_secs() / 10).max(2);
-    let mut found = [false; 2];
+    let mut found = [Vec::new(), Vec::new()];
     for side in [1, 0] {
-        if side == 0 && !found[1] {
+        if side == 0 && found[1].is_empty() {
             break;
         }
         context.progress.detail(if side == 0 { "A too" } else { "B" });
         match one(context, side, seconds) {
             Ok(said) => {
-                found[side] = said.code == 1;
+                found[side].clone_from(&said.findings);
                 context.keep(Line::Correctness(said))?;
             }
             Err(error) if error.is::<Interrupted>() => return Ok(Word::Interrupted),
             Err(error) => return Err(error),
         }
     }
-    Ok(if found[1] && !found[0] { Word::Veto } else { Word::Fine })
+    let [a, b] = &found;
+    Ok(if new_findings(a, b).is_empty() { Word::Fine } else { Word::Veto })
 }
 
 fn one(context: &mut Context, side: usize, seconds: u64) -> Result<Correctness> {
@@ -78,7 +80,9 @@ fn one(context: &mut Context, side: usize, seconds: u64) -> Result<Correctness> 
     command
         .args(STRESS)
         .arg(&library)
-        .args(["--for", &format!("{seconds}s")])
+        .args(["--for", &format!("{seconds}s"), "--seed", &context.seed.to_string()])
+        .arg("--findings")
+        .arg(context.kept.join("findings"))
         .current_dir(tree)
         .stdin(Stdio::null())
         .stdout(stdout.try_clone()?);

@@ -7,9 +7,13 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 
 use super::context::Context;
+use super::scripts::shorten;
 use crate::evidence::{Instructions, Line, RowPlan};
 use crate::interrupt::Interrupted;
 use crate::pair::{self, Lengths, MARK, Single, Task};
+
+/// Steps of a recorded program that are counted: its beginning. All of it takes minutes there.
+const STEPS: usize = 100_000;
 
 /// Whether there is a valgrind.
 pub fn is_possible() -> bool {
@@ -27,9 +31,12 @@ pub fn instructions(context: &mut Context, rows: &[RowPlan]) -> Result<bool> {
     if rows.is_empty() {
         return Ok(false);
     }
+    let scripts = context.scratch.join("beginnings");
+    std::fs::create_dir_all(&scripts)?;
+    shorten(&context.scripts, STEPS, &scripts)?;
     for side in 0..2 {
         context.progress.detail(if side == 0 { "A" } else { "B" });
-        match one(context, side, &rows) {
+        match one(context, side, &rows, &scripts) {
             Ok(line) => context.keep(Line::Instructions(line))?,
             Err(error) if error.is::<Interrupted>() => return Ok(true),
             Err(error) => return Err(error).context("counting instructions"),
@@ -38,16 +45,18 @@ pub fn instructions(context: &mut Context, rows: &[RowPlan]) -> Result<bool> {
     Ok(false)
 }
 
-fn one(context: &mut Context, side: usize, rows: &[RowPlan]) -> Result<Instructions> {
+fn one(
+    context: &mut Context,
+    side: usize,
+    rows: &[RowPlan],
+    scripts: &Path,
+) -> Result<Instructions> {
     let folder = tempfile::tempdir_in(&context.scratch).context("cannot make a folder")?;
     let library = folder.path().join("library.so");
     // One layout for both: a count does not depend on it.
     context.linker.make(&context.sides[side].artifact, 1, &library)?;
-    let task = Task::Instructions(Single {
-        library,
-        rows: rows.to_vec(),
-        scripts: context.scripts.clone(),
-    });
+    let task =
+        Task::Instructions(Single { library, rows: rows.to_vec(), scripts: scripts.to_owned() });
     let out = folder.path().join("counts");
     let mut valgrind = Command::new("valgrind");
     valgrind

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use rand::RngExt;
 use rand_pcg::Pcg64;
 
-use super::context::Context;
+use super::context::{Context, Until};
 use super::state::{Ticks, load};
 use crate::decide::Tables;
 use crate::evidence::{Ended, Line, Process, RowPlan};
@@ -34,8 +34,15 @@ pub fn time(context: &mut Context) -> Result<Outcome> {
     let mut tables = Tables::new(context.settings);
     let (mut failed, mut in_a_row) = (0, 0);
     for number in 1.. {
-        let undecided = tables.undecided();
-        if undecided.is_empty() && tables.tails_are_done() {
+        let undecided = match context.until {
+            Until::Decided => tables.undecided(),
+            Until::Processes(_) => tables.rows.iter().map(|row| row.name.as_str()).collect(),
+        };
+        let enough = match context.until {
+            Until::Decided => undecided.is_empty() && tables.tails_are_done(),
+            Until::Processes(wanted) => number > wanted,
+        };
+        if enough {
             return Ok(Outcome { why: Ended::Decided, failed });
         }
         if context.left() == Duration::ZERO {

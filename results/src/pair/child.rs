@@ -87,8 +87,3 @@ fn gap(pages: usize) -> Result<()> {
     }
     Ok(())
 }
-
-/// Whether the row of this name counts slow calls.
-pub fn counts_tails(name: &str) -> bool {
-    matches!(name, "ring/256" | "ring/16384")
-}

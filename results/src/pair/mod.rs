@@ -21,8 +21,7 @@ mod slices;
 mod spawn;
 mod tail;
 
-pub use child::{counts_tails, run};
-pub use instructions::MARK;
-pub use plan::{Lengths, MemoryReport, Plan, Report, Single, Task};
+pub use child::run;
+pub use plan::{Lengths, MARK, MemoryReport, Plan, Report, Single, Task, counts_tails};
 pub use rows::{TRACE, has_threads, plans, trace_rows};
 pub use spawn::{spawn, spawn_under};

@@ -64,3 +64,11 @@ pub struct Lengths {
 
 /// The memory of one row in a process of its own.
 pub type MemoryReport = MemoryRow;
+
+/// The function whose calls callgrind is told to look for.
+pub const MARK: &str = "drystone_results_mark";
+
+/// Whether the row of this name counts slow calls.
+pub fn counts_tails(name: &str) -> bool {
+    matches!(name, "ring/256" | "ring/16384")
+}

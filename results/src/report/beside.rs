@@ -18,6 +18,7 @@ pub fn lines(judged: &Judged) -> Vec<String> {
     lines.extend(instructions(judged));
     lines.extend(correctness(judged));
     lines.push(machine(judged));
+    lines.extend(judged.notes.clone());
     lines
 }
 

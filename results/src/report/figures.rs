@@ -35,7 +35,28 @@ pub fn kib(kib: f64) -> String {
     if kib < 10_240.0 { format!("{kib:.0} KiB") } else { format!("{:.1} MiB", kib / 1024.0) }
 }
 
-/// `1 row`, `2 rows`.
+/// `1 row`, `2 rows`, `2 processes`.
 pub fn count(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+    let more = if what.ends_with('s') { "es" } else { "s" };
+    format!("{number} {what}{}", if number == 1 { "" } else { more })
+}
+
+/// A line's end, and lines of at most 80 columns.
+pub fn wrapped(text: &str) -> String {
+    let mut out = String::new();
+    let mut width = 0;
+    for word in text.split(' ') {
+        let length = word.trim_start_matches('\n').chars().count();
+        if width > 0 && width + 1 + length > 80 {
+            out.push_str("\n  ");
+            width = 2;
+        } else if width > 0 {
+            out.push(' ');
+            width += 1;
+        }
+        out.push_str(word);
+        width += length;
+    }
+    out.push('\n');
+    out
 }

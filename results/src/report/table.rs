@@ -3,7 +3,7 @@
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use super::beside;
-use super::figures::{change, interval, percent, time};
+use super::figures::{change, interval, percent, time, wrapped};
 use super::sentence::sentence;
 use crate::decide::{Judged, RowJudge, Verdict, median};
 use crate::evidence::Ended;
@@ -77,24 +77,4 @@ fn rows_table(rows: &[&RowJudge]) -> Table {
         }
     }
     table
-}
-
-/// A line's end, and lines of at most 80 columns.
-fn wrapped(text: &str) -> String {
-    let mut out = String::new();
-    let mut width = 0;
-    for word in text.split(' ') {
-        let length = word.trim_start_matches('\n').chars().count();
-        if width > 0 && width + 1 + length > 80 {
-            out.push_str("\n  ");
-            width = 2;
-        } else if width > 0 {
-            out.push(' ');
-            width += 1;
-        }
-        out.push_str(word);
-        width += length;
-    }
-    out.push('\n');
-    out
 }

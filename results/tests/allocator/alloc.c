@@ -1,6 +1,6 @@
 /* A small allocator, for the tests of `results compare` in a repository that is not ours: powers of
    two from 16 bytes up, a list of free blocks for each, one spin lock. Blocks begin 16 bytes behind
-   their class. Memory is never given back. */
+   their class. Memory is never given back. Where knobs.h says nothing, it is right. */
 #include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -48,9 +48,20 @@ void *malloc(size_t size) {
   return (char *)block + 16;
 }
 
+/* Class 0 is an aligned place inside a block; `next` is that block's own address. */
+static struct block *head(void *at) { return (struct block *)((char *)at - 16); }
+
+static size_t room(void *at) {
+  struct block *block = head(at);
+  if (block->class) return ((size_t)1 << block->class) - 16;
+  char *whole = (char *)block->next;
+  return whole + room(whole) - (char *)at;
+}
+
 void free(void *at) {
   if (!at) return;
-  struct block *block = (struct block *)((char *)at - 16);
+  struct block *block = head(at);
+  if (!block->class) { free(block->next); return; }
   take();
   block->next = lists[block->class];
   lists[block->class] = block;
@@ -60,21 +71,44 @@ void free(void *at) {
 void *calloc(size_t count, size_t size) {
   size_t bytes;
   if (__builtin_mul_overflow(count, size, &bytes)) { errno = ENOMEM; return 0; }
-  void *at = malloc(bytes);
-  if (at) memset(at, 0, bytes);
+  char *at = malloc(bytes);
+  if (!at) return 0;
+  memset(at, 0, bytes);
+  static unsigned calls;
+  unsigned call = __atomic_add_fetch(&calls, 1, __ATOMIC_RELAXED);
+  if (WRONG && bytes && call % (WRONG + 1) == 0) at[0] = 1;
   return at;
 }
 
 void *realloc(void *at, size_t size) {
   if (!at) return malloc(size);
-  size_t room = ((size_t)1 << ((struct block *)((char *)at - 16))->class) - 16;
-  if (size <= room) return at;
+  size_t had = room(at);
+  if (size <= had) return at;
   void *to = malloc(size);
   if (!to) return 0;
-  memcpy(to, at, room);
+  memcpy(to, at, had);
   free(at);
   return to;
 }
 
-/* Alignments up to 16 only: no row asks for more. */
-void *aligned_alloc(size_t align, size_t size) { (void)align; return malloc(size); }
+void *aligned_alloc(size_t align, size_t size) {
+  if (align <= 16) return malloc(size);
+  if (align & (align - 1)) { errno = EINVAL; return 0; }
+  if (size > PTRDIFF_MAX - align - 64) { errno = ENOMEM; return 0; }
+  char *whole = malloc(size + align + 16);
+  if (!whole) return 0;
+  char *at = (char *)(((uintptr_t)whole + 16 + align - 1) & ~(uintptr_t)(align - 1));
+  head(at)->class = 0;
+  head(at)->next = (struct block *)whole;
+  return at;
+}
+
+int posix_memalign(void **out, size_t align, size_t size) {
+  int before = errno;
+  if (align < sizeof(void *) || align & (align - 1)) return EINVAL;
+  void *at = aligned_alloc(align, size);
+  errno = before;
+  if (!at) return ENOMEM;
+  *out = at;
+  return 0;
+}

@@ -1,0 +1,141 @@
+//! The lanes, cheapest first, into a file of evidence.
+
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::sides::Sides;
+use super::wishes::Wishes;
+use crate::build::hash_file;
+use crate::date::utc_now;
+use crate::evidence::{End, Ended, Evidence, FORMAT, Header, Lane, Line, VERSION, Writer};
+use crate::interrupt::Interrupt;
+use crate::lanes::{self, Context, Outcome, Word};
+use crate::machine::Machine;
+use crate::progress::Progress;
+
+/// Measures; returns all that was measured, and the path of its file.
+///
+/// # Errors
+/// If nothing could be measured.
+pub fn run(sides: &Sides, wishes: &Wishes, interrupt: &Interrupt) -> Result<(Evidence, String)> {
+    let gated = wishes.instructions.is_some() || wishes.lanes == [Lane::Instructions];
+    ensure!(
+        !gated || lanes::can_count(),
+        "instructions can't be counted: install valgrind, or leave out --instructions"
+    );
+    let scratch = sides.home().scratch()?;
+    let linker = sides.linker(scratch.path())?;
+    let scripts = scratch.path().join("scripts");
+    std::fs::create_dir(&scripts)?;
+    lanes::scripts::unpack(&lanes::scripts::known(), &scripts)?;
+    let header = header(sides, wishes)?;
+    let name = format!("{}-{:08x}", header.started.replace(':', ""), header.seed & 0xffff_ffff);
+    let folder = sides.home().run(&name);
+    let mut writer = Writer::create(&folder.join("evidence.jsonl"), &header)?;
+    let identical = !wishes.no_identical && sides.are_identical(&linker, scratch.path())?;
+    let lines = if identical {
+        let end = Line::End(End { why: Ended::Identical, at_s: 0.0, failed: 0 });
+        writer.append(&end)?;
+        vec![end]
+    } else {
+        let mut progress = Progress::new(wishes.budget);
+        let mut context = Context {
+            sides: sides.measured(),
+            linker: &linker,
+            scratch: scratch.path().to_owned(),
+            kept: folder,
+            scripts,
+            settings: &header.settings,
+            until: wishes.until,
+            writer: &mut writer,
+            progress: &mut progress,
+            interrupt,
+            began: Instant::now(),
+            deadline: Instant::now() + wishes.budget,
+            seed: header.seed,
+            lines: Vec::new(),
+        };
+        measure(&mut context)?;
+        context.lines
+    };
+    let path = writer.path().display().to_string();
+    Ok((Evidence { header, lines }, path))
+}
+
+fn header(sides: &Sides, wishes: &Wishes) -> Result<Header> {
+    Ok(Header {
+        format: FORMAT.to_owned(),
+        version: VERSION,
+        started: utc_now(),
+        seed: wishes.seed(),
+        harness: harness()?,
+        toolchain: sides.toolchain()?,
+        machine: Machine::this(),
+        a: sides.side(0)?,
+        b: sides.side(1)?,
+        settings: wishes.settings()?,
+    })
+}
+
+/// BLAKE3 of this program, 16 digits.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn harness() -> Result<String> {
+    let program = std::env::current_exe().context("cannot find this program")?;
+    Ok(hash_file(&program)?[..16].to_owned())
+}
+
+/// The lanes, and the line that says how they ended.
+fn measure(context: &mut Context) -> Result<()> {
+    let measured = lanes(context);
+    // Whatever happened, what was measured is kept and judged.
+    let outcome = match &measured {
+        Ok(outcome) => *outcome,
+        Err(_) => Outcome { why: Ended::Failed, failed: 0 },
+    };
+    let at_s = context.at_s();
+    context.keep(Line::End(End { why: outcome.why, at_s, failed: outcome.failed }))?;
+    match measured {
+        // Nothing to report: the error is the report.
+        Err(error) if context.lines.len() == 1 => Err(error),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            Ok(())
+        }
+        Ok(_) => Ok(()),
+    }
+}
+
+fn lanes(context: &mut Context) -> Result<Outcome> {
+    let lanes = context.settings.lanes.clone();
+    let wanted = |lane| lanes.contains(&lane);
+    let interrupted = Outcome { why: Ended::Interrupted, failed: 0 };
+    let rows = context.settings.rows.clone();
+    if wanted(Lane::Correctness) {
+        context.progress.phase("looking for wrong results");
+        match lanes::correctness(context)? {
+            Word::Fine => {}
+            Word::Veto => return Ok(Outcome { why: Ended::Vetoed, failed: 0 }),
+            Word::Interrupted => return Ok(interrupted),
+        }
+    }
+    if wanted(Lane::Instructions) && lanes::can_count() {
+        context.progress.phase("counting instructions");
+        if lanes::instructions(context, &rows)? {
+            return Ok(interrupted);
+        }
+    }
+    if wanted(Lane::Memory) {
+        context.progress.phase("measuring memory");
+        if lanes::memory(context, &rows)? {
+            return Ok(interrupted);
+        }
+    }
+    if wanted(Lane::Time) {
+        context.progress.phase("measuring time");
+        return lanes::time(context);
+    }
+    Ok(Outcome { why: Ended::Decided, failed: 0 })
+}
