@@ -66,7 +66,7 @@ fn process(number: u32) -> Value {
     let noise = |scale: f64, at: usize| {
         ((f64::from(number) * 0.618_034 + 0.31 * at as f64).fract() - 0.5) * scale
     };
-    let is_null = number % 8 == 0;
+    let is_null = number.is_multiple_of(8);
     let values = [0.0, 0.06, -0.09, 0.0, 0.0].map(|value| if is_null { 0.0 } else { value });
     let spreads = [0.02, 0.05, 0.04, 0.9, 0.03];
     let row = |at: usize| {
