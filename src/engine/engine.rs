@@ -21,7 +21,7 @@ use crate::sync::{
     const_unless_loom,
 };
 
-/// The allocator, without the question whose heap is meant. See [`engine`](crate::engine).
+/// The allocator, without the question whose heap is meant.
 ///
 /// `O` is where memory comes from, `P` looks into critical sections and between checks and stores,
 /// `L` is the span lock.
