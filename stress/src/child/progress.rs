@@ -8,6 +8,7 @@ use drystone_harness::exit;
 use drystone_harness::stop::Stop;
 use drystone_harness::usage::Usage;
 
+use crate::child::hangs::Watch;
 use crate::child::violation_handler;
 use crate::model::message::{self, Message};
 
@@ -30,8 +31,14 @@ fn unknown(why: String) -> ! {
     exit::now(exit::FAILED)
 }
 
-/// Reports the work to the supervisor, and stops it at the deadline.
-pub fn report_from_a_thread(board: &'static Board, stop: &'static Stop, deadline: Option<Instant>) {
+/// Reports the work to the supervisor, stops it at the deadline, and looks out for calls that never
+/// return, if there is a watch for those.
+pub fn report_from_a_thread(
+    board: &'static Board,
+    stop: &'static Stop,
+    deadline: Option<Instant>,
+    mut watch: Option<Watch>,
+) {
     thread::spawn(move || {
         loop {
             let left = deadline
@@ -39,6 +46,9 @@ pub fn report_from_a_thread(board: &'static Board, stop: &'static Stop, deadline
                 .map(|deadline| deadline.saturating_duration_since(Instant::now()));
             thread::sleep(left.map_or(TICK, |left| left.min(TICK)));
             stop.at(deadline);
+            if let Some(watch) = &mut watch {
+                watch.look(board);
+            }
             report(board);
         }
     });

@@ -9,6 +9,9 @@ use drystone_harness::seed::Seed;
 use drystone_workloads::registry::{Settings, Workload};
 use serde::{Deserialize, Serialize};
 
+use crate::model::suppressions;
+use crate::model::variable::Variable;
+
 /// What stands on standard error between what the allocator printed and the backtrace.
 pub const BACKTRACE_FOLLOWS: &str = "\n[drystone-stress: backtrace]\n";
 
@@ -49,11 +52,17 @@ pub struct Finding {
     /// printed and not replayed.
     #[serde(alias = "episode")]
     pub round: Option<Round>,
+    /// Milliseconds from the run's beginning to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_millis: Option<u64>,
     /// A time in seconds in which a replay comes as far: the run's own, and at least twice what it
     /// had taken; of memory that grows, what it had taken.
     pub replay_seconds: u64,
     /// The trace that was replayed.
     pub trace: Option<PathBuf>,
+    /// Variables of the environment that were set for the allocator.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub environment: Vec<Variable>,
     /// Which calls to the OS were made to fail, if any were: then the scenario for that ran in
     /// place of the workload.
     #[serde(default, alias = "refused", skip_serializing_if = "Option::is_none")]
@@ -95,6 +104,9 @@ impl Finding {
             Some(trace) => command += &format!(" --trace {}", quoted(&trace.to_string_lossy())),
             None => command += &format!(" --workload {}{}", self.workload, self.settings),
         }
+        for variable in &self.environment {
+            command += &format!(" --env {}", quoted(&variable.to_string()));
+        }
         let Self { threads, seed, replay_seconds, .. } = self;
         command += &format!(" --threads {threads} --seed {seed} --for {replay_seconds}s");
         match self.disturb {
@@ -132,10 +144,15 @@ impl fmt::Display for Finding {
         if let Some(doing) = &self.doing {
             write!(f, " ({doing})")?;
         }
+        if let Some(millis) = self.after_millis {
+            write!(f, ", after {:.1} s", millis as f64 / 1000.0)?;
+        }
         writeln!(f)?;
         writeln!(f, "  expected  {}", self.expected)?;
         writeln!(f, "  seen      {}", self.seen)?;
-        write!(f, "  replay    {}", self.replay())
+        let suppressed = suppressions::argument_for(self.kind, self.doing.as_deref());
+        writeln!(f, "  replay    {}", self.replay())?;
+        write!(f, "  go on without it by  --suppress {suppressed}")
     }
 }
 

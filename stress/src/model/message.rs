@@ -8,6 +8,7 @@ use drystone_harness::usage::Usage;
 use serde::{Deserialize, Serialize};
 
 use crate::model::finding::{Finding, Round};
+use crate::model::outcome::Seen;
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +36,9 @@ pub enum Message {
         counters: Counters,
         /// What was noted up to then.
         notes: Notes,
+        /// How long the calls took up to then, and which came up.
+        #[serde(default)]
+        seen: Seen,
     },
     /// Where the worker was that saw the wrong answer; comes after it, if it was asked for.
     Backtrace {
@@ -62,6 +66,9 @@ pub enum Message {
         counters: Counters,
         /// What was noted.
         notes: Notes,
+        /// How long the calls took, and which came up.
+        #[serde(default)]
+        seen: Seen,
     },
 }
 

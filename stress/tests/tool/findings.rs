@@ -14,7 +14,7 @@ fn found(flag: &str, threads: &str) -> (TempDir, PathBuf) {
     let place = tempfile::tempdir().unwrap();
     let subject = faulty(place.path(), flag);
     let findings = place.path().join("my findings");
-    let arguments = ["--subject", &subject, "--workload", "mixed", "--for", "30s"];
+    let arguments = ["--subject", &subject, "--workload", "mixed", "--for", "30s", "--first"];
     let more = ["--threads", threads, "--format", "json", "--findings", findings.to_str().unwrap()];
     let output = PLAIN.run(&[&arguments[..], &more].concat());
     let report = json(&output, 1);
@@ -72,7 +72,7 @@ fn a_finding_that_can_not_be_kept_is_reported_all_the_same() {
     let findings = place.path().join("findings");
     fs::write(&findings, "").unwrap();
     let arguments =
-        ["--subject", &subject, "--workload", "mixed", "--for", "30s", "--threads", "2"];
+        ["--subject", &subject, "--workload", "mixed", "--for", "30s", "--threads", "2", "--first"];
     let kept = ["--format", "json", "--findings", findings.to_str().unwrap()];
     let output = PLAIN.run(&[&arguments[..], &kept].concat());
     let report = json(&output, 1);
