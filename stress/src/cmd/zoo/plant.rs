@@ -154,9 +154,16 @@ pub fn patched(root: &Path, faults: &[Fault]) -> Result<BTreeMap<String, String>
     Ok(files)
 }
 
+/// What stands in a patch for the question whether it is planted.
+const ASKS: &str = "ACTIVE";
+
 /// The source with a fault in it: both ways, and the question.
 fn planted(zoo: &str, number: u32, search: &str, replace: &str) -> String {
     let question = format!("{zoo}::active({number})");
+    // It asks itself.
+    if replace.contains(ASKS) {
+        return replace.replace(ASKS, &question);
+    }
     // What opens a block, or closes one it did not open, is chosen by its condition.
     if let (Some(own), Some(other)) = (condition(search), condition(replace)) {
         let ((before, own, rest), (_, other, _)) = (own, other);
