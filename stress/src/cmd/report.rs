@@ -95,14 +95,11 @@ fn seen(outcomes: &[&Outcome]) -> Vec<String> {
     }
     if !seen.coverage.is_empty() {
         let (reached, all, missing) = seen.coverage.told();
-        let few: Vec<&str> = missing.iter().take(2).map(String::as_str).collect();
-        let more = if missing.len() > few.len() { ", ..." } else { "" };
-        let missing = if few.is_empty() {
-            String::new()
-        } else {
-            format!("; never: {}{more}", few.join(", "))
-        };
-        lines.push(format!("pairs of call, size, alignment, thread: {reached} of {all}{missing}"));
+        lines.push(format!("pairs of call, size, alignment, thread: {reached} of {all}"));
+        if let Some(first) = missing.first() {
+            let more = if missing.len() > 1 { ", ..." } else { "" };
+            lines.push(format!("never came up: {first}{more}"));
+        }
     }
     let rested = |outcome: &&&Outcome| outcome.notes.contains_key(RESTS_JUDGED);
     if !outcomes.iter().any(|outcome| rested(&outcome)) {

@@ -82,7 +82,7 @@ static void at_call(void) {
     }
     if (FAULT == SPINS && number % 1000000 == 0)
         for (double end = now(CLOCK_THREAD_CPUTIME_ID) + 0.2; now(CLOCK_THREAD_CPUTIME_ID) < end;) {}
-    while (FAULT == HANGS && number == 1000000) pause();
+    while (FAULT == HANGS && number == 100000) pause();
     while (FAULT == CHILD_HANGS && number > 20000 && getpid() != parent) pause();
     if (FAULT == LEAKS_EXITS) {
         pthread_once(&once, make_key);

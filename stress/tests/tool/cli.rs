@@ -167,7 +167,10 @@ fn every_workload_works_on_every_kind_of_subject_and_finds_nothing() {
         let count = |name: &str| run["counts"][name].as_u64().unwrap();
         assert!(count("operations") > 0, "{run}");
         if run["workload"] != "double-free" {
-            assert!(count("bytes_verified") > 0 && count("rounds") > 0, "{run}");
+            // As fast as it can: it does not touch the bytes.
+            let reads = run["workload"] != "steady";
+            assert!(count("bytes_verified") > 0 || !reads, "{run}");
+            assert!(count("rounds") > 0, "{run}");
             assert_eq!(count("bytes_issued"), count("bytes_returned"), "{run}");
         }
         if run["workload"] == "lifecycle" {
