@@ -57,6 +57,14 @@ pub struct Episodes {
     pub first_only: bool,
 }
 
+/// Has a finding say when it was, in a run of which an episode began after `before`; what keeps later
+/// episodes from ending with the same, if they can go on after it.
+fn since_the_run_began(finding: &mut Finding, before: Duration) -> Option<Suppression> {
+    let after = before + Duration::from_millis(finding.after_millis.unwrap_or(0));
+    finding.after_millis = u64::try_from(after.as_millis()).ok();
+    Suppression::of_found(finding.kind, finding.doing.as_deref()?)
+}
+
 /// Whether what an episode found has been found by the run before.
 fn is_among(sum: &Outcome, episode: &Outcome) -> bool {
     let same =
@@ -130,11 +138,7 @@ impl Episodes {
                 outcome.finding = None;
             }
             if let Some(finding) = &mut outcome.finding {
-                let after = before + Duration::from_millis(finding.after_millis.unwrap_or(0));
-                finding.after_millis = u64::try_from(after.as_millis()).ok();
-                let flaw = finding.doing.as_deref();
-                let flaw = flaw.and_then(|call| Suppression::of_found(finding.kind, call));
-                present.suppressions.extend(flaw);
+                present.suppressions.extend(since_the_run_began(finding, before));
             }
             self.keep(&mut outcome, &episode, || {
                 journal_file.read().context("reading the journal")
@@ -157,18 +161,22 @@ impl Episodes {
         }
         let mut sum = sum.context("a run has one episode at least")?;
         sum.elapsed = began.elapsed();
-        if let Some(finding) = stalls(spec, &sum)
-            && !is_found(&sum, finding.kind)
+        self.judge_the_whole(spec, &mut sum);
+        Ok(sum)
+    }
+
+    /// What shows over a whole run: one episode is too short to judge.
+    fn judge_the_whole(&self, spec: &Spec, sum: &mut Outcome) {
+        if let Some(finding) = stalls(spec, sum)
+            && !is_found(sum, finding.kind)
         {
-            self.keep_of_run(&mut sum, finding);
+            self.keep_of_run(sum, finding);
         }
-        // Over the whole run: one episode is too short to judge.
         if sum.finding.is_none()
             && let Some(finding) = did_not_race(spec, sum.elapsed, &sum.counters, &sum.notes)
         {
-            self.keep_of_run(&mut sum, finding);
+            self.keep_of_run(sum, finding);
         }
-        Ok(sum)
     }
 
     fn episode(
