@@ -104,6 +104,11 @@ impl Kind {
         Kind::Hang,
     ];
 
+    /// Its printed name with hyphens for blanks, as arguments have it.
+    pub fn hyphenated(self) -> String {
+        self.to_string().replace(' ', "-")
+    }
+
     /// Whether it shows over a whole run only, at no call and in no worker.
     pub fn of_a_whole_run(self) -> bool {
         matches!(self, Kind::Growth | Kind::DidNotRace)

@@ -150,7 +150,7 @@ impl Run {
             judge_the_end(&self.allocator, self.board);
         }
         let (counters, notes) = (self.board.counters(), self.board.notes());
-        Message::Done { counters, notes, seen: violation_handler::board_seen(self.board) }
+        Message::Done { counters, notes, seen: self.board.seen() }
     }
 
     /// One block before any worker starts: to start a thread takes the C allocator too, which may

@@ -15,7 +15,6 @@ use crate::model::finding::Round;
 use crate::model::fork_page;
 use crate::model::job::Job;
 use crate::model::message::{self, Message};
-use crate::model::outcome::Seen;
 use crate::model::spec::Spec;
 use crate::model::suppressions::{Ignored, Suppression};
 
@@ -108,18 +107,13 @@ fn end(violation: Violation, here: bool) -> ! {
         finding: Box::new(finding),
         counters: board.counters(),
         notes: board.notes(),
-        seen: board_seen(board),
+        seen: board.seen(),
     };
     message::send(&message);
     if *backtrace && here {
         send_backtrace();
     }
     exit::now(exit::FOUND)
-}
-
-/// How long the calls took, and which came up.
-pub fn board_seen(board: &Board) -> Seen {
-    Seen { times: board.call_times(), coverage: board.coverage() }
 }
 
 /// Seconds that a backtrace may take: an allocator in disorder may hold what it waits for.

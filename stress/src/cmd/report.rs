@@ -9,7 +9,7 @@ use std::{fmt, io};
 
 use comfy_table::{Attribute, Cell, Color};
 use drystone_checker::counters::latency::CallTimes;
-use drystone_checker::counters::{Count, Counters, Notes};
+use drystone_checker::counters::{Count, Counters, Notes, Seen as CallsSeen};
 use drystone_harness::output;
 use drystone_harness::output::format::{Format, Printing};
 use drystone_harness::output::table::{Shape, Table};
@@ -19,7 +19,7 @@ use drystone_harness::text::units;
 use serde::Serialize;
 
 use crate::model::finding::Finding;
-use crate::model::outcome::{Outcome, RESTS_JUDGED, Seen as CallsSeen};
+use crate::model::outcome::{Outcome, RESTS_JUDGED};
 use crate::model::runs::Results;
 use crate::model::spec::{Spec, Workload};
 use crate::model::suppressions::{FOUND_ALREADY, Ignored, Suppression};

@@ -9,9 +9,6 @@ use drystone_harness::seed::Seed;
 use drystone_workloads::registry::{Settings, Workload};
 use serde::{Deserialize, Serialize};
 
-use crate::model::suppressions;
-use crate::model::variable::Variable;
-
 /// What stands on standard error between what the allocator printed and the backtrace.
 pub const BACKTRACE_FOLLOWS: &str = "\n[drystone-stress: backtrace]\n";
 
@@ -22,6 +19,37 @@ pub struct Round {
     pub number: u64,
     /// The seed of its random choices.
     pub seed: Seed,
+}
+
+/// A variable of the environment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Variable {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+}
+
+impl Variable {
+    /// Reads `NAME=VALUE`.
+    ///
+    /// # Errors
+    /// A sentence that names what to change.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some((name, value)) if !name.is_empty() => {
+                Ok(Self { name: name.to_owned(), value: value.to_owned() })
+            }
+            _ => Err(format!("`{text}` sets nothing: write NAME=VALUE")),
+        }
+    }
+}
+
+/// As it is written.
+impl fmt::Display for Variable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.name, self.value)
+    }
 }
 
 /// One wrong answer of an allocator, and what is needed to see it again.
@@ -150,7 +178,8 @@ impl fmt::Display for Finding {
         writeln!(f)?;
         writeln!(f, "  expected  {}", self.expected)?;
         writeln!(f, "  seen      {}", self.seen)?;
-        let suppressed = suppressions::argument_for(self.kind, self.doing.as_deref());
+        let call = self.doing.as_ref().map(|call| format!(":{}", call.replace(' ', "-")));
+        let suppressed = self.kind.hyphenated() + &call.unwrap_or_default();
         writeln!(f, "  replay    {}", self.replay())?;
         write!(f, "  go on without it by  --suppress {suppressed}")
     }
@@ -222,5 +251,14 @@ mod tests {
         assert_eq!(quoted("target/release/libx.so"), "target/release/libx.so");
         assert_eq!(quoted("my lib's.so"), r"'my lib'\''s.so'");
         assert_eq!(quoted(""), "''");
+    }
+
+    #[test]
+    fn a_variable_is_read_as_it_is_written() {
+        let variable = Variable::parse("A=b=c").unwrap();
+        assert_eq!((variable.name.as_str(), variable.value.as_str()), ("A", "b=c"));
+        assert_eq!(variable.to_string(), "A=b=c");
+        assert!(Variable::parse("A").unwrap_err().contains("write NAME=VALUE"));
+        assert!(Variable::parse("=b").is_err());
     }
 }

@@ -3,12 +3,11 @@
 
 use std::io::{self, Write};
 
-use drystone_checker::counters::{Counters, Notes};
+use drystone_checker::counters::{Counters, Notes, Seen};
 use drystone_harness::usage::Usage;
 use serde::{Deserialize, Serialize};
 
 use crate::model::finding::{Finding, Round};
-use crate::model::outcome::Seen;
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

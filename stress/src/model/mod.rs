@@ -9,7 +9,6 @@
 //! | [`injection`] | which calls to the OS fail, and by whom |
 //! | [`suppressions`] | faults that are counted, and no findings |
 //! | [`shard`] | a campaign's part on one machine |
-//! | [`variable`] | what an allocator reads in its environment |
 //! | [`fork_page`] | what a forked child of the child says |
 //!
 //! Plain data: it is written to disk and between processes, so that fields keep their meaning, and
@@ -26,4 +25,3 @@ pub mod sample;
 pub mod shard;
 pub mod spec;
 pub mod suppressions;
-pub mod variable;

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use drystone_checker::counters::coverage::Coverage;
-use drystone_checker::counters::latency::CallTimes;
-use drystone_checker::counters::{Count, Counters, Notes};
+use drystone_checker::counters::{Count, Counters, Notes, Seen};
 use serde::{Deserialize, Serialize};
 
 use crate::model::finding::Finding;
@@ -18,28 +16,6 @@ pub const RESTS_JUDGED: &str = "rests whose resident set was judged";
 
 /// The note of the most that was resident at rest, beyond what was before, in MiB.
 pub const MOST_AT_REST: &str = "MiB resident at rest at most";
-
-/// How long calls took, and which came up.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Seen {
-    /// Kind by kind.
-    pub times: Vec<CallTimes>,
-    /// Combinations of call, size, alignment and thread.
-    pub coverage: Coverage,
-}
-
-impl Seen {
-    /// Adds another process's.
-    pub fn add(&mut self, other: &Self) {
-        for times in &other.times {
-            match self.times.iter_mut().find(|one| one.call == times.call) {
-                Some(one) => one.add(times),
-                None => self.times.push(times.clone()),
-            }
-        }
-        self.coverage.add(&other.coverage);
-    }
-}
 
 /// What became of a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -10,9 +10,8 @@ use drystone_harness::seed::Seed;
 use drystone_harness::text::{size, suggest};
 use serde::{Deserialize, Serialize};
 
-use crate::model::finding::Finding;
+use crate::model::finding::{Finding, Variable};
 use crate::model::suppressions::{Ignored, Suppression};
-use crate::model::variable::Variable;
 
 pub use drystone_workloads::registry::{Settings, Workload};
 

@@ -100,7 +100,7 @@ impl Ignored {
             Some((kind, call)) => (kind, Some(call.replace('-', " ")).filter(|c| !c.is_empty())),
             None => (text, None),
         };
-        let names: Vec<String> = Kind::ALL.iter().map(|kind| hyphenated(*kind)).collect();
+        let names: Vec<String> = Kind::ALL.iter().map(|kind| kind.hyphenated()).collect();
         let found = Kind::ALL.iter().zip(&names).find(|(_, name)| *name == kind);
         let Some((&kind, _)) = found else {
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -120,19 +120,6 @@ impl Ignored {
             Some(call) => format!("suppressed: {} in {call}", self.kind),
             None => format!("suppressed: {}", self.kind),
         }
-    }
-}
-
-/// A kind as `--suppress` has it.
-fn hyphenated(kind: Kind) -> String {
-    kind.to_string().replace(' ', "-")
-}
-
-/// What suppresses a finding: an argument of `--suppress`.
-pub fn argument_for(kind: Kind, call: Option<&str>) -> String {
-    match call {
-        Some(call) => format!("{}:{}", hyphenated(kind), call.replace(' ', "-")),
-        None => hyphenated(kind),
     }
 }
 
@@ -160,10 +147,10 @@ mod tests {
     #[test]
     fn any_kind_is_ignored_by_its_printed_name() {
         for &kind in Kind::ALL {
-            let argument = argument_for(kind, None);
+            let argument = kind.hyphenated();
             assert_eq!(Ignored::parse(&argument), Ok(Ignored { kind, call: None }), "{argument}");
         }
-        let one = Ignored::parse(&argument_for(Kind::Errno, Some("operator delete"))).unwrap();
+        let one = Ignored::parse("errno:operator-delete").unwrap();
         assert!(one.is(Kind::Errno, Some("operator delete")) && !one.is(Kind::Errno, None));
         assert!(Ignored::parse("errno").unwrap().is(Kind::Errno, Some("free")));
         assert!(Ignored::parse("erno").unwrap_err().contains("Did you mean `errno`?"));

@@ -13,11 +13,11 @@ use drystone_harness::text::duration;
 
 use crate::allocators::process::{self, AllocatorEntry};
 use crate::findings::store;
+use crate::model::finding::Variable;
 use crate::model::runs::Plan;
 use crate::model::shard::Shard;
 use crate::model::spec::{self, Length, Settings, Spec, Workload};
 use crate::model::suppressions::Ignored;
-use crate::model::variable::Variable;
 use crate::plan::choose::choose;
 
 /// Stress allocators: integrity of every byte, mutual exclusion, double frees under contention

@@ -48,12 +48,8 @@ pub fn run(plan: Plan, episodes: &Episodes, stop: &Stop, bar: &Bar, mut record: 
                 }
                 // One that was stopped before it began is no failure, if others did work.
                 if !outcome.worked() && !stop.is_set() {
-                    fail(
-                        &mut failures,
-                        &mut record,
-                        Some(number),
-                        format!("{spec}: the run did no work"),
-                    );
+                    let why = format!("{spec}: the run did no work");
+                    fail(&mut failures, &mut record, Some(number), why);
                 }
                 interrupted |= outcome.cut_short;
                 let ends = episodes.first_only && outcome.finding.is_some();

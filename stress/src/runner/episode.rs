@@ -4,8 +4,8 @@
 //! and a replay need not begin earlier. Its journal is thrown away unless it finds something.
 //!
 //! Some workloads, such as `sawtooth` and `drain`, are one episode, as long as the run: what grows
-//! or breaks up slowly does so in a process that lives on. It writes no journal, which hours would fill: its
-//! seed alone replays it.
+//! or breaks up slowly does so in a process that lives on. It writes no journal, which hours would
+//! fill: its seed alone replays it.
 //!
 //! | an episode ends | then |
 //! |---|---|
@@ -57,8 +57,8 @@ pub struct Episodes {
     pub first_only: bool,
 }
 
-/// Has a finding say when it was, in a run of which an episode began after `before`; what keeps later
-/// episodes from ending with the same, if they can go on after it.
+/// Has a finding say when it was, in a run of which an episode began after `before`; what keeps
+/// later episodes from ending with the same, if they can go on after it.
 fn since_the_run_began(finding: &mut Finding, before: Duration) -> Option<Suppression> {
     let after = before + Duration::from_millis(finding.after_millis.unwrap_or(0));
     finding.after_millis = u64::try_from(after.as_millis()).ok();

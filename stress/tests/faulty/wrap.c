@@ -48,6 +48,7 @@ static size_t true_size(void *block) {
     return next(block);
 }
 
+enum { CPU = CLOCK_THREAD_CPUTIME_ID };
 static double now(clockid_t clock) {
     struct timespec t;
     clock_gettime(clock, &t);
@@ -68,7 +69,8 @@ static pthread_key_t key;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static void at_exit(void *unused) {
     if (__atomic_add_fetch(&exits, 1, __ATOMIC_RELAXED) % 10000 == 0) {
-        char *lost = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+        char *lost = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, flags, -1, 0);
         if (lost != MAP_FAILED) memset(lost, 1, 1 << 20);
     }
 }
@@ -81,7 +83,7 @@ static void at_call(void) {
         while (nanosleep(&rest, &rest)) {}
     }
     if (FAULT == SPINS && number % 1000000 == 0)
-        for (double end = now(CLOCK_THREAD_CPUTIME_ID) + 0.2; now(CLOCK_THREAD_CPUTIME_ID) < end;) {}
+        for (double end = now(CPU) + 0.2; now(CPU) < end;) {}
     while (FAULT == HANGS && number == 100000) pause();
     while (FAULT == CHILD_HANGS && number > 20000 && getpid() != parent) pause();
     if (FAULT == LEAKS_EXITS) {
@@ -106,7 +108,8 @@ void *malloc(size_t size) {
     static __thread char *last;
     static __thread size_t last_size;
     if (FAULT == OVERLAPS && size >= 16 && size <= 4096) {
-        if (__atomic_add_fetch(&overlapping, 1, __ATOMIC_RELAXED) % 100000 == 0 && last && last_size >= 32) return last + 16;
+        unsigned long number = __atomic_add_fetch(&overlapping, 1, __ATOMIC_RELAXED);
+        if (number % 100000 == 0 && last && last_size >= 32) return last + 16;
         last_size = size;
         return last = __libc_malloc(size);
     }
@@ -122,6 +125,7 @@ void *malloc(size_t size) {
 }
 
 /* Large blocks of DIRTY_CALLOC that were freed. */
+enum { LARGE = 128 << 10 };
 static void *kept[16];
 static size_t kept_sizes[16];
 
@@ -158,7 +162,7 @@ void free(void *block) {
         return;
     }
     if (FAULT == LEAKS_FREES && __atomic_add_fetch(&frees, 1, __ATOMIC_RELAXED) % 4 == 0) return;
-    if (FAULT == DIRTY_CALLOC && true_size(block) >= 128 << 10 && keep(block, true_size(block))) return;
+    if (FAULT == DIRTY_CALLOC && true_size(block) >= LARGE && keep(block, true_size(block))) return;
     if (FAULT == LOSES_REMOTE) {
         int others = __atomic_fetch_add(&freeing, 1, __ATOMIC_SEQ_CST);
         pid_t *owner = (pid_t *)((char *)block + true_size(block) - TAG);
@@ -175,7 +179,8 @@ void free(void *block) {
 void *calloc(size_t count, size_t size) {
     at_call();
     size_t bytes;
-    if (FAULT == DIRTY_CALLOC && !__builtin_mul_overflow(count, size, &bytes) && bytes >= 128 << 10) {
+    int over = __builtin_mul_overflow(count, size, &bytes);
+    if (FAULT == DIRTY_CALLOC && !over && bytes >= LARGE) {
         void *block = take(bytes);
         if (block) return block;
     }

@@ -681,27 +681,6 @@ fn a_subject_that_talks_in_bytes_is_heard_to_the_end() {
 }
 
 #[test]
-fn a_finding_is_printed_with_the_command_that_replays_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let crashing = faulty(folder.path(), "-DCRASH");
-    let arguments = ["--allocator", &crashing, "--workload", "mixed", "--for", "20s"];
-    let output = STRESS.run(&[&arguments[..], &["--threads", "2", "--first"]].concat());
-    ended(&output, 1);
-    let table = text(&output.stdout);
-    for part in [
-        "crash: ",
-        "SIGABRT",
-        "out of luck",
-        "operation",
-        ", after ",
-        "replay    cargo stress replay ",
-        "--suppress crash",
-    ] {
-        assert!(table.contains(part), "{part} in:\n{table}");
-    }
-}
-
-#[test]
 fn prose_is_told_line_by_line_where_there_is_no_terminal() {
     let mut tool = stress()
         .args(["--allocator", "system", "--workload", "mixed", "--for", "300ms", "--threads", "2"])

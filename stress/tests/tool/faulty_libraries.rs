@@ -1,7 +1,8 @@
 //! Faults that can be put round any allocator, here the C library's: the default run of a minute
 //! must find each, by a check that names it, and the wrapper without a fault must not be found.
 //!
-//! Each takes up to a minute; `cargo test -p drystone-stress --test tool faulty_libraries -- --ignored`.
+//! Each takes up to a minute:
+//! `cargo test -p drystone-stress --test tool faulty_libraries -- --ignored`.
 
 use serde_json::Value;
 

@@ -218,3 +218,26 @@ fn time_that_runs_out_leaves_the_smallest_so_far() {
     let replayed = json(&PLAIN.run(&["replay", small, "--format", "json", "--logged", "2"]), 1);
     assert_eq!(replayed["attempts"][0]["again"], 2, "{replayed}");
 }
+
+#[test]
+fn a_finding_is_printed_with_the_command_that_replays_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let crashing = faulty(folder.path(), "-DCRASH");
+    let arguments = ["--allocator", &crashing, "--workload", "mixed", "--for", "20s"];
+    let findings = folder.path().join("findings");
+    let more = ["--threads", "2", "--first", "--findings", findings.to_str().unwrap()];
+    let output = PLAIN.run(&[&arguments[..], &more].concat());
+    ended(&output, 1);
+    let table = text(&output.stdout);
+    for part in [
+        "crash: ",
+        "SIGABRT",
+        "out of luck",
+        "operation",
+        ", after ",
+        "replay    cargo stress replay ",
+        "--suppress crash",
+    ] {
+        assert!(table.contains(part), "{part} in:\n{table}");
+    }
+}

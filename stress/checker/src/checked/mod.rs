@@ -6,7 +6,8 @@
 //!
 //! Lowest first: `block`; `worker`, with the fields; `wrong`, which words violations; `check`, one
 //! check each; `variant`, which function makes a call; `answer`, which makes a block of an address;
-//! and the calls: `calls`, `fallible` where null is an answer, `impossible` where it is the only one.
+//! and the calls: `calls`, `fallible` where null is an answer, `impossible` where it is the only
+//! one.
 
 mod answer;
 mod block;

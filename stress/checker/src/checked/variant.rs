@@ -128,24 +128,24 @@ impl Checked<'_> {
         match block.origin() {
             Origin::Plain if draw % 4 == 0 && more.free_sized.is_some() => {
                 let Some(free_sized) = more.free_sized else { return };
-                self.timed_on(Doing::FreeSized, size, alignment, others, || unsafe {
+                self.timed_on(Doing::FreeSized, size, alignment, others, || {
                     // SAFETY: as above.
-                    free_sized(old, size);
+                    unsafe { free_sized(old, size) };
                 });
             }
             Origin::AlignedAlloc(_) if draw % 2 == 0 && more.free_aligned_sized.is_some() => {
                 let Some(free_aligned_sized) = more.free_aligned_sized else { return };
-                self.timed_on(Doing::FreeAlignedSized, size, alignment, others, || unsafe {
+                self.timed_on(Doing::FreeAlignedSized, size, alignment, others, || {
                     // SAFETY: as above.
-                    free_aligned_sized(old, alignment, size);
+                    unsafe { free_aligned_sized(old, alignment, size) };
                 });
             }
             Origin::New => self.call_delete(block, draw % 2 == 0, others),
             _ => {
                 let free = self.allocator.calls().free;
-                self.timed_on(Doing::Free, size, alignment, others, || unsafe {
+                self.timed_on(Doing::Free, size, alignment, others, || {
                     // SAFETY: as above.
-                    free(old);
+                    unsafe { free(old) };
                 });
             }
         }
@@ -155,19 +155,21 @@ impl Checked<'_> {
         let more = self.allocator.more();
         let (old, size) = (block.address.cast::<c_void>(), block.size());
         match (more.delete_sized.filter(|_| sized), more.delete) {
-            (Some(delete), _) => self.timed_on(Doing::DeleteSized, size, 1, others, || unsafe {
+            (Some(delete), _) => self.timed_on(Doing::DeleteSized, size, 1, others, || {
                 // SAFETY: the block is live and ours, given up here, and of operator new.
-                delete(old, size);
+                unsafe { delete(old, size) };
             }),
-            (None, Some(delete)) => self.timed_on(Doing::Delete, size, 1, others, || unsafe {
+            (None, Some(delete)) => self.timed_on(Doing::Delete, size, 1, others, || {
                 // SAFETY: as above.
-                delete(old);
+                unsafe { delete(old) };
             }),
             // The one is never there without the other.
             (None, None) => {
                 let free = self.allocator.calls().free;
-                // SAFETY: as above.
-                self.timed_on(Doing::Free, size, 1, others, || unsafe { free(old) });
+                self.timed_on(Doing::Free, size, 1, others, || {
+                    // SAFETY: as above.
+                    unsafe { free(old) };
+                });
             }
         }
     }

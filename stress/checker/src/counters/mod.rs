@@ -175,6 +175,28 @@ impl From<BTreeMap<String, u64>> for Counters {
     }
 }
 
+/// How long calls took, and which came up.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// Kind by kind.
+    pub times: Vec<CallTimes>,
+    /// Combinations of call, size, alignment and thread.
+    pub coverage: Coverage,
+}
+
+impl Seen {
+    /// Adds another process's.
+    pub fn add(&mut self, other: &Self) {
+        for times in &other.times {
+            match self.times.iter_mut().find(|one| one.call == times.call) {
+                Some(one) => one.add(times),
+                None => self.times.push(times.clone()),
+            }
+        }
+        self.coverage.add(&other.coverage);
+    }
+}
+
 /// One worker's counters and what it is at.
 #[derive(Debug)]
 pub struct Row {
@@ -317,6 +339,11 @@ impl Board {
     /// Which combinations came up so far.
     pub fn coverage(&self) -> Coverage {
         Coverage::of(self.rows.iter().map(|row| &row.cells))
+    }
+
+    /// Both.
+    pub fn seen(&self) -> Seen {
+        Seen { times: self.call_times(), coverage: self.coverage() }
     }
 
     /// What each worker is at, in order.

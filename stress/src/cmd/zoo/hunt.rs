@@ -13,8 +13,8 @@ use drystone_harness::seed::Seed;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::cmd::zoo::Options;
 use crate::cmd::zoo::faults::Fault;
+use crate::cmd::zoo::options::Options;
 use crate::cmd::zoo::plant::VARIABLE;
 
 /// Who hunts.

@@ -83,6 +83,13 @@ pub fn spin(milliseconds: u64) {
 pub fn build(root: &Path, faults: &[Fault]) -> Result<PathBuf> {
     let tree = root.join("target/zoo/tree");
     let files = patched(root, faults)?;
+    let mut there = BTreeMap::new();
+    for folder in ["src", "capi"].iter().filter(|folder| tree.join(folder).is_dir()) {
+        take(&tree, Path::new(folder), &mut there)?;
+    }
+    for stale in there.keys().filter(|name| !files.contains_key(*name)) {
+        fs::remove_file(tree.join(stale))?;
+    }
     for (name, text) in files {
         let path = tree.join(&name);
         // Left alone where it is the same, so that cargo builds nothing anew.

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use drystone_harness::output::table::{Shape, Table};
 
-use crate::cmd::zoo::Options;
 use crate::cmd::zoo::faults::Fault;
 use crate::cmd::zoo::hunt::Caught;
+use crate::cmd::zoo::options::Options;
 
 const BEGIN: &str = "<!-- zoo: written by cargo stress zoo -->";
 const END: &str = "<!-- end of zoo -->";
@@ -54,7 +54,24 @@ pub fn report(
             if tried { part(replays) } else { String::new() },
         ]);
     }
-    format!("{}\n\n{}\n", summary(caught, clean, options), table.trimmed())
+    format!("{}\n\n{}\n", wrapped(&summary(caught, clean, options)), table.trimmed())
+}
+
+/// Prose in lines of 100 columns.
+fn wrapped(text: &str) -> String {
+    const COLUMNS: usize = 100;
+    let (mut lines, mut line) = (Vec::new(), String::new());
+    for word in text.split_whitespace() {
+        if !line.is_empty() && line.len() + 1 + word.len() > COLUMNS {
+            lines.push(std::mem::take(&mut line));
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line += word;
+    }
+    lines.push(line);
+    lines.join("\n")
 }
 
 fn summary(caught: &[(&Fault, Vec<Caught>)], clean: Option<&Caught>, options: &Options) -> String {

@@ -4,13 +4,12 @@ use std::io::BufRead;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
-use drystone_checker::counters::{Counters, Notes};
+use drystone_checker::counters::{Counters, Notes, Seen};
 use drystone_checker::violation::Kind;
 use drystone_harness::usage::Usage;
 
 use crate::model::finding::{Finding, Round};
 use crate::model::message::{self, Message};
-use crate::model::outcome::Seen;
 use crate::model::spec::Spec;
 
 /// What the child has said so far.

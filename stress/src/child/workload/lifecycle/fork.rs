@@ -17,7 +17,6 @@ use crate::allocators::process::Own;
 use crate::child::crash_handler;
 use crate::child::workers::table::BlockTable;
 use crate::child::workload::lifecycle::{signals, thread_end};
-use crate::child::workload::thread_storm::in_a_thread;
 use crate::model::fork_page::{self, Found, Page, Report};
 
 /// Operations of a child at most.
@@ -152,11 +151,17 @@ impl Children {
         }
         page.doing(2);
         if below(&mut rng, 4) == 0 {
-            in_a_thread(checked, |checked| {
-                for _ in 0..below(&mut rng, IN_A_THREAD) {
-                    table.turn(&mut rng, checked);
-                    progress();
-                }
+            let worker = checked.worker();
+            let (rng, checked, table) = (&mut rng, &mut *checked, &mut *table);
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    violation::this_is_worker(worker);
+                    checked.moved_to_this_thread();
+                    for _ in 0..below(rng, IN_A_THREAD) {
+                        table.turn(rng, checked);
+                        progress();
+                    }
+                });
             });
         }
         page.doing(3);

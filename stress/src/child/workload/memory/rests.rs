@@ -20,8 +20,8 @@ use drystone_harness::usage::Usage;
 use crate::child::workers::Workers;
 use crate::model::outcome::{MOST_AT_REST, RESTS_JUDGED};
 
-/// What any allocator may keep, bytes. The C library, tcmalloc, jemalloc and mimalloc keep 9 MiB of 100
-/// at most, here and in the eighth together.
+/// What any allocator may keep, bytes. The C library, tcmalloc, jemalloc and mimalloc keep 9 MiB of
+/// 100 at most, of this and the eighth together.
 const SLACK: u64 = 16 << 20;
 /// Growth from one third of the rests to the next that is no chance, bytes.
 const STEP: u64 = 768 << 10;
