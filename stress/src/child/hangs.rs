@@ -10,9 +10,6 @@ use std::io::Read;
 use std::time::{Duration, Instant};
 
 use drystone_checker::counters::{Board, Count};
-use drystone_checker::violation::Kind;
-
-use crate::child::violation_handler;
 
 /// A look that comes later than this after the one before says nothing of the time between.
 const LATE: Duration = Duration::from_secs(1);
@@ -42,8 +39,8 @@ impl Watch {
         Self { deadline, looked: Instant::now(), seen: vec![Seen::default(); workers] }
     }
 
-    /// Looks at every worker; a hang ends the process.
-    pub fn look(&mut self, board: &Board) {
+    /// Looks at every worker: the first that hangs, and how.
+    pub fn look(&mut self, board: &Board) -> Option<(usize, String)> {
         let passed = std::mem::replace(&mut self.looked, Instant::now()).elapsed();
         for (worker, seen) in self.seen.iter_mut().enumerate() {
             let row = board.row(worker);
@@ -69,9 +66,10 @@ impl Watch {
                     doing.name(),
                     seen.own.as_secs()
                 );
-                violation_handler::raise_of(worker, Kind::Hang, "every call to return", seen);
+                return Some((worker, seen));
             }
         }
+        None
     }
 }
 

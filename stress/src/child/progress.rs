@@ -4,6 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use drystone_checker::counters::Board;
+use drystone_checker::violation::Kind;
 use drystone_harness::exit;
 use drystone_harness::stop::Stop;
 use drystone_harness::usage::Usage;
@@ -46,8 +47,8 @@ pub fn report_from_a_thread(
                 .map(|deadline| deadline.saturating_duration_since(Instant::now()));
             thread::sleep(left.map_or(TICK, |left| left.min(TICK)));
             stop.at(deadline);
-            if let Some(watch) = &mut watch {
-                watch.look(board);
+            if let Some((worker, seen)) = watch.as_mut().and_then(|watch| watch.look(board)) {
+                violation_handler::raise_of(worker, Kind::Hang, "every call to return", seen);
             }
             report(board);
         }

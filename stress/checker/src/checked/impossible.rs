@@ -76,7 +76,9 @@ impl Checked<'_> {
         }
         let address = match request {
             // In turns with the function that says by its result why it fails.
-            ImpossibleRequest::AlignedAlloc { alignment, size } if self.sequence % 2 == 0 => {
+            ImpossibleRequest::AlignedAlloc { alignment, size }
+                if self.sequence.is_multiple_of(2) =>
+            {
                 self.odd_alignment();
                 self.failing_memalign(alignment, size)
             }

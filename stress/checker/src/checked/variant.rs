@@ -37,7 +37,7 @@ impl Checked<'_> {
 
     /// `malloc(size)`, or `operator new(size)`.
     pub(super) fn call_malloc(&self, size: usize) -> (*mut c_void, Origin) {
-        let new = self.allocator.more().new.filter(|_| self.draw(1) % 8 == 0);
+        let new = self.allocator.more().new.filter(|_| self.draw(1).is_multiple_of(8));
         let Some(new) = new else {
             let malloc = self.allocator.calls().malloc;
             // SAFETY: malloc takes any size.
@@ -101,8 +101,8 @@ impl Checked<'_> {
         }
         let (others, alignment) = (self.is_anothers(block), block.origin().alignment());
         match self.allocator.more().reallocarray {
-            Some(reallocarray) if size > 0 && Self::draw_of(block, 3) % 4 == 0 => {
-                let (count, size) = if size % 8 == 0 { (size / 8, 8) } else { (1, size) };
+            Some(reallocarray) if size > 0 && Self::draw_of(block, 3).is_multiple_of(4) => {
+                let (count, size) = if size.is_multiple_of(8) { (size / 8, 8) } else { (1, size) };
                 self.timed_on(Doing::Reallocarray, bytes, alignment, others, || {
                     // SAFETY: the block is live and ours, and given up here.
                     unsafe { reallocarray(old, count, size) }
@@ -126,21 +126,23 @@ impl Checked<'_> {
         // SAFETY, of all five: the block is live and ours, and given up here; it was made by a
         // function whose blocks this one frees, with that size and alignment.
         match block.origin() {
-            Origin::Plain if draw % 4 == 0 && more.free_sized.is_some() => {
+            Origin::Plain if draw.is_multiple_of(4) && more.free_sized.is_some() => {
                 let Some(free_sized) = more.free_sized else { return };
                 self.timed_on(Doing::FreeSized, size, alignment, others, || {
                     // SAFETY: as above.
                     unsafe { free_sized(old, size) };
                 });
             }
-            Origin::AlignedAlloc(_) if draw % 2 == 0 && more.free_aligned_sized.is_some() => {
+            Origin::AlignedAlloc(_)
+                if draw.is_multiple_of(2) && more.free_aligned_sized.is_some() =>
+            {
                 let Some(free_aligned_sized) = more.free_aligned_sized else { return };
                 self.timed_on(Doing::FreeAlignedSized, size, alignment, others, || {
                     // SAFETY: as above.
                     unsafe { free_aligned_sized(old, alignment, size) };
                 });
             }
-            Origin::New => self.call_delete(block, draw % 2 == 0, others),
+            Origin::New => self.call_delete(block, draw.is_multiple_of(2), others),
             _ => {
                 let free = self.allocator.calls().free;
                 self.timed_on(Doing::Free, size, alignment, others, || {
@@ -232,7 +234,7 @@ impl Checked<'_> {
             // SAFETY: takes nothing.
             let _figures = unsafe { mallinfo2() };
         }
-        if let Some(trim) = more.malloc_trim.filter(|_| self.draw(5) % 4 == 0) {
+        if let Some(trim) = more.malloc_trim.filter(|_| self.draw(5).is_multiple_of(4)) {
             self.doing(Doing::Trim);
             // SAFETY: takes any number.
             unsafe { trim(0) };

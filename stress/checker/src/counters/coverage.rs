@@ -80,11 +80,16 @@ fn name((kind, value): (usize, usize)) -> &'static str {
 fn possible([call, band, alignment, relation]: [usize; 4]) -> bool {
     let call = Doing::CALLS[call];
     let on_a_block = call.takes_a_block();
-    let may_be_aligned = match call {
-        Doing::AlignedAlloc | Doing::PosixMemalign | Doing::Memalign => true,
-        Doing::Free | Doing::FreeAlignedSized | Doing::Realloc | Doing::Reallocarray => true,
-        _ => false,
-    };
+    let may_be_aligned = matches!(
+        call,
+        Doing::AlignedAlloc
+            | Doing::PosixMemalign
+            | Doing::Memalign
+            | Doing::Free
+            | Doing::FreeAlignedSized
+            | Doing::Realloc
+            | Doing::Reallocarray
+    );
     // What is aligned is rounded up for allocators that want it so: never to nothing.
     let aligns = matches!(
         call,
