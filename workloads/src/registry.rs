@@ -263,7 +263,7 @@ workloads! {
         about "threads that live for a moment, by the ten thousand, in one process: what each \
                leaves resident adds up",
         after "thread pools that come and go; leaks of a thread's cache",
-        weight 4,
+        weight 6,
         {
             "threads" = 500, 1 => MIB, "short-lived threads, one after the other, for each worker \
                 from rest to rest";
