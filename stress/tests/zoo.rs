@@ -209,6 +209,7 @@ fn replay_rates(times: u64, tries: u32) {
         length: Duration::from_secs(5),
         findings: Some(place.path().to_owned()),
         growth_after: Duration::from_secs(60),
+        first_only: true,
     };
     let of = u64::from(tries) * times;
     println!(

@@ -52,7 +52,7 @@ pub const BANNED: &[Banned] = &[
         forms: &["hand out", "hand outs"],
         instead: "\"allocation\" or \"reuse\"",
         within: Where::Everywhere,
-        allowed: &["stress/checker/src/counters.rs"],
+        allowed: &["stress/checker/src/counters"],
     },
     everywhere(&["unborn", "born"], "\"uncarved\" or \"carved\""),
     everywhere(&["orphan", "orphans", "orphaned", "orphaning"], "\"abandoned\""),
@@ -62,7 +62,7 @@ pub const BANNED: &[Banned] = &[
         forms: &["at hand", "leave hand", "at its hand"],
         instead: "\"current\" or \"active\"",
         within: Where::Everywhere,
-        allowed: &["stress/checker/src/counters.rs"],
+        allowed: &["stress/checker/src/counters"],
     },
     everywhere(&["foreign duel", "foreign duels"], "\"external double free\""),
     // An old name of the workload `double-free` and of its counts, which old campaigns, command
@@ -72,7 +72,7 @@ pub const BANNED: &[Banned] = &[
         instead: "\"double free\"",
         within: Where::Everywhere,
         allowed: &[
-            "stress/checker/src/counters.rs",
+            "stress/checker/src/counters",
             "workloads/src/registry.rs",
             "stress/src/model/spec.rs",
             "stress/src/plan/campaign_file.rs",

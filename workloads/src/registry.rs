@@ -240,6 +240,45 @@ workloads! {
             "blocks" = 16, 1 => 64 * KIB, "blocks that each task makes";
             "largest" = KIB, 1 => 64 * MIB, ROUNDED;
         }
+    /// Every pair of call, size, alignment and thread.
+    Pairs = "pairs",
+        about "every call with every band of sizes, every alignment, on its own blocks and on \
+               another thread's: what goes wrong for two things at once",
+        after "pairwise testing: Cohen et al., The AETG System, IEEE Transactions on Software \
+               Engineering 1997",
+        weight 2,
+        {}
+    /// What is left when all is freed.
+    Drain = "drain",
+        about "fills up, hands two thirds over, frees all at once, and looks at what stays \
+               resident: again and again in one process, which grows old",
+        after "memory that never comes back; most frees are remote, and all contend",
+        weight 5,
+        {
+            "live" = 24 * MIB, KIB => 4 * GIB, "bytes that a thread holds when it is full";
+            "largest" = 64 * KIB, 16 => 64 * MIB, ROUNDED;
+        }
+    /// What exited threads leave.
+    Exits = "exits",
+        about "threads that live for a moment, by the ten thousand, in one process: what each \
+               leaves resident adds up",
+        after "thread pools that come and go; leaks of a thread's cache",
+        weight 6,
+        {
+            "threads" = 500, 1 => MIB, "short-lived threads, one after the other, for each worker \
+                from rest to rest";
+            "blocks" = 4, 1 => MIB, "blocks that each makes";
+        }
+    /// How long the longest call takes.
+    Steady = "steady",
+        about "one thread, as fast as it can: a call that takes 100 ms of its own, asleep or not, \
+               stalls",
+        after "tail latency: Dean and Barroso, The Tail at Scale, CACM 2013",
+        weight 4,
+        {
+            "slots" = 4096, 1 => MIB, "live blocks";
+            "largest" = 4 * KIB, 1 => 64 * MIB, ROUNDED;
+        }
     /// What else happens in a process.
     #[serde(alias = "lifecycles")]
     Lifecycle = "lifecycle",
@@ -247,11 +286,11 @@ workloads! {
                thread-local destructors that allocate and free, libraries loaded and closed",
         after "fork(2), signal(7), pthread_key_create(3), dlopen(3): where a process's handlers \
                meet an allocator's locks",
-        weight 1,
+        weight 2,
         {
             "fork" = 20_000, 0 => GIB, "operations of a thread from fork to fork, on average; 0: \
                 no forks";
-            "patience" = 30, 1 => 3600, "seconds after which a forked child that does not end \
+            "patience" = 5, 1 => 3600, "seconds after which a forked child that does nothing more \
                 hangs";
             "signals" = 1000, 0 => 100_000, "signals to each thread in a second; 0: none";
             "life" = 2000, 1 => GIB, "operations of a thread before it ends, on average";
@@ -267,7 +306,7 @@ workloads! {
                reported once, by its own kind, and do nothing else; for allocators that report and \
                go on",
         after "CWE-415, CWE-590 and CWE-763, under DRYSTONE_ON_MISUSE=report",
-        weight 1,
+        weight 2,
         {
             "misuse" = 200, 1 => GIB, "operations of a thread from misuse to misuse, on average";
             "largest" = 64 * KIB, 1 => 64 * MIB, ROUNDED;
@@ -292,6 +331,18 @@ impl Workload {
     /// Whether it shows what it is for only to a process that lives on: memory that grows, that
     /// breaks up.
     pub fn long_lived(self) -> bool {
+        matches!(
+            self,
+            Workload::Sawtooth
+                | Workload::ShiftingSizes
+                | Workload::Drain
+                | Workload::Exits
+                | Workload::Steady
+        )
+    }
+
+    /// Whether it is one round, as long as the run, or rounds from rest to rest.
+    pub fn one_round(self) -> bool {
         matches!(self, Workload::Sawtooth | Workload::ShiftingSizes)
     }
 

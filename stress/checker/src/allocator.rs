@@ -1,11 +1,12 @@
 //! An allocator as the checker sees it: its functions, and its promises beyond the standards.
 
-pub use drystone_workloads::calls::Calls;
+pub use drystone_workloads::calls::{Calls, MoreCalls};
 
 /// An allocator, ready to be called: that it can be is promised by whoever makes one of these.
 #[derive(Clone, Copy, Debug)]
 pub struct Allocator {
     calls: Calls,
+    more: MoreCalls,
     promises: Promises,
 }
 
@@ -26,13 +27,41 @@ impl Allocator {
     /// twice, may be misaligned, lose their contents or hold other bytes than zero. That is what
     /// the checker finds.
     pub const unsafe fn new(calls: Calls, promises: Promises) -> Self {
-        Self { calls, promises }
+        const NONE: MoreCalls = MoreCalls {
+            posix_memalign: None,
+            memalign: None,
+            reallocarray: None,
+            free_sized: None,
+            free_aligned_sized: None,
+            new: None,
+            delete: None,
+            delete_sized: None,
+            malloc_trim: None,
+            mallinfo2: None,
+            give_back: None,
+        };
+        Self { calls, more: NONE, promises }
+    }
+
+    /// With these functions besides, which take turns with those that do the same.
+    ///
+    /// # Safety
+    /// As [`new`](Self::new): they are the same allocator's, each with the meaning of its name.
+    #[must_use]
+    pub const unsafe fn with_more(self, more: MoreCalls) -> Self {
+        Self { more, ..self }
     }
 
     /// Its functions.
     #[inline]
     pub fn calls(&self) -> &Calls {
         &self.calls
+    }
+
+    /// Its functions beyond those.
+    #[inline]
+    pub fn more(&self) -> &MoreCalls {
+        &self.more
     }
 
     /// Its promises.

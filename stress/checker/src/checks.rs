@@ -72,6 +72,10 @@ checks! {
     Counts = "counts",
         about "operations and bytes are counted, and what a worker is at is told",
         needs Checks::NONE;
+    /// How long calls take, and which combinations come up.
+    Latency = "latency",
+        about "every call is timed, and counted by its size, alignment and thread",
+        needs Checks::NONE;
     /// Disturbances.
     Schedule = "schedule",
         about "whether to disturb the worker is drawn, and it yields or sleeps",

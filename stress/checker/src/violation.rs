@@ -38,6 +38,10 @@ pub enum Kind {
     /// A rejected request left another `errno` than `ENOMEM`, or a `free` changed it.
     Errno,
     // Found by the stress tool's workloads, which raise them in a worker as the checker does.
+    /// A function that failed has written its result all the same.
+    ResultOnFailure,
+    /// Calls take far longer than their work: not by the machine's doing, and again and again.
+    Stall,
     /// A correct program was accused of a misuse.
     FalseAlarm,
     /// More than one free of an allocation took effect.
@@ -71,6 +75,40 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All of them.
+    pub const ALL: &'static [Kind] = &[
+        Kind::Identity,
+        Kind::Overlap,
+        Kind::Misaligned,
+        Kind::UsableSize,
+        Kind::NotZeroed,
+        Kind::PrefixLost,
+        Kind::UnprovokedNull,
+        Kind::ImpossibleGranted,
+        Kind::Errno,
+        Kind::ResultOnFailure,
+        Kind::Stall,
+        Kind::FalseAlarm,
+        Kind::DoubleFreeMissed,
+        Kind::MisuseMissed,
+        Kind::WrongReport,
+        Kind::FreeRejected,
+        Kind::Sums,
+        Kind::Exclusion,
+        Kind::BrokenHeap,
+        Kind::Leak,
+        Kind::NotGivenBack,
+        Kind::Growth,
+        Kind::DidNotRace,
+        Kind::Crash,
+        Kind::Hang,
+    ];
+
+    /// Its printed name with hyphens for blanks, as arguments have it.
+    pub fn hyphenated(self) -> String {
+        self.to_string().replace(' ', "-")
+    }
+
     /// Whether it shows over a whole run only, at no call and in no worker.
     pub fn of_a_whole_run(self) -> bool {
         matches!(self, Kind::Growth | Kind::DidNotRace)
@@ -83,6 +121,8 @@ impl From<Flaw> for Kind {
             Flaw::Misaligned => Kind::Misaligned,
             Flaw::NotZeroed => Kind::NotZeroed,
             Flaw::UsableSize => Kind::UsableSize,
+            Flaw::Errno => Kind::Errno,
+            Flaw::ResultOnFailure => Kind::ResultOnFailure,
         }
     }
 }
@@ -99,6 +139,8 @@ impl fmt::Display for Kind {
             Kind::UnprovokedNull => "unprovoked null",
             Kind::ImpossibleGranted => "impossible request granted",
             Kind::Errno => "errno",
+            Kind::ResultOnFailure => "result on failure",
+            Kind::Stall => "stall",
             Kind::FalseAlarm => "false alarm",
             Kind::DoubleFreeMissed => "double free missed",
             Kind::MisuseMissed => "misuse missed",
@@ -127,6 +169,10 @@ pub enum Flaw {
     NotZeroed,
     /// `malloc_usable_size` says less than was asked for.
     UsableSize,
+    /// A rejected request left another `errno` than `ENOMEM`, or a `free` changed it.
+    Errno,
+    /// A function that failed has written its result all the same.
+    ResultOnFailure,
 }
 
 impl fmt::Display for Flaw {
@@ -135,6 +181,8 @@ impl fmt::Display for Flaw {
             Flaw::Misaligned => "misaligned",
             Flaw::NotZeroed => "not zeroed",
             Flaw::UsableSize => "usable size",
+            Flaw::Errno => "errno",
+            Flaw::ResultOnFailure => "result on failure",
         })
     }
 }

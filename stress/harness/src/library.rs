@@ -8,7 +8,7 @@ use std::mem::{MaybeUninit, transmute};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use drystone_workloads::calls::Calls;
+use drystone_workloads::calls::{Calls, GiveBack, MoreCalls};
 
 /// Whether `text` means a file, and not a name.
 pub fn is_path(text: &str) -> bool {
@@ -73,6 +73,41 @@ pub fn functions_of_this_process(library: Option<&Path>) -> Result<Calls, String
         }
     };
     Ok(black_box(calls))
+}
+
+/// The functions beyond those that the library which serves this process's `malloc` has.
+///
+/// # Errors
+/// A sentence: nothing serves `malloc`.
+pub fn more_functions_of_this_process() -> Result<MoreCalls, String> {
+    let malloc = resolve(c"malloc")?;
+    let own = |name: &CStr| {
+        let symbol = resolve(name).ok()?;
+        (symbol.object == malloc.object).then_some(symbol.address)
+    };
+    // Not `transmute`'s business alone: each name has one type, which the field says.
+    macro_rules! function {
+        ($name:literal) => {
+            // SAFETY: the address is that of the function of that name in the library that serves
+            // `malloc`, and so has the signature that the name has there.
+            own($name).map(|address| unsafe { transmute::<*mut c_void, _>(address) })
+        };
+    }
+    let mut more = MoreCalls::default();
+    more.posix_memalign = function!(c"posix_memalign");
+    more.memalign = function!(c"memalign");
+    more.reallocarray = function!(c"reallocarray");
+    more.free_sized = function!(c"free_sized");
+    more.free_aligned_sized = function!(c"free_aligned_sized");
+    more.new = function!(c"_ZnwmRKSt9nothrow_t");
+    more.delete = function!(c"_ZdlPv");
+    more.delete_sized = function!(c"_ZdlPvm");
+    more.malloc_trim = function!(c"malloc_trim");
+    more.mallinfo2 = function!(c"mallinfo2");
+    more.give_back = function!(c"MallocExtension_ReleaseFreeMemory").map(GiveBack::Plain);
+    more.give_back = more.give_back.or(function!(c"mi_collect").map(GiveBack::Forced));
+    more.give_back = more.give_back.or(function!(c"mallctl").map(GiveBack::Named));
+    Ok(black_box(more))
 }
 
 /// Where a name leads.

@@ -17,7 +17,7 @@ use drystone::Misuse;
 use drystone_checker::{Alignment, Allocator, Promises};
 use drystone_harness::allocators::LINKED;
 use drystone_harness::library;
-use drystone_workloads::calls::Calls;
+use drystone_workloads::calls::{Calls, MoreCalls};
 
 /// An allocator that is linked into the binary, or the C library's own.
 #[derive(Clone, Copy)]
@@ -42,6 +42,8 @@ impl AllocatorEntry {
 pub struct OpenAllocator {
     /// Its functions.
     pub calls: Calls,
+    /// Those that it has besides.
+    pub more: MoreCalls,
     /// What a linked heap says of itself.
     pub own: Option<Own>,
     /// Whether it promises to report every double free. An external one that does not is
@@ -61,7 +63,7 @@ impl OpenAllocator {
         };
         // SAFETY: the functions are those of one allocator, linked in or found in this process by
         // C's names; what it returns is for the workers alone.
-        unsafe { Allocator::new(self.calls, promises) }
+        unsafe { Allocator::new(self.calls, promises).with_more(self.more) }
     }
 }
 
@@ -134,7 +136,9 @@ pub const SYSTEM: AllocatorEntry = AllocatorEntry {
 /// As [`library::functions_of_this_process`].
 pub fn open_process(library: Option<&Path>) -> Result<OpenAllocator, String> {
     let calls = library::functions_of_this_process(library)?;
-    Ok(OpenAllocator { calls, own: None, claims_detection: library.is_some_and(claims_detection) })
+    let more = library::more_functions_of_this_process()?;
+    let claims_detection = library.is_some_and(claims_detection);
+    Ok(OpenAllocator { calls, more, own: None, claims_detection })
 }
 
 /// The library, or else the allocator of that name, ready to be called.

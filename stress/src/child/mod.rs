@@ -9,6 +9,7 @@
 //! | [`workers`] | how they are started, and what they meet at |
 //! | `at_rest` | what is judged of the whole heap |
 //! | `progress` | what the supervisor hears |
+//! | `hangs` | calls that never return |
 //! | [`violation_handler`] | how a violation becomes a finding and ends the process |
 //! | [`crash_handler`], [`panics`] | what is said when a signal, or a panic, ends it |
 //!
@@ -18,6 +19,7 @@
 
 mod at_rest;
 pub mod crash_handler;
+mod hangs;
 pub mod inject;
 pub mod panics;
 mod play;

@@ -4,10 +4,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use drystone_checker::counters::Board;
+use drystone_checker::violation::Kind;
 use drystone_harness::exit;
 use drystone_harness::stop::Stop;
 use drystone_harness::usage::Usage;
 
+use crate::child::hangs::Watch;
 use crate::child::violation_handler;
 use crate::model::message::{self, Message};
 
@@ -30,8 +32,14 @@ fn unknown(why: String) -> ! {
     exit::now(exit::FAILED)
 }
 
-/// Reports the work to the supervisor, and stops it at the deadline.
-pub fn report_from_a_thread(board: &'static Board, stop: &'static Stop, deadline: Option<Instant>) {
+/// Reports the work to the supervisor, stops it at the deadline, and looks out for calls that never
+/// return, if there is a watch for those.
+pub fn report_from_a_thread(
+    board: &'static Board,
+    stop: &'static Stop,
+    deadline: Option<Instant>,
+    mut watch: Option<Watch>,
+) {
     thread::spawn(move || {
         loop {
             let left = deadline
@@ -39,6 +47,9 @@ pub fn report_from_a_thread(board: &'static Board, stop: &'static Stop, deadline
                 .map(|deadline| deadline.saturating_duration_since(Instant::now()));
             thread::sleep(left.map_or(TICK, |left| left.min(TICK)));
             stop.at(deadline);
+            if let Some((worker, seen)) = watch.as_mut().and_then(|watch| watch.look(board)) {
+                violation_handler::raise_of(worker, Kind::Hang, "every call to return", seen);
+            }
             report(board);
         }
     });

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use drystone_checker::counters::{Board, Count};
 use drystone_checker::identity::MOST_OWNERS;
@@ -19,6 +19,7 @@ use drystone_workloads::trace::Trace;
 
 use crate::allocators::process::{self, AllocatorEntry, OpenAllocator, Own};
 use crate::child::at_rest::{judge_rest, judge_the_end};
+use crate::child::hangs::Watch;
 use crate::child::inject::{Scenario, Setting};
 use crate::child::play::{Blocks, Judge, Stage};
 use crate::child::progress::{TICK, report, report_from_a_thread};
@@ -26,10 +27,11 @@ use crate::child::workers::Workers;
 use crate::child::workload::double_free::Round;
 use crate::child::workload::double_free_external::{self, Pulse};
 use crate::child::workload::lifecycle::{self, Library};
+use crate::child::workload::memory::{Rests, drain};
 use crate::child::workload::misuse::{self, Reports};
 use crate::child::workload::trace::{Parts, Pass};
 use crate::child::workload::{
-    churn, false_sharing, fork_join, handoff, mixed, slots, thread_storm,
+    churn, false_sharing, fork_join, handoff, mixed, pairs, slots, steady, thread_storm,
 };
 use crate::child::{crash_handler, violation_handler};
 use crate::inject::injector::Injector;
@@ -54,6 +56,8 @@ pub struct Run {
     injection: Option<InjectionJob>,
     /// A library that may be loaded.
     fixture: Option<PathBuf>,
+    /// A call that takes so long hangs.
+    deadline: Option<Duration>,
 }
 
 impl Run {
@@ -77,7 +81,8 @@ impl Run {
                 .map_err(|error| format!("the journal {}: {error}", path.display()))?;
         }
         let script = job.script.as_deref().map(script).transpose()?;
-        Ok(Self { spec, allocator, board, script, injection: job.injection, fixture: job.fixture })
+        let Job { injection, fixture, deadline, .. } = job;
+        Ok(Self { spec, allocator, board, script, injection, fixture, deadline })
     }
 
     /// Makes the run.
@@ -100,7 +105,8 @@ impl Run {
         let parts = self.trace()?;
         STOP.at(deadline);
         stop::at_end_of_input(&STOP);
-        report_from_a_thread(self.board, &STOP, deadline);
+        let watch = self.deadline.map(|deadline| Watch::new(self.spec.threads, deadline));
+        report_from_a_thread(self.board, &STOP, deadline, watch);
         if let Some(script) = &self.script {
             self.play(script);
             return Ok(());
@@ -113,7 +119,16 @@ impl Run {
             (Workload::DoubleFree, None, _) => unreachable!("made above"),
             (Workload::Trace, _, Some(parts)) => self.replay(parts),
             (Workload::Trace, _, None) => return Err("workload trace needs a trace".to_owned()),
+            (Workload::Drain, ..) => {
+                self.rests(|workers| Ok(drain(workers, self.spec.seed, settings)))?
+            }
+            (Workload::Exits, ..) => self.rests(|workers| {
+                thread_storm::exits(workers, self.spec.seed, settings);
+                Ok(0)
+            })?,
             (workload, ..) => self.rounds(|seed, workers| match workload {
+                Workload::Pairs => pairs::round(workers, seed),
+                Workload::Steady => steady::round(workers, seed, settings),
                 Workload::Churn => churn::round(workers, seed, settings),
                 Workload::Handoff => handoff::round(workers, seed, settings),
                 Workload::FalseSharing => false_sharing::round(workers, seed, settings),
@@ -134,7 +149,8 @@ impl Run {
         if self.script.is_none() {
             judge_the_end(&self.allocator, self.board);
         }
-        Message::Done { counters: self.board.counters(), notes: self.board.notes() }
+        let (counters, notes) = (self.board.counters(), self.board.notes());
+        Message::Done { counters, notes, seen: self.board.seen() }
     }
 
     /// One block before any worker starts: to start a thread takes the C allocator too, which may
@@ -187,6 +203,9 @@ impl Run {
     fn rounds(&self, mut work: impl FnMut(Seed, &mut Workers<'_>)) {
         let overlap = Overlap::default();
         let mut workers = Workers::new(&self.allocator, self.board, &STOP, &overlap, &self.spec);
+        if self.spec.workload == Workload::Steady {
+            workers = workers.checking(steady::CHECKS);
+        }
         let mut seed = self.spec.seed;
         loop {
             violation_handler::round(seed);
@@ -199,6 +218,24 @@ impl Run {
                 return;
             }
         }
+    }
+
+    /// Cycles of `work`, each from rest to rest, of which each is looked at; `work` says how many
+    /// bytes were live at its height.
+    fn rests(
+        &self,
+        mut work: impl FnMut(&mut Workers<'_>) -> Result<u64, String>,
+    ) -> Result<(), String> {
+        let mut rests = Rests::begin()?;
+        let mut failed = Ok(());
+        self.rounds(|_, workers| {
+            let looked = work(workers).and_then(|live| rests.look(workers, live));
+            if looked.is_err() && failed.is_ok() {
+                failed = looked;
+                workers.stop().set();
+            }
+        });
+        failed
     }
 
     /// The scenario under failing calls. No thread reports to the supervisor: this one does between

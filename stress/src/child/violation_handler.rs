@@ -7,7 +7,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use drystone_checker::counters::{Board, Count};
-use drystone_checker::violation::{self, Flaw, Hook, Violation};
+use drystone_checker::violation::{self, Flaw, Hook, Kind, Violation};
 use drystone_harness::exit;
 use drystone_harness::seed::Seed;
 
@@ -16,6 +16,7 @@ use crate::model::fork_page;
 use crate::model::job::Job;
 use crate::model::message::{self, Message};
 use crate::model::spec::Spec;
+use crate::model::suppressions::{Ignored, Suppression};
 
 struct Context {
     spec: Spec,
@@ -63,15 +64,28 @@ fn suppresses(flaw: Flaw) -> bool {
     };
     let call = board.row(worker).what();
     let suppression = spec.suppressions.iter().find(|one| one.is(flaw, call));
-    if let Some(suppression) = suppression {
-        board.note(&suppression.note(), 1);
+    let note = suppression.map(Suppression::note).or_else(|| {
+        let ignored = spec.ignored.iter().find(|one| one.is(flaw.into(), Some(call)));
+        ignored.map(Ignored::note)
+    });
+    if let Some(note) = &note {
+        board.note(note, 1);
     }
-    suppression.is_some()
+    note.is_some()
+}
+
+/// Writes what another thread sees of a worker, and ends the process.
+pub fn raise_of(worker: usize, kind: Kind, expected: &str, seen: String) -> ! {
+    end(Violation { kind, expected: expected.to_owned(), seen, worker: Some(worker) }, false)
 }
 
 /// Writes the finding and ends the process.
 #[cold]
 fn raise(violation: Violation) -> ! {
+    end(violation, true)
+}
+
+fn end(violation: Violation, here: bool) -> ! {
     let Violation { kind, expected, seen, worker } = violation;
     if let Some(page) = fork_page::page() {
         page.found(kind, &expected, &seen);
@@ -93,9 +107,10 @@ fn raise(violation: Violation) -> ! {
         finding: Box::new(finding),
         counters: board.counters(),
         notes: board.notes(),
+        seen: board.seen(),
     };
     message::send(&message);
-    if *backtrace {
+    if *backtrace && here {
         send_backtrace();
     }
     exit::now(exit::FOUND)

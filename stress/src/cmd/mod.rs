@@ -8,6 +8,7 @@
 //! | [`replay`], [`shrink`], [`join`] | what is done with findings and records |
 //! | [`inject`] | failures of the OS |
 //! | [`cost`] | the checker's own costs |
+//! | [`zoo`] | planted faults, and who finds them |
 //! | [`completions`] | for shells |
 //! | [`readme`] | what the README shows of real runs |
 
@@ -37,6 +38,7 @@ pub mod replay;
 pub mod report;
 pub mod run;
 pub mod shrink;
+pub mod zoo;
 
 // Its documentation is that of the options that are flattened into it: clap prints it.
 #[derive(Debug, Parser)]
@@ -62,6 +64,7 @@ enum Command {
     Cost(cost::cli::Options),
     Conform(conform::Options),
     Programs(programs::cli::Options),
+    Zoo(zoo::Options),
     Completions(completions::Options),
     // For those who work on this repository: its help says so.
     #[command(hide = true)]
@@ -95,6 +98,7 @@ fn work(cli: &Cli, linked: &[AllocatorEntry]) -> Result<u8> {
         Some(Command::Conform(options)) => drystone_conform::tool::run(options),
         Some(Command::Programs(options)) => programs::tool::run(options),
         Some(Command::Readme(options)) => readme::run(options),
+        Some(Command::Zoo(options)) => zoo::run(options),
         Some(Command::Completions(options)) => completions::run(options, Cli::command()),
     }
 }

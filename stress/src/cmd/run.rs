@@ -58,11 +58,14 @@ fn stress(plan: Plan, options: &Options) -> Result<Results> {
     let begin = Begin::new(plan.seed, plan.shard, plan.threads, &plan.runs);
     let record = Writer::begin(options.record.as_deref(), begin).map_err(anyhow::Error::msg)?;
     let bar = Bar::new(&plan);
+    let supervisor = Supervisor::of_this_binary()?;
+    let patience = supervisor.patience.max(options.deadline * 2);
     let episodes = Episodes {
-        supervisor: Supervisor::of_this_binary()?,
+        supervisor: Supervisor { patience, deadline: options.deadline, ..supervisor },
         length: options.episode,
         findings: Some(options.findings.clone()),
         growth_after: options.growth_after,
+        first_only: options.first,
     };
     let results = campaign::run(plan, &episodes, &STOP, &bar, record);
     report::print(&results, options.printing).context("writing the report")?;

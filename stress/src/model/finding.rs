@@ -21,6 +21,37 @@ pub struct Round {
     pub seed: Seed,
 }
 
+/// A variable of the environment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Variable {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+}
+
+impl Variable {
+    /// Reads `NAME=VALUE`.
+    ///
+    /// # Errors
+    /// A sentence that names what to change.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some((name, value)) if !name.is_empty() => {
+                Ok(Self { name: name.to_owned(), value: value.to_owned() })
+            }
+            _ => Err(format!("`{text}` sets nothing: write NAME=VALUE")),
+        }
+    }
+}
+
+/// As it is written.
+impl fmt::Display for Variable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.name, self.value)
+    }
+}
+
 /// One wrong answer of an allocator, and what is needed to see it again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
@@ -49,11 +80,17 @@ pub struct Finding {
     /// printed and not replayed.
     #[serde(alias = "episode")]
     pub round: Option<Round>,
+    /// Milliseconds from the run's beginning to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_millis: Option<u64>,
     /// A time in seconds in which a replay comes as far: the run's own, and at least twice what it
     /// had taken; of memory that grows, what it had taken.
     pub replay_seconds: u64,
     /// The trace that was replayed.
     pub trace: Option<PathBuf>,
+    /// Variables of the environment that were set for the allocator.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub environment: Vec<Variable>,
     /// Which calls to the OS were made to fail, if any were: then the scenario for that ran in
     /// place of the workload.
     #[serde(default, alias = "refused", skip_serializing_if = "Option::is_none")]
@@ -95,6 +132,9 @@ impl Finding {
             Some(trace) => command += &format!(" --trace {}", quoted(&trace.to_string_lossy())),
             None => command += &format!(" --workload {}{}", self.workload, self.settings),
         }
+        for variable in &self.environment {
+            command += &format!(" --env {}", quoted(&variable.to_string()));
+        }
         let Self { threads, seed, replay_seconds, .. } = self;
         command += &format!(" --threads {threads} --seed {seed} --for {replay_seconds}s");
         match self.disturb {
@@ -132,10 +172,16 @@ impl fmt::Display for Finding {
         if let Some(doing) = &self.doing {
             write!(f, " ({doing})")?;
         }
+        if let Some(millis) = self.after_millis {
+            write!(f, ", after {:.1} s", millis as f64 / 1000.0)?;
+        }
         writeln!(f)?;
         writeln!(f, "  expected  {}", self.expected)?;
         writeln!(f, "  seen      {}", self.seen)?;
-        write!(f, "  replay    {}", self.replay())
+        let call = self.doing.as_ref().map(|call| format!(":{}", call.replace(' ', "-")));
+        let suppressed = self.kind.hyphenated() + &call.unwrap_or_default();
+        writeln!(f, "  replay    {}", self.replay())?;
+        write!(f, "  go on without it by  --suppress {suppressed}")
     }
 }
 
@@ -205,5 +251,14 @@ mod tests {
         assert_eq!(quoted("target/release/libx.so"), "target/release/libx.so");
         assert_eq!(quoted("my lib's.so"), r"'my lib'\''s.so'");
         assert_eq!(quoted(""), "''");
+    }
+
+    #[test]
+    fn a_variable_is_read_as_it_is_written() {
+        let variable = Variable::parse("A=b=c").unwrap();
+        assert_eq!((variable.name.as_str(), variable.value.as_str()), ("A", "b=c"));
+        assert_eq!(variable.to_string(), "A=b=c");
+        assert!(Variable::parse("A").unwrap_err().contains("write NAME=VALUE"));
+        assert!(Variable::parse("=b").is_err());
     }
 }

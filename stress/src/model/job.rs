@@ -1,6 +1,7 @@
 //! What a child is handed: the run, and what the supervisor wants of it besides.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,9 @@ pub struct Job {
     /// A library that the child may load and close, if its workload does that.
     #[serde(default)]
     pub fixture: Option<PathBuf>,
+    /// A call that takes so long of its own time hangs.
+    #[serde(default)]
+    pub deadline: Option<Duration>,
     /// Whether a finding comes with a backtrace, which takes a while.
     #[serde(default)]
     pub backtrace: bool,
@@ -36,7 +40,15 @@ impl Job {
     /// The run and nothing else.
     pub fn plain(spec: &Spec) -> Self {
         let spec = spec.clone();
-        Self { spec, journal: None, script: None, injection: None, fixture: None, backtrace: false }
+        Self {
+            spec,
+            journal: None,
+            script: None,
+            injection: None,
+            fixture: None,
+            deadline: None,
+            backtrace: false,
+        }
     }
 }
 

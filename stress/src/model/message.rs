@@ -3,7 +3,7 @@
 
 use std::io::{self, Write};
 
-use drystone_checker::counters::{Counters, Notes};
+use drystone_checker::counters::{Counters, Notes, Seen};
 use drystone_harness::usage::Usage;
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +35,9 @@ pub enum Message {
         counters: Counters,
         /// What was noted up to then.
         notes: Notes,
+        /// How long the calls took up to then, and which came up.
+        #[serde(default)]
+        seen: Seen,
     },
     /// Where the worker was that saw the wrong answer; comes after it, if it was asked for.
     Backtrace {
@@ -62,6 +65,9 @@ pub enum Message {
         counters: Counters,
         /// What was noted.
         notes: Notes,
+        /// How long the calls took, and which came up.
+        #[serde(default)]
+        seen: Seen,
     },
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use drystone_checker::counters::{Count, Counters, Notes};
+use drystone_checker::counters::{Count, Counters, Notes, Seen};
 use serde::{Deserialize, Serialize};
 
 use crate::model::finding::Finding;
@@ -10,6 +10,12 @@ use crate::model::spec::Spec;
 
 /// The note of an allocator in which every place where a report may be deferred to must come up.
 pub const DEFERS_REPORTS: &str = "places where a double free may be reported later";
+
+/// The note that memory at rest was judged.
+pub const RESTS_JUDGED: &str = "rests whose resident set was judged";
+
+/// The note of the most that was resident at rest, beyond what was before, in MiB.
+pub const MOST_AT_REST: &str = "MiB resident at rest at most";
 
 /// What became of a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -23,8 +29,14 @@ pub struct Outcome {
     pub counters: Counters,
     /// What was noted.
     pub notes: Notes,
-    /// What was found. The first wrong answer ends a run.
+    /// How long the calls took, and which came up.
+    #[serde(default)]
+    pub seen: Seen,
+    /// What was found first. It ends its process, and not the run.
     pub finding: Option<Finding>,
+    /// What else was found, by later processes of the run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more: Vec<Finding>,
     /// Why the finding is in no folder, if it could not be kept.
     #[serde(skip)]
     pub not_kept: Option<String>,
@@ -33,7 +45,8 @@ pub struct Outcome {
 }
 
 /// Notes that say how things stand, and are not added up: the last process's stands.
-const STATES: [&str; 4] = [
+const STATES: [&str; 5] = [
+    MOST_AT_REST,
     "copies of the trace at once",
     "bytes given back by the last trim",
     "bytes mapped at the end",
@@ -50,8 +63,25 @@ impl Outcome {
             let before = self.notes.entry(note).or_default();
             *before = if state { times } else { *before + times };
         }
-        (self.finding, self.not_kept) = (other.finding, other.not_kept);
+        self.seen.add(&other.seen);
+        for finding in other.finding.into_iter().chain(other.more) {
+            self.found(finding);
+        }
+        self.not_kept = self.not_kept.take().or(other.not_kept);
         self.cut_short |= other.cut_short;
+    }
+
+    /// Adds a finding.
+    pub fn found(&mut self, finding: Finding) {
+        match self.finding {
+            None => self.finding = Some(finding),
+            Some(_) => self.more.push(finding),
+        }
+    }
+
+    /// Everything that was found.
+    pub fn findings(&self) -> impl Iterator<Item = &Finding> {
+        self.finding.iter().chain(&self.more)
     }
 
     /// Whether the run did anything at all, or found something.

@@ -42,6 +42,6 @@ pub struct Results {
 impl Results {
     /// Everything that was found.
     pub fn findings(&self) -> impl Iterator<Item = &Finding> {
-        self.outcomes.iter().filter_map(|outcome| outcome.finding.as_ref())
+        self.outcomes.iter().flat_map(Outcome::findings)
     }
 }

@@ -10,8 +10,8 @@ use drystone_harness::seed::Seed;
 use drystone_harness::text::{size, suggest};
 use serde::{Deserialize, Serialize};
 
-use crate::model::finding::Finding;
-use crate::model::suppressions::Suppression;
+use crate::model::finding::{Finding, Variable};
+use crate::model::suppressions::{Ignored, Suppression};
 
 pub use drystone_workloads::registry::{Settings, Workload};
 
@@ -70,6 +70,12 @@ pub struct Spec {
     /// Faults of the allocator that are counted, and are no finding.
     #[serde(default, alias = "known", skip_serializing_if = "Vec::is_empty")]
     pub suppressions: Vec<Suppression>,
+    /// Variables of the environment, for the allocator to read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub environment: Vec<Variable>,
+    /// Kinds of findings that are counted only, whatever they end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignored: Vec<Ignored>,
 }
 
 impl Spec {
@@ -92,6 +98,8 @@ impl Spec {
             disturb: Rates::DEFAULT,
             trace: None,
             suppressions: Vec::new(),
+            environment: Vec::new(),
+            ignored: Vec::new(),
         }
     }
 
@@ -109,8 +117,10 @@ impl Spec {
             seed: self.seed,
             disturb: self.disturb,
             round: None,
+            after_millis: Some(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)),
             replay_seconds: enough.as_secs() + u64::from(enough.subsec_nanos() > 0),
             trace: self.trace.clone(),
+            environment: self.environment.clone(),
             injected: None,
             backtrace: None,
             folder: None,
@@ -127,6 +137,9 @@ impl Spec {
 impl fmt::Display for Spec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}, {}{}", self.allocator, self.workload, self.settings)?;
+        for variable in &self.environment {
+            write!(f, " {variable}")?;
+        }
         match &self.trace {
             Some(trace) => write!(f, " {}", trace.display()),
             None => Ok(()),

@@ -13,9 +13,11 @@ use drystone_harness::text::duration;
 
 use crate::allocators::process::{self, AllocatorEntry};
 use crate::findings::store;
+use crate::model::finding::Variable;
 use crate::model::runs::Plan;
 use crate::model::shard::Shard;
 use crate::model::spec::{self, Length, Settings, Spec, Workload};
+use crate::model::suppressions::Ignored;
 use crate::plan::choose::choose;
 
 /// Stress allocators: integrity of every byte, mutual exclusion, double frees under contention
@@ -50,7 +52,8 @@ pub struct Options {
     #[arg(long, value_name = "N")]
     pub disturb: Option<u32>,
 
-    /// A workload of --list, with parameters; repeatable [default: mixed and double-free]
+    /// A workload of --list, with parameters; repeatable [default: one after the other, all that
+    /// have found a planted fault which the others do not]
     #[arg(long = "workload", value_name = "NAME[:PARAMETER=NUMBER,...]")]
     pub workloads: Vec<String>,
 
@@ -66,6 +69,23 @@ pub struct Options {
     /// finding
     #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "60s")]
     pub growth_after: Duration,
+
+    /// A call that takes so long hangs: of its thread's own time, so that a busy machine is no
+    /// finding
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "5s")]
+    pub deadline: Duration,
+
+    /// A variable of the environment for every allocator; repeatable
+    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = Variable::parse)]
+    pub environment: Vec<Variable>,
+
+    /// Count a finding and go on: misaligned, or errno:free for one call's only; repeatable
+    #[arg(long, value_name = "KIND[:CALL]", value_parser = Ignored::parse)]
+    pub suppress: Vec<Ignored>,
+
+    /// Stop at the first finding; else every run goes on and looks for others
+    #[arg(long)]
+    pub first: bool,
 
     /// Where findings are kept, a folder each
     #[arg(long, value_name = "DIR", default_value = store::DEFAULT)]
@@ -107,16 +127,31 @@ impl Options {
         let threads = self.threads.map_or_else(default_threads, usize::from);
         let each = self.total() / u32::try_from(allocators.len()).unwrap_or(u32::MAX);
         let (mut runs, mut left_out) = (Vec::new(), Vec::new());
+        let by_default = self.workloads.is_empty() && self.traces.is_empty();
         for Allocator { name, library, .. } in &allocators {
             let goes_on = process::reports_and_goes_on(name, library.as_deref());
             let (works, not): (Vec<&Work>, Vec<&Work>) =
                 works.iter().partition(|work| goes_on || work.workload != Workload::Misuse);
-            if !not.is_empty() && !self.allocators.is_empty() {
-                return Err(process::not_for_misuse(name));
+            // Of the default that an allocator can't do nobody need be told.
+            if !self.workloads.is_empty() {
+                if !not.is_empty() && !self.allocators.is_empty() {
+                    return Err(process::not_for_misuse(name));
+                }
+                left_out.extend(not.iter().map(|_| process::not_for_misuse(name)));
             }
-            left_out.extend(not.iter().map(|_| process::not_for_misuse(name)));
+            let quarantined = Work {
+                environment: vec![Variable {
+                    name: "DRYSTONE_QUARANTINE".to_owned(),
+                    value: "256K".to_owned(),
+                }],
+                ..Work::of(Workload::Lifecycle)
+            };
+            let mut works = works;
+            if by_default && library.is_some() && goes_on {
+                works.push(&quarantined);
+            }
             let parts: u32 = works.iter().map(|work| work.workload.weight()).sum();
-            for Work { workload, settings, trace } in works {
+            for Work { workload, settings, trace, environment } in works {
                 let length = match (workload, self.time) {
                     (Workload::Trace, None) => Length::Once,
                     _ => Length::of(each * workload.weight() / parts),
@@ -132,6 +167,8 @@ impl Options {
                     disturb: self.disturb.map_or(Rates::DEFAULT, Rates::one_in),
                     trace: trace.clone(),
                     suppressions: Vec::new(),
+                    environment: [&self.environment[..], environment].concat(),
+                    ignored: self.suppress.clone(),
                 });
             }
         }
@@ -150,7 +187,7 @@ impl Options {
         }
         if chosen.is_empty() {
             let default: &[Workload] = match self.traces.is_empty() {
-                true => &[Workload::Mixed, Workload::DoubleFree],
+                true => DEFAULT,
                 false => &[Workload::Trace],
             };
             chosen = default.iter().map(|&workload| (workload, Settings::default())).collect();
@@ -171,7 +208,7 @@ impl Options {
         }
         let mut works = Vec::new();
         for (workload, settings) in chosen {
-            let work = |trace| Work { workload, settings: settings.clone(), trace };
+            let work = |trace| Work { settings: settings.clone(), trace, ..Work::of(workload) };
             match workload {
                 Workload::Trace => works.extend(self.traces.iter().cloned().map(Some).map(work)),
                 _ => works.push(work(None)),
@@ -181,11 +218,37 @@ impl Options {
     }
 }
 
+/// What is run if nothing is said: each has found a planted fault that the others do not, or find
+/// later.
+const DEFAULT: &[Workload] = &[
+    Workload::Mixed,
+    Workload::Pairs,
+    Workload::Churn,
+    Workload::Handoff,
+    Workload::DoubleFree,
+    Workload::Misuse,
+    Workload::Lifecycle,
+    Workload::Drain,
+    Workload::Steady,
+    Workload::Exits,
+    Workload::ThreadStorm,
+    Workload::ForkJoin,
+    Workload::ReallocStorm,
+    Workload::Large,
+];
+
 /// What an allocator is to do.
 struct Work {
     workload: Workload,
     settings: Settings,
     trace: Option<PathBuf>,
+    environment: Vec<Variable>,
+}
+
+impl Work {
+    fn of(workload: Workload) -> Self {
+        Self { workload, settings: Settings::default(), trace: None, environment: Vec::new() }
+    }
 }
 
 /// More threads than cores, so that critical sections are interrupted in their middle.
@@ -217,14 +280,16 @@ mod tests {
 
     #[test]
     fn the_default_is_every_allocator_and_a_minute_in_all() {
-        let expected = [
-            ("linked:list", "mixed", 22_500),
-            ("linked:list", "double-free", 7_500),
-            ("system", "mixed", 22_500),
-            ("system", "double-free", 7_500),
-        ];
-        let expected = expected.map(|(name, work, millis)| (name.to_owned(), work, Some(millis)));
-        assert_eq!(runs(&[]), expected);
+        let runs = runs(&[]);
+        for name in ["linked:list", "system"] {
+            let own: Vec<_> = runs.iter().filter(|(allocator, ..)| allocator == name).collect();
+            let works: Vec<&str> = own.iter().map(|(_, work, _)| *work).collect();
+            let all = DEFAULT.iter().map(|work| work.name());
+            let expected = all.filter(|work| name != "system" || *work != "misuse");
+            assert_eq!(works, expected.collect::<Vec<_>>());
+            let millis: u128 = own.iter().filter_map(|(.., millis)| *millis).sum();
+            assert!((29_900..=30_000).contains(&millis), "{millis}");
+        }
     }
 
     #[test]

@@ -3,11 +3,14 @@
 use std::time::Instant;
 
 use drystone_checker::counters::Count;
+use drystone_checker::violation::Kind;
 use drystone_harness::stop::Stop;
 use drystone_harness::text::units;
 
 use crate::model::outcome::Outcome;
 use crate::model::runs::{Plan, Results};
+use crate::model::spec::Spec;
+use crate::model::suppressions::Suppression;
 use crate::runner::episode::Episodes;
 use crate::runner::growth::Watcher;
 use crate::runner::progress::Bar;
@@ -25,32 +28,35 @@ pub fn run(plan: Plan, episodes: &Episodes, stop: &Stop, bar: &Bar, mut record: 
         }
         bar.run(spec);
         let mut watcher = Watcher::new(spec.length.time().unwrap_or_default());
-        let outcome = episodes.run(spec, stop, &mut |counters, usage, elapsed| {
-            bar.tick(counters, elapsed);
+        let told = Spec { suppressions: found_already(spec, &outcomes), ..spec.clone() };
+        let outcome = episodes.run(&told, stop, &mut |counters, usage, elapsed| {
+            bar.tick(counters, usage, elapsed);
             if let Some(sample) = watcher.look(counters, usage, elapsed) {
                 record.write(&Line::Sample { run: number, sample });
             }
         });
         match outcome {
             Ok(mut outcome) => {
+                outcome.spec = spec.clone();
                 judge_growth(&mut outcome, &watcher, episodes);
                 let line = Line::End { run: number, outcome: Box::new(outcome.clone()) };
                 record.write(&line);
+                bar.found(outcome.findings().count());
                 bar.say(&summary(&outcome));
                 if let Some(why) = &outcome.not_kept {
                     fail(&mut failures, &mut record, Some(number), format!("{spec}: {why}"));
                 }
                 // One that was stopped before it began is no failure, if others did work.
                 if !outcome.worked() && !stop.is_set() {
-                    fail(
-                        &mut failures,
-                        &mut record,
-                        Some(number),
-                        format!("{spec}: the run did no work"),
-                    );
+                    let why = format!("{spec}: the run did no work");
+                    fail(&mut failures, &mut record, Some(number), why);
                 }
                 interrupted |= outcome.cut_short;
+                let ends = episodes.first_only && outcome.finding.is_some();
                 outcomes.push(outcome);
+                if ends {
+                    break;
+                }
             }
             Err(error) => {
                 fail(&mut failures, &mut record, Some(number), format!("{spec}: {error:#}"))
@@ -72,6 +78,16 @@ pub fn run(plan: Plan, episodes: &Episodes, stop: &Stop, bar: &Bar, mut record: 
     Results { plan, outcomes, failures, interrupted, elapsed }
 }
 
+/// What a run is to suppress: what it was told to, and what earlier runs of its allocator have
+/// found that leaves a run what it was. So one fault is one finding, and each run looks for others.
+fn found_already(spec: &Spec, outcomes: &[Outcome]) -> Vec<Suppression> {
+    let own = outcomes.iter().filter(|outcome| outcome.spec.allocator == spec.allocator);
+    let found = own.flat_map(Outcome::findings);
+    let found =
+        found.filter_map(|finding| Suppression::of_found(finding.kind, finding.doing.as_deref()?));
+    spec.suppressions.iter().cloned().chain(found).collect()
+}
+
 fn fail(failures: &mut Vec<String>, record: &mut Writer, run: Option<usize>, why: String) {
     record.write(&Line::Failed { run, why: why.clone() });
     failures.push(why);
@@ -79,7 +95,7 @@ fn fail(failures: &mut Vec<String>, record: &mut Writer, run: Option<usize>, why
 
 /// Adds a finding if the run's memory grew.
 fn judge_growth(outcome: &mut Outcome, watcher: &Watcher, episodes: &Episodes) {
-    if outcome.finding.is_none()
+    if outcome.findings().all(|finding| finding.kind != Kind::Growth)
         && let Some(growth) = watcher.growth(episodes.growth_after)
     {
         let finding = growth.finding(&outcome.spec, outcome.elapsed);
@@ -90,7 +106,10 @@ fn judge_growth(outcome: &mut Outcome, watcher: &Watcher, episodes: &Episodes) {
 /// One line about a run that has ended.
 fn summary(outcome: &Outcome) -> String {
     let found = match &outcome.finding {
-        Some(finding) => format!("finding: {}", finding.kind),
+        Some(_) => {
+            let kinds: Vec<String> = outcome.findings().map(|one| one.kind.to_string()).collect();
+            format!("found: {}", kinds.join(", "))
+        }
         None if outcome.cut_short => "stopped, no finding so far".to_owned(),
         None => "no finding".to_owned(),
     };

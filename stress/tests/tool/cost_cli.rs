@@ -36,7 +36,7 @@ fn every_check_has_a_figure_and_the_memory_is_judged() {
     assert_eq!(report["seed"], "0x000000000000002a");
     for subject in report["subjects"].as_array().unwrap() {
         let checks = subject["checks"].as_array().unwrap();
-        assert_eq!(checks.len(), 9);
+        assert_eq!(checks.len(), 10);
         for check in checks {
             assert!(check["nanoseconds"]["median"].is_f64(), "{check}");
         }

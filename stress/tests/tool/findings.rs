@@ -14,7 +14,7 @@ fn found(flag: &str, threads: &str) -> (TempDir, PathBuf) {
     let place = tempfile::tempdir().unwrap();
     let subject = faulty(place.path(), flag);
     let findings = place.path().join("my findings");
-    let arguments = ["--subject", &subject, "--workload", "mixed", "--for", "30s"];
+    let arguments = ["--subject", &subject, "--workload", "mixed", "--for", "30s", "--first"];
     let more = ["--threads", threads, "--format", "json", "--findings", findings.to_str().unwrap()];
     let output = PLAIN.run(&[&arguments[..], &more].concat());
     let report = json(&output, 1);
@@ -72,7 +72,7 @@ fn a_finding_that_can_not_be_kept_is_reported_all_the_same() {
     let findings = place.path().join("findings");
     fs::write(&findings, "").unwrap();
     let arguments =
-        ["--subject", &subject, "--workload", "mixed", "--for", "30s", "--threads", "2"];
+        ["--subject", &subject, "--workload", "mixed", "--for", "30s", "--threads", "2", "--first"];
     let kept = ["--format", "json", "--findings", findings.to_str().unwrap()];
     let output = PLAIN.run(&[&arguments[..], &kept].concat());
     let report = json(&output, 1);
@@ -217,4 +217,27 @@ fn time_that_runs_out_leaves_the_smallest_so_far() {
     let small = shrunk["folder"].as_str().unwrap();
     let replayed = json(&PLAIN.run(&["replay", small, "--format", "json", "--logged", "2"]), 1);
     assert_eq!(replayed["attempts"][0]["again"], 2, "{replayed}");
+}
+
+#[test]
+fn a_finding_is_printed_with_the_command_that_replays_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let crashing = faulty(folder.path(), "-DCRASH");
+    let arguments = ["--allocator", &crashing, "--workload", "mixed", "--for", "20s"];
+    let findings = folder.path().join("findings");
+    let more = ["--threads", "2", "--first", "--findings", findings.to_str().unwrap()];
+    let output = PLAIN.run(&[&arguments[..], &more].concat());
+    ended(&output, 1);
+    let table = text(&output.stdout);
+    for part in [
+        "crash: ",
+        "SIGABRT",
+        "out of luck",
+        "operation",
+        ", after ",
+        "replay    cargo stress replay ",
+        "--suppress crash",
+    ] {
+        assert!(table.contains(part), "{part} in:\n{table}");
+    }
 }

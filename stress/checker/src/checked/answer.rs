@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 
-use crate::checked::block::Block;
+use crate::checked::block::{Block, Origin};
 use crate::checked::check::Asked;
 use crate::checked::worker::Checked;
 use crate::checked::wrong;
@@ -12,8 +12,13 @@ use crate::identity::{self, Identity};
 
 impl Checked<'_> {
     /// Checks a fresh block, enters it and stamps it.
-    pub(super) fn allocated(&mut self, address: *mut c_void, asked: Asked) -> Block {
-        let entered = self.enter(address, asked);
+    pub(super) fn allocated(
+        &mut self,
+        address: *mut c_void,
+        asked: Asked,
+        origin: Origin,
+    ) -> Block {
+        let entered = self.enter(address, asked, origin);
         self.stamped(entered)
     }
 
@@ -25,34 +30,40 @@ impl Checked<'_> {
         size: usize,
     ) -> Block {
         let asked = Asked { size: count * size, alignment: 1 };
-        let entered = self.enter(address, asked);
+        let entered = self.enter(address, asked, Origin::Plain);
         self.check_zero(&entered, count, size);
         self.stamped(entered)
     }
 
     /// Checks a block that was resized, enters it and stamps it.
     pub(super) fn resized(&mut self, address: *mut c_void, block: &Block, size: usize) -> Block {
-        let entered =
-            self.enter_as(address, Asked { size, alignment: 1 }, block.identity.resized());
+        let asked = Asked { size, alignment: 1 };
+        let entered = self.enter_as(address, asked, Origin::Plain, block.identity.resized());
         self.check_prefix(&entered, block, size);
         self.stamped(entered)
     }
 
-    fn enter(&mut self, address: *mut c_void, asked: Asked) -> Block {
+    fn enter(&mut self, address: *mut c_void, asked: Asked, origin: Origin) -> Block {
         let identity = Identity::new(self.worker, self.sequence);
         self.sequence += 1;
-        self.enter_as(address, asked, identity)
+        self.enter_as(address, asked, origin, identity)
     }
 
     /// Checks what an address alone tells of a block, and enters it among the live.
-    fn enter_as(&mut self, address: *mut c_void, asked: Asked, identity: Identity) -> Block {
+    fn enter_as(
+        &mut self,
+        address: *mut c_void,
+        asked: Asked,
+        origin: Origin,
+        identity: Identity,
+    ) -> Block {
         if address.is_null() {
             wrong::null(asked.size, asked.alignment);
         }
         self.write_address(address);
         self.check_alignment(address, asked);
         let usable = self.check_usable(address, asked);
-        let block = Block::new(address.cast(), asked.size, usable, identity);
+        let block = Block::new(address.cast(), asked.size, usable, origin, identity);
         self.count(Count::BytesAllocated, asked.size as u64);
         if self.checks.has(Check::Overlap)
             && let Err(shared) = self.overlap.insert(block.address.addr(), block.extent())

@@ -4,7 +4,7 @@ use std::ptr::null_mut;
 
 use drystone_workloads::errno;
 
-use crate::checked::block::Block;
+use crate::checked::block::{Block, Origin};
 use crate::checked::check::{Asked, UNTOUCHED};
 use crate::checked::worker::Checked;
 use crate::checks::Check;
@@ -17,17 +17,18 @@ impl Checked<'_> {
     pub fn malloc(&mut self, size: usize) -> Block {
         self.write_down(Call::Malloc { size });
         self.begin(Doing::Malloc);
-        // SAFETY: malloc takes any size.
-        let address = unsafe { (self.allocator.calls().malloc)(size) };
-        self.allocated(address, Asked { size, alignment: 1 })
+        let (address, origin) = self.call_malloc(size);
+        self.allocated(address, Asked { size, alignment: 1 }, origin)
     }
 
     /// `calloc(count, size)`, whose product is below `PTRDIFF_MAX`.
     pub fn calloc(&mut self, count: usize, size: usize) -> Block {
         self.write_down(Call::Calloc { count, size });
         self.begin(Doing::Calloc);
+        let calloc = self.allocator.calls().calloc;
+        let bytes = count * size;
         // SAFETY: calloc takes any numbers.
-        let address = unsafe { (self.allocator.calls().calloc)(count, size) };
+        let address = self.timed(Doing::Calloc, bytes, 1, || unsafe { calloc(count, size) });
         self.allocated_zeroed(address, count, size)
     }
 
@@ -41,18 +42,18 @@ impl Checked<'_> {
             true => size,
             false => size.next_multiple_of(alignment).max(alignment),
         };
-        // SAFETY: the alignment is a power of two.
-        let address = unsafe { (self.allocator.calls().aligned_alloc)(alignment, size) };
-        self.allocated(address, Asked { size, alignment })
+        let (address, origin) = self.call_aligned(alignment, size);
+        self.allocated(address, Asked { size, alignment }, origin)
     }
 
     /// `realloc(null, size)`, which is a malloc.
     pub fn realloc_null(&mut self, size: usize) -> Block {
         self.write_down(Call::ReallocNull { size });
         self.begin(Doing::Realloc);
+        let realloc = self.allocator.calls().realloc;
         // SAFETY: realloc takes null, and any size.
-        let address = unsafe { (self.allocator.calls().realloc)(null_mut(), size) };
-        self.allocated(address, Asked { size, alignment: 1 })
+        let address = self.timed(Doing::Realloc, size, 1, || unsafe { realloc(null_mut(), size) });
+        self.allocated(address, Asked { size, alignment: 1 }, Origin::Plain)
     }
 
     /// `free(null)`, which does nothing.
@@ -69,8 +70,7 @@ impl Checked<'_> {
         self.read(&block);
         self.leave(&block);
         self.begin(Doing::Realloc);
-        // SAFETY: the block is live and ours, and given up here.
-        let address = unsafe { (self.allocator.calls().realloc)(block.address.cast(), size) };
+        let address = self.call_realloc(&block, size);
         if size == 0 {
             // C23 leaves it undefined; allocators differ, and both answers are common.
             let freed = address.is_null();
@@ -95,11 +95,11 @@ impl Checked<'_> {
         if self.checks.has(Check::Errno) {
             errno::set(UNTOUCHED);
         }
-        // SAFETY: the block is live and ours, and given up here.
-        unsafe { (self.allocator.calls().free)(block.address.cast()) };
+        self.call_free(&block);
         if self.checks.has(Check::Errno) {
             self.check_errno_kept();
         }
+        self.look_around();
     }
 
     /// Gives a block up to a workload that frees it by other means: reads it, and takes it out from

@@ -84,11 +84,9 @@ impl Checked<'_> {
     pub(super) fn check_errno_kept(&self) {
         let after = errno::get();
         if after != UNTOUCHED {
-            // POSIX.1-2024 wants it kept; older allocators do not, so a foreign one is not judged.
             self.board.note("free changes errno", 1);
-            if self.allocator.promises().errno {
-                violation::raise(Kind::Errno, "free to keep errno", format!("errno {after}"));
-            }
+            let seen = format!("errno {after}");
+            violation::raise_unless_suppressed(Flaw::Errno, "free to keep errno", seen);
         }
     }
 

@@ -5,7 +5,7 @@ use std::ffi::c_void;
 
 use drystone_workloads::errno;
 
-use crate::checked::block::Block;
+use crate::checked::block::{Block, Origin};
 use crate::checked::check::Asked;
 use crate::checked::worker::Checked;
 use crate::checked::wrong;
@@ -22,7 +22,7 @@ impl Checked<'_> {
         // SAFETY: malloc takes any size.
         let address = unsafe { (self.allocator.calls().malloc)(size) };
         self.granted(address, Doing::Malloc)?;
-        Some(self.allocated(address, Asked { size, alignment: 1 }))
+        Some(self.allocated(address, Asked { size, alignment: 1 }, Origin::Plain))
     }
 
     /// `calloc(1, size)`; none if rejected.
@@ -45,7 +45,8 @@ impl Checked<'_> {
         // SAFETY: the alignment is a power of two.
         let address = unsafe { (self.allocator.calls().aligned_alloc)(alignment, size) };
         self.granted(address, Doing::AlignedAlloc)?;
-        Some(self.allocated(address, Asked { size, alignment }))
+        let origin = Origin::AlignedAlloc(alignment.ilog2() as u8);
+        Some(self.allocated(address, Asked { size, alignment }, origin))
     }
 
     /// `realloc(block, size)`, for a size that is not 0.

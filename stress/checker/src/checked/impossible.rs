@@ -74,7 +74,18 @@ impl Checked<'_> {
         if self.checks.has(Check::Errno) {
             errno::set(0);
         }
-        let address = request.make(&self.allocator);
+        let address = match request {
+            // In turns with the function that says by its result why it fails.
+            ImpossibleRequest::AlignedAlloc { alignment, size }
+                if self.sequence.is_multiple_of(2) =>
+            {
+                self.odd_alignment();
+                self.failing_memalign(alignment, size)
+            }
+            _ => None,
+        };
+        let address = address.unwrap_or_else(|| request.make(&self.allocator));
+        self.doing(doing);
         let error = errno::get();
         if !address.is_null() {
             violation::raise(

@@ -5,8 +5,9 @@
 //! every allocator were correct.
 //!
 //! Lowest first: `block`; `worker`, with the fields; `wrong`, which words violations; `check`, one
-//! check each; `answer`, which makes a block of an address; and the calls: `calls`, `fallible`
-//! where null is an answer, `impossible` where it is the only one.
+//! check each; `variant`, which function makes a call; `answer`, which makes a block of an address;
+//! and the calls: `calls`, `fallible` where null is an answer, `impossible` where it is the only
+//! one.
 
 mod answer;
 mod block;
@@ -14,9 +15,10 @@ mod calls;
 mod check;
 mod fallible;
 mod impossible;
+mod variant;
 mod worker;
 mod wrong;
 
-pub use block::Block;
+pub use block::{Block, Origin};
 pub use impossible::ImpossibleRequest;
 pub use worker::Checked;

@@ -2,6 +2,7 @@
 
 pub mod duration;
 pub mod pattern;
+pub mod shorten;
 pub mod size;
 pub mod suggest;
 pub mod units;

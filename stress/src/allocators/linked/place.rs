@@ -7,7 +7,7 @@ use std::hint::black_box;
 use drystone::{Misuse, Stats};
 use drystone_checker::violation::{self, Kind};
 use drystone_checker::witness::Witness;
-use drystone_workloads::calls::Calls;
+use drystone_workloads::calls::{Calls, MoreCalls};
 use drystone_workloads::errno;
 
 use crate::allocators::linked::heap::Linked;
@@ -72,7 +72,12 @@ pub fn allocator<P: Place>() -> OpenAllocator {
     };
     // Black boxes: the compiler must not know which functions these are, or it would inline them,
     // and drop a malloc whose block is freed at once.
-    OpenAllocator { calls: black_box(calls), own: Some(black_box(own)), claims_detection: true }
+    OpenAllocator {
+        calls: black_box(calls),
+        more: MoreCalls::default(),
+        own: Some(black_box(own)),
+        claims_detection: true,
+    }
 }
 
 /// C's answer where there is no block. (Setting `errno` is the duty of whoever serves C's

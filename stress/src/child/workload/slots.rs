@@ -18,7 +18,7 @@ pub fn round(workers: &mut Workers<'_>, workload: Workload, seed: Seed, settings
     let (threads, stop) = (workers.count(), workers.stop());
     let operations = match workload {
         Workload::Large => LARGE_OPERATIONS,
-        _ if workload.long_lived() => u64::MAX,
+        _ if workload.one_round() => u64::MAX,
         _ => OPERATIONS,
     };
     workers.each(|checked| {

@@ -29,7 +29,6 @@ struct Life {
 
 /// One round, from rest to rest.
 pub fn round(workers: &mut Workers<'_>, seed: Seed, settings: &Settings) {
-    let (threads, stop) = (workers.count(), workers.stop());
     let setting = |name| settings.size(Workload::ThreadStorm, name);
     let life = Life {
         sizes: LogUniform { octaves: setting("largest").ilog2() },
@@ -37,7 +36,20 @@ pub fn round(workers: &mut Workers<'_>, seed: Seed, settings: &Settings) {
         left: setting("left") as u64,
         abandoned: Mutex::default(),
     };
-    let lives = setting("threads");
+    live_and_exit(workers, seed, &life, setting("threads"));
+}
+
+/// One round of workload `exits`: more threads that do less.
+pub fn exits(workers: &mut Workers<'_>, seed: Seed, settings: &Settings) {
+    let setting = |name| settings.size(Workload::Exits, name);
+    let (sizes, blocks) = (LogUniform { octaves: 10 }, setting("blocks"));
+    let life = Life { sizes, blocks, left: 25, abandoned: Mutex::default() };
+    live_and_exit(workers, seed, &life, setting("threads"));
+}
+
+/// So many lives for each worker, one after the other.
+fn live_and_exit(workers: &mut Workers<'_>, seed: Seed, life: &Life, lives: usize) {
+    let (threads, stop) = (workers.count(), workers.stop());
     let barrier = SpinBarrier::new(threads);
     workers.each(|checked| {
         let mut rng = generator(seed.0, checked.worker() as u64);
@@ -64,6 +76,7 @@ pub fn in_a_thread(checked: &mut Checked<'_>, work: impl FnOnce(&mut Checked<'_>
         let body = || {
             // For reports: while its thread works, the worker waits.
             violation::this_is_worker(worker);
+            checked.moved_to_this_thread();
             work(checked);
         };
         let thread = thread::Builder::new().spawn_scoped(scope, body);
@@ -71,6 +84,8 @@ pub fn in_a_thread(checked: &mut Checked<'_>, work: impl FnOnce(&mut Checked<'_>
         // The thread's destructors too are over then.
         thread.join().expect("a panic ends the process");
     });
+    checked.row().doing(Doing::Waiting);
+    checked.moved_to_this_thread();
 }
 
 impl Life {

@@ -4,7 +4,7 @@ use std::io::BufRead;
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
-use drystone_checker::counters::{Counters, Notes};
+use drystone_checker::counters::{Counters, Notes, Seen};
 use drystone_checker::violation::Kind;
 use drystone_harness::usage::Usage;
 
@@ -18,6 +18,7 @@ pub struct Heard {
     pub counters: Counters,
     pub usage: Usage,
     pub notes: Notes,
+    pub seen: Seen,
     pub doing: Vec<String>,
     pub round: Option<Round>,
     pub ready: bool,
@@ -61,16 +62,16 @@ impl Heard {
                     (self.counters, self.doing, self.round) = (counters, doing, round);
                 }
             }
-            Message::Finding { finding, counters, notes } => {
+            Message::Finding { finding, counters, notes, seen } => {
                 self.finding.get_or_insert(*finding);
-                (self.counters, self.notes) = (counters, notes);
+                (self.counters, self.notes, self.seen) = (counters, notes, seen);
             }
             Message::Dying { thread, operation } => self.dying = Some((thread, operation)),
             Message::Backtrace { frames } => self.backtrace = Some(frames),
             Message::Panicked => self.panicked = true,
             Message::Rejected { why } => self.rejected = Some(why),
-            Message::Done { counters, notes } => {
-                (self.counters, self.notes, self.done) = (counters, notes, true);
+            Message::Done { counters, notes, seen } => {
+                (self.counters, self.notes, self.seen, self.done) = (counters, notes, seen, true);
             }
         }
     }

@@ -11,4 +11,4 @@ mod error_tail;
 mod heard;
 mod watch;
 
-pub use self::watch::{Progress, Supervisor};
+pub use self::watch::{DEADLINE, Progress, Supervisor};

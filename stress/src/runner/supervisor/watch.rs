@@ -35,6 +35,9 @@ use crate::runner::supervisor::heard::{Heard, listen};
 /// What is reported while a run is under way.
 pub type Progress<'a> = dyn FnMut(&Counters, Usage, Duration) + 'a;
 
+/// A call that takes so long of its own time hangs, unless another time is said.
+pub const DEADLINE: Duration = Duration::from_secs(5);
+
 const POLL: Duration = Duration::from_millis(50);
 /// Short: a finding that is shrunk takes hundreds of children.
 const POLL_AT_THE_END: Duration = Duration::from_millis(1);
@@ -64,6 +67,8 @@ pub struct Supervisor {
     /// A child whose workers finish no operation for so long hangs, and so does one that goes on
     /// for so long after its time. Long: a loaded machine is no finding.
     pub patience: Duration,
+    /// A call that takes so long of its thread's own time hangs, whatever other workers do.
+    pub deadline: Duration,
     /// The library that children load and close, compiled for the first that does.
     pub fixture: Arc<OnceLock<Result<DlopenFixture, String>>>,
 }
@@ -75,7 +80,8 @@ impl Supervisor {
     /// The OS does not say which binary this is.
     pub fn of_this_binary() -> Result<Self> {
         let program = launcher::this_binary()?;
-        Ok(Self { program, patience: Duration::from_secs(60), fixture: Arc::default() })
+        let patience = Duration::from_secs(60);
+        Ok(Self { program, patience, deadline: DEADLINE, fixture: Arc::default() })
     }
 
     /// Makes one run, to its end or until `stop`.
@@ -93,6 +99,7 @@ impl Supervisor {
     /// As [`run`](Self::run).
     pub fn job(&self, job: &Job, stop: &Stop, progress: &mut Progress<'_>) -> Result<Outcome> {
         let mut job = job.clone();
+        job.deadline = Some(self.deadline);
         if loads(&job.spec) {
             let fixture = self.fixture.get_or_init(DlopenFixture::compile).as_ref();
             let fixture = fixture
@@ -162,6 +169,7 @@ impl<'a> Watch<'a> {
         if spec.workload == Workload::Misuse {
             command.env("DRYSTONE_ON_MISUSE", "report");
         }
+        command.envs(spec.environment.iter().map(|one| (&one.name, &one.value)));
         let mut child =
             command.spawn().with_context(|| format!("starting {}", program.display()))?;
         let (sender, messages) = mpsc::channel();
@@ -260,12 +268,12 @@ impl<'a> Watch<'a> {
         while let Ok(message) = self.messages.recv_timeout(Duration::from_millis(500)) {
             self.heard.take(message);
         }
-        let Heard { counters, notes, finding, rejected, backtrace, .. } = &mut self.heard;
+        let Heard { counters, notes, seen, finding, rejected, backtrace, .. } = &mut self.heard;
         if let Some(why) = rejected.take() {
             bail!(why);
         }
         let (counters, notes, found) = (counters.clone(), std::mem::take(notes), finding.take());
-        let backtrace = backtrace.take();
+        let (backtrace, seen) = (backtrace.take(), std::mem::take(seen));
         let spec = self.spec.clone();
         let cut_short = self.stopped.is_some();
         let finding = match found {
@@ -273,7 +281,17 @@ impl<'a> Watch<'a> {
             Some(finding) => Some(Finding { trace: spec.trace.clone(), backtrace, ..finding }),
             None => self.death(ended, elapsed)?,
         };
-        Ok(Outcome { spec, elapsed, counters, notes, finding, not_kept: None, cut_short })
+        Ok(Outcome {
+            spec,
+            elapsed,
+            counters,
+            notes,
+            seen,
+            finding,
+            more: Vec::new(),
+            not_kept: None,
+            cut_short,
+        })
     }
 
     /// What the child's end says about the allocator.

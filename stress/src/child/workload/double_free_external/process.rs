@@ -16,7 +16,7 @@ use crate::child::workload::double_free_external::rules::{Pattern, Rules};
 
 /// Seconds after which a process that does nothing is ended. To hang is a finding where detection
 /// was promised, so that a machine under load must not look like it.
-const PATIENCE_BEFORE_JUDGING: u32 = 30;
+const PATIENCE_BEFORE_JUDGING: u32 = 10;
 /// As before, where it is only counted.
 const PATIENCE: u32 = 3;
 

@@ -22,6 +22,9 @@ use crate::model::fork_page::{self, Found, Page, Report};
 /// Operations of a child at most.
 const OPERATIONS: u64 = 500;
 
+/// The same, of a thread that it starts.
+const IN_A_THREAD: u64 = 50;
+
 /// How the parent looks for the child's end: often at first, then seldom.
 const SOON: Duration = Duration::from_micros(100);
 const LOOKS_SOON: u64 = 100;
@@ -29,9 +32,10 @@ const LATER: Duration = Duration::from_millis(10);
 const LATER_A_SECOND: u64 = 100;
 
 /// What a child is at, in order.
-const STAGES: [&str; 5] = [
+const STAGES: [&str; 6] = [
     "reading the blocks that it has from its parent",
     "allocating and freeing",
+    "allocating and freeing in a thread that it has started",
     "freeing all that it has",
     "looking the heap over",
     "in its exit handlers",
@@ -82,7 +86,7 @@ impl Children {
             panic!("fork: {}", io::Error::last_os_error());
         }
         checked.row().doing(Doing::WaitingForAChild);
-        let end = self.wait(child);
+        let end = self.wait(child, page);
         let (operations, verified, stage) = page.so_far();
         let at = STAGES[(stage as usize).min(STAGES.len() - 1)];
         let which = format!("a forked child (its seed {seed}, operation {operations}, {at})");
@@ -146,13 +150,28 @@ impl Children {
             progress();
         }
         page.doing(2);
+        if below(&mut rng, 4) == 0 {
+            let worker = checked.worker();
+            let (rng, checked, table) = (&mut rng, &mut *checked, &mut *table);
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    violation::this_is_worker(worker);
+                    checked.moved_to_this_thread();
+                    for _ in 0..below(rng, IN_A_THREAD) {
+                        table.turn(rng, checked);
+                        progress();
+                    }
+                });
+            });
+        }
+        page.doing(3);
         table.free_all(checked);
         progress();
-        page.doing(3);
+        page.doing(4);
         if let Some(own) = self.own {
             look_over(own, deferred);
         }
-        page.doing(4);
+        page.doing(5);
         page.well();
         if below(&mut rng, 2) == 0 {
             exit::now(exit::FINE);
@@ -161,15 +180,19 @@ impl Children {
         unsafe { libc::exit(0) }
     }
 
-    /// Waits for the child, by looking again and again: a machine that stands still is not the
-    /// child's fault, and does not look.
-    fn wait(&self, child: i32) -> End {
+    /// Waits for the child, by looking again and again until it has done nothing for long: a
+    /// machine that stands still is not the child's fault, and does not look.
+    fn wait(&self, child: i32, page: &Page) -> End {
         let most = LOOKS_SOON + self.patience * LATER_A_SECOND;
-        for look in 0..most {
+        let (mut looks, mut before) = (0, page.so_far());
+        while looks < most {
             if let Some(end) = ended(child, libc::WNOHANG) {
                 return end;
             }
-            thread::sleep(if look < LOOKS_SOON { SOON } else { LATER });
+            thread::sleep(if looks < LOOKS_SOON { SOON } else { LATER });
+            let now = page.so_far();
+            looks = if now == before { looks + 1 } else { 0 };
+            before = now;
         }
         // SAFETY: the child is not waited for yet, so that its number is its own.
         unsafe { libc::kill(child, libc::SIGKILL) };

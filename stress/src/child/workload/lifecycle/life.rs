@@ -87,6 +87,7 @@ impl Round<'_> {
                 // `act_at_the_end` uses it after the last use here.
                 unsafe {
                     life.act_at_the_end();
+                    life.get().checked.moved_to_this_thread();
                     life.get().live(length);
                 }
             };
@@ -96,6 +97,8 @@ impl Round<'_> {
             thread.join().expect("a panic ends the process");
         });
         row.add(Count::ThreadEnds, 1);
+        // What was known of its thread is of no other.
+        row.is_this_thread();
     }
 
     fn give(&self, block: Block) {

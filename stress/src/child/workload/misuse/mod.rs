@@ -30,7 +30,7 @@ use std::sync::{Mutex, PoisonError, RwLock};
 use std::thread::{self, Thread};
 
 use drystone::{Misuse, MisuseKind};
-use drystone_checker::checked::Checked;
+use drystone_checker::checked::{Block, Checked};
 use drystone_checker::counters::{Board, Count, Doing};
 use drystone_checker::violation::{self, Kind};
 use drystone_harness::seed::Seed;
@@ -48,6 +48,9 @@ use crate::child::workload::misuse::compare::{Planted, compare};
 use crate::child::workload::misuse::helper::Helper;
 
 pub use self::reports::Reports;
+
+/// A block of so many bytes has a mapping of its own.
+const HUGE: usize = (1 << 20) + 1;
 
 /// Operations of a worker in a round.
 const OPERATIONS: u64 = 100_000;
@@ -195,11 +198,20 @@ impl Round<'_> {
         checked: &mut Checked<'_>,
         helper: &Thread,
     ) {
-        let Some(block) = table.take(rng) else { return };
-        let way = below(rng, 6);
+        // Now and then one with a mapping of its own, which the table seldom has.
+        let block = match below(rng, 16) {
+            0 => Some(self.among_others(|| checked.malloc(HUGE + below(rng, 1 << 20) as usize))),
+            _ => table.take(rng),
+        };
+        let Some(block) = block else { return };
+        let way = below(rng, 8);
         let _alone = self.quiet.write().unwrap_or_else(PoisonError::into_inner);
+        let size = block.size();
         let block: *mut c_void = checked.give_up(block).cast();
         checked.row().doing(Doing::DoubleFree);
+        if way >= 6 {
+            return self.free_late(block, size, checked);
+        }
         let kind = MisuseKind::DoubleFree;
         self.plant(block, kind, checked);
         // SAFETY: the mistakes are what the workload is for.
@@ -216,6 +228,56 @@ impl Round<'_> {
         };
         if self.allocator.own.is_some() {
             self.judge_two(answers, block, checked);
+        }
+    }
+
+    /// A second free after the memory has gone back, and others have been allocated: if the block
+    /// is none of them, it is a double free all the same.
+    fn free_late(&self, block: *mut c_void, size: usize, checked: &mut Checked<'_>) {
+        // SAFETY: the mistakes are what the workload is for.
+        let free = || unsafe { free(self.allocator, block) };
+        // What moves is freed where it was.
+        let moved = (size >= HUGE).then(|| match self.allocator.own {
+            // SAFETY: the block is this thread's, and given up here.
+            Some(own) => unsafe { (own.try_realloc)(block, 3 * size) },
+            // SAFETY: as above.
+            None => Ok(unsafe { (self.allocator.calls.realloc)(block, 3 * size) }),
+        });
+        let moved = moved.and_then(Result::ok).filter(|moved| !moved.is_null());
+        let first = match moved {
+            None => free(),
+            Some(moved) if moved == block => free(),
+            Some(_) => Ok(()),
+        };
+        match self.allocator.own {
+            Some(own) => _ = (own.trim)(),
+            None => _ = self.allocator.more.give_back(),
+        }
+        let since: Vec<Block> = (0..4).map(|_| checked.malloc(size)).collect();
+        let has_it = |one: &Block| {
+            let start = one.address().addr();
+            (start..start + one.size().max(1)).contains(&block.addr())
+        };
+        let around = moved.is_some_and(|moved| {
+            (moved.addr()..moved.addr() + 3 * size).contains(&block.addr()) && moved != block
+        });
+        if around || since.iter().any(has_it) {
+            if let Err(misuse) = first {
+                let seen = misuse.to_string();
+                violation::raise(Kind::FreeRejected, "the first free to take effect", seen);
+            }
+        } else {
+            checked.row().doing(Doing::DoubleFree);
+            self.plant(block, MisuseKind::DoubleFree, checked);
+            let answers = [first, free()];
+            if self.allocator.own.is_some() {
+                self.judge_two(answers, block, checked);
+            }
+        }
+        since.into_iter().for_each(|block| checked.free(block));
+        if let Some(moved) = moved.filter(|moved| *moved != block) {
+            // SAFETY: nobody else knows the block.
+            unsafe { (self.allocator.calls.free)(moved) };
         }
     }
 

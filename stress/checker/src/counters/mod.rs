@@ -8,11 +8,21 @@
 
 use std::collections::BTreeMap;
 use std::ops::{AddAssign, Index, IndexMut};
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crossbeam_utils::CachePadded;
 use serde::{Deserialize, Serialize};
+
+use crate::clock::Ticks;
+use crate::counters::coverage::{Cells, Coverage};
+use crate::counters::latency::{CallTimes, Latency};
+
+pub mod coverage;
+mod doing;
+pub mod latency;
+
+pub use doing::Doing;
 
 macro_rules! counts {
     ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
@@ -165,41 +175,26 @@ impl From<BTreeMap<String, u64>> for Counters {
     }
 }
 
-macro_rules! doings {
-    ($($variant:ident = $name:literal,)*) => {
-        /// What a worker is at, for a report about a crash or a hang.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        #[repr(u8)]
-        #[allow(missing_docs, reason = "the names say it, and are printed")]
-        pub enum Doing { $($variant,)* }
-
-        impl Doing {
-            const NAMES: &'static [&'static str] = &[$($name,)*];
-
-            /// As it is printed.
-            pub fn name(self) -> &'static str {
-                Self::NAMES[self as usize]
-            }
-        }
-    };
+/// How long calls took, and which came up.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// Kind by kind.
+    pub times: Vec<CallTimes>,
+    /// Combinations of call, size, alignment and thread.
+    pub coverage: Coverage,
 }
 
-doings! {
-    Idle = "at rest",
-    Malloc = "malloc",
-    Calloc = "calloc",
-    AlignedAlloc = "aligned_alloc",
-    Realloc = "realloc",
-    Free = "free",
-    DoubleFree = "double free",
-    Misuse = "free of what is no block",
-    Forking = "fork",
-    WaitingForAChild = "waiting for a forked child",
-    Loading = "loading and closing a library",
-    UsableSize = "malloc_usable_size",
-    Verify = "verifying a block",
-    Waiting = "waiting for the others",
-    Judging = "judging the heap at rest",
+impl Seen {
+    /// Adds another process's.
+    pub fn add(&mut self, other: &Self) {
+        for times in &other.times {
+            match self.times.iter_mut().find(|one| one.call == times.call) {
+                Some(one) => one.add(times),
+                None => self.times.push(times.clone()),
+            }
+        }
+        self.coverage.add(&other.coverage);
+    }
 }
 
 /// One worker's counters and what it is at.
@@ -207,6 +202,14 @@ doings! {
 pub struct Row {
     counts: [AtomicU64; COUNTS],
     doing: AtomicU8,
+    /// The thread that the worker is, as the kernel numbers it; 0 before there was one.
+    thread: AtomicU32,
+    /// Whether it is in a call of the allocator now.
+    in_a_call: AtomicBool,
+    /// How long its calls take.
+    pub latency: Latency,
+    /// What its calls are.
+    pub cells: Cells,
 }
 
 impl Row {
@@ -233,9 +236,42 @@ impl Row {
     }
 
     /// What the worker is at.
-    pub fn what(&self) -> &'static str {
+    pub fn at(&self) -> Doing {
         // Relaxed: as in `doing`.
-        Doing::NAMES[usize::from(self.doing.load(Ordering::Relaxed))]
+        Doing::of(self.doing.load(Ordering::Relaxed))
+    }
+
+    /// As it is printed.
+    pub fn what(&self) -> &'static str {
+        self.at().name()
+    }
+
+    /// Whether the worker is in a call of the allocator. What it is at says which, and stays when
+    /// the call has returned.
+    pub fn in_a_call(&self) -> bool {
+        // Relaxed: as in `doing`.
+        self.in_a_call.load(Ordering::Relaxed)
+    }
+
+    /// Says whether the worker is in a call.
+    #[inline]
+    pub(crate) fn calls(&self, whether: bool) {
+        // Relaxed: as in `doing`.
+        self.in_a_call.store(whether, Ordering::Relaxed);
+    }
+
+    /// The worker is the calling thread.
+    pub fn is_this_thread(&self) {
+        // SAFETY: takes nothing.
+        let thread = unsafe { libc::gettid() };
+        // Relaxed: read for reports only.
+        self.thread.store(thread.cast_unsigned(), Ordering::Relaxed);
+    }
+
+    /// The thread that the worker is, as the kernel numbers it.
+    pub fn thread(&self) -> Option<u32> {
+        // Relaxed: as in `is_this_thread`.
+        Some(self.thread.load(Ordering::Relaxed)).filter(|thread| *thread != 0)
     }
 }
 
@@ -244,6 +280,7 @@ impl Row {
 pub struct Board {
     rows: Vec<CachePadded<Row>>,
     notes: Mutex<Notes>,
+    clock: Ticks,
 }
 
 const MOST_NOTES: usize = 256;
@@ -258,9 +295,14 @@ impl Board {
             CachePadded::new(Row {
                 counts: [const { AtomicU64::new(0) }; COUNTS],
                 doing: AtomicU8::new(Doing::Idle as u8),
+                thread: AtomicU32::new(0),
+                in_a_call: AtomicBool::new(false),
+                latency: Latency::default(),
+                cells: Cells::default(),
             })
         };
-        Self { rows: (0..workers).map(|_| row()).collect(), notes: Mutex::default() }
+        let clock = Ticks::begin();
+        Self { rows: (0..workers).map(|_| row()).collect(), notes: Mutex::default(), clock }
     }
 
     /// How many workers it is for.
@@ -282,6 +324,26 @@ impl Board {
             }
         }
         sum
+    }
+
+    /// The clock of all workers.
+    pub fn clock(&self) -> Ticks {
+        self.clock
+    }
+
+    /// How long the calls took so far.
+    pub fn call_times(&self) -> Vec<CallTimes> {
+        CallTimes::of(self.rows.iter().map(|row| &row.latency))
+    }
+
+    /// Which combinations came up so far.
+    pub fn coverage(&self) -> Coverage {
+        Coverage::of(self.rows.iter().map(|row| &row.cells))
+    }
+
+    /// Both.
+    pub fn seen(&self) -> Seen {
+        Seen { times: self.call_times(), coverage: self.coverage() }
     }
 
     /// What each worker is at, in order.

@@ -1,0 +1,162 @@
+//! One fault, hunted as a user would: the tool's own binary, with the fault named in its
+//! environment.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use drystone_harness::exit;
+use drystone_harness::process::launcher;
+use drystone_harness::seed::Seed;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::cmd::zoo::faults::Fault;
+use crate::cmd::zoo::options::Options;
+use crate::cmd::zoo::plant::VARIABLE;
+
+/// Who hunts.
+pub struct Hunt {
+    program: PathBuf,
+    library: PathBuf,
+    time: Duration,
+    quick: bool,
+    /// Where findings are kept until they are replayed.
+    findings: TempDir,
+}
+
+/// What came of one hunt.
+#[derive(Clone, Debug)]
+pub struct Caught {
+    /// Who found it: a workload, or `conform`; nobody.
+    pub by: Option<String>,
+    /// The kind of the finding.
+    pub kind: String,
+    /// From the start of the run to the finding, or to its end.
+    pub took: Duration,
+    /// Whether the kind is one that names it.
+    pub named: bool,
+    /// Whether a replay found it again; none if that was not tried.
+    pub replays: Option<bool>,
+}
+
+impl fmt::Display for Caught {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.took.as_secs_f64();
+        match &self.by {
+            Some(by) => write!(f, "{} by {by} after {seconds:.1} s", self.kind),
+            None => write!(f, "not found in {seconds:.0} s"),
+        }
+    }
+}
+
+impl Hunt {
+    /// A hunt in `library`.
+    ///
+    /// # Errors
+    /// The OS gives no folder, or does not say which binary this is.
+    pub fn new(options: &Options, library: PathBuf) -> Result<Self> {
+        let program = launcher::this_binary()?;
+        let findings = tempfile::tempdir().context("a folder for findings")?;
+        Ok(Self { program, library, time: options.time, quick: options.quick, findings })
+    }
+
+    /// Hunts one fault.
+    ///
+    /// # Errors
+    /// The tool can't be started, or fails.
+    pub fn one(&self, fault: &Fault, seed: Seed) -> Result<Caught> {
+        let mut caught = self.stress(fault.number, seed, self.time)?;
+        if caught.by.is_none() && !self.quick {
+            let began = Instant::now();
+            let output = self.tool(fault.number, &["conform", "--allocator", &self.allocator()])?;
+            if output.status.code() == Some(i32::from(exit::FOUND)) {
+                caught.by = Some("conform".to_owned());
+                caught.kind = "a row".to_owned();
+                caught.named = true;
+            }
+            caught.took += began.elapsed();
+        }
+        let names = |kind: &String| *kind == caught.kind.replace('-', " ");
+        caught.named |= fault.named.iter().any(names);
+        Ok(caught)
+    }
+
+    /// Runs the clean build for so long; what was found, which is false.
+    ///
+    /// # Errors
+    /// As [`one`](Self::one).
+    pub fn clean(&self, time: Duration) -> Result<Option<Caught>> {
+        let time = time.max(Duration::from_secs(10));
+        Ok(Some(self.stress(0, Seed(1), time)?).filter(|caught| caught.by.is_some()))
+    }
+
+    fn stress(&self, number: u32, seed: Seed, time: Duration) -> Result<Caught> {
+        let allocator = self.allocator();
+        let findings = self.findings.path().to_string_lossy().into_owned();
+        let (seed, time) = (seed.to_string(), format!("{}ms", time.as_millis()));
+        let began = Instant::now();
+        let output = self.tool(
+            number,
+            &[
+                "--allocator",
+                &allocator,
+                "--for",
+                &time,
+                "--seed",
+                &seed,
+                "--first",
+                "--format",
+                "json",
+                "--findings",
+                &findings,
+            ],
+        )?;
+        let took = began.elapsed();
+        let report: Value = serde_json::from_slice(&output.stdout).with_context(|| {
+            format!("the tool's report:\n{}", String::from_utf8_lossy(&output.stderr))
+        })?;
+        let finding = &report["findings"][0];
+        let text = |key: &str| finding[key].as_str().map(str::to_owned);
+        let by = text("workload");
+        let replays = match (&by, text("folder")) {
+            (Some(_), Some(folder)) if !self.quick => {
+                Some(self.replays(number, Path::new(&folder))?)
+            }
+            _ => None,
+        };
+        let kind = text("kind").unwrap_or_default().replace('-', " ");
+        let kind = as_printed(&kind).to_owned();
+        Ok(Caught { by, kind, took, named: false, replays })
+    }
+
+    fn replays(&self, number: u32, folder: &Path) -> Result<bool> {
+        let folder = folder.to_string_lossy();
+        let arguments = ["replay", &folder, "--logged", "2", "--times", "3", "--format", "json"];
+        let output = self.tool(number, &arguments)?;
+        Ok(output.status.code() == Some(i32::from(exit::FOUND)))
+    }
+
+    fn allocator(&self) -> String {
+        format!("zoo={}", self.library.display())
+    }
+
+    fn tool(&self, number: u32, arguments: &[&str]) -> Result<Output> {
+        let mut command = Command::new(&self.program);
+        command.args(arguments).env(VARIABLE, number.to_string()).stdin(Stdio::null());
+        command.output().with_context(|| format!("starting {}", self.program.display()))
+    }
+}
+
+/// The kinds whose name in JSON is another than what is printed.
+fn as_printed(kind: &str) -> &str {
+    match kind {
+        "not given back" => "memory not given back",
+        "growth" => "growing memory",
+        "impossible granted" => "impossible request granted",
+        "exclusion" => "mutual exclusion",
+        kind => kind,
+    }
+}

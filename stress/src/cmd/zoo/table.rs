@@ -1,0 +1,129 @@
+//! What came of the hunts, in Markdown: the summary, and a row for each fault.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use drystone_harness::output::table::{Shape, Table};
+
+use crate::cmd::zoo::faults::Fault;
+use crate::cmd::zoo::hunt::Caught;
+use crate::cmd::zoo::options::Options;
+
+const BEGIN: &str = "<!-- zoo: written by cargo stress zoo -->";
+const END: &str = "<!-- end of zoo -->";
+
+/// The table and its summary.
+pub fn report(
+    caught: &[(&Fault, Vec<Caught>)],
+    clean: Option<&Caught>,
+    options: &Options,
+) -> String {
+    let mut table = Table::new(
+        Shape::Markdown,
+        false,
+        ["fault", "layer", "breaks", "found by", "as", "after", "named", "replays"],
+    );
+    for (fault, times) in caught {
+        let found: Vec<&Caught> = times.iter().filter(|one| one.by.is_some()).collect();
+        let part = |count: usize| match times.len() {
+            1 => if count == 1 { "yes" } else { "no" }.to_owned(),
+            all => format!("{count} of {all}"),
+        };
+        let (by, kind) = match found.first() {
+            Some(one) => (one.by.clone().unwrap_or_default(), one.kind.clone()),
+            None if fault.shows => ("**nobody**".to_owned(), String::new()),
+            None => ("loom or a test alone".to_owned(), String::new()),
+        };
+        let after = median(found.iter().map(|one| one.took).collect());
+        let replays = found.iter().filter(|one| one.replays == Some(true)).count();
+        let tried = found.iter().any(|one| one.replays.is_some());
+        table.row([
+            fault.name.clone(),
+            fault.layer.clone(),
+            fault.breaks.replace('|', "\\|"),
+            by,
+            kind,
+            after.map_or(String::new(), |after| format!("{:.1} s", after.as_secs_f64())),
+            if found.is_empty() {
+                String::new()
+            } else {
+                part(found.iter().filter(|one| one.named).count())
+            },
+            if tried { part(replays) } else { String::new() },
+        ]);
+    }
+    format!("{}\n\n{}\n", wrapped(&summary(caught, clean, options)), table.trimmed())
+}
+
+/// Prose in lines of 100 columns.
+fn wrapped(text: &str) -> String {
+    const COLUMNS: usize = 100;
+    let (mut lines, mut line) = (Vec::new(), String::new());
+    for word in text.split_whitespace() {
+        if !line.is_empty() && line.len() + 1 + word.len() > COLUMNS {
+            lines.push(std::mem::take(&mut line));
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line += word;
+    }
+    lines.push(line);
+    lines.join("\n")
+}
+
+fn summary(caught: &[(&Fault, Vec<Caught>)], clean: Option<&Caught>, options: &Options) -> String {
+    let shown: Vec<&Caught> =
+        caught.iter().filter(|(fault, _)| fault.shows).flat_map(|(_, times)| times).collect();
+    let by_default = |one: &&&Caught| one.by.as_deref().is_some_and(|by| by != "conform");
+    let found: Vec<&&Caught> = shown.iter().filter(by_default).collect();
+    let all = shown.iter().filter(|one| one.by.is_some()).count();
+    let percent = |part: usize| 100 * part / shown.len().max(1);
+    let after = median(found.iter().map(|one| one.took).collect()).unwrap_or_default();
+    let named = found.iter().filter(|one| one.named).count();
+    let others = caught.iter().filter(|(fault, _)| !fault.shows);
+    let (mut hidden, mut seen) = (0, 0);
+    for (_, times) in others {
+        hidden += 1;
+        seen += usize::from(times.iter().any(|one| one.by.is_some()));
+    }
+    let clean = match clean {
+        None => "The clean build gave no finding in as long as the sum.".to_owned(),
+        Some(one) => format!("**The clean build gave a false finding: {one}.**"),
+    };
+    format!(
+        "Of {} hunts of faults that show from outside the default run ({} s) found {}, {} %; with \
+         `conform` {} ({} %). The median time to find one, with the start of its process, is {:.1} \
+         s; {} of {} findings name what was planted. Of {hidden} faults that need loom or a test \
+         {seen} were found all the same. {clean}",
+        shown.len(),
+        options.time.as_secs(),
+        found.len(),
+        percent(found.len()),
+        all,
+        percent(all),
+        after.as_secs_f64(),
+        named,
+        found.len(),
+    )
+}
+
+fn median(mut times: Vec<Duration>) -> Option<Duration> {
+    times.sort_unstable();
+    times.get(times.len() / 2).copied()
+}
+
+/// Puts the report between the markers of a file.
+///
+/// # Errors
+/// The file can't be read or written, or has no markers.
+pub fn write(file: &Path, report: &str) -> io::Result<()> {
+    let text = fs::read_to_string(file)?;
+    let (Some(from), Some(to)) = (text.find(BEGIN), text.find(END)) else {
+        return Err(io::Error::other(format!("write `{BEGIN}` and `{END}` where the table goes")));
+    };
+    let text = format!("{}{BEGIN}\n\n{report}\n{}", &text[..from], &text[to..]);
+    fs::write(file, text)
+}
