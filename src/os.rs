@@ -84,6 +84,12 @@ pub unsafe trait Os {
     /// may round it up. Else it may fail.
     unsafe fn decommit(&self, start: *mut u8, bytes: usize) -> bool;
 
+    /// How many of the `bytes` bytes at `start` are resident: whole pages inside a mapping of this
+    /// OS, 2 MiB at most.
+    fn resident(&self, _start: *mut u8, bytes: usize) -> usize {
+        bytes
+    }
+
     /// Bytes of a page of the kernel: a multiple of [`PAGE`].
     fn page_bytes(&self) -> usize {
         PAGE
@@ -169,6 +175,18 @@ unsafe impl Os for Mmap {
         // SAFETY: the caller owns the range and has let go of its contents.
         crate::errno::kept(|| unsafe { libc::madvise(start.cast(), bytes, libc::MADV_DONTNEED) })
             == 0
+    }
+
+    fn resident(&self, start: *mut u8, bytes: usize) -> usize {
+        let (mut pages, page) = ([0; (2 << 20) / PAGE], self.page_bytes());
+        let count = bytes.div_ceil(page).min(pages.len());
+        // SAFETY: the kernel writes a byte for each page of the range, which there is room for.
+        let told = crate::errno::kept(|| unsafe {
+            libc::mincore(start.cast(), count * page, pages.as_mut_ptr())
+        });
+        // The other bits of a byte mean nothing: mincore(2).
+        let resident = pages[..count].iter().filter(|&&state| state & 1 == 1).count();
+        if told == 0 { resident * page } else { bytes }
     }
 
     fn page_bytes(&self) -> usize {

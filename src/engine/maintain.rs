@@ -69,7 +69,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         let mut owner = unsafe { heap.owner() };
         owner.with(|own| {
             own.ends = 0;
-            self.drop_idle(own);
+            self.drop_idle_at_end(own);
             self.bound_idle(own, IDLE_PARKED);
         });
         let now = self.os.milliseconds();
@@ -179,10 +179,12 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         slab.idle_runs(|start, bytes| {
             for (start, bytes) in whole_pages(start, bytes, page) {
                 let place = ptr::with_exposed_provenance_mut(start);
+                // A trim before this one may have given them back.
+                let resident = if bytes > 0 { self.os.resident(place, bytes) } else { 0 };
                 // SAFETY: whole pages inside a span, which free blocks alone lie in: nobody refers
                 // to their contents. They begin and end as `decommit` wants it.
                 if bytes > 0 && unsafe { self.os.decommit(place, bytes) } {
-                    went += bytes;
+                    went += resident;
                 }
             }
         });

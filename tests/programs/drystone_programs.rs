@@ -28,7 +28,9 @@ fn threads_allocate_and_free_while_they_are_torn_down() {
     let account = run("0");
     // Of 2,000 threads' blocks nothing is left but what the C library keeps.
     assert!(account.number("live_blocks") < 50, "{account:?}");
-    assert!(account.number("mapped_bytes") < 48 << 20, "{account:?}");
+    // The heaps of the last four threads: a slab in each of 75 classes, of which others freed most
+    // blocks, and which nobody has looked at since.
+    assert!(account.number("mapped_bytes") < 72 << 20, "{account:?}");
     run("100000");
 }
 

@@ -356,6 +356,11 @@ impl Own {
         idle
     }
 
+    /// How many classes have a current slab.
+    pub fn count_current(&self) -> usize {
+        self.current.iter().enumerate().filter(|(class, slab)| slab.class() == *class).count()
+    }
+
     fn set_current(&mut self, class: usize, slab: OwnedSlab) {
         self.current[class] = slab;
         let first = if class == 0 { 0 } else { classes::size_of(class - 1) / 16 + 1 };
