@@ -84,7 +84,8 @@ const FOUND: &[(&str, Workload, Kind)] = &[
 
 /// Faults that show in forked children.
 const IN_CHILDREN: &[(&str, Kind)] = &[
-    ("is-held-in-the-child", Kind::Hang),
+    // The lock sees that the child's one thread has it, and ends the process instead of waiting.
+    ("is-held-in-the-child", Kind::Crash),
     ("knows-no-forks", Kind::Hang),
     ("refuses-in-the-child", Kind::UnprovokedNull),
 ];

@@ -677,7 +677,7 @@ fn a_subject_that_talks_in_bytes_is_heard_to_the_end() {
     let talking = faulty(folder.path(), "-DTALKS");
     let arguments = ["--allocator", &talking, "--workload", "mixed", "--for", "2s"];
     let report = STRESS.report(0, &[&arguments[..], &["--threads", "2"]].concat());
-    assert!(report["runs"][0]["counts"]["operations"].as_u64() > Some(5_000), "{report}");
+    assert!(report["runs"][0]["counts"]["operations"].as_u64() > Some(100), "{report}");
 }
 
 #[test]
