@@ -22,9 +22,6 @@ use crate::model::fork_page::{self, Found, Page, Report};
 /// Operations of a child at most.
 const OPERATIONS: u64 = 500;
 
-/// The same, of a thread that it starts.
-const IN_A_THREAD: u64 = 50;
-
 /// How the parent looks for the child's end: often at first, then seldom.
 const SOON: Duration = Duration::from_micros(100);
 const LOOKS_SOON: u64 = 100;
@@ -32,10 +29,9 @@ const LATER: Duration = Duration::from_millis(10);
 const LATER_A_SECOND: u64 = 100;
 
 /// What a child is at, in order.
-const STAGES: [&str; 6] = [
+const STAGES: [&str; 5] = [
     "reading the blocks that it has from its parent",
     "allocating and freeing",
-    "allocating and freeing in a thread that it has started",
     "freeing all that it has",
     "looking the heap over",
     "in its exit handlers",
@@ -150,28 +146,13 @@ impl Children {
             progress();
         }
         page.doing(2);
-        if below(&mut rng, 4) == 0 {
-            let worker = checked.worker();
-            let (rng, checked, table) = (&mut rng, &mut *checked, &mut *table);
-            thread::scope(|scope| {
-                scope.spawn(|| {
-                    violation::this_is_worker(worker);
-                    checked.moved_to_this_thread();
-                    for _ in 0..below(rng, IN_A_THREAD) {
-                        table.turn(rng, checked);
-                        progress();
-                    }
-                });
-            });
-        }
-        page.doing(3);
         table.free_all(checked);
         progress();
-        page.doing(4);
+        page.doing(3);
         if let Some(own) = self.own {
             look_over(own, deferred);
         }
-        page.doing(5);
+        page.doing(4);
         page.well();
         if below(&mut rng, 2) == 0 {
             exit::now(exit::FINE);
