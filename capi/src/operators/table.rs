@@ -3,58 +3,51 @@
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-/// An operator. The names' order is the table's.
-#[derive(Clone, Copy)]
-#[repr(usize)]
-pub enum Operator {
-    New,
-    NewArray,
-    NewNothrow,
-    NewArrayNothrow,
-    NewAligned,
-    NewArrayAligned,
-    NewAlignedNothrow,
-    NewArrayAlignedNothrow,
-    Delete,
-    DeleteArray,
-    DeleteNothrow,
-    DeleteArrayNothrow,
-    DeleteSized,
-    DeleteArraySized,
-    DeleteAligned,
-    DeleteArrayAligned,
-    DeleteAlignedNothrow,
-    DeleteArrayAlignedNothrow,
-    DeleteAlignedSized,
-    DeleteArrayAlignedSized,
+/// Makes [`Operator`] and what goes by its order, which is the table's.
+macro_rules! operators {
+    ($($operator:ident => $name:literal,)*) => {
+        /// An operator.
+        #[derive(Clone, Copy)]
+        #[repr(usize)]
+        pub enum Operator {
+            $($operator,)*
+        }
+
+        /// Their names as symbols, in the table's order.
+        const NAMES: [&CStr; COUNT] = [$($name,)*];
+
+        impl Operator {
+            /// All of them, in the table's order.
+            pub const ALL: [Operator; 20] = [$(Operator::$operator,)*];
+        }
+    };
+}
+
+operators! {
+    New => c"_Znwm",
+    NewArray => c"_Znam",
+    NewNothrow => c"_ZnwmRKSt9nothrow_t",
+    NewArrayNothrow => c"_ZnamRKSt9nothrow_t",
+    NewAligned => c"_ZnwmSt11align_val_t",
+    NewArrayAligned => c"_ZnamSt11align_val_t",
+    NewAlignedNothrow => c"_ZnwmSt11align_val_tRKSt9nothrow_t",
+    NewArrayAlignedNothrow => c"_ZnamSt11align_val_tRKSt9nothrow_t",
+    Delete => c"_ZdlPv",
+    DeleteArray => c"_ZdaPv",
+    DeleteNothrow => c"_ZdlPvRKSt9nothrow_t",
+    DeleteArrayNothrow => c"_ZdaPvRKSt9nothrow_t",
+    DeleteSized => c"_ZdlPvm",
+    DeleteArraySized => c"_ZdaPvm",
+    DeleteAligned => c"_ZdlPvSt11align_val_t",
+    DeleteArrayAligned => c"_ZdaPvSt11align_val_t",
+    DeleteAlignedNothrow => c"_ZdlPvSt11align_val_tRKSt9nothrow_t",
+    DeleteArrayAlignedNothrow => c"_ZdaPvSt11align_val_tRKSt9nothrow_t",
+    DeleteAlignedSized => c"_ZdlPvmSt11align_val_t",
+    DeleteArrayAlignedSized => c"_ZdaPvmSt11align_val_t",
 }
 
 /// How many there are.
 const COUNT: usize = Operator::ALL.len();
-
-/// Their names as symbols, in the table's order.
-const NAMES: [&CStr; COUNT] = [
-    c"_Znwm",
-    c"_Znam",
-    c"_ZnwmRKSt9nothrow_t",
-    c"_ZnamRKSt9nothrow_t",
-    c"_ZnwmSt11align_val_t",
-    c"_ZnamSt11align_val_t",
-    c"_ZnwmSt11align_val_tRKSt9nothrow_t",
-    c"_ZnamSt11align_val_tRKSt9nothrow_t",
-    c"_ZdlPv",
-    c"_ZdaPv",
-    c"_ZdlPvRKSt9nothrow_t",
-    c"_ZdaPvRKSt9nothrow_t",
-    c"_ZdlPvm",
-    c"_ZdaPvm",
-    c"_ZdlPvSt11align_val_t",
-    c"_ZdaPvSt11align_val_t",
-    c"_ZdlPvSt11align_val_tRKSt9nothrow_t",
-    c"_ZdaPvSt11align_val_tRKSt9nothrow_t",
-    c"_ZdlPvmSt11align_val_t",
-    c"_ZdaPvmSt11align_val_t",
-];
 
 /// As `symbols` lays it out.
 #[repr(C)]
@@ -81,33 +74,6 @@ pub fn malloc_and_free() -> [usize; 2] {
 }
 
 impl Operator {
-    /// All of them, in the table's order.
-    pub const ALL: [Operator; 20] = {
-        use Operator::*;
-        [
-            New,
-            NewArray,
-            NewNothrow,
-            NewArrayNothrow,
-            NewAligned,
-            NewArrayAligned,
-            NewAlignedNothrow,
-            NewArrayAlignedNothrow,
-            Delete,
-            DeleteArray,
-            DeleteNothrow,
-            DeleteArrayNothrow,
-            DeleteSized,
-            DeleteArraySized,
-            DeleteAligned,
-            DeleteArrayAligned,
-            DeleteAlignedNothrow,
-            DeleteArrayAlignedNothrow,
-            DeleteAlignedSized,
-            DeleteArrayAlignedSized,
-        ]
-    };
-
     /// Its name as a symbol.
     pub fn name(self) -> &'static CStr {
         NAMES[self as usize]

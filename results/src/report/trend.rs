@@ -3,10 +3,10 @@
 use std::fmt::Write;
 
 use comfy_table::{ContentArrangement, Table, presets};
-use maud::{DOCTYPE, PreEscaped, html};
+use maud::html;
 
 use super::figures::wrapped;
-use super::html::looks::STYLE;
+use super::html::page;
 use crate::decide::Judged;
 
 /// A figure over comparisons.
@@ -75,36 +75,23 @@ fn sparks(values: &[f64]) -> String {
 
 /// The same as a page, self-contained.
 pub fn trend_page(history: &[Judged], series: &[Series]) -> String {
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                title { "Trend" }
-                style { (PreEscaped(STYLE)) }
-            }
-            body {
-                main {
-                    h1 { (history.len()) " comparisons with one reference" }
-                    p class="quiet" { (NOTE) }
-                    div class="plots" {
-                        @for one in series {
-                            figure {
-                                figcaption { b { (one.name) } }
-                                (plot(history.len(), one))
-                                figcaption {
-                                    @if one.changes.is_empty() { "one level" }
-                                    @else { "new level at " (changes(history, one)) }
-                                }
-                            }
-                        }
+    let content = html! {
+        h1 { (history.len()) " comparisons with one reference" }
+        p class="quiet" { (NOTE) }
+        div class="plots" {
+            @for one in series {
+                figure {
+                    figcaption { b { (one.name) } }
+                    (plot(history.len(), one))
+                    figcaption {
+                        @if one.changes.is_empty() { "one level" }
+                        @else { "new level at " (changes(history, one)) }
                     }
                 }
             }
         }
     };
-    page.into_string() + "\n"
+    page("Trend", &content)
 }
 
 fn plot(comparisons: usize, series: &Series) -> maud::Markup {

@@ -20,6 +20,27 @@ use crate::evidence::{Ended, Side};
 pub fn html(judged: &Judged, evidence: &str) -> String {
     let said = sentence(judged);
     let header = &judged.header;
+    let content = html! {
+        h1 class=(weight(judged)) { (said) }
+        p class="quiet" {
+            "Begun " (header.started) ". A is " (side(&header.a)) "; B is "
+            (side(&header.b)) "."
+        }
+        @if judged.why() != Some(Ended::Identical) {
+            (rows::forest(judged))
+            (rows::all(judged))
+            (beside::all(judged))
+            h2 { "In short" }
+            ul { @for line in lines(judged) { li { (line) } } }
+        }
+        (how(judged, evidence))
+    };
+    page(&said, &content)
+}
+
+/// A self-contained page with that content: it asks nothing of a network, and tells nobody whence a
+/// reader comes.
+pub(super) fn page(title: &str, content: &Markup) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -27,26 +48,10 @@ pub fn html(judged: &Judged, evidence: &str) -> String {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="referrer" content="no-referrer";
-                title { (said) }
+                title { (title) }
                 style { (PreEscaped(STYLE)) }
             }
-            body {
-                main {
-                    h1 class=(weight(judged)) { (said) }
-                    p class="quiet" {
-                        "Begun " (header.started) ". A is " (side(&header.a)) "; B is "
-                        (side(&header.b)) "."
-                    }
-                    @if judged.why() != Some(Ended::Identical) {
-                        (rows::forest(judged))
-                        (rows::all(judged))
-                        (beside::all(judged))
-                        h2 { "In short" }
-                        ul { @for line in lines(judged) { li { (line) } } }
-                    }
-                    (how(judged, evidence))
-                }
-            }
+            body { main { (content) } }
         }
     };
     page.into_string() + "\n"
