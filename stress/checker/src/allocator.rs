@@ -79,8 +79,11 @@ pub struct Promises {
     /// `aligned_alloc` takes every size. C11 wanted a multiple of the alignment; without this
     /// promise sizes are rounded up to one.
     pub aligned_sizes: bool,
-    /// A null result leaves `ENOMEM`, and `free` leaves `errno` as it was.
+    /// A null result leaves `ENOMEM`.
     pub errno: bool,
+    /// `free` leaves `errno` as it was: POSIX.1-2024 says so of C's; Rust's `GlobalAlloc` has no
+    /// word on it.
+    pub free_keeps_errno: bool,
 }
 
 /// The least alignment of a block, where the call did not ask for more.

@@ -65,7 +65,7 @@ impl Allocator {
             usable_size: None,
         };
         let promises =
-            Promises { alignment: Alignment::AsAsked, aligned_sizes: true, errno: false };
+            Promises { alignment: Alignment::AsAsked, aligned_sizes: true, ..Promises::default() };
         // SAFETY: the functions below have C's signatures and meanings and end the process where
         // they would unwind; `GlobalAlloc` is for any thread, and the rest is the caller's promise.
         unsafe { Self::new(calls, promises) }

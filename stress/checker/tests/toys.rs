@@ -4,6 +4,7 @@
 #[path = "../examples/own_allocator/toy.rs"]
 mod toy;
 
+use std::alloc::{GlobalAlloc, Layout};
 use std::panic::{self, AssertUnwindSafe, resume_unwind};
 use std::process::Command;
 use std::sync::Once;
@@ -13,6 +14,7 @@ use drystone_checker::checked::ImpossibleRequest;
 use drystone_checker::counters::Count;
 use drystone_checker::violation::{self, Hook};
 use drystone_checker::{Allocator, Checked, Checker, Global, Kind, Violation};
+use drystone_workloads::errno;
 use toy::{Fault, Toy};
 
 /// Violations unwind as they are, so that a test sees their kind.
@@ -165,4 +167,36 @@ fn a_rust_allocators_impossible_requests_are_rejected() {
     })
     .unwrap();
     checker.finish().unwrap();
+}
+
+/// The toy, with a `dealloc` that leaves an error in `errno`, as one that waits for a lock may.
+struct Careless(Toy);
+
+// SAFETY: the toy's own blocks; `errno` is no part of them.
+unsafe impl GlobalAlloc for Careless {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: as the caller says.
+        unsafe { self.0.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: as the caller says.
+        unsafe { self.0.dealloc(block, layout) }
+        errno::set(11);
+    }
+}
+
+#[test]
+fn a_rust_allocator_may_change_errno() {
+    struct Local;
+    impl Global for Local {
+        type Allocator = Careless;
+        fn get() -> &'static Careless {
+            static CARELESS: Careless = Careless(Toy::new(Fault::None));
+            &CARELESS
+        }
+    }
+    // SAFETY: `get` names one static; blocks lie in its arena, which nothing else uses.
+    let checker = Checker::new(unsafe { Allocator::of_global::<Local>() }, 1);
+    outcome(|| exercise(&mut checker.worker())).unwrap();
 }

@@ -60,6 +60,7 @@ impl OpenAllocator {
             alignment: if linked { Alignment::Sixteen } else { Alignment::BySize },
             aligned_sizes: linked,
             errno: linked || self.claims_detection,
+            free_keeps_errno: true,
         };
         // SAFETY: the functions are those of one allocator, linked in or found in this process by
         // C's names; what it returns is for the workers alone.

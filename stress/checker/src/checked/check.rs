@@ -85,8 +85,10 @@ impl Checked<'_> {
         let after = errno::get();
         if after != UNTOUCHED {
             self.board.note("free changes errno", 1);
-            let seen = format!("errno {after}");
-            violation::raise_unless_suppressed(Flaw::Errno, "free to keep errno", seen);
+            if self.allocator.promises().free_keeps_errno {
+                let seen = format!("errno {after}");
+                violation::raise_unless_suppressed(Flaw::Errno, "free to keep errno", seen);
+            }
         }
     }
 
