@@ -3,7 +3,7 @@
 //!
 //! A call that takes long on the wall's clock may have been interrupted: on a busy machine that
 //! happens all the time. So the kernel's account of the thread (`/proc/thread-self/schedstat`) is
-//! read every [`ANCHOR`] before a call, and after each that took [`LONG`]: the time that the thread
+//! read every 10 ms before a call, and after each that took [`LONG`]: the time that the thread
 //! waited for a processor meanwhile is the machine's, the rest is the call's, asleep or not.
 
 use std::fs::File;
@@ -19,8 +19,8 @@ use crate::counters::doing::Doing;
 pub const LONG: u64 = 20_000_000;
 /// How old the account of the thread may be before a call, nanoseconds.
 const ANCHOR: u64 = 10_000_000;
-/// A call whose own time is more than this stalls, nanoseconds; and more by [`A_BYTE`] for each
-/// byte that it may have to get, clear, copy or give back.
+/// A call whose own time is more than this stalls, nanoseconds; and 4 ns more for each byte
+/// that it may have to get, clear, copy or give back.
 pub const STALL: u64 = 100_000_000;
 /// A page fault and the clearing of its page take 4 to 10 µs on a slow virtual machine.
 const A_BYTE: u64 = 4;
