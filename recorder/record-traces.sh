@@ -39,9 +39,9 @@ main() {
 build() {
     target=${CARGO_TARGET_DIR:-$root/target}
     cargo build --quiet --release --package drystone-recorder
-    cargo build --quiet --release --package drystone-workloads --bin trace
+    cargo build --quiet --release --package drystone-workloads --bin drystone-trace
     recorder=$target/release/libdrystone_trace.so
-    trace=$target/release/trace
+    trace=$target/release/drystone-trace
 }
 
 # record NAME COMMENT STDIN PROGRAM...

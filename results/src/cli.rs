@@ -1,6 +1,7 @@
 //! The command line: the subcommands. Their options stand with their rooms.
 
 use clap::{Parser, Subcommand};
+use drystone_workloads::cli::manual;
 
 use crate::commands::{
     BisectArguments, CalibrateArguments, CompareArguments, MergeArguments, SelftestArguments,
@@ -10,7 +11,7 @@ use crate::records::cli::{CompareArguments as RecordsArguments, RecordArguments}
 
 /// What changed between two commits, and records of benchmark runs.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 100)]
+#[command(name = INSTALLED, version, max_term_width = 100)]
 pub struct Arguments {
     /// What to do.
     #[command(subcommand)]
@@ -54,7 +55,11 @@ pub enum Command {
     /// Exit code: 1 when a benchmark is slower; else 2 when one is missing on a side or the tool
     /// failed; else 3 when for one it cannot be told; else 0.
     Records(RecordsArguments),
+    Manual(manual::Options),
 }
+
+/// The tool's name where it is installed.
+pub const INSTALLED: &str = "drystone-results";
 
 #[cfg(test)]
 mod tests {

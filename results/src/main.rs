@@ -39,7 +39,14 @@ mod side;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
+use drystone_workloads::cli::manual::Options;
+
+/// Writes the pages for `man`.
+fn manual(options: &Options) -> anyhow::Result<u8> {
+    options.write(cli::Arguments::command(), cli::INSTALLED)?;
+    Ok(exit::FINE)
+}
 
 fn main() -> ExitCode {
     let arguments = cli::Arguments::parse();
@@ -55,6 +62,7 @@ fn main() -> ExitCode {
         cli::Command::Compare(arguments) => commands::compare(arguments, &interrupt),
         cli::Command::Record(arguments) => records::commands::record(arguments, &interrupt),
         cli::Command::Records(arguments) => records::commands::compare(arguments, &interrupt),
+        cli::Command::Manual(options) => manual(options),
     };
     match done {
         Ok(code) => ExitCode::from(code),

@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Write};
 
 use anyhow::Result;
-pub use drystone_workloads::printing::{Color, Format};
+pub use drystone_workloads::cli::printing::{Color, Format};
 
 /// Writes a result to stdout. A reader that has gone away (`| head`) is no failure of ours.
 ///

@@ -85,7 +85,7 @@ impl Repository {
     }
 
     fn results(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_results"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_drystone-results"));
         command
             .args(arguments)
             .current_dir(self.root())

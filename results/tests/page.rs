@@ -144,7 +144,7 @@ fn the_page_fits_a_phone_a_tablet_and_a_desk() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     std::fs::write(path("evidence.jsonl"), evidence()).unwrap();
-    let shown = Command::new(env!("CARGO_BIN_EXE_results"))
+    let shown = Command::new(env!("CARGO_BIN_EXE_drystone-results"))
         .args(["show", "evidence.jsonl", "--html", "page.html"])
         .current_dir(folder.path())
         .output()
@@ -172,7 +172,7 @@ fn the_page_fits_a_phone_a_tablet_and_a_desk() {
 fn a_page_that_cannot_be_written_is_refused_first() {
     let folder = tempfile::tempdir().unwrap();
     for page in ["nowhere/page.html", "."] {
-        let output = Command::new(env!("CARGO_BIN_EXE_results"))
+        let output = Command::new(env!("CARGO_BIN_EXE_drystone-results"))
             .args(["show", "no-such-file", "--html", page])
             .current_dir(folder.path())
             .output()

@@ -12,20 +12,20 @@
 //! | `sizes`, `patterns`, `mixed` | `streams` | what is asked for, and in which order |
 //! | `slots` | `streams` | streams over numbered slots: most of the named workloads |
 //! | `trace` | `streams` | what real programs asked for; without the feature only what the recorder writes |
-//! | `printing` | `tool` | `--format` and `--color` of every tool |
+//! | `cli` | `tool` | `--format` and `--color` of every tool; its pages for `man` |
 //!
 //! The program `trace` is the feature `tool` too. Both features are on by default.
 
 pub mod bounded_queue;
 pub mod calls;
+#[cfg(feature = "tool")]
+pub mod cli;
 pub mod errno;
 pub mod heap;
 #[cfg(feature = "streams")]
 pub mod mixed;
 #[cfg(feature = "streams")]
 pub mod patterns;
-#[cfg(feature = "tool")]
-pub mod printing;
 #[cfg(feature = "streams")]
 pub mod registry;
 #[cfg(feature = "streams")]

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use drystone_workloads::trace::{Kind, Op, Trace, raw};
 
 fn trace(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_trace")).args(arguments).output().expect("trace runs")
+    Command::new(env!("CARGO_BIN_EXE_drystone-trace")).args(arguments).output().expect("trace runs")
 }
 
 fn text(bytes: &[u8]) -> &str {

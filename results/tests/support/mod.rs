@@ -93,7 +93,7 @@ impl Project {
 
     /// `results`, about to be run in the project.
     pub fn results(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_results"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_drystone-results"));
         command
             .args(arguments)
             .current_dir(self.root())

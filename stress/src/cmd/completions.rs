@@ -3,15 +3,13 @@
 use anyhow::{Context, Result};
 use clap::Command;
 use clap_complete::Shell;
+use drystone_harness::entry::INSTALLED;
 use drystone_harness::{exit, output};
 
-/// The binary's own name: `cargo stress` is an alias, of which shells know nothing.
-const BINARY: &str = "stress";
-
-/// Print what a shell completes after the name of the installed binary, `stress`
+/// Print what a shell completes after the name of the installed binary, `drystone-stress`
 ///
 /// Put it where your shell looks, as in: cargo stress completions bash >
-/// ~/.local/share/bash-completion/completions/stress
+/// ~/.local/share/bash-completion/completions/drystone-stress
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
     /// The shell
@@ -25,8 +23,9 @@ pub struct Options {
 /// Standard output can't be written.
 pub fn run(options: &Options, command: Command) -> Result<u8> {
     let mut text = Vec::new();
-    let mut command = command.name(BINARY);
-    clap_complete::generate(options.shell, &mut command, BINARY, &mut text);
+    // `cargo stress` is an alias, of which shells know nothing.
+    let mut command = command.name(INSTALLED);
+    clap_complete::generate(options.shell, &mut command, INSTALLED, &mut text);
     output::write(&String::from_utf8_lossy(&text)).context("writing the completions")?;
     Ok(exit::FINE)
 }

@@ -10,6 +10,7 @@
 //! | [`cost`] | the checker's own costs |
 //! | [`zoo`] | planted faults, and who finds them |
 //! | [`completions`] | for shells |
+//! | `manual` | pages for `man` |
 //! | [`readme`] | what the README shows of real runs |
 
 use std::env;
@@ -20,8 +21,10 @@ use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
 use drystone_conform::cli as conform;
 use drystone_harness::entry;
+use drystone_harness::exit;
 use drystone_harness::process::child::{Tool, dispatch};
 use drystone_measure::{bench, programs};
+use drystone_workloads::cli::manual;
 
 use crate::allocators::process::AllocatorEntry;
 use crate::child;
@@ -42,7 +45,7 @@ pub mod zoo;
 
 // Its documentation is that of the options that are flattened into it: clap prints it.
 #[derive(Debug, Parser)]
-#[command(name = "cargo stress", bin_name = "cargo stress", version, max_term_width = 80)]
+#[command(name = entry::called(), bin_name = entry::called(), version, max_term_width = 80)]
 #[command(args_conflicts_with_subcommands = true)]
 struct Cli {
     #[command(subcommand)]
@@ -66,6 +69,7 @@ enum Command {
     Programs(programs::cli::Options),
     Zoo(zoo::Options),
     Completions(completions::Options),
+    Manual(manual::Options),
     // For those who work on this repository: its help says so.
     #[command(hide = true)]
     Readme(readme::Options),
@@ -100,7 +104,14 @@ fn work(cli: &Cli, linked: &[AllocatorEntry]) -> Result<u8> {
         Some(Command::Readme(options)) => readme::run(options),
         Some(Command::Zoo(options)) => zoo::run(options),
         Some(Command::Completions(options)) => completions::run(options, Cli::command()),
+        Some(Command::Manual(options)) => manual(options),
     }
+}
+
+/// Writes the tool's pages for `man`.
+fn manual(options: &manual::Options) -> Result<u8> {
+    options.write(Cli::command(), entry::INSTALLED)?;
+    Ok(exit::FINE)
 }
 
 /// Runs the child of any of the tools, if these are a child's arguments.

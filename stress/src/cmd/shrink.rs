@@ -9,6 +9,7 @@ use std::{fs, io};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use drystone_checker::journal::{Call, Entry, Journal, Script};
+use drystone_harness::entry;
 use drystone_harness::exit;
 use drystone_harness::output;
 use drystone_harness::output::format::Printing;
@@ -74,9 +75,10 @@ pub fn run(options: &Options) -> Result<u8> {
     if !record.journal_is_whole {
         bail!(
             "{}: its log does not hold every call (workload {}), so that nothing can be taken \
-             away; cargo stress replay reruns it from its seed",
+             away; {} replay reruns it from its seed",
             options.folder.display(),
-            record.spec.workload
+            record.spec.workload,
+            entry::called()
         );
     }
     let output = options.output.clone().unwrap_or_else(|| options.folder.join("shrunk"));
@@ -90,8 +92,9 @@ pub fn run(options: &Options) -> Result<u8> {
     if first.again == 0 {
         eprintln!(
             "in its logged order it came again 0 of {} times, so that it can't be seen whether a \
-             smaller one shows it; cargo stress replay reruns it from its seed",
-            first.tries
+             smaller one shows it; {} replay reruns it from its seed",
+            first.tries,
+            entry::called()
         );
         return Ok(exit::INTERRUPTED);
     }

@@ -25,7 +25,7 @@ use crate::model::injection::{Injection, InjectionPlan};
 use crate::model::spec::Spec;
 
 /// Where findings go unless another folder is named.
-pub const DEFAULT: &str = "target/stress-findings";
+pub const DEFAULT: &str = "stress-findings";
 
 const FORMAT: &str = "drystone-stress-finding";
 const VERSION: u32 = 1;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use drystone_checker::schedule::Rates;
 use drystone_checker::violation::Kind;
+use drystone_harness::entry;
 use drystone_harness::seed::Seed;
 use drystone_workloads::registry::{Settings, Workload};
 use serde::{Deserialize, Serialize};
@@ -117,7 +118,9 @@ impl Finding {
     /// The command that shows it again: of the folder, if there is one.
     pub fn replay(&self) -> String {
         match &self.folder {
-            Some(folder) => format!("cargo stress replay {}", quoted(&folder.to_string_lossy())),
+            Some(folder) => {
+                format!("{} replay {}", entry::called(), quoted(&folder.to_string_lossy()))
+            }
             None => self.rerun(),
         }
     }
@@ -127,7 +130,7 @@ impl Finding {
     /// same random choices, in whatever order the threads meet. What the OS draws, such as
     /// addresses, is drawn anew.
     pub fn rerun(&self) -> String {
-        let mut command = format!("cargo stress --allocator {}", quoted(&self.named()));
+        let mut command = format!("{} --allocator {}", entry::called(), quoted(&self.named()));
         match &self.trace {
             Some(trace) => command += &format!(" --trace {}", quoted(&trace.to_string_lossy())),
             None => command += &format!(" --workload {}{}", self.workload, self.settings),

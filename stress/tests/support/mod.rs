@@ -67,7 +67,7 @@ impl Tool {
 
 /// The tool, with no arguments yet.
 pub fn stress() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_stress"))
+    Command::new(env!("CARGO_BIN_EXE_drystone-stress"))
 }
 
 /// What a tool printed.

@@ -497,7 +497,7 @@ fn a_run_that_did_no_work_fails() {
     let spec = Spec::new("system", Workload::Mixed, 2, Seed(1), Length::Millis(0));
     let plan =
         Plan { seed: Seed(1), shard: None, threads: 2, runs: vec![spec], left_out: Vec::new() };
-    let program = PathBuf::from(env!("CARGO_BIN_EXE_stress"));
+    let program = PathBuf::from(env!("CARGO_BIN_EXE_drystone-stress"));
     let supervisor = Supervisor { program, ..Supervisor::of_this_binary().unwrap() };
     let length = Duration::from_secs(5);
     let (growth_after, first_only) = (length, false);

@@ -1,14 +1,16 @@
 //! The tool's texts: helps, usage errors, completions. Each is a snapshot; `SNAPSHOTS=overwrite`
 //! writes them anew.
 
+use std::fs;
 use std::path::Path;
 
-use crate::support::{PLAIN, ended, text};
+use crate::support::{PLAIN, ended, stress, text};
 use snapbox::data::DataFormat;
 use snapbox::{Data, assert_data_eq};
+use tempfile::TempDir;
 
 /// Every command of the tree.
-const COMMANDS: [&[&str]; 11] = [
+const COMMANDS: [&[&str]; 13] = [
     &[],
     &["replay"],
     &["shrink"],
@@ -19,7 +21,9 @@ const COMMANDS: [&[&str]; 11] = [
     &["cost"],
     &["conform"],
     &["programs"],
+    &["zoo"],
     &["completions"],
+    &["manual"],
 ];
 
 /// Columns of the narrowest terminal that is cared for.
@@ -68,6 +72,24 @@ fn help_is_a_command_too_and_knows_the_old_name() {
 fn the_version_is_the_packages() {
     let expected = format!("cargo stress {}\n", env!("CARGO_PKG_VERSION"));
     assert_eq!(printed(&["--version"]), expected);
+}
+
+/// Where it is installed, nobody has cargo's alias.
+#[test]
+fn away_from_cargo_it_calls_itself_by_its_own_name() {
+    let output = stress().arg("--version").env_remove("CARGO_PKG_NAME").output().unwrap();
+    assert_eq!(text(&output.stdout), format!("drystone-stress {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn each_command_has_a_page_for_man() {
+    let folder = TempDir::new().unwrap();
+    printed(&["manual", folder.path().to_str().unwrap()]);
+    for command in COMMANDS {
+        let page = [&["drystone-stress"], command].concat().join("-") + ".1";
+        let page = fs::read_to_string(folder.path().join(page)).expect("a page");
+        assert!(page.contains(".SH OPTIONS") && !page.contains("cargo stress manual"), "{page}");
+    }
 }
 
 /// Exit code 2, and a message that names what to change, with no work begun.

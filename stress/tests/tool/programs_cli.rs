@@ -149,7 +149,8 @@ fn too_few_calls_are_a_finding_in_words_and_markdown() {
 // ---- One command -------------------------------------------------------------------------------
 
 fn sh(script: &str, deadline: Duration, stop: &Stop) -> (End, String, String, u64) {
-    let launcher = Launcher { program: PathBuf::from(env!("CARGO_BIN_EXE_stress")), deadline };
+    let launcher =
+        Launcher { program: PathBuf::from(env!("CARGO_BIN_EXE_drystone-stress")), deadline };
     let arguments = ["sh", "-c", script].map(str::to_owned);
     let path = std::env::var_os("PATH").unwrap();
     let environment = [("PATH".to_owned(), path), ("WHO".to_owned(), "world".into())];

@@ -1,3 +1,3 @@
 //! How a report is asked for: the options that all tools share.
 
-pub use drystone_workloads::printing::{Color, Format, Printing};
+pub use drystone_workloads::cli::printing::{Color, Format, Printing};

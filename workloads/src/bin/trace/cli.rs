@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use drystone_workloads::printing::Printing;
+use drystone_workloads::cli::manual;
+use drystone_workloads::cli::printing::Printing;
 
 /// Packs and shows recorded allocation histories.
 #[derive(Debug, Parser)]
-#[command(name = "trace", version)]
+#[command(name = INSTALLED, version)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -21,7 +22,12 @@ pub enum Command {
     Pack(Pack),
     /// Tells what a trace holds: operations by kind, sizes, threads, peak
     Show(Show),
+    /// Write the tool's pages for `man` into a folder, one for each of its commands
+    Manual(manual::Options),
 }
+
+/// The tool's name where it is installed.
+pub const INSTALLED: &str = "drystone-trace";
 
 /// `trace pack`
 #[derive(Debug, Args)]

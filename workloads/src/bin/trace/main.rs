@@ -9,15 +9,18 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use drystone_workloads::trace::{Summary, Trace};
 
-use cli::{Cli, Command, Pack, Show};
+use cli::{Cli, Command, INSTALLED, Pack, Show};
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Pack(options) => pack(&options),
         Command::Show(options) => show(&options),
+        Command::Manual(options) => {
+            options.write(Cli::command(), INSTALLED).map_err(anyhow::Error::from)
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

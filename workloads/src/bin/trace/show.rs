@@ -2,7 +2,7 @@
 
 use comfy_table::presets::{ASCII_MARKDOWN, NOTHING};
 use comfy_table::{Attribute, Cell, CellAlignment, Table, TableStyle};
-use drystone_workloads::printing::{Format, Printing};
+use drystone_workloads::cli::printing::{Format, Printing};
 use drystone_workloads::trace::{Summary, Trace};
 use serde_json::json;
 

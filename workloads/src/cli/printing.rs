@@ -1,5 +1,4 @@
-//! How a report is asked for: the options that all tools of the repository share. They stand here
-//! because this is the package that all tools use.
+//! How a report is asked for: the options that all tools of the repository share.
 
 use std::io::IsTerminal;
 
