@@ -1,5 +1,6 @@
-//! The steps that a packager follows: `make install` into a prefix and into a staging folder, and a
-//! C and a C++ program built against what is there, by what `pkg-config` says, shared and static.
+//! The steps that a packager follows: `make`, `make install` into a prefix and into a staging
+//! folder, and programs in C and C++ built against what is there, shared and static: by what
+//! `pkg-config` says, and by CMake.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -21,7 +22,8 @@ fn run(tool: &mut Command, package: &str) -> Ended {
 
 /// Whether the machine has what a packager has.
 fn has_tools() -> bool {
-    ["make", "pkg-config"].iter().all(|tool| support::has(tool, tool)) && support::has("c++", "g++")
+    ["make", "pkg-config", "cmake"].iter().all(|tool| support::has(tool, tool))
+        && support::has("c++", "g++")
 }
 
 fn make(arguments: &[&str]) {
@@ -29,6 +31,12 @@ fn make(arguments: &[&str]) {
     // A debug build's settings, or a hurried one's, must not reach it.
     make.args(["-C", "capi"]).args(arguments).env("CARGO", env!("CARGO"));
     run(make.env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16"), "make");
+}
+
+/// `make install`, of what `make` has built: by somebody who has no toolchain.
+fn install(arguments: &[&str]) {
+    make(&["all"]);
+    make(&[&["install", "CARGO=false"], arguments].concat());
 }
 
 /// What `pkg-config` says about the installation in `prefix`.
@@ -83,7 +91,7 @@ fn an_installation_serves_c_and_cpp_programs() {
     }
     let prefix = TempDir::new().unwrap();
     let prefix = prefix.path();
-    make(&["install", &format!("PREFIX={}", prefix.display())]);
+    install(&[&format!("PREFIX={}", prefix.display())]);
 
     let version = env!("CARGO_PKG_VERSION");
     let library = format!("libdrystone.so.{version}");
@@ -107,10 +115,59 @@ fn an_installation_serves_c_and_cpp_programs() {
         let expected = format!("{stones}aligned: yes\n101 keys, Drystone here\n");
         assert_eq!(said, expected);
     }
+    it_serves_a_project_of_cmake(prefix);
+    the_manual_names_every_variable(prefix);
 
     make(&["uninstall", &format!("PREFIX={}", prefix.display())]);
     let left: Vec<_> = files(prefix).collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+/// A project that finds the installation by `find_package`, and starts without further ado: CMake
+/// writes the library's folder into programs that lie where they were built.
+fn it_serves_a_project_of_cmake(prefix: &Path) {
+    let folder = TempDir::new().unwrap();
+    let (source, build) = (folder.path(), folder.path().join("build"));
+    let examples = support::workspace().join("examples");
+    let project = format!(
+        "cmake_minimum_required(VERSION 3.16)\n\
+         project(hello C CXX)\n\
+         find_package(Drystone {} REQUIRED)\n\
+         add_executable(c {examples}/hello.c)\n\
+         target_link_libraries(c Drystone::drystone)\n\
+         add_executable(cxx {examples}/hello.cc)\n\
+         target_link_libraries(cxx Drystone::drystone)\n\
+         add_executable(static {examples}/hello.c)\n\
+         target_link_libraries(static Drystone::static)\n",
+        env!("CARGO_PKG_VERSION"),
+        examples = examples.display(),
+    );
+    fs::write(source.join("CMakeLists.txt"), project).unwrap();
+    let mut configure = Command::new("cmake");
+    configure.arg("-S").arg(source).arg("-B").arg(&build);
+    run(configure.arg(format!("-DCMAKE_PREFIX_PATH={}", prefix.display())), "cmake");
+    run(Command::new("cmake").arg("--build").arg(&build), "cmake");
+    for (program, says) in
+        [("c", "hello from Drystone"), ("cxx", "100 stones"), ("static", "hello from Drystone")]
+    {
+        let said = run(&mut Command::new(build.join(program)), "cmake").stdout;
+        assert!(said.starts_with(says), "{program}: {said}");
+    }
+}
+
+/// The variables are those that the library itself lists.
+fn the_manual_names_every_variable(prefix: &Path) {
+    let page = fs::read_to_string(prefix.join("share/man/man7/drystone.7")).unwrap();
+    assert!(!page.contains('@') && page.contains(env!("CARGO_PKG_VERSION")), "{page}");
+    let mut program = Command::new("true");
+    program.env("LD_PRELOAD", prefix.join("lib/libdrystone.so")).env("DRYSTONE_HELP", "1");
+    let help = run(&mut program, "coreutils").stderr;
+    let listed: Vec<_> =
+        help.split([' ', ':', '\n']).filter(|word| word.starts_with("DRYSTONE_")).collect();
+    assert!(listed.len() >= 5, "{help}");
+    for name in listed {
+        assert!(page.contains(&format!("\n.B {name}\n")), "{name}: {page}");
+    }
 }
 
 #[test]
@@ -120,8 +177,7 @@ fn a_staged_installation_says_where_it_will_be() {
         return;
     }
     let stage = TempDir::new().unwrap();
-    make(&[
-        "install",
+    install(&[
         &format!("DESTDIR={}", stage.path().display()),
         "PREFIX=/usr",
         "LIBDIR=/usr/lib/triplet",
@@ -133,11 +189,17 @@ fn a_staged_installation_says_where_it_will_be() {
     let library = format!("usr/lib/triplet/libdrystone.so.{}", env!("CARGO_PKG_VERSION"));
     let expected = [
         "usr/include/drystone.h",
+        "usr/lib/triplet/cmake/Drystone/DrystoneConfig.cmake",
+        "usr/lib/triplet/cmake/Drystone/DrystoneConfigVersion.cmake",
         "usr/lib/triplet/libdrystone.a",
         "usr/lib/triplet/libdrystone.so",
         "usr/lib/triplet/libdrystone.so.0",
         &library,
         "usr/lib/triplet/pkgconfig/drystone.pc",
+        "usr/share/doc/drystone/CHANGELOG.md",
+        "usr/share/doc/drystone/LICENSE-APACHE",
+        "usr/share/doc/drystone/LICENSE-MIT",
+        "usr/share/man/man7/drystone.7",
     ];
     assert_eq!(found, expected);
     let pc =
