@@ -67,7 +67,10 @@ impl Tool {
 
 /// The tool, with no arguments yet.
 pub fn stress() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_drystone-stress"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_drystone-stress"));
+    // As cargo runs it, whoever runs this test.
+    command.env("CARGO_PKG_NAME", "drystone-stress");
+    command
 }
 
 /// What a tool printed.
