@@ -5,7 +5,7 @@ use drystone_workloads::cli::manual;
 
 use crate::commands::{
     BisectArguments, CalibrateArguments, CompareArguments, MergeArguments, SelftestArguments,
-    ShowArguments, TrendArguments,
+    ShowArguments, SiteArguments, TrendArguments,
 };
 use crate::records::cli::{CompareArguments as RecordsArguments, RecordArguments};
 
@@ -45,6 +45,8 @@ pub enum Command {
     Calibrate(CalibrateArguments),
     /// Show figures over history, from comparisons of commits with one pinned archive.
     Trend(TrendArguments),
+    /// Write a site of static pages: allocators beside each other, comparisons, trend, stress.
+    Site(SiteArguments),
     /// One process of `compare`; its task comes on stdin.
     #[command(hide = true)]
     Child,

@@ -3,7 +3,7 @@
 //! The rooms, each importing only from those below it:
 //!
 //! ```text
-//! main ─► cli ─► commands ─┬─► report ─► decide ─► evidence
+//! main ─► cli ─► commands ─┬─► site ─► report ─► decide ─► evidence
 //!                          ├─► session ─► lanes ─┬─► pair ─► evidence
 //!                          │                     └─► build ─► side
 //!                          └─► records                      the second view
@@ -36,6 +36,7 @@ mod records;
 mod report;
 mod session;
 mod side;
+mod site;
 
 use std::process::ExitCode;
 
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
         cli::Command::Merge(arguments) => commands::merge(arguments),
         cli::Command::Bisect(arguments) => commands::bisect(arguments, &interrupt),
         cli::Command::Trend(arguments) => commands::trend(arguments),
+        cli::Command::Site(arguments) => commands::site(arguments),
         cli::Command::Selftest(arguments) => commands::selftest(arguments, &interrupt),
         cli::Command::Calibrate(arguments) => commands::calibrate(arguments, &interrupt),
         cli::Command::Child => pair::run(),

@@ -7,6 +7,7 @@ mod merge;
 mod options;
 mod selftest;
 mod show;
+mod site;
 mod trend;
 
 pub use bisect::run as bisect;
@@ -15,8 +16,9 @@ pub use compare::run as compare;
 pub use merge::run as merge;
 pub use options::{
     BisectArguments, CalibrateArguments, CompareArguments, MergeArguments, SelftestArguments,
-    ShowArguments, TrendArguments,
+    ShowArguments, SiteArguments, TrendArguments,
 };
 pub use selftest::run as selftest;
 pub use show::run as show;
+pub use site::run as site;
 pub use trend::run as trend;

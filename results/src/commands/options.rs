@@ -181,6 +181,19 @@ pub struct TrendArguments {
     pub html: Option<PathBuf>,
 }
 
+/// `results site`.
+#[derive(Clone, Debug, Args)]
+pub struct SiteArguments {
+    /// The folder that the pages go to: a new one, an empty one, or one that this command made.
+    #[arg(value_name = "FOLDER")]
+    pub folder: PathBuf,
+
+    /// What the pages tell of: evidence of `compare`, records of `cargo stress --record`, what
+    /// `cargo stress bench` and `conform` printed with `--format json`, pages in Markdown.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+}
+
 /// `results calibrate`.
 #[derive(Clone, Debug, Args)]
 pub struct CalibrateArguments {

@@ -14,10 +14,13 @@ mod table;
 mod trend;
 
 pub use calibration::calibration;
+pub use figures::{count, kib, time};
+pub use html::frame::page;
 pub use html::html;
 pub use json::json;
 pub use markdown::markdown;
 pub use selftest::{Promise, Told, selftest};
+pub use sentence::sentence;
 pub use table::table;
 pub use trend::{Series, trend, trend_page};
 

@@ -6,8 +6,8 @@ use comfy_table::{ContentArrangement, Table, presets};
 use maud::html;
 
 use super::figures::wrapped;
-use super::html::page;
-use crate::decide::Judged;
+use super::html::frame::page;
+use crate::decide::{Judged, change_points};
 
 /// A figure over comparisons.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,12 +20,50 @@ pub struct Series {
     pub changes: Vec<usize>,
 }
 
+impl Series {
+    /// One for each figure that any comparison has; changes are looked for in each.
+    pub fn all(history: &[&Judged]) -> Vec<Self> {
+        let mut all: Vec<Self> = Vec::new();
+        for (at, judged) in history.iter().enumerate() {
+            for (name, value) in figures(judged) {
+                let known = all.iter().position(|series| series.name == name);
+                let place = known.unwrap_or_else(|| {
+                    all.push(Self { name, values: Vec::new(), changes: Vec::new() });
+                    all.len() - 1
+                });
+                all[place].values.push((at, value));
+            }
+        }
+        for series in &mut all {
+            let values: Vec<f64> = series.values.iter().map(|(_, value)| *value).collect();
+            // Of another program a row is another row: a change there is the program's.
+            series.changes =
+                change_points(&values).into_iter().map(|place| series.values[place].0).collect();
+        }
+        all
+    }
+}
+
+/// Times as ratios to A; instructions and memory of B as they are.
+fn figures(judged: &Judged) -> Vec<(String, f64)> {
+    let times = judged.tables.rows.iter().filter_map(|row| {
+        Some((format!("{} time / reference", row.name), row.judge.values().median()?.exp()))
+    });
+    let counts = judged
+        .instructions
+        .iter()
+        .map(|counted| (format!("{} instructions", counted.row), counted.counts[1]));
+    let peaks = judged.memory.iter().filter(|memory| memory.figure == "peak");
+    let peaks = peaks.map(|memory| (format!("{} peak KiB", memory.row), memory.medians[1]));
+    times.chain(counts).chain(peaks).collect()
+}
+
 /// What every form of it says.
 const NOTE: &str = "Levels are told apart by the energy distance of Matteson and James (2014), \
                     with five comparisons a side at least: history to look at, never a gate.";
 
 /// For a terminal: the first and the last value of each figure, its course, and its changes.
-pub fn trend(history: &[Judged], series: &[Series]) -> String {
+pub fn trend(history: &[&Judged], series: &[Series]) -> String {
     let mut table = Table::new();
     table
         .force_no_tty()
@@ -49,7 +87,7 @@ pub fn trend(history: &[Judged], series: &[Series]) -> String {
     out + &wrapped(NOTE)
 }
 
-fn changes(history: &[Judged], series: &Series) -> String {
+fn changes(history: &[&Judged], series: &Series) -> String {
     let name = |at: &usize| {
         let side = &history[*at].header.b;
         side.commit.as_deref().map_or(side.name.clone(), |hash| hash.chars().take(9).collect())
@@ -74,7 +112,7 @@ fn sparks(values: &[f64]) -> String {
 }
 
 /// The same as a page, self-contained.
-pub fn trend_page(history: &[Judged], series: &[Series]) -> String {
+pub fn trend_page(history: &[&Judged], series: &[Series]) -> String {
     let content = html! {
         h1 { (history.len()) " comparisons with one reference" }
         p class="quiet" { (NOTE) }

@@ -1,9 +1,6 @@
-//! What all pages have in common.
+//! How verdicts look.
 
 use crate::decide::Verdict;
-
-/// The style, in light and dark, on desks and phones.
-pub const STYLE: &str = include_str!("style.css");
 
 /// The colour of a verdict.
 pub fn class(verdict: Verdict) -> &'static str {

@@ -1,15 +1,16 @@
 //! One page that holds all it needs: no network, and readable without script.
 //!
-//! `plot` draws, `rows` tells of times, `beside` of all else.
+//! `plot` draws, `rows` tells of times, `beside` of all else; `frame` is around every page.
 
 mod beside;
+pub mod frame;
 pub mod looks;
 mod plot;
 mod rows;
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
 
-use self::looks::STYLE;
+use self::frame::page;
 use super::beside::lines;
 use super::command::repeat;
 use super::sentence::sentence;
@@ -36,25 +37,6 @@ pub fn html(judged: &Judged, evidence: &str) -> String {
         (how(judged, evidence))
     };
     page(&said, &content)
-}
-
-/// A self-contained page with that content: it asks nothing of a network, and tells nobody whence a
-/// reader comes.
-pub(super) fn page(title: &str, content: &Markup) -> String {
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="referrer" content="no-referrer";
-                title { (title) }
-                style { (PreEscaped(STYLE)) }
-            }
-            body { main { (content) } }
-        }
-    };
-    page.into_string() + "\n"
 }
 
 /// The colour of it all.

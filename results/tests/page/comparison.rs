@@ -3,16 +3,15 @@
 //! test is passed over, except in CI.
 
 use std::fmt::Write as _;
-use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
 
-const WIDTHS: [u32; 3] = [360, 800, 1600];
+use crate::browser::{WIDTHS, harness, told};
 
 /// A comparison with a row of each verdict, a null, slow calls, memory, instructions, findings, and
 /// names as long as names may be.
-fn evidence() -> String {
+pub fn evidence() -> String {
     let mut text = format!("{}\n", header());
     for side in ["a", "b"] {
         let rows = json!({"pair/64": 52.25, "ring/256": if side == "a" { 91.5 } else { 93.0 }});
@@ -89,56 +88,6 @@ fn line(text: &mut String, value: Value) {
     writeln!(text, "{value}").unwrap();
 }
 
-/// A page that holds the page in a frame of each width, and says what sticks out of each.
-fn harness(page: &str) -> String {
-    let source = page.replace('&', "&amp;").replace('"', "&quot;");
-    let frames: String = WIDTHS
-        .iter()
-        .map(|width| format!("<iframe width={width} height=900 srcdoc=\"{source}\"></iframe>"))
-        .collect();
-    // A frame's own viewport decides its media queries; a browser's window may have a least width.
-    let script = "
-        addEventListener('load', () => {
-          const told = [...document.querySelectorAll('iframe')].map(frame => {
-            const page = frame.contentDocument, root = page.documentElement;
-            page.querySelectorAll('details').forEach(fold => fold.open = true);
-            const width = root.clientWidth;
-            const out = [...page.body.querySelectorAll('*')].filter(one => {
-              const box = one.getBoundingClientRect();
-              return !one.closest('svg') && box.width > 0 && box.right > width + 0.5;
-            });
-            const names = out.slice(0, 3).map(one => one.outerHTML.slice(0, 60));
-            const plots = page.querySelectorAll('svg').length;
-            return `${frame.width}: ${root.scrollWidth - width} ${plots} ${names.join(' ')}`;
-          });
-          document.getElementById('told').textContent = told.join(' | ') + ' END';
-        });";
-    format!(
-        "<!doctype html><meta charset=utf-8><body style=margin:0>{frames}<pre id=told></pre>\
-         <script>{script}</script>"
-    )
-}
-
-fn chromium(folder: &Path, arguments: &[&str]) -> Option<String> {
-    let there =
-        Command::new("chromium").arg("--version").output().is_ok_and(|o| o.status.success());
-    if !there {
-        assert!(std::env::var_os("CI").is_none(), "chromium is missing: install it");
-        eprintln!("passed over: there is no chromium");
-        return None;
-    }
-    let output = Command::new("timeout")
-        .args(["120", "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"])
-        .args(["--no-first-run", "--disable-background-networking", "--disable-component-update"])
-        .args(["--disable-sync", "--virtual-time-budget=20000"])
-        .arg(format!("--user-data-dir={}", folder.join("profile").display()))
-        .args(arguments)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    Some(String::from_utf8_lossy(&output.stdout).into_owned())
-}
-
 #[test]
 fn the_page_fits_a_phone_a_tablet_and_a_desk() {
     let folder = tempfile::tempdir().unwrap();
@@ -155,14 +104,7 @@ fn the_page_fits_a_phone_a_tablet_and_a_desk() {
     if let Some(kept) = std::env::var_os("RESULTS_KEEP_PAGE") {
         std::fs::copy(path("page.html"), kept).unwrap();
     }
-    std::fs::write(path("harness.html"), harness(&page)).unwrap();
-    let address = format!("file://{}", path("harness.html").display());
-    let Some(dom) = chromium(folder.path(), &["--dump-dom", "--window-size=1700,900", &address])
-    else {
-        return;
-    };
-    let told = dom.split("<pre id=\"told\">").nth(1).and_then(|told| told.split(" END").next());
-    let told = told.unwrap_or_default();
+    let Some(told) = told(folder.path(), &harness(&page)) else { return };
     let expected: Vec<String> = WIDTHS.iter().map(|width| format!("{width}: 0 20 ")).collect();
     assert_eq!(told, expected.join(" | "), "width of the frame, pixels too many, plots, culprits");
 }
