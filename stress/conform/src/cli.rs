@@ -7,7 +7,8 @@ use std::time::Duration;
 use clap::Args;
 use drystone_harness::allocators::{Folders, VALUE, distinct};
 use drystone_harness::output::format::Printing;
-use drystone_harness::text::{duration, pattern};
+use drystone_harness::text::pattern;
+use drystone_workloads::cli::duration;
 use regex::Regex;
 
 use crate::allocators::{self, Allocator};

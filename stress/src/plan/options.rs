@@ -9,7 +9,7 @@ use drystone_checker::schedule::Rates;
 use drystone_harness::allocators::{self, Allocator, Folders};
 use drystone_harness::output::format::Printing;
 use drystone_harness::seed::Seed;
-use drystone_harness::text::duration;
+use drystone_workloads::cli::duration;
 
 use crate::allocators::process::{self, AllocatorEntry};
 use crate::findings::store;

@@ -7,8 +7,8 @@ use drystone_checker::schedule::Rates;
 use drystone_harness::allocators::{self, Allocator, Folders};
 use drystone_harness::output::format::Printing;
 use drystone_harness::seed::Seed;
-use drystone_harness::text::duration;
 use drystone_measure::bench::cli::rounds;
+use drystone_workloads::cli::duration;
 
 use crate::allocators::process::AllocatorEntry;
 use crate::model::spec::{self, Length, Spec};
