@@ -1,7 +1,7 @@
 //! What each package may use of the others, in one table.
 
 use crate::violation::Violation;
-use crate::workspace::Tree;
+use crate::workspace::{Tree, Use};
 
 /// A package's row.
 struct May {
@@ -26,21 +26,13 @@ const PACKAGES: &[May] = &[
     May { package: "capi", uses: &["."], tests_use: &[] },
     // Compiles the allocator's own source, on loom's atomics.
     May { package: "models", uses: &[], tests_use: &[] },
-    May { package: "results", uses: &["workloads", "tests/tidy"], tests_use: &[] },
+    May { package: "results", uses: &["workloads"], tests_use: &[] },
     // Wraps any malloc and free; another allocator's author uses it without the rest.
-    May { package: "stress/checker", uses: &["workloads"], tests_use: &["."] },
+    May { package: "stress/checker", uses: &["workloads"], tests_use: &[] },
     // Knows no allocator, no check and no subcommand.
-    May { package: "stress/harness", uses: &["workloads", "tests/tidy"], tests_use: &[] },
-    May {
-        package: "stress/conform",
-        uses: &["workloads", "stress/checker", "stress/harness"],
-        tests_use: &["."],
-    },
-    May {
-        package: "stress/measure",
-        uses: &["workloads", "stress/checker", "stress/harness", "tests/tidy"],
-        tests_use: &["."],
-    },
+    May { package: "stress/harness", uses: &["workloads"], tests_use: &[] },
+    May { package: "stress/conform", uses: &["workloads", "stress/harness"], tests_use: &[] },
+    May { package: "stress/measure", uses: &["workloads", "stress/harness"], tests_use: &[] },
     May {
         package: "stress",
         uses: &[
@@ -56,7 +48,8 @@ const PACKAGES: &[May] = &[
     },
 ];
 
-/// Dependencies that the table doesn't allow, packages without a row, and rows without a package.
+/// Dependencies that the table doesn't allow, and those that it allows and nobody has; packages
+/// without a row, and rows without a package.
 pub fn check(tree: &Tree) -> Vec<Violation> {
     against(tree, PACKAGES)
 }
@@ -87,8 +80,20 @@ fn against(tree: &Tree, table: &[May]) -> Vec<Violation> {
             found.push(Violation::new(&manifest, 1, says));
             continue;
         };
+        for (allowed, tests) in row
+            .uses
+            .iter()
+            .map(|used| (used, false))
+            .chain(row.tests_use.iter().map(|used| (used, true)))
+        {
+            let uses = |used: &Use| label(used) == *allowed && used.tests == tests;
+            if !package.uses.iter().any(uses) {
+                let says = format!("delete `{allowed}` from the row of `{}`: unused", row.package);
+                found.push(Violation::new(here, 1, says));
+            }
+        }
         for used in &package.uses {
-            let name = if used.folder.is_empty() { "." } else { &used.folder };
+            let name = label(used);
             let allowed = row.uses.contains(&name) || used.tests && row.tests_use.contains(&name);
             // A package may be named by its own tests.
             if !allowed && used.folder != package.folder {
@@ -101,6 +106,10 @@ fn against(tree: &Tree, table: &[May]) -> Vec<Violation> {
         }
     }
     found
+}
+
+fn label(used: &Use) -> &str {
+    if used.folder.is_empty() { "." } else { &used.folder }
 }
 
 #[cfg(test)]
@@ -138,7 +147,7 @@ mod tests {
         let tree =
             workspace("[dependencies]\nother = { package = \"high\", path = \"../high\" }\n", "");
         let shown = shown(against(&tree, TABLE));
-        assert!(shown.starts_with("low/Cargo.toml:4: `low` must not use `high`"), "{shown}");
+        assert!(shown.contains("low/Cargo.toml:4: `low` must not use `high`"), "{shown}");
     }
 
     #[test]
@@ -151,6 +160,17 @@ mod tests {
         assert_eq!(shown(against(&tests, &table)), "");
         let ships = workspace("", "[dependencies]\nlow.workspace = true\n");
         assert!(shown(against(&ships, &table)).contains("high/Cargo.toml:4"));
+    }
+
+    #[test]
+    fn what_a_row_allows_and_nobody_uses_fires() {
+        let shown = shown(against(&workspace("", ""), TABLE));
+        assert_eq!(
+            shown,
+            "tests/tidy/checks/packages.rs:1: delete `low` from the row of `high`: unused\n"
+        );
+        let tests = workspace("", "[dev-dependencies]\nlow.workspace = true\n");
+        assert!(crate::planted::shown(against(&tests, TABLE)).contains("delete `low`"));
     }
 
     #[test]
