@@ -123,6 +123,11 @@ fn every_unsafe_block_says_why_it_holds() {
 }
 
 #[test]
+fn a_reason_names_its_condition() {
+    none(safety::bare(&TREE));
+}
+
+#[test]
 fn the_allocators_atomics_come_from_sync() {
     none(safety::unmodelled(&TREE));
 }

@@ -47,7 +47,7 @@ impl Heap {
         let block = self.calloc_untouched(size);
         // SAFETY: the block has a first byte, as the caller promises, and calloc initialised it.
         assert_eq!(unsafe { block.read() }, 0, "calloc({size}) is not zeroed");
-        // SAFETY: as above.
+        // SAFETY: `size` is at least 1: the block has a first byte, and is the caller's.
         unsafe { marked(block) }
     }
 
@@ -131,7 +131,7 @@ impl Heap {
 /// `block` has one, and nobody else uses it.
 #[inline(always)]
 unsafe fn marked(block: *mut u8) -> *mut u8 {
-    // SAFETY: as the caller promises.
+    // SAFETY: the block has a first byte, and nobody else uses it.
     unsafe { block.write(MARK) };
     block
 }
