@@ -68,6 +68,11 @@ fn packages_use_only_what_their_row_allows() {
 }
 
 #[test]
+fn packages_say_who_may_use_them() {
+    none(packages::readmes(&TREE));
+}
+
+#[test]
 fn no_file_is_too_long() {
     none(sizes::files(&TREE));
 }

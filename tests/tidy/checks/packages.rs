@@ -108,6 +108,30 @@ fn against(tree: &Tree, table: &[May]) -> Vec<Violation> {
     found
 }
 
+/// Packages without a README, or with one that is too long, or doesn't say who may use the package.
+/// The root's is the project's: it is written for strangers.
+pub fn readmes(tree: &Tree) -> Vec<Violation> {
+    const LINES: usize = 50;
+    let mut found = Vec::new();
+    for package in tree.packages.iter().filter(|one| one.member && !one.folder.is_empty()) {
+        let path = package.path("README.md");
+        let Some(readme) = tree.files.get(&path) else {
+            found.push(Violation::new(&path, 1, "write one, which says who may use the package"));
+            continue;
+        };
+        let lines = readme.text.lines().count();
+        if lines >= LINES {
+            let says =
+                format!("{lines} lines, fewer than {LINES} are allowed; move the rest to docs");
+            found.push(Violation::new(&path, 1, says));
+        }
+        if !readme.text.to_lowercase().contains("who may use it") {
+            found.push(Violation::new(&path, 1, "say \"who may use it\""));
+        }
+    }
+    found
+}
+
 fn label(used: &Use) -> &str {
     if used.folder.is_empty() { "." } else { &used.folder }
 }
@@ -160,6 +184,25 @@ mod tests {
         assert_eq!(shown(against(&tests, &table)), "");
         let ships = workspace("", "[dependencies]\nlow.workspace = true\n");
         assert!(shown(against(&ships, &table)).contains("high/Cargo.toml:4"));
+    }
+
+    #[test]
+    fn a_package_without_a_readme_or_with_another_fires() {
+        let readmes_of = |text: &str| {
+            let files = [
+                ("Cargo.toml", "[workspace]\nmembers = [\"low\"]\n"),
+                ("low/Cargo.toml", "[package]\nname = \"low\"\n"),
+                ("low/src/lib.rs", ""),
+                ("low/README.md", text),
+            ];
+            shown(readmes(&tree(&files[..if text.is_empty() { 3 } else { 4 }])))
+        };
+        assert_eq!(readmes_of("# low\n\n**Who may use it:** all.\n"), "");
+        let none = "low/README.md:1: write one, which says who may use the package\n";
+        assert_eq!(readmes_of(""), none);
+        assert_eq!(readmes_of("# low\n"), "low/README.md:1: say \"who may use it\"\n");
+        let long = readmes_of(&format!("who may use it{}", "\n".repeat(50)));
+        assert!(long.starts_with("low/README.md:1: 50 lines, fewer than 50"), "{long}");
     }
 
     #[test]
