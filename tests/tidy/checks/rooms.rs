@@ -12,7 +12,7 @@ use crate::workspace::Tree;
 use crate::workspace::imports::{Edge, How};
 
 /// Folders whose order some document must state.
-const STATED: &[&str] = &["src", "src/engine", "src/list"];
+const STATED: &[&str] = &["src", "src/engine", "src/list", "stress/src", "results/src"];
 /// Rooms that know nothing of each other: the two allocators.
 const APART: &[(&str, &str, &str)] = &[("src", "list", "engine")];
 /// What begins a statement.
