@@ -152,7 +152,7 @@ fn names_of_before_are_read() {
     );
     let run = &report["runs"][0];
     assert_eq!(
-        (run["subject"].as_str(), run["workload"].as_str()),
+        (run["allocator"].as_str(), run["workload"].as_str()),
         (Some("linked:list"), Some("double-free"))
     );
 }
