@@ -147,7 +147,7 @@ fn resizing_keeps_the_contents() {
             "{size}"
         );
         for index in 0..next {
-            // SAFETY: as above.
+            // SAFETY: live, and at least `next` bytes long.
             unsafe { block.add(index).write((index % 251 + 1) as u8) };
         }
         size = next;
@@ -157,9 +157,9 @@ fn resizing_keeps_the_contents() {
     }
     while size > 1 {
         let next = size / 2;
-        // SAFETY: as above.
+        // SAFETY: live, not used again except by its new address.
         block = unsafe { Drystone.try_realloc(block, next) }.unwrap();
-        // SAFETY: as above.
+        // SAFETY: live, and at least `next` bytes long.
         let bytes = unsafe { std::slice::from_raw_parts(block, next) };
         assert!(
             bytes.iter().enumerate().all(|(index, &byte)| byte == (index % 251 + 1) as u8),

@@ -53,8 +53,8 @@ static PROGRAMS: LazyLock<[PathBuf; 3]> = LazyLock::new(|| {
     [
         // It calls functions that only the library has.
         LAB.compile("examples/hello.c", Linked::Shared),
-        LAB.compile("tests/c/small_stack.c", Linked::Plain),
-        LAB.compile("tests/c/quarantine.c", Linked::Plain),
+        LAB.compile("tests/c/memory/small_stack.c", Linked::Plain),
+        LAB.compile("tests/c/misuse/quarantine.c", Linked::Plain),
     ]
 });
 

@@ -96,7 +96,7 @@ pub unsafe extern "C" fn realloc(block: *mut c_void, size: usize) -> *mut c_void
         Some(next) => unsafe { next(block, size) },
         None => refused(),
     };
-    // SAFETY: the caller's word.
+    // SAFETY: `block` is null or a block of the program's, which it gives up to realloc.
     unsafe { resized(block, size, call) }
 }
 

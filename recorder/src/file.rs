@@ -128,7 +128,7 @@ pub unsafe fn take() -> Outcome<(u64, *mut u8)> {
     // Acquire pairs with the Release in `map`: the mapping is there for who sees its address.
     let mut address = place.load(Ordering::Acquire);
     if address.is_null() {
-        // SAFETY: the caller's word.
+        // SAFETY: `create` has succeeded here, and this thread has seen it.
         address = unsafe { grow(chunk) }?;
     }
     // SAFETY: a chunk holds CELLS cells.

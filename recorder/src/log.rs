@@ -86,7 +86,7 @@ unsafe fn write(slot: *mut u8, record: &Record) {
         unsafe { AtomicU64::from_ptr(words.add(place)) }.store(word, Ordering::Relaxed);
     }
     // Release: who finds the head in the file, at whatever moment, finds the rest.
-    // SAFETY: as above.
+    // SAFETY: a slot is four words, and the first of them is the head.
     unsafe { AtomicU64::from_ptr(words) }.store(head, Ordering::Release);
 }
 

@@ -142,7 +142,7 @@ fn under_size_limit(bytes: usize) -> Outcome<()> {
 /// # Safety
 /// `address` and `bytes` are those of a mapping that nobody uses any more.
 pub unsafe fn unmap(address: *mut u8, bytes: usize) {
-    // SAFETY: the caller's word.
+    // SAFETY: the mapping is the caller's, and nobody uses it any more.
     unsafe { libc::munmap(address.cast(), bytes) };
 }
 

@@ -1,20 +1,26 @@
 //! `results`: what changed between two commits, and records of benchmark runs.
 //!
-//! The rooms, each importing only from those below it:
+//! Each room imports only from those below it:
 //!
-//! ```text
-//! main ─► cli ─► commands ─┬─► site ─► report ─► decide ─► evidence
-//!                          ├─► session ─► lanes ─┬─► pair ─► evidence
-//!                          │                     └─► build ─► side
-//!                          └─► records                      the second view
-//! ```
+//! <!-- rooms of results/src, highest first -->
 //!
-//! - `evidence`: the file of a comparison: a header line, then a line for each process.
-//! - `decide`: from evidence to verdicts.
-//! - `plant`: known changes in copies of an allocator, for the tool's test of itself.
-//! - `calibration`: what is known of the tool on this machine.
-//! - `interrupt`, `child`, `output`, `exit`, `machine`, `date`: Ctrl-C, processes that it ends,
-//!   stdout, exit codes, where it ran and when.
+//! | room | holds |
+//! |---|---|
+//! | `cli` | what the program is told |
+//! | `commands` | one file per subcommand |
+//! | `records` | the second view, records of criterion runs, with rooms of its own |
+//! | `site` | static pages: allocators beside each other, comparisons, trend, stress |
+//! | `report` | table, Markdown, JSON, the page |
+//! | `session` | a comparison from its sides to its evidence |
+//! | `lanes` | what the parent does: one file a lane |
+//! | `pair` | what a child does: rows, slices, slow calls, memory, marks for callgrind |
+//! | `calibration` | what is known of the tool on this machine |
+//! | `decide` | the sequential sign test, verdicts, all that a file of evidence says; resampling |
+//! | `build`, `side` | from a name to a tree, from a tree to an archive and its layouts |
+//! | `plant` | known changes, for copies of an archive |
+//! | `evidence` | the file of a comparison: its header, its lines, reader and writer |
+//! | `progress`, `child`, `interrupt` | a bar; processes that Ctrl-C ends |
+//! | `output`, `machine`, `date`, `exit` | stdout; where it ran and when; exit codes |
 
 mod build;
 mod calibration;

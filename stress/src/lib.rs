@@ -1,6 +1,8 @@
 //! The stress tool: verifies allocators under contention. A library, so that its tests can add
 //! faulty allocators that the binary does not have.
 //!
+//! <!-- rooms of stress/src, highest first -->
+//!
 //! | room | holds | may use |
 //! |---|---|---|
 //! | [`cmd`] | the subcommands, a file each, and the child's way in | all below |

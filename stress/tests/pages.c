@@ -1,4 +1,4 @@
-/* An allocator of the simplest kind, for the tests of preloaded subjects: each block has pages of
+/* An allocator of the simplest kind, for the tests of preloaded allocators: each block has pages of
  * its own, so a double free touches what is no longer mapped. Correct except for one thing: where
  * munmap fails the pages are lost, for it does not try again.
  *

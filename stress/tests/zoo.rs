@@ -134,7 +134,7 @@ fn main() -> ExitCode {
     ));
     cases.push(("calls_that_are_never_seen_are_no_success".into(), Box::new(unseen_calls)));
     cases.push(("a_hang_is_a_finding".into(), Box::new(a_hang_is_a_finding)));
-    cases.push(("a_sound_subject_gives_no_finding".into(), Box::new(no_false_finding)));
+    cases.push(("a_sound_allocator_gives_no_finding".into(), Box::new(no_false_finding)));
     cases.push(("one_thread_replays_exactly".into(), Box::new(one_thread_replays_exactly)));
     cases.push(("races_are_found".into(), Box::new(|| races_are_found(1))));
     run(&cases)
@@ -308,7 +308,7 @@ fn shims_are_found() {
 
 fn no_fork_handlers() {
     let said = |workload| {
-        let what = ["--subject", "list-sound", "--workload", workload, "--findings"];
+        let what = ["--allocator", "list-sound", "--workload", workload, "--findings"];
         let place = tempfile::tempdir().unwrap();
         let how = [place.path().to_str().unwrap(), "--threads", "2", "--for", "1s", "--seed", "7"];
         let output = run_tool(&[&what[..], &how].concat());
@@ -353,7 +353,7 @@ fn growing_memory_is_found() {
     let findings = place.path().join("findings");
     let watched = |allocator: &str| {
         let small = "shifting-sizes:live=256K,largest=4K,period=1000";
-        let what = ["--subject", allocator, "--workload", small, "--threads", "2"];
+        let what = ["--allocator", allocator, "--workload", small, "--threads", "2"];
         let how = ["--seed", "7", "--for", "15s", "--growth-after", "10s", "--format", "json"];
         let kept = ["--findings", findings.to_str().unwrap()];
         run_tool(&[&what[..], &how, &kept].concat())
@@ -397,12 +397,20 @@ fn kept_memory_is_found() {
 
 /// By the order of the figures, which hundreds of times stand between.
 fn a_slow_check_costs_most() {
-    let arguments =
-        ["cost", "--quick", "--subject", "says-the-size-slowly", "--seed", "7", "--format", "json"];
+    let arguments = [
+        "cost",
+        "--quick",
+        "--allocator",
+        "says-the-size-slowly",
+        "--seed",
+        "7",
+        "--format",
+        "json",
+    ];
     let output = run_tool(&arguments);
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     let report: Value = serde_json::from_slice(&output.stdout).expect("the report is JSON");
-    let costs = report["subjects"][0]["checks"].as_array().expect("every check has a figure");
+    let costs = report["allocators"][0]["checks"].as_array().expect("every check has a figure");
     let cost = |check: &&Value| check["nanoseconds"]["median"].as_f64().expect("it was measured");
     let most = costs.iter().max_by(|one, other| cost(one).total_cmp(&cost(other))).unwrap();
     assert_eq!(most["check"], "usable size", "{report}");
@@ -413,11 +421,11 @@ fn refuse(allocator: &str, more: &[&str]) -> (Option<i32>, Value) {
     let place = tempfile::tempdir().unwrap();
     let findings = place.path().to_str().unwrap();
     let always =
-        ["refuse", "--subject", allocator, "--threads", "3", "--for", "1s", "--format", "json"];
+        ["refuse", "--allocator", allocator, "--threads", "3", "--for", "1s", "--format", "json"];
     let output = run_tool(&[&always[..], &["--seed", "7", "--findings", findings], more].concat());
     let report: Value = serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
-    (output.status.code(), report["subjects"][0].clone())
+    (output.status.code(), report["allocators"][0].clone())
 }
 
 /// A page that is lost at one failed call, by the heap's own account; and more than an engine's

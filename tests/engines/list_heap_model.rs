@@ -124,6 +124,36 @@ fn operations() -> impl Strategy<Value = Vec<Operation>> {
     prop::collection::vec(one, 1..400)
 }
 
+/// Resizes a live block in the heap and in the model: where it lies then, unless memory ran out.
+fn resize(
+    heap: &ListHeap,
+    model: &mut Model,
+    (block, held): (usize, usize),
+    size: usize,
+) -> Result<Option<usize>, TestCaseError> {
+    // SAFETY: the caller's block is live, and it uses the result instead, if there is one.
+    let now = unsafe { heap.try_realloc_aligned(block as *mut u8, size, 16) }.unwrap();
+    let expected = if model.resize_in_place(block, size) {
+        Some(block)
+    } else {
+        let moved = model.malloc(size);
+        if moved.is_some() {
+            model.free(block);
+        }
+        moved
+    };
+    let found = (!now.is_null()).then_some(now as usize);
+    prop_assert_eq!(found, expected);
+    if found.is_some() {
+        // SAFETY: a live block of `size` bytes, of which the old ones were written.
+        let kept = unsafe { std::slice::from_raw_parts(now, held.min(size)) };
+        prop_assert!(kept.iter().all(|byte| *byte == 0xA5));
+        // SAFETY: a live block of `size` bytes that nobody else uses.
+        unsafe { now.write_bytes(0xA5, size) };
+    }
+    Ok(found)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 200,
@@ -163,27 +193,8 @@ proptest! {
                 }
                 Operation::Resize(which, size) if !live.is_empty() => {
                     let slot = which % live.len();
-                    let (block, held) = live[slot];
-                    // SAFETY: live; the result is used instead, if there is one.
-                    let now =
-                        unsafe { heap.try_realloc_aligned(block as *mut u8, size, 16) }.unwrap();
-                    let expected = if model.resize_in_place(block, size) {
-                        Some(block)
-                    } else {
-                        let moved = model.malloc(size);
-                        if moved.is_some() {
-                            model.free(block);
-                        }
-                        moved
-                    };
-                    prop_assert_eq!((!now.is_null()).then_some(now as usize), expected);
-                    if !now.is_null() {
-                        // SAFETY: a live block of `size` bytes, of which the old ones were written.
-                        let kept = unsafe { std::slice::from_raw_parts(now, held.min(size)) };
-                        prop_assert!(kept.iter().all(|byte| *byte == 0xA5));
-                        // SAFETY: as above.
-                        unsafe { now.write_bytes(0xA5, size) };
-                        live[slot] = (now as usize, size);
+                    if let Some(now) = resize(&heap, &mut model, live[slot], size)? {
+                        live[slot] = (now, size);
                     }
                 }
                 Operation::FreeAgain(which) if !dead.is_empty() => {

@@ -82,7 +82,7 @@ fn free_against_reissue<L: RawLock + Send + Sync + 'static>(lock: fn() -> L) {
         // SAFETY: live, or rejected, or stale: nobody uses the block's bytes in this model.
         thread::spawn(move || unsafe { heap.0.try_free(block as *mut u8) })
     };
-    // SAFETY: as above.
+    // SAFETY: live, or rejected, or stale: nobody uses the block's bytes in this model.
     let local = unsafe { heap.0.try_free(block as *mut u8) };
     let allocated = heap.0.malloc(100);
     assert_eq!(allocated as usize, block, "last freed, first allocated");
@@ -104,7 +104,7 @@ fn free_against_resize<L: RawLock + Send + Sync + 'static>(lock: fn() -> L) {
         // SAFETY: live, or rejected; nobody uses the block's bytes in this model.
         thread::spawn(move || unsafe { heap.0.try_free(block as *mut u8) })
     };
-    // SAFETY: as above.
+    // SAFETY: live, or rejected; nobody uses the block's bytes in this model.
     let resized = unsafe { heap.0.try_realloc(block as *mut u8, 5000) };
     let freed = other.join().unwrap();
     assert!(
@@ -159,7 +159,7 @@ unsafe impl RawLock for Elided {
     unsafe fn fork_child(&self) {}
 }
 
-// SAFETY: as above.
+// SAFETY: none: a lock that opens too early breaks the contract on purpose.
 unsafe impl RawLock for EarlyUnlock {
     fn lock(&self) {
         self.0.lock();

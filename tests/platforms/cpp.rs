@@ -40,7 +40,7 @@ fn every_operator_allocates_frees_and_throws() {
         return;
     }
     let lab = Lab::new();
-    let source = "tests/c/every_operator.cc";
+    let source = "tests/c/cpp/every_operator.cc";
     let program = compile(&lab, source, "every", &[]);
     assert!(right(&lab, &program, true), "the library served it");
     let archive = SHARED.with_file_name("libdrystone.a");
@@ -59,10 +59,10 @@ fn a_program_that_is_linked_to_another_allocator_is_served_whole() {
     }
     let lab = Lab::new();
     let other = ["-shared", "-fPIC", "-DMALLOC", "-DOPERATORS"];
-    compile(&lab, "tests/c/other_family.cc", "libother.so", &other);
+    compile(&lab, "tests/c/cpp/other_family.cc", "libother.so", &other);
     let folder = lab.folder().to_str().unwrap();
     let linked = ["-L", folder, "-Wl,--no-as-needed", "-lother"];
-    let program = compile(&lab, "tests/c/linked_to_other.cc", "linked", &linked);
+    let program = compile(&lab, "tests/c/cpp/linked_to_other.cc", "linked", &linked);
     right(&lab, &program, false);
     assert!(right(&lab, &program, true), "the library served it");
 }
@@ -75,9 +75,9 @@ fn a_program_with_its_own_malloc_keeps_its_blocks() {
         return;
     }
     let lab = Lab::new();
-    let other = support::workspace().join("tests/c/other_family.cc");
+    let other = support::workspace().join("tests/c/cpp/other_family.cc");
     let linked = ["-DMALLOC", "-rdynamic", other.to_str().unwrap()];
-    let program = compile(&lab, "tests/c/linked_to_other.cc", "own", &linked);
+    let program = compile(&lab, "tests/c/cpp/linked_to_other.cc", "own", &linked);
     right(&lab, &program, false);
     right(&lab, &program, true);
 }

@@ -5,7 +5,7 @@ use crate::lab::{Lab, Linked, SHARED};
 #[test]
 fn what_a_smaller_realloc_leaves_behind_goes_back() {
     let lab = Lab::new();
-    let program = lab.compile("tests/c/shrink.c", Linked::Plain);
+    let program = lab.compile("tests/c/memory/shrink.c", Linked::Plain);
     let environment = [("LD_PRELOAD", SHARED.to_str().unwrap()), ("DRYSTONE_STATS", "0")];
     for (from, to) in
         [("1000000", "600000"), ("1000000", "300000"), ("200000", "110000"), ("260000", "140000")]
@@ -20,7 +20,7 @@ fn what_a_smaller_realloc_leaves_behind_goes_back() {
 #[test]
 fn a_program_with_locked_memory_gets_little_more_than_it_uses() {
     let lab = Lab::new();
-    let program = lab.compile("tests/c/locked.c", Linked::Plain);
+    let program = lab.compile("tests/c/memory/locked.c", Linked::Plain);
     let environment = [("LD_PRELOAD", SHARED.to_str().unwrap()), ("DRYSTONE_STATS", "0")];
     let (ended, _) = lab.run(&program, &environment, &[]);
     if ended.stdout == "not allowed\n" {

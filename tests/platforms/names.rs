@@ -30,7 +30,7 @@ const ONLY: [&str; 17] = [
 fn glibcs_further_names_are_of_the_same_family() {
     let lab = Lab::new();
     for linked in [Linked::Shared, Linked::Static, Linked::AllStatic] {
-        let program = lab.compile("tests/c/names.c", linked);
+        let program = lab.compile("tests/c/loading/names.c", linked);
         let (ended, account) = lab.run(&program, &[], &[]);
         assert_eq!((ended.stdout.as_str(), ended.stderr.as_str()), ("right\n", ""), "{ended:?}");
         let account = account.expect("the library served it");
@@ -40,7 +40,7 @@ fn glibcs_further_names_are_of_the_same_family() {
     let program = lab.folder().join("preloaded");
     let mut cc = Command::new("cc");
     cc.args(["-fno-builtin", "-w", "-DONLY=free(__libc_malloc(10))"])
-        .arg(support::workspace().join("tests/c/names.c"))
+        .arg(support::workspace().join("tests/c/loading/names.c"))
         .arg("-o")
         .arg(&program);
     assert!(finished(&mut cc, "gcc").status.success());
@@ -59,7 +59,7 @@ fn a_static_program_may_use_any_name() {
             let mut cc = Command::new("cc");
             cc.args(["-std=gnu17", "-fno-builtin", "-w", how])
                 .arg(format!("-DONLY={only}"))
-                .arg(support::workspace().join("tests/c/names.c"))
+                .arg(support::workspace().join("tests/c/loading/names.c"))
                 .arg(&archive)
                 .arg("-o")
                 .arg(&program);

@@ -11,12 +11,12 @@ fn nothing_is_lost_on_a_kernel_with_pages_of_64_kib() {
     let kernel = lab.folder().join("large_pages.so");
     let mut cc = Command::new("cc");
     cc.args(["-std=gnu17", "-O1", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror"])
-        .arg(support::workspace().join("tests/c/large_pages.c"))
+        .arg(support::workspace().join("tests/c/memory/large_pages.c"))
         .arg("-o")
         .arg(&kernel);
     let said = finished(&mut cc, "gcc");
     assert!(said.status.success(), "{}", said.stderr);
-    let program = lab.compile("tests/c/give_back.c", Linked::Plain);
+    let program = lab.compile("tests/c/memory/give_back.c", Linked::Plain);
     for pages in [None, Some(kernel.to_str().unwrap())] {
         let preload: Vec<_> = pages.into_iter().chain([SHARED.to_str().unwrap()]).collect();
         let preload = preload.join(":");

@@ -64,7 +64,7 @@ fn a_plug_in_outlives_its_unloading_and_many_copies_find_room() {
     let lab = Lab::new();
     let built = build(lab.folder(), &[("plug", "cdylib", &drystone(), PLUG)]);
     let plugin = built.join("libplug.so");
-    let host = lab.compile("tests/c/host.c", Linked::Plain);
+    let host = lab.compile("tests/c/loading/host.c", Linked::Plain);
     for copy in 0..150 {
         fs::copy(&plugin, built.join(format!("libplug.so.{copy}"))).unwrap();
     }

@@ -12,7 +12,7 @@ use crate::support;
 #[test]
 fn a_resolver_may_allocate() {
     let lab = Lab::new();
-    let source = |name: &str| support::workspace().join("tests/c").join(name);
+    let source = |name: &str| support::workspace().join("tests/c/loading").join(name);
     let folder = lab.folder().to_str().unwrap().to_owned();
     let compile = |output: &str, arguments: &[&str]| {
         let output = lab.folder().join(output);

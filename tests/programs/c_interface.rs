@@ -127,7 +127,7 @@ fn the_rust_example_runs() {
 fn every_function_does_what_the_header_says() {
     let lab = Lab::new();
     for linked in [Linked::Shared, Linked::Static] {
-        let program = lab.compile("tests/c/semantics.c", linked);
+        let program = lab.compile("tests/c/calls/semantics.c", linked);
         let run = lab.run(&program, &[], &[]);
         well(run, "all of more than 10000 checks hold\n", 10_000);
     }
@@ -209,7 +209,7 @@ fn the_header_compiles_as_c_and_as_cpp_beside_the_systems_own() {
 #[test]
 fn a_program_that_does_nothing_sees_no_allocation() {
     let lab = Lab::new();
-    let program = lab.compile("tests/c/idle.c", Linked::Plain);
+    let program = lab.compile("tests/c/process/idle.c", Linked::Plain);
     let preload = SHARED.to_str().unwrap();
     let (ended, account) = lab.run(&program, &[("LD_PRELOAD", preload)], &[]);
     assert!(ended.status.success() && ended.stderr.is_empty(), "{ended:?}");
@@ -223,7 +223,7 @@ fn a_program_that_does_nothing_sees_no_allocation() {
 #[test]
 fn blocks_and_forks_survive_the_unloading_of_the_library() {
     let lab = Lab::new();
-    let program = lab.compile("tests/c/unloading.c", Linked::Plain);
+    let program = lab.compile("tests/c/loading/unloading.c", Linked::Plain);
     let (ended, account) = lab.run(&program, &[], &[SHARED.to_str().unwrap()]);
     assert!(ended.status.success(), "{ended:?}");
     assert_eq!(ended.stdout, "unloaded\n");
@@ -237,7 +237,7 @@ fn blocks_and_forks_survive_the_unloading_of_the_library() {
 #[ignore = "long: a step of .ci/run runs it"]
 fn children_forked_while_others_allocate_can_allocate_and_free() {
     let lab = Lab::new();
-    let program = lab.compile("tests/c/fork_storm.c", Linked::Shared);
+    let program = lab.compile("tests/c/process/fork_storm.c", Linked::Shared);
     well(lab.run(&program, &[], &[]), "2000 forks, workers at work\n", 10_000);
 
     // Half of the children exit in a way that leaves an account: of their own calls, not their
@@ -255,7 +255,7 @@ fn children_forked_while_others_allocate_can_allocate_and_free() {
 #[test]
 fn fork_handlers_of_the_program_may_allocate_and_take_locks() {
     let lab = Lab::new();
-    let program = lab.compile("tests/c/fork_handlers.c", Linked::Shared);
+    let program = lab.compile("tests/c/process/fork_handlers.c", Linked::Shared);
     well(lab.run(&program, &[], &[]), "200 forks\n", 10_000);
 }
 
@@ -276,7 +276,7 @@ fn sized_deletes_of_cpp_programs() {
             .args(["-std=c++17", "-O1", "-fno-builtin", "-pthread", "-Wall", "-Wextra", "-Werror"])
             .arg("-Wno-sized-deallocation")
             .arg(format!("-D{replaced}=1"))
-            .arg(support::workspace().join("tests/c/operators.cc"))
+            .arg(support::workspace().join("tests/c/cpp/operators.cc"))
             .arg("-o")
             .arg(&program)
             .args(how);
@@ -351,7 +351,7 @@ fn figures_go_where_the_setting_says() {
     let slabs: u64 = classes.iter().map(|row| row[1]).sum();
     assert_eq!(slabs, figure("slabs_made") - figure("slabs_given_back"), "{table}");
     // While it runs a program can ask for the same table.
-    let asks = lab.compile("tests/c/figures.c", Linked::Shared);
+    let asks = lab.compile("tests/c/calls/figures.c", Linked::Shared);
     let (ended, _) = lab.run(&asks, &[("DRYSTONE_STATS", "0")], &[]);
     assert!(ended.status.success(), "{ended:?}");
     for line in ["drystone: process ", "live_blocks ", "the heap is sound"] {
@@ -386,7 +386,7 @@ fn a_table_reaches_the_stderr_that_the_program_was_given() {
 #[test]
 fn a_table_goes_into_no_file_of_the_program() {
     let lab = Lab::new();
-    let program = lab.compile("tests/c/files_reused.c", Linked::Shared);
+    let program = lab.compile("tests/c/calls/files_reused.c", Linked::Shared);
     let (ended, _) = lab.run(&program, &[("DRYSTONE_STATS", "1")], &[]);
     assert!(ended.status.success() && ended.stderr.is_empty(), "{ended:?}");
     assert_eq!(fs::read_to_string(lab.folder().join("own")).unwrap(), "own\n");
@@ -400,8 +400,8 @@ const UNALIGNED: &str = "drystone: unaligned pointer: 0x";
 const SIZE: &str = "drystone: size mismatch: 0x";
 const FOREIGN: &str = "drystone: foreign pointer: 0x";
 
-/// The misuses of `tests/c/misuse.c`: the name, how the line about it begins, and what else is in
-/// it.
+/// The misuses of `tests/c/misuse/misuse.c`: the name, how the line about it begins, and what else
+/// is in it.
 const MISUSES: [(&str, &str, &str); 36] = [
     ("immediate", DOUBLE, "in a free block of "),
     ("interleaved", DOUBLE, "in a free block of 40960 bytes,"),
@@ -446,7 +446,7 @@ const RACE: &str = "race";
 
 /// Compiles the program of misuses and checks that every one of them is in the table.
 fn misuses(lab: &Lab) -> PathBuf {
-    let program = lab.compile("tests/c/misuse.c", Linked::Shared);
+    let program = lab.compile("tests/c/misuse/misuse.c", Linked::Shared);
     let (ended, _) = lab.run(&program, &[], &["--list"]);
     let listed: Vec<_> = ended.stdout.lines().collect();
     let known: Vec<_> = MISUSES.iter().map(|misuse| misuse.0).chain([RACE]).collect();

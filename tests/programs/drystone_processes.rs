@@ -30,7 +30,7 @@ fn well(ended: &Ended, stdout: &str) {
 fn late_reports_in_any_number_arrive_and_are_counted() {
     let environment = [("DRYSTONE_QUARANTINE", "100M"), ("DRYSTONE_ON_MISUSE", "report")];
     for blocks in [1, 9, 4_097, 6_600, 100_000] {
-        let (ended, account) = run("late_reports", &environment, &[&blocks.to_string()]);
+        let (ended, account) = run("misuse/late_reports", &environment, &[&blocks.to_string()]);
         assert!(ended.status.success() && ended.stdout == "wrote\n", "{blocks}: {ended:?}");
         let reports = ended.stderr.lines().filter(|line| {
             line.starts_with("drystone: write after free: 0x") && line.ends_with(", found late")
@@ -46,13 +46,13 @@ fn late_reports_in_any_number_arrive_and_are_counted() {
 #[test]
 fn a_report_is_no_cancellation_point_and_survives_a_signal() {
     let environment = [("DRYSTONE_ON_MISUSE", "report")];
-    let (ended, _) = run("cancelled", &environment, &[]);
+    let (ended, _) = run("process/cancelled", &environment, &[]);
     assert!(ended.status.success(), "{ended:?}");
     assert_eq!(ended.stdout, "came back: 1, cancelled: 1\n");
     assert!(ended.stderr.starts_with("drystone: double free: 0x"), "{ended:?}");
     assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
 
-    let (ended, _) = run("cancelled", &environment, &["piped"]);
+    let (ended, _) = run("process/cancelled", &environment, &["piped"]);
     assert!(ended.status.success(), "{ended:?}");
     let [report, end] = ended.stdout.lines().collect::<Vec<_>>()[..] else { panic!("{ended:?}") };
     assert!(report.starts_with("drystone: double free: 0x"), "{ended:?}");
@@ -66,7 +66,7 @@ fn a_report_is_no_cancellation_point_and_survives_a_signal() {
 #[test]
 fn a_daemon_lets_go_of_the_stderr_that_it_was_given() {
     let lab = Lab::new();
-    let program = lab.compile("tests/c/daemon.c", Linked::Shared);
+    let program = lab.compile("tests/c/process/daemon.c", Linked::Shared);
     let mut command = Command::new(program);
     command.env("DRYSTONE_STATS", "1").current_dir(lab.folder());
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
@@ -90,7 +90,7 @@ fn a_daemon_lets_go_of_the_stderr_that_it_was_given() {
 /// for.
 #[test]
 fn a_fork_waits_for_no_thread_that_allocates_under_a_lock_of_the_c_librarys() {
-    let (ended, account) = run("streams", &[], &["300"]);
+    let (ended, account) = run("calls/streams", &[], &["300"]);
     well(&ended, "no deadlock\n");
     assert_eq!(account.expect("the library gives its account").text("sound"), "true");
 }
@@ -99,19 +99,19 @@ fn a_fork_waits_for_no_thread_that_allocates_under_a_lock_of_the_c_librarys() {
 #[test]
 fn a_fork_in_a_signal_handler_waits_for_nothing_and_both_sides_go_on() {
     for act in ["fork", "fork_and_return"] {
-        sound_in_all("interrupted", &[], &[act, "200"], "all forks\n");
+        sound_in_all("process/interrupted", &[], &[act, "200"], "all forks\n");
     }
     // Under a quarantine it has a second lock.
     let quarantine = [("DRYSTONE_QUARANTINE", "4M")];
-    sound_in_all("interrupted", &quarantine, &["fork_and_return", "20"], "all forks\n");
+    sound_in_all("process/interrupted", &quarantine, &["fork_and_return", "20"], "all forks\n");
 }
 
 /// Nothing keeps other threads out of the critical sections when a process forks: the child makes
 /// whole what they left.
 #[test]
 fn a_child_makes_whole_what_vanished_threads_left_in_mid_change() {
-    sound_in_all("fork_torn", &[], &["60"], "60 forks\n");
-    sound_in_all("fork_torn", &[("DRYSTONE_QUARANTINE", "4M")], &["20"], "20 forks\n");
+    sound_in_all("process/fork_torn", &[], &["60"], "60 forks\n");
+    sound_in_all("process/fork_torn", &[("DRYSTONE_QUARANTINE", "4M")], &["20"], "20 forks\n");
 }
 
 /// As [`run`]; the program and all its children that exit find their heaps sound and accuse nobody.
@@ -138,7 +138,7 @@ fn sound_in_all(name: &str, environment: &[(&str, &str)], arguments: &[&str], st
 fn an_exit_in_a_signal_handler_ends_and_accuses_nobody() {
     for environment in [&[][..], &[("DRYSTONE_QUARANTINE", "4M")]] {
         for act in ["exit", "exit_others"] {
-            let (ended, _) = run("interrupted", environment, &[act, "100"]);
+            let (ended, _) = run("process/interrupted", environment, &[act, "100"]);
             assert!(ended.status.success(), "{ended:?}");
             assert_eq!(ended.stdout, "100 exits\n");
             let no_figures = "drystone: no figures: exit was called in a signal handler that had \
@@ -152,7 +152,7 @@ fn an_exit_in_a_signal_handler_ends_and_accuses_nobody() {
 #[test]
 fn a_child_that_exits_copies_few_pages() {
     let lab = Lab::new();
-    let program = lab.compile("tests/c/child_costs.c", Linked::Shared);
+    let program = lab.compile("tests/c/process/child_costs.c", Linked::Shared);
     let mut command = Command::new(program);
     command.env_remove("DRYSTONE_STATS").env_remove("DRYSTONE_QUARANTINE");
     let ended = served::run(&mut command, lab.folder(), 120).unwrap();
@@ -167,7 +167,7 @@ fn a_child_that_exits_copies_few_pages() {
 /// their destructors freed then took the lock twice.
 #[test]
 fn frees_in_the_destructors_of_keys_take_no_lock() {
-    let (ended, _) = run("key_destructors", &[], &[]);
+    let (ended, _) = run("process/key_destructors", &[], &[]);
     assert!(ended.status.success() && ended.stderr.is_empty(), "{ended:?}");
     let locked: i64 = ended.stdout.trim().parse().unwrap();
     assert!(locked < 1000, "the lock was taken {locked} times");
@@ -177,7 +177,7 @@ fn frees_in_the_destructors_of_keys_take_no_lock() {
 fn the_smallest_stack_will_do_for_every_call() {
     for to in ["1", "/dev/null"] {
         let environment = [("DRYSTONE_ON_MISUSE", "report"), ("DRYSTONE_STATS", to)];
-        let (ended, _) = run("small_stack_calls", &environment, &[]);
+        let (ended, _) = run("memory/small_stack_calls", &environment, &[]);
         assert!(ended.status.success(), "{ended:?}");
         let reports = ended.stderr.matches("drystone: double free: 0x").count();
         assert_eq!(reports, 3, "{ended:?}");

@@ -16,7 +16,7 @@ fn well(ended: &Ended, stdout: &str) {
 #[test]
 fn threads_allocate_and_free_while_they_are_torn_down() {
     let lab = Lab::new();
-    let program = lab.compile("tests/c/teardown.c", Linked::Shared);
+    let program = lab.compile("tests/c/process/teardown.c", Linked::Shared);
     let run = |quarantine: &str| {
         let (ended, account) = lab.run(&program, &[("DRYSTONE_QUARANTINE", quarantine)], &[]);
         well(&ended, "2000 threads ended in 3 rounds\n");
@@ -37,7 +37,7 @@ fn threads_allocate_and_free_while_they_are_torn_down() {
 #[test]
 fn a_program_works_in_half_a_gibibyte_of_address_space() {
     let lab = Lab::new();
-    let program = lab.compile("tests/c/tight.c", Linked::Shared);
+    let program = lab.compile("tests/c/memory/tight.c", Linked::Shared);
     let mut shell = Command::new("sh");
     shell.args(["-c", "ulimit -v 524288 && exec \"$0\""]).arg(&program);
     shell.env_remove("DRYSTONE_STATS");
@@ -53,7 +53,7 @@ fn valgrind_finds_no_error_in_it() {
         return;
     }
     let lab = Lab::new();
-    for (source, lines) in [("examples/hello.c", 4), ("tests/c/tight.c", 1)] {
+    for (source, lines) in [("examples/hello.c", 4), ("tests/c/memory/tight.c", 1)] {
         let program = lab.compile(source, Linked::Shared);
         let mut valgrind = Command::new("valgrind");
         valgrind.args(["--quiet", "--error-exitcode=9", "--soname-synonyms=somalloc=nowhere"]);
@@ -67,10 +67,10 @@ fn valgrind_finds_no_error_in_it() {
 
 // ---- The quarantine ----------------------------------------------------------------------------
 
-/// Runs one of the mistakes of `tests/c/quarantine.c` under a quarantine of `bytes`.
+/// Runs one of the mistakes of `tests/c/misuse/quarantine.c` under a quarantine of `bytes`.
 fn mistake(name: &str, bytes: &str) -> (Ended, served::Account) {
     let lab = Lab::new();
-    let program = lab.compile("tests/c/quarantine.c", Linked::Shared);
+    let program = lab.compile("tests/c/misuse/quarantine.c", Linked::Shared);
     let environment = [("DRYSTONE_QUARANTINE", bytes), ("DRYSTONE_ON_MISUSE", "report")];
     let (ended, account) = lab.run(&program, &environment, &[name]);
     assert!(ended.status.success() && ended.stdout.ends_with("went on\n"), "{name}: {ended:?}");
@@ -86,7 +86,7 @@ const LIMIT: &str = "8388608";
 #[test]
 fn a_program_that_allocates_before_it_has_an_environment_gets_its_quarantine() {
     let lab = Lab::new();
-    let program = lab.compile("tests/c/early.c", Linked::Shared);
+    let program = lab.compile("tests/c/process/early.c", Linked::Shared);
     let environment = [("DRYSTONE_QUARANTINE", LIMIT), ("DRYSTONE_ON_MISUSE", "report")];
     let (ended, _) = lab.run(&program, &environment, &[]);
     assert!(ended.status.success() && ended.stdout == "went on\n", "{ended:?}");

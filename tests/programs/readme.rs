@@ -24,7 +24,7 @@ fn the_readmes_report_is_as_the_library_prints_it() {
     let readme = fs::read_to_string(support::workspace().join("README.md")).unwrap();
     let shown = readme.lines().find(|line| line.starts_with("drystone: double free: "));
     let lab = Lab::new();
-    let program = lab.compile("tests/c/misuse.c", Linked::Shared);
+    let program = lab.compile("tests/c/misuse/misuse.c", Linked::Shared);
     let (ended, _) = lab.run(&program, &[], &["immediate"]);
     assert_eq!(shown.map(shape), ended.stderr.lines().next().map(shape));
 }

@@ -15,12 +15,13 @@ unsafe impl Os for Clocked {
     }
 
     unsafe fn unmap(&self, start: *mut u8, bytes: usize) -> bool {
-        // SAFETY: as the caller promises.
+        // SAFETY: the mapping is the caller's, and nobody uses it any more.
         unsafe { Mmap.unmap(start, bytes) }
     }
 
     unsafe fn remap(&self, start: *mut u8, old: usize, new: usize, may_move: bool) -> *mut u8 {
-        // SAFETY: as the caller promises.
+        // SAFETY: `start` and `old` are a mapping of the caller's, which gives it up for the
+        // result.
         unsafe { Mmap.remap(start, old, new, may_move) }
     }
 
@@ -29,7 +30,7 @@ unsafe impl Os for Clocked {
     }
 
     unsafe fn decommit(&self, start: *mut u8, bytes: usize) -> bool {
-        // SAFETY: as the caller promises.
+        // SAFETY: the pages are the caller's, and nobody needs what is in them.
         unsafe { Mmap.decommit(start, bytes) }
     }
 

@@ -67,26 +67,26 @@ impl<'a, O: Os, P: Probe, L: RawLock> Claim<'a, O, P, L> {
     /// Resizes a live block.
     #[track_caller]
     pub fn realloc(&self, block: *mut u8, size: usize) -> *mut u8 {
-        // SAFETY: as above.
+        // SAFETY: the heap is this thread's; its tests use no block that they have given up.
         unsafe { self.engine.try_realloc(self.heap, block, size, 16) }.unwrap()
     }
 
     /// Every invariant holds.
     #[track_caller]
     pub fn sound(&self) {
-        // SAFETY: as above.
+        // SAFETY: the heap is this thread's; its tests use no block that they have given up.
         unsafe { self.engine.check(self.heap) }.unwrap();
     }
 
     /// Looks for misuses that no call has found; how many.
     pub fn sweep(&self) -> usize {
-        // SAFETY: as above.
+        // SAFETY: the heap is this thread's; its tests use no block that they have given up.
         unsafe { self.engine.sweep_all(self.heap, |_| {}) }
     }
 
     /// Gives idle memory back; bytes.
     pub fn trim(&self) -> usize {
-        // SAFETY: as above.
+        // SAFETY: the heap is this thread's; its tests use no block that they have given up.
         unsafe { self.engine.trim(self.heap) }
     }
 }

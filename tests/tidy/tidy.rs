@@ -68,6 +68,11 @@ fn packages_use_only_what_their_row_allows() {
 }
 
 #[test]
+fn packages_say_who_may_use_them() {
+    none(packages::readmes(&TREE));
+}
+
+#[test]
 fn no_file_is_too_long() {
     none(sizes::files(&TREE));
 }
@@ -120,6 +125,11 @@ fn generated_tables_are_as_they_were_written() {
 #[test]
 fn every_unsafe_block_says_why_it_holds() {
     none(safety::undocumented(&TREE));
+}
+
+#[test]
+fn a_reason_names_its_condition() {
+    none(safety::bare(&TREE));
 }
 
 #[test]

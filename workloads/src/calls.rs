@@ -1,7 +1,7 @@
 //! An allocator as a workload sees it: a handful of C functions behind pointers.
 //!
 //! Nothing is inlined through a function pointer read at run time, and no pair of calls is elided,
-//! so every subject pays the same for being called.
+//! so every allocator pays the same for being called.
 
 use core::ffi::{c_int, c_void};
 

@@ -1,4 +1,4 @@
-//! A subject as the benchmarks call it: every request is granted or the process panics, and the
+//! An allocator as the benchmarks call it: every request is granted or the process panics, and the
 //! first byte of every block is written, as every program does: an allocator that leaves the page
 //! fault or the cache miss to the program must not look faster for it.
 
@@ -47,7 +47,7 @@ impl Heap {
         let block = self.calloc_untouched(size);
         // SAFETY: the block has a first byte, as the caller promises, and calloc initialised it.
         assert_eq!(unsafe { block.read() }, 0, "calloc({size}) is not zeroed");
-        // SAFETY: as above.
+        // SAFETY: `size` is at least 1: the block has a first byte, and is the caller's.
         unsafe { marked(block) }
     }
 
@@ -115,7 +115,7 @@ impl Heap {
             );
             let aligned = self.aligned_alloc(256, 512);
             assert!(aligned.addr().is_multiple_of(256), "aligned_alloc(256, 512) is not aligned");
-            let usable_size = self.0.usable_size.expect("every subject has it");
+            let usable_size = self.0.usable_size.expect("every allocator has it");
             for (block, size) in [(plain, 100), (zeroed, 100), (grown, 5000), (aligned, 512)] {
                 assert!(usable_size(block.cast()) >= size, "a usable size below {size}");
             }
@@ -131,7 +131,7 @@ impl Heap {
 /// `block` has one, and nobody else uses it.
 #[inline(always)]
 unsafe fn marked(block: *mut u8) -> *mut u8 {
-    // SAFETY: as the caller promises.
+    // SAFETY: the block has a first byte, and nobody else uses it.
     unsafe { block.write(MARK) };
     block
 }
@@ -147,5 +147,5 @@ fn granted(block: *mut u8, size: usize) -> *mut u8 {
 #[cold]
 #[inline(never)]
 fn refused(size: usize) -> ! {
-    panic!("the subject refused {size} bytes: what follows would measure refusals")
+    panic!("the allocator refused {size} bytes: what follows would measure refusals")
 }

@@ -12,7 +12,7 @@
 //! | `sizes`, `patterns`, `mixed` | `streams` | what is asked for, and in which order |
 //! | `slots` | `streams` | streams over numbered slots: most of the named workloads |
 //! | `trace` | `streams` | what real programs asked for; without the feature only what the recorder writes |
-//! | `cli` | `tool` | `--format` and `--color` of every tool; its pages for `man` |
+//! | `cli` | `tool` | `--format`, `--color` and durations of every tool; its pages for `man` |
 //!
 //! The program `trace` is the feature `tool` too. Both features are on by default.
 

@@ -1,7 +1,7 @@
 //! The fixed patterns that the benchmarks measure: sizes, rings, bulk orders, growth.
 //!
 //! A pattern is data, made outside the measured time from a seed: replaying it costs one sequential
-//! read per operation, and every subject gets the same one. The numbers depend on `rand_pcg`'s
+//! read per operation, and every allocator gets the same one. The numbers depend on `rand_pcg`'s
 //! stream alone: bounded draws and shuffles are spelled out here, since `rand` may change how it
 //! makes them from one version to the next.
 

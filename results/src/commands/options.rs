@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
+use drystone_workloads::cli::duration;
 
 use crate::decide::{FailOn, Judged};
 use crate::evidence::Lane;
@@ -26,7 +27,7 @@ pub struct CompareArguments {
     pub b: String,
 
     /// How long to measure at most, such as 90s or 5m; builds come on top.
-    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = budget)]
     pub budget: Duration,
 
     /// A change of time up to this many percent is no regression.
@@ -161,7 +162,7 @@ pub struct BisectArguments {
     pub row: String,
 
     /// How long a comparison may measure.
-    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = budget)]
     pub budget: Duration,
 
     /// What every random choice comes from [default: drawn].
@@ -207,11 +208,11 @@ pub struct CalibrateArguments {
     pub processes: u32,
 
     /// How long to record at most.
-    #[arg(long, value_name = "TIME", default_value = "20m", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "20m", value_parser = budget)]
     pub budget: Duration,
 
     /// The budget of the comparisons that the rates are of.
-    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = budget)]
     pub for_budget: Duration,
 
     /// Only the rows whose names begin with one of these; then nothing is kept.
@@ -244,7 +245,7 @@ pub struct SelftestArguments {
     pub rounds: u64,
 
     /// How long a comparison may measure.
-    #[arg(long, value_name = "TIME", default_value = "90s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "90s", value_parser = budget)]
     pub budget: Duration,
 
     /// No live comparisons: 1,000 of processes drawn from this file of a side beside itself, as
@@ -295,18 +296,12 @@ fn folder(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// A time such as `90s`, `5m` or `1h`; a number alone is seconds.
-fn duration(text: &str) -> std::result::Result<Duration, String> {
-    let units = [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
-    let unit = units.iter().find_map(|(unit, scale)| Some((text.strip_suffix(unit)?, scale)));
-    let (number, scale) = unit.unwrap_or((text, &1.0));
-    let number: f64 = number.trim().parse().map_err(|_| "give a time, such as 90s or 5m")?;
-    let seconds = number * scale;
-    if (1.0..=86_400.0).contains(&seconds) {
-        Ok(Duration::from_secs_f64(seconds))
-    } else {
-        Err("give between one second and a day".to_owned())
-    }
+/// A time between a second and a day, in the grammar of all tools.
+fn budget(text: &str) -> Result<Duration> {
+    let (least, most) = (Duration::from_secs(1), Duration::from_secs(86_400));
+    let given = duration::parse(text)?;
+    ensure!((least..=most).contains(&given), "give between one second and a day");
+    Ok(given)
 }
 
 /// Percent, as a fraction.

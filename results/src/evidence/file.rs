@@ -153,12 +153,12 @@ mod tests {
     }
 
     #[test]
-    fn shards_of_one_comparison_have_the_same_subject() {
+    fn shards_of_one_comparison_have_the_same_comparison() {
         let mut other = header(&["pair/64"]);
         other.seed += 1;
         other.started = "2027-01-01T00:00:00Z".to_owned();
-        assert_eq!(header(&["pair/64"]).subject(), other.subject());
+        assert_eq!(header(&["pair/64"]).comparison(), other.comparison());
         other.b.artifact.push('0');
-        assert_ne!(header(&["pair/64"]).subject(), other.subject());
+        assert_ne!(header(&["pair/64"]).comparison(), other.comparison());
     }
 }

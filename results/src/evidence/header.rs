@@ -147,7 +147,7 @@ pub struct RowPlan {
 impl Header {
     /// Everything that must be equal for the lines of two files to belong together, as one text.
     /// Shards of one comparison differ in the time, the seed and the machine.
-    pub fn subject(&self) -> String {
+    pub fn comparison(&self) -> String {
         let mut same = self.clone();
         same.started.clear();
         same.seed = 0;

@@ -37,10 +37,10 @@ impl Evidence {
         for (name, shard) in &shards {
             let (first, header) = (&shards[0], &shard.header);
             ensure!(
-                header.subject() == first.1.header.subject(),
+                header.comparison() == first.1.header.comparison(),
                 "{name} is of another comparison than {}: {}; judge them one by one",
                 first.0,
-                differences(&first.1.header.subject(), &header.subject())
+                differences(&first.1.header.comparison(), &header.comparison())
             );
             ensure!(
                 seeds.insert(header.seed),

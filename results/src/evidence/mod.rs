@@ -6,8 +6,8 @@
 //! a verdict: verdicts are computed from it (`decide`), and can be computed again.
 //!
 //! A field's meaning never changes within a [`VERSION`]; docs/compare.md lists the fields. Lines
-//! are independent of each other, so two files whose headers have equal [`Header::subject`] join by
-//! putting the lines of one behind those of the other.
+//! are independent of each other, so two files whose headers have equal [`Header::comparison`] join
+//! by putting the lines of one behind those of the other.
 
 mod file;
 mod header;

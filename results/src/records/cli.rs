@@ -44,7 +44,7 @@ impl MeasureArguments {
 /// `results record`.
 #[derive(Debug, Args)]
 pub struct RecordArguments {
-    /// Only benchmarks whose id (`group/subject/parameter`) matches this regular expression.
+    /// Only benchmarks whose id (`group/allocator/parameter`) matches this regular expression.
     #[arg(value_parser = filter)]
     pub filter: Option<String>,
 
@@ -66,7 +66,7 @@ pub struct CompareArguments {
     /// The side to compare to: a commit, branch or tag, or a record file.
     pub b: String,
 
-    /// Only benchmarks whose id (`group/subject/parameter`) matches this regular expression.
+    /// Only benchmarks whose id (`group/allocator/parameter`) matches this regular expression.
     #[arg(value_parser = filter)]
     pub filter: Option<String>,
 

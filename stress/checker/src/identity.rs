@@ -150,7 +150,7 @@ macro_rules! wide {
             {
                 #[target_feature(enable = "avx2")]
                 unsafe fn with_avx2($($argument: $type),*) $(-> $returned)? {
-                    // SAFETY: the caller's.
+                    // SAFETY: the bytes of the block that the caller names are its own.
                     unsafe { anywhere($($argument),*) }
                 }
                 if is_x86_feature_detected!("avx2") {
@@ -158,7 +158,7 @@ macro_rules! wide {
                     return unsafe { with_avx2($($argument),*) };
                 }
             }
-            // SAFETY: the caller's.
+            // SAFETY: the bytes of the block that the caller names are its own.
             unsafe { anywhere($($argument),*) }
         }
     };
@@ -206,7 +206,7 @@ pub unsafe fn verify(block: *const u8, size: usize, identity: Identity) -> Resul
     if wrong == 0 {
         return Ok(());
     }
-    // SAFETY: the caller's.
+    // SAFETY: the block has `size` bytes, which are the caller's to read.
     Err(unsafe {
         mismatch(block, size, |offset| word(base, offset / WORD).to_ne_bytes()[offset % WORD])
     })
@@ -265,7 +265,7 @@ pub unsafe fn verify_zero(block: *const u8, size: usize) -> Result<(), Mismatch>
     if wrong == 0 {
         return Ok(());
     }
-    // SAFETY: the caller's.
+    // SAFETY: the block has `size` bytes, which are the caller's to read.
     Err(unsafe { mismatch(block, size, |_| 0) })
 }
 

@@ -337,7 +337,7 @@ impl Drop for Overlap {
             // else looks.
             let mut middle = unsafe { Box::from_raw(middle) };
             for leaf in middle.0.iter_mut().map(AtomicPtr::get_mut).filter(|leaf| !leaf.is_null()) {
-                // SAFETY: as above.
+                // SAFETY: it is of a box that `child` made, and the map is borrowed mutably.
                 drop(unsafe { Box::from_raw(*leaf) });
             }
         }

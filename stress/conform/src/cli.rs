@@ -5,9 +5,10 @@ use std::thread;
 use std::time::Duration;
 
 use clap::Args;
-use drystone_harness::allocators::{Folders, VALUE, distinct};
+use drystone_harness::allocators::{Folders, OLD_OPTION, VALUE, distinct};
 use drystone_harness::output::format::Printing;
-use drystone_harness::text::{duration, pattern};
+use drystone_harness::text::pattern;
+use drystone_workloads::cli::duration;
 use regex::Regex;
 
 use crate::allocators::{self, Allocator};
@@ -30,7 +31,7 @@ pub struct Options {
     /// An allocator: a name that --list shows, a shared library, or a library under a name of your
     /// own; repeatable [default: system, and libdrystone.so with and without its quarantine, if it
     /// is built]
-    #[arg(long = "allocator", alias = "subject", value_name = VALUE)]
+    #[arg(long = "allocator", alias = OLD_OPTION, value_name = VALUE)]
     pub allocators: Vec<String>,
 
     /// A variable of the environment of every allocator; repeatable

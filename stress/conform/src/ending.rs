@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_allocator_prints_hides_no_line() {
+    fn what_an_allocator_prints_hides_no_line() {
         let output = b"half a word{\"line\":\"mistake\"}\n\xff\n{\"line\":\"returned\"}\n{}";
         assert_eq!(Line::all(output), [Line::Returned]);
         assert_eq!(Line::besides(output), "half a word{\"line\":\"mistake\"}\n\u{fffd}\n{}");

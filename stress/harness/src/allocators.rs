@@ -19,9 +19,11 @@ use serde::Serialize;
 use crate::library;
 use crate::text::suggest;
 
-/// How the value of the option `--allocator`, of which `--subject` is the old name, is shown by
-/// every tool.
+/// How the value of the option `--allocator` is shown by every tool.
 pub const VALUE: &str = "NAME|FILE|NAME=FILE";
+
+/// The old name of that option, which every tool still takes.
+pub const OLD_OPTION: &str = "subject";
 
 /// An allocator that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

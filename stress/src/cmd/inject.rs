@@ -16,7 +16,8 @@ use drystone_harness::output::progress;
 use drystone_harness::output::table::{Shape, Table};
 use drystone_harness::seed::Seed;
 use drystone_harness::stop::{self, Stop};
-use drystone_harness::text::{duration, units};
+use drystone_harness::text::units;
+use drystone_workloads::cli::duration;
 use indicatif::ProgressBar;
 use serde::Serialize;
 
@@ -45,7 +46,7 @@ use crate::runner::supervisor::Supervisor;
 pub struct Options {
     /// An allocator: a name of cargo stress --list, a shared library, or a library under a name of
     /// your own; repeatable [default: all that are linked in, and system]
-    #[arg(long = "allocator", alias = "subject", value_name = allocators::VALUE)]
+    #[arg(long = "allocator", alias = allocators::OLD_OPTION, value_name = allocators::VALUE)]
     pub allocators: Vec<String>,
 
     /// Let this call alone fail, counted from 1, and nothing else
@@ -153,7 +154,7 @@ fn no_end(made: u64) -> String {
 /// What became of one.
 #[derive(Debug, Default, Serialize)]
 struct Row {
-    subject: String,
+    allocator: String,
     by: &'static str,
     /// Calls that were refused in turn, one in each process.
     in_turn: u64,
@@ -208,7 +209,7 @@ fn conclude(rows: &[Row], not_all: bool) -> u8 {
     let mut untold = not_all;
     for row in rows {
         for why in &row.cannot_tell {
-            eprintln!("{}: cannot tell: {why}", row.subject);
+            eprintln!("{}: cannot tell: {why}", row.allocator);
             untold = true;
         }
     }
@@ -257,8 +258,8 @@ impl Campaign<'_> {
             return Ok(None);
         }
         self.bar.set_prefix(format!("{}: ", target.name));
-        let subject = target.name.clone();
-        let mut row = Row { subject, by: target.by.name(), ..Row::default() };
+        let allocator = target.name.clone();
+        let mut row = Row { allocator, by: target.by.name(), ..Row::default() };
         self.in_turn(target, &mut row)?;
         if self.options.call.is_none() && !STOP.is_set() {
             self.by_chance(target, &mut row)?;
@@ -394,11 +395,11 @@ struct Report<'a> {
     format: &'static str,
     version: u32,
     seed: Seed,
-    subjects: &'a [Row],
+    allocators: &'a [Row],
 }
 
 fn print(rows: &[Row], seed: Seed, printing: Printing) -> io::Result<()> {
-    let report = Report { format: "drystone-stress-inject", version: 3, seed, subjects: rows };
+    let report = Report { format: "drystone-stress-inject", version: 4, seed, allocators: rows };
     let table = |shape, colored| table(rows, shape, colored);
     output::print(printing, table, || output::json(&report))
 }
@@ -418,7 +419,7 @@ fn table(rows: &[Row], shape: Shape, colored: bool) -> String {
     for row in rows {
         let in_turn = units::count(row.in_turn) + if row.all { "" } else { ", not all" };
         table.row([
-            row.subject.clone(),
+            row.allocator.clone(),
             row.by.to_owned(),
             in_turn,
             units::count(row.ended_in_null),
@@ -432,7 +433,7 @@ fn table(rows: &[Row], shape: Shape, colored: bool) -> String {
     let mut text = format!("{table}\n");
     for row in rows {
         for why in &row.cannot_tell {
-            text += &format!("\n{}: cannot tell: {why}\n", row.subject);
+            text += &format!("\n{}: cannot tell: {why}\n", row.allocator);
         }
     }
     for finding in rows.iter().flat_map(|row| &row.findings) {

@@ -1,6 +1,6 @@
 //! The report of a campaign: a table, Markdown, or JSON.
 //!
-//! JSON: one object with `format` "drystone-stress-report" and `version` 1; what is added later
+//! JSON: one object with `format` "drystone-stress-report" and `version` 2; what is added later
 //! leaves the version, what changes its meaning raises it.
 
 use std::collections::BTreeMap;
@@ -70,8 +70,8 @@ fn table(results: &Results, shape: Shape, colored: bool) -> String {
     for finding in results.findings() {
         text += &shape.block(finding);
     }
-    for known in known(results) {
-        text += &shape.block(known);
+    for seen in suppressed(results) {
+        text += &shape.block(seen);
     }
     for ignored in ignored(results) {
         text += &shape.block(ignored);
@@ -127,24 +127,25 @@ fn ignored(results: &Results) -> Vec<String> {
 /// A suppressed fault of an allocator, and how often it was seen.
 #[derive(Serialize)]
 struct Seen<'a> {
-    subject: &'a str,
+    allocator: &'a str,
     #[serde(flatten)]
-    known: &'a Suppression,
+    suppression: &'a Suppression,
     times: u64,
 }
 
-/// All that the runs were told, each once, seen or not.
-fn known(results: &Results) -> Vec<Seen<'_>> {
+/// All that the runs were to suppress, each once, seen or not.
+fn suppressed(results: &Results) -> Vec<Seen<'_>> {
     let mut all: Vec<Seen<'_>> = Vec::new();
     for outcome in &results.outcomes {
-        let told = |one: &&Suppression| one.why != FOUND_ALREADY;
-        for known in outcome.spec.suppressions.iter().filter(told) {
-            let subject = outcome.spec.allocator.as_str();
-            let times = outcome.notes.get(&known.note()).copied().unwrap_or_default();
-            let same = |one: &&mut Seen<'_>| one.subject == subject && one.known == known;
+        let asked = |one: &&Suppression| one.why != FOUND_ALREADY;
+        for suppression in outcome.spec.suppressions.iter().filter(asked) {
+            let allocator = outcome.spec.allocator.as_str();
+            let times = outcome.notes.get(&suppression.note()).copied().unwrap_or_default();
+            let same =
+                |one: &&mut Seen<'_>| one.allocator == allocator && one.suppression == suppression;
             match all.iter_mut().find(same) {
                 Some(seen) => seen.times += times,
-                None => all.push(Seen { subject, known, times }),
+                None => all.push(Seen { allocator, suppression, times }),
             }
         }
     }
@@ -153,8 +154,8 @@ fn known(results: &Results) -> Vec<Seen<'_>> {
 
 impl fmt::Display for Seen<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { subject, known: Suppression { finding, call, why }, times } = self;
-        write!(f, "{subject}: {finding} in {call}, ")?;
+        let Self { allocator, suppression: Suppression { finding, call, why }, times } = self;
+        write!(f, "{allocator}: {finding} in {call}, ")?;
         match times {
             0 => write!(f, "which the campaign suppresses, was not seen: is it mended? ({why})"),
             _ => write!(f, "{} times, which the campaign suppresses: {why}", units::count(*times)),
@@ -239,13 +240,13 @@ struct Report<'a> {
     interrupted: bool,
     runs: Vec<Run<'a>>,
     findings: Vec<Replayable<'a>>,
-    known: Vec<Seen<'a>>,
+    suppressed: Vec<Seen<'a>>,
     failures: &'a [String],
 }
 
 #[derive(Serialize)]
 struct Run<'a> {
-    subject: &'a str,
+    allocator: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     library: Option<&'a Path>,
     workload: Workload,
@@ -301,7 +302,7 @@ struct Replayable<'a> {
 fn json(results: &Results) -> String {
     let report = Report {
         format: "drystone-stress-report",
-        version: 1,
+        version: 2,
         seed: results.plan.seed,
         threads: results.plan.threads,
         seconds: results.elapsed.as_secs_f64(),
@@ -311,7 +312,7 @@ fn json(results: &Results) -> String {
             .findings()
             .map(|finding| Replayable { finding, replay: finding.replay() })
             .collect(),
-        known: known(results),
+        suppressed: suppressed(results),
         failures: &results.failures,
     };
     output::json(&report)
@@ -325,7 +326,7 @@ impl<'a> Run<'a> {
             pairs,
             pairs_possible,
             pairs_missing,
-            subject: &outcome.spec.allocator,
+            allocator: &outcome.spec.allocator,
             library: outcome.spec.library.as_deref(),
             workload: outcome.spec.workload,
             parameters: outcome.spec.settings.all(outcome.spec.workload),

@@ -16,7 +16,8 @@ use drystone_harness::output::format::Printing;
 use drystone_harness::output::progress;
 use drystone_harness::output::table::{Shape, Table};
 use drystone_harness::stop::{self, Stop};
-use drystone_harness::text::{duration, units};
+use drystone_harness::text::units;
+use drystone_workloads::cli::duration;
 use indicatif::ProgressBar;
 use serde::Serialize;
 

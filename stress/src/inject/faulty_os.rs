@@ -116,7 +116,7 @@ unsafe impl Os for FaultyOs {
             return false;
         }
         gone(start, bytes);
-        // SAFETY: the caller's.
+        // SAFETY: the mapping is the caller's, and nobody uses it any more.
         let unmapped = unsafe { Mmap.unmap(start, bytes) };
         if unmapped {
             // Relaxed: a sum that is read at rest.
@@ -133,7 +133,8 @@ unsafe impl Os for FaultyOs {
             return std::ptr::null_mut();
         }
         gone(start, old);
-        // SAFETY: the caller's.
+        // SAFETY: `start` and `old` are a mapping of the caller's, which gives it up for the
+        // result.
         let moved = unsafe { Mmap.remap(start, old, new, may_move) };
         if !moved.is_null() {
             // Relaxed: as above.
@@ -150,7 +151,7 @@ unsafe impl Os for FaultyOs {
     }
 
     unsafe fn decommit(&self, start: *mut u8, bytes: usize) -> bool {
-        // SAFETY: the caller's.
+        // SAFETY: the pages are the caller's, and nobody needs what is in them.
         !fails() && unsafe { Mmap.decommit(start, bytes) }
     }
 

@@ -9,7 +9,7 @@ use drystone_checker::schedule::Rates;
 use drystone_harness::allocators::{self, Allocator, Folders};
 use drystone_harness::output::format::Printing;
 use drystone_harness::seed::Seed;
-use drystone_harness::text::duration;
+use drystone_workloads::cli::duration;
 
 use crate::allocators::process::{self, AllocatorEntry};
 use crate::findings::store;
@@ -43,7 +43,7 @@ pub struct Options {
 
     /// An allocator: a name of --list, a shared library that defines malloc, or a library under a
     /// name of your own; repeatable [default: all that are linked in, and system]
-    #[arg(long = "allocator", alias = "subject", value_name = allocators::VALUE)]
+    #[arg(long = "allocator", alias = allocators::OLD_OPTION, value_name = allocators::VALUE)]
     pub allocators: Vec<String>,
 
     /// Yield, or sleep up to 100 µs, before one operation in N, and at one place in N inside heaps

@@ -57,7 +57,7 @@ impl Tool {
 
     /// Runs it, expects exit code 2 and nothing on standard output, and returns standard error.
     #[track_caller]
-    pub fn refused(&self, arguments: &[&str]) -> String {
+    pub fn usage_error(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
         ended(&output, 2);
         assert_eq!(text(&output.stdout), "");

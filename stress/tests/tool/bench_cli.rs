@@ -9,9 +9,9 @@ use serde_json::Value;
 /// Rows are short where a report is wanted.
 const BENCH: Tool = Tool { name: &["bench"], for_a_report: &["--quick"], ..PLAIN };
 
-/// The one row's cell of the subject at a place.
-fn cell(report: &Value, subject: usize) -> &Value {
-    &report["rows"][0]["subjects"][subject]
+/// The one row's cell of the allocator at a place.
+fn cell(report: &Value, allocator: usize) -> &Value {
+    &report["rows"][0]["subjects"][allocator]
 }
 
 #[test]
@@ -36,7 +36,7 @@ fn what_is_wrong_is_refused_before_anything_is_measured() {
 fn a_library_without_malloc_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let without = library(folder.path(), "without", "int nothing(void) { return 0; }", &[]);
-    let why = BENCH.refused(&["--allocator", &without, "--row", "pair/64$", "--quick"]);
+    let why = BENCH.usage_error(&["--allocator", &without, "--row", "pair/64$", "--quick"]);
     assert!(why.contains("allocator without: ") && why.contains("does not define malloc"), "{why}");
 }
 
@@ -84,12 +84,12 @@ fn rows_of_every_kind_run() {
 }
 
 #[test]
-fn a_subject_that_crashes_hangs_or_refuses_is_a_cell() {
+fn an_allocator_that_crashes_hangs_or_refuses_is_a_cell() {
     let folder = tempfile::tempdir().unwrap();
     for (flag, short, detail) in [
         ("-DCRASH", "SIGABRT", "killed by SIGABRT"),
         ("-DHANGS", "hang", "not done after 2 s"),
-        ("-DNULLS", "wrong", "the subject refused 64 bytes"),
+        ("-DNULLS", "wrong", "the allocator refused 64 bytes"),
     ] {
         let faulty = faulty(folder.path(), flag);
         let arguments = [
@@ -116,8 +116,9 @@ fn a_subject_that_crashes_hangs_or_refuses_is_a_cell() {
 fn a_failure_stands_in_the_table_and_below_it() {
     let folder = tempfile::tempdir().unwrap();
     let crashing = library(folder.path(), "crashing", PAGES, &["-DCRASH"]);
-    let subject = format!("mine={crashing}");
-    let arguments = ["--allocator", &subject, "--row", "^pair/16$", "--quick", "--color", "never"];
+    let allocator = format!("mine={crashing}");
+    let arguments =
+        ["--allocator", &allocator, "--row", "^pair/16$", "--quick", "--color", "never"];
     let output = BENCH.run(&arguments);
     ended(&output, 1);
     let printed = text(&output.stdout);
@@ -136,7 +137,7 @@ fn ctrl_c_still_reports_what_there_is() {
 }
 
 #[test]
-fn the_list_names_subjects_and_rows() {
+fn the_list_names_allocators_and_rows() {
     let output = BENCH.run(&["--list"]);
     assert_eq!(output.status.code(), Some(0));
     for line in ["  pair/16", "  ring/65536", "  handoff/256", "  churn", "  trace/sqlite"] {

@@ -61,20 +61,22 @@ sizes log-uniform, 0 B to 1 MiB, rarely larger
 
 #[test]
 fn mistyped_values_are_rejected_with_the_nearest() {
-    let allocator = STRESS.refused(&["--allocator", "linked:lits"]);
+    let allocator = STRESS.usage_error(&["--allocator", "linked:lits"]);
     let expected = "there is no allocator `linked:lits`. Did you mean `linked:list`?";
     assert!(allocator.contains(expected), "{allocator}");
-    let workload = STRESS.refused(&["--workload", "mixd"]);
+    let workload = STRESS.usage_error(&["--workload", "mixd"]);
     assert!(workload.contains("there is no workload `mixd`. Did you mean `mixed`?"), "{workload}");
-    let parameter = STRESS.refused(&["--workload", "mixed:larges=1K"]);
+    let parameter = STRESS.usage_error(&["--workload", "mixed:larges=1K"]);
     assert!(parameter.contains("Did you mean `largest`?"), "{parameter}");
-    assert!(STRESS.refused(&["--for", "soon"]).contains("`soon` is no duration"));
-    assert!(STRESS.refused(&["--seed", "luck"]).contains("`luck` is no seed"));
-    assert!(STRESS.refused(&["--threads", "0"]).contains("--threads"));
-    assert!(STRESS.refused(&["--format", "xml"]).contains("json"));
-    assert!(STRESS.refused(&["--workload", "trace"]).contains("add --trace FILE"));
+    assert!(STRESS.usage_error(&["--for", "soon"]).contains("`soon` is no duration"));
+    assert!(STRESS.usage_error(&["--seed", "luck"]).contains("`luck` is no seed"));
+    assert!(STRESS.usage_error(&["--threads", "0"]).contains("--threads"));
+    assert!(STRESS.usage_error(&["--format", "xml"]).contains("json"));
+    assert!(STRESS.usage_error(&["--workload", "trace"]).contains("add --trace FILE"));
     assert!(
-        STRESS.refused(&["--trace", "x", "--workload", "mixed"]).contains("add --workload trace")
+        STRESS
+            .usage_error(&["--trace", "x", "--workload", "mixed"])
+            .contains("add --workload trace")
     );
 }
 
@@ -89,13 +91,13 @@ fn every_allocator_passes_and_the_report_says_what_was_done() {
     assert_eq!(report["findings"], Value::Array(Vec::new()));
     let runs = report["runs"].as_array().unwrap();
     let names: Vec<_> =
-        runs.iter().map(|run| (run["subject"].clone(), run["workload"].clone())).collect();
+        runs.iter().map(|run| (run["allocator"].clone(), run["workload"].clone())).collect();
     assert_eq!(
         names,
         ["linked:list", "linked:drystone", "linked:engine", "system"]
             .into_iter()
-            .flat_map(|subject| ["mixed", "double-free"]
-                .map(|workload| (subject.into(), workload.into())))
+            .flat_map(|allocator| ["mixed", "double-free"]
+                .map(|workload| (allocator.into(), workload.into())))
             .collect::<Vec<_>>()
     );
     for run in runs {
@@ -144,10 +146,10 @@ fn a_workloads_parameters_are_set_and_reported() {
 
 #[test]
 #[ignore = "long: a step of .ci/run runs it"]
-fn every_workload_works_on_every_kind_of_subject_and_finds_nothing() {
+fn every_workload_works_on_every_kind_of_allocator_and_finds_nothing() {
     let mut arguments = vec!["--for", "20s", "--threads", "3", "--disturb", "500"];
-    for subject in ["linked:list", "linked:drystone", "system"] {
-        arguments.extend(["--allocator", subject]);
+    for allocator in ["linked:list", "linked:drystone", "system"] {
+        arguments.extend(["--allocator", allocator]);
     }
     // The trace has a test of its own, and misuse is not for every allocator; blocks of hundreds of
     // MiB are not for a test's machine.
@@ -175,7 +177,7 @@ fn every_workload_works_on_every_kind_of_subject_and_finds_nothing() {
         }
         if run["workload"] == "lifecycle" {
             // Of what is linked no library knows.
-            let library = run["subject"] == "system";
+            let library = run["allocator"] == "system";
             assert_eq!(count("libraries_loaded") > 0, library, "{run}");
             for provoked in ["forks", "operations_in_forked_children", "signals", "thread_ends"] {
                 assert!(count(provoked) > 0, "{provoked}: {run}");
@@ -186,13 +188,13 @@ fn every_workload_works_on_every_kind_of_subject_and_finds_nothing() {
 
 #[test]
 fn misuse_is_for_allocators_that_report_and_go_on() {
-    let said = STRESS.refused(&["--allocator", "system", "--workload", "misuse"]);
+    let said = STRESS.usage_error(&["--allocator", "system", "--workload", "misuse"]);
     assert!(
         said.contains("workload misuse is for allocators that report a misuse and go on"),
         "{said}"
     );
     assert!(said.contains("system does not"), "{said}");
-    // Among all subjects, it is left out by name.
+    // Among all allocators, it is left out by name.
     let work = ["--workload", "misuse:misuse=20", "--for", "4s", "--threads", "3"];
     let arguments = [&work[..], &["--format", "json"]].concat();
     let output = STRESS.run(&arguments);
@@ -200,8 +202,8 @@ fn misuse_is_for_allocators_that_report_and_go_on() {
     let said = text(&output.stderr);
     assert!(said.contains("left out: ") && said.contains("system does not"), "{said}");
     let runs = report["runs"].as_array().unwrap();
-    let subjects: Vec<&str> = runs.iter().map(|run| run["subject"].as_str().unwrap()).collect();
-    assert_eq!(subjects, ["linked:list", "linked:drystone", "linked:engine"]);
+    let allocators: Vec<&str> = runs.iter().map(|run| run["allocator"].as_str().unwrap()).collect();
+    assert_eq!(allocators, ["linked:list", "linked:drystone", "linked:engine"]);
     for run in runs {
         let count = |name: &str| run["counts"][name].as_u64().unwrap();
         let reported = count("misuses_reported_at_call") + count("misuses_reported_late");
@@ -323,8 +325,8 @@ fn a_record_watches_the_run_and_shards_are_joined() {
     let twice = JOIN.run(&[&first, &first]);
     assert_eq!(twice.status.code(), Some(2));
     assert!(text_of(&twice).contains("another of these records"), "{}", text_of(&twice));
-    assert!(STRESS.refused(&["--record", &first]).contains("the file is there already"));
-    assert!(STRESS.refused(&["--shard", "1/2"]).contains("--seed"));
+    assert!(STRESS.usage_error(&["--record", &first]).contains("the file is there already"));
+    assert!(STRESS.usage_error(&["--shard", "1/2"]).contains("--seed"));
     assert!(text_of(&JOIN.run(&[campaign])).contains("no record"));
 }
 
@@ -431,7 +433,7 @@ fn ctrl_c_reports_what_was_done() {
 }
 
 #[test]
-fn ctrl_c_ends_a_subject_that_hangs() {
+fn ctrl_c_ends_an_allocator_that_hangs() {
     let folder = tempfile::tempdir().unwrap();
     let hanging = faulty(folder.path(), "-DHANGS");
     let works = ["--allocator", &hanging, "--workload", "mixed", "--for", "10m", "--threads", "1"];
@@ -509,7 +511,7 @@ fn a_run_that_did_no_work_fails() {
 }
 
 #[test]
-fn a_recorded_program_is_replayed_on_every_subject() {
+fn a_recorded_program_is_replayed_on_every_allocator() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("two threads.trace");
     // Two threads, each of which frees what the other made; one block is never freed.
@@ -538,7 +540,7 @@ fn a_recorded_program_is_replayed_on_every_subject() {
         assert!(run["counts"]["hand_offs"].as_u64() > Some(1_000), "{run}");
     }
     // Refused before the first run, not when its turn comes.
-    let missing = STRESS.refused(&[
+    let missing = STRESS.usage_error(&[
         "--trace",
         path,
         "--trace",
@@ -594,13 +596,13 @@ fn the_committed_traces_are_replayed_whole() {
 fn a_shared_library_must_serve_malloc_and_all_its_kin() {
     let folder = tempfile::tempdir().unwrap();
     let short = ["--workload", "mixed", "--for", "200ms"];
-    let refused = |subject: &str| STRESS.refused(&[&["--allocator", subject][..], &short].concat());
-    assert!(refused("./nowhere.so").contains("give the path of a shared library"));
+    let wrong = |name: &str| STRESS.usage_error(&[&["--allocator", name][..], &short].concat());
+    assert!(wrong("./nowhere.so").contains("give the path of a shared library"));
     let no_library = folder.path().join("text.so");
     fs::write(&no_library, "not a library").unwrap();
-    assert!(refused(no_library.to_str().unwrap()).contains("is no shared library"));
+    assert!(wrong(no_library.to_str().unwrap()).contains("is no shared library"));
     let without = library(folder.path(), "without", "int nothing;", &[]);
-    let said = refused(&without);
+    let said = wrong(&without);
     assert!(said.contains("was preloaded, and malloc is still"), "{said}");
     let half = library(
         folder.path(),
@@ -609,7 +611,7 @@ fn a_shared_library_must_serve_malloc_and_all_its_kin() {
          void *malloc(size_t n) { return __libc_malloc(n); }",
         &[],
     );
-    assert!(refused(&half).contains("would meet the free of the other"));
+    assert!(wrong(&half).contains("would meet the free of the other"));
 }
 
 #[test]
@@ -655,14 +657,14 @@ fn finding_of(flag: &str, workload: &str) -> Value {
 }
 
 #[test]
-fn a_subject_that_exits_as_a_panic_does_is_found() {
+fn an_allocator_that_exits_as_a_panic_does_is_found() {
     let finding = finding_of("-DEXITS", "mixed");
     assert_eq!(finding["kind"], "crash", "{finding}");
     assert!(finding["seen"].as_str().unwrap().contains("exit status 101"), "{finding}");
 }
 
 #[test]
-fn a_subject_that_gives_nothing_is_found() {
+fn an_allocator_that_gives_nothing_is_found() {
     for (flag, workload) in
         [("-DNULLS", "mixed"), ("-DNULLS", "double-free"), ("-DNO_MEGABYTE", "double-free")]
     {
@@ -672,7 +674,7 @@ fn a_subject_that_gives_nothing_is_found() {
 }
 
 #[test]
-fn a_subject_that_talks_in_bytes_is_heard_to_the_end() {
+fn an_allocator_that_talks_in_bytes_is_heard_to_the_end() {
     let folder = tempfile::tempdir().unwrap();
     let talking = faulty(folder.path(), "-DTALKS");
     let arguments = ["--allocator", &talking, "--workload", "mixed", "--for", "2s"];

@@ -20,7 +20,7 @@ fn what_is_wrong_is_refused_before_anything_is_checked() {
         (&["--deadline", "soon"], "`soon` is no duration"),
         (&["--env", "LD_PRELOAD=x.so"], "LD_PRELOAD is set by --allocator"),
     ] {
-        let why = CONFORM.refused(arguments);
+        let why = CONFORM.usage_error(arguments);
         assert!(why.contains(expected), "{arguments:?}: {why}");
     }
 }
@@ -29,7 +29,7 @@ fn what_is_wrong_is_refused_before_anything_is_checked() {
 fn a_library_that_does_not_serve_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let without = library(folder.path(), "without", "int nothing(void) { return 0; }", &[]);
-    let why = CONFORM.refused(&["--allocator", &without, "--row", "^zero/malloc$"]);
+    let why = CONFORM.usage_error(&["--allocator", &without, "--row", "^zero/malloc$"]);
     assert!(why.contains("allocator without: ") && why.contains("does not define malloc"), "{why}");
 }
 
@@ -46,15 +46,15 @@ fn who_never_comes_to_main_is_one_finding() {
             "{PAGES}\n#include <stdlib.h>\n#include <unistd.h>\n\
              __attribute__((constructor)) static void begin(void) {{ {body} }}"
         );
-        let subject = library(folder.path(), name, &source, &[]);
-        let report = CONFORM.report(1, &["--allocator", &subject, "--deadline", "3s"]);
+        let allocator = library(folder.path(), name, &source, &[]);
+        let report = CONFORM.report(1, &["--allocator", &allocator, "--deadline", "3s"]);
         let findings = report["findings"].as_array().unwrap();
         assert_eq!(findings.len(), 1, "{report}");
         let said = findings[0]["detail"].as_str().unwrap();
         let expected = format!("no process under it comes to main: {detail}");
         assert!(said.starts_with(&expected) && findings[0]["row"] == "every row", "{said}");
         let rows = report["rows"].as_array().unwrap();
-        assert!(rows.iter().all(|row| row["subjects"][0]["outcome"] == outcome), "{report}");
+        assert!(rows.iter().all(|row| row["allocators"][0]["outcome"] == outcome), "{report}");
     }
 }
 
@@ -65,10 +65,10 @@ fn rows_have_sources_and_outcomes() {
     assert_eq!(report["format"], "drystone-conform-report");
     assert_eq!(report["version"], 1);
     assert_eq!(report["rows"][0]["source"], "C23 7.24.3; POSIX.1-2024 malloc");
-    assert_eq!(report["rows"][0]["subjects"][0]["verdict"], "pass");
+    assert_eq!(report["rows"][0]["allocators"][0]["verdict"], "pass");
     let recorded = &report["rows"][1];
     assert_eq!(
-        (&recorded["judged"], &recorded["subjects"][0]["does"]),
+        (&recorded["judged"], &recorded["allocators"][0]["does"]),
         (&false.into(), &"a pointer".into())
     );
     assert_eq!(report["findings"].as_array().unwrap().len(), 0);
@@ -79,7 +79,7 @@ fn rows_have_sources_and_outcomes() {
 fn a_report_of_the_system_is_attributed() {
     let arguments = ["--allocator", "system", "--row", "/double-free-immediate/8B$"];
     let report = CONFORM.report(0, &arguments);
-    let entry = &report["mistakes"][0]["subjects"][0];
+    let entry = &report["mistakes"][0]["allocators"][0];
     assert_eq!(entry["score"]["end"], "reported", "{entry}");
     assert_eq!(entry["score"]["message"], "free(): double free detected in tcache 2");
     assert_eq!(entry["twin"]["verdict"], "pass");
@@ -94,7 +94,7 @@ fn a_crash_and_a_hang_are_findings() {
         let row = "^realloc/at-random$";
         let arguments = ["--allocator", &faulty, "--row", row, "--deadline", deadline];
         let report = CONFORM.report(1, &arguments);
-        assert_eq!(report["rows"][0]["subjects"][0]["outcome"], outcome, "{report}");
+        assert_eq!(report["rows"][0]["allocators"][0]["outcome"], outcome, "{report}");
         assert_eq!(report["findings"][0]["row"], "realloc/at-random");
     }
 }
@@ -131,7 +131,7 @@ fn ctrl_c_still_reports_what_there_is() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|row| &row["subjects"][0]["outcome"])
+        .map(|row| &row["allocators"][0]["outcome"])
         .collect();
     assert_eq!(outcomes, ["said", "stopped"]);
 }

@@ -84,8 +84,9 @@ fn shim(folder: &Path, name: &str, fault: &str) -> String {
 
 /// The report on some rows, by their exact names, and the exit code.
 fn report(library: &str, rows: &[&str], deadline: &str) -> (i32, Value) {
-    let (subject, filter) = (format!("shim={library}"), format!("^({})$", rows.join("|")));
-    let arguments = ["conform", "--subject", &subject, "--row", &filter, "--deadline", deadline];
+    let (allocator, filter) = (format!("shim={library}"), format!("^({})$", rows.join("|")));
+    let arguments =
+        ["conform", "--allocator", &allocator, "--row", &filter, "--deadline", deadline];
     let output = PLAIN.run(&[&arguments[..], &["--format", "json"]].concat());
     let report = serde_json::from_slice(&output.stdout);
     let report = report.unwrap_or_else(|error| panic!("{error}: {}", text(&output.stderr)));
@@ -104,7 +105,7 @@ fn found(faults: &[Found]) {
         // To hang is what some are there for; the others must not look like it on a busy machine.
         let deadline = if expected == "hang" { "10s" } else { "120s" };
         let (code, report) = report(&library, &[row], deadline);
-        let seen = outcome(&report["rows"][0]["subjects"][0]);
+        let seen = outcome(&report["rows"][0]["allocators"][0]);
         let right = seen == expected || expected == "any" && ["fail", "crash"].contains(&seen);
         if !right || code != 1 {
             missed.push(format!(
@@ -134,7 +135,7 @@ fn the_sound_shim_passes_those_rows() {
     let (code, report) = report(&sound, &rows, "120s");
     assert_eq!(code, 0, "{}", report["findings"]);
     for row in report["rows"].as_array().unwrap() {
-        let seen = outcome(&row["subjects"][0]);
+        let seen = outcome(&row["allocators"][0]);
         assert!(["pass", "not-offered"].contains(&seen), "{}: {seen}", row["name"]);
     }
     assert_eq!(report["rows"].as_array().unwrap().len(), rows.len());
@@ -147,7 +148,8 @@ fn a_choice_that_leaves_nothing_to_judge_is_recorded() {
     let library = shim(folder.path(), "null", "NULL_FOR_NOTHING");
     let rows = ["zero/malloc", "zero/grows", "zero/usable-size"];
     let (code, report) = report(&library, &rows, "120s");
-    let seen: Vec<&str> = (0..3).map(|row| outcome(&report["rows"][row]["subjects"][0])).collect();
+    let seen: Vec<&str> =
+        (0..3).map(|row| outcome(&report["rows"][row]["allocators"][0])).collect();
     assert_eq!((code, seen), (0, vec!["pass", "behaviour", "behaviour"]), "{report}");
 }
 
@@ -158,7 +160,7 @@ fn every_end_of_a_mistake_is_told_from_the_others() {
         let library = shim(folder.path(), &fault.to_lowercase(), fault);
         let deadline = if expected == "hang" { "5s" } else { "120s" };
         let (code, report) = report(&library, &[TWICE], deadline);
-        let score = &report["mistakes"][0]["subjects"][0]["score"];
+        let score = &report["mistakes"][0]["allocators"][0]["score"];
         assert_eq!(score["end"], expected, "{fault}: {score}");
         // A shim promises nothing.
         assert_eq!(code, 0, "{fault}: {report}");
@@ -170,7 +172,7 @@ fn who_kills_every_program_fails_the_twins() {
     let folder = tempfile::tempdir().unwrap();
     let library = shim(folder.path(), "accuses", "ACCUSES");
     let (code, report) = report(&library, &["twin/double-free-immediate/8B"], "120s");
-    assert_eq!(outcome(&report["mistakes"][0]["subjects"][0]["twin"]), "crash");
+    assert_eq!(outcome(&report["mistakes"][0]["allocators"][0]["twin"]), "crash");
     assert_eq!((code, report["findings"].as_array().unwrap().len()), (1, 1), "{report}");
 }
 

@@ -34,18 +34,18 @@ fn every_check_has_a_figure_and_the_memory_is_judged() {
     assert_eq!(report["format"], "drystone-cost-report");
     assert_eq!((&report["version"], &report["rounds"]), (&1.into(), &3.into()));
     assert_eq!(report["seed"], "0x000000000000002a");
-    for subject in report["subjects"].as_array().unwrap() {
-        let checks = subject["checks"].as_array().unwrap();
+    for allocator in report["allocators"].as_array().unwrap() {
+        let checks = allocator["checks"].as_array().unwrap();
         assert_eq!(checks.len(), 10);
         for check in checks {
             assert!(check["nanoseconds"]["median"].is_f64(), "{check}");
         }
-        assert!(subject["per_second_without"]["median"].as_f64() > Some(0.0));
-        assert!(subject["left"]["median"].as_f64() > Some(0.0));
+        assert!(allocator["per_second_without"]["median"].as_f64() > Some(0.0));
+        assert!(allocator["left"]["median"].as_f64() > Some(0.0));
         // The block's place and name alone are 24.
-        let bytes = subject["bytes_per_live_block"].as_f64().unwrap();
+        let bytes = allocator["bytes_per_live_block"].as_f64().unwrap();
         assert!((24.0..64.0).contains(&bytes), "{bytes}");
-        assert_eq!(subject["failure"], Value::Null);
+        assert_eq!(allocator["failure"], Value::Null);
     }
     let verdicts: Vec<_> =
         report["bounds"].as_array().unwrap().iter().map(|bound| &bound["verdict"]).collect();
@@ -70,7 +70,7 @@ fn tables_are_for_terminals_and_pull_requests() {
 }
 
 #[test]
-fn a_subject_that_fails_is_told_with_what_was_seen() {
+fn an_allocator_that_fails_is_told_with_what_was_seen() {
     let folder = tempfile::tempdir().unwrap();
     for (flag, short, detail) in [
         ("-DCRASH", "SIGABRT", "killed by SIGABRT; it printed: pages: out of luck"),
@@ -78,7 +78,7 @@ fn a_subject_that_fails_is_told_with_what_was_seen() {
     ] {
         let faulty = library(folder.path(), "faulty", PAGES, &[flag]);
         let report = COST.report(1, &["--allocator", &faulty]);
-        let failure = &report["subjects"][0]["failure"];
+        let failure = &report["allocators"][0]["failure"];
         assert_eq!(failure["short"], short);
         assert!(failure["detail"].as_str().unwrap().contains(detail), "{failure}");
     }
@@ -90,5 +90,8 @@ fn ctrl_c_still_reports_what_there_is() {
     let tool = COST.start(&arguments);
     thread::sleep(Duration::from_secs(3));
     let (report, _) = interrupted(tool, libc::SIGTERM);
-    assert!(report["subjects"][0]["per_second_without"]["median"].as_f64() > Some(0.0), "{report}");
+    assert!(
+        report["allocators"][0]["per_second_without"]["median"].as_f64() > Some(0.0),
+        "{report}"
+    );
 }

@@ -12,9 +12,9 @@ use tempfile::TempDir;
 /// A finding on the allocator of `pages.c` with a fault: what it lies in, and its folder.
 fn found(flag: &str, threads: &str) -> (TempDir, PathBuf) {
     let place = tempfile::tempdir().unwrap();
-    let subject = faulty(place.path(), flag);
+    let allocator = faulty(place.path(), flag);
     let findings = place.path().join("my findings");
-    let arguments = ["--subject", &subject, "--workload", "mixed", "--for", "30s", "--first"];
+    let arguments = ["--allocator", &allocator, "--workload", "mixed", "--for", "30s", "--first"];
     let more = ["--threads", threads, "--format", "json", "--findings", findings.to_str().unwrap()];
     let output = PLAIN.run(&[&arguments[..], &more].concat());
     let report = json(&output, 1);
@@ -67,12 +67,21 @@ fn a_finding_is_a_folder_with_all_that_is_known() {
 #[test]
 fn a_finding_that_can_not_be_kept_is_reported_all_the_same() {
     let place = tempfile::tempdir().unwrap();
-    let subject = faulty(place.path(), "-DMISALIGN");
+    let allocator = faulty(place.path(), "-DMISALIGN");
     // A file lies where the folder would be.
     let findings = place.path().join("findings");
     fs::write(&findings, "").unwrap();
-    let arguments =
-        ["--subject", &subject, "--workload", "mixed", "--for", "30s", "--threads", "2", "--first"];
+    let arguments = [
+        "--allocator",
+        &allocator,
+        "--workload",
+        "mixed",
+        "--for",
+        "30s",
+        "--threads",
+        "2",
+        "--first",
+    ];
     let kept = ["--format", "json", "--findings", findings.to_str().unwrap()];
     let output = PLAIN.run(&[&arguments[..], &kept].concat());
     let report = json(&output, 1);
@@ -139,7 +148,7 @@ fn a_fault_that_was_mended_does_not_come_again() {
 
 #[test]
 fn what_is_no_finding_is_refused() {
-    let refused = |folder: &Path| PLAIN.refused(&["replay", folder.to_str().unwrap()]);
+    let refused = |folder: &Path| PLAIN.usage_error(&["replay", folder.to_str().unwrap()]);
     let place = tempfile::tempdir().unwrap();
     let said = refused(&place.path().join("nowhere"));
     assert!(said.contains("give the folder of a finding"), "{said}");
@@ -154,7 +163,7 @@ fn what_is_no_finding_is_refused() {
 
 #[test]
 fn an_episode_is_a_process_from_a_seed_of_its_own() {
-    let arguments = ["--subject", "list", "--workload", "mixed", "--for", "2500ms"];
+    let arguments = ["--allocator", "list", "--workload", "mixed", "--for", "2500ms"];
     let place = tempfile::tempdir().unwrap();
     let findings = place.path().join("findings");
     let record = place.path().join("record.jsonl");
@@ -191,7 +200,7 @@ fn a_finding_is_shrunk_to_what_it_needs() {
     let replayed = json(&PLAIN.run(&["replay", small.to_str().unwrap(), "--format", "json"]), 1);
     assert_eq!(replayed["attempts"][0]["again"], 5, "{replayed}");
     // It is not overwritten.
-    let again = PLAIN.refused(&["shrink", folder.to_str().unwrap()]);
+    let again = PLAIN.usage_error(&["shrink", folder.to_str().unwrap()]);
     assert!(again.contains("is there already"), "{again}");
 }
 

@@ -51,7 +51,10 @@ fn helps_are_as_their_snapshots_and_fit_eighty_columns() {
         for line in help.lines() {
             assert!(line.chars().count() <= COLUMNS, "{command:?}: {line}");
         }
-        let name = [&["help"], command].concat().join("-");
+        let name = match command {
+            [] => "help".to_owned(),
+            _ => format!("help/{}", command.join("-")),
+        };
         is_snapshot(&help, &name);
     }
 }
@@ -149,7 +152,7 @@ fn names_of_before_are_read() {
     );
     let run = &report["runs"][0];
     assert_eq!(
-        (run["subject"].as_str(), run["workload"].as_str()),
+        (run["allocator"].as_str(), run["workload"].as_str()),
         (Some("linked:list"), Some("double-free"))
     );
 }

@@ -5,20 +5,20 @@ use std::path::Path;
 use crate::support::{PLAIN, faulty, json};
 use serde_json::Value;
 
-/// The row of the one subject that was refused its calls.
-fn inject(code: i32, subject: &str, findings: &Path, more: &[&str]) -> Value {
-    let arguments = ["inject", "--allocator", subject, "--threads", "3", "--format", "json"];
+/// The row of the one allocator that was refused its calls.
+fn inject(code: i32, allocator: &str, findings: &Path, more: &[&str]) -> Value {
+    let arguments = ["inject", "--allocator", allocator, "--threads", "3", "--format", "json"];
     let output =
         PLAIN.run(&[&arguments[..], &["--findings", findings.to_str().unwrap()], more].concat());
     let report = json(&output, code);
     assert_eq!(report["format"], "drystone-stress-inject");
-    report["subjects"][0].clone()
+    report["allocators"][0].clone()
 }
 
-/// The row of a subject that must bear every refusal, of no fewer than `calls` in turn.
+/// The row of an allocator that must bear every refusal, of no fewer than `calls` in turn.
 #[track_caller]
-fn borne(subject: &str, by: &str, calls: u64, findings: &Path) -> Value {
-    let row = inject(0, subject, findings, &["--for", "2s"]);
+fn borne(allocator: &str, by: &str, calls: u64, findings: &Path) -> Value {
+    let row = inject(0, allocator, findings, &["--for", "2s"]);
     assert_eq!(row["by"], by);
     assert_eq!(row["all"], true, "{row}");
     assert!(row["in_turn"].as_u64() >= Some(calls), "{row}");
@@ -27,11 +27,11 @@ fn borne(subject: &str, by: &str, calls: u64, findings: &Path) -> Value {
 }
 
 #[test]
-fn linked_subjects_bear_every_refusal() {
+fn linked_allocators_bear_every_refusal() {
     let place = tempfile::tempdir().unwrap();
-    for subject in ["linked:list", "linked:engine"] {
+    for allocator in ["linked:list", "linked:engine"] {
         // In turn it is ten to seventy, by the seed.
-        let row = borne(subject, "its own OS", 4, place.path());
+        let row = borne(allocator, "its own OS", 4, place.path());
         assert!(row["limit_nulls"].as_u64() > Some(0), "{row}");
     }
 }
@@ -39,8 +39,8 @@ fn linked_subjects_bear_every_refusal() {
 #[test]
 fn what_is_not_linked_is_refused_by_the_kernel() {
     let place = tempfile::tempdir().unwrap();
-    for subject in ["system", "linked:drystone"] {
-        borne(subject, "seccomp", 10, place.path());
+    for allocator in ["system", "linked:drystone"] {
+        borne(allocator, "seccomp", 10, place.path());
     }
     // An allocator that maps every block is answered by null for most of its calls.
     let pages = faulty(place.path(), "-DSOUND");
@@ -58,9 +58,9 @@ fn what_refusals_break_is_found() {
         ("-DREFUSED_FOREVER", &["unprovoked-null"]),
     ] {
         let place = tempfile::tempdir().unwrap();
-        let subject = faulty(place.path(), flag);
+        let allocator = faulty(place.path(), flag);
         let findings = place.path().join("findings");
-        let row = inject(1, &subject, &findings, &["--for", "1s", "--last", "60"]);
+        let row = inject(1, &allocator, &findings, &["--for", "1s", "--last", "60"]);
         let finding = &row["findings"][0];
         let kind = finding["kind"].as_str().unwrap();
         assert!(expected.contains(&kind), "{flag}: {finding}");
@@ -75,15 +75,15 @@ fn what_refusals_break_is_found() {
 #[test]
 fn what_each_refusal_loses_is_found() {
     let place = tempfile::tempdir().unwrap();
-    let subject = faulty(place.path(), "-DREFUSED_LEAKS");
-    let row = inject(1, &subject, place.path(), &["--for", "3s", "--last", "1"]);
+    let allocator = faulty(place.path(), "-DREFUSED_LEAKS");
+    let row = inject(1, &allocator, place.path(), &["--for", "3s", "--last", "1"]);
     assert_eq!(row["findings"][0]["kind"], "leak", "{row}");
     assert!(row["findings"][0]["injected"].as_str().unwrap().contains("one call in 10"), "{row}");
     // What was seen up to then is told with it.
     assert!(row["by_chance_calls"].as_u64() > Some(0), "{row}");
     // One that loses nothing but what munmap was refused for has no leak.
-    let subject = faulty(place.path(), "-DSOUND");
-    let row = inject(0, &subject, place.path(), &["--for", "3s", "--last", "1"]);
+    let allocator = faulty(place.path(), "-DSOUND");
+    let row = inject(0, &allocator, place.path(), &["--for", "3s", "--last", "1"]);
     assert!(row["by_chance_calls"].as_u64() > Some(100), "{row}");
     assert_eq!(row["findings"].as_array().unwrap().len(), 0, "{row}");
 }
@@ -92,8 +92,8 @@ fn what_each_refusal_loses_is_found() {
 fn a_child_that_dies_before_anything_is_armed_is_a_crash() {
     let place = tempfile::tempdir().unwrap();
     // It has said where its socket is, and not sent its listener.
-    let subject = faulty(place.path(), "-DBREAKS_DOWN");
-    let row = inject(1, &subject, place.path(), &["--for", "1s", "--call", "1"]);
+    let allocator = faulty(place.path(), "-DBREAKS_DOWN");
+    let row = inject(1, &allocator, place.path(), &["--for", "1s", "--call", "1"]);
     assert_eq!(row["findings"][0]["kind"], "crash", "{row}");
     assert!(row["findings"][0]["seen"].as_str().unwrap().contains("SIGABRT"), "{row}");
 }
@@ -118,6 +118,6 @@ fn a_call_that_is_never_made_is_no_success() {
 
 #[test]
 fn a_mistyped_allocator_is_rejected_with_the_nearest() {
-    let said = PLAIN.refused(&["inject", "--allocator", "linked:lits"]);
+    let said = PLAIN.usage_error(&["inject", "--allocator", "linked:lits"]);
     assert!(said.contains("Did you mean `linked:list`?"), "{said}");
 }

@@ -39,7 +39,7 @@ fn what_is_wrong_is_refused_before_anything_runs() {
 }
 
 #[test]
-fn the_list_names_programs_and_subjects() {
+fn the_list_names_programs_and_allocators() {
     let output = PROGRAMS.run(&["--list"]);
     assert!(output.status.success());
     for line in ["  system ", "  python-fork ", "  xz "] {
@@ -61,10 +61,10 @@ fn a_right_allocator_is_the_same_and_its_calls_are_counted() {
         (&"drystone-programs-report".into(), &1.into())
     );
     for program in report["programs"].as_array().unwrap() {
-        let subject = &program["subjects"][0];
-        assert!(subject["calls"].as_u64() > Some(100_000), "{program}");
-        assert_eq!(subject["finding"], Value::Null);
-        let round = &subject["rounds"][0];
+        let allocator = &program["subjects"][0];
+        assert!(allocator["calls"].as_u64() > Some(100_000), "{program}");
+        assert_eq!(allocator["finding"], Value::Null);
+        let round = &allocator["rounds"][0];
         for side in 0..2 {
             assert!(round["cpu"][side].as_f64() > Some(0.0), "{program}");
             assert!(round["peak"][side].as_u64() > report["floor_kib"].as_u64(), "{program}");
@@ -108,11 +108,11 @@ fn a_fault_that_does_not_come_again_is_found() {
     let folder = tempfile::tempdir().unwrap();
     let once = faulty(folder.path(), "ONCE");
     let report = PROGRAMS.report(1, &["--allocator", &once, "--program", "python-suite"]);
-    let subject = &report["programs"][0]["subjects"][0];
-    assert_eq!(subject["finding"]["kind"], "flaky", "{report}");
-    let tests = subject["flaky"].as_array().unwrap();
+    let allocator = &report["programs"][0]["subjects"][0];
+    assert_eq!(allocator["finding"]["kind"], "flaky", "{report}");
+    let tests = allocator["flaky"].as_array().unwrap();
     assert_eq!(tests.len(), 1, "{report}");
-    let detail = subject["finding"]["detail"].as_str().unwrap();
+    let detail = allocator["finding"]["detail"].as_str().unwrap();
     assert!(detail.ends_with(tests[0].as_str().unwrap()), "{detail}");
 }
 

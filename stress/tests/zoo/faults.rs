@@ -260,7 +260,7 @@ impl<L: RawLock + Sync> Linked for Faulty<L> {
             });
         }
         let others = self.under_way.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's.
+        // SAFETY: `block` is live and given up, or the heap rejects it.
         let freed = unsafe { self.heap.try_free(block) };
         self.under_way.fetch_sub(1, Ordering::Relaxed);
         match freed {
@@ -276,7 +276,7 @@ impl<L: RawLock + Sync> Linked for Faulty<L> {
         self.forget(block);
         let usable = if block.is_null() { 0 } else { self.heap.usable_size(block)? };
         let kept = usable.min(size);
-        // SAFETY: the caller's.
+        // SAFETY: `block` is live and given up for the result, or the heap rejects it.
         let moved = unsafe { self.heap.try_realloc(block, size) }?;
         if !moved.is_null() && kept > 0 && self.strikes(Fault::LosesThePrefix, 1_000) {
             // The usable size may be more than what was asked for: the first byte is in both.
@@ -314,13 +314,13 @@ impl<L: RawLock + Sync> Linked for Faulty<L> {
     }
 
     unsafe fn fork_parent(&self) {
-        // SAFETY: the caller's.
+        // SAFETY: this thread has called `fork_prepare`, and this is the parent.
         unsafe { self.heap.fork_parent() }
     }
 
     unsafe fn fork_child(&self) {
         self.is_a_child.store(true, Ordering::Relaxed);
-        // SAFETY: the caller's.
+        // SAFETY: the thread that forked has called `fork_prepare`, and this is the child.
         unsafe { self.heap.fork_child() }
     }
 
@@ -425,7 +425,7 @@ unsafe impl RawLock for HeldInTheChild {
     }
 
     unsafe fn unlock(&self) {
-        // SAFETY: the caller's.
+        // SAFETY: the calling thread has the lock.
         unsafe { self.0.unlock() }
     }
 
@@ -451,7 +451,7 @@ unsafe impl RawLock for KnowsNoForks {
     }
 
     unsafe fn unlock(&self) {
-        // SAFETY: the caller's.
+        // SAFETY: the calling thread has the lock.
         unsafe { self.0.unlock() }
     }
 

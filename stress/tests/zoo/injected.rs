@@ -30,12 +30,13 @@ unsafe impl Os for Losing {
     }
 
     unsafe fn unmap(&self, start: *mut u8, bytes: usize) -> bool {
-        // SAFETY: the caller's.
+        // SAFETY: the mapping is the caller's, and nobody uses it any more.
         unsafe { FaultyOs.unmap(start, bytes) }
     }
 
     unsafe fn remap(&self, start: *mut u8, old: usize, new: usize, may_move: bool) -> *mut u8 {
-        // SAFETY: the caller's.
+        // SAFETY: `start` and `old` are a mapping of the caller's, which gives it up for the
+        // result.
         unsafe { FaultyOs.remap(start, old, new, may_move) }
     }
 
@@ -44,7 +45,7 @@ unsafe impl Os for Losing {
     }
 
     unsafe fn decommit(&self, start: *mut u8, bytes: usize) -> bool {
-        // SAFETY: the caller's.
+        // SAFETY: the pages are the caller's, and nobody needs what is in them.
         unsafe { FaultyOs.decommit(start, bytes) }
     }
 

@@ -109,18 +109,18 @@ impl Linked for Twin {
 
     unsafe fn try_free(&self, block: *mut u8) -> Result<(), Misuse> {
         if self.race != Race::Answers {
-            // SAFETY: the caller's.
+            // SAFETY: `block` is live and given up, or the heap rejects it.
             return unsafe { self.free_torn(block) };
         }
         let others = self.under_way.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the caller's.
+        // SAFETY: `block` is live and given up, or the heap rejects it.
         let freed = unsafe { self.heap.try_free(block) };
         self.under_way.fetch_sub(1, Ordering::Relaxed);
         if others > 0 { Ok(()) } else { freed }
     }
 
     unsafe fn try_realloc(&self, block: *mut u8, size: usize) -> Result<*mut u8, Misuse> {
-        // SAFETY: the caller's.
+        // SAFETY: `block` is live and given up for the result, or the heap rejects it.
         let moved = unsafe { self.heap.try_realloc(block, size) }?;
         if self.race != Race::Answers && (!moved.is_null() || size == 0) && moved != block {
             locked(&self.live).get_or_insert_default().remove(&block.addr());

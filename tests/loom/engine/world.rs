@@ -173,7 +173,7 @@ impl World {
 
     /// Frees as the front does for the owner.
     pub fn free_own(&self, hand: Hand, block: Block) -> bool {
-        // SAFETY: as above.
+        // SAFETY: live, or rejected, or stale: no model uses a block's bytes.
         unsafe {
             self.engine()
                 .try_free(hand.heap(), std::ptr::with_exposed_provenance_mut(block))

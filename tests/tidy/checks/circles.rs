@@ -9,8 +9,7 @@ use crate::workspace::imports::{Edge, How};
 
 /// The longest chain of files in a package that name each other's items. A reader climbs it to see
 /// what a file at the top does; with more than nine he loses the thread, and has found two packages
-/// in one. Nine is meant; thirteen is the engine's chain, of which the lowest three are ledger and
-/// `sync`.
+/// in one.
 const FLOORS: usize = 9;
 
 /// Files that name each other's items in a circle.

@@ -151,5 +151,9 @@ mod tests {
         let line = format!("const A: &str = \"{}\";\n", "x".repeat(90));
         let planted = package(&[("src/lib.rs", &line), ("rustfmt.toml", "max_width = 120\n")]);
         assert_eq!(shown(check(&planted)), "");
+        let line = format!("const A: &str = \"{}\";\n", "x".repeat(110));
+        let planted = package(&[("src/lib.rs", &line), ("rustfmt.toml", "max_width = 120\n")]);
+        let says = "src/lib.rs:1: 129 columns, 120 are allowed; break the line of code\n";
+        assert_eq!(shown(check(&planted)), says);
     }
 }

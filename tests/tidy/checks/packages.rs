@@ -1,7 +1,7 @@
 //! What each package may use of the others, in one table.
 
 use crate::violation::Violation;
-use crate::workspace::Tree;
+use crate::workspace::{Tree, Use};
 
 /// A package's row.
 struct May {
@@ -26,21 +26,13 @@ const PACKAGES: &[May] = &[
     May { package: "capi", uses: &["."], tests_use: &[] },
     // Compiles the allocator's own source, on loom's atomics.
     May { package: "models", uses: &[], tests_use: &[] },
-    May { package: "results", uses: &["workloads", "tests/tidy"], tests_use: &[] },
+    May { package: "results", uses: &["workloads"], tests_use: &[] },
     // Wraps any malloc and free; another allocator's author uses it without the rest.
-    May { package: "stress/checker", uses: &["workloads"], tests_use: &["."] },
+    May { package: "stress/checker", uses: &["workloads"], tests_use: &[] },
     // Knows no allocator, no check and no subcommand.
-    May { package: "stress/harness", uses: &["workloads", "tests/tidy"], tests_use: &[] },
-    May {
-        package: "stress/conform",
-        uses: &["workloads", "stress/checker", "stress/harness"],
-        tests_use: &["."],
-    },
-    May {
-        package: "stress/measure",
-        uses: &["workloads", "stress/checker", "stress/harness", "tests/tidy"],
-        tests_use: &["."],
-    },
+    May { package: "stress/harness", uses: &["workloads"], tests_use: &[] },
+    May { package: "stress/conform", uses: &["workloads", "stress/harness"], tests_use: &[] },
+    May { package: "stress/measure", uses: &["workloads", "stress/harness"], tests_use: &[] },
     May {
         package: "stress",
         uses: &[
@@ -56,7 +48,8 @@ const PACKAGES: &[May] = &[
     },
 ];
 
-/// Dependencies that the table doesn't allow, packages without a row, and rows without a package.
+/// Dependencies that the table doesn't allow, and those that it allows and nobody has; packages
+/// without a row, and rows without a package.
 pub fn check(tree: &Tree) -> Vec<Violation> {
     against(tree, PACKAGES)
 }
@@ -87,8 +80,20 @@ fn against(tree: &Tree, table: &[May]) -> Vec<Violation> {
             found.push(Violation::new(&manifest, 1, says));
             continue;
         };
+        for (allowed, tests) in row
+            .uses
+            .iter()
+            .map(|used| (used, false))
+            .chain(row.tests_use.iter().map(|used| (used, true)))
+        {
+            let uses = |used: &Use| label(used) == *allowed && used.tests == tests;
+            if !package.uses.iter().any(uses) {
+                let says = format!("delete `{allowed}` from the row of `{}`: unused", row.package);
+                found.push(Violation::new(here, 1, says));
+            }
+        }
         for used in &package.uses {
-            let name = if used.folder.is_empty() { "." } else { &used.folder };
+            let name = label(used);
             let allowed = row.uses.contains(&name) || used.tests && row.tests_use.contains(&name);
             // A package may be named by its own tests.
             if !allowed && used.folder != package.folder {
@@ -101,6 +106,34 @@ fn against(tree: &Tree, table: &[May]) -> Vec<Violation> {
         }
     }
     found
+}
+
+/// Packages without a README, or with one that is too long, or doesn't say who may use the package.
+/// The root's is the project's: it is written for strangers.
+pub fn readmes(tree: &Tree) -> Vec<Violation> {
+    const LINES: usize = 50;
+    let mut found = Vec::new();
+    for package in tree.packages.iter().filter(|one| one.member && !one.folder.is_empty()) {
+        let path = package.path("README.md");
+        let Some(readme) = tree.files.get(&path) else {
+            found.push(Violation::new(&path, 1, "write one, which says who may use the package"));
+            continue;
+        };
+        let lines = readme.text.lines().count();
+        if lines >= LINES {
+            let says =
+                format!("{lines} lines, fewer than {LINES} are allowed; move the rest to docs");
+            found.push(Violation::new(&path, 1, says));
+        }
+        if !readme.text.to_lowercase().contains("who may use it") {
+            found.push(Violation::new(&path, 1, "say \"who may use it\""));
+        }
+    }
+    found
+}
+
+fn label(used: &Use) -> &str {
+    if used.folder.is_empty() { "." } else { &used.folder }
 }
 
 #[cfg(test)]
@@ -138,7 +171,7 @@ mod tests {
         let tree =
             workspace("[dependencies]\nother = { package = \"high\", path = \"../high\" }\n", "");
         let shown = shown(against(&tree, TABLE));
-        assert!(shown.starts_with("low/Cargo.toml:4: `low` must not use `high`"), "{shown}");
+        assert!(shown.contains("low/Cargo.toml:4: `low` must not use `high`"), "{shown}");
     }
 
     #[test]
@@ -151,6 +184,36 @@ mod tests {
         assert_eq!(shown(against(&tests, &table)), "");
         let ships = workspace("", "[dependencies]\nlow.workspace = true\n");
         assert!(shown(against(&ships, &table)).contains("high/Cargo.toml:4"));
+    }
+
+    #[test]
+    fn a_package_without_a_readme_or_with_another_fires() {
+        let readmes_of = |text: &str| {
+            let files = [
+                ("Cargo.toml", "[workspace]\nmembers = [\"low\"]\n"),
+                ("low/Cargo.toml", "[package]\nname = \"low\"\n"),
+                ("low/src/lib.rs", ""),
+                ("low/README.md", text),
+            ];
+            shown(readmes(&tree(&files[..if text.is_empty() { 3 } else { 4 }])))
+        };
+        assert_eq!(readmes_of("# low\n\n**Who may use it:** all.\n"), "");
+        let none = "low/README.md:1: write one, which says who may use the package\n";
+        assert_eq!(readmes_of(""), none);
+        assert_eq!(readmes_of("# low\n"), "low/README.md:1: say \"who may use it\"\n");
+        let long = readmes_of(&format!("who may use it{}", "\n".repeat(50)));
+        assert!(long.starts_with("low/README.md:1: 50 lines, fewer than 50"), "{long}");
+    }
+
+    #[test]
+    fn what_a_row_allows_and_nobody_uses_fires() {
+        let shown = shown(against(&workspace("", ""), TABLE));
+        assert_eq!(
+            shown,
+            "tests/tidy/checks/packages.rs:1: delete `low` from the row of `high`: unused\n"
+        );
+        let tests = workspace("", "[dev-dependencies]\nlow.workspace = true\n");
+        assert!(crate::planted::shown(against(&tests, TABLE)).contains("delete `low`"));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::workspace::Tree;
 use crate::workspace::imports::{Edge, How};
 
 /// Folders whose order some document must state.
-const STATED: &[&str] = &["src", "src/engine", "src/list"];
+const STATED: &[&str] = &["src", "src/engine", "src/list", "stress/src", "results/src"];
 /// Rooms that know nothing of each other: the two allocators.
 const APART: &[(&str, &str, &str)] = &[("src", "list", "engine")];
 /// What begins a statement.
@@ -43,7 +43,7 @@ pub fn check(tree: &Tree, edges: &BTreeSet<Edge>) -> Vec<Violation> {
         places(tree, order, &mut found);
         upward(order, edges, &mut found);
     }
-    apart(edges, &mut found);
+    found.extend(apart(edges));
     found
 }
 
@@ -85,7 +85,8 @@ fn upward(order: &Order, edges: &BTreeSet<Edge>, found: &mut Vec<Violation>) {
     }
 }
 
-fn apart(edges: &BTreeSet<Edge>, found: &mut Vec<Violation>) {
+fn apart(edges: &BTreeSet<Edge>) -> Vec<Violation> {
+    let mut found = Vec::new();
     for (folder, one, other) in APART {
         let inside = format!("{folder}/");
         let both = edges
@@ -100,6 +101,7 @@ fn apart(edges: &BTreeSet<Edge>, found: &mut Vec<Violation>) {
             }
         }
     }
+    found
 }
 
 /// All orders that documents and crates' heads state.
@@ -188,6 +190,19 @@ mod tests {
         let shown = violations(&ORDER.replace("mid.rs", "gone"), "");
         assert!(shown.contains("ARCHITECTURE.md:1: give `mid` of src a place"), "{shown}");
         assert!(shown.contains("ARCHITECTURE.md:1: take `gone` out of this order"), "{shown}");
+    }
+
+    #[test]
+    fn rooms_that_know_nothing_of_each_other_fire() {
+        let tree = tree(&[
+            ("Cargo.toml", "[package]\nname = \"one\"\n"),
+            ("src/lib.rs", "mod list;\nmod engine;\n"),
+            ("src/list/mod.rs", "pub struct List;\n"),
+            ("src/engine/mod.rs", "fn f(_: crate::list::List) {}\n"),
+        ]);
+        let shown = shown(apart(&edges(&tree)));
+        let says = "src/engine/mod.rs:1: `list` and `engine` know nothing of each other";
+        assert!(shown.starts_with(says) && shown.lines().count() == 1, "{shown}");
     }
 
     #[test]

@@ -11,7 +11,7 @@ const FILE: usize = 500;
 const TEST_FILE: usize = 700;
 /// Lines of a function, from its `fn` to its closing brace: what fits on a screen.
 const FUNCTION: usize = 60;
-/// Source files loose in one folder. Above it, a folder is a drawer.
+/// Files loose in one folder, of any kind. Above it, a folder is a drawer.
 const FOLDER: usize = 12;
 
 /// Files that are too long.
@@ -52,15 +52,15 @@ pub fn functions(tree: &Tree) -> Vec<Violation> {
     found
 }
 
-/// Folders that hold too many source files.
+/// Folders that hold too many files.
 pub fn folders(tree: &Tree) -> Vec<Violation> {
     let mut loose = BTreeMap::<&str, usize>::new();
-    for path in tree.files.keys().filter(|path| path.ends_with(".rs")) {
+    for path in tree.files.keys() {
         let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
         *loose.entry(folder).or_default() += 1;
     }
     let over = loose.into_iter().filter(|(_, files)| *files > FOLDER);
-    let says = |files| format!("{files} loose source files, {FOLDER} are allowed; make rooms");
+    let says = |files| format!("{files} loose files, {FOLDER} are allowed; make rooms");
     over.map(|(folder, files)| Violation::new(&format!("{folder}/"), 1, says(files))).collect()
 }
 
@@ -98,14 +98,24 @@ mod tests {
     }
 
     #[test]
+    fn a_long_function_in_a_macro_fires() {
+        let body = "        f();\n".repeat(FUNCTION - 1);
+        let text = format!(
+            "proptest! {{\n    #[test]\n    fn g(x in 0..9, f: fn(usize)) {{\n{body}    }}\n}}\n"
+        );
+        let shown = shown(functions(&package(&[("src/lib.rs", &text)])));
+        assert_eq!(shown, "src/lib.rs:3: `g` has 61 lines, 60 are allowed; give its steps names\n");
+    }
+
+    #[test]
     fn a_drawer_fires() {
         let names: Vec<String> = (0..FOLDER).map(|file| format!("src/f{file}.rs")).collect();
         let mut planted: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "")).collect();
         assert!(folders(&package(&planted)).is_empty());
-        planted.push(("src/lib.rs", ""));
+        planted.push(("src/table.txt", ""));
         assert_eq!(
             shown(folders(&package(&planted))),
-            "src/:1: 13 loose source files, 12 are allowed; make rooms\n"
+            "src/:1: 13 loose files, 12 are allowed; make rooms\n"
         );
     }
 }

@@ -150,8 +150,30 @@ mod tests {
     }
 
     #[test]
+    fn a_word_with_a_plain_meaning_fires_in_identifiers_alone() {
+        let text = "// That block is mine.\nfn f(mine: usize) {\n    m!(takes_over);\n}\n";
+        let shown = shown(check(&package(&[("src/lib.rs", text)])));
+        assert_eq!(
+            shown,
+            "src/lib.rs:2: write `local` instead of \"mine\"\n\
+             src/lib.rs:3: write `reclaim` instead of \"takes over\"\n"
+        );
+    }
+
+    #[test]
     fn a_word_is_free_where_its_row_says_so() {
         let tree = package(&[("CHANGELOG.md", "The orphan.\n"), ("src/lib.rs", "")]);
         assert_eq!(shown(check(&tree)), "");
+    }
+
+    #[test]
+    fn a_row_frees_the_paths_that_begin_as_it_allows_and_no_others() {
+        let text = "// A duel.\n";
+        let free = "workloads/src/registry.rs";
+        let tree = package(&[(free, text), ("src/lib.rs", text)]);
+        assert_eq!(
+            shown(check(&tree)),
+            "src/lib.rs:1: write \"double free\" instead of \"duel\"\n"
+        );
     }
 }

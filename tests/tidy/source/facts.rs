@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 pub struct Facts {
     /// The file's own module, then those that it holds in braces.
     pub modules: Vec<Module>,
-    /// Every function with a body, nested ones too.
+    /// Every function with a body, nested ones and those in macros too.
     pub functions: Vec<Function>,
     /// Every line of every comment, documentation included, without what stands beside it.
     pub comments: Vec<(usize, String)>,

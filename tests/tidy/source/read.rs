@@ -159,6 +159,7 @@ impl Visit<'_> for Reader {
         let (paths, calls) = tokens::paths(call.tokens.clone(), self.test);
         self.here().paths.extend(paths);
         calls.into_iter().for_each(|(line, name)| self.self_call(name, line));
+        tokens::functions(call.tokens.clone(), &mut self.facts.functions);
     }
 
     fn visit_item_fn(&mut self, item: &syn::ItemFn) {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
-use super::facts::{Facts, Named};
+use super::facts::{Facts, Function, Named};
 
 /// One token that holds no others; brackets are two of them.
 struct Leaf {
@@ -88,6 +88,36 @@ fn string(token: &str, line: usize, facts: &mut Facts) {
     let inside = inside.trim_start_matches('"').trim_end_matches('"');
     facts.strings.push((line, inside.to_owned()));
     facts.in_strings.extend((1..=inside.matches('\n').count()).map(|more| line + more));
+}
+
+/// The functions in a macro's tokens, also where they are no Rust yet: `proptest!` writes
+/// `x in 0..9` among its arguments.
+pub fn functions(tokens: TokenStream, found: &mut Vec<Function>) {
+    // The `fn` that waits for its name, and then for its body.
+    let mut begun: Option<(usize, Option<String>)> = None;
+    for token in tokens {
+        let first = token.span().start().line;
+        match (token, &mut begun) {
+            (TokenTree::Ident(word), _) if word == "fn" => begun = Some((first, None)),
+            (TokenTree::Ident(word), Some((_, name @ None))) => *name = Some(word.to_string()),
+            // The type of a pointer to a function, or a declaration without a body.
+            (TokenTree::Group(group), Some((_, None))) => {
+                begun = None;
+                functions(group.stream(), found);
+            }
+            (TokenTree::Punct(sign), Some(_)) if sign.as_char() == ';' => begun = None,
+            (TokenTree::Group(group), _) => {
+                if group.delimiter() == Delimiter::Brace
+                    && let Some((first, Some(name))) = begun.take()
+                {
+                    let lines = (first, group.span_close().end().line);
+                    found.push(Function { name, lines });
+                }
+                functions(group.stream(), found);
+            }
+            _ => {}
+        }
+    }
 }
 
 /// The paths in a macro's tokens: names joined by `::`, single ones too, and `self.method(`.

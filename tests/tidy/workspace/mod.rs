@@ -9,5 +9,5 @@ mod manifest;
 mod names;
 mod tree;
 
-pub use manifest::join;
+pub use manifest::{Use, join};
 pub use tree::Tree;

@@ -12,7 +12,7 @@ use crate::records::measure::{
     check_target, rustc_version,
 };
 use crate::records::progress::Progress;
-use crate::records::record::{Machine, Name, Record, Session, Settings, Store, Subject, utc_now};
+use crate::records::record::{Machine, Name, Origin, Record, Session, Settings, Store, utc_now};
 
 /// How to measure commits.
 pub struct Campaign {
@@ -76,8 +76,8 @@ impl Campaign {
         };
         let mut records = Vec::new();
         for ((processes, hash), rustc) in measured.sides.into_iter().zip(hashes).zip(rustcs) {
-            let subject = self.subject(hash, rustc);
-            records.push(Record::new(subject, session.clone(), processes)?);
+            let origin = self.origin(hash, rustc);
+            records.push(Record::new(origin, session.clone(), processes)?);
         }
         self.store(&repository, &records, cut_short)?;
         Ok(Measured { records, cut_short })
@@ -128,8 +128,8 @@ impl Campaign {
         })
     }
 
-    fn subject(&self, hash: &str, rustc: String) -> Subject {
-        Subject {
+    fn origin(&self, hash: &str, rustc: String) -> Origin {
+        Origin {
             commit: hash.to_owned(),
             dirty: false,
             machine: self.machine.clone(),

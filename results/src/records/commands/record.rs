@@ -13,7 +13,7 @@ use crate::records::measure::{
     rustc_version,
 };
 use crate::records::progress::Progress;
-use crate::records::record::{Machine, Name, Record, Session, Settings, Store, Subject, utc_now};
+use crate::records::record::{Machine, Name, Origin, Record, Session, Settings, Store, utc_now};
 
 /// Runs the subcommand; prints the record's path.
 ///
@@ -24,25 +24,25 @@ pub fn run(arguments: &RecordArguments, interrupt: &Interrupt) -> Result<u8> {
     if let Some(output) = &arguments.output {
         Record::check_writable(output)?;
     }
-    let subject = subject(arguments, &repository)?;
+    let origin = origin(arguments, &repository)?;
     check_target(repository.root(), "the working tree")?;
-    warn_if_busy(&subject.machine);
+    warn_if_busy(&origin.machine);
     let built = Built {
         executable: build(repository.root(), None, interrupt)?,
         tree: Tree::Working(repository.root().to_owned()),
     };
     let session = Session { started: utc_now(), seed: 0, runs: arguments.measure.runs };
-    let measured = measure(built, &subject, &session, interrupt);
+    let measured = measure(built, &origin, &session, interrupt);
     let output = arguments.output.as_deref();
-    write(measured, subject, session, repository.root(), output)
+    write(measured, origin, session, repository.root(), output)
 }
 
-fn subject(arguments: &RecordArguments, repository: &Repository) -> Result<Subject> {
+fn origin(arguments: &RecordArguments, repository: &Repository) -> Result<Origin> {
     let dirty = repository.is_dirty()?;
     if dirty {
         eprintln!("the working tree has changes: the record is of them, not of the commit");
     }
-    Ok(Subject {
+    Ok(Origin {
         commit: repository.head()?,
         dirty,
         machine: Machine::this(),
@@ -52,8 +52,8 @@ fn subject(arguments: &RecordArguments, repository: &Repository) -> Result<Subje
     })
 }
 
-fn measure(built: Built, subject: &Subject, session: &Session, interrupt: &Interrupt) -> Measured {
-    let Subject { settings, filter, .. } = subject.clone();
+fn measure(built: Built, origin: &Origin, session: &Session, interrupt: &Interrupt) -> Measured {
+    let Origin { settings, filter, .. } = origin.clone();
     let mut bench = CargoBench { sides: vec![built], settings, filter, interrupt };
     let mut progress = Progress::new(session.runs);
     let plan = Plan { sides: 1, runs: session.runs, seed: session.seed };
@@ -67,7 +67,7 @@ fn measure(built: Built, subject: &Subject, session: &Session, interrupt: &Inter
 /// of a failure.
 fn write(
     measured: Measured,
-    subject: Subject,
+    origin: Origin,
     session: Session,
     root: &Path,
     output: Option<&Path>,
@@ -82,8 +82,8 @@ fn write(
         };
     }
     let (finished, asked) = (processes.len(), session.runs);
-    let path = output.map_or_else(|| path(root, &subject, partial), Path::to_owned);
-    let record = Record::new(subject, session, processes).context("cannot record")?;
+    let path = output.map_or_else(|| path(root, &origin, partial), Path::to_owned);
+    let record = Record::new(origin, session, processes).context("cannot record")?;
     record.write(&path)?;
     crate::output::print(&format!("{}\n", path.display()))?;
     if let Ended::Failed(error) = &ended {
@@ -95,8 +95,8 @@ fn write(
     Ok(if partial { TOOL_FAILURE } else { 0 })
 }
 
-fn path(root: &Path, subject: &Subject, partial: bool) -> PathBuf {
-    let Subject { commit, dirty, filter, machine, .. } = subject;
+fn path(root: &Path, origin: &Origin, partial: bool) -> PathBuf {
+    let Origin { commit, dirty, filter, machine, .. } = origin;
     let name = Name { commit, dirty: *dirty, filter: filter.as_deref(), partial };
     Store::new(root, machine).path(name)
 }

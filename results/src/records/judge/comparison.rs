@@ -38,7 +38,7 @@ pub struct Comparison {
 /// One benchmark.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// `group/subject/parameter`.
+    /// `group/allocator/parameter`.
     pub id: String,
     /// Processes that measured it, on A and on B.
     pub processes: [usize; 2],
@@ -157,7 +157,9 @@ const PEERS: [&str; 6] = ["system", "mimalloc", "jemalloc", "tcmalloc", "rpmallo
 
 /// Whether the id is of another allocator.
 fn is_peer(id: &str) -> bool {
-    id.split('/').nth(1).is_some_and(|subject| PEERS.iter().any(|peer| subject.starts_with(peer)))
+    id.split('/')
+        .nth(1)
+        .is_some_and(|allocator| PEERS.iter().any(|peer| allocator.starts_with(peer)))
 }
 
 /// How much work an iteration does, in criterion's units; none if it is not told.

@@ -118,7 +118,7 @@ mod tests {
         let mut group = criterion.benchmark_group("group");
         group.throughput(Throughput::Elements(3));
         for parameter in ["16 B", "new"] {
-            group.bench_function(BenchmarkId::new("subject", parameter), |bencher| {
+            group.bench_function(BenchmarkId::new("allocator", parameter), |bencher| {
                 bencher.iter(|| std::hint::black_box(7u64).pow(3));
             });
         }
@@ -126,7 +126,7 @@ mod tests {
 
         let benchmarks = read(home.path()).unwrap();
         let ids: Vec<&str> = benchmarks.keys().map(String::as_str).collect();
-        assert_eq!(ids, ["group/subject/16 B", "group/subject/new"]);
+        assert_eq!(ids, ["group/allocator/16 B", "group/allocator/new"]);
         for samples in benchmarks.values() {
             assert_eq!(samples.iters.len(), 10);
             assert_eq!(samples.throughput, Some(serde_json::json!({ "Elements": 3 })));

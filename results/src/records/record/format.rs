@@ -93,7 +93,7 @@ pub struct Session {
 pub struct Process {
     /// This process's place among all of its session, both sides counted, from 0.
     pub position: usize,
-    /// Samples by benchmark id, `group/subject/parameter`.
+    /// Samples by benchmark id, `group/allocator/parameter`.
     pub benchmarks: BTreeMap<String, Samples>,
 }
 
@@ -158,8 +158,8 @@ impl Record {
     ///
     /// # Errors
     /// If `processes` break the module's invariants: nothing was measured.
-    pub fn new(subject: Subject, session: Session, processes: Vec<Process>) -> Result<Self> {
-        let Subject { commit, dirty, machine, rustc, settings, filter } = subject;
+    pub fn new(origin: Origin, session: Session, processes: Vec<Process>) -> Result<Self> {
+        let Origin { commit, dirty, machine, rustc, settings, filter } = origin;
         let record = Self {
             format: FORMAT.to_owned(),
             version: VERSION,
@@ -294,7 +294,7 @@ fn folder_of(path: &Path) -> &Path {
 
 /// What was measured, where and how: a record without its figures.
 #[derive(Clone, Debug)]
-pub struct Subject {
+pub struct Origin {
     /// The commit's full hash.
     pub commit: String,
     /// Whether the tree differed from the commit.
@@ -335,7 +335,7 @@ pub mod fixtures {
                     .collect(),
             })
             .collect();
-        let subject = Subject {
+        let origin = Origin {
             commit: commit.to_owned(),
             dirty: false,
             machine: Machine::new("Test CPU", 2, "x86_64", "6.1.0"),
@@ -344,7 +344,7 @@ pub mod fixtures {
             filter: None,
         };
         let session = Session { started: "2026-01-02T03:04:05Z".to_owned(), seed: 1, runs };
-        let record = Record::new(subject, session, processes).expect("the fixture is sound");
+        let record = Record::new(origin, session, processes).expect("the fixture is sound");
         Record { date: "2026-01-02T03:05:06Z".to_owned(), ..record }
     }
 }

@@ -8,5 +8,5 @@ pub use crate::date::utc_now;
 pub use crate::machine::Machine;
 #[cfg(test)]
 pub use format::fixtures;
-pub use format::{Process, Record, Samples, Session, Settings, Subject, check_printable};
+pub use format::{Origin, Process, Record, Samples, Session, Settings, check_printable};
 pub use store::{Name, Store};

@@ -135,7 +135,7 @@ unsafe impl GlobalAlloc for Toy {
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's.
+        // SAFETY: the layout's size is not zero, as `alloc` wants it too.
         let block = unsafe { self.alloc(layout) };
         if !block.is_null() && self.fault != Fault::NotZeroed {
             // SAFETY: the block was just allocated, with as many bytes.
@@ -147,7 +147,7 @@ unsafe impl GlobalAlloc for Toy {
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         // SAFETY: the caller says that the new size makes a layout.
         let new = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };
-        // SAFETY: the caller's.
+        // SAFETY: the new size is not zero, as `realloc` wants it.
         let resized = unsafe { self.alloc(new) };
         if !resized.is_null() {
             let kept = layout.size().min(new_size);

@@ -111,7 +111,7 @@ impl Checked<'_> {
             _ => {
                 let realloc = self.allocator.calls().realloc;
                 self.timed_on(Doing::Realloc, bytes, alignment, others, || {
-                    // SAFETY: as above.
+                    // SAFETY: the block is live and ours, and given up here.
                     unsafe { realloc(old, size) }
                 })
             }
@@ -129,7 +129,7 @@ impl Checked<'_> {
             Origin::Plain if draw.is_multiple_of(4) && more.free_sized.is_some() => {
                 let Some(free_sized) = more.free_sized else { return };
                 self.timed_on(Doing::FreeSized, size, alignment, others, || {
-                    // SAFETY: as above.
+                    // SAFETY: the block is ours, given up here, and of that size.
                     unsafe { free_sized(old, size) };
                 });
             }
@@ -138,7 +138,7 @@ impl Checked<'_> {
             {
                 let Some(free_aligned_sized) = more.free_aligned_sized else { return };
                 self.timed_on(Doing::FreeAlignedSized, size, alignment, others, || {
-                    // SAFETY: as above.
+                    // SAFETY: the block is ours, given up here, of that size and alignment.
                     unsafe { free_aligned_sized(old, alignment, size) };
                 });
             }
@@ -146,7 +146,7 @@ impl Checked<'_> {
             _ => {
                 let free = self.allocator.calls().free;
                 self.timed_on(Doing::Free, size, alignment, others, || {
-                    // SAFETY: as above.
+                    // SAFETY: the block is ours, given up here, and of a function that free serves.
                     unsafe { free(old) };
                 });
             }
@@ -162,14 +162,15 @@ impl Checked<'_> {
                 unsafe { delete(old, size) };
             }),
             (None, Some(delete)) => self.timed_on(Doing::Delete, size, 1, others, || {
-                // SAFETY: as above.
+                // SAFETY: the block is live and ours, given up here, and of operator new.
                 unsafe { delete(old) };
             }),
             // The one is never there without the other.
             (None, None) => {
                 let free = self.allocator.calls().free;
                 self.timed_on(Doing::Free, size, 1, others, || {
-                    // SAFETY: as above.
+                    // SAFETY: without an operator new of its own the block is malloc's; given up
+                    // here.
                     unsafe { free(old) };
                 });
             }

@@ -30,7 +30,7 @@ static JOURNAL: OnceLock<Vec<Part>> = OnceLock::new();
 // SAFETY: `entries` is the start of a mapping that is never unmapped; a part's memory is written by
 // the one worker that the part belongs to, which the users of `Part` see to.
 unsafe impl Send for Part {}
-// SAFETY: as above.
+// SAFETY: what is shared is read alone; each part's memory is written by its one worker.
 unsafe impl Sync for Part {}
 
 /// Begins the journal of this process, in the file that the supervisor holds; `nearly_full` is

@@ -168,7 +168,7 @@ impl Heap {
     /// # Safety
     /// It is a live block of this heap, or the process is there to see what comes of it.
     pub unsafe fn free(&self, at: *mut u8) {
-        // SAFETY: the caller's word.
+        // SAFETY: a live block of this heap, or this process is there to see what comes of it.
         unsafe { (self.functions.free)(at.cast()) }
     }
 
@@ -177,7 +177,7 @@ impl Heap {
     /// # Safety
     /// As [`Heap::free`].
     pub unsafe fn realloc(&self, at: *mut u8, size: usize) -> *mut u8 {
-        // SAFETY: the caller's word.
+        // SAFETY: a live block of this heap, or this process is there to see what comes of it.
         unsafe { (self.functions.realloc)(at.cast(), size).cast() }
     }
 
@@ -190,7 +190,7 @@ impl Heap {
     /// The allocator does not define it.
     pub unsafe fn free_sized(&self, at: *mut u8, size: usize) -> Checked {
         let function = self.functions.free_sized.ok_or(Wrong::NotOffered("free_sized"))?;
-        // SAFETY: the caller's word.
+        // SAFETY: a live block of this heap, or this process is there to see what comes of it.
         unsafe { function(at.cast(), size) }
         Ok(())
     }

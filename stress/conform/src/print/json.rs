@@ -7,8 +7,8 @@ use crate::outcome::Outcome;
 use crate::results::Results;
 use crate::row::Check;
 
-/// The report's version: a reader refuses others.
-const VERSION: u32 = 1;
+/// The report's version: a reader rejects others.
+const VERSION: u32 = 2;
 
 /// All of it, allocators in the order of `allocators` wherever there is one entry each.
 pub fn results(results: &Results) -> String {
@@ -19,7 +19,7 @@ pub fn results(results: &Results) -> String {
             "about": row.about,
             "source": row.source,
             "judged": matches!(row.check, Check::Judged(_)),
-            "subjects": outcomes,
+            "allocators": outcomes,
         })
     });
     let mistakes = plan.mistakes.iter().zip(&results.mistakes).map(|(scoring, entries)| {
@@ -30,16 +30,16 @@ pub fn results(results: &Results) -> String {
             "name": row_name(scoring.mistake, scoring.size, false),
             "mistake": scoring.mistake.name(),
             "bytes": scoring.size,
-            "subjects": entries.collect::<Vec<Value>>(),
+            "allocators": entries.collect::<Vec<Value>>(),
         })
     });
     let findings = results.findings().into_iter().map(|finding| {
-        json!({ "row": finding.row, "subject": finding.allocator, "detail": finding.detail })
+        json!({ "row": finding.row, "allocator": finding.allocator, "detail": finding.detail })
     });
     let report = json!({
         "format": "drystone-conform-report",
         "version": VERSION,
-        "subjects": plan.allocators,
+        "allocators": plan.allocators,
         "rows": rows.collect::<Vec<Value>>(),
         "mistakes": mistakes.collect::<Vec<Value>>(),
         "findings": findings.collect::<Vec<Value>>(),

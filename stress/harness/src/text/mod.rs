@@ -1,6 +1,5 @@
-//! What people write and read: durations, patterns, sizes, units, and names that they mistype.
+//! What people write and read: patterns, sizes, units, and names that they mistype.
 
-pub mod duration;
 pub mod pattern;
 pub mod shorten;
 pub mod size;

@@ -6,7 +6,8 @@ use clap::{Args, Subcommand};
 use drystone_harness::allocators::{self, Allocator, Folders, MIMALLOC, SYSTEM, distinct};
 use drystone_harness::output::format::Printing;
 use drystone_harness::seed::Seed;
-use drystone_harness::text::{duration, pattern, suggest};
+use drystone_harness::text::{pattern, suggest};
+use drystone_workloads::cli::duration;
 use regex::Regex;
 
 use crate::bench::suite::{self, Row};

@@ -7,7 +7,8 @@ use std::time::Duration;
 use clap::Args;
 use drystone_harness::allocators::{self, Allocator, DRYSTONE, Folders, distinct};
 use drystone_harness::output::format::Printing;
-use drystone_harness::text::{duration, suggest};
+use drystone_harness::text::suggest;
+use drystone_workloads::cli::duration;
 
 use crate::programs::catalogue::{ALL, Program};
 

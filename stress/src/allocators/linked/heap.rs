@@ -49,12 +49,12 @@ macro_rules! own_methods {
         }
 
         unsafe fn try_free(&self, block: *mut u8) -> Result<(), Misuse> {
-            // SAFETY: the caller's.
+            // SAFETY: `block` is live and given up, or the heap rejects it.
             unsafe { Self::try_free(self, block) }
         }
 
         unsafe fn try_realloc(&self, block: *mut u8, size: usize) -> Result<*mut u8, Misuse> {
-            // SAFETY: the caller's.
+            // SAFETY: `block` is live and given up for the result, or the heap rejects it.
             unsafe { Self::try_realloc(self, block, size) }
         }
 
@@ -93,12 +93,12 @@ impl<O: Os + Sync, P: Probe + Sync, L: RawLock + Sync> Linked for ListHeap<O, P,
     }
 
     unsafe fn fork_parent(&self) {
-        // SAFETY: the caller's.
+        // SAFETY: this thread has called `fork_prepare`, and this is the parent.
         unsafe { Self::fork_parent(self) }
     }
 
     unsafe fn fork_child(&self) {
-        // SAFETY: the caller's.
+        // SAFETY: the thread that forked has called `fork_prepare`, and this is the child.
         unsafe { Self::fork_child(self) }
     }
 }

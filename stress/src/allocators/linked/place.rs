@@ -60,7 +60,7 @@ pub fn allocator<P: Place>() -> OpenAllocator {
             // SAFETY: whoever forks calls one of the two after `prepare`, in the thread that each
             // is for.
             parent: || unsafe { P::heap().fork_parent() },
-            // SAFETY: as above.
+            // SAFETY: the thread that forked has called `fork_prepare`, and this is the child.
             child: || unsafe { P::heap().fork_child() },
         }),
         sweep: || P::heap().sweep(),
@@ -133,11 +133,11 @@ fn at_rest<P: Place>() -> Result<(), String> {
 }
 
 unsafe fn try_free<P: Place>(block: *mut c_void) -> Result<(), Misuse> {
-    // SAFETY: the caller's.
+    // SAFETY: `block` is live and given up, or the heap rejects it.
     unsafe { P::heap().try_free(block.cast()) }
 }
 
 unsafe fn try_realloc<P: Place>(block: *mut c_void, size: usize) -> Result<*mut c_void, Misuse> {
-    // SAFETY: the caller's.
+    // SAFETY: `block` is live and given up for the result, or the heap rejects it.
     unsafe { P::heap().try_realloc(block.cast(), size) }.map(<*mut u8>::cast)
 }

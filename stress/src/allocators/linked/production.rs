@@ -228,7 +228,7 @@ impl<O: Os + Sync, P: Probe + Sync, L: RawLock + Sync> Linked for Watchable<O, P
 
     unsafe fn try_realloc(&self, block: *mut u8, size: usize) -> Result<*mut u8, Misuse> {
         if size == 0 && !block.is_null() {
-            // SAFETY: the caller's.
+            // SAFETY: the caller gives `block` up to realloc, as it would to free.
             return unsafe { self.try_free(block) }.map(|()| ptr::null_mut());
         }
         // SAFETY: the heap is the calling thread's for the time of the call; of the block, the
@@ -265,12 +265,12 @@ impl<O: Os + Sync, P: Probe + Sync, L: RawLock + Sync> Linked for Watchable<O, P
     }
 
     unsafe fn fork_parent(&self) {
-        // SAFETY: the caller's.
+        // SAFETY: this thread has called `fork_prepare`, and this is the parent.
         unsafe { self.0.fork_parent() }
     }
 
     unsafe fn fork_child(&self) {
-        // SAFETY: the caller's.
+        // SAFETY: the thread that forked has called `fork_prepare`, and this is the child.
         unsafe { self.0.fork_child() }
     }
 
@@ -307,12 +307,13 @@ mod tests {
         }
 
         unsafe fn unmap(&self, start: *mut u8, bytes: usize) -> bool {
-            // SAFETY: the caller's.
+            // SAFETY: the mapping is the caller's, and nobody uses it any more.
             unsafe { Mmap.unmap(start, bytes) }
         }
 
         unsafe fn remap(&self, start: *mut u8, old: usize, new: usize, may_move: bool) -> *mut u8 {
-            // SAFETY: the caller's.
+            // SAFETY: `start` and `old` are a mapping of the caller's, which gives it up for the
+            // result.
             unsafe { Mmap.remap(start, old, new, may_move) }
         }
 
@@ -324,7 +325,7 @@ mod tests {
         }
 
         unsafe fn decommit(&self, start: *mut u8, bytes: usize) -> bool {
-            // SAFETY: the caller's.
+            // SAFETY: the pages are the caller's, and nobody needs what is in them.
             unsafe { Mmap.decommit(start, bytes) }
         }
 

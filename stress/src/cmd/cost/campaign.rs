@@ -1,4 +1,4 @@
-//! The rounds: in each every subject with every set of checks, in random order.
+//! The rounds: in each every allocator with every set of checks, in random order.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -23,15 +23,15 @@ use crate::model::spec::Spec;
 pub struct Results {
     /// The plan.
     pub plan: Plan,
-    /// One for each subject.
-    pub subjects: Vec<Measured>,
+    /// One for each allocator.
+    pub allocators: Vec<Measured>,
     /// Wall-clock time.
     pub elapsed: Duration,
     /// Whether it was stopped before the end.
     pub interrupted: bool,
 }
 
-/// What was measured of a subject.
+/// What was measured of an allocator.
 #[derive(Clone, Debug)]
 pub struct Measured {
     /// By setup, by round.
@@ -44,13 +44,13 @@ pub struct Measured {
 
 /// How many measurements a plan has.
 pub fn steps(plan: &Plan) -> u64 {
-    plan.subjects.len() as u64 * (1 + u64::from(plan.rounds) * setups::all().len() as u64)
+    plan.allocators.len() as u64 * (1 + u64::from(plan.rounds) * setups::all().len() as u64)
 }
 
 /// Makes all measurements, to the end or until `stop`; `progress` is told before each.
 ///
 /// # Errors
-/// A subject does not serve, or the tool failed.
+/// An allocator does not serve, or the tool failed.
 pub fn run(
     plan: Plan,
     launcher: &Launcher,
@@ -61,10 +61,10 @@ pub fn run(
     let setups = setups::all();
     let nothing =
         Measured { times: vec![BTreeMap::new(); setups.len()], memory: None, failure: None };
-    let mut subjects = vec![nothing; plan.subjects.len()];
+    let mut allocators = vec![nothing; plan.allocators.len()];
     let store = Store::new(plan.threads).context("a file for the log")?;
     let step = Step { plan: &plan, launcher, stop, store: &store };
-    for (spec, measured) in plan.subjects.iter().zip(&mut subjects) {
+    for (spec, measured) in plan.allocators.iter().zip(&mut allocators) {
         progress(&spec.allocator);
         step.make(
             spec,
@@ -78,15 +78,15 @@ pub fn run(
     }
     let mut seed = plan.seed.0;
     'rounds: for round in 0..plan.rounds {
-        for place in Order::Random.indices(splitmix(&mut seed), setups.len() * subjects.len()) {
+        for place in Order::Random.indices(splitmix(&mut seed), setups.len() * allocators.len()) {
             if stop.is_set() {
                 break 'rounds;
             }
-            let (subject, setup) = (place as usize / setups.len(), place as usize % setups.len());
-            let spec = &plan.subjects[subject];
+            let (allocator, setup) = (place as usize / setups.len(), place as usize % setups.len());
+            let spec = &plan.allocators[allocator];
             progress(&spec.allocator);
             let task = step.time(setups[setup])?;
-            step.make(spec, task, &mut subjects[subject], |measured, answer| match answer {
+            step.make(spec, task, &mut allocators[allocator], |measured, answer| match answer {
                 Answer::Time(time) if time.per_second > 0.0 => {
                     measured.times[setup].insert(round, time);
                 }
@@ -95,7 +95,7 @@ pub fn run(
         }
     }
     let elapsed = began.elapsed();
-    Ok(Results { subjects, elapsed, interrupted: stop.is_set(), plan })
+    Ok(Results { allocators, elapsed, interrupted: stop.is_set(), plan })
 }
 
 fn no_answer() -> Failure {
@@ -121,7 +121,7 @@ impl Step<'_> {
         Ok(Task::Time { checks, operations, parts, log })
     }
 
-    /// Makes one, unless the subject has failed.
+    /// Makes one, unless the allocator has failed.
     fn make(
         &self,
         spec: &Spec,

@@ -27,9 +27,9 @@ use crate::model::{job, message};
 static STOP: Stop = Stop::new();
 
 /// Does the job that `argument` describes, and returns the process's exit code.
-pub fn main(argument: &str, subjects: &[AllocatorEntry]) -> u8 {
+pub fn main(argument: &str, allocators: &[AllocatorEntry]) -> u8 {
     end_at_a_panic();
-    let (answer, code) = match work(argument, subjects) {
+    let (answer, code) = match work(argument, allocators) {
         Ok(answer) => (answer, exit::FINE),
         Err(why) => (Answer::Rejected { why }, exit::FAILED),
     };
@@ -38,10 +38,10 @@ pub fn main(argument: &str, subjects: &[AllocatorEntry]) -> u8 {
     exit::now(code)
 }
 
-fn work(argument: &str, subjects: &[AllocatorEntry]) -> Result<Answer, String> {
+fn work(argument: &str, allocators: &[AllocatorEntry]) -> Result<Answer, String> {
     let Job { spec, task } = serde_json::from_str(argument)
         .map_err(|error| format!("the measurement is not readable: {error}"))?;
-    let target = process::open(&spec.allocator, spec.library.as_deref(), subjects)?;
+    let target = process::open(&spec.allocator, spec.library.as_deref(), allocators)?;
     let board: &'static Board = Box::leak(Box::new(Board::new(spec.threads)));
     violation_handler::arm(&job::Job::plain(&spec), board);
     let measurement = Measurement { spec, target, board };

@@ -7,8 +7,8 @@ use drystone_checker::schedule::Rates;
 use drystone_harness::allocators::{self, Allocator, Folders};
 use drystone_harness::output::format::Printing;
 use drystone_harness::seed::Seed;
-use drystone_harness::text::duration;
 use drystone_measure::bench::cli::rounds;
+use drystone_workloads::cli::duration;
 
 use crate::allocators::process::AllocatorEntry;
 use crate::model::spec::{self, Length, Spec};
@@ -26,7 +26,7 @@ use crate::plan::choose::choose;
 pub struct Options {
     /// An allocator: a name of cargo stress --list, a shared library, or a library under a name of
     /// your own; repeatable [default: linked:list, linked:drystone, system]
-    #[arg(long = "allocator", alias = "subject", value_name = allocators::VALUE)]
+    #[arg(long = "allocator", alias = allocators::OLD_OPTION, value_name = allocators::VALUE)]
     pub allocators: Vec<String>,
 
     /// How often each measurement is made, at least 3 [default: 7; with --quick, 3]
@@ -67,7 +67,7 @@ pub struct Plan {
     /// Worker threads.
     pub threads: usize,
     /// Who is measured, and what with.
-    pub subjects: Vec<Spec>,
+    pub allocators: Vec<Spec>,
     /// Operations of each thread in a part.
     pub operations: usize,
     /// Parts of a measurement.
@@ -98,8 +98,8 @@ impl Options {
             ..Spec::new(&name, workload, threads, seed, Length::Once)
         };
         let (operations, parts) = if self.quick { (2_000, 1) } else { (200_000, 5) };
-        let subjects = self.chosen(linked, folders)?.into_iter().map(spec).collect();
-        Ok(Plan { seed, rounds, quick: self.quick, threads, subjects, operations, parts })
+        let allocators = self.chosen(linked, folders)?.into_iter().map(spec).collect();
+        Ok(Plan { seed, rounds, quick: self.quick, threads, allocators, operations, parts })
     }
 
     fn chosen(

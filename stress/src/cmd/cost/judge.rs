@@ -83,7 +83,7 @@ impl Measured {
 /// The bounds, for each allocator.
 pub fn judge(results: &Results) -> Vec<Bound> {
     let mut bounds = Vec::new();
-    for (spec, measured) in results.plan.subjects.iter().zip(&results.subjects) {
+    for (spec, measured) in results.plan.allocators.iter().zip(&results.allocators) {
         bounds.push(speed(&spec.allocator, measured, results.plan.quick));
         let seen = measured.memory().map(|(each, _)| each).ok_or("it was not measured".to_owned());
         let measure = format!("{}: bytes of the checker's for a live block", spec.allocator);
@@ -92,8 +92,8 @@ pub fn judge(results: &Results) -> Vec<Bound> {
     bounds
 }
 
-fn speed(subject: &str, measured: &Measured, quick: bool) -> Bound {
-    let measure = format!("{subject}: operations per second with every check, of those without");
+fn speed(allocator: &str, measured: &Measured, quick: bool) -> Bound {
+    let measure = format!("{allocator}: operations per second with every check, of those without");
     let left = measured.left();
     let seen = left.map(|left| left.median).ok_or("it was not measured".to_owned());
     let why = match left {

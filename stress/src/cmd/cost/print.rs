@@ -34,7 +34,7 @@ fn tables(results: &Results, bounds: &[Bound], shape: Shape, colored: bool) -> S
     let page = Page { results, shape, colored };
     let mut text = page.speeds() + &page.costs() + &page.memory();
     text += &bounds_table(bounds, shape, colored, "Bounds");
-    for (name, measured) in page.subjects() {
+    for (name, measured) in page.allocators() {
         if let Some(failure) = &measured.failure {
             text += &format!("{name} failed: {}\n", failure.detail);
         }
@@ -49,9 +49,9 @@ struct Page<'a> {
 }
 
 impl Page<'_> {
-    fn subjects(&self) -> impl Iterator<Item = (&str, &Measured)> {
-        let names = self.results.plan.subjects.iter().map(|spec| spec.allocator.as_str());
-        names.zip(&self.results.subjects)
+    fn allocators(&self) -> impl Iterator<Item = (&str, &Measured)> {
+        let names = self.results.plan.allocators.iter().map(|spec| spec.allocator.as_str());
+        names.zip(&self.results.allocators)
     }
 
     fn table(&self, columns: &[&str]) -> Table {
@@ -61,7 +61,7 @@ impl Page<'_> {
     fn speeds(&self) -> String {
         let columns = ["allocator", "without checks", "with all", "left", "quartiles"];
         let mut table = self.table(&columns);
-        for (name, measured) in self.subjects() {
+        for (name, measured) in self.allocators() {
             let [off, on] = measured.speeds();
             let rate = |figure: Option<Figure>| {
                 figure.map_or("–".to_owned(), |one| units::rate(one.median))
@@ -94,11 +94,11 @@ impl Page<'_> {
     /// A column for each allocator.
     fn costs(&self) -> String {
         let columns: Vec<&str> =
-            ["check"].into_iter().chain(self.subjects().map(|(name, _)| name)).collect();
+            ["check"].into_iter().chain(self.allocators().map(|(name, _)| name)).collect();
         let mut table = self.table(&columns);
         let mut row = |name: &str, figure: &dyn Fn(&Measured) -> Option<Figure>| {
             let cells =
-                self.subjects().map(|(_, measured)| Cell::new(nanoseconds(figure(measured))));
+                self.allocators().map(|(_, measured)| Cell::new(nanoseconds(figure(measured))));
             table.row([Cell::new(name)].into_iter().chain(cells).collect::<Vec<_>>());
         };
         row("(without checks)", &|measured| measured.nanoseconds()[0]);
@@ -115,7 +115,7 @@ impl Page<'_> {
     fn memory(&self) -> String {
         let [few, many] = BLOCKS.map(|blocks| format!("at {} blocks", units::count(blocks as u64)));
         let mut table = self.table(&["allocator", "for a live block", "besides", &few, &many]);
-        for (name, measured) in self.subjects() {
+        for (name, measured) in self.allocators() {
             let Some((each, constant)) = measured.memory() else {
                 table.row([name, "–", "–", "–", "–"].map(Cell::new));
                 continue;
@@ -145,13 +145,13 @@ struct Report<'a> {
     quick: bool,
     interrupted: bool,
     seconds: f64,
-    subjects: Vec<AllocatorEntry<'a>>,
+    allocators: Vec<AllocatorEntry<'a>>,
     bounds: &'a [Bound],
 }
 
 #[derive(Serialize)]
 struct AllocatorEntry<'a> {
-    subject: &'a str,
+    allocator: &'a str,
     per_second_without: Option<Figure>,
     per_second_with_all: Option<Figure>,
     left: Option<Figure>,
@@ -172,11 +172,12 @@ struct Cost {
 
 fn json(results: &Results, bounds: &[Bound]) -> String {
     let plan = &results.plan;
-    let subject = |(spec, measured): (&'_ crate::model::spec::Spec, &'_ Measured)| {
+    let allocator = |(spec, measured): (&'_ crate::model::spec::Spec, &'_ Measured)| {
         (spec.allocator.clone(), measured.clone())
     };
-    let subjects: Vec<_> = plan.subjects.iter().zip(&results.subjects).map(subject).collect();
-    let subjects = subjects.iter().map(|(name, measured)| {
+    let allocators: Vec<_> =
+        plan.allocators.iter().zip(&results.allocators).map(allocator).collect();
+    let allocators = allocators.iter().map(|(name, measured)| {
         let [without, with_all] = measured.speeds();
         let [nanoseconds_without, nanoseconds_with_all] = measured.nanoseconds();
         let cost = |&check: &Check| Cost {
@@ -185,7 +186,7 @@ fn json(results: &Results, bounds: &[Bound]) -> String {
             nanoseconds: measured.cost(check),
         };
         AllocatorEntry {
-            subject: name,
+            allocator: name,
             per_second_without: without,
             per_second_with_all: with_all,
             left: measured.left(),
@@ -199,14 +200,14 @@ fn json(results: &Results, bounds: &[Bound]) -> String {
     });
     output::json(&Report {
         format: "drystone-cost-report",
-        version: 1,
+        version: 2,
         seed: plan.seed,
         rounds: plan.rounds,
         threads: plan.threads,
         quick: plan.quick,
         interrupted: results.interrupted,
         seconds: results.elapsed.as_secs_f64(),
-        subjects: subjects.collect(),
+        allocators: allocators.collect(),
         bounds,
     })
 }

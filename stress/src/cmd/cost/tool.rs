@@ -22,12 +22,12 @@ static STOP: Stop = Stop::new();
 pub fn run(options: &Options, linked: &[AllocatorEntry]) -> Result<u8> {
     let folders = Folders::of_this_binary().map_err(anyhow::Error::msg)?;
     let plan = options.plan(linked, &folders).map_err(anyhow::Error::msg)?;
-    eprintln!("seed {}, {} rounds of {} allocators", plan.seed, plan.rounds, plan.subjects.len());
+    eprintln!("seed {}, {} rounds of {} allocators", plan.seed, plan.rounds, plan.allocators.len());
     stop::at_ctrl_c(&STOP)?;
     let launcher = Launcher::of_this_binary(options.deadline)?;
     let bar = progress::steps(campaign::steps(&plan));
-    let measured = campaign::run(plan, &launcher, &STOP, &mut |subject| {
-        bar.set_message(subject.to_owned());
+    let measured = campaign::run(plan, &launcher, &STOP, &mut |allocator| {
+        bar.set_message(allocator.to_owned());
         bar.inc(1);
     });
     bar.finish_and_clear();
@@ -38,7 +38,7 @@ pub fn run(options: &Options, linked: &[AllocatorEntry]) -> Result<u8> {
 }
 
 fn code(results: &Results, bounds: &[Bound]) -> u8 {
-    let failed = results.subjects.iter().any(|subject| subject.failure.is_some());
+    let failed = results.allocators.iter().any(|allocator| allocator.failure.is_some());
     if failed || judge::missed(bounds) {
         return exit::FOUND;
     }

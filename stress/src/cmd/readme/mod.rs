@@ -25,9 +25,9 @@ use drystone_harness::output::progress;
 use drystone_harness::process::launcher::{Launcher, this_binary};
 use drystone_harness::seed::Seed;
 use drystone_harness::stop::{self, Stop};
-use drystone_harness::text::duration;
 use drystone_measure::bench;
 use drystone_tidy::{replace, seal};
+use drystone_workloads::cli::duration;
 
 use crate::cmd::readme::line::{Line, Reports, named};
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use drystone_harness::seed::Seed;
-use drystone_harness::text::duration;
+use drystone_workloads::cli::duration;
 
 /// Plant faults in a copy of the allocator's source, and see which are found
 ///

@@ -11,8 +11,8 @@ use crate::cmd::zoo::faults::Fault;
 use crate::cmd::zoo::hunt::Caught;
 use crate::cmd::zoo::options::Options;
 
-const BEGIN: &str = "<!-- zoo: written by cargo stress zoo -->";
-const END: &str = "<!-- end of zoo -->";
+/// What stands in the document as that which wrote the table.
+const COMMAND: &str = "cargo stress zoo";
 
 /// The table and its summary.
 pub fn report(
@@ -115,15 +115,25 @@ fn median(mut times: Vec<Duration>) -> Option<Duration> {
     times.get(times.len() / 2).copied()
 }
 
-/// Puts the report between the markers of a file.
+/// Puts the report into its section of a file, sealed.
 ///
 /// # Errors
-/// The file can't be read or written, or has no markers.
+/// The file can't be read or written, or has no such section.
 pub fn write(file: &Path, report: &str) -> io::Result<()> {
     let text = fs::read_to_string(file)?;
-    let (Some(from), Some(to)) = (text.find(BEGIN), text.find(END)) else {
-        return Err(io::Error::other(format!("write `{BEGIN}` and `{END}` where the table goes")));
-    };
-    let text = format!("{}{BEGIN}\n\n{report}\n{}", &text[..from], &text[to..]);
+    let text = drystone_tidy::replace(&text, COMMAND, report).map_err(io::Error::other)?;
     fs::write(file, text)
+}
+
+#[test]
+fn a_table_is_written_sealed() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("zoo.md");
+    let old = drystone_tidy::seal(COMMAND, "| old |");
+    fs::write(&file, format!("# Zoo\n\n{old}\nrest\n")).unwrap();
+    write(&file, "| new |\n").unwrap();
+    let new = drystone_tidy::seal(COMMAND, "| new |");
+    assert_eq!(fs::read_to_string(&file).unwrap(), format!("# Zoo\n\n{new}\nrest\n"));
+    fs::write(&file, "# Zoo\n").unwrap();
+    assert!(write(&file, "").unwrap_err().to_string().contains("cargo stress zoo"));
 }

@@ -156,7 +156,7 @@ fn early(heap: &'static Heap, early: &Early) -> Checked {
         let bytes = unsafe { std::slice::from_raw_parts(at, size) };
         let kept = bytes.iter().all(|byte| *byte == 0x6b);
         expect(kept, || "what was written before main".to_owned(), || "other bytes".to_owned())?;
-        // SAFETY: as above.
+        // SAFETY: the block has `size` bytes and is nobody's but this check's.
         unsafe { heap.wrap(at, size) }.resized(size + 5000)?.free();
     }
     exercised(heap, 1)

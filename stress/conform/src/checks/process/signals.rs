@@ -93,7 +93,7 @@ fn on_another_stack(heap: &'static Heap) -> Checked {
     every(1000);
     compute_until(300);
     every(0);
-    // SAFETY: as it was.
+    // SAFETY: the stack that was there before is still what it was: the process's own.
     unsafe { libc::sigaltstack(&raw const before, null_mut()) };
     drop(black_box(stack));
     exercised(heap, 2)

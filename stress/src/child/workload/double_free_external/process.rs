@@ -54,7 +54,7 @@ impl Doomed {
     /// # Safety
     /// The process exists to see what comes of it: a second free is undefined.
     unsafe fn free(self, allocator: &OpenAllocator) {
-        // SAFETY: the caller's.
+        // SAFETY: this process is there to see what comes of a second free.
         unsafe { (allocator.calls.free)(self.0) };
     }
 }
@@ -123,7 +123,7 @@ fn twice(allocator: &OpenAllocator, block: Doomed, between: impl FnOnce()) {
     // SAFETY: the double frees are what this process is for.
     unsafe { block.free(allocator) };
     between();
-    // SAFETY: as above.
+    // SAFETY: the double frees are what this process is for.
     unsafe { block.free(allocator) };
 }
 

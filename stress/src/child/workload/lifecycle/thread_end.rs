@@ -92,7 +92,7 @@ fn set(value: *const c_void) {
 /// # Safety
 /// `life` is an `L` that is lent to the calling thread, and nothing else uses it by now.
 unsafe fn at_an_end<L: Ends>(life: *mut c_void) -> bool {
-    // SAFETY: the caller's.
+    // SAFETY: `life` is an `L` that this thread has, and nothing else uses it by now.
     unsafe { (*life.cast::<L>()).at_an_end() }
 }
 
@@ -108,7 +108,7 @@ impl<L: Ends> Lent<L> {
     /// The calling thread is the one that it is lent to, has no other reference to it, and ends
     /// before it does.
     pub unsafe fn get<'a>(self) -> &'a mut L {
-        // SAFETY: the caller's.
+        // SAFETY: the life is lent to this thread, outlives it, and has no other reference.
         unsafe { &mut *self.0 }
     }
 

@@ -19,10 +19,10 @@ pub type Answer = Result<(), Misuse>;
 /// The allocator is one that reports a misuse, and does nothing else about it.
 pub unsafe fn free(allocator: &OpenAllocator, address: *mut c_void) -> Answer {
     match allocator.own {
-        // SAFETY: the caller's.
+        // SAFETY: the allocator reports a misuse and does nothing else about it.
         Some(own) => unsafe { (own.try_free)(address) },
         None => {
-            // SAFETY: the caller's.
+            // SAFETY: the allocator reports a misuse and does nothing else about it.
             unsafe { (allocator.calls.free)(address) };
             Ok(())
         }
@@ -35,9 +35,9 @@ pub unsafe fn free(allocator: &OpenAllocator, address: *mut c_void) -> Answer {
 /// As [`free`].
 pub unsafe fn resize(allocator: &OpenAllocator, address: *mut c_void) -> Answer {
     let moved = match allocator.own {
-        // SAFETY: the caller's.
+        // SAFETY: the allocator reports a misuse and does nothing else about it.
         Some(own) => unsafe { (own.try_realloc)(address, RESIZED) }?,
-        // SAFETY: the caller's.
+        // SAFETY: the allocator reports a misuse and does nothing else about it.
         None => unsafe { (allocator.calls.realloc)(address, RESIZED) },
     };
     if !moved.is_null() {

@@ -176,7 +176,7 @@ impl Round<'_> {
         let answer = match below(rng, 4) {
             // SAFETY: the mistakes are what the workload is for.
             0 => unsafe { resize(self.allocator, address) },
-            // SAFETY: as above.
+            // SAFETY: the mistakes are what the workload is for.
             _ => unsafe { free(self.allocator, address) },
         };
         if self.allocator.own.is_some() {
@@ -225,7 +225,7 @@ impl Round<'_> {
             2 => [helped(), own()],
             3 => [helped(), helped()],
             4 => self.helper.free_at_once(helper, block, own),
-            // SAFETY: as above.
+            // SAFETY: the mistakes are what the workload is for.
             _ => [own(), unsafe { resize(self.allocator, block) }],
         };
         if self.allocator.own.is_some() {
@@ -242,7 +242,7 @@ impl Round<'_> {
         let moved = (size >= HUGE).then(|| match self.allocator.own {
             // SAFETY: the block is this thread's, and given up here.
             Some(own) => unsafe { (own.try_realloc)(block, 3 * size) },
-            // SAFETY: as above.
+            // SAFETY: the block is this thread's, and given up here.
             None => Ok(unsafe { (self.allocator.calls.realloc)(block, 3 * size) }),
         });
         let moved = moved.and_then(Result::ok).filter(|moved| !moved.is_null());

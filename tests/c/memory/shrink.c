@@ -2,7 +2,7 @@
  * `shrink FROM TO HOW`: 200 MiB of blocks of FROM bytes, "grown" from small ones or allocated, are
  * made blocks of TO bytes, which keep their contents. The memory behind them must have gone back.
  */
-#include "check.h"
+#include "../check.h"
 
 static long resident(void)
 {

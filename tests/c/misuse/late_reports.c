@@ -2,7 +2,7 @@
  * Frees as many blocks as the first argument says, and writes into each afterwards: under a
  * quarantine that has room for all of them, each is a report at the exit.
  */
-#include "check.h"
+#include "../check.h"
 
 int main(int count, char **arguments)
 {

@@ -4,7 +4,7 @@
  * is a full pipe when the report comes, a signal interrupts the wait for room, and the reader then
  * counts what arrives.
  */
-#include "check.h"
+#include "../check.h"
 
 #include <fcntl.h>
 #include <pthread.h>

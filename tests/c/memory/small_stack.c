@@ -2,7 +2,7 @@
  * In a thread with the smallest stack that there is: prints the process's and the thread's number,
  * frees a block twice, and ends the process there by exit(3), where figures are given.
  */
-#include "check.h"
+#include "../check.h"
 
 #include <limits.h>
 #include <pthread.h>

@@ -1,5 +1,5 @@
 /* Works in what address space there is: nothing here is large, and all of it must be granted. */
-#include "check.h"
+#include "../check.h"
 
 #include <pthread.h>
 #include <drystone.h>

@@ -3,7 +3,7 @@
  * be freed afterwards, and fork, for which it has registered handlers, still works. (A program that
  * links to another malloc keeps that one; only pointers from dlsym reach this one.)
  */
-#include "check.h"
+#include "../check.h"
 
 #include <dlfcn.h>
 #include <sys/wait.h>

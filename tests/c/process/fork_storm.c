@@ -4,7 +4,7 @@
  * that finds the heap locked or in mid-change hangs, crashes or sees its blocks changed; an alarm
  * ends it, and the program says which it was.
  */
-#include "check.h"
+#include "../check.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

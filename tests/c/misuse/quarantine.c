@@ -2,7 +2,7 @@
  * Mistakes that only a quarantine finds. Each is named on the command line; afterwards the program
  * says "went on".
  */
-#include "check.h"
+#include "../check.h"
 
 #include <pthread.h>
 #include <drystone.h>

@@ -3,7 +3,7 @@
  * at once. The daemon lives until its parent's reader says, by closing the pipe on its stdin.
  */
 #define _GNU_SOURCE
-#include "check.h"
+#include "../check.h"
 
 int main(void)
 {

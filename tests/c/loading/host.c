@@ -2,7 +2,7 @@
  * A host of plug-ins: `host FILE HOW [NUMBER]`. Each plug-in has `plug_work`, which allocates and
  * frees with an allocator of its own, and gives the sum of the numbers below its argument.
  */
-#include "check.h"
+#include "../check.h"
 
 #include <dlfcn.h>
 #include <pthread.h>

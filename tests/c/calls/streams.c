@@ -4,7 +4,7 @@
  * takes that lock after it has called every prepare handler.
  */
 #define _GNU_SOURCE
-#include "check.h"
+#include "../check.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

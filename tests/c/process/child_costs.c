@@ -2,7 +2,7 @@
  * A process with many blocks forks two children, one that ends by exit(3) and one that ends by
  * _exit(2), and prints how many more pages the first one had to get.
  */
-#include "check.h"
+#include "../check.h"
 
 #include <sys/resource.h>
 #include <sys/wait.h>

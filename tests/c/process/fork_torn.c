@@ -4,7 +4,7 @@
  * child must find what it had, allocate and free of all sizes, and end with a sound heap; the
  * parent goes on.
  */
-#include "check.h"
+#include "../check.h"
 
 #include <malloc.h>
 #include <pthread.h>

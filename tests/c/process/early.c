@@ -3,7 +3,7 @@
  * environment; then frees a block twice, behind 1,024 others, which only a quarantine finds.
  * Afterwards it says "went on".
  */
-#include "check.h"
+#include "../check.h"
 
 static void before_everything(void)
 {

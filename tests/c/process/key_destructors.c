@@ -2,7 +2,7 @@
  * A thread's end in which a key's destructor, made before or after the allocator's own, frees all
  * that the thread had: prints how often the allocator took its lock for that.
  */
-#include "check.h"
+#include "../check.h"
 
 #include <pthread.h>
 #include <drystone.h>

@@ -3,7 +3,7 @@
  * "went on" after it. `--list` prints the names.
  */
 #define _GNU_SOURCE
-#include "check.h"
+#include "../check.h"
 
 #include <pthread.h>
 #include <sys/mman.h>

@@ -4,7 +4,7 @@
  * unlock, or the two wait for each other; and while they hold its lock, the forking thread must
  * still get through.
  */
-#include "check.h"
+#include "../check.h"
 
 #include <pthread.h>
 #include <sched.h>

@@ -3,7 +3,7 @@
  * family as malloc and free. With an argument, one name alone is used, as a program does that is
  * linked statically: a name that the archive lacks draws in the C library's allocator.
  */
-#include "check.h"
+#include "../check.h"
 
 #include <errno.h>
 #include <malloc.h>

@@ -7,7 +7,7 @@
  *   exit            children whose handler calls exit, amid allocations of several kinds
  *   exit_others     as above, while another thread allocates, and frees what this one has
  */
-#include "check.h"
+#include "../check.h"
 
 #include <pthread.h>
 #include <signal.h>

@@ -1,5 +1,5 @@
 /* Uses the indirect function, and the blocks that its resolver has left. */
-#include "check.h"
+#include "../check.h"
 
 #include <malloc.h>
 

@@ -1,7 +1,7 @@
 /* What drystone.h promises of every function, and the sources it names. Prints how much was
  * checked. */
 #define _GNU_SOURCE
-#include "check.h"
+#include "../check.h"
 
 #include <pthread.h>
 #include <sys/resource.h>

@@ -3,7 +3,7 @@
  * with mappings of their own, aligned ones, spikes of small ones, trimming. Every block keeps its
  * contents meanwhile. With an argument, a block is freed twice in the end, and must still wait.
  */
-#include "check.h"
+#include "../check.h"
 
 #include <malloc.h>
 #include <stdint.h>

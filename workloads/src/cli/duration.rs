@@ -3,14 +3,21 @@
 
 use std::time::Duration;
 
+use thiserror::Error;
+
+/// A text that is no duration, or none.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("`{0}` is no duration: write 500ms, 90s, 30m, 8h or 1h30m")]
+pub struct NoDuration(String);
+
 /// Reads a duration that is not zero.
 ///
 /// # Errors
-/// A sentence that says how to write one.
-pub fn parse(text: &str) -> Result<Duration, String> {
+/// Says how to write one.
+pub fn parse(text: &str) -> Result<Duration, NoDuration> {
     match humantime::parse_duration(text) {
         Ok(duration) if !duration.is_zero() => Ok(duration),
-        _ => Err(format!("`{text}` is no duration: write 500ms, 90s, 30m, 8h or 1h30m")),
+        _ => Err(NoDuration(text.to_owned())),
     }
 }
 
@@ -26,7 +33,8 @@ mod tests {
             assert_eq!(parse(text).unwrap().as_secs_f64(), seconds, "{text}");
         }
         for text in ["", "30", "s", "-1s", "1x", "0s", "99999999999999999999s", "5d5"] {
-            assert!(parse(text).unwrap_err().contains("is no duration"), "{text}");
+            let says = parse(text).unwrap_err().to_string();
+            assert!(says.contains("is no duration"), "{text}");
         }
     }
 }

@@ -3,7 +3,7 @@
  * round after round, after the allocator's own has run; and blocks that outlive their threads,
  * freed by one that was there before them.
  */
-#include "check.h"
+#include "../check.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -2,7 +2,7 @@
  * Each call of the allocator that has much to say or to do, by a thread with the smallest stack
  * that there is and by a signal handler on a stack of its own; then exit(3) by such a thread.
  */
-#include "check.h"
+#include "../check.h"
 
 #include <limits.h>
 #include <malloc.h>

@@ -2,7 +2,7 @@
  * A program that has all of its memory locked, now and in future, so that the kernel fetches every
  * page of a mapping at once: it must not get many more than it uses.
  */
-#include "check.h"
+#include "../check.h"
 
 #include <errno.h>
 #include <sys/mman.h>
