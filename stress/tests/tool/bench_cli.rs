@@ -27,7 +27,7 @@ fn what_is_wrong_is_refused_before_anything_is_measured() {
         (&["--allocator", "system", "--allocator", "system"], "two allocators are called system"),
         (&["--deadline", "soon"], "`soon` is no duration"),
     ] {
-        let why = BENCH.refused(arguments);
+        let why = BENCH.usage_error(arguments);
         assert!(why.contains(expected), "{arguments:?}: {why}");
     }
 }

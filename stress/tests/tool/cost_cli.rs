@@ -22,7 +22,7 @@ fn what_is_wrong_is_refused_before_anything_is_measured() {
         (&["--allocator", "./nowhere.so"], "give the path of a shared library that defines malloc"),
         (&["--threads", "0"], "0 is not in 1..=64"),
     ] {
-        let why = COST.refused(arguments);
+        let why = COST.usage_error(arguments);
         assert!(why.contains(expected), "{arguments:?}: {why}");
     }
 }

@@ -33,7 +33,7 @@ fn what_is_wrong_is_refused_before_anything_runs() {
         (&["--allocator", "/dev/null"], "is no shared library (ELF)"),
         (&["--allocator", "system", "--deadline", "soon"], "`soon` is no duration"),
     ] {
-        let why = PROGRAMS.refused(arguments);
+        let why = PROGRAMS.usage_error(arguments);
         assert!(why.contains(expected), "{arguments:?}: {why}");
     }
 }
