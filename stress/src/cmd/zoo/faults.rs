@@ -21,8 +21,10 @@ pub struct Fault {
     pub named: Vec<String>,
     /// A real bug of its kind.
     pub real: Option<String>,
-    /// Whether it shows from outside, so that the default run must find it.
+    /// Whether it shows from outside, so that the default run must find it, or `conform`.
     pub shows: bool,
+    /// Whether `conform` alone can find it.
+    pub by_conform: bool,
     /// What plants it; none for a twin, which the source has a place for.
     pub patch: Option<Patch>,
     /// The number that `zoo::active` takes.
@@ -56,6 +58,8 @@ struct Written {
     real: Option<String>,
     #[serde(default = "yes")]
     shows: bool,
+    #[serde(default)]
+    by_conform: bool,
     file: String,
     search: String,
     replace: String,
@@ -114,9 +118,10 @@ pub fn read(root: &Path) -> Result<Vec<Fault>> {
 }
 
 fn of(written: Written, layer: &str, number: u32) -> Fault {
-    let Written { name, breaks, detector, named, real, shows, file, search, replace } = written;
-    let patch = Some(Patch { file, search, replace });
-    Fault { name, layer: layer.to_owned(), breaks, detector, named, real, shows, patch, number }
+    let Written { name, breaks, detector, named, real, shows, by_conform, .. } = written;
+    let Written { file, search, replace, .. } = written;
+    let (layer, patch) = (layer.to_owned(), Some(Patch { file, search, replace }));
+    Fault { name, layer, breaks, detector, named, real, shows, by_conform, patch, number }
 }
 
 /// The faults that the loom models plant: the variants of an enumeration, each with a line of
@@ -155,6 +160,7 @@ fn twins(root: &Path) -> Result<Vec<Fault>> {
             named: OF_TWINS.map(str::to_owned).to_vec(),
             real: None,
             shows: SHOWN.contains(&variant),
+            by_conform: false,
             patch: None,
             number: TWINS + value,
         });

@@ -264,6 +264,11 @@ fn manifest(text: &str, is_workspace: bool) -> Result<String> {
     if let Some(Value::Table(workspace)) = manifest.get_mut("workspace") {
         workspace.insert("members".to_owned(), Value::Array(vec!["capi".into()]));
         workspace.remove("default-members");
+        // Cargo warns of each package that has settings and is not there.
+        let profiles = manifest.get_mut("profile").and_then(Value::as_table_mut);
+        for profile in profiles.into_iter().flat_map(|all| all.iter_mut()) {
+            profile.1.as_table_mut().map(|profile| profile.remove("package"));
+        }
     } else if is_workspace {
         bail!("the root's manifest has no workspace");
     }
