@@ -214,6 +214,9 @@ impl Round<'_> {
         if way >= 6 && self.allocator.own.is_some() {
             return self.free_late(block, size, checked);
         }
+        if way >= 6 && size >= HUGE {
+            return self.free_where_it_was(block, size, checked);
+        }
         let kind = MisuseKind::DoubleFree;
         self.plant(block, kind, checked);
         // SAFETY: the mistakes are what the workload is for.
@@ -231,6 +234,26 @@ impl Round<'_> {
         if self.allocator.own.is_some() {
             self.judge_two(answers, block, checked);
         }
+    }
+
+    /// A block that `realloc` has moved is freed where it was: a second free of the old block. What
+    /// has a mapping of its own moves with it, and nobody but the allocator remembers its place.
+    fn free_where_it_was(&self, block: *mut c_void, size: usize, checked: &Checked<'_>) {
+        // SAFETY: the block is this thread's, and given up.
+        let moved = unsafe { (self.allocator.calls.realloc)(block, 3 * size) };
+        let (start, place) = (moved.addr(), block.addr());
+        if moved.is_null() || (start..start + 3 * size).contains(&place) {
+            // Where it was is where it is; and what did not move is there still.
+            let left = if moved.is_null() { block } else { moved };
+            // SAFETY: the block is this thread's, and freed once.
+            unsafe { (self.allocator.calls.free)(left) };
+            return;
+        }
+        self.plant(block, MisuseKind::DoubleFree, checked);
+        // SAFETY: the mistakes are what the workload is for.
+        let _ = unsafe { free(self.allocator, block) };
+        // SAFETY: nobody else knows the block.
+        unsafe { (self.allocator.calls.free)(moved) };
     }
 
     /// A second free after the memory has gone back, and others have been allocated: if the block
