@@ -89,6 +89,7 @@ pub const BANNED: &[Banned] = &[
             "CONTRIBUTING.md",
             "benches/",
             "peers/",
+            "results/src/site/input/",
             "stress/harness/src/allocators.rs",
             "stress/measure/",
             "stress/src/findings/store.rs",

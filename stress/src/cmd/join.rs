@@ -9,6 +9,7 @@ use clap::Args;
 use drystone_harness::exit;
 use drystone_harness::output::format::Printing;
 
+use crate::cmd::junit::Junit;
 use crate::cmd::report;
 use crate::model::outcome::Outcome;
 use crate::model::runs::{Plan, Results};
@@ -25,6 +26,10 @@ pub struct Options {
     #[arg(required = true, value_name = "RECORD")]
     records: Vec<PathBuf>,
 
+    /// Write the outcome into this file too, as JUnit XML: a test for each run
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+
     /// How the report is printed.
     #[command(flatten)]
     printing: Printing,
@@ -35,6 +40,7 @@ pub struct Options {
 /// # Errors
 /// A file is no record, they are not of one campaign, or the report can't be written.
 pub fn run(options: &Options) -> Result<u8> {
+    let junit = options.junit.as_deref().map(Junit::open).transpose()?;
     let records: Vec<(PathBuf, Record)> = options
         .records
         .iter()
@@ -51,6 +57,9 @@ pub fn run(options: &Options) -> Result<u8> {
         .collect();
     let results = sum(records, !missing.is_empty());
     report::print(&results, options.printing).context("writing the report")?;
+    if let Some(junit) = junit {
+        junit.write(&results)?;
+    }
     for failure in &results.failures {
         eprintln!("error: {failure}");
     }

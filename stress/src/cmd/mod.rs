@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`run`](mod@run), [`list`], [`report`] | `cargo stress` itself: a campaign; `--list`; its report |
 //! | [`replay`], [`shrink`], [`join`] | what is done with findings and records |
+//! | [`junit`] | the outcome for CI systems |
 //! | [`inject`] | failures of the OS |
 //! | [`cost`] | the checker's own costs |
 //! | [`zoo`] | planted faults, and who finds them |
@@ -35,6 +36,7 @@ pub mod completions;
 pub mod cost;
 pub mod inject;
 pub mod join;
+pub mod junit;
 pub mod list;
 pub mod readme;
 pub mod replay;

@@ -9,6 +9,7 @@ use drystone_harness::stop::{self, Stop};
 use drystone_workloads::trace::Trace;
 
 use crate::allocators::process::AllocatorEntry;
+use crate::cmd::junit::Junit;
 use crate::cmd::{list, report};
 use crate::model::runs::{Plan, Results};
 use crate::plan::campaign_file;
@@ -57,6 +58,7 @@ fn stress(plan: Plan, options: &Options) -> Result<Results> {
     }
     let begin = Begin::new(plan.seed, plan.shard, plan.threads, &plan.runs);
     let record = Writer::begin(options.record.as_deref(), begin).map_err(anyhow::Error::msg)?;
+    let junit = options.junit.as_deref().map(Junit::open).transpose()?;
     let bar = Bar::new(&plan);
     let supervisor = Supervisor::of_this_binary()?;
     let patience = supervisor.patience.max(options.deadline * 2);
@@ -69,6 +71,9 @@ fn stress(plan: Plan, options: &Options) -> Result<Results> {
     };
     let results = campaign::run(plan, &episodes, &STOP, &bar, record);
     report::print(&results, options.printing).context("writing the report")?;
+    if let Some(junit) = junit {
+        junit.write(&results)?;
+    }
     conclude(&results);
     Ok(results)
 }

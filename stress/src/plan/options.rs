@@ -106,6 +106,10 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
 
+    /// Write the outcome into this file too, as JUnit XML: a test for each run
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+
     /// List allocators and workloads, and stop
     #[arg(long)]
     pub list: bool,

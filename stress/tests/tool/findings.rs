@@ -250,3 +250,38 @@ fn a_finding_is_printed_with_the_command_that_replays_it() {
         assert!(table.contains(part), "{part} in:\n{table}");
     }
 }
+
+/// CI systems show it as tests: one that failed, and one that passed.
+#[test]
+fn the_outcome_is_written_as_junit_too() {
+    let place = tempfile::tempdir().unwrap();
+    let junit = place.path().join("a <b>.xml");
+    let file = junit.to_str().unwrap();
+    let allocator = faulty(place.path(), "-DMISALIGN");
+    let findings = place.path().join("findings");
+    let arguments = ["--allocator", &allocator, "--for", "30s", "--first", "--junit", file];
+    let more = ["--workload", "mixed", "--findings", findings.to_str().unwrap()];
+    ended(&PLAIN.run(&[&arguments[..], &more].concat()), 1);
+    let report = quick_junit::Report::deserialize_from_str(&fs::read_to_string(&junit).unwrap());
+    let report = report.expect("JUnit XML");
+    assert_eq!((report.tests, report.failures, report.errors), (1, 1, 0));
+    let suite = &report.test_suites[0];
+    assert_eq!(suite.name.as_str(), "faulty");
+    let case = &suite.test_cases[0];
+    assert!(case.name.as_str().starts_with("mixed, ") && case.time.is_some(), "{case:?}");
+    let quick_junit::TestCaseStatus::NonSuccess { ty, description, .. } = &case.status else {
+        panic!("{case:?}");
+    };
+    assert_eq!(ty.as_ref().map(|ty| ty.as_str()), Some("misaligned"));
+    let description = description.as_ref().map_or("", |text| text.as_str());
+    assert!(description.contains("cargo stress replay "), "{description}");
+
+    // Written anew, and no shorter text leaves the end of a longer one.
+    let allocator = ["--allocator", "system", "--for", "300ms", "--junit", file];
+    ended(&PLAIN.run(&[&allocator[..], &["--workload", "churn"]].concat()), 0);
+    let report = quick_junit::Report::deserialize_from_str(&fs::read_to_string(&junit).unwrap());
+    assert_eq!(report.expect("JUnit XML").failures, 0);
+
+    let said = PLAIN.usage_error(&["--allocator", "system", "--junit", "nowhere/x.xml"]);
+    assert!(said.contains("--junit nowhere/x.xml"), "{said}");
+}

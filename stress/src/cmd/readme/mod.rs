@@ -2,7 +2,7 @@
 //! picture beside them. Each comes of real runs; nobody edits them by hand, which a test holds.
 //!
 //! ```text
-//! mod ─┬─► bench, conform (their own children) ─► line ─► page ─► README.md, docs/comparison.svg
+//! mod ─┬─► bench, conform (their own children) ─► line ─► page ─► README.md, docs/images
 //!      └─► cargo stress (this binary once more) ─────────────────► README.md
 //! ```
 
@@ -43,7 +43,7 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 /// The page, from the root.
 const README: &str = "README.md";
 /// The picture, from the root.
-const PICTURE: &str = "docs/comparison.svg";
+const PICTURE: &str = "docs/images/comparison.svg";
 
 /// Write the README's comparison, its picture, and its sample of a run anew
 ///
@@ -117,6 +117,8 @@ fn stopped() -> Result<u8> {
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {
+    fs::create_dir_all(path.parent().unwrap_or(path))
+        .with_context(|| format!("making the folder of {}", path.display()))?;
     fs::write(path, text).with_context(|| format!("writing {}", path.display()))?;
     eprintln!("written: {}", path.display());
     Ok(())
