@@ -126,7 +126,7 @@ fn usage_errors_are_as_their_snapshot() {
         &["--campaign", "x.toml", "--allocator", "system"],
         &["--shard", "1/2"],
     ] {
-        let said = PLAIN.refused(arguments);
+        let said = PLAIN.usage_error(arguments);
         assert!(said.starts_with("error: "), "{arguments:?}: {said}");
         all += &format!("$ cargo stress {}\n{said}\n", arguments.join(" "));
     }
