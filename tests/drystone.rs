@@ -12,8 +12,8 @@ fn free(block: *mut u8) {
 }
 
 /// Frees what is not live.
-fn refused(block: *mut u8) -> Misuse {
-    // SAFETY: a pointer that is not live is refused, whatever it is.
+fn rejected(block: *mut u8) -> Misuse {
+    // SAFETY: a pointer that is not live is rejected, whatever it is.
     unsafe { Drystone.try_free(block) }.unwrap_err()
 }
 
@@ -46,31 +46,31 @@ fn blocks_are_aligned_apart_and_hold_what_was_asked_for() {
 }
 
 #[test]
-fn every_second_free_is_refused_at_every_size() {
+fn every_second_free_is_rejected_at_every_size() {
     for size in [1, 16, 100, 1000, 4096, 8192, 32768, 40000, 65536, 1 << 20, (1 << 20) + 1, 4 << 20]
     {
         let block = Drystone.malloc(size);
         let other = Drystone.malloc(size);
         free(block);
-        let misuse = refused(block);
+        let misuse = rejected(block);
         assert_eq!((misuse.kind, misuse.found), (MisuseKind::DoubleFree, Found::AtCall), "{size}");
         free(other);
-        assert_eq!(refused(block).kind, MisuseKind::DoubleFree, "{size}");
-        assert_eq!(refused(other).kind, MisuseKind::DoubleFree, "{size}");
+        assert_eq!(rejected(block).kind, MisuseKind::DoubleFree, "{size}");
+        assert_eq!(rejected(other).kind, MisuseKind::DoubleFree, "{size}");
     }
     Drystone.check().unwrap();
 }
 
 #[test]
-fn what_is_not_a_block_is_refused_as_what_it_is() {
+fn what_is_not_a_block_is_rejected_as_what_it_is() {
     for size in [16, 100, 1000, 8192, 65536, 3 << 20] {
         let block = Drystone.malloc(size);
         let usable = Drystone.usable_size(block).unwrap();
         // SAFETY: inside the block.
         let (inside, odd) = unsafe { (block.add(16.min(usable - 8)), block.add(1)) };
-        assert_eq!(refused(odd).kind, MisuseKind::UnalignedPointer, "{size}");
+        assert_eq!(rejected(odd).kind, MisuseKind::UnalignedPointer, "{size}");
         if usable > 16 {
-            let misuse = refused(inside);
+            let misuse = rejected(inside);
             assert_eq!(
                 (misuse.kind, misuse.state),
                 (MisuseKind::InteriorPointer, BlockState::Live),
@@ -91,11 +91,11 @@ fn what_is_not_a_block_is_refused_as_what_it_is() {
         std::ptr::without_provenance_mut(0x8000_0000_0000),
     ];
     for pointer in wild {
-        assert_eq!(refused(pointer).kind, MisuseKind::ForeignPointer, "{pointer:?}");
+        assert_eq!(rejected(pointer).kind, MisuseKind::ForeignPointer, "{pointer:?}");
     }
     let live = Drystone.malloc(64);
     // An address that differs from a live block's only where no address can.
-    assert_eq!(refused(live.wrapping_add(1 << 50)).kind, MisuseKind::ForeignPointer);
+    assert_eq!(rejected(live.wrapping_add(1 << 50)).kind, MisuseKind::ForeignPointer);
     free(live);
     // SAFETY: null is fine.
     unsafe { Drystone.try_free(std::ptr::null_mut()) }.unwrap();
@@ -117,7 +117,7 @@ fn others_free_and_the_owner_gets_the_blocks_back() {
         .unwrap();
         for &address in &blocks {
             assert_eq!(
-                refused(std::ptr::with_exposed_provenance_mut(address)).kind,
+                rejected(std::ptr::with_exposed_provenance_mut(address)).kind,
                 MisuseKind::DoubleFree
             );
         }

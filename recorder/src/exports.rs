@@ -28,7 +28,7 @@ fn made(event: Event, block: *mut c_void, size: usize, align: usize) {
 }
 
 /// A function that the program could link against and the next allocator lacks.
-fn refused() -> *mut c_void {
+fn failed() -> *mut c_void {
     errno::set(libc::ENOMEM);
     ptr::null_mut()
 }
@@ -94,7 +94,7 @@ pub unsafe extern "C" fn realloc(block: *mut c_void, size: usize) -> *mut c_void
     let call = |block| match next::realloc() {
         // SAFETY: see `malloc`; `resized` calls it once, with the program's block.
         Some(next) => unsafe { next(block, size) },
-        None => refused(),
+        None => failed(),
     };
     // SAFETY: `block` is null or a block of the program's, which it gives up to realloc.
     unsafe { resized(block, size, call) }
@@ -113,7 +113,7 @@ pub unsafe extern "C" fn reallocarray(
     let call = |block| match next::reallocarray() {
         // SAFETY: see `realloc`.
         Some(next) => unsafe { next(block, count, size) },
-        None => refused(),
+        None => failed(),
     };
     // SAFETY: the caller's word. An overflow saturates to a size that no call grants.
     unsafe { resized(block, count.saturating_mul(size), call) }
@@ -189,7 +189,7 @@ fn aligned(
     let block = match call {
         Some(call) => call(),
         None if inside.is_none() => arena::allocate(size, align),
-        None => refused(),
+        None => failed(),
     };
     if inside.is_some() {
         made(Event::AlignedAlloc, block, size, align);

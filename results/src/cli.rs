@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn a_negative_threshold_is_refused_as_a_value() {
+    fn a_negative_threshold_is_rejected_as_a_value() {
         let arguments = ["results", "records", "a", "b", "--threshold", "-1"];
         let said = Arguments::try_parse_from(arguments).unwrap_err().to_string();
         assert!(said.contains("give between 0 and 1000 percent"), "{said}");

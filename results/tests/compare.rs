@@ -25,7 +25,7 @@ impl Output {
             .unwrap_or_else(|_| panic!("{}{}", self.stdout, self.stderr))
     }
 
-    fn assert_refused(&self, sentence: &str) {
+    fn assert_rejected(&self, sentence: &str) {
         assert_eq!(self.code, Some(2), "{}", self.stderr);
         assert!(self.stderr.contains(sentence), "{}", self.stderr);
     }
@@ -220,7 +220,7 @@ fn bisect_finds_the_commit_and_goes_around_what_does_not_build() {
     assert_eq!(found.code, Some(0), "{}{}", found.stdout, found.stderr);
     assert!(found.stdout.starts_with(&slow), "{slow}: {}{}", found.stdout, found.stderr);
     assert!(found.stdout.contains("REGRESSED"), "its own comparison: {}", found.stdout);
-    bisect(&["HEAD", "HEAD~1"]).assert_refused("name the older one first");
+    bisect(&["HEAD", "HEAD~1"]).assert_rejected("name the older one first");
     let nothing = bisect(&["HEAD~1", "HEAD"]);
     assert_eq!(nothing.code, Some(3), "{}", nothing.stdout);
 }
@@ -253,8 +253,8 @@ fn selftest_plants_into_any_archive_and_finds_it() {
     let told = Repository::output(&mut repository.results(&plants));
     assert_eq!(told.code, Some(0), "{}{}", told.stdout, told.stderr);
     assert_eq!(told.stdout.matches("1 of 1").count(), 3, "{}", told.stdout);
-    let refused = Repository::output(&mut repository.results(&["selftest", "--plants", "rong"]));
-    refused.assert_refused("no plant begins with `rong`");
+    let rejected = Repository::output(&mut repository.results(&["selftest", "--plants", "rong"]));
+    rejected.assert_rejected("no plant begins with `rong`");
 }
 
 #[test]
@@ -272,10 +272,10 @@ fn shards_are_joined_and_judged_as_one() {
     let merge = |files: &[&str]| {
         Repository::output(&mut repository.results(&[&["merge", "-o", all], files].concat()))
     };
-    merge(&[first, first]).assert_refused("give each shard a seed of its own");
+    merge(&[first, first]).assert_rejected("give each shard a seed of its own");
     let merged = merge(&[first, second]);
     assert_eq!((merged.code, merged.stdout), (Some(0), format!("{all}\n")), "{}", merged.stderr);
-    merge(&[first, second]).assert_refused("is there already");
+    merge(&[first, second]).assert_rejected("is there already");
     let show = |files: &[&str]| {
         let shown = [&["show", "--format", "json", "--fail-on", "never"], files].concat();
         let mut json = Repository::output(&mut repository.results(&shown)).json();
@@ -330,11 +330,11 @@ fn a_side_that_does_not_build_or_is_nothing_is_named() {
     let repository = Repository::new();
     repository.write("alloc.c", "no C\n");
     repository.commit();
-    repository.run(&["HEAD~1", "HEAD"]).assert_refused("side `HEAD`");
-    repository.run(&["HEAD~1", "nowhere"]).assert_refused("`nowhere` is no commit");
-    repository.run(&["HEAD~1", "alloc.c"]).assert_refused("neither a shared library nor");
-    let refused = repository.run(&["HEAD~1", "HEAD~1", "--rows", "no-such"]);
-    refused.assert_refused("no row begins so");
+    repository.run(&["HEAD~1", "HEAD"]).assert_rejected("side `HEAD`");
+    repository.run(&["HEAD~1", "nowhere"]).assert_rejected("`nowhere` is no commit");
+    repository.run(&["HEAD~1", "alloc.c"]).assert_rejected("neither a shared library nor");
+    let rejected = repository.run(&["HEAD~1", "HEAD~1", "--rows", "no-such"]);
+    rejected.assert_rejected("no row begins so");
 }
 
 /// Two libraries as they are, in no repository: and the luck of their layouts is said.

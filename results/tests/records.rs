@@ -1,5 +1,5 @@
 //! The program as users meet it, on a project whose benchmarks take no time: what it measures, in
-//! which order, what it writes, prints, refuses and leaves behind.
+//! which order, what it writes, prints, rejects and leaves behind.
 
 mod support;
 
@@ -62,7 +62,9 @@ fn a_filter_limits_what_is_measured_and_must_match() {
     let record = json(&project.root().join("some.json"));
     assert_eq!(record["filter"], "pair");
     assert_eq!(record["processes"][0]["benchmarks"].as_object().unwrap().len(), 2);
-    project.run(&["record", "nothing"]).assert_refused("the filter `nothing` matches no benchmark");
+    project
+        .run(&["record", "nothing"])
+        .assert_rejected("the filter `nothing` matches no benchmark");
     assert!(project.stored().is_empty());
 }
 
@@ -164,29 +166,29 @@ fn a_missing_benchmark_fails_unless_allowed() {
     assert!(output.stdout.contains("missing in A"), "{}", output.stdout);
     assert_eq!(project.run(&["records", "HEAD~1", "HEAD", "--allow-missing"]).code, Some(0));
     assert_eq!(project.run(&["records", "HEAD~1", "HEAD", "pair"]).code, Some(0));
-    project.run(&["records", "HEAD~1", "HEAD", "nothing"]).assert_refused("matches no benchmark");
+    project.run(&["records", "HEAD~1", "HEAD", "nothing"]).assert_rejected("matches no benchmark");
 }
 
 #[test]
-fn a_commit_without_benchmarks_is_refused_before_anything_is_built() {
+fn a_commit_without_benchmarks_is_rejected_before_anything_is_built() {
     let project = Project::new(BEFORE);
     let manifest = std::fs::read_to_string(project.root().join("Cargo.toml")).unwrap();
     project.write("Cargo.toml", &manifest.replace("\"allocators\"", "\"other\""));
     let without = project.commit();
     let output = project.run(&["records", "HEAD~1", "HEAD"]);
     let sentence = format!("commit {} has no benchmark target `allocators`", &without[..12]);
-    output.assert_refused(&sentence);
+    output.assert_rejected(&sentence);
     assert!(!output.stderr.contains("building"), "{}", output.stderr);
-    project.run(&["record"]).assert_refused("the working tree has no benchmark target");
+    project.run(&["record"]).assert_rejected("the working tree has no benchmark target");
     project.assert_nothing_left();
 }
 
 #[test]
-fn a_commit_that_does_not_build_is_refused_and_tidied_up_after() {
+fn a_commit_that_does_not_build_is_rejected_and_tidied_up_after() {
     let project = Project::new(BEFORE);
     project.write("bench.rs", "fn main() { no_such_function() }");
     project.commit();
-    project.run(&["records", "HEAD~1", "HEAD"]).assert_refused("the benchmarks do not build");
+    project.run(&["records", "HEAD~1", "HEAD"]).assert_rejected("the benchmarks do not build");
     project.assert_nothing_left();
 }
 
@@ -201,12 +203,12 @@ fn a_process_that_fails_is_reported_and_what_ran_before_is_kept() {
     assert!(output.stdout.contains("-partial.json"), "{}", output.stdout);
 
     let mut compare = project.results(&["records", "HEAD", "HEAD"]);
-    Output::of(compare.env("FAKE_FAIL", "2")).assert_refused("a benchmark process of");
+    Output::of(compare.env("FAKE_FAIL", "2")).assert_rejected("a benchmark process of");
     project.assert_nothing_left();
 }
 
 #[test]
-fn what_cannot_be_compared_is_refused() {
+fn what_cannot_be_compared_is_rejected() {
     let project = Project::new(BEFORE);
     project.run(&["record", "--runs", "4", "--output", "a.json"]);
     let a = std::fs::read_to_string(project.root().join("a.json")).unwrap();
@@ -223,23 +225,23 @@ fn what_cannot_be_compared_is_refused() {
     changed("later.json", "/session/seed", 78.into());
     project.write("copy.json", &a);
 
-    let refused = |a: &str, b: &str, sentence: &str| {
-        project.run(&["records", a, b]).assert_refused(sentence);
+    let rejected = |a: &str, b: &str, sentence: &str| {
+        project.run(&["records", a, b]).assert_rejected(sentence);
     };
-    refused("a.json", "kernel.json", "different machines");
-    refused("a.json", "samples.json", "different settings");
-    refused("a.json", "version.json", "record of version 2, and this program reads version 1");
-    refused("a.json", "a.json", "both sides are the same record");
-    refused("a.json", "./a.json", "both sides are the same record");
-    refused("a.json", "copy.json", "both sides are the same record");
-    refused("a.json", "none.json", "there is no record file none.json");
-    refused("a.json", "bench.rs", "not a record");
-    refused("a.json", "no-such-branch", "neither a record file nor a commit");
-    // A side that would have to be measured is refused before it is.
-    refused("kernel.json", "HEAD", "of another machine");
+    rejected("a.json", "kernel.json", "different machines");
+    rejected("a.json", "samples.json", "different settings");
+    rejected("a.json", "version.json", "record of version 2, and this program reads version 1");
+    rejected("a.json", "a.json", "both sides are the same record");
+    rejected("a.json", "./a.json", "both sides are the same record");
+    rejected("a.json", "copy.json", "both sides are the same record");
+    rejected("a.json", "none.json", "there is no record file none.json");
+    rejected("a.json", "bench.rs", "not a record");
+    rejected("a.json", "no-such-branch", "neither a record file nor a commit");
+    // A side that would have to be measured is rejected before it is.
+    rejected("kernel.json", "HEAD", "of another machine");
     project
         .run(&["records", "a.json", "HEAD", "--samples", "50"])
-        .assert_refused("other settings than you ask for");
+        .assert_rejected("other settings than you ask for");
     assert_eq!(project.log().len(), 4, "nothing was measured");
 
     let any = project.run(&["records", "a.json", "kernel.json", "--any-machine"]);
@@ -263,14 +265,14 @@ fn a_file_and_a_commit_are_compared_with_the_files_settings() {
 }
 
 #[test]
-fn an_output_that_cannot_be_written_is_refused_before_anything_is_measured() {
+fn an_output_that_cannot_be_written_is_rejected_before_anything_is_measured() {
     let project = Project::new(BEFORE);
     std::os::unix::fs::symlink("elsewhere.json", project.root().join("link.json")).unwrap();
     for (output, sentence) in
         [("target", "no plain file"), ("link.json", "no plain file"), ("lib.rs/x", "cannot write")]
     {
         std::fs::create_dir_all(project.root().join("target")).unwrap();
-        project.run(&["record", "--output", output]).assert_refused(sentence);
+        project.run(&["record", "--output", output]).assert_rejected(sentence);
     }
     assert_eq!(project.log(), [""; 0], "nothing was measured");
 }
@@ -291,7 +293,7 @@ fn an_interrupted_record_keeps_what_was_finished() {
 fn an_interrupted_record_without_a_finished_process_writes_nothing() {
     let project = Project::new(BEFORE);
     let output = project.run_interrupted_at(0, &["record"]);
-    output.assert_refused("interrupted before a process was finished");
+    output.assert_rejected("interrupted before a process was finished");
     assert!(project.stored().is_empty());
 }
 
@@ -311,7 +313,7 @@ fn an_interrupted_comparison_tells_what_it_can_and_tidies_up() {
 fn a_comparison_interrupted_too_early_tidies_up() {
     let project = Project::new(BEFORE);
     let output = project.run_interrupted_at(1, &["records", "HEAD", "HEAD"]);
-    output.assert_refused("interrupted before each side had a finished process");
+    output.assert_rejected("interrupted before each side had a finished process");
     project.assert_nothing_left();
 }
 
@@ -329,7 +331,7 @@ fn an_interrupt_while_building_ends_cargo_and_tidies_up() {
     );
     project.commit();
     let output = project.run_interrupted_at(0, &["records", "HEAD", "HEAD"]);
-    output.assert_refused("interrupted");
+    output.assert_rejected("interrupted");
     project.assert_nothing_left();
     std::thread::sleep(std::time::Duration::from_secs(5));
     assert_eq!(project.log(), [""; 0]);
@@ -351,16 +353,16 @@ fn outside_a_workspace_one_sentence() {
     let folder = tempfile::tempdir().unwrap();
     let project = Project::new(BEFORE);
     let mut record = project.results(&["record"]);
-    Output::of(record.current_dir(folder.path())).assert_refused("inside the workspace");
+    Output::of(record.current_dir(folder.path())).assert_rejected("inside the workspace");
 }
 
 #[test]
-fn a_repository_without_a_commit_is_refused() {
+fn a_repository_without_a_commit_is_rejected() {
     let project = Project::new(BEFORE);
     std::fs::remove_dir_all(project.root().join(".git")).unwrap();
-    project.run(&["record"]).assert_refused("in no git repository");
+    project.run(&["record"]).assert_rejected("in no git repository");
     project.git(&["init", "--quiet"]);
-    project.run(&["record"]).assert_refused("no commit yet");
+    project.run(&["record"]).assert_rejected("no commit yet");
 }
 
 #[test]

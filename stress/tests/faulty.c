@@ -35,8 +35,8 @@ static unsigned long count(void)
 void *malloc(size_t size)
 {
     unsigned long number = count();
-    static int refused;
-    if (FAULT == ONCE && size > 30 << 20 && !__atomic_exchange_n(&refused, 1, __ATOMIC_RELAXED)) {
+    static int failed;
+    if (FAULT == ONCE && size > 30 << 20 && !__atomic_exchange_n(&failed, 1, __ATOMIC_RELAXED)) {
         errno = ENOMEM;
         return NULL;
     }

@@ -7,11 +7,11 @@
  * One call in 5,000 does, with -DMISALIGN, -DCRASH, -DEXITS, -DHANGS, -DTALKS: return a block that
  * is off by 8 bytes; abort; end the process with 101; never return, after making the file that
  * -DSIGN names, if it does; print half a line that is no text. With -DLARGE_MISALIGN every block of
- * more than 64 KiB is off by 8 bytes. When the OS refuses a mapping, with -DREFUSED_CRASH it is
- * used all the same; with -DREFUSED_LOSES a realloc frees the old block; with -DREFUSED_FOREVER
- * every later request is refused; with -DREFUSED_LEAKS a MiB is mapped and forgotten. With
+ * more than 64 KiB is off by 8 bytes. When the OS fails a mapping, with -DFAILED_CRASH it is
+ * used all the same; with -DFAILED_LOSES a realloc frees the old block; with -DFAILED_FOREVER
+ * every later request fails; with -DFAILED_LEAKS a MiB is mapped and forgotten. With
  * -DBREAKS_DOWN it aborts as soon as anybody asks for the program break by sbrk. With -DNULLS every
- * request is refused, with -DNO_MEGABYTE those of 1 MiB sharp. */
+ * request fails, with -DNO_MEGABYTE those of 1 MiB sharp. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -41,16 +41,16 @@ void *aligned_alloc(size_t alignment, size_t size) {
     if (size > PTRDIFF_MAX - 2 * alignment - 8192) { errno = ENOMEM; return NULL; }
     size_t mapped = (size + alignment + sizeof(struct header) + 8 + 4095) & ~(size_t)4095;
     char *start = mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-#ifdef REFUSED_FOREVER
-    static int refused;
-    if (start == MAP_FAILED) __atomic_store_n(&refused, 1, __ATOMIC_RELAXED);
-    if (__atomic_load_n(&refused, __ATOMIC_RELAXED)) start = MAP_FAILED;
+#ifdef FAILED_FOREVER
+    static int failed;
+    if (start == MAP_FAILED) __atomic_store_n(&failed, 1, __ATOMIC_RELAXED);
+    if (__atomic_load_n(&failed, __ATOMIC_RELAXED)) start = MAP_FAILED;
 #endif
-#ifdef REFUSED_LEAKS
+#ifdef FAILED_LEAKS
     if (start == MAP_FAILED)
         mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 #endif
-#ifndef REFUSED_CRASH
+#ifndef FAILED_CRASH
     if (start == MAP_FAILED) { errno = ENOMEM; return NULL; }
 #endif
     uintptr_t block = (uintptr_t)start + sizeof(struct header);
@@ -103,7 +103,7 @@ void *calloc(size_t count, size_t size) {
 
 void *realloc(void *block, size_t size) {
     void *moved = malloc(size);
-#ifdef REFUSED_LOSES
+#ifdef FAILED_LOSES
     if (!moved) free(block);
 #endif
     if (!block || !moved) return moved;

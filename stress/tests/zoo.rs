@@ -51,7 +51,7 @@ const FOUND: &[(&str, Workload, Kind)] = &[
     ("unlocks-early", Workload::Mixed, Kind::Exclusion),
     ("misaligns", Workload::Mixed, Kind::Misaligned),
     ("loses-the-prefix", Workload::Mixed, Kind::PrefixLost),
-    ("refuses", Workload::Mixed, Kind::UnprovokedNull),
+    ("gives-null", Workload::Mixed, Kind::UnprovokedNull),
     ("grants-the-impossible", Workload::Mixed, Kind::ImpossibleGranted),
     ("understates-the-size", Workload::Mixed, Kind::UsableSize),
     ("accuses-the-innocent", Workload::Mixed, Kind::FalseAlarm),
@@ -66,7 +66,7 @@ const FOUND: &[(&str, Workload, Kind)] = &[
     ("elides-its-lock", Workload::Handoff, Kind::Exclusion),
     ("elides-its-lock", Workload::FalseSharing, Kind::Exclusion),
     ("loses-the-prefix", Workload::ReallocStorm, Kind::PrefixLost),
-    ("refuses", Workload::Sawtooth, Kind::UnprovokedNull),
+    ("gives-null", Workload::Sawtooth, Kind::UnprovokedNull),
     ("misaligns", Workload::ShiftingSizes, Kind::Misaligned),
     ("unlocks-early", Workload::ThreadStorm, Kind::Exclusion),
     ("drops-a-free", Workload::ThreadStorm, Kind::Leak),
@@ -87,7 +87,7 @@ const IN_CHILDREN: &[(&str, Kind)] = &[
     // The lock sees that the child's one thread has it, and ends the process instead of waiting.
     ("is-held-in-the-child", Kind::Crash),
     ("knows-no-forks", Kind::Hang),
-    ("refuses-in-the-child", Kind::UnprovokedNull),
+    ("gives-null-in-the-child", Kind::UnprovokedNull),
 ];
 
 /// Faults of the shim that the zoo of the conformance suite is made of, which show in a process's
@@ -126,7 +126,7 @@ fn main() -> ExitCode {
         cases.push((name, Box::new(move || is_found_in_a_child(allocator, kind))));
     }
     cases.push(("a_library_that_is_in_the_way_is_found".into(), Box::new(shims_are_found)));
-    cases.push(("what_has_no_fork_handlers_is_refused".into(), Box::new(no_fork_handlers)));
+    cases.push(("what_has_no_fork_handlers_is_rejected".into(), Box::new(no_fork_handlers)));
     cases.push(("mixed_finds_what_keeps_memory".into(), Box::new(kept_memory_is_found)));
     cases.push((
         "what_a_linked_heap_loses_at_a_failure_is_found".into(),
@@ -183,7 +183,7 @@ fn races_are_found(times: u64) {
 /// those that hang on one call, and not on what other threads do meanwhile.
 const COME_AGAIN: &[(&str, Workload, bool)] = &[
     ("misaligns", Workload::Mixed, true),
-    ("refuses", Workload::Mixed, true),
+    ("gives-null", Workload::Mixed, true),
     ("forgets-to-zero", Workload::Mixed, true),
     ("loses-the-prefix", Workload::Mixed, true),
     ("accuses-the-innocent", Workload::Mixed, true),
@@ -196,7 +196,7 @@ const COME_AGAIN: &[(&str, Workload, bool)] = &[
     ("list-torn", Workload::DoubleFree, false),
     ("drystone-torn", Workload::DoubleFree, false),
     ("takes-a-signal-for-its-turn", Workload::Lifecycle, false),
-    ("refuses-in-the-child", Workload::Lifecycle, false),
+    ("gives-null-in-the-child", Workload::Lifecycle, false),
     ("misses-misuses", Workload::Misuse, false),
 ];
 
@@ -314,12 +314,12 @@ fn no_fork_handlers() {
         let output = run_tool(&[&what[..], &how].concat());
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
-    let (code, refused) = said("lifecycle");
-    assert_eq!(code, Some(2), "{refused}");
-    assert!(refused.contains("list-sound has no fork handlers"), "{refused}");
-    assert!(refused.contains("set lifecycle:fork=0"), "{refused}");
+    let (code, answer) = said("lifecycle");
+    assert_eq!(code, Some(2), "{answer}");
+    assert!(answer.contains("list-sound has no fork handlers"), "{answer}");
+    assert!(answer.contains("set lifecycle:fork=0"), "{answer}");
     // What the twin makes of resizes is for double frees alone: it may be found, and is not
-    // refused.
+    // rejected.
     let (code, tried) = said("lifecycle:fork=0");
     assert!(code != Some(2) && !tried.contains("fork handlers"), "{tried}");
 }
@@ -416,12 +416,12 @@ fn a_slow_check_costs_most() {
     assert_eq!(most["check"], "usable size", "{report}");
 }
 
-/// What `cargo stress refuse` says of an allocator, and its exit code.
-fn refuse(allocator: &str, more: &[&str]) -> (Option<i32>, Value) {
+/// What `cargo stress inject` says of an allocator, and its exit code.
+fn inject(allocator: &str, more: &[&str]) -> (Option<i32>, Value) {
     let place = tempfile::tempdir().unwrap();
     let findings = place.path().to_str().unwrap();
     let always =
-        ["refuse", "--allocator", allocator, "--threads", "3", "--for", "1s", "--format", "json"];
+        ["inject", "--allocator", allocator, "--threads", "3", "--for", "1s", "--format", "json"];
     let output = run_tool(&[&always[..], &["--seed", "7", "--findings", findings], more].concat());
     let report: Value = serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
@@ -431,15 +431,15 @@ fn refuse(allocator: &str, more: &[&str]) -> (Option<i32>, Value) {
 /// A page that is lost at one failed call, by the heap's own account; and more than an engine's
 /// arenas come to, by growth.
 fn losses_are_found() {
-    let (code, row) = refuse("list-loses-none", &["--last", "12"]);
+    let (code, row) = inject("list-loses-none", &["--last", "12"]);
     assert_eq!((code, row["findings"].as_array().map(Vec::len)), (Some(0), Some(0)), "{row}");
-    let (code, row) = refuse("list-loses-a-page", &["--last", "12"]);
+    let (code, row) = inject("list-loses-a-page", &["--last", "12"]);
     let finding = &row["findings"][0];
     assert_eq!((code, &finding["kind"]), (Some(1), &"leak".into()), "{row}");
     assert!(finding["expected"].as_str().unwrap().contains("as the heap says"), "{row}");
     // By its accounts, at the first failed call that maps: not by growth.
     assert!(finding["injected"].as_str().unwrap().starts_with("call "), "{row}");
-    let (code, row) = refuse("engine-loses-mebibytes", &["--last", "1"]);
+    let (code, row) = inject("engine-loses-mebibytes", &["--last", "1"]);
     let finding = &row["findings"][0];
     assert_eq!((code, &finding["kind"]), (Some(1), &"leak".into()), "{row}");
     assert_eq!(finding["injected"], "one call in 10 to the OS failed by injection", "{row}");
@@ -447,7 +447,7 @@ fn losses_are_found() {
 }
 
 fn unseen_calls() {
-    let (code, row) = refuse("fails-unseen", &[]);
+    let (code, row) = inject("fails-unseen", &[]);
     assert_eq!((code, &row["all"]), (Some(3), &false.into()), "{row}");
     let why = |index: usize| row["cannot_tell"][index].as_str().unwrap_or_default();
     assert!(why(0).contains("in turn: no call to the OS was seen"), "{row}");
@@ -488,7 +488,7 @@ fn no_false_finding() {
 
 fn one_thread_replays_exactly() {
     // Faults that count calls. One that hangs on addresses, which the OS draws, may come elsewhere.
-    for allocator in ["misaligns", "refuses", "accuses-the-innocent"] {
+    for allocator in ["misaligns", "gives-null", "accuses-the-innocent"] {
         let first = finding(stress(allocator, Workload::Mixed, 1, LONGEST));
         let again = finding(stress(allocator, Workload::Mixed, 1, LONGEST));
         assert!(first.operation.is_some());

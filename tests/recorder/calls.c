@@ -58,7 +58,7 @@ int main(int count, char **arguments) {
     KEEPS_ERRNO(free(d));
     KEEPS_ERRNO(free(e));
     KEEPS_ERRNO(free(f));
-    // A refused realloc: errno from the allocator, the block intact.
+    // A failed realloc: errno from the allocator, the block intact.
     memset(g, 5, 7008);
     errno = 0;
     if (realloc(g, PTRDIFF_MAX) != NULL || errno != ENOMEM) fail("an impossible realloc");
@@ -69,7 +69,7 @@ int main(int count, char **arguments) {
     if (opaque(malloc(PTRDIFF_MAX)) != NULL || errno != ENOMEM) fail("an impossible malloc");
     if (opaque(calloc(SIZE_MAX, 2)) != NULL) fail("an overflowing calloc");
     for (int i = 0; i < 7008; i++)
-        if (((char *)g)[i] != 5) fail("a refused realloc changed its block");
+        if (((char *)g)[i] != 5) fail("a failed realloc changed its block");
     KEEPS_ERRNO(free(g));
     KEEPS_ERRNO(a = opaque(pvalloc(7009)));
     KEEPS_ERRNO(b = opaque(malloc(0)));

@@ -35,7 +35,7 @@ pub struct Claim<'a, O: Os, P: Probe, L: RawLock> {
 }
 
 impl<'a, O: Os, P: Probe, L: RawLock> Claim<'a, O, P, L> {
-    /// A heap for the calling thread. `None` when the OS refuses.
+    /// A heap for the calling thread. `None` when the OS fails.
     pub fn new(engine: &'a Engine<O, P, L>) -> Option<Self> {
         Some(Claim { engine, heap: engine.claim()? })
     }

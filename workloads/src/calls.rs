@@ -7,7 +7,7 @@ use core::ffi::{c_int, c_void};
 
 /// The functions of one allocator, with the C library's signatures and meanings.
 ///
-/// Sizes are bytes, alignments are powers of two; a null return is a refused request. The semantics
+/// Sizes are bytes, alignments are powers of two; a null return is a failed request. The semantics
 /// are those of C23 §7.24.3 and POSIX.1-2024.
 #[derive(Clone, Copy, Debug)]
 pub struct Calls {

@@ -139,13 +139,13 @@ unsafe fn marked(block: *mut u8) -> *mut u8 {
 #[inline(always)]
 fn granted(block: *mut u8, size: usize) -> *mut u8 {
     if block.is_null() {
-        refused(size);
+        failed(size);
     }
     block
 }
 
 #[cold]
 #[inline(never)]
-fn refused(size: usize) -> ! {
-    panic!("the allocator refused {size} bytes: what follows would measure refusals")
+fn failed(size: usize) -> ! {
+    panic!("the allocator failed a request of {size} bytes: what follows would measure failures")
 }

@@ -23,7 +23,7 @@ impl Pick {
     }
 }
 
-/// A request that every allocator must refuse: its size is over `PTRDIFF_MAX`, or overflows
+/// A request that every allocator must fail: its size is over `PTRDIFF_MAX`, or overflows
 /// (C23 §7.24.3, glibc's `malloc(3)`, NOTES).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Impossible {
@@ -122,7 +122,7 @@ pub enum Op {
         /// Percent of the live bytes, 0 to 75.
         keep: u32,
     },
-    /// A request that must be refused.
+    /// A request that must fail.
     Impossible(Impossible),
 }
 

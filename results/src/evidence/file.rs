@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_another_version_and_other_files_are_refused_by_name() {
+    fn damage_another_version_and_other_files_are_rejected_by_name() {
         let said = |text: &str| format!("{:#}", Evidence::parse(text).unwrap_err());
         let text = written();
         assert!(said(&text.replacen("\"version\":1", "\"version\":9", 1)).contains("version 9"));

@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_belong_together_is_refused() {
+    fn what_does_not_belong_together_is_rejected() {
         let said = |shards| format!("{:#}", Evidence::join(shards).unwrap_err());
         let same = said(vec![shard(1, None), shard(1, None)]);
         assert!(same.contains("a seed of its own"), "{same}");

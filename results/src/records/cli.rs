@@ -91,7 +91,7 @@ pub struct CompareArguments {
     pub allow_missing: bool,
 
     /// Changes up to this many percent of time per iteration count as none.
-    // Negative numbers are let through to `percent`, whose refusal says more than clap's.
+    // Negative numbers are let through to `percent`, whose rejection says more than clap's.
     #[arg(
         long,
         value_name = "PCT",

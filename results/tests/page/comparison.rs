@@ -109,9 +109,9 @@ fn the_page_fits_a_phone_a_tablet_and_a_desk() {
     assert_eq!(told, expected.join(" | "), "width of the frame, pixels too many, plots, culprits");
 }
 
-/// A page that can't be written is refused before anything is read or measured.
+/// A page that can't be written is rejected before anything is read or measured.
 #[test]
-fn a_page_that_cannot_be_written_is_refused_first() {
+fn a_page_that_cannot_be_written_is_rejected_first() {
     let folder = tempfile::tempdir().unwrap();
     for page in ["nowhere/page.html", "."] {
         let output = Command::new(env!("CARGO_BIN_EXE_drystone-results"))

@@ -175,9 +175,9 @@ impl Output {
         }
     }
 
-    /// Fails unless the program refused: exit code 2, nothing on stdout, and as its last error on
+    /// Fails unless the program rejected: exit code 2, nothing on stdout, and as its last error on
     /// stderr (a compiler may have said some before) one that holds `sentence`.
-    pub fn assert_refused(&self, sentence: &str) {
+    pub fn assert_rejected(&self, sentence: &str) {
         assert_eq!(self.code, Some(2), "{}", self.stderr);
         assert_eq!(self.stdout, "");
         let error = self.stderr.lines().rfind(|line| line.starts_with("error: "));

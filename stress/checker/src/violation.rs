@@ -51,7 +51,7 @@ pub enum Kind {
     /// A misuse was reported as another than it is, or more than once.
     WrongReport,
     /// No free of a live block took effect.
-    #[serde(rename = "free-refused")]
+    #[serde(alias = "free-refused")]
     FreeRejected,
     /// Frees that took effect and allocations of the block do not add up.
     Sums,
@@ -145,7 +145,7 @@ impl fmt::Display for Kind {
             Kind::DoubleFreeMissed => "double free missed",
             Kind::MisuseMissed => "misuse missed",
             Kind::WrongReport => "wrong report",
-            Kind::FreeRejected => "free refused",
+            Kind::FreeRejected => "free rejected",
             Kind::Sums => "sums",
             Kind::Exclusion => "mutual exclusion",
             Kind::BrokenHeap => "broken heap",
@@ -273,4 +273,11 @@ pub fn raise(kind: Kind, expected: &str, seen: impl fmt::Display) -> ! {
         Some(hook) => (hook.raise)(violation),
         None => panic!("{violation}"),
     }
+}
+
+#[test]
+fn kinds_with_the_names_of_before_are_read() {
+    let read = |name| serde_json::from_str::<Kind>(name).unwrap();
+    assert_eq!(read("\"free-refused\""), Kind::FreeRejected);
+    assert_eq!(read("\"free-rejected\""), Kind::FreeRejected);
 }

@@ -182,7 +182,7 @@ mod tests {
     fn what_goes_before_a_mistake_must_go_well_with_everybody() {
         let pass = || Outcome::Said(Verdict::Pass);
         assert_eq!(results(End::SetUp, pass()).findings().len(), 1);
-        for end in [End::Silent, End::Refuses, End::Crash] {
+        for end in [End::Silent, End::Fails, End::Crash] {
             assert!(results(end, pass()).findings().is_empty(), "{end:?}");
         }
     }

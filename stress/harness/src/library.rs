@@ -27,7 +27,7 @@ pub fn functions_of_this_process(library: Option<&Path>) -> Result<Calls, String
     {
         return Err(format!(
             "{} was preloaded, and malloc is still {}'s: the library does not define malloc, or \
-             the loader refused it",
+             the loader rejected it",
             library.display(),
             malloc.object.display()
         ));

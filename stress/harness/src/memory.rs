@@ -14,7 +14,7 @@
 //! shard of the thread that frees it. Memory of the classes is never given back: the tables of one
 //! run are about as large as those of the next.
 //!
-//! Its calls to the OS bear a [`MARK`], by which a filter that refuses calls tells them from the
+//! Its calls to the OS bear a [`MARK`], by which a filter that fails calls tells them from the
 //! allocator's.
 //!
 //! Used by the binaries through `#[global_allocator]` below, and by nobody else.
@@ -163,7 +163,7 @@ pub fn used() -> usize {
     USED.load(Ordering::Relaxed)
 }
 
-/// Memory for when the OS refuses. Mapped and never touched.
+/// Memory for when the OS fails. Mapped and never touched.
 struct Aside {
     start: *mut u8,
     bytes: usize,
@@ -174,8 +174,8 @@ unsafe impl Send for Aside {}
 
 static ASIDE: Mutex<Aside> = Mutex::new(Aside { start: null_mut(), bytes: 0 });
 
-/// Sets memory aside, whole pages, that the harness falls back on when the OS refuses: the
-/// allocator is to be refused, not who watches it. Once in a process.
+/// Sets memory aside, whole pages, that the harness falls back on when the OS fails: the
+/// allocator is to get none, not who watches it. Once in a process.
 pub fn set_aside(bytes: usize) {
     let mut aside = ASIDE.lock().unwrap_or_else(PoisonError::into_inner);
     *aside = Aside { start: map(bytes), bytes };
@@ -196,7 +196,7 @@ fn from_aside(bytes: usize) -> *mut u8 {
     unsafe { aside.start.add(aside.bytes) }
 }
 
-/// Maps fresh zeroed pages; null when the OS refuses and nothing is set aside.
+/// Maps fresh zeroed pages; null when the OS fails and nothing is set aside.
 fn map(bytes: usize) -> *mut u8 {
     let mapped = map_anew(bytes);
     let start = if mapped.is_null() { from_aside(bytes) } else { mapped };

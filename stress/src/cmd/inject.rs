@@ -101,8 +101,8 @@ struct Target {
 /// What a run in turn says.
 #[derive(Debug, PartialEq, Eq)]
 enum Turn {
-    /// Its call was refused, of so many.
-    Refused { of: u64 },
+    /// Its call failed, of so many.
+    Failed { of: u64 },
     /// It made fewer calls than that: there is no further one.
     Over { of: u64 },
     /// It can't be told.
@@ -112,10 +112,10 @@ enum Turn {
 fn turn(call: u64, seen: Option<Calls>) -> Turn {
     match seen {
         None => Turn::Untold(NOT_COUNTED.to_owned()),
-        Some(Calls { made, failed: 1.. }) => Turn::Refused { of: made },
+        Some(Calls { made, failed: 1.. }) => Turn::Failed { of: made },
         Some(Calls { made, failed: 0 }) if made < call => Turn::Over { of: made },
         Some(Calls { made, .. }) => {
-            Turn::Untold(format!("{made} calls to the OS were made, and it was not refused"))
+            Turn::Untold(format!("{made} calls to the OS were made, and it did not fail"))
         }
     }
 }
@@ -127,17 +127,17 @@ fn counted(seen: Option<Calls>) -> Result<Calls, String> {
     match seen {
         None => Err(NOT_COUNTED.to_owned()),
         Some(Calls { made: 0, .. }) => {
-            Err("no call to the OS was seen that could be refused".to_owned())
+            Err("no call to the OS was seen that could be made to fail".to_owned())
         }
         Some(calls) => Ok(calls),
     }
 }
 
-/// Whether some call was refused.
-fn some_refused(seen: Option<Calls>) -> Result<(), String> {
+/// Whether some call failed.
+fn some_failed(seen: Option<Calls>) -> Result<(), String> {
     match counted(seen)? {
         Calls { made, failed: 0 } => Err(format!(
-            "none of {made} calls to the OS was refused; give a longer --for or a smaller --one-in"
+            "none of {made} calls to the OS failed; give a longer --for or a smaller --one-in"
         )),
         _ => Ok(()),
     }
@@ -156,17 +156,17 @@ fn no_end(made: u64) -> String {
 struct Row {
     allocator: String,
     by: &'static str,
-    /// Calls that were refused in turn, one in each process.
+    /// Calls that failed in turn, one in each process.
     in_turn: u64,
     /// Whether every call was, to the last that there is.
     all: bool,
     /// Of those, the ones that ended in null for the program; the others were absorbed.
     ended_in_null: u64,
-    /// Requests that were refused by chance, and calls to the OS. None: that was not tried, or the
+    /// Requests that failed by chance, and calls to the OS. None: that was not tried, or the
     /// run ended before it could say.
     by_chance_nulls: Option<u64>,
     by_chance_calls: Option<u64>,
-    /// Requests that were refused for want of address space. None: as above.
+    /// Requests that failed for want of address space. None: as above.
     limit_nulls: Option<u64>,
     /// What has shown nothing, and why: no finding, and nothing to rely on.
     cannot_tell: Vec<String>,
@@ -290,14 +290,14 @@ impl Campaign<'_> {
         };
         let (mut made, limit) = (0, self.options.call.or(self.options.last));
         for call in first..=limit.unwrap_or(MOST_CALLS) {
-            let refused = Injection { plan: InjectionPlan::Once(call), by: target.by };
-            let outcome = self.run(target, refused, 1)?;
+            let injection = Injection { plan: InjectionPlan::Once(call), by: target.by };
+            let outcome = self.run(target, injection, 1)?;
             if outcome.cut_short {
                 return Ok(());
             }
             if outcome.finding.is_none() {
                 match turn(call, calls(&outcome)) {
-                    Turn::Refused { of } => made = of,
+                    Turn::Failed { of } => made = of,
                     Turn::Over { .. } if self.options.call.is_none() => {
                         row.all = true;
                         return Ok(());
@@ -315,8 +315,8 @@ impl Campaign<'_> {
             }
             self.bar.set_message(format!("call {call} of some {}", made.max(call)));
             row.in_turn += 1;
-            row.ended_in_null += u64::from(outcome.counters[Count::Rejections] > 0);
-            if self.found(target, refused.plan, refused.by, outcome, row)? {
+            row.ended_in_null += u64::from(outcome.counters[Count::FailedRequests] > 0);
+            if self.found(target, injection.plan, injection.by, outcome, row)? {
                 return Ok(());
             }
         }
@@ -328,14 +328,14 @@ impl Campaign<'_> {
         let plan = InjectionPlan::OneIn { calls: self.options.one_in, seed: self.seed };
         let threads = self.options.threads.map_or_else(options::default_threads, usize::from);
         self.bar.set_message(format!("one call in {} by chance", self.options.one_in));
-        let refused = Injection { plan, by: target.by };
-        let outcome = self.run(target, refused, threads)?;
-        row.by_chance_nulls = Some(outcome.counters[Count::Rejections]);
+        let injection = Injection { plan, by: target.by };
+        let outcome = self.run(target, injection, threads)?;
+        row.by_chance_nulls = Some(outcome.counters[Count::FailedRequests]);
         let seen = calls(&outcome);
         row.by_chance_calls = seen.map(|calls| calls.failed);
         let cut_short = outcome.cut_short;
         if !self.found(target, plan, target.by, outcome, row)? && !cut_short {
-            row.cannot_tell.extend(some_refused(seen).err().map(|why| format!("by chance: {why}")));
+            row.cannot_tell.extend(some_failed(seen).err().map(|why| format!("by chance: {why}")));
         }
         Ok(())
     }
@@ -344,11 +344,11 @@ impl Campaign<'_> {
         let plan = InjectionPlan::AddressSpace(SPACE_MIB << 20);
         self.bar.set_message("little address space");
         let outcome = self.run(target, Injection { plan, by: By::Limit }, 1)?;
-        let nulls = outcome.counters[Count::Rejections];
+        let nulls = outcome.counters[Count::FailedRequests];
         row.limit_nulls = Some(nulls);
         let cut_short = outcome.cut_short;
         if !self.found(target, plan, By::Limit, outcome, row)? && !cut_short && nulls == 0 {
-            let why = "every request was granted, so that none was refused for want of it";
+            let why = "every request was granted, so that none failed for want of it";
             row.cannot_tell.push(format!("in little space: {why}"));
         }
         Ok(())
@@ -360,11 +360,11 @@ impl Campaign<'_> {
         Spec { library: target.library.clone(), ..spec }
     }
 
-    fn run(&self, target: &Target, refused: Injection, threads: usize) -> Result<Outcome> {
+    fn run(&self, target: &Target, injection: Injection, threads: usize) -> Result<Outcome> {
         self.bar.tick();
         let spec = self.spec(target, threads);
-        let doing = || format!("{}, {}", target.name, refused.plan);
-        inject::run(&spec, refused, |job| self.supervisor.job(job, &STOP, &mut |_, _, _| {}))
+        let doing = || format!("{}, {}", target.name, injection.plan);
+        inject::run(&spec, injection, |job| self.supervisor.job(job, &STOP, &mut |_, _, _| {}))
             .with_context(doing)
     }
 
@@ -451,12 +451,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_call_in_turn_is_refused_or_over_or_not_told() {
+    fn a_call_in_turn_has_failed_or_is_over_or_not_told() {
         let calls = |made, failed| Some(Calls { made, failed });
-        assert_eq!(turn(7, calls(9, 1)), Turn::Refused { of: 9 });
+        assert_eq!(turn(7, calls(9, 1)), Turn::Failed { of: 9 });
         assert_eq!(turn(10, calls(9, 0)), Turn::Over { of: 9 });
         assert_eq!(turn(1, calls(0, 0)), Turn::Over { of: 0 });
-        assert!(matches!(turn(9, calls(9, 0)), Turn::Untold(why) if why.contains("not refused")));
+        assert!(matches!(turn(9, calls(9, 0)), Turn::Untold(why) if why.contains("did not fail")));
         assert_eq!(turn(7, None), Turn::Untold(NOT_COUNTED.to_owned()));
     }
 
@@ -464,10 +464,10 @@ mod tests {
     fn what_was_not_seen_is_no_success() {
         assert!(counted(None).is_err());
         assert!(counted(Some(Calls { made: 0, failed: 0 })).unwrap_err().contains("no call"));
-        let some = |made, failed| some_refused(Some(Calls { made, failed }));
+        let some = |made, failed| some_failed(Some(Calls { made, failed }));
         assert_eq!(some(300, 30), Ok(()));
         assert!(some(3, 0).unwrap_err().contains("none of 3 calls"));
-        assert!(some(0, 0).is_err() && some_refused(None).is_err());
+        assert!(some(0, 0).is_err() && some_failed(None).is_err());
     }
 
     #[test]

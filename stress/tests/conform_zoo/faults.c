@@ -49,7 +49,7 @@ static int listed(void *block) { return true_size(block) >= 712 && true_size(blo
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 #endif
 
-#if defined SILENT || defined REFUSES || defined HANGS || defined REPORTS || defined MISNAMES || \
+#if defined SILENT || defined FAILS || defined HANGS || defined REPORTS || defined MISNAMES || \
     defined LATE || defined ACCUSES
 /* The last block of 8 bytes that was freed: given back only by the next one. */
 static void *last;
@@ -67,7 +67,7 @@ static int again(void *block) {
 #endif
 
 void *malloc(size_t size) {
-#ifdef REFUSES
+#ifdef FAILS
     if (late) { errno = ENOMEM; return NULL; }
 #endif
 #ifdef SHARES_NOTHING
@@ -105,7 +105,7 @@ void *malloc(size_t size) {
         if (!pthread_getspecific(key)) pthread_setspecific(key, &key);
     }
 #endif
-#ifdef REFUSES_OTHER_STACKS
+#ifdef FAILS_OTHER_STACKS
     stack_t stack;
     if (!sigaltstack(NULL, &stack) && stack.ss_flags & SS_ONSTACK) return NULL;
 #endif
@@ -139,7 +139,7 @@ void *malloc(size_t size) {
     pthread_mutex_unlock(&lock);
     return it;
 #endif
-#ifdef ABORTS_WHEN_REFUSED
+#ifdef ABORTS_WHEN_FAILED
     void *it = __libc_malloc(size);
     if (!it && size < PTRDIFF_MAX / 2) abort();
     return it;
@@ -194,7 +194,7 @@ void free(void *block) {
     pthread_mutex_unlock(&lock);
     return;
 #endif
-#if defined SILENT || defined REFUSES || defined HANGS || defined REPORTS || defined MISNAMES || \
+#if defined SILENT || defined FAILS || defined HANGS || defined REPORTS || defined MISNAMES || \
     defined LATE || defined ACCUSES
     switch (again(block)) {
     case 1:
@@ -247,7 +247,7 @@ void *realloc(void *block, size_t size) {
 #ifdef SHARES_NOTHING
     if (block == malloc(0)) return malloc(size);
 #endif
-#ifdef FREES_WHEN_REFUSED
+#ifdef FREES_WHEN_FAILED
     if (size > PTRDIFF_MAX) { __libc_free(block); errno = ENOMEM; return NULL; }
 #endif
 #if defined LOSES_THE_END || defined MISALIGNS || defined TWO_OWNERS || defined UNLOCKED || \
@@ -301,7 +301,7 @@ int posix_memalign(void **block, size_t align, size_t size) {
     if (!it) return EINVAL;
 #endif
     if (!it) return ENOMEM;
-#ifdef REFUSES_THE_ALIGNED
+#ifdef FAILS_THE_ALIGNED
     if (size == 5000) { __libc_free(it); return ENOMEM; }
 #endif
     *block = it;

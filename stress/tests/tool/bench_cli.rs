@@ -15,7 +15,7 @@ fn cell(report: &Value, allocator: usize) -> &Value {
 }
 
 #[test]
-fn what_is_wrong_is_refused_before_anything_is_measured() {
+fn what_is_wrong_is_a_usage_error_before_anything_is_measured() {
     for (arguments, expected) in [
         (&["--rounds", "2"][..], "--rounds 2: fewer than 3"),
         (&["--row", "no such"], "matches no row; --list shows them all"),
@@ -33,7 +33,7 @@ fn what_is_wrong_is_refused_before_anything_is_measured() {
 }
 
 #[test]
-fn a_library_without_malloc_is_refused() {
+fn a_library_without_malloc_is_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let without = library(folder.path(), "without", "int nothing(void) { return 0; }", &[]);
     let why = BENCH.usage_error(&["--allocator", &without, "--row", "pair/64$", "--quick"]);
@@ -84,12 +84,12 @@ fn rows_of_every_kind_run() {
 }
 
 #[test]
-fn an_allocator_that_crashes_hangs_or_refuses_is_a_cell() {
+fn an_allocator_that_crashes_hangs_or_fails_is_a_cell() {
     let folder = tempfile::tempdir().unwrap();
     for (flag, short, detail) in [
         ("-DCRASH", "SIGABRT", "killed by SIGABRT"),
         ("-DHANGS", "hang", "not done after 2 s"),
-        ("-DNULLS", "wrong", "the allocator refused 64 bytes"),
+        ("-DNULLS", "wrong", "the allocator failed a request of 64 bytes"),
     ] {
         let faulty = faulty(folder.path(), flag);
         let arguments = [

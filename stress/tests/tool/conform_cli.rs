@@ -9,7 +9,7 @@ use serde_json::Value;
 const CONFORM: Tool = Tool { name: &["conform"], ..PLAIN };
 
 #[test]
-fn what_is_wrong_is_refused_before_anything_is_checked() {
+fn what_is_wrong_is_a_usage_error_before_anything_is_checked() {
     for (arguments, expected) in [
         (&["--row", "no such"][..], "matches no row; --list shows them all"),
         (&["--row", "["], "`[` is no regular expression"),
@@ -26,7 +26,7 @@ fn what_is_wrong_is_refused_before_anything_is_checked() {
 }
 
 #[test]
-fn a_library_that_does_not_serve_is_refused() {
+fn a_library_that_does_not_serve_is_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let without = library(folder.path(), "without", "int nothing(void) { return 0; }", &[]);
     let why = CONFORM.usage_error(&["--allocator", &without, "--row", "^zero/malloc$"]);

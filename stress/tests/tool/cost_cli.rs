@@ -11,7 +11,7 @@ use serde_json::Value;
 const COST: Tool = Tool { name: &["cost"], for_a_report: &["--quick"], ..PLAIN };
 
 #[test]
-fn what_is_wrong_is_refused_before_anything_is_measured() {
+fn what_is_wrong_is_a_usage_error_before_anything_is_measured() {
     for (arguments, expected) in [
         (&["--rounds", "2"][..], "--rounds 2: fewer than 3"),
         (&["--allocator", "linked:lits"], "Did you mean `linked:list`?"),

@@ -147,18 +147,18 @@ fn a_fault_that_was_mended_does_not_come_again() {
 }
 
 #[test]
-fn what_is_no_finding_is_refused() {
-    let refused = |folder: &Path| PLAIN.usage_error(&["replay", folder.to_str().unwrap()]);
+fn what_is_no_finding_is_rejected() {
+    let rejected = |folder: &Path| PLAIN.usage_error(&["replay", folder.to_str().unwrap()]);
     let place = tempfile::tempdir().unwrap();
-    let said = refused(&place.path().join("nowhere"));
+    let said = rejected(&place.path().join("nowhere"));
     assert!(said.contains("give the folder of a finding"), "{said}");
     let record = place.path().join("finding.json");
     fs::write(&record, "{}").unwrap();
-    assert!(refused(place.path()).contains("is no finding's record"));
+    assert!(rejected(place.path()).contains("is no finding's record"));
     fs::write(&record, r#"{"format": "drystone-results", "version": 1}"#).unwrap();
-    assert!(refused(place.path()).contains("is a `drystone-results`, and no finding"));
+    assert!(rejected(place.path()).contains("is a `drystone-results`, and no finding"));
     fs::write(&record, r#"{"format": "drystone-stress-finding", "version": 9}"#).unwrap();
-    assert!(refused(place.path()).contains("is of version 9, and this tool reads 1"));
+    assert!(rejected(place.path()).contains("is of version 9, and this tool reads 1"));
 }
 
 #[test]

@@ -1,11 +1,11 @@
-//! `cargo stress inject` as its user meets it: planted faults that show only when the OS refuses.
+//! `cargo stress inject` as its user meets it: planted faults that show only when the OS fails.
 
 use std::path::Path;
 
 use crate::support::{PLAIN, faulty, json};
 use serde_json::Value;
 
-/// The row of the one allocator that was refused its calls.
+/// The row of the one allocator whose calls failed.
 fn inject(code: i32, allocator: &str, findings: &Path, more: &[&str]) -> Value {
     let arguments = ["inject", "--allocator", allocator, "--threads", "3", "--format", "json"];
     let output =
@@ -15,7 +15,7 @@ fn inject(code: i32, allocator: &str, findings: &Path, more: &[&str]) -> Value {
     report["allocators"][0].clone()
 }
 
-/// The row of an allocator that must bear every refusal, of no fewer than `calls` in turn.
+/// The row of an allocator that must bear every failure, of no fewer than `calls` in turn.
 #[track_caller]
 fn borne(allocator: &str, by: &str, calls: u64, findings: &Path) -> Value {
     let row = inject(0, allocator, findings, &["--for", "2s"]);
@@ -27,7 +27,7 @@ fn borne(allocator: &str, by: &str, calls: u64, findings: &Path) -> Value {
 }
 
 #[test]
-fn linked_allocators_bear_every_refusal() {
+fn linked_allocators_bear_every_failure() {
     let place = tempfile::tempdir().unwrap();
     for allocator in ["linked:list", "linked:engine"] {
         // In turn it is ten to seventy, by the seed.
@@ -37,7 +37,7 @@ fn linked_allocators_bear_every_refusal() {
 }
 
 #[test]
-fn what_is_not_linked_is_refused_by_the_kernel() {
+fn what_is_not_linked_gets_failures_from_the_kernel() {
     let place = tempfile::tempdir().unwrap();
     for allocator in ["system", "linked:drystone"] {
         borne(allocator, "seccomp", 10, place.path());
@@ -51,11 +51,11 @@ fn what_is_not_linked_is_refused_by_the_kernel() {
 }
 
 #[test]
-fn what_refusals_break_is_found() {
+fn what_failures_break_is_found() {
     for (flag, expected) in [
-        ("-DREFUSED_CRASH", &["crash"][..]),
-        ("-DREFUSED_LOSES", &["crash", "identity", "overlap"]),
-        ("-DREFUSED_FOREVER", &["unprovoked-null"]),
+        ("-DFAILED_CRASH", &["crash"][..]),
+        ("-DFAILED_LOSES", &["crash", "identity", "overlap"]),
+        ("-DFAILED_FOREVER", &["unprovoked-null"]),
     ] {
         let place = tempfile::tempdir().unwrap();
         let allocator = faulty(place.path(), flag);
@@ -64,7 +64,7 @@ fn what_refusals_break_is_found() {
         let finding = &row["findings"][0];
         let kind = finding["kind"].as_str().unwrap();
         assert!(expected.contains(&kind), "{flag}: {finding}");
-        // The folder makes it again, with the same call refused.
+        // The folder makes it again, with the same failing call.
         let folder = finding["folder"].as_str().unwrap();
         let output = PLAIN.run(&["replay", folder, "--times", "2", "--format", "json"]);
         let replayed = json(&output, 1);
@@ -73,15 +73,15 @@ fn what_refusals_break_is_found() {
 }
 
 #[test]
-fn what_each_refusal_loses_is_found() {
+fn what_each_failure_loses_is_found() {
     let place = tempfile::tempdir().unwrap();
-    let allocator = faulty(place.path(), "-DREFUSED_LEAKS");
+    let allocator = faulty(place.path(), "-DFAILED_LEAKS");
     let row = inject(1, &allocator, place.path(), &["--for", "3s", "--last", "1"]);
     assert_eq!(row["findings"][0]["kind"], "leak", "{row}");
     assert!(row["findings"][0]["injected"].as_str().unwrap().contains("one call in 10"), "{row}");
     // What was seen up to then is told with it.
     assert!(row["by_chance_calls"].as_u64() > Some(0), "{row}");
-    // One that loses nothing but what munmap was refused for has no leak.
+    // One that loses nothing but what munmap failed for has no leak.
     let allocator = faulty(place.path(), "-DSOUND");
     let row = inject(0, &allocator, place.path(), &["--for", "3s", "--last", "1"]);
     assert!(row["by_chance_calls"].as_u64() > Some(100), "{row}");

@@ -9,6 +9,7 @@ mod cli;
 mod conform_cli;
 mod conform_zoo;
 mod cost_cli;
+mod faulty;
 mod faulty_libraries;
 mod findings;
 mod help_cli;

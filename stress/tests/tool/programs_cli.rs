@@ -26,7 +26,7 @@ fn has_perl() -> bool {
 }
 
 #[test]
-fn what_is_wrong_is_refused_before_anything_runs() {
+fn what_is_wrong_is_a_usage_error_before_anything_runs() {
     for (arguments, expected) in [
         (&["--allocator", "system", "--program", "pearl"][..], "Did you mean `perl`?"),
         (&["--allocator", "./nowhere.so"], "give the path of a shared library that defines malloc"),

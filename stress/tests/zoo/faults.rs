@@ -41,8 +41,8 @@ pub enum Fault {
     Misaligns,
     /// Loses, once in 1,000 reallocs, the last byte that both sizes share.
     LosesThePrefix,
-    /// Refuses, once in 20,000 mallocs, for no reason.
-    Refuses,
+    /// Gives null, once in 20,000 mallocs, for no reason.
+    GivesNull,
     /// Takes a size over `PTRDIFF_MAX` for a small one.
     GrantsTheImpossible,
     /// Says that a block has one byte less than was asked for, once in 10,000 questions.
@@ -63,8 +63,8 @@ pub enum Fault {
     Exits,
     /// Keeps the blocks that a thread frees after its first thread-local destructors.
     LosesBlocksAtThreadEnds,
-    /// Refuses everything in a forked child.
-    RefusesInTheChild,
+    /// Gives null for everything in a forked child.
+    GivesNullInTheChild,
     /// Says of one misuse in 50 that it is fine.
     MissesMisuses,
     /// Calls one double free in 50 another misuse.
@@ -198,7 +198,7 @@ impl<L: RawLock + Sync> Linked for Faulty<L> {
                 // SAFETY: what is not null has 8 bytes more than asked for.
                 return if block.is_null() { block } else { unsafe { block.add(8) } };
             }
-            Fault::Refuses if self.strikes(Fault::Refuses, 20_000) => return null_mut(),
+            Fault::GivesNull if self.strikes(Fault::GivesNull, 20_000) => return null_mut(),
             Fault::GrantsTheImpossible if size > isize::MAX as usize => {
                 return self.heap.malloc(64);
             }
@@ -212,7 +212,7 @@ impl<L: RawLock + Sync> Linked for Faulty<L> {
                 thread::sleep(Duration::from_secs(1));
             },
             Fault::Exits if self.strikes(Fault::Exits, 20_000) => process::exit(0),
-            Fault::RefusesInTheChild if self.is_a_child.load(Ordering::Relaxed) => {
+            Fault::GivesNullInTheChild if self.is_a_child.load(Ordering::Relaxed) => {
                 return null_mut();
             }
             // Registers the destructor.
@@ -551,7 +551,7 @@ zoo! {
         Fault::CallsRacingFreesFine;
     "misaligns" => Misaligns, FutexLock = FutexLock::new(), Fault::Misaligns;
     "loses-the-prefix" => LosesThePrefix, FutexLock = FutexLock::new(), Fault::LosesThePrefix;
-    "refuses" => Refuses, FutexLock = FutexLock::new(), Fault::Refuses;
+    "gives-null" => GivesNull, FutexLock = FutexLock::new(), Fault::GivesNull;
     "grants-the-impossible" => Grants, FutexLock = FutexLock::new(), Fault::GrantsTheImpossible;
     "understates-the-size" => Understates, FutexLock = FutexLock::new(), Fault::UnderstatesTheSize;
     "says-the-size-slowly" => SaysSlowly, FutexLock = FutexLock::new(), Fault::SaysTheSizeSlowly;
@@ -568,8 +568,8 @@ zoo! {
         TakesASignalForItsTurn(AtomicBool::new(false)), Fault::None;
     "loses-blocks-at-thread-ends" => LosesAtEnds, FutexLock = FutexLock::new(),
         Fault::LosesBlocksAtThreadEnds;
-    "refuses-in-the-child" => RefusesInChild, FutexLock = FutexLock::new(),
-        Fault::RefusesInTheChild;
+    "gives-null-in-the-child" => GivesNullInChild, FutexLock = FutexLock::new(),
+        Fault::GivesNullInTheChild;
     "misses-misuses" => MissesMisuses, FutexLock = FutexLock::new(), Fault::MissesMisuses;
     "misnames-misuses" => MisnamesMisuses, FutexLock = FutexLock::new(), Fault::MisnamesMisuses;
     "scribbles-when-it-reports" => ScribblesReporting, FutexLock = FutexLock::new(),

@@ -1,4 +1,4 @@
-//! Heaps that lose something when the OS refuses: what is asked of linked heaps under refusals, and
+//! Heaps that lose something when the OS fails: what is asked of linked heaps under failures, and
 //! nothing else, shows it.
 
 use drystone::ListHeap;

@@ -13,7 +13,7 @@
 static size_t page;
 
 /* Each expects NULL with an errno; the last one to run is named by its line. */
-#define REFUSED(call, error)                                                                \
+#define FAILED(call, error)                                                                \
     do {                                                                                    \
         errno = UNTOUCHED;                                                                  \
         CHECK((call) == NULL);                                                              \
@@ -61,20 +61,20 @@ static void too_large(void)
                        PTRDIFF_MAX, PTRDIFF_MAX - 64};
     for (int i = 0; i < (int)(sizeof limits / sizeof *limits); i++) {
         size_t size = hidden(limits[i]);
-        REFUSED(malloc(size), ENOMEM);
-        REFUSED(calloc(1, size), ENOMEM);
-        REFUSED(calloc(size, 1), ENOMEM);
-        REFUSED(realloc(NULL, size), ENOMEM);
-        REFUSED(reallocarray(NULL, size, 1), ENOMEM);
-        REFUSED(aligned_alloc(16, size), ENOMEM);
-        REFUSED(aligned_alloc(1 << 21, size), ENOMEM);
-        REFUSED(memalign(64, size), ENOMEM);
-        REFUSED(valloc(size), ENOMEM);
-        REFUSED(pvalloc(size), ENOMEM);
+        FAILED(malloc(size), ENOMEM);
+        FAILED(calloc(1, size), ENOMEM);
+        FAILED(calloc(size, 1), ENOMEM);
+        FAILED(realloc(NULL, size), ENOMEM);
+        FAILED(reallocarray(NULL, size, 1), ENOMEM);
+        FAILED(aligned_alloc(16, size), ENOMEM);
+        FAILED(aligned_alloc(1 << 21, size), ENOMEM);
+        FAILED(memalign(64, size), ENOMEM);
+        FAILED(valloc(size), ENOMEM);
+        FAILED(pvalloc(size), ENOMEM);
     }
-    REFUSED(calloc(hidden(SIZE_MAX / 2), 3), ENOMEM);
-    REFUSED(calloc(hidden((size_t)1 << 32), (size_t)1 << 32), ENOMEM);
-    REFUSED(aligned_alloc(hidden((size_t)1 << 62), 1), ENOMEM);
+    FAILED(calloc(hidden(SIZE_MAX / 2), 3), ENOMEM);
+    FAILED(calloc(hidden((size_t)1 << 32), (size_t)1 << 32), ENOMEM);
+    FAILED(aligned_alloc(hidden((size_t)1 << 62), 1), ENOMEM);
 }
 
 static void freeing(void)
@@ -145,9 +145,9 @@ static void resizing(void)
     block = malloc(1000);
     CHECK(block);
     fill(block, 1000, 2);
-    REFUSED(realloc(block, hidden(PTRDIFF_MAX)), ENOMEM);
+    FAILED(realloc(block, hidden(PTRDIFF_MAX)), ENOMEM);
     CHECK(is_filled(block, 1000, 2));
-    REFUSED(reallocarray(block, hidden(SIZE_MAX / 2), 3), ENOMEM);
+    FAILED(reallocarray(block, hidden(SIZE_MAX / 2), 3), ENOMEM);
     CHECK(is_filled(block, 1000, 2));
     block = reallocarray(block, 1000, 3);
     CHECK(block && is_filled(block, 1000, 2) && malloc_usable_size(block) >= 3000);
@@ -182,7 +182,7 @@ static void alignment(void)
     }
     size_t odd[] = {0, 3, 24, 48, 4097, SIZE_MAX, SIZE_MAX / 2};
     for (int i = 0; i < 7; i++)
-        REFUSED(aligned_alloc(hidden(odd[i]), 64), EINVAL);
+        FAILED(aligned_alloc(hidden(odd[i]), 64), EINVAL);
 
     void *block = memalign(hidden(24), 10);
     CHECK(block && is_aligned(block, 32));
@@ -193,8 +193,8 @@ static void alignment(void)
     block = memalign(hidden(0), 10);
     CHECK(block && is_aligned(block, 16));
     free(block);
-    REFUSED(memalign(hidden(SIZE_MAX), 10), EINVAL);
-    REFUSED(memalign(hidden(((size_t)1 << 63) + 1), 10), EINVAL);
+    FAILED(memalign(hidden(SIZE_MAX), 10), EINVAL);
+    FAILED(memalign(hidden(((size_t)1 << 63) + 1), 10), EINVAL);
 }
 
 static void posix(void)
@@ -340,8 +340,8 @@ static void exhaustion(void)
     while (count < 512 && (kept[count] = malloc(1 << 20)))
         fill(kept[count], 4096, count), count++;
     CHECK(count > 10 && count < 512 && errno == ENOMEM);
-    REFUSED(malloc(hidden(1 << 20)), ENOMEM);
-    REFUSED(realloc(kept[0], hidden((size_t)512 << 20)), ENOMEM);
+    FAILED(malloc(hidden(1 << 20)), ENOMEM);
+    FAILED(realloc(kept[0], hidden((size_t)512 << 20)), ENOMEM);
     for (int i = 0; i < count; i++) {
         CHECK(is_filled(kept[i], 4096, i));
         free(kept[i]);

@@ -1,7 +1,7 @@
 /*
  * Preloaded before the allocator: the kernel's calls for memory as a kernel with pages of 64 KiB
- * does them. Addresses are multiples of that or refused, lengths are rounded up to it, and the
- * system says that its pages are so large.
+ * does them. Addresses are multiples of that, or the call fails; lengths are rounded up to it, and
+ * the system says that its pages are so large.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -22,7 +22,7 @@ static size_t whole(size_t bytes)
     return (bytes + PAGE - 1) & ~(size_t)(PAGE - 1);
 }
 
-static int refused(void *start)
+static int amiss(void *start)
 {
     return ((uintptr_t)start & (PAGE - 1)) != 0 && (errno = EINVAL);
 }
@@ -45,22 +45,22 @@ void *mmap(void *start, size_t bytes, int protection, int flags, int file, off_t
 
 int munmap(void *start, size_t bytes)
 {
-    return refused(start) ? -1 : (int)syscall(SYS_munmap, start, whole(bytes));
+    return amiss(start) ? -1 : (int)syscall(SYS_munmap, start, whole(bytes));
 }
 
 int madvise(void *start, size_t bytes, int advice)
 {
-    return refused(start) ? -1 : (int)syscall(SYS_madvise, start, whole(bytes), advice);
+    return amiss(start) ? -1 : (int)syscall(SYS_madvise, start, whole(bytes), advice);
 }
 
 int mprotect(void *start, size_t bytes, int protection)
 {
-    return refused(start) ? -1 : (int)syscall(SYS_mprotect, start, whole(bytes), protection);
+    return amiss(start) ? -1 : (int)syscall(SYS_mprotect, start, whole(bytes), protection);
 }
 
 void *mremap(void *start, size_t from, size_t to, int flags, ...)
 {
-    if (refused(start))
+    if (amiss(start))
         return MAP_FAILED;
     from = whole(from);
     to = whole(to);

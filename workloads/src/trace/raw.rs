@@ -102,7 +102,7 @@ pub enum Event {
     ReallocEnd = 6,
     /// The realloc begun in slot *begin* had size 0 and returned null: it freed.
     ReallocFreed = 7,
-    /// The realloc begun in slot *begin* was refused: the block lives on.
+    /// The realloc begun in slot *begin* failed: the block lives on.
     ReallocFailed = 8,
 }
 

@@ -167,7 +167,7 @@ impl Rebuild {
         self.push(record.thread, kind(block));
     }
 
-    /// A refused realloc leaves its block where it was.
+    /// A failed realloc leaves its block where it was.
     fn settle(&mut self, thread: u32, address: u64, block: u32) {
         if let Some(other) = self.live.insert(address, block) {
             self.missed(thread, other);

@@ -85,7 +85,7 @@ proptest! {
     }
 
     #[test]
-    fn damaged_packed_bytes_are_refused_or_still_a_history(
+    fn damaged_packed_bytes_are_rejected_or_still_a_history(
         draws in draws(),
         plain in any::<bool>(),
         hits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
@@ -102,7 +102,7 @@ proptest! {
     }
 
     #[test]
-    fn cut_packed_bytes_are_refused(
+    fn cut_packed_bytes_are_rejected(
         draws in draws(),
         plain in any::<bool>(),
         cut in any::<prop::sample::Index>(),
@@ -113,7 +113,7 @@ proptest! {
     }
 
     #[test]
-    fn any_body_behind_a_good_header_is_refused_or_a_history(
+    fn any_body_behind_a_good_header_is_rejected_or_a_history(
         body in prop::collection::vec(any::<u8>(), 0..300),
         ops in 0u64..200,
     ) {
@@ -128,7 +128,7 @@ proptest! {
     }
 
     #[test]
-    fn any_raw_slots_are_refused_or_a_history(
+    fn any_raw_slots_are_rejected_or_a_history(
         slots in prop::collection::vec((0u8..10, 0u64..4, 0u64..6, any::<u64>(), 0u64..60), 0..200),
         tail in 0usize..40,
     ) {
@@ -208,7 +208,7 @@ fn a_realloc_ends_its_block_at_its_begin() {
 }
 
 #[test]
-fn refused_and_freeing_reallocs() {
+fn failed_and_freeing_reallocs() {
     let bytes = raw_file(&[
         slot(Event::Malloc, 7, 0x10, 100, 0),
         slot(Event::ReallocBegin, 7, 0x10, 1 << 62, 0),
@@ -256,9 +256,9 @@ fn a_recorder_that_gave_up_is_remembered() {
     assert_eq!(back.gaps().stopped, 28);
 }
 
-/// Each refusal, in the words that the user reads.
+/// Each rejection, in the words that the user reads.
 #[test]
-fn refusals() {
+fn rejections() {
     let trace = Trace::new("x", vec![op(0, Kind::Malloc { block: 0, size: 1 })]).unwrap();
     let good = packed_bytes(&trace, Coding::Zstd);
     let with = |place: usize, value: u8| {

@@ -22,6 +22,6 @@ pub fn touched(block: *mut std::ffi::c_void) -> *mut std::ffi::c_void {
 
 #[cold]
 fn out_of_memory() -> ! {
-    eprintln!("the library under test refused memory");
+    eprintln!("the library under test gave no memory");
     std::process::exit(1)
 }

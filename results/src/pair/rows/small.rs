@@ -50,7 +50,7 @@ pub fn realloc(calls: Calls) -> Box<dyn Load> {
             // SAFETY: malloc may be called with any size.
             let mut block = touched(unsafe { (calls.malloc)(16) });
             for doublings in 1..=6 {
-                // SAFETY: `block` is live: the last call returned it, and was not refused
+                // SAFETY: `block` is live: the last call returned it, and did not fail
                 // (`touched`).
                 block = touched(unsafe { (calls.realloc)(block, 16 << doublings) });
             }

@@ -105,21 +105,24 @@ mod tests {
     }
 
     #[test]
-    fn different_machines_are_refused_unless_asked_for() {
+    fn different_machines_are_rejected_unless_asked_for() {
         let (a, mut b) = pair();
         assert!(check(&a, &b, false).is_ok());
         b.machine = Machine::new("Other CPU", 4, "x86_64", "6.1.0");
-        let refusal = check(&a, &b, false).unwrap_err().to_string();
-        assert!(refusal.contains("--any-machine") && refusal.contains("Other CPU"), "{refusal}");
+        let rejection = check(&a, &b, false).unwrap_err().to_string();
+        assert!(
+            rejection.contains("--any-machine") && rejection.contains("Other CPU"),
+            "{rejection}"
+        );
         assert!(check(&a, &b, true).is_ok());
         assert!(said(a, b).concat().contains("machines differ"));
     }
 
     #[test]
-    fn a_record_and_its_copy_are_refused() {
+    fn a_record_and_its_copy_are_rejected() {
         let (a, b) = pair();
-        let refusal = check(&a, &a.clone(), true).unwrap_err().to_string();
-        assert!(refusal.contains("the same record"), "{refusal}");
+        let rejection = check(&a, &a.clone(), true).unwrap_err().to_string();
+        assert!(rejection.contains("the same record"), "{rejection}");
         assert!(check(&a, &b, false).is_ok(), "another commit");
         let mut other = a.clone();
         other.processes[0].position += 1;
@@ -127,11 +130,14 @@ mod tests {
     }
 
     #[test]
-    fn different_settings_are_refused_always() {
+    fn different_settings_are_rejected_always() {
         let (a, mut b) = pair();
         b.settings.samples += 1;
-        let refusal = check(&a, &b, true).unwrap_err().to_string();
-        assert!(refusal.contains("20 samples") && refusal.contains("21 samples"), "{refusal}");
+        let rejection = check(&a, &b, true).unwrap_err().to_string();
+        assert!(
+            rejection.contains("20 samples") && rejection.contains("21 samples"),
+            "{rejection}"
+        );
     }
 
     #[test]

@@ -61,7 +61,7 @@ fn benchmark(folder: &Path) -> Result<(String, Samples)> {
     let Benchmark { full_id, throughput } = serde_json::from_str(&text("benchmark.json")?)?;
     let Sample { iters, times } = serde_json::from_str(&text("sample.json")?)?;
     let samples = Samples { throughput, iters, times };
-    // A record refuses such an id too, but only once everything is measured.
+    // A record rejects such an id too, but only once everything is measured.
     check_printable("benchmark id", &full_id)?;
     samples.check().with_context(|| format!("benchmark {full_id}"))?;
     Ok((full_id, samples))
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn samples_that_measured_nothing_are_refused() {
+    fn samples_that_measured_nothing_are_rejected() {
         let benchmark = r#"{"full_id":"a/b/c","throughput":null}"#;
         assert!(written(r#"{"iters":[1],"times":[2]}"#, benchmark).is_ok());
         for sample in [

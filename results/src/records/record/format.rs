@@ -20,7 +20,7 @@ const FORMAT: &str = "drystone-results";
 
 /// The version this program writes, and the only one it reads.
 ///
-/// Any change to a field's name, type, unit or meaning raises it: an old program must refuse
+/// Any change to a field's name, type, unit or meaning raises it: an old program must reject
 /// what it would misread. README.md lists the versions.
 const VERSION: u32 = 1;
 
@@ -360,8 +360,8 @@ mod tests {
         )
     }
 
-    fn refusal(text: &str) -> String {
-        format!("{:#}", Record::parse(text).expect_err("it must be refused"))
+    fn rejection(text: &str) -> String {
+        format!("{:#}", Record::parse(text).expect_err("it must be rejected"))
     }
 
     fn changed(change: impl FnOnce(&mut serde_json::Value)) -> String {
@@ -395,26 +395,26 @@ mod tests {
     }
 
     #[test]
-    fn other_versions_are_refused_with_advice() {
-        let said = refusal(&changed(|record| record["version"] = 2.into()));
+    fn other_versions_are_rejected_with_advice() {
+        let said = rejection(&changed(|record| record["version"] = 2.into()));
         assert!(said.contains("version 2") && said.contains("`results record`"), "{said}");
         // Even if nothing else is where version 1 has it.
-        let said = refusal(r#"{"format":"drystone-results","version":9,"runs":[]}"#);
+        let said = rejection(r#"{"format":"drystone-results","version":9,"runs":[]}"#);
         assert!(said.contains("version 9"), "{said}");
     }
 
     #[test]
-    fn what_is_no_record_is_refused() {
-        assert!(refusal("no json").contains("not a record"));
-        assert!(refusal(r#"{"format":"other","version":1}"#).contains("`other` file"));
+    fn what_is_no_record_is_rejected() {
+        assert!(rejection("no json").contains("not a record"));
+        assert!(rejection(r#"{"format":"other","version":1}"#).contains("`other` file"));
     }
 
     #[test]
-    fn damage_is_refused() {
+    fn damage_is_rejected() {
         let samples = "/processes/1/benchmarks/pair~1list~116";
         let with = |pointer: &str, value: serde_json::Value| {
             let pointer = format!("{samples}{pointer}");
-            refusal(&changed(|record| *record.pointer_mut(&pointer).unwrap() = value))
+            rejection(&changed(|record| *record.pointer_mut(&pointer).unwrap() = value))
         };
         assert!(with("/times", serde_json::json!([])).contains("no sample"));
         assert!(
@@ -426,7 +426,7 @@ mod tests {
         assert!(with("/iters/0", 0.into()).contains("benchmark pair/list/16, process 2"));
         // Within bounds each, but not divided by one another.
         let quotient = |time: f64, iterations: f64| {
-            refusal(&changed(|record| {
+            rejection(&changed(|record| {
                 let samples = record.pointer_mut(samples).unwrap();
                 samples["times"][0] = time.into();
                 samples["iters"][0] = iterations.into();
@@ -435,17 +435,17 @@ mod tests {
         assert!(quotient(1e308, 1e-9).contains("zero or infinite"));
         assert!(quotient(1e-300, 1e300).contains("zero or infinite"));
         let none = changed(|record| record["processes"] = serde_json::json!([]));
-        assert!(refusal(&none).contains("holds no process"));
+        assert!(rejection(&none).contains("holds no process"));
         let idle = changed(|record| record["processes"][0]["benchmarks"] = serde_json::json!({}));
-        assert!(refusal(&idle).contains("process 1 ran no benchmark"));
+        assert!(rejection(&idle).contains("process 1 ran no benchmark"));
         let more = changed(|record| record["new_field"] = 1.into());
-        assert!(refusal(&more).contains("damaged"));
+        assert!(rejection(&more).contains("damaged"));
     }
 
     #[test]
-    fn what_could_not_be_printed_is_refused() {
+    fn what_could_not_be_printed_is_rejected() {
         let with = |pointer: &str, value: &str| {
-            refusal(&changed(|record| *record.pointer_mut(pointer).unwrap() = value.into()))
+            rejection(&changed(|record| *record.pointer_mut(pointer).unwrap() = value.into()))
         };
         for commit in ["", "main", "c0ffee\u{1b}[2J"] {
             assert!(with("/commit", commit).contains("not a hexadecimal hash"), "{commit:?}");
@@ -455,7 +455,7 @@ mod tests {
             assert!(said.contains("control character"), "{said}");
             assert!(!said.contains(char::is_control), "{said:?}");
         }
-        let said = refusal(&changed(|record| {
+        let said = rejection(&changed(|record| {
             let benchmarks = record["processes"][0]["benchmarks"].as_object_mut().unwrap();
             let samples = benchmarks["pair/list/16"].clone();
             benchmarks.insert("pair\n/list".to_owned(), samples);

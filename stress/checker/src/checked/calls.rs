@@ -32,7 +32,7 @@ impl Checked<'_> {
         self.allocated_zeroed(address, count, size)
     }
 
-    /// `aligned_alloc(alignment, size)`, with the size rounded up for allocators that may refuse
+    /// `aligned_alloc(alignment, size)`, with the size rounded up for allocators that may fail
     /// others.
     pub fn aligned_alloc(&mut self, alignment: usize, size: usize) -> Block {
         self.write_down(Call::AlignedAlloc { alignment, size });

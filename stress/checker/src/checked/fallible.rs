@@ -79,10 +79,10 @@ impl Checked<'_> {
         }
         let error = errno::get();
         self.write_address(address);
-        self.row.add(Count::Rejections, 1);
+        self.row.add(Count::FailedRequests, 1);
         if error != libc::ENOMEM {
             // As for impossible sizes: told of a foreign one, not judged.
-            self.board.note(&format!("{} refuses without ENOMEM", doing.name()), 1);
+            self.board.note(&format!("{} fails without ENOMEM", doing.name()), 1);
             if self.allocator.promises().errno {
                 let expected = format!("ENOMEM ({}) with null", libc::ENOMEM);
                 violation::raise(Kind::Errno, &expected, format!("errno {error}"));

@@ -52,7 +52,7 @@ impl ImpossibleRequest<'_> {
             ImpossibleRequest::Malloc { size } => unsafe { (calls.malloc)(size) },
             // SAFETY: calloc takes any numbers.
             ImpossibleRequest::Calloc { count, size } => unsafe { (calls.calloc)(count, size) },
-            // SAFETY: the block is live and its holder's; a refusal leaves it so, and a grant is a
+            // SAFETY: the block is live and its holder's; a failure leaves it so, and a grant is a
             // finding that ends the process.
             ImpossibleRequest::Realloc { block, size } => unsafe {
                 (calls.realloc)(block.address.cast(), size)
@@ -94,11 +94,11 @@ impl Checked<'_> {
                 format!("{address:p}"),
             );
         }
-        self.count(Count::Rejections, 1);
+        self.count(Count::FailedRequests, 1);
         if self.checks.has(Check::Errno) && error != libc::ENOMEM {
             // POSIX.1-2024 wants it, ISO C does not, and mimalloc, jemalloc and tcmalloc each have
             // a function that leaves it out: of a foreign one it is told, not judged.
-            self.board.note(&format!("{} refuses without ENOMEM", doing.name()), 1);
+            self.board.note(&format!("{} fails without ENOMEM", doing.name()), 1);
             if self.allocator.promises().errno {
                 violation::raise(
                     Kind::Errno,

@@ -55,7 +55,7 @@ counts! {
     HandOffs = "hand_offs",
     /// Requests that were answered by null: those that had to be, and those that may be because a
     /// call to the OS was made to fail. Anywhere else null is a violation.
-    Rejections = "refusals",
+    FailedRequests = "failed_requests",
     /// Rounds of the workload between two moments of rest.
     Rounds = "rounds",
     /// Walks of the heap over itself that found it sound.
@@ -113,12 +113,13 @@ counts! {
 }
 
 /// What counts were called before. Records and findings of then are still read.
-const OLD_NAMES: [(&str, Count); 5] = [
+const OLD_NAMES: [(&str, Count); 6] = [
     ("duels", Count::DoubleFreeRounds),
     ("duels_raced", Count::DoubleFreeRoundsRaced),
     ("duels_owner_won", Count::OwnerWon),
     ("duels_other_won", Count::OtherWon),
     ("double_frees_found_at_hand_out", Count::AtReuse),
+    ("refusals", Count::FailedRequests),
 ];
 
 const COUNTS: usize = Count::ALL.len();

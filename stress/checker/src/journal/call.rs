@@ -56,21 +56,21 @@ pub enum Call {
     },
     /// `realloc` to a size that no allocator has: to be rejected, as the next three are. The block
     /// stays.
-    #[serde(rename = "refused-resize")]
+    #[serde(alias = "refused-resize")]
     ImpossibleResize {
         block: Name,
         size: usize,
     },
-    #[serde(rename = "refused-malloc")]
+    #[serde(alias = "refused-malloc")]
     ImpossibleMalloc {
         size: usize,
     },
-    #[serde(rename = "refused-calloc")]
+    #[serde(alias = "refused-calloc")]
     ImpossibleCalloc {
         count: usize,
         size: usize,
     },
-    #[serde(rename = "refused-aligned")]
+    #[serde(alias = "refused-aligned")]
     ImpossibleAligned {
         alignment: usize,
         size: usize,

@@ -165,3 +165,19 @@ fn what_is_no_journal_is_rejected() {
         assert_eq!(Journal::from_bytes(&whole[..cut]), Err(JournalError::CutOff), "{cut}");
     }
 }
+
+#[test]
+fn calls_with_the_names_of_before_are_read() {
+    let name = Name { owner: 1, sequence: 2 };
+    for (old, call) in [
+        ("refused-resize", Call::ImpossibleResize { block: name, size: 7 }),
+        ("refused-malloc", Call::ImpossibleMalloc { size: 7 }),
+        ("refused-calloc", Call::ImpossibleCalloc { count: 3, size: 7 }),
+        ("refused-aligned", Call::ImpossibleAligned { alignment: 3, size: 7 }),
+    ] {
+        let now = serde_json::to_string(&call).unwrap();
+        let before = now.replace("impossible-", "refused-");
+        assert!(before.contains(old), "{now}");
+        assert_eq!(serde_json::from_str::<Call>(&before).unwrap(), call);
+    }
+}

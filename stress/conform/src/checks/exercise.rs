@@ -15,8 +15,8 @@ const SIZES: [usize; 6] = [1, 40, 600, 5000, 70_000, 600_000];
 /// Of each block so many bytes are written and checked: this runs thousands of times.
 const WRITTEN: usize = 1024;
 
-/// What is said where a request is refused.
-const REFUSED: &str = "a request refused, though memory is there";
+/// What is said where a request fails.
+const FAILED: &str = "a request failed, though memory is there";
 /// What is said where a block holds something else than was written.
 const CHANGED: &str = "a block that holds what nobody wrote";
 
@@ -27,10 +27,10 @@ const CHANGED: &str = "a block that holds what nobody wrote";
 pub fn exercise(heap: &'static Heap, seed: u64) -> Result<(), &'static str> {
     let mut blocks: [Option<Block>; SIZES.len()] = [const { None }; SIZES.len()];
     for (place, size) in SIZES.into_iter().enumerate() {
-        let mut block = heap.try_malloc(size).ok_or(REFUSED)?;
+        let mut block = heap.try_malloc(size).ok_or(FAILED)?;
         block.fill_to(size.min(WRITTEN), seed);
         blocks[place] = Some(block);
-        let zeroed = heap.calloc(1, size.min(8 * WRITTEN)).ok_or(REFUSED)?;
+        let zeroed = heap.calloc(1, size.min(8 * WRITTEN)).ok_or(FAILED)?;
         if zeroed.not_zero().is_some() {
             return Err("calloc's memory is not zero");
         }
@@ -38,14 +38,14 @@ pub fn exercise(heap: &'static Heap, seed: u64) -> Result<(), &'static str> {
         match heap.request(Way::PosixMemalign(256), size) {
             Ok(Some(aligned)) if aligned.address().is_multiple_of(256) => aligned.free(),
             Ok(Some(_)) => return Err("posix_memalign's block is not aligned"),
-            Ok(None) => return Err(REFUSED),
+            Ok(None) => return Err(FAILED),
             // The allocator does not define it.
             Err(_) => {}
         }
     }
     for (place, size) in SIZES.into_iter().enumerate() {
-        let block = blocks[place].take().ok_or(REFUSED)?;
-        let block = block.realloc(size * 2 + 7).map_err(|_| REFUSED)?;
+        let block = blocks[place].take().ok_or(FAILED)?;
+        let block = block.realloc(size * 2 + 7).map_err(|_| FAILED)?;
         if block.differs(size.min(WRITTEN), seed).is_some() {
             return Err(CHANGED);
         }

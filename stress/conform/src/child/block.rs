@@ -108,7 +108,7 @@ impl Block {
         Ok(unsafe { function(self.at.cast()) })
     }
 
-    /// `realloc`: the new block, or the old one if that was refused.
+    /// `realloc`: the new block, or the old one if that failed.
     ///
     /// # Errors
     /// The old block.
@@ -122,7 +122,7 @@ impl Block {
         }
     }
 
-    /// `realloc`, which must not be refused.
+    /// `realloc`, which must not fail.
     ///
     /// # Errors
     /// The answer is null.

@@ -163,7 +163,7 @@ fn serves(malloc: &Symbol, library: Option<&Path>) -> Result<(), String> {
     match library {
         Some(library) if malloc.object != library => Err(format!(
             "{} was preloaded, and malloc is still {object}'s: the library does not define malloc, \
-             or the loader refused it",
+             or the loader rejected it",
             library.display()
         )),
         None if !(name.starts_with("libc.") || name.starts_with("libc-")) => Err(format!(

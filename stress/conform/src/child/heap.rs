@@ -59,7 +59,7 @@ impl Heap {
         self.functions.malloc as usize
     }
 
-    /// A block, or none if the request was refused.
+    /// A block, or none if the request failed.
     ///
     /// # Errors
     /// The allocator does not define the function.
@@ -89,7 +89,7 @@ impl Heap {
         Ok((!at.is_null()).then_some(Block { at: at.cast(), size, functions: &self.functions }))
     }
 
-    /// A block; a refusal is an answer that is not expected.
+    /// A block; a failure is an answer that is not expected.
     ///
     /// # Errors
     /// As [`Heap::request`], and where the answer is null.
@@ -103,7 +103,7 @@ impl Heap {
         }
     }
 
-    /// `malloc(size)`, which must not be refused.
+    /// `malloc(size)`, which must not fail.
     ///
     /// # Errors
     /// The answer is null.
@@ -111,14 +111,14 @@ impl Heap {
         self.get(Way::Malloc, size)
     }
 
-    /// `malloc(size)`, which may be refused.
+    /// `malloc(size)`, which may fail.
     pub fn try_malloc(&'static self, size: usize) -> Option<Block> {
         // SAFETY: malloc takes any number.
         let at = unsafe { (self.functions.malloc)(size) };
         (!at.is_null()).then_some(Block { at: at.cast(), size, functions: &self.functions })
     }
 
-    /// `calloc(count, size)`, which may be refused.
+    /// `calloc(count, size)`, which may fail.
     pub fn calloc(&'static self, count: usize, size: usize) -> Option<Block> {
         // SAFETY: calloc takes any numbers.
         let at = unsafe { (self.functions.calloc)(count, size) };

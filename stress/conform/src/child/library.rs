@@ -16,7 +16,7 @@ impl Library {
     /// Loads the library that checks load.
     ///
     /// # Errors
-    /// There is no C compiler, or the loader refuses it.
+    /// There is no C compiler, or the loader rejects it.
     pub fn load(heap: &Heap) -> Result<Library, Wrong> {
         let Some(path) = &heap.fixture else {
             return Err(Wrong::CannotTell("there is no C compiler: install one".to_owned()));
@@ -61,7 +61,7 @@ impl Library {
         }
     }
 
-    /// A block that it leaves to its caller; null if it was refused.
+    /// A block that it leaves to its caller; null if it failed.
     pub fn allocate(&self, size: usize) -> *mut u8 {
         // SAFETY: `void *fixture_allocate(size_t)`
         unsafe {

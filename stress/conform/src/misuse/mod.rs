@@ -7,7 +7,7 @@
 //! | crash | it dies in any other way: no message, or one that names something else |
 //! | hang | it is not done when its time is up |
 //! | two owners | nothing, and then two live blocks share memory |
-//! | then refuses | nothing, and then a request is refused though memory is there |
+//! | then fails | nothing, and then a request fails though memory is there |
 //! | silent | nothing |
 //!
 //! A write is no call: there every report up to the process's end counts as reported. Racing frees

@@ -29,8 +29,8 @@ pub enum End {
     Hang,
     /// Nothing.
     Silent,
-    /// Nothing, and then a request refused though memory is there.
-    Refuses,
+    /// Nothing, and then a request failed though memory is there.
+    Fails,
     /// Nothing, and one piece of memory given to two.
     TwoOwners,
     /// It never came to the mistake: what goes before it, which is right, failed.
@@ -39,15 +39,8 @@ pub enum End {
 
 impl End {
     /// The columns of a table.
-    pub const COLUMNS: [End; 7] = [
-        End::Reported,
-        End::Crash,
-        End::Late,
-        End::Hang,
-        End::TwoOwners,
-        End::Refuses,
-        End::Silent,
-    ];
+    pub const COLUMNS: [End; 7] =
+        [End::Reported, End::Crash, End::Late, End::Hang, End::TwoOwners, End::Fails, End::Silent];
     /// Where the mistake was not made.
     pub const NOT_MADE: [End; 4] = [End::NotMade, End::NotOffered, End::CannotTell, End::SetUp];
 
@@ -62,7 +55,7 @@ impl End {
             End::Crash => "crash",
             End::Hang => "hang",
             End::Silent => "silent",
-            End::Refuses => "then refuses",
+            End::Fails => "then fails",
             End::TwoOwners => "two owners",
             End::SetUp => "failed before the mistake",
         }
@@ -127,7 +120,7 @@ impl Score {
                     End::Reported
                 }
             }
-            launcher::End::Exited(0) if failed => End::Refuses,
+            launcher::End::Exited(0) if failed => End::Fails,
             launcher::End::Exited(0) => End::Silent,
             _ => End::Crash,
         };
@@ -165,17 +158,17 @@ mod tests {
     #[test]
     fn what_goes_wrong_before_the_mistake_or_beside_it_has_ends_of_its_own() {
         let well = launcher::End::Exited(0);
-        let refused =
+        let failed =
             Line::Done(Verdict::Fail { expected: "8 bytes".to_owned(), got: "null".to_owned() });
         let untold = Line::Done(Verdict::CannotTell { why: "no thread".to_owned() });
         // A process that dies before the mistake has reported nothing.
         assert_eq!(end(&[], launcher::End::Killed(libc::SIGABRT), "double free"), End::SetUp);
         assert_eq!(end(&[], launcher::End::Hung(5), ""), End::SetUp);
-        assert_eq!(end(std::slice::from_ref(&refused), well, ""), End::SetUp);
+        assert_eq!(end(std::slice::from_ref(&failed), well, ""), End::SetUp);
         assert_eq!(end(&[untold], well, ""), End::CannotTell);
-        assert_eq!(end(&[Line::Mistake, Line::Returned, refused], well, ""), End::Refuses);
+        assert_eq!(end(&[Line::Mistake, Line::Returned, failed], well, ""), End::Fails);
         // The worst of several counts.
         assert!(End::Reported < End::CannotTell && End::CannotTell < End::Late);
-        assert!(End::Silent < End::Refuses && End::Refuses < End::TwoOwners);
+        assert!(End::Silent < End::Fails && End::Fails < End::TwoOwners);
     }
 }

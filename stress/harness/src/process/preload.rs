@@ -35,7 +35,7 @@ pub fn prepare<'a>(command: &'a mut Command, library: Option<&Path>) -> &'a mut 
 /// file, in whatever process of the run it happens.
 ///
 /// # Errors
-/// The OS refuses the limit.
+/// The OS rejects the limit.
 pub fn without_core_files() -> io::Result<()> {
     let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: sets this process's own limit, from a valid struct.

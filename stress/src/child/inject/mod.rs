@@ -70,11 +70,11 @@ impl Scenario<'_> {
         }
         // The OS has recovered: whatever failed must be granted now, also what the failures have
         // made the allocator remember.
-        let before = self.setting.board.counters()[Count::Rejections];
+        let before = self.setting.board.counters()[Count::FailedRequests];
         let mut worker = Worker::new(&self.setting, &overlap, 0);
         worker.sequence_from(1 << 40);
         worker.round(self.setting.seed.0, 0);
-        let nulls = self.setting.board.counters()[Count::Rejections] - before;
+        let nulls = self.setting.board.counters()[Count::FailedRequests] - before;
         if nulls > 0 {
             let seen = format!("{nulls} requests were answered by null");
             let expected = format!("every request to be granted again, after {plan}");
@@ -90,7 +90,7 @@ impl Scenario<'_> {
         let Some(Calls { made, failed }) = injector.disarm()? else { return Ok(()) };
         self.setting.board.note(MADE, made);
         self.setting.board.note(FAILED, failed);
-        let nulls = self.setting.board.counters()[Count::Rejections];
+        let nulls = self.setting.board.counters()[Count::FailedRequests];
         if nulls > 0 && failed == 0 {
             let seen = format!("{nulls} requests were answered by null");
             violation::raise(

@@ -24,19 +24,19 @@ pub const ROWS: &[Row] = &[
         about: "blocks of 1 MiB until RLIMIT_AS: null and ENOMEM, every block sound; freed, half \
                 as many at least can be had again",
         source: LIMIT,
-        check: Check::Judged(|heap| until_refused(heap, 1 << 20).map(drop)),
+        check: Check::Judged(|heap| until_failed(heap, 1 << 20).map(drop)),
     },
     Row {
         name: "exhaustion/pages",
         about: "the same with blocks of 4 KiB",
         source: LIMIT,
-        check: Check::Judged(|heap| until_refused(heap, 4096).map(drop)),
+        check: Check::Judged(|heap| until_failed(heap, 4096).map(drop)),
     },
     Row {
         name: "exhaustion/small-blocks",
         about: "the same with blocks of 64 bytes",
         source: LIMIT,
-        check: Check::Judged(|heap| until_refused(heap, 64).map(drop)),
+        check: Check::Judged(|heap| until_failed(heap, 64).map(drop)),
     },
     Row {
         name: "exhaustion/other-functions",
@@ -65,7 +65,7 @@ pub const ROWS: &[Row] = &[
         about: "how much of 256 MiB of address space is handed out in blocks of 1 MiB",
         source: LIMIT,
         check: Check::Recorded(|heap| {
-            let blocks = until_refused(heap, 1 << 20)?;
+            let blocks = until_failed(heap, 1 << 20)?;
             Ok(format!("{blocks} MiB"))
         }),
     },
@@ -105,7 +105,7 @@ fn shelf(size: usize) -> Vec<Block> {
 /// Address space that an allocator may have reserved before the limit is set, bytes.
 const RESERVED: usize = 256 << 20;
 
-/// Blocks until one is refused; `errno` then.
+/// Blocks until one fails; `errno` then.
 fn take_all(heap: &'static Heap, size: usize, blocks: &mut Vec<Block>) -> i32 {
     while blocks.len() < blocks.capacity() {
         errno::set(0);
@@ -120,7 +120,7 @@ fn take_all(heap: &'static Heap, size: usize, blocks: &mut Vec<Block>) -> i32 {
     0
 }
 
-fn until_refused(heap: &'static Heap, size: usize) -> Result<usize, Wrong> {
+fn until_failed(heap: &'static Heap, size: usize) -> Result<usize, Wrong> {
     exercised(heap, 1)?;
     let mut blocks = shelf(size);
     limit(room(size))?;
@@ -222,7 +222,7 @@ extern "C" fn first_call(late: *mut c_void) -> *mut c_void {
     errno::set(0);
     let first = late.heap.try_malloc(100);
     let error = errno::get();
-    let refused = first.is_none();
+    let failed = first.is_none();
     if let Some(first) = first {
         first.free();
     }
@@ -230,7 +230,7 @@ extern "C" fn first_call(late: *mut c_void) -> *mut c_void {
     // SAFETY: the check issued it for this thread.
     unsafe { late.heap.free(other) };
     match () {
-        () if refused && error != libc::ENOMEM => answer(Err(&"null, and another errno")),
+        () if failed && error != libc::ENOMEM => answer(Err(&"null, and another errno")),
         () if late.heap.try_malloc(48 << 20).is_some() => answer(Err(&"more than was left")),
         () => answer(Ok(())),
     }
@@ -289,7 +289,7 @@ fn most_mappings() -> Result<usize, Wrong> {
 }
 
 /// A mapping of pages of which every second is made accessible: the kernel counts each as a mapping
-/// of its own. Cut up until it refuses.
+/// of its own. Cut up until it fails.
 fn use_up_mappings() -> Result<(*mut libc::c_void, usize), Wrong> {
     let most = most_mappings()?;
     let bytes = (most + 16) * 2 * page() as usize;
@@ -321,7 +321,7 @@ struct Without {
 }
 
 impl Without {
-    /// Allocates blocks of each size until one is refused, and frees those of `before` and its own.
+    /// Allocates blocks of each size until one fails, and frees those of `before` and its own.
     fn allocate_and_free(&mut self, heap: &'static Heap, before: Vec<Block>) {
         let mut during = Vec::with_capacity(4096);
         for size in MAP_COUNT_SIZES {
@@ -356,7 +356,7 @@ impl Without {
         }
     }
 
-    /// Wrong if a refusal set another errno, a block had other bytes, or a free lost errno.
+    /// Wrong if a failure set another errno, a block had other bytes, or a free lost errno.
     fn judged(&self) -> Checked {
         expect(
             self.errors.is_empty(),

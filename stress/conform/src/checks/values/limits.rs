@@ -15,70 +15,70 @@ const PTRDIFF_MAX: usize = isize::MAX as usize;
 pub const ROWS: &[Row] = &[
     Row {
         name: "limits/ptrdiff-max",
-        about: "more than PTRDIFF_MAX bytes are refused with ENOMEM by every function",
+        about: "more than PTRDIFF_MAX bytes fail with ENOMEM by every function",
         source: "malloc(3), posix_memalign(3); POSIX.1-2024 malloc",
         check: Check::Judged(above_ptrdiff_max),
     },
     Row {
         name: "limits/size-max",
-        about: "the last page of sizes is refused: no rounding up wraps around",
+        about: "the last page of sizes fails: no rounding up wraps around",
         source: "C23 7.24.3",
         check: Check::Judged(last_sizes),
     },
     Row {
         name: "limits/ptrdiff-max-itself",
-        about: "PTRDIFF_MAX bytes, more than any address space holds, are refused with ENOMEM",
+        about: "PTRDIFF_MAX bytes, more than any address space holds, fail with ENOMEM",
         source: "malloc(3)",
         check: Check::Judged(largest),
     },
     Row {
         name: "limits/calloc-overflow",
-        about: "calloc whose product overflows is refused with ENOMEM",
+        about: "calloc whose product overflows fails with ENOMEM",
         source: "C23 7.24.3.2; calloc(3)",
         check: Check::Judged(calloc_overflow),
     },
     Row {
         name: "limits/reallocarray-overflow",
-        about: "reallocarray whose product overflows is refused with ENOMEM, and the block is as \
+        about: "reallocarray whose product overflows fails with ENOMEM, and the block is as \
                 it was",
         source: "POSIX.1-2024 reallocarray",
         check: Check::Judged(reallocarray_overflow),
     },
     Row {
-        name: "limits/realloc-refused",
-        about: "a realloc that is refused sets ENOMEM and leaves the block as it was",
+        name: "limits/realloc-failed",
+        about: "a realloc that fails sets ENOMEM and leaves the block as it was",
         source: "C23 7.24.3.7; realloc(3)",
-        check: Check::Judged(realloc_refused),
+        check: Check::Judged(realloc_failed),
     },
     Row {
-        name: "limits/posix_memalign-refused",
+        name: "limits/posix_memalign-failed",
         about: "posix_memalign returns ENOMEM, does not set errno and leaves *memptr alone",
         source: "posix_memalign(3)",
-        check: Check::Judged(posix_memalign_refused),
+        check: Check::Judged(posix_memalign_failed),
     },
     Row {
         name: "limits/huge-alignment",
-        about: "an alignment that no address space has room for is refused",
+        about: "an alignment that no address space has room for fails",
         source: "C23 7.24.3.1",
         check: Check::Judged(huge_alignment),
     },
     Row {
         name: "limits/goes-on",
-        about: "after a thousand refusals memory is handed out as before",
+        about: "after a thousand failures memory is handed out as before",
         source: "C23 7.24.3",
         check: Check::Judged(goes_on),
     },
 ];
 
-/// Fails unless the request is refused with `ENOMEM`.
-fn refused(heap: &'static Heap, way: Way, size: usize) -> Checked {
-    let (refused, error) = answer(heap, way, size)?;
-    let expected = || format!("a refusal with ENOMEM from {} of {size:#x} bytes", way.name());
-    expect(refused, expected, || "a block".to_owned())?;
+/// Fails unless the request fails with `ENOMEM`.
+fn failed(heap: &'static Heap, way: Way, size: usize) -> Checked {
+    let (failed, error) = answer(heap, way, size)?;
+    let expected = || format!("a failure with ENOMEM from {} of {size:#x} bytes", way.name());
+    expect(failed, expected, || "a block".to_owned())?;
     expect(error == libc::ENOMEM, expected, || format!("one with error {error}"))
 }
 
-/// Whether the request is refused, and with which error.
+/// Whether the request fails, and with which error.
 fn answer(heap: &'static Heap, way: Way, size: usize) -> Result<(bool, i32), Wrong> {
     Ok(match way {
         // It returns its error.
@@ -97,7 +97,7 @@ fn answer(heap: &'static Heap, way: Way, size: usize) -> Result<(bool, i32), Wro
 fn above_ptrdiff_max(heap: &'static Heap) -> Checked {
     for size in [PTRDIFF_MAX + 1, PTRDIFF_MAX + 4096, usize::MAX / 4 * 3] {
         for way in heap.ways() {
-            refused(heap, way, size)?;
+            failed(heap, way, size)?;
         }
     }
     Ok(())
@@ -109,7 +109,7 @@ fn last_sizes(heap: &'static Heap) -> Checked {
             let size = usize::MAX - below;
             expect(
                 answer(heap, way, size)?.0,
-                || format!("a refusal from {} of {size:#x} bytes", way.name()),
+                || format!("a failure from {} of {size:#x} bytes", way.name()),
                 || "a block".to_owned(),
             )?;
         }
@@ -120,7 +120,7 @@ fn last_sizes(heap: &'static Heap) -> Checked {
 fn largest(heap: &'static Heap) -> Checked {
     for below in [0, 1, 15, 4095, 4096, 1 << 20] {
         for way in heap.ways() {
-            refused(heap, way, PTRDIFF_MAX - below)?;
+            failed(heap, way, PTRDIFF_MAX - below)?;
         }
     }
     Ok(())
@@ -170,7 +170,7 @@ fn reallocarray_overflow(heap: &'static Heap) -> Checked {
     Ok(())
 }
 
-fn realloc_refused(heap: &'static Heap) -> Checked {
+fn realloc_failed(heap: &'static Heap) -> Checked {
     for size in SIZES {
         for wanted in [PTRDIFF_MAX + 1, usize::MAX, usize::MAX - 15, PTRDIFF_MAX - 4096] {
             let mut block = heap.malloc(size)?;
@@ -188,7 +188,7 @@ fn realloc_refused(heap: &'static Heap) -> Checked {
     Ok(())
 }
 
-fn posix_memalign_refused(heap: &'static Heap) -> Checked {
+fn posix_memalign_failed(heap: &'static Heap) -> Checked {
     for align in [8, 64, 4096, 2 << 20] {
         for size in [PTRDIFF_MAX + 1, usize::MAX, usize::MAX - 4096, PTRDIFF_MAX - 4096] {
             let answer = heap.posix_memalign(align, size)?;

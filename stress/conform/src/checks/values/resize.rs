@@ -205,7 +205,7 @@ fn touched(block: &Block, at: usize) -> Checked {
     )
 }
 
-/// Advice on some pages splits the mapping in the kernel; mremap then refuses the whole.
+/// Advice on some pages splits the mapping in the kernel; mremap then fails for the whole.
 fn split_mapping(heap: &'static Heap) -> Checked {
     for (from, to) in [(4 << 20, 12 << 20), (12 << 20, 3 << 20), (64 << 20, 65 << 20)] {
         for advice in [libc::MADV_RANDOM, libc::MADV_NOHUGEPAGE, libc::MADV_DONTDUMP] {
@@ -233,7 +233,7 @@ fn split_mapping(heap: &'static Heap) -> Checked {
     Ok(())
 }
 
-/// What the system refuses here leaves nothing to check.
+/// What the system can't do here leaves nothing to check.
 fn done(answer: i32, what: &str) -> Checked {
     if answer == 0 {
         return Ok(());
