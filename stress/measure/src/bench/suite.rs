@@ -31,8 +31,37 @@ pub enum Kind {
     Threads,
     /// Two threads against one, and the same without memory.
     Scaling,
+    /// After a published benchmark program.
+    Like(Like),
     /// A recorded program.
     Trace,
+}
+
+/// After which program; `work::like` says where each is described.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Like {
+    /// A server's threads.
+    Larson,
+    /// Frees by others, in batches.
+    MallocTest,
+    /// A mix of calls by generations of threads.
+    TTest,
+    /// Trees over bodies.
+    Barnes,
+    /// Logic minimisation.
+    Espresso,
+    /// Number factoring.
+    Cfrac,
+    /// Passive false sharing.
+    CacheScratch,
+    /// Active false sharing.
+    CacheThrash,
+    /// Random sizes over many slots.
+    Pareto,
+    /// A document's tree.
+    Json,
+    /// A table of entries.
+    KeyValue,
 }
 
 impl Kind {
@@ -86,6 +115,17 @@ const FIXED: &[(&str, Kind, u64)] = &[
     ("handoff/256", Kind::HandOff(256), 900),
     ("churn", Kind::Churn, 180),
     ("threads/2", Kind::Threads, 180),
+    ("like/larson", Kind::Like(Like::Larson), 90),
+    ("like/malloc-test", Kind::Like(Like::MallocTest), 90),
+    ("like/t-test", Kind::Like(Like::TTest), 45),
+    ("like/barnes", Kind::Like(Like::Barnes), 50),
+    ("like/espresso", Kind::Like(Like::Espresso), 50),
+    ("like/cfrac", Kind::Like(Like::Cfrac), 50),
+    ("like/cache-scratch", Kind::Like(Like::CacheScratch), 450),
+    ("like/cache-thrash", Kind::Like(Like::CacheThrash), 450),
+    ("like/pareto", Kind::Like(Like::Pareto), 50),
+    ("like/json", Kind::Like(Like::Json), 50),
+    ("like/key-value", Kind::Like(Like::KeyValue), 50),
     ("scaling", Kind::Scaling, 15),
 ];
 /// Passes over a recorded program of some 100,000 operations.
