@@ -68,7 +68,8 @@ fn job(argument: &str) -> Result<Sample, String> {
         }
         Task::Row { row, passes, script, look } => {
             let ready = Ready::new(&row, script.as_deref())?;
-            looked(look, ready, passes, calls, proof)
+            let marked = suite::kind_of(&row).is_some_and(Kind::marks);
+            looked(look, ready, passes, calls, marked, proof)
         }
         Task::Pairs { pairs, allocator } => {
             pairs::run(allocator.then_some(&calls), pairs);
@@ -83,6 +84,7 @@ fn looked(
     ready: Ready,
     passes: u64,
     calls: Calls,
+    marked: bool,
     proof: Sample,
 ) -> Result<Sample, String> {
     match look {
@@ -93,7 +95,7 @@ fn looked(
             Ok(Sample { operations, latency: Some(latency::end()), ..proof })
         }
         Look::Memory => {
-            let heap = Heap::opaque(memory::watched(calls)?);
+            let heap = Heap::opaque(memory::watched(calls, marked)?);
             let (operations, ..) = ready.measure(heap, passes);
             Ok(Sample { operations, memory: memory::end(), ..proof })
         }

@@ -65,6 +65,12 @@ pub enum Like {
 }
 
 impl Kind {
+    /// Whether its blocks bear the workloads' mark in their first byte until they end; those of the
+    /// others bear what the row itself looks at.
+    pub fn marks(self) -> bool {
+        !matches!(self, Kind::Like(_))
+    }
+
     /// Whether the row's blocks are small, all of them or next to all: slabs' own, many to a slab.
     pub fn is_small(self) -> bool {
         match self {

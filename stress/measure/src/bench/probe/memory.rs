@@ -1,6 +1,9 @@
 //! What is live and what is resident for it, at one instant; and what stays resident when nothing
 //! is live any more. In a run of its own: every call looks into a table of all blocks, whose own
 //! memory is the harness's, and is taken off.
+//!
+//! This is also where rows whose timed passes don't read their blocks prove their work: an address
+//! is given out only while it is not live, and a block's mark is still there when it is freed.
 
 use std::collections::HashMap;
 use std::ffi::c_void;
@@ -9,6 +12,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use drystone_harness::usage::Usage;
 use drystone_workloads::calls::Calls;
+use drystone_workloads::heap::MARK;
 use serde::{Deserialize, Serialize};
 
 /// A row's memory, bytes.
@@ -37,6 +41,8 @@ const STEP: (u64, u64) = (4096, 50);
 
 struct Watch {
     calls: Calls,
+    /// Whether every block begins with [`MARK`] when it ends.
+    marked: bool,
     /// Resident when the row began.
     before: u64,
     /// Sizes by address.
@@ -50,16 +56,17 @@ struct Watch {
 
 static WATCH: OnceLock<Watch> = OnceLock::new();
 
-/// The functions that watch the blocks of `calls`; once in a process.
+/// The functions that watch the blocks of `calls`, and their marks if the row's blocks are `marked`;
+/// once in a process.
 ///
 /// # Errors
 /// A sentence: `/proc` can't be read.
-pub fn watched(calls: Calls) -> Result<Calls, String> {
-    let blocks = std::array::from_fn(|_| Mutex::default());
+pub fn watched(calls: Calls, marked: bool) -> Result<Calls, String> {
     let before = Usage::of_this_process()?.of_the_allocator();
-    let (live, next, peak) = (AtomicU64::new(0), AtomicU64::new(0), Mutex::new((0, 0)));
-    let watch = Watch { calls, before, blocks, live, next, peak };
-    assert!(WATCH.set(watch).is_ok(), "a process watches one allocator");
+    assert!(
+        WATCH.set(Watch::new(calls, marked, before)).is_ok(),
+        "a process watches one allocator"
+    );
     Ok(Calls { malloc, calloc, realloc, aligned_alloc, free, usable_size: calls.usable_size })
 }
 
@@ -86,6 +93,12 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Watch {
+    fn new(calls: Calls, marked: bool, before: u64) -> Self {
+        let blocks = std::array::from_fn(|_| Mutex::default());
+        let (live, next, peak) = (AtomicU64::new(0), AtomicU64::new(0), Mutex::new((0, 0)));
+        Watch { calls, marked, before, blocks, live, next, peak }
+    }
+
     fn resident(&self) -> u64 {
         let usage = Usage::of_this_process().expect("it could be read before");
         usage.of_the_allocator().saturating_sub(self.before)
@@ -114,7 +127,8 @@ impl Watch {
 
     fn began(&self, block: *mut c_void, size: usize) -> *mut c_void {
         if !block.is_null() {
-            self.shard(block).insert(block.expose_provenance(), size);
+            let live = self.shard(block).insert(block.expose_provenance(), size);
+            assert_eq!(live, None, "a live block was given out once more");
             self.live.fetch_add(size as u64, Ordering::Relaxed);
         }
         block
@@ -125,6 +139,11 @@ impl Watch {
         if !block.is_null() {
             let size = self.shard(block).remove(&block.addr());
             let size = size.expect("a row frees what it allocated");
+            if self.marked && size > 0 {
+                // SAFETY: the block is live, and its first byte was written.
+                let first = unsafe { block.cast::<u8>().read() };
+                assert_eq!(first, MARK, "a block of {size} bytes was overwritten");
+            }
             self.live.fetch_sub(size as u64, Ordering::Relaxed);
         }
     }
@@ -176,10 +195,10 @@ mod tests {
     fn the_peak_is_seen_and_everything_is_freed_at_the_end() {
         const MIB: usize = 1 << 20;
         let own = drystone_harness::library::functions_of_this_process(None).unwrap();
-        let calls = watched(own).unwrap();
+        let calls = watched(own, true).unwrap();
         let written = |block: *mut c_void| {
             // SAFETY: the blocks of this test have this many bytes.
-            unsafe { block.cast::<u8>().write_bytes(1, MIB) };
+            unsafe { block.cast::<u8>().write_bytes(MARK, MIB) };
             block
         };
         // SAFETY: each block is freed once, those that are left by `end`.
@@ -194,5 +213,32 @@ mod tests {
         assert!((0.9..1.5).contains(&memory.fragmentation()), "{memory:?}");
         assert!(memory.drained < memory.resident / 2, "{memory:?}");
         assert_eq!(watch().live.load(Ordering::Relaxed), 2 << 20);
+    }
+
+    fn alone(marked: bool) -> Watch {
+        let own = drystone_harness::library::functions_of_this_process(None).unwrap();
+        Watch::new(own, marked, 0)
+    }
+
+    #[test]
+    #[should_panic(expected = "a live block was given out once more")]
+    fn a_block_with_two_owners_is_seen() {
+        let (watch, mut bytes) = (alone(false), [0u8; 8]);
+        let block = bytes.as_mut_ptr().cast();
+        watch.began(block, 8);
+        watch.ended(block);
+        watch.began(block, 8);
+        watch.began(block, 8);
+    }
+
+    #[test]
+    #[should_panic(expected = "a block of 8 bytes was overwritten")]
+    fn a_block_that_lost_its_mark_is_seen() {
+        let (watch, mut bytes) = (alone(true), [MARK; 8]);
+        let block = bytes.as_mut_ptr();
+        watch.began(block.cast(), 8);
+        // SAFETY: eight bytes of this function's.
+        unsafe { block.write(0) };
+        watch.ended(block.cast());
     }
 }

@@ -3,17 +3,17 @@
 //!
 //! | row | pattern | described in |
 //! |---|---|---|
-//! | `like/larson` | a server's threads replace blocks and hand them on | Larson and Krishnan, "Memory Allocation for Long-Running Server Applications", ISMM 1998, §4.1 |
-//! | `like/malloc-test` | blocks freed by other threads, in batches | Lever and Boreham, "malloc() Performance in a Multithreaded Linux Environment", USENIX 2000; the form with threads that only allocate and threads that only free: Kuszmaul, "SuperMalloc", ISMM 2015, §4 |
+//! | `like/larson` | a server's threads replace blocks and hand them on | Larson and Krishnan, "Memory Allocation for Long-Running Server Applications", ISMM 1998 |
+//! | `like/malloc-test` | blocks freed by other threads, in batches | Lever and Boreham, "malloc() Performance in a Multithreaded Linux Environment", USENIX 2000; the form with threads that only allocate and threads that only free: Kuszmaul, "SuperMalloc", ISMM 2015 |
 //! | `like/t-test` | malloc, calloc, realloc and free at random, by generations of threads | Gloger, "Dynamic memory allocator implementations in Linux system libraries", 1997 |
 //! | `like/barnes` | a chain of bodies, and a tree over them in each step | Barnes and Hut, "A hierarchical O(N log N) force-calculation algorithm", Nature 324, 1986 |
 //! | `like/espresso` | covers of cubes of all sizes and ages | Brayton et al., "Logic Minimization Algorithms for VLSI Synthesis", 1984; as an allocator's benchmark: Zorn and Grunwald, "Empirical Measurements of Six Allocation-intensive C Programs", 1992 |
 //! | `like/cfrac` | small numbers, each result a block of its own, and chains of them | Morrison and Brillhart, "A Method of Factoring and the Factorization of F7", Math. Comp. 29, 1975; as an allocator's benchmark: Zorn and Grunwald |
-//! | `like/cache-scratch` | a thread frees a block that lies beside another thread's | Berger et al., "Hoard", ASPLOS 2000, §5.3: passive false sharing |
+//! | `like/cache-scratch` | a thread frees a block that lies beside another thread's | Berger et al., "Hoard", ASPLOS 2000: passive false sharing |
 //! | `like/cache-thrash` | threads write to small blocks of their own | the same: active false sharing |
 //! | `like/pareto` | random sizes over 262,144 slots, of which a fifth get four fifths of the turns | Hare, "Testing Memory Allocators: ptmalloc2 vs tcmalloc vs hoard vs jemalloc While Trying to Simulate Real-World Loads", 2018 |
 //! | `like/json` | a document is read into a tree, written, and dropped | RFC 8259 for its form |
-//! | `like/key-value` | entries of three blocks are set, looked up and deleted | Atikoglu et al., "Workload Analysis of a Large-Scale Key-Value Store", SIGMETRICS 2012, §3 for the sizes |
+//! | `like/key-value` | entries of three blocks are set, looked up and deleted | Atikoglu et al., "Workload Analysis of a Large-Scale Key-Value Store", SIGMETRICS 2012, for the sizes |
 //!
 //! A block holds a value that depends on its place in the row, at its beginning and its end, and
 //! both are read back before it is freed: two owners of one block can't agree. Each pass also
