@@ -7,30 +7,30 @@
 //! Groups whose iteration takes long (from about 0.1 ms) ask for flat sampling, that is, for
 //! samples of equally many iterations: criterion's default would want 1,275 of them.
 
-mod bulk;
-mod calloc;
+pub mod alone;
 mod case;
-mod free_blocks;
-mod handoff;
-mod pair;
-mod realloc;
-mod ring;
-mod threads;
-mod trace;
+pub mod threads;
 
 use criterion::Criterion;
 
 use crate::subjects::Subject;
 
 /// All groups, in the order in which they run.
-pub const ALL: [fn(&mut Criterion, &[Subject]); 9] = [
-    pair::bench,
-    calloc::bench,
-    realloc::bench,
-    ring::bench,
-    bulk::bench,
-    threads::bench,
-    handoff::bench,
-    trace::bench,
-    free_blocks::bench,
+pub const ALL: [fn(&mut Criterion, &[Subject]); 16] = [
+    alone::pair::bench,
+    alone::calloc::bench,
+    alone::realloc::bench,
+    alone::resize::bench,
+    alone::aligned::bench,
+    alone::ring::bench,
+    alone::bulk::bench,
+    threads::private::bench,
+    threads::shared::bench,
+    threads::handoff::bench,
+    threads::remote::bench,
+    threads::life::bench,
+    alone::trace::bench,
+    alone::free_blocks::bench,
+    alone::refused::bench,
+    alone::quarantine::bench,
 ];

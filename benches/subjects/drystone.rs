@@ -17,9 +17,23 @@ pub const CALLS: Calls =
     Calls { malloc, calloc, realloc, aligned_alloc, free, usable_size: Some(usable_size) };
 
 /// Whether the allocator knows a live block at `block`; any address may be asked about.
-pub fn owns(block: *mut u8) -> bool {
-    Drystone.usable_size(block).is_ok()
+pub fn owns(address: usize) -> bool {
+    Drystone.usable_size(std::ptr::with_exposed_provenance_mut(address)).is_ok()
 }
+
+/// Whether a freed block waits in the quarantine: then it is not the next one of its size.
+pub fn waits() -> bool {
+    let block = Drystone.malloc(SOME);
+    // SAFETY: the block is live, and not used again.
+    unsafe { Drystone.free(block) };
+    let next = Drystone.malloc(SOME);
+    // SAFETY: as above.
+    unsafe { Drystone.free(next) };
+    next != block
+}
+
+/// Any small size.
+const SOME: usize = 64;
 
 /// Gives idle memory back.
 ///
@@ -36,6 +50,13 @@ pub fn settle() {
     if let Err(broken) = Drystone.check() {
         panic!("a benchmark left `{NAME}` broken: {broken}");
     }
+}
+
+/// Frees what is not live; whether that was refused.
+pub fn refuses(block: *mut u8) -> bool {
+    // SAFETY: a pointer that is not live is what this function is there for: it is looked up, and
+    // refused. Benchmarks pass none that another block has been given.
+    unsafe { Drystone.try_free(block) }.is_err()
 }
 
 unsafe extern "C" fn malloc(size: usize) -> *mut c_void {

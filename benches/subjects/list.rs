@@ -19,8 +19,8 @@ pub const CALLS: Calls =
     Calls { malloc, calloc, realloc, aligned_alloc, free, usable_size: Some(usable_size) };
 
 /// Whether the heap knows a live block at `block`; any address may be asked about.
-pub fn owns(block: *mut u8) -> bool {
-    HEAP.usable_size(block).is_ok()
+pub fn owns(address: usize) -> bool {
+    HEAP.usable_size(std::ptr::with_exposed_provenance_mut(address)).is_ok()
 }
 
 /// What the heap says of itself.
@@ -40,6 +40,13 @@ pub fn settle() {
     if let Err(broken) = HEAP.check() {
         panic!("a benchmark left `{NAME}` broken: {broken}");
     }
+}
+
+/// Frees what is not live; whether that was refused.
+pub fn refuses(block: *mut u8) -> bool {
+    // SAFETY: a pointer that is not live is what this function is there for: it is looked up, and
+    // refused. Benchmarks pass none that another block has been given.
+    unsafe { HEAP.try_free(block) }.is_err()
 }
 
 unsafe extern "C" fn malloc(size: usize) -> *mut c_void {

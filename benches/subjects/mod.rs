@@ -4,7 +4,8 @@
 pub mod drystone;
 pub mod list;
 
-use drystone_peers::{mimalloc, system};
+use drystone_peers::peer::{Inside, Peer, Thread};
+use drystone_peers::system;
 use drystone_workloads::calls::Calls;
 
 use drystone_workloads::heap::Heap;
@@ -16,7 +17,14 @@ pub struct Subject {
     /// The version that is linked, for the reader of the figures.
     version: String,
     calls: Calls,
+    owns: Option<fn(usize) -> bool>,
     settle: fn(),
+    /// What each thread calls before and after it uses the allocator.
+    pub thread: Thread,
+    /// Whether it promises to report a double free.
+    reports_double_frees: bool,
+    /// Frees what is not live; whether that was refused. None where that is not safe to try.
+    pub refuses: Option<fn(*mut u8) -> bool>,
 }
 
 impl Subject {
@@ -31,42 +39,61 @@ impl Subject {
     pub fn settle(&self) {
         (self.settle)();
     }
+
+    fn ours(
+        name: &'static str,
+        calls: Calls,
+        owns: fn(usize) -> bool,
+        settle: fn(),
+        refuses: fn(*mut u8) -> bool,
+    ) -> Self {
+        Self {
+            name,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            calls,
+            owns: Some(owns),
+            settle,
+            thread: Thread::PLAIN,
+            reports_double_frees: true,
+            refuses: Some(refuses),
+        }
+    }
+}
+
+impl From<Peer> for Subject {
+    fn from(peer: Peer) -> Self {
+        let Peer { name, version, calls, owns, settle, thread, reports_double_frees } = peer;
+        Self { name, version, calls, owns, settle, thread, reports_double_frees, refuses: None }
+    }
 }
 
 /// All subjects, in the order in which they are measured.
 pub fn all() -> Vec<Subject> {
-    vec![
-        Subject {
-            name: list::NAME,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            calls: list::CALLS,
-            settle: list::settle,
-        },
-        Subject {
-            name: drystone::NAME,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            calls: drystone::CALLS,
-            settle: drystone::settle,
-        },
-        Subject {
-            name: "system",
-            version: format!("glibc {}", system::version()),
-            calls: system::CALLS,
-            settle: system::settle,
-        },
-        Subject {
-            name: "mimalloc",
-            version: mimalloc::version(),
-            calls: mimalloc::CALLS,
-            settle: mimalloc::settle,
-        },
-    ]
+    let ours = [
+        Subject::ours(list::NAME, list::CALLS, list::owns, list::settle, list::refuses),
+        Subject::ours(
+            drystone::NAME,
+            drystone::CALLS,
+            drystone::owns,
+            drystone::settle,
+            drystone::refuses,
+        ),
+    ];
+    ours.into_iter().chain(drystone_peers::all().into_iter().map(Subject::from)).collect()
+}
+
+/// This thread may use all subjects as long as the result lives.
+pub fn enter(subjects: &[Subject]) -> Vec<Inside> {
+    subjects.iter().map(|subject| subject.thread.enter()).collect()
 }
 
 /// Prints on stderr which allocators the figures are of.
 pub fn announce(subjects: &[Subject]) {
-    let list: Vec<_> = subjects.iter().map(|one| format!("{} {}", one.name, one.version)).collect();
-    eprintln!("subjects: {}", list.join(", "));
+    eprintln!("subjects, and whether each promises to report a double free:");
+    for subject in subjects {
+        let promise = if subject.reports_double_frees { "yes" } else { "no" };
+        eprintln!("  {:<10} {promise:<4} {}", subject.name, subject.version);
+    }
 }
 
 /// Checks that every subject is the allocator that it is called, and that its functions do what
@@ -85,17 +112,14 @@ pub fn verify(subjects: &[Subject]) {
         let heap = subject.heap();
         let blocks = heap.one_from_each_function();
         for (function, block) in blocks {
-            let owners = [
-                (list::NAME, list::owns(block)),
-                (drystone::NAME, drystone::owns(block)),
-                ("mimalloc", mimalloc::owns(block.addr())),
-            ];
-            for (owner, owns) in owners {
+            for owner in subjects {
+                let Some(owns) = owner.owns else { continue };
                 assert_eq!(
-                    owns,
-                    owner == subject.name,
-                    "{}'s {function}: does the block belong to {owner}?",
-                    subject.name
+                    owns(block.expose_provenance()),
+                    owner.name == subject.name,
+                    "{}'s {function}: does the block belong to {}?",
+                    subject.name,
+                    owner.name
                 );
             }
             // SAFETY: each block is live, the subject's, and not used again.

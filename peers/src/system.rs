@@ -9,6 +9,8 @@ use std::sync::Once;
 
 use drystone_workloads::calls::Calls;
 
+use crate::peer::{Peer, Thread};
+
 /// The functions that the process was linked with under the C library's names.
 pub const CALLS: Calls = Calls {
     malloc: libc::malloc,
@@ -18,6 +20,21 @@ pub const CALLS: Calls = Calls {
     free: libc::free,
     usable_size: Some(libc::malloc_usable_size),
 };
+
+/// This allocator, for a benchmark.
+#[must_use]
+pub fn peer() -> Peer {
+    Peer {
+        name: "system",
+        version: format!("glibc {}", version()),
+        calls: CALLS,
+        owns: None,
+        settle,
+        thread: Thread::PLAIN,
+        // It aborts at many, and says in mallopt(3) that it need not.
+        reports_double_frees: false,
+    }
+}
 
 /// The largest block whose freeing moves glibc's thresholds is a mapping of 32 MiB, on 64 bits
 /// (mallopt(3), `M_MMAP_THRESHOLD`); this stays below it with room for the header.

@@ -70,6 +70,17 @@ impl Heap {
         unsafe { marked(granted((self.0.realloc)(block.cast(), size).cast(), size)) }
     }
 
+    /// `realloc(block, size)`, not written to.
+    ///
+    /// # Safety
+    ///
+    /// `block` is a live block of this heap, not used again. `size` is at least 1.
+    #[inline(always)]
+    pub unsafe fn realloc_untouched(self, block: *mut u8, size: usize) -> *mut u8 {
+        // SAFETY: the block is live and this heap's, as the caller promises.
+        granted(unsafe { (self.0.realloc)(block.cast(), size) }.cast(), size)
+    }
+
     /// `aligned_alloc(align, size)`, not written to; `size` may be 0.
     ///
     /// # Safety

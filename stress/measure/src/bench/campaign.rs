@@ -17,10 +17,12 @@ use drystone_workloads::splitmix::splitmix;
 use drystone_workloads::trace::{Script, Trace};
 
 use crate::bench::cli::Plan;
-use crate::bench::job::{Job, Sample, Task};
+use crate::bench::job::{Job, Look, Sample, Task};
 use crate::bench::launch::{self, Failure, Outcome};
+use crate::bench::probe::latency::{KINDS, Latencies, Percentiles};
 use crate::bench::probe::line;
-use crate::bench::suite::Row;
+use crate::bench::probe::memory::Memory;
+use crate::bench::suite::{Kind, Row};
 
 /// What was measured.
 #[derive(Clone, Debug)]
@@ -54,6 +56,10 @@ pub struct RowResults {
 pub struct Entry {
     /// By round.
     pub samples: BTreeMap<u32, Sample>,
+    /// How long its calls took, one for each round.
+    pub latencies: Vec<Latencies>,
+    /// What it kept resident, of the first round.
+    pub memory: Option<Memory>,
     /// How it failed; it was not run again.
     pub failure: Option<Failure>,
 }
@@ -63,6 +69,20 @@ impl Entry {
     pub fn median(&self, figure: impl Fn(&Sample) -> f64) -> Option<f64> {
         let values: Vec<f64> = self.samples.values().map(figure).collect();
         median(&values).filter(|_| self.failure.is_none())
+    }
+
+    /// Calls in a second, of all threads together.
+    pub fn calls_per_second(&self) -> Option<f64> {
+        self.median(|sample| sample.nanoseconds).map(|nanoseconds| 1e9 / nanoseconds)
+    }
+
+    /// How long calls of each kind took, in the order of [`KINDS`]: medians over the rounds, and
+    /// the longest of all. None as [`Entry::median`].
+    pub fn latency(&self) -> [Option<Percentiles>; KINDS.len()] {
+        std::array::from_fn(|kind| {
+            let rounds = self.latencies.iter().filter_map(|one| one.kinds()[kind]);
+            Percentiles::over(&rounds.collect::<Vec<_>>()).filter(|_| self.failure.is_none())
+        })
     }
 
     /// A cache line's ways, before and after each sample that has them.
@@ -259,26 +279,74 @@ impl Measurement<'_> {
             return Ok(());
         }
         let library = self.plan.allocators[allocator].library.clone();
-        let job = Job { task: Task::Row { row, passes: self.row.passes, script }, library };
+        let task =
+            Task::Row { row, passes: self.row.passes, script: script.clone(), look: Look::Time };
+        let job = Job { task, library };
         let mut outcome = launch::run(self.launcher, &[], &job, stop)?;
         if astray(&outcome, usual) > line::WIDEST {
             results.repeats += 1;
             outcome = better(outcome, launch::run(self.launcher, &[], &job, stop)?, usual);
         }
-        match outcome {
-            Outcome::Done(sample) if sample.operations > 0 && sample.nanoseconds > 0.0 => {
-                entry.samples.insert(round, sample);
+        if let Some(sample) = counted(entry, outcome, Look::Time) {
+            entry.samples.insert(round, sample);
+            if let Turn::Allocator(_) = turn {
+                self.look_again(entry, &job, stop)?;
             }
-            Outcome::Done(_) => bail!("row {}: nothing was measured", self.row.name),
-            Outcome::Stopped => {}
-            Outcome::Failed(failure) => entry.failure = Some(failure),
-            Outcome::Rejected(detail) => {
-                entry.failure = Some(Failure { short: "refused".to_owned(), detail });
+        }
+        Ok(())
+    }
+
+    /// Two shorter runs after that of `timed`: for how long each call takes; and once for what is
+    /// live and resident.
+    fn look_again(&self, entry: &mut Entry, timed: &Job, stop: &Stop) -> Result<()> {
+        if self.row.kind == Kind::Scaling {
+            return Ok(());
+        }
+        for look in [Look::Latency, Look::Memory] {
+            if stop.is_set() || look == Look::Memory && entry.memory.is_some() {
+                break;
+            }
+            let mut job = timed.clone();
+            if let Task::Row { passes, look: looked, .. } = &mut job.task {
+                (*passes, *looked) = (passes.div_ceil(SHORTER), look);
+            }
+            let outcome = launch::run(self.launcher, &[], &job, stop)?;
+            if let Some(sample) = counted(entry, outcome, look) {
+                entry.latencies.extend(sample.latency);
+                entry.memory = entry.memory.or(sample.memory);
             }
         }
         Ok(())
     }
 }
+
+/// A sample that counts; else the entry says how the allocator failed.
+fn counted(entry: &mut Entry, outcome: Outcome, look: Look) -> Option<Sample> {
+    let failure = match outcome {
+        Outcome::Done(sample) if worked(&sample, look) => return Some(sample),
+        Outcome::Done(_) => {
+            Failure { short: "no work".to_owned(), detail: "it did no work".to_owned() }
+        }
+        Outcome::Stopped => return None,
+        Outcome::Failed(failure) => failure,
+        Outcome::Rejected(detail) => Failure { short: "refused".to_owned(), detail },
+    };
+    entry.failure = Some(failure);
+    None
+}
+
+/// Whether there is what was looked for.
+fn worked(sample: &Sample, look: Look) -> bool {
+    let seen = match look {
+        Look::Time => sample.nanoseconds > 0.0,
+        Look::Latency => sample.latency.as_ref().is_some_and(|all| all.kinds() != [None; 4]),
+        Look::Memory => sample.memory.is_some(),
+    };
+    seen && sample.operations > 0
+}
+
+/// By how much the runs that look at calls and blocks are shorter: their calls take longer.
+const SHORTER: u64 = 20;
 
 /// By what factor the processors had moved in a measurement, or before it; 1 where nobody looked.
 fn astray(outcome: &Outcome, usual: Option<f64>) -> f64 {

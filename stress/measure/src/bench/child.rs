@@ -12,12 +12,13 @@ use drystone_harness::exit;
 use drystone_harness::library;
 use drystone_harness::stats::median;
 use drystone_harness::usage::Usage;
+use drystone_workloads::calls::Calls;
 use drystone_workloads::heap::Heap;
 use drystone_workloads::trace::Script;
 
-use crate::bench::job::{Answer, Gains, Job, Sample, Task};
+use crate::bench::job::{Answer, Gains, Job, Look, Sample, Task};
 use crate::bench::probe::line::{self, Line};
-use crate::bench::probe::lock;
+use crate::bench::probe::{latency, lock, memory, switches};
 use crate::bench::suite::{self, Kind};
 use crate::bench::work::passes::{Clock, Work};
 use crate::bench::work::scaling;
@@ -43,7 +44,6 @@ fn job(argument: &str) -> Result<Sample, String> {
     let calls = library::functions_of_this_process(job.library.as_deref())?;
     let malloc = calls.malloc as *mut c_void;
     let served_by = library::object_of(malloc).ok_or("malloc is in no loaded object")?;
-    let heap = Heap::opaque(calls);
     let proof = Sample {
         served_by,
         operations: 0,
@@ -51,9 +51,12 @@ fn job(argument: &str) -> Result<Sample, String> {
         peak: 0,
         floor: 0,
         faults: 0,
+        switches: 0,
         locked: None,
         gains: None,
         line: None,
+        latency: None,
+        memory: None,
     };
     match job.task {
         Task::Prove => Ok(proof),
@@ -63,35 +66,67 @@ fn job(argument: &str) -> Result<Sample, String> {
             drop(ready);
             Ok(Sample { peak: usage.peak_rss / KIB, floor: usage.rss / KIB, ..proof })
         }
-        Task::Row { row, passes, script } => {
+        Task::Row { row, passes, script, look } => {
             let ready = Ready::new(&row, script.as_deref())?;
-            // Outside of all that is counted.
-            let way = ready.is_timed_by_the_wall().then(line::way).flatten();
-            let lock = lock::Watch::begin();
-            let before = Usage::of_this_process()?;
-            let (operations, nanoseconds, gains) = ready.measure(heap, passes);
-            let after = Usage::of_this_process()?;
-            let locked = lock.map(lock::Watch::end);
-            let faults = after.minor_faults - before.minor_faults;
-            let (peak, floor) = (after.peak_rss / KIB, before.rss / KIB);
-            let line = way.and_then(|before| Some(Line { before, after: line::way()? }));
-            Ok(Sample {
-                operations,
-                nanoseconds,
-                peak,
-                floor,
-                faults,
-                locked,
-                gains,
-                line,
-                ..proof
-            })
+            let marked = suite::kind_of(&row).is_some_and(Kind::marks);
+            looked(look, ready, passes, calls, marked, proof)
         }
         Task::Pairs { pairs, allocator } => {
             pairs::run(allocator.then_some(&calls), pairs);
             Ok(Sample { operations: 2 * pairs, ..proof })
         }
     }
+}
+
+/// Makes a row's passes and adds to `proof` what is looked at.
+fn looked(
+    look: Look,
+    ready: Ready,
+    passes: u64,
+    calls: Calls,
+    marked: bool,
+    proof: Sample,
+) -> Result<Sample, String> {
+    match look {
+        Look::Time => timed(ready, passes, calls, proof),
+        Look::Latency => {
+            let heap = Heap::opaque(latency::timed(calls));
+            let (operations, ..) = ready.measure(heap, passes);
+            Ok(Sample { operations, latency: Some(latency::end()), ..proof })
+        }
+        Look::Memory => {
+            let heap = Heap::opaque(memory::watched(calls, marked)?);
+            let (operations, ..) = ready.measure(heap, passes);
+            Ok(Sample { operations, memory: memory::end(), ..proof })
+        }
+    }
+}
+
+fn timed(ready: Ready, passes: u64, calls: Calls, proof: Sample) -> Result<Sample, String> {
+    // Outside of all that is counted.
+    let way = ready.is_timed_by_the_wall().then(line::way).flatten();
+    let lock = lock::Watch::begin();
+    let before = Usage::of_this_process()?;
+    let taken_away = switches::involuntary();
+    let (operations, nanoseconds, gains) = ready.measure(Heap::opaque(calls), passes);
+    let switches = switches::involuntary() - taken_away;
+    let after = Usage::of_this_process()?;
+    let locked = lock.map(lock::Watch::end);
+    let faults = after.minor_faults - before.minor_faults;
+    let (peak, floor) = (after.peak_rss / KIB, before.rss / KIB);
+    let line = way.and_then(|before| Some(Line { before, after: line::way()? }));
+    Ok(Sample {
+        operations,
+        nanoseconds,
+        peak,
+        floor,
+        faults,
+        switches,
+        locked,
+        gains,
+        line,
+        ..proof
+    })
 }
 
 /// Parts of a row that is timed by the wall's clock. Odd, so that the median is one of them.

@@ -1,5 +1,6 @@
 //! The command line, and the plan that it asks for.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -53,6 +54,10 @@ pub struct Options {
     /// When a measurement is given up: 500ms, 90s, 2m
     #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "60s")]
     pub deadline: Duration,
+
+    /// Write every figure into this file too, as lines of CSV: row, allocator, figure, unit, value
+    #[arg(long, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
 
     /// List allocators and rows, and stop
     #[arg(long)]

@@ -12,7 +12,9 @@ use crate::bench::campaign::{Entry, Results, RowResults};
 use crate::bench::cli::Plan;
 use crate::bench::job::{Gains, Sample};
 use crate::bench::launch::Failure;
+use crate::bench::probe::latency::{Latencies, Percentiles};
 use crate::bench::probe::line::Line;
+use crate::bench::probe::memory::Memory;
 use crate::bench::suite::{Kind, Row};
 
 const ROUNDS: u32 = 7;
@@ -69,14 +71,36 @@ fn entry(kind: Kind, nanoseconds: f64) -> Entry {
             peak: 4000 + (100.0 * nanoseconds) as u64,
             floor: 4000,
             faults: nanoseconds as u64,
+            switches: 0,
             locked: Some(1),
             gains: (kind == Kind::Scaling).then_some(Gains { memory: 1.9, registers: 1.9 }),
             line: matches!(kind, Kind::HandOff(_) | Kind::Churn)
                 .then_some(Line { before: 21.0, after: 22.0 }),
+            latency: None,
+            memory: None,
         };
         (round, sample)
     };
-    Entry { samples: (0..ROUNDS).map(sample).collect::<BTreeMap<_, _>>(), failure: None }
+    let calls = (10.0 * nanoseconds) as u64;
+    let percentiles = Percentiles {
+        calls: 10_000,
+        p50: calls / 3,
+        p99: Some(calls / 2),
+        p99_9: Some(calls - calls % 10),
+        p99_99: None,
+        max: 2 * calls,
+    };
+    let some = Some(percentiles);
+    let latencies = Latencies { clock: 20, malloc: some, free: some, calloc: None, realloc: None };
+    let memory =
+        Memory { live: 1 << 20, resident: (1 << 20) + calls * 1024, drained: calls * 1024 };
+    let looked_at = kind != Kind::Scaling;
+    Entry {
+        samples: (0..ROUNDS).map(sample).collect::<BTreeMap<_, _>>(),
+        latencies: vec![latencies; if looked_at { ROUNDS as usize } else { 0 }],
+        memory: looked_at.then_some(memory),
+        failure: None,
+    }
 }
 
 /// Lets an allocator fail in a row.

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::bench::probe::latency::Latencies;
 use crate::bench::probe::line::Line;
+use crate::bench::probe::memory::Memory;
 
 /// The name of this tool, of which the children are.
 pub const TOOL: &str = "bench";
@@ -40,6 +42,8 @@ pub enum Task {
         passes: u64,
         /// The file of the script, for a trace.
         script: Option<PathBuf>,
+        /// What is looked at.
+        look: Look,
     },
     /// So many pairs of malloc and free, for a tool that counts instructions.
     Pairs {
@@ -48,6 +52,18 @@ pub enum Task {
         /// Whether to call the allocator, or functions of one instruction.
         allocator: bool,
     },
+}
+
+/// What is looked at in a run of a row: each in a run of its own, so that none disturbs the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Look {
+    /// The time, the peak, the faults.
+    Time,
+    /// How long each call takes.
+    Latency,
+    /// What is live, and resident for it.
+    Memory,
 }
 
 /// What the child answers.
@@ -78,12 +94,20 @@ pub struct Sample {
     pub floor: u64,
     /// Minor faults since the row began.
     pub faults: u64,
+    /// Involuntary context switches since the row began.
+    pub switches: u64,
     /// How often the allocator took its span lock since the row began, where it says so.
     pub locked: Option<u64>,
     /// What two threads gain, where that is measured.
     pub gains: Option<Gains>,
     /// A cache line's way between two threads, in a row that is timed by the wall's clock.
     pub line: Option<Line>,
+    /// How long each call took, where that was looked at.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub latency: Option<Latencies>,
+    /// What was live and resident, where that was looked at.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub memory: Option<Memory>,
 }
 
 /// How much more two threads do than one in the same time; 2 where nothing is shared.

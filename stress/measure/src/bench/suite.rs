@@ -31,16 +31,52 @@ pub enum Kind {
     Threads,
     /// Two threads against one, and the same without memory.
     Scaling,
+    /// After a published benchmark program.
+    Like(Like),
     /// A recorded program.
     Trace,
 }
 
+/// After which program; `work::like` says where each is described.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Like {
+    /// A server's threads.
+    Larson,
+    /// Frees by others, in batches.
+    MallocTest,
+    /// A mix of calls by generations of threads.
+    TTest,
+    /// Trees over bodies.
+    Barnes,
+    /// Logic minimisation.
+    Espresso,
+    /// Number factoring.
+    Cfrac,
+    /// Passive false sharing.
+    CacheScratch,
+    /// Active false sharing.
+    CacheThrash,
+    /// Random sizes over many slots.
+    Pareto,
+    /// A document's tree.
+    Json,
+    /// A table of entries.
+    KeyValue,
+}
+
 impl Kind {
+    /// Whether its blocks bear the workloads' mark in their first byte until they end; those of the
+    /// others bear what the row itself looks at.
+    pub fn marks(self) -> bool {
+        !matches!(self, Kind::Like(_))
+    }
+
     /// Whether the row's blocks are small, all of them or next to all: slabs' own, many to a slab.
     pub fn is_small(self) -> bool {
         match self {
             Kind::Pair(size) | Kind::Calloc(size) | Kind::Realloc(size) => size <= 8 << 10,
-            Kind::Large => false,
+            // A quarter of the calls of the second are of more than 2 KiB, by threads that end soon.
+            Kind::Large | Kind::Like(Like::TTest) => false,
             _ => true,
         }
     }
@@ -86,6 +122,17 @@ const FIXED: &[(&str, Kind, u64)] = &[
     ("handoff/256", Kind::HandOff(256), 900),
     ("churn", Kind::Churn, 180),
     ("threads/2", Kind::Threads, 180),
+    ("like/larson", Kind::Like(Like::Larson), 90),
+    ("like/malloc-test", Kind::Like(Like::MallocTest), 90),
+    ("like/t-test", Kind::Like(Like::TTest), 45),
+    ("like/barnes", Kind::Like(Like::Barnes), 400),
+    ("like/espresso", Kind::Like(Like::Espresso), 200),
+    ("like/cfrac", Kind::Like(Like::Cfrac), 50),
+    ("like/cache-scratch", Kind::Like(Like::CacheScratch), 900),
+    ("like/cache-thrash", Kind::Like(Like::CacheThrash), 900),
+    ("like/pareto", Kind::Like(Like::Pareto), 20),
+    ("like/json", Kind::Like(Like::Json), 250),
+    ("like/key-value", Kind::Like(Like::KeyValue), 20),
     ("scaling", Kind::Scaling, 15),
 ];
 /// Passes over a recorded program of some 100,000 operations.

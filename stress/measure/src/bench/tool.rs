@@ -39,6 +39,9 @@ pub fn run(options: &Options) -> Result<u8> {
     let results = measured?;
     let bounds = bounds::judge(&results);
     print::results(&results, &bounds, &options.who).context("writing the report")?;
+    if let Some(file) = &options.csv {
+        print::csv::write(&results, file)?;
+    }
     Ok(code(&results))
 }
 

@@ -1,6 +1,8 @@
 //! JSON: one object with `format` and `version`; what is added later leaves the version, what
 //! changes its meaning raises it.
 
+use std::collections::BTreeMap;
+
 use drystone_harness::allocators::Allocator;
 use drystone_harness::bounds::Bound;
 use drystone_harness::output;
@@ -12,6 +14,8 @@ use crate::bench::campaign::{Entry, Results};
 use crate::bench::instructions::{BOUND, Count};
 use crate::bench::job::Sample;
 use crate::bench::launch::Failure;
+use crate::bench::probe::latency::{KINDS, Percentiles};
+use crate::bench::probe::memory::Memory;
 
 #[derive(Serialize)]
 struct Report<'a> {
@@ -58,9 +62,19 @@ struct Cell<'a> {
     #[serde(rename = "subject")]
     allocator: &'a str,
     nanoseconds: Option<f64>,
+    calls_per_second: Option<f64>,
     peak_above_floor: Option<f64>,
     faults: Option<f64>,
+    involuntary_switches: Option<f64>,
     line: Option<f64>,
+    /// Medians over the rounds, by kind of call.
+    latency: BTreeMap<&'static str, Percentiles>,
+    /// The clock's own nanoseconds in each of those.
+    clock: Option<u64>,
+    /// Bytes.
+    memory: Option<Memory>,
+    /// Of those, resident for each live one.
+    fragmentation: Option<f64>,
     samples: Vec<&'a Sample>,
     failure: Option<&'a Failure>,
 }
@@ -111,12 +125,19 @@ impl Ways {
 impl<'a> Cell<'a> {
     fn new(allocator: &'a str, entry: &'a Entry, floor: Option<f64>) -> Self {
         let peak = entry.median(|sample| sample.peak as f64);
+        let kinds = KINDS.into_iter().zip(entry.latency());
         Self {
             allocator,
             nanoseconds: entry.median(|sample| sample.nanoseconds),
+            calls_per_second: entry.calls_per_second(),
             peak_above_floor: peak.zip(floor).map(|(peak, floor)| peak - floor),
             faults: entry.median(|sample| sample.faults as f64),
+            involuntary_switches: entry.median(|sample| sample.switches as f64),
             line: entry.way(),
+            latency: kinds.filter_map(|(kind, latency)| Some((kind, latency?))).collect(),
+            clock: entry.latencies.iter().map(|latencies| latencies.clock).max(),
+            memory: entry.memory,
+            fragmentation: entry.memory.map(Memory::fragmentation),
             samples: entry.samples.values().collect(),
             failure: entry.failure.as_ref(),
         }

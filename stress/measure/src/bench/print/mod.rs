@@ -1,6 +1,9 @@
-//! What is printed: tables for a terminal, the same in Markdown, or JSON.
+//! What is printed: tables for a terminal, the same in Markdown, or JSON; and a file of CSV.
 
+mod cells;
+pub mod csv;
 mod json;
+mod looks;
 pub mod table;
 #[cfg(test)]
 mod tests;

@@ -11,8 +11,12 @@ use crate::bench::campaign::{Results, RowResults};
 use crate::bench::instructions::{BOUND, Count};
 use crate::bench::job::Gains;
 use crate::bench::means::{self, Figure};
+use crate::bench::print::cells::{missing, nanoseconds, whole};
+use crate::bench::print::looks;
 use crate::bench::probe::line;
 use crate::bench::suite::{Kind, Row};
+
+pub use crate::bench::print::cells::of_figures;
 
 /// Everything that was measured, and the bounds.
 pub fn results(results: &Results, bounds: &[Bound], shape: Shape, colored: bool) -> String {
@@ -22,6 +26,9 @@ pub fn results(results: &Results, bounds: &[Bound], shape: Shape, colored: bool)
     text += &page.ways();
     text += &page.peaks();
     text += &page.faults();
+    text += &looks::fragmentation(results, shape, colored);
+    text += &looks::drained(results, shape, colored);
+    text += &looks::latencies(results, shape, colored);
     text += &page.scaling();
     text += &page.bounds(bounds);
     text + &page.failures()
@@ -282,46 +289,4 @@ pub fn bounds(bounds: &[Bound], shape: Shape, colored: bool, heading: &str) -> S
         table.row([Cell::new(&bound.measure), Cell::new(&bound.bound), Cell::new(seen), verdict]);
     }
     table.under(heading)
-}
-
-/// A table of figures behind names.
-pub fn of_figures(shape: Shape, colored: bool, columns: &[&str]) -> Table {
-    let mut table = Table::new(shape, colored, columns.iter().copied());
-    table.right(1..columns.len());
-    table
-}
-
-/// What stands where an allocator has no figure.
-fn missing(table: &Table, row: &RowResults, allocator: usize) -> Cell {
-    match &row.entries[allocator].failure {
-        Some(failure) => table.paint(&failure.short, Color::Red),
-        None => Cell::new("–"),
-    }
-}
-
-fn nanoseconds(value: f64) -> String {
-    match value {
-        ..10.0 => format!("{value:.2}"),
-        10.0..1000.0 => format!("{value:.1}"),
-        _ => units::count(value.round() as u64),
-    }
-}
-
-fn whole(value: f64) -> String {
-    let sign = if value <= -0.5 { "-" } else { "" };
-    format!("{sign}{}", units::count(value.abs().round() as u64))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn figures_have_three_digits_or_are_whole() {
-        assert_eq!(
-            [0.5, 9.99, 10.0, 999.0, 1234.5].map(nanoseconds),
-            ["0.50", "9.99", "10.0", "999.0", "1,235"]
-        );
-        assert_eq!([0.2, 1234.0, -12.0, -0.2].map(whole), ["0", "1,234", "-12", "0"]);
-    }
 }

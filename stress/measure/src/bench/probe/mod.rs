@@ -1,4 +1,8 @@
-//! What is read beside a row: how far two threads are apart, and how often our own library locks.
+//! What is read beside a row: how far two threads are apart, how often our own library locks, how
+//! long its calls take, what is live and resident.
 
+pub mod latency;
 pub mod line;
 pub(super) mod lock;
+pub mod memory;
+pub(super) mod switches;

@@ -12,6 +12,7 @@
 //! that of threads which an allocator keeps included, so that whoever else uses the machine is not
 //! in the figure. Where threads wait for each other only the wall's clock will do.
 
+pub mod like;
 pub(crate) mod one_thread;
 pub mod pairs;
 pub mod passes;
@@ -39,6 +40,7 @@ pub fn prepare(kind: Kind, script: Option<Script>) -> Work {
         Kind::Churn => threads::churn(),
         Kind::Threads => threads::private(),
         Kind::Trace => one_thread::trace(script.expect("a trace row has a script")),
+        Kind::Like(like) => like::prepare(like),
         Kind::Scaling => unreachable!("scaling has phases, not passes"),
     }
 }

@@ -5,7 +5,7 @@ use std::thread;
 use criterion::{Criterion, SamplingMode};
 use drystone_workloads::patterns;
 
-use super::case::{Case, measure};
+use crate::groups::case::{Case, measure};
 use crate::subjects::Subject;
 use drystone_workloads::heap::Heap;
 
@@ -78,9 +78,17 @@ impl Drop for Ring {
             // A turn that was refused its new block has freed the old one.
             return;
         }
-        for block in self.blocks.drain(..) {
-            // SAFETY: every slot holds a live block, and is gone now.
-            unsafe { self.heap.free(block) };
+        for (slot, block) in self.blocks.iter().enumerate() {
+            // SAFETY: every slot holds a live block, of at least eight bytes.
+            unsafe { block.cast::<u64>().write_unaligned(slot as u64) };
+        }
+        for (slot, block) in self.blocks.drain(..).enumerate() {
+            // SAFETY: as above, and the slots are gone now.
+            unsafe {
+                let held = block.cast::<u64>().read_unaligned();
+                assert_eq!(held, slot as u64, "two slots had one block");
+                self.heap.free(block);
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use criterion::Criterion;
 use drystone_workloads::patterns;
 
-use super::case::{Case, measure};
+use crate::groups::case::{Case, measure};
 use crate::subjects::Subject;
 use drystone_workloads::heap::{Heap, MARK};
 

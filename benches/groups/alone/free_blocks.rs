@@ -3,7 +3,7 @@
 use criterion::Criterion;
 use drystone_workloads::patterns::{self, Order};
 
-use super::case::{Case, measure};
+use crate::groups::case::{Case, measure};
 use crate::subjects::{Subject, list};
 use drystone_workloads::heap::Heap;
 

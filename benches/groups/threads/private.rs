@@ -3,8 +3,8 @@
 use criterion::{Criterion, SamplingMode};
 use drystone_workloads::patterns;
 
-use super::case::{Case, measure};
-use super::ring::Ring;
+use crate::groups::alone::ring::Ring;
+use crate::groups::case::{Case, measure};
 use crate::subjects::Subject;
 use drystone_workloads::workers::Workers;
 
@@ -35,10 +35,16 @@ pub fn bench(criterion: &mut Criterion, subjects: &[Subject]) {
                 &mut group,
                 case,
                 |heap| {
+                    let thread = subject.thread;
                     Workers::start(threads, move |number| {
                         let pattern = patterns::ring(SEED + number as u64, SLOTS, TURNS);
-                        let mut ring = Ring::filled(heap, pattern);
-                        move |passes| (0..passes).for_each(|_| ring.pass())
+                        let inside = thread.enter();
+                        // The ring is dropped first.
+                        let mut both = (Ring::filled(heap, pattern), inside);
+                        move |passes| {
+                            let (ring, _) = &mut both;
+                            (0..passes).for_each(|_| ring.pass());
+                        }
                     })
                 },
                 |bencher, workers| bencher.iter_custom(|passes| workers.run(passes)),

@@ -2,11 +2,11 @@
 
 use criterion::Criterion;
 
-use super::case::{Case, measure};
+use crate::groups::case::{Case, measure};
 use crate::subjects::Subject;
 
 /// From the smallest class to what most allocators map for itself.
-const SIZES: [usize; 7] = [16, 64, 256, 1 << 10, 8 << 10, 64 << 10, 1 << 20];
+const SIZES: [usize; 9] = [8, 16, 64, 256, 1 << 10, 8 << 10, 64 << 10, 1 << 20, 4 << 20];
 
 /// One iteration is malloc, a write to the first byte, and free of the same block: 2 operations.
 ///

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use criterion::{Criterion, SamplingMode};
+use drystone_peers::peer::Thread;
 use drystone_workloads::bounded_queue::{BLOCKS as ROOM, BoundedQueue};
 use drystone_workloads::patterns;
 
-use super::case::{Case, measure};
+use crate::groups::case::{Case, measure};
 use crate::subjects::Subject;
 use drystone_workloads::heap::{Heap, MARK};
 use drystone_workloads::workers::Workers;
@@ -36,7 +37,7 @@ pub fn bench(criterion: &mut Criterion, subjects: &[Subject]) {
             measure(
                 &mut group,
                 case,
-                |heap| producer_and_consumer(heap, batch),
+                |heap| producer_and_consumer(heap, subject.thread, batch),
                 |bencher, workers| bencher.iter_custom(|passes| workers.run(passes)),
             );
         }
@@ -44,12 +45,14 @@ pub fn bench(criterion: &mut Criterion, subjects: &[Subject]) {
     group.finish();
 }
 
-fn producer_and_consumer(heap: Heap, batch: usize) -> Workers {
+fn producer_and_consumer(heap: Heap, thread: Thread, batch: usize) -> Workers {
     let queue = Arc::new(BoundedQueue::new());
     let sizes: Arc<[u32]> = patterns::small_sizes(SEED, BLOCKS).into();
     Workers::start(2, move |number| {
         let (queue, sizes) = (Arc::clone(&queue), Arc::clone(&sizes));
+        let inside = thread.enter();
         move |passes| {
+            let _ = &inside;
             for _ in 0..passes {
                 match number {
                     0 => produce(heap, &queue, &sizes, batch),

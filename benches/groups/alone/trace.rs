@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use criterion::{Criterion, SamplingMode};
 use drystone_workloads::trace::{Script, ScriptStep as Step, Trace};
 
-use super::case::{Case, measure};
+use crate::groups::case::{Case, measure};
 use crate::subjects::Subject;
 use drystone_workloads::heap::{Heap, MARK};
 

@@ -1,0 +1,13 @@
+//! Groups on one thread.
+
+pub mod aligned;
+pub mod bulk;
+pub mod calloc;
+pub mod free_blocks;
+pub mod pair;
+pub mod quarantine;
+pub mod realloc;
+pub mod refused;
+pub mod resize;
+pub mod ring;
+pub mod trace;

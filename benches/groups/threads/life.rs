@@ -1,0 +1,56 @@
+//! `thread/subject/part`: what a thread's beginning and end cost, if it allocates.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use criterion::{Criterion, SamplingMode};
+
+use crate::groups::case::{Case, measure};
+use crate::subjects::Subject;
+use drystone_workloads::heap::Heap;
+
+const SIZE: usize = 64;
+
+/// `first-allocation`: one iteration is a new thread's first malloc, and what the allocator asks of
+/// a thread before it: 1 operation; its start is not in the time. `start-and-end`: one iteration is
+/// a thread from its start to its end, with one malloc and one free: 2 operations, and most of the
+/// time is the C library's and the kernel's, the same for all.
+pub fn bench(criterion: &mut Criterion, subjects: &[Subject]) {
+    let mut group = criterion.benchmark_group("thread");
+    group.sampling_mode(SamplingMode::Flat);
+    for (part, operations) in [("first-allocation", 1), ("start-and-end", 2)] {
+        for subject in subjects {
+            let case = Case { subject, parameter: part, operations };
+            measure(
+                &mut group,
+                case,
+                |heap| heap,
+                |bencher, heap| {
+                    bencher.iter_custom(|passes| {
+                        let began = Instant::now();
+                        let first: Duration = (0..passes).map(|_| lives(subject, *heap)).sum();
+                        if operations == 1 { first } else { began.elapsed() }
+                    });
+                },
+            );
+        }
+    }
+    group.finish();
+}
+
+/// How long the first malloc of a thread took, when it has ended.
+fn lives(subject: &Subject, heap: Heap) -> Duration {
+    let inside = subject.thread;
+    let life = move || {
+        let began = Instant::now();
+        let inside = inside.enter();
+        // SAFETY: the size is not 0; the block is freed once.
+        let block = unsafe { heap.malloc(SIZE) };
+        let took = began.elapsed();
+        // SAFETY: as above.
+        unsafe { heap.free(block) };
+        drop(inside);
+        took
+    };
+    thread::spawn(life).join().expect("a panic there was printed")
+}
