@@ -71,6 +71,18 @@ impl Kind {
         !matches!(self, Kind::Like(_))
     }
 
+    /// Threads that allocate or free in it at the same time.
+    pub fn threads(self) -> u32 {
+        match self {
+            Kind::HandOff(_) | Kind::Churn | Kind::Threads | Kind::Scaling => 2,
+            Kind::Like(
+                Like::Larson | Like::MallocTest | Like::CacheScratch | Like::CacheThrash,
+            ) => 2,
+            Kind::Like(Like::TTest) => 4,
+            _ => 1,
+        }
+    }
+
     /// Whether the row's blocks are small, all of them or next to all: slabs' own, many to a slab.
     pub fn is_small(self) -> bool {
         match self {

@@ -38,6 +38,7 @@ struct Report<'a> {
 struct Row<'a> {
     name: &'a str,
     passes: u64,
+    threads: u32,
     /// KiB, one a round.
     floors: &'a [f64],
     floor: Option<f64>,
@@ -90,6 +91,7 @@ pub fn results(results: &Results, bounds: &[Bound]) -> String {
         Row {
             name: &row.name,
             passes: row.passes,
+            threads: row.kind.threads(),
             floors: &figures.floors,
             floor: figures.floor(),
             a_a_spread: figures.a_a_spread(),
