@@ -129,17 +129,20 @@ fn twice(allocator: &OpenAllocator, block: Doomed, between: impl FnOnce()) {
 
 /// The second free is another thread's.
 ///
-/// The thread is there before the first: to start one may allocate, and a block that is reused in
-/// between makes the second free its new owner's, which nobody can tell from a correct one.
+/// The thread has come to its work before the first: to start one may allocate, in the new thread
+/// too, and a block that is reused in between makes the second free its new owner's, which nobody
+/// can tell from a correct one.
 fn by_another_thread(allocator: OpenAllocator, block: Doomed) {
-    let barrier = Arc::new(SpinBarrier::new(2));
-    let passed = Arc::clone(&barrier);
+    let barriers = Arc::new([SpinBarrier::new(2), SpinBarrier::new(2)]);
+    let passed = Arc::clone(&barriers);
     let other = thread::spawn(move || {
-        passed.wait();
+        passed.iter().for_each(SpinBarrier::wait);
         free_in_thread(block, &allocator);
     });
+    let [started, freed] = &*barriers;
+    started.wait();
     free_in_thread(block, &allocator);
-    barrier.wait();
+    freed.wait();
     join(other);
 }
 
