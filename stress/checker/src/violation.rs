@@ -66,6 +66,8 @@ pub enum Kind {
     // Found by the stress tool's runner too, from outside the process.
     /// The resident set grows though the live set does not.
     Growth,
+    /// The allocator's own figures do not fit the blocks that are live.
+    Figures,
     /// A class of double frees never came up: the test did not race.
     DidNotRace,
     /// The child process died.
@@ -99,6 +101,7 @@ impl Kind {
         Kind::Leak,
         Kind::NotGivenBack,
         Kind::Growth,
+        Kind::Figures,
         Kind::DidNotRace,
         Kind::Crash,
         Kind::Hang,
@@ -152,6 +155,7 @@ impl fmt::Display for Kind {
             Kind::Leak => "leak",
             Kind::NotGivenBack => "memory not given back",
             Kind::Growth => "growing memory",
+            Kind::Figures => "figures",
             Kind::DidNotRace => "did not race",
             Kind::Crash => "crash",
             Kind::Hang => "hang",

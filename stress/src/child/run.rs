@@ -226,7 +226,7 @@ impl Run {
         &self,
         mut work: impl FnMut(&mut Workers<'_>) -> Result<u64, String>,
     ) -> Result<(), String> {
-        let mut rests = Rests::begin()?;
+        let mut rests = Rests::begin(&self.allocator.more)?;
         let mut failed = Ok(());
         self.rounds(|_, workers| {
             let looked = work(workers).and_then(|live| rests.look(workers, live));

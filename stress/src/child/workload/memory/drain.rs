@@ -12,6 +12,7 @@ use rand_pcg::Pcg64;
 
 use crate::child::workers::Workers;
 use crate::child::workers::barrier::SpinBarrier;
+use crate::child::workload::memory::figures;
 
 /// What all threads together hold at most, bytes.
 const MOST: usize = 256 << 20;
@@ -23,6 +24,7 @@ const HUGE: usize = 4;
 /// every cycle, so that what differs between two rests is not what was asked for.
 pub fn round(workers: &mut Workers<'_>, seed: Seed, settings: &Settings) -> u64 {
     let (threads, stop) = (workers.count(), workers.stop());
+    let more = workers.allocator().more;
     let setting = |name| settings.size(Workload::Drain, name);
     let octaves = setting("largest").ilog2();
     let common = LogUniform { octaves };
@@ -58,6 +60,11 @@ pub fn round(workers: &mut Workers<'_>, seed: Seed, settings: &Settings) -> u64 
             }
         }
         checked.row().doing(Doing::Waiting);
+        barrier.wait();
+        // Nobody allocates or frees between the two barriers.
+        if checked.worker() == 0 {
+            figures::judge_when_full(&more, *full.lock().unwrap_or_else(PoisonError::into_inner));
+        }
         barrier.wait();
         let from = &given[checked.worker()];
         let others = std::mem::take(&mut *from.lock().unwrap_or_else(PoisonError::into_inner));

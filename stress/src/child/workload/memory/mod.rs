@@ -4,9 +4,11 @@
 //! | in | is |
 //! |---|---|
 //! | `drain` | the process fills up and is emptied; two thirds of the blocks are freed by other threads |
+//! | `figures` | what the allocator says is in use, and what that must be |
 //! | `rests` | what is resident at each rest, and what that must not be |
 
 mod drain;
+mod figures;
 mod rests;
 
 pub use drain::round as drain;

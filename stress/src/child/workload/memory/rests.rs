@@ -16,8 +16,10 @@ use std::time::{Duration, Instant};
 use drystone_checker::violation::{self, Kind};
 use drystone_harness::text::units;
 use drystone_harness::usage::Usage;
+use drystone_workloads::calls::MoreCalls;
 
 use crate::child::workers::Workers;
+use crate::child::workload::memory::figures;
 use crate::model::outcome::{MOST_AT_REST, RESTS_JUDGED};
 
 /// What any allocator may keep, bytes. The C library, tcmalloc, jemalloc and mimalloc keep 9 MiB of
@@ -43,6 +45,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub struct Rests {
     /// Resident before the first cycle, bytes.
     before: u64,
+    /// In use before the first cycle, as the allocator says, bytes.
+    said: Option<u64>,
     /// Resident at each rest, bytes.
     resident: Vec<u64>,
     /// The most that was live.
@@ -56,8 +60,9 @@ impl Rests {
     ///
     /// # Errors
     /// The machine does not say what is resident.
-    pub fn begin() -> Result<Self, String> {
-        Ok(Self { before: resident()?, resident: Vec::new(), live: 0, above: 0 })
+    pub fn begin(more: &MoreCalls) -> Result<Self, String> {
+        let said = figures::in_use(more);
+        Ok(Self { before: resident()?, said, resident: Vec::new(), live: 0, above: 0 })
     }
 
     /// Looks at a rest, before which `live` bytes were.
@@ -67,6 +72,7 @@ impl Rests {
     pub fn look(&mut self, workers: &mut Workers<'_>, live: u64) -> Result<(), String> {
         self.live = self.live.max(live);
         light_work(workers);
+        figures::judge_at_rest(&workers.allocator().more, self.said, self.live);
         let now = resident()?;
         self.resident.push(now);
         workers.board().note(RESTS_JUDGED, 1);
