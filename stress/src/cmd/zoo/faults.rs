@@ -1,7 +1,8 @@
-//! The faults as they are written down: `stress/zoo/faults/*.toml`, and the twins of the models.
+//! The faults as they are written down: `stress/zoo/faults/`, and the twins of the models.
 
 use std::fs;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -29,6 +30,13 @@ pub struct Fault {
     pub patch: Option<Patch>,
     /// The number that `zoo::active` takes.
     pub number: u32,
+}
+
+impl Fault {
+    /// Whether it is in `ListHeap`, and hunted in the library that has that for its `malloc`.
+    pub fn is_of_the_list(&self) -> bool {
+        self.layer == "list"
+    }
 }
 
 /// One change of one file.
@@ -95,8 +103,8 @@ const SHOWN: [&str; 4] = ["PopBlind", "FreeBlind", "MarkBlind", "MarkUnflagged"]
 /// One is written down wrongly, or two have one name.
 pub fn read(root: &Path) -> Result<Vec<Fault>> {
     let folder = root.join("stress/zoo/faults");
-    let entries = fs::read_dir(&folder).with_context(|| folder.display().to_string())?;
-    let mut files: Vec<_> = entries.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
+    let mut files = Vec::new();
+    files_of(&folder, &mut files).with_context(|| folder.display().to_string())?;
     files.sort();
     let mut faults: Vec<Fault> = Vec::new();
     for path in files.iter().filter(|path| path.extension().is_some_and(|ext| ext == "toml")) {
@@ -115,6 +123,18 @@ pub fn read(root: &Path) -> Result<Vec<Fault>> {
         }
     }
     Ok(faults)
+}
+
+/// All files of a folder, and of those in it.
+fn files_of(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        match path.is_dir() {
+            true => files_of(&path, files)?,
+            false => files.push(path),
+        }
+    }
+    Ok(())
 }
 
 fn of(written: Written, layer: &str, number: u32) -> Fault {

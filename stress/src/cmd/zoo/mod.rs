@@ -46,11 +46,11 @@ pub fn run(options: &Options) -> Result<u8> {
         output::write(&chosen.iter().map(line).collect::<String>())?;
         return Ok(exit::FINE);
     }
-    eprintln!("building {} faults into one library, in target/zoo", all.len());
-    let library = plant::build(&root, &all)?;
+    eprintln!("building {} faults into two libraries, in target/zoo", all.len());
+    let libraries = plant::build(&root, &all)?;
     stop::at_ctrl_c(&STOP)?;
     let began = Instant::now();
-    let hunt = Hunt::new(options, library)?;
+    let hunt = Hunt::new(options, libraries)?;
     let bar = progress::steps(chosen.len() as u64);
     let mut caught: Vec<(&Fault, Vec<Caught>)> = Vec::new();
     for fault in chosen {
@@ -74,7 +74,8 @@ pub fn run(options: &Options) -> Result<u8> {
     bar.set_message("the clean build");
     let spent: Duration = caught.iter().flat_map(|(_, times)| times).map(|one| one.took).sum();
     let left = options.within.map(|within| within.saturating_sub(began.elapsed()));
-    let clean = hunt.clean(left.map_or(spent, |left| spent.min(left)))?;
+    let list = caught.iter().any(|(fault, _)| fault.is_of_the_list());
+    let clean = hunt.clean(left.map_or(spent, |left| spent.min(left)), list)?;
     bar.finish_and_clear();
     let report = table::report(&caught, clean.as_ref(), options);
     output::write(&report)?;

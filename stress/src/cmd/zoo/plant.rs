@@ -2,8 +2,9 @@
 //! run time; and the library that it makes.
 //!
 //! ```text
-//! target/zoo/tree    src, capi, Cargo.toml: patched
+//! target/zoo/tree    src, capi, Cargo.toml: patched; list: ListHeap behind the C interface
 //! target/zoo/build   cargo's target folder for it
+//! target/zoo/list    the second library, under the name by which it says what it promises
 //! ```
 
 use std::collections::BTreeMap;
@@ -76,11 +77,27 @@ pub fn spin(milliseconds: u64) {
 }
 "#;
 
-/// Builds the library with all faults; its path.
+/// The libraries with all faults.
+#[derive(Debug)]
+pub struct Libraries {
+    /// `libdrystone.so`.
+    pub drystone: PathBuf,
+    /// The same of `ListHeap`.
+    pub list: PathBuf,
+}
+
+/// The package of the second library.
+const LIST: &str = "[package]\nname = \"zoo-list\"\nedition.workspace = true\n\n\
+    [lib]\ncrate-type = [\"cdylib\"]\n\n\
+    [dependencies]\ndrystone = { path = \"..\" }\nlibc.workspace = true\n";
+
+const LIST_SOURCE: &str = include_str!("../../../zoo/list.rs");
+
+/// Builds the libraries with all faults.
 ///
 /// # Errors
 /// A patch no longer applies, or the copy does not build.
-pub fn build(root: &Path, faults: &[Fault]) -> Result<PathBuf> {
+pub fn build(root: &Path, faults: &[Fault]) -> Result<Libraries> {
     let tree = root.join("target/zoo/tree");
     let files = patched(root, faults)?;
     let mut there = BTreeMap::new();
@@ -101,7 +118,7 @@ pub fn build(root: &Path, faults: &[Fault]) -> Result<PathBuf> {
     }
     let target = root.join("target/zoo/build");
     let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["build", "--release", "--package", "drystone-capi"])
+        .args(["build", "--release", "--package", "drystone-capi", "--package", "zoo-list"])
         .current_dir(&tree)
         .env("CARGO_TARGET_DIR", &target)
         // Built in seconds; what it is worth in speed nobody asks.
@@ -115,7 +132,10 @@ pub fn build(root: &Path, faults: &[Fault]) -> Result<PathBuf> {
     if !status.success() {
         bail!("the source with its faults does not build: mend the patch that cargo names");
     }
-    Ok(target.join("release/libdrystone.so"))
+    let list = root.join("target/zoo/list/libdrystone.so");
+    fs::create_dir_all(root.join("target/zoo/list"))?;
+    fs::copy(target.join("release/libzoo_list.so"), &list).context("the library of ListHeap")?;
+    Ok(Libraries { drystone: target.join("release/libdrystone.so"), list })
 }
 
 /// The files of the copy, by their names below its root.
@@ -134,7 +154,7 @@ pub fn patched(root: &Path, faults: &[Fault]) -> Result<BTreeMap<String, String>
         let Some(text) = text else {
             bail!(
                 "fault {} no longer applies: {file} must hold its `search` once; mend it in \
-                 stress/zoo/faults/{}.toml",
+                 {}.toml below stress/zoo/faults",
                 fault.name,
                 fault.layer
             );
@@ -156,6 +176,8 @@ pub fn patched(root: &Path, faults: &[Fault]) -> Result<BTreeMap<String, String>
         let text = fs::read_to_string(root.join(name)).context(name)?;
         files.insert(name.to_owned(), manifest(&text, members).context(name)?);
     }
+    files.insert("list/Cargo.toml".to_owned(), LIST.to_owned());
+    files.insert("list/src/lib.rs".to_owned(), LIST_SOURCE.to_owned());
     let lock = fs::read_to_string(root.join("Cargo.lock")).context("Cargo.lock")?;
     files.insert("Cargo.lock".to_owned(), lock);
     Ok(files)
@@ -262,7 +284,7 @@ fn manifest(text: &str, is_workspace: bool) -> Result<String> {
         manifest.remove(gone);
     }
     if let Some(Value::Table(workspace)) = manifest.get_mut("workspace") {
-        workspace.insert("members".to_owned(), Value::Array(vec!["capi".into()]));
+        workspace.insert("members".to_owned(), Value::Array(vec!["capi".into(), "list".into()]));
         workspace.remove("default-members");
         // Cargo warns of each package that has settings and is not there.
         let profiles = manifest.get_mut("profile").and_then(Value::as_table_mut);
