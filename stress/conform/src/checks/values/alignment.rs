@@ -259,7 +259,7 @@ fn posix_memalign_errno(heap: &'static Heap) -> Checked {
                 || format!("0 and errno not set from posix_memalign({align}, {size})"),
                 || format!("{}, errno {}", answer.result, answer.errno),
             )?;
-            // SAFETY: it was just issued, for `size` bytes.
+            // SAFETY: it was just allocated, with `size` bytes.
             unsafe { heap.wrap(answer.memptr.cast(), size) }.free();
         }
     }

@@ -64,7 +64,7 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         name: "limits/goes-on",
-        about: "after a thousand failures memory is handed out as before",
+        about: "after a thousand failures memory is allocated as before",
         source: "C23 7.24.3",
         check: Check::Judged(goes_on),
     },
