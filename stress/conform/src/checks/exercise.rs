@@ -120,7 +120,7 @@ pub fn address_space() -> Result<usize, Wrong> {
 }
 
 fn statm() -> Result<Statm, Wrong> {
-    Statm::of_this_process().map_err(Wrong::CannotTell)
+    Statm::of_this_process().map_err(|error| Wrong::CannotTell(error.to_string()))
 }
 
 /// Ends the process at once, by `_exit` with status 1, after the line that says that the check has
