@@ -104,7 +104,7 @@ fn site(folder: &Path, files: &[&str]) -> Output {
         .unwrap()
 }
 
-fn refused(output: &Output) -> String {
+fn failed(output: &Output) -> String {
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
@@ -200,7 +200,7 @@ fn the_summary_says_who_is_fast_lean_and_reports() {
 }
 
 #[test]
-fn a_file_that_tells_nothing_is_refused_before_anything_is_written() {
+fn a_file_that_tells_nothing_is_rejected_before_anything_is_written() {
     let folder = files();
     let path = folder.path();
     fs::write(path.join("other.json"), "{\"format\": \"other\"}").unwrap();
@@ -213,7 +213,7 @@ fn a_file_that_tells_nothing_is_refused_before_anything_is_written() {
         ("old.json", "of version 2, and this program reads 1"),
         ("missing.json", "No such file"),
     ] {
-        let said = refused(&site(path, &["bench.json", file]));
+        let said = failed(&site(path, &["bench.json", file]));
         assert!(said.contains(file) && said.contains(why), "{said}");
         assert!(!path.join("pages").exists(), "{file}");
     }
@@ -225,7 +225,7 @@ fn a_folder_that_is_somebodys_is_left_alone() {
     let pages = folder.path().join("pages");
     fs::create_dir(&pages).unwrap();
     fs::write(pages.join("index.html"), "mine").unwrap();
-    let said = refused(&site(folder.path(), &["bench.json"]));
+    let said = failed(&site(folder.path(), &["bench.json"]));
     assert!(said.contains("name another folder"), "{said}");
     assert_eq!(fs::read_to_string(pages.join("index.html")).unwrap(), "mine");
 
