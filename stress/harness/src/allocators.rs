@@ -347,15 +347,15 @@ mod tests {
             assert_eq!((chosen.name.as_str(), chosen.library.as_ref()), ("linked:list", None));
         }
         // Of two things that were once called so, this is the library.
-        let rejected = folders.resolve("drystone", &HEAPS).unwrap_err();
+        let rejected = folders.resolve("drystone", &HEAPS).unwrap_err().to_string();
         assert!(rejected.contains("or take linked:drystone"), "{rejected}");
-        let rejected = folders.choose("drystone").unwrap_err();
+        let rejected = folders.choose("drystone").unwrap_err().to_string();
         assert!(!rejected.contains("linked:drystone"), "{rejected}");
-        let rejected = folders.choose("linked:list").unwrap_err();
+        let rejected = folders.choose("linked:list").unwrap_err().to_string();
         assert!(rejected.contains("can't be preloaded"), "{rejected}");
-        let rejected = folders.resolve("linked:lits", &HEAPS).unwrap_err();
+        let rejected = folders.resolve("linked:lits", &HEAPS).unwrap_err().to_string();
         assert!(rejected.contains("Did you mean `linked:list`?"), "{rejected}");
-        let rejected = folders.resolve("linked:x=/proc/self/exe", &HEAPS).unwrap_err();
+        let rejected = folders.resolve("linked:x=/proc/self/exe", &HEAPS).unwrap_err().to_string();
         assert!(rejected.contains("is not linked in"), "{rejected}");
         assert_eq!(folders.resolve("system", &HEAPS).unwrap().library, None);
     }
@@ -378,11 +378,11 @@ mod tests {
         assert_eq!(seen[1..], [("snmalloc", "0.7"), ("other", "1")]);
         assert!(folders.missing().contains(&"mimalloc"));
         assert!(!folders.missing().contains(&"snmalloc"));
-        let rejected = folders.choose("mimalloc").unwrap_err();
+        let rejected = folders.choose("mimalloc").unwrap_err().to_string();
         assert!(rejected.contains("peers/build-libraries"), "{rejected}");
-        let rejected = folders.choose("drystone").unwrap_err();
+        let rejected = folders.choose("drystone").unwrap_err().to_string();
         assert!(rejected.contains("cargo build --release"), "{rejected}");
-        let rejected = folders.choose("mimaloc").unwrap_err();
+        let rejected = folders.choose("mimaloc").unwrap_err().to_string();
         assert!(rejected.contains("Did you mean `mimalloc`?"), "{rejected}");
         let path = format!("old={}", peers.join("other.so").display());
         assert_eq!(folders.choose(&path).unwrap().name, "old");

@@ -89,7 +89,7 @@ mod tests {
             assert_eq!(Seed(seed).to_string().parse(), Ok(Seed(seed)));
         }
         assert_eq!("42".parse(), Ok(Seed(42)));
-        assert!("0xg".parse::<Seed>().unwrap_err().contains("64-bit number"));
+        assert!("0xg".parse::<Seed>().unwrap_err().to_string().contains("64-bit number"));
         assert!("-1".parse::<Seed>().is_err());
     }
 
