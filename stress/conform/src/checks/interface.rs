@@ -13,7 +13,7 @@ use crate::row::{Check, Row};
 
 const REPLACING: &str = "glibc manual, Replacing malloc";
 
-pub const ROWS: &[Row] = &[
+pub(super) const ROWS: &[Row] = &[
     Row {
         name: "interface/aligned_alloc",
         about: "a replacement of malloc defines aligned_alloc",

@@ -18,7 +18,7 @@ use drystone_harness::usage::page;
 
 const LIMIT: &str = "getrlimit(2), RLIMIT_AS; malloc(3), ENOMEM";
 
-pub const ROWS: &[Row] = &[
+pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "exhaustion/large-blocks",
         about: "blocks of 1 MiB until RLIMIT_AS: null and ENOMEM, every block sound; freed, half \

@@ -20,7 +20,7 @@ use crate::outcome::{Checked, Wrong, expect, fail};
 use crate::protocol::job::TOOL;
 use crate::row::{Check, Row};
 
-pub const ROWS: &[Row] = &[
+pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "lifetime/before-constructors",
         about: "it serves the executable's .preinit_array, before any library's constructor has \

@@ -12,7 +12,7 @@ use crate::row::{Check, Row};
 
 const DLOPEN: &str = "POSIX.1-2024 dlopen, dlclose; dlopen(3)";
 
-pub const ROWS: &[Row] = &[
+pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "loading/constructors",
         about: "a library that allocates in its constructor and frees in its destructor, loaded \

@@ -18,7 +18,7 @@ const MALLOC: &str = "C23 7.24.3: malloc and its kin do not race; malloc(3)";
 /// What may be resident more after many threads than after some, KiB.
 const GROWTH: usize = 4 << 10;
 
-pub const ROWS: &[Row] = &[
+pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "threads/churn",
         about: "after 2,000 threads that allocate and free, 3,000 more leave less than 4 MiB more \

@@ -11,7 +11,7 @@ use drystone_harness::usage::page;
 /// Alignment of `max_align_t`, bytes, on the platforms that this runs on.
 const FUNDAMENTAL: usize = 16;
 
-pub const ROWS: &[Row] = &[
+pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "alignment/malloc",
         about: "malloc, calloc and realloc align to every fundamental type that fits into the size",
