@@ -61,7 +61,7 @@ impl Blocks {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum By {
     Owner,
-    /// In the order in which they were issued.
+    /// In the order in which they were allocated.
     Other,
     /// A thread that exits, before another frees what it left.
     OtherAfterExit,

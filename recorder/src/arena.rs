@@ -16,7 +16,7 @@ const GRANULE: usize = 16;
 #[repr(C, align(4096))]
 struct Memory(UnsafeCell<[u8; BYTES]>);
 
-// SAFETY: every part of the memory is handed out once, by the one counter below, and from then on
+// SAFETY: every part of the memory is given away once, by the one counter below, and from then on
 // is touched only by the block's holder.
 unsafe impl Sync for Memory {}
 

@@ -179,7 +179,7 @@ fn races_are_found(times: u64) {
     }
 }
 
-/// Faults that are found with four threads, and whether the logged order alone must show them:
+/// Faults that are found with four threads, and whether the recorded order alone must show them:
 /// those that hang on one call, and not on what other threads do meanwhile.
 const COME_AGAIN: &[(&str, Workload, bool)] = &[
     ("misaligns", Workload::Mixed, true),
@@ -200,8 +200,8 @@ const COME_AGAIN: &[(&str, Workload, bool)] = &[
     ("misses-misuses", Workload::Misuse, false),
 ];
 
-/// Finds each `times` times from as many seeds, keeps it, and makes it again by its log and from
-/// its seed, `tries` times each.
+/// Finds each `times` times from as many seeds, keeps it, and makes it again by its journal and
+/// from its seed, `tries` times each.
 fn replay_rates(times: u64, tries: u32) {
     let place = tempfile::tempdir().unwrap();
     let supervisor = Supervisor::of_this_binary().unwrap();
@@ -213,28 +213,28 @@ fn replay_rates(times: u64, tries: u32) {
         first_only: true,
     };
     let of = u64::from(tries) * times;
-    println!(
-        "  fault, workload, by its log, from its seed, each of {of} (whole journals: of {times})"
-    );
-    for &(allocator, workload, by_log) in COME_AGAIN {
-        let (mut logged, mut free, mut whole) = (0, 0, 0);
+    println!("  fault, workload, by its journal, from its seed, each of {of} (whole: of {times})");
+    for &(allocator, workload, by_journal) in COME_AGAIN {
+        let (mut recorded, mut free, mut whole) = (0, 0, 0);
         for seed in 7..7 + times {
             let spec = Spec::new(allocator, workload, 4, Seed(seed), Length::of(LONGEST));
             let outcome = episodes.run(&spec, &Stop::new(), &mut |_, _, _| {}).unwrap();
-            let (record, log) = store::read(&finding(outcome).folder.unwrap()).unwrap();
-            let again = |log: Option<&Journal>| {
+            let (record, journal) = store::read(&finding(outcome).folder.unwrap()).unwrap();
+            let again = |journal: Option<&Journal>| {
                 let told = &mut |_: &Attempts| {};
-                replay::attempt(&supervisor, &record, log, tries, &Stop::new(), told).unwrap().again
+                replay::attempt(&supervisor, &record, journal, tries, &Stop::new(), told)
+                    .unwrap()
+                    .again
             };
             if record.journal_is_whole {
                 whole += 1;
-                logged += again(Some(&log));
+                recorded += again(Some(&journal));
             }
             free += again(None);
         }
-        println!("  {allocator}, {workload}, {logged}, {free} ({whole})");
+        println!("  {allocator}, {workload}, {recorded}, {free} ({whole})");
         assert!(free > 0, "{allocator} never came again from its seed");
-        assert!(!by_log || logged > 0, "{allocator} never came again in its logged order");
+        assert!(!by_journal || recorded > 0, "{allocator} never came again in its recorded order");
     }
 }
 
@@ -365,9 +365,9 @@ fn growing_memory_is_found() {
     assert_eq!(report["findings"][0]["kind"], "growth", "{report}");
     assert!(report["runs"][0]["counts"]["operations"].as_u64() > Some(0), "{report}");
     let folder = report["findings"][0]["folder"].as_str().expect("it is kept");
-    let (record, log) = store::read(folder.as_ref()).unwrap();
+    let (record, journal) = store::read(folder.as_ref()).unwrap();
     assert_eq!((record.finding.kind, record.calls), (Kind::Growth, 0));
-    assert_eq!(log.entries(), []);
+    assert_eq!(journal.entries(), []);
     let replayed = found_in_three(|| run_tool(&["replay", folder, "--format", "json"]));
     let attempts = &replayed["attempts"][0];
     assert_eq!(attempts["way"], "free", "{replayed}");

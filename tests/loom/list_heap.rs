@@ -74,7 +74,7 @@ fn free_one_block<L: RawLock + Send + Sync + 'static>(lock: fn() -> L, threads: 
 
 /// One thread frees a block and allocates; another frees the same block. Either the second free is
 /// told, or it came after the reuse and is stale; two threads never both own the block.
-fn free_against_reissue<L: RawLock + Send + Sync + 'static>(lock: fn() -> L) {
+fn free_against_reuse<L: RawLock + Send + Sync + 'static>(lock: fn() -> L) {
     let heap = Arc::new(Heap::new(lock()));
     let block = heap.0.malloc(100) as usize;
     let other = {
@@ -89,7 +89,7 @@ fn free_against_reissue<L: RawLock + Send + Sync + 'static>(lock: fn() -> L) {
     let remote = other.join().unwrap();
     let took_effect = local.is_ok() as usize + remote.is_ok() as usize;
     let live = heap.0.stats().live_blocks;
-    // Two issues less the frees that took effect.
+    // Two allocations less the frees that took effect.
     assert_eq!(live, 2 - took_effect);
     heap.0.check().unwrap();
 }
@@ -135,8 +135,8 @@ fn three_threads_free_one_block() {
 }
 
 #[test]
-fn a_free_races_a_reissue() {
-    explore(None, || free_against_reissue(FutexLock::new));
+fn a_free_races_a_reuse() {
+    explore(None, || free_against_reuse(FutexLock::new));
 }
 
 #[test]
@@ -176,7 +176,7 @@ unsafe impl RawLock for EarlyUnlock {
 fn every_model_fails_without_its_lock() {
     must_fail("elided, use", || use_blocks(|| Elided, 2));
     must_fail("elided, free", || free_one_block(|| Elided, 2));
-    must_fail("elided, re-issue", || free_against_reissue(|| Elided));
+    must_fail("elided, reuse", || free_against_reuse(|| Elided));
     must_fail("elided, resize", || free_against_resize(|| Elided));
 }
 
@@ -184,7 +184,7 @@ fn every_model_fails_without_its_lock() {
 fn every_model_fails_with_an_early_unlock() {
     must_fail("early unlock, use", || use_blocks(|| EarlyUnlock(FutexLock::new()), 2));
     must_fail("early unlock, free", || free_one_block(|| EarlyUnlock(FutexLock::new()), 2));
-    must_fail("early unlock, re-issue", || free_against_reissue(|| EarlyUnlock(FutexLock::new())));
+    must_fail("early unlock, reuse", || free_against_reuse(|| EarlyUnlock(FutexLock::new())));
     must_fail("early unlock, resize", || free_against_resize(|| EarlyUnlock(FutexLock::new())));
 }
 
@@ -192,6 +192,6 @@ fn every_model_fails_with_an_early_unlock() {
 fn every_model_fails_with_a_relaxed_release() {
     must_fail("relaxed, use", || use_blocks(FutexLockWith::<1>::new, 2));
     must_fail("relaxed, free", || free_one_block(FutexLockWith::<1>::new, 2));
-    must_fail("relaxed, re-issue", || free_against_reissue(FutexLockWith::<1>::new));
+    must_fail("relaxed, reuse", || free_against_reuse(FutexLockWith::<1>::new));
     must_fail("relaxed, resize", || free_against_resize(FutexLockWith::<1>::new));
 }

@@ -103,7 +103,7 @@ impl Heap {
         unsafe { (self.0.free)(block.cast()) }
     }
 
-    /// One live block of at least 100 bytes from each function that hands out blocks, with the
+    /// One live block of at least 100 bytes from each function that allocates blocks, with the
     /// function's name. Checks on the way what the functions promise of a block.
     ///
     /// # Panics

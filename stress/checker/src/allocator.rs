@@ -23,7 +23,7 @@ impl Allocator {
     ///    asked for, which the program may read and write until the block is freed; nothing else
     ///    in the program lies there, and no reference to them exists.
     ///
-    /// Whatever else C promises may be broken: blocks may overlap each other or be handed out
+    /// Whatever else C promises may be broken: blocks may overlap each other or be allocated
     /// twice, may be misaligned, lose their contents or hold other bytes than zero. That is what
     /// the checker finds.
     pub const unsafe fn new(calls: Calls, promises: Promises) -> Self {

@@ -18,7 +18,7 @@ pub struct Checker {
     allocator: Allocator,
     overlap: Overlap,
     board: Board,
-    /// How many workers were handed out.
+    /// How many workers there are.
     taken: AtomicUsize,
     disturbed: Rates,
     seed: u64,
@@ -53,10 +53,10 @@ impl Checker {
     /// A worker for the calling thread, which no other worker of this checker has the number of.
     ///
     /// # Panics
-    /// As many were handed out as [`new`](Self::new) was told of.
+    /// As many are taken as [`new`](Self::new) was told of.
     pub fn worker(&self) -> Checked<'_> {
         let workers = self.board.workers();
-        // Relaxed: the number alone counts, and each is handed out once.
+        // Relaxed: the number alone counts, and each is given once.
         let number = self.taken.fetch_add(1, Ordering::Relaxed);
         assert!(number < workers, "all {workers} workers are taken: pass more to Checker::new");
         schedule::begin(self.disturbed, self.seed, number as u64);

@@ -63,14 +63,14 @@ checks! {
     Errno = "errno",
         about "errno is set before a free and an impossible request, and looked at after",
         needs Checks::NONE;
-    /// The journal. Its name in reports is older.
-    #[serde(rename = "log")]
-    Journal = "log",
+    /// The journal.
+    #[serde(alias = "log")]
+    Journal = "journal",
         about "every call is written down, with its time and what it returned",
         needs Checks::NONE;
     /// The counters.
     Counts = "counts",
-        about "operations and bytes are counted, and what a worker is at is told",
+        about "operations and bytes are counted, and what a worker is at is shown",
         needs Checks::NONE;
     /// How long calls take, and which combinations come up.
     Latency = "latency",

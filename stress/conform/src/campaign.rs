@@ -27,7 +27,7 @@ enum Step {
     Twin(usize),
 }
 
-/// Runs the plan; `told` is called after each row.
+/// Runs the plan; `progress` is called after each row.
 ///
 /// # Errors
 /// A child can't be started, or an allocator does not serve it.
@@ -36,7 +36,7 @@ pub fn run(
     launcher: &Launcher,
     fixture: Option<&DlopenFixture>,
     stop: &Stop,
-    told: &(dyn Fn(&str, &str) + Sync),
+    progress: &(dyn Fn(&str, &str) + Sync),
 ) -> Result<Results> {
     let worker = Worker { plan: &plan, launcher, fixture, stop };
     let begun = plan.allocators.iter().map(|allocator| worker.stillborn(allocator));
@@ -60,7 +60,7 @@ pub fn run(
             if stop.is_set() || failure.lock().expect("no panic").is_some() {
                 return;
             }
-            if let Err(error) = worker.take(step, allocator, &results, told) {
+            if let Err(error) = worker.take(step, allocator, &results, progress) {
                 *failure.lock().expect("no panic") = Some(error);
             }
         }
@@ -78,8 +78,8 @@ pub fn run(
     Ok(results)
 }
 
-/// How often `told` is called when nothing stops the run and every allocator serves: once for each
-/// allocator with each row, mistake and twin.
+/// How often `progress` is called when nothing stops the run and every allocator serves: once for
+/// each allocator with each row, mistake and twin.
 pub fn count(plan: &Plan) -> u64 {
     steps(plan).len() as u64
 }
@@ -108,7 +108,7 @@ impl Worker<'_> {
         step: Step,
         place: usize,
         results: &Mutex<Results>,
-        told: &(dyn Fn(&str, &str) + Sync),
+        progress: &(dyn Fn(&str, &str) + Sync),
     ) -> Result<()> {
         let allocator = &self.plan.allocators[place];
         let locked = || results.lock().expect("no panic");
@@ -117,19 +117,19 @@ impl Worker<'_> {
                 let Row { name, .. } = self.plan.rows[row];
                 let outcome = self.row(allocator, name)?;
                 locked().rows[row][place] = outcome;
-                told(name, &allocator.name);
+                progress(name, &allocator.name);
             }
             Step::Mistake(row) => {
                 let scoring = self.plan.mistakes[row];
                 let score = self.score(allocator, scoring)?;
                 locked().mistakes[row][place].score = score;
-                told(&row_name(scoring.mistake, scoring.size, false), &allocator.name);
+                progress(&row_name(scoring.mistake, scoring.size, false), &allocator.name);
             }
             Step::Twin(row) => {
                 let Scoring { mistake, size, .. } = self.plan.mistakes[row];
                 let outcome = self.check(allocator, Task::Mistake { mistake, size, twin: true })?;
                 locked().mistakes[row][place].twin = Some(outcome);
-                told(&row_name(mistake, size, true), &allocator.name);
+                progress(&row_name(mistake, size, true), &allocator.name);
             }
         }
         Ok(())

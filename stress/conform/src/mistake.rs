@@ -28,7 +28,7 @@ pub enum Mistake {
     FreeInterleaved,
     /// With frees of 1,024 others between.
     FreeDelayed,
-    /// With the block beside it freed and issued again between.
+    /// With the block beside it freed and allocated again between.
     FreeAfterNeighbour,
     /// By two threads at once.
     FreeRaceOfTwo,

@@ -15,8 +15,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use thiserror::Error;
 
-use crate::library;
+use crate::library::{self, LibraryError};
 use crate::text::suggest;
 
 /// How the value of the option `--allocator` is shown by every tool.
@@ -24,6 +25,63 @@ pub const VALUE: &str = "NAME|FILE|NAME=FILE";
 
 /// The old name of that option, which every tool still takes.
 pub const OLD_OPTION: &str = "subject";
+
+/// A text that means no allocator, or one that is not here.
+#[derive(Debug, Error)]
+pub enum AllocatorError {
+    /// The OS does not say where this program is.
+    #[error("this program's own path is not known: {0}")]
+    OwnPath(std::io::Error),
+    /// A library under the name of a linked heap.
+    #[error("allocator {0}: a library is not linked in; give it a name without {LINKED}")]
+    NotLinked(String),
+    /// A peer that is not built.
+    #[error("allocator {name} is not in {}: build it: peers/build-libraries", .target.display())]
+    NoPeer {
+        /// The peer.
+        name: String,
+        /// Where it was looked for.
+        target: PathBuf,
+    },
+    /// A linked heap, for a tool that preloads.
+    #[error(
+        "allocator {0} is linked into cargo stress and can't be preloaded: take {DRYSTONE}, which \
+         is libdrystone.so, or another shared library"
+    )]
+    NotPreloadable(String),
+    /// Ours, which is not built; `instead` names another.
+    #[error(
+        "allocator {DRYSTONE} is release/libdrystone.so, which is not in {}: build it: cargo build \
+         --release{instead}", .target.display()
+    )]
+    NotBuilt {
+        /// Where it was looked for.
+        target: PathBuf,
+        /// What may be taken instead, as the end of the sentence.
+        instead: String,
+    },
+    /// A name that nobody has, with a suggestion.
+    #[error("{0}; or give the path of a shared library, or NAME=PATH")]
+    Unknown(String),
+    /// `=FILE`.
+    #[error("allocator {0}: write a name before the equals sign")]
+    NoName(String),
+    /// Two of one name.
+    #[error(
+        "two allocators are called {0}: leave one out, or give it another name, --allocator \
+         NAME=FILE"
+    )]
+    Twice(String),
+    /// The library can't be used.
+    #[error(transparent)]
+    Library(#[from] LibraryError),
+}
+
+impl From<AllocatorError> for String {
+    fn from(error: AllocatorError) -> String {
+        error.to_string()
+    }
+}
 
 /// An allocator that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -80,9 +138,8 @@ impl Folders {
     ///
     /// # Errors
     /// The OS does not say where the binary is.
-    pub fn of_this_binary() -> Result<Self, String> {
-        let binary = std::env::current_exe()
-            .map_err(|error| format!("this program's own path is not known: {error}"))?;
+    pub fn of_this_binary() -> Result<Self, AllocatorError> {
+        let binary = std::env::current_exe().map_err(AllocatorError::OwnPath)?;
         let target = binary.ancestors().nth(2).unwrap_or(Path::new("target")).to_owned();
         let triplet = format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH);
         Ok(Self { target, system: vec![PathBuf::from(triplet), PathBuf::from("/usr/lib64")] })
@@ -91,8 +148,8 @@ impl Folders {
     /// All that are here: ours if it is built, the C library's, the peers.
     ///
     /// # Errors
-    /// A sentence that names what to change.
-    pub fn all(&self) -> Result<Vec<Allocator>, String> {
+    /// Says what to change.
+    pub fn all(&self) -> Result<Vec<Allocator>, AllocatorError> {
         let mut names = vec![DRYSTONE.to_owned()];
         names.extend(PEERS.map(str::to_owned));
         let mut others: Vec<String> = self.built().into_iter().map(|(name, _)| name).collect();
@@ -105,8 +162,8 @@ impl Folders {
     /// The allocator that `text` means to a tool that preloads: a name, a path, or `NAME=PATH`.
     ///
     /// # Errors
-    /// A sentence that names what to change.
-    pub fn choose(&self, text: &str) -> Result<Allocator, String> {
+    /// Says what to change.
+    pub fn choose(&self, text: &str) -> Result<Allocator, AllocatorError> {
         self.resolve(text, &[])
     }
 
@@ -114,8 +171,8 @@ impl Folders {
     /// [`LINKED`] before them, or are called as nothing else is.
     ///
     /// # Errors
-    /// A sentence that names what to change.
-    pub fn resolve(&self, text: &str, linked: &[&str]) -> Result<Allocator, String> {
+    /// Says what to change.
+    pub fn resolve(&self, text: &str, linked: &[&str]) -> Result<Allocator, AllocatorError> {
         if linked.contains(&text) {
             return Ok(Allocator::linked(text));
         }
@@ -126,10 +183,7 @@ impl Folders {
         }
         if let Some((name, path)) = text.split_once('=').filter(|(name, _)| !name.contains('/')) {
             if name.starts_with(LINKED) {
-                return Err(format!(
-                    "allocator {text}: a library is not linked in; give it a name \
-                                    without {LINKED}"
-                ));
+                return Err(AllocatorError::NotLinked(text.to_owned()));
             }
             return Allocator::library(name.to_owned(), path);
         }
@@ -139,7 +193,7 @@ impl Folders {
         self.named(text, linked)
     }
 
-    fn named(&self, name: &str, linked: &[&str]) -> Result<Allocator, String> {
+    fn named(&self, name: &str, linked: &[&str]) -> Result<Allocator, AllocatorError> {
         if name == SYSTEM {
             let version = format!("glibc {}", glibc_version());
             return Ok(Allocator { name: SYSTEM.to_owned(), library: None, version });
@@ -151,34 +205,24 @@ impl Folders {
             return Err(self.not_built(linked));
         }
         if PEERS.contains(&name) {
-            let target = self.target.display();
-            return Err(format!(
-                "allocator {name} is not in {target}: build it: peers/build-libraries"
-            ));
+            let (name, target) = (name.to_owned(), self.target.clone());
+            return Err(AllocatorError::NoPeer { name, target });
         }
         if name.starts_with(LINKED) && linked.is_empty() {
-            return Err(format!(
-                "allocator {name} is linked into cargo stress and can't be preloaded: take \
-                 {DRYSTONE}, which is libdrystone.so, or another shared library"
-            ));
+            return Err(AllocatorError::NotPreloadable(name.to_owned()));
         }
         let known = [&[DRYSTONE], &PEERS[..], linked].concat();
-        Err(suggest::reject("allocator", name, &known)
-            + "; or give the path of a shared library, or NAME=PATH")
+        Err(AllocatorError::Unknown(suggest::reject("allocator", name, &known)))
     }
 
     /// Why `drystone` is not here. The name once meant the heap that is linked in.
-    fn not_built(&self, linked: &[&str]) -> String {
-        let target = self.target.display();
+    fn not_built(&self, linked: &[&str]) -> AllocatorError {
         let heap = format!("{LINKED}{DRYSTONE}");
         let instead = match linked.contains(&heap.as_str()) {
             true => format!(", or take {heap}, the heap that is linked into this tool"),
             false => String::new(),
         };
-        format!(
-            "allocator {DRYSTONE} is release/libdrystone.so, which is not in {target}: build it: \
-             cargo build --release{instead}"
-        )
+        AllocatorError::NotBuilt { target: self.target.clone(), instead }
     }
 
     /// Where the library of a name is.
@@ -218,9 +262,9 @@ impl Allocator {
         Self { name: name.to_owned(), library: None, version: "linked in".to_owned() }
     }
 
-    fn library(name: String, path: &str) -> Result<Self, String> {
+    fn library(name: String, path: &str) -> Result<Self, AllocatorError> {
         if name.is_empty() {
-            return Err(format!("allocator {path}: write a name before the equals sign"));
+            return Err(AllocatorError::NoName(path.to_owned()));
         }
         let library = library::library(path)?;
         let version = version_beside(&library).unwrap_or_else(|| "not known".to_owned());
@@ -231,21 +275,17 @@ impl Allocator {
 /// The allocators that are written so, each as `choose` reads it: no two have one name.
 ///
 /// # Errors
-/// A sentence that names what to change.
-pub fn distinct<A>(
+/// Says what to change.
+pub fn distinct<A, E: From<AllocatorError>>(
     texts: &[String],
-    choose: impl Fn(&str) -> Result<A, String>,
+    choose: impl Fn(&str) -> Result<A, E>,
     name: impl Fn(&A) -> &str,
-) -> Result<Vec<A>, String> {
+) -> Result<Vec<A>, E> {
     let mut chosen: Vec<A> = Vec::new();
     for text in texts {
         let one = choose(text)?;
         if chosen.iter().any(|other| name(other) == name(&one)) {
-            return Err(format!(
-                "two allocators are called {}: leave one out, or give it another name, --allocator \
-                 NAME=FILE",
-                name(&one)
-            ));
+            return Err(AllocatorError::Twice(name(&one).to_owned()).into());
         }
         chosen.push(one);
     }
@@ -307,15 +347,15 @@ mod tests {
             assert_eq!((chosen.name.as_str(), chosen.library.as_ref()), ("linked:list", None));
         }
         // Of two things that were once called so, this is the library.
-        let rejected = folders.resolve("drystone", &HEAPS).unwrap_err();
+        let rejected = folders.resolve("drystone", &HEAPS).unwrap_err().to_string();
         assert!(rejected.contains("or take linked:drystone"), "{rejected}");
-        let rejected = folders.choose("drystone").unwrap_err();
+        let rejected = folders.choose("drystone").unwrap_err().to_string();
         assert!(!rejected.contains("linked:drystone"), "{rejected}");
-        let rejected = folders.choose("linked:list").unwrap_err();
+        let rejected = folders.choose("linked:list").unwrap_err().to_string();
         assert!(rejected.contains("can't be preloaded"), "{rejected}");
-        let rejected = folders.resolve("linked:lits", &HEAPS).unwrap_err();
+        let rejected = folders.resolve("linked:lits", &HEAPS).unwrap_err().to_string();
         assert!(rejected.contains("Did you mean `linked:list`?"), "{rejected}");
-        let rejected = folders.resolve("linked:x=/proc/self/exe", &HEAPS).unwrap_err();
+        let rejected = folders.resolve("linked:x=/proc/self/exe", &HEAPS).unwrap_err().to_string();
         assert!(rejected.contains("is not linked in"), "{rejected}");
         assert_eq!(folders.resolve("system", &HEAPS).unwrap().library, None);
     }
@@ -338,11 +378,11 @@ mod tests {
         assert_eq!(seen[1..], [("snmalloc", "0.7"), ("other", "1")]);
         assert!(folders.missing().contains(&"mimalloc"));
         assert!(!folders.missing().contains(&"snmalloc"));
-        let rejected = folders.choose("mimalloc").unwrap_err();
+        let rejected = folders.choose("mimalloc").unwrap_err().to_string();
         assert!(rejected.contains("peers/build-libraries"), "{rejected}");
-        let rejected = folders.choose("drystone").unwrap_err();
+        let rejected = folders.choose("drystone").unwrap_err().to_string();
         assert!(rejected.contains("cargo build --release"), "{rejected}");
-        let rejected = folders.choose("mimaloc").unwrap_err();
+        let rejected = folders.choose("mimaloc").unwrap_err().to_string();
         assert!(rejected.contains("Did you mean `mimalloc`?"), "{rejected}");
         let path = format!("old={}", peers.join("other.so").display());
         assert_eq!(folders.choose(&path).unwrap().name, "old");

@@ -9,6 +9,62 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use drystone_workloads::calls::{Calls, GiveBack, MoreCalls};
+use thiserror::Error;
+
+/// A library that can't be used, or is not the one that serves.
+#[derive(Debug, Error)]
+pub enum LibraryError {
+    /// It was preloaded and serves nothing.
+    #[error(
+        "{} was preloaded, and malloc is still {}'s: the library does not define malloc, or \
+         the loader rejected it", .library.display(), .serves.display()
+    )]
+    NotServing {
+        /// What was preloaded.
+        library: PathBuf,
+        /// What serves instead.
+        serves: PathBuf,
+    },
+    /// Functions of two allocators would meet.
+    #[error(
+        "malloc is {}'s and {name} is {}'s: a block of one would meet the free of the other",
+        .malloc.display(), .other.display()
+    )]
+    Mixed {
+        /// Whose malloc it is.
+        malloc: PathBuf,
+        /// The other function.
+        name: String,
+        /// Whose that is.
+        other: PathBuf,
+    },
+    /// Nothing defines a name.
+    #[error("{0} is not defined in this process")]
+    NotDefined(String),
+    /// The loader does not know where a name is from.
+    #[error("{0} is in no loaded object")]
+    InNoObject(String),
+    /// The file can't be read.
+    #[error("allocator {0}: {1}; give the path of a shared library that defines malloc")]
+    Unreadable(String, io::Error),
+    /// The file is something else.
+    #[error("allocator {0} is {1}")]
+    NoLibrary(String, &'static str),
+    /// `LD_PRELOAD` separates by spaces and colons and knows no quoting.
+    #[error(
+        "allocator {0}: LD_PRELOAD can't name a path with a space or a colon; move the library"
+    )]
+    Unnameable(String),
+    /// A path that is no C string.
+    #[error("allocator {0}: the path has a zero byte")]
+    ZeroByte(String),
+}
+
+impl From<LibraryError> for String {
+    fn from(error: LibraryError) -> String {
+        error.to_string()
+    }
+}
 
 /// Whether `text` means a file, and not a name.
 pub fn is_path(text: &str) -> bool {
@@ -19,18 +75,16 @@ pub fn is_path(text: &str) -> bool {
 /// The functions that serve this process, `malloc` and all of its kin.
 ///
 /// # Errors
-/// A sentence: they are not all of one library, or not of `library`.
-pub fn functions_of_this_process(library: Option<&Path>) -> Result<Calls, String> {
+/// They are not all of one library, or not of `library`.
+pub fn functions_of_this_process(library: Option<&Path>) -> Result<Calls, LibraryError> {
     let malloc = resolve(c"malloc")?;
     if let Some(library) = library
         && malloc.object != library
     {
-        return Err(format!(
-            "{} was preloaded, and malloc is still {}'s: the library does not define malloc, or \
-             the loader rejected it",
-            library.display(),
-            malloc.object.display()
-        ));
+        return Err(LibraryError::NotServing {
+            library: library.to_owned(),
+            serves: malloc.object,
+        });
     }
     // Everything that returns memory must come from the library whose `free` will meet it.
     let same = |name: &CStr| {
@@ -38,12 +92,11 @@ pub fn functions_of_this_process(library: Option<&Path>) -> Result<Calls, String
         if symbol.object == malloc.object {
             return Ok(symbol.address);
         }
-        Err(format!(
-            "malloc is {}'s and {} is {}'s: a block of one would meet the free of the other",
-            malloc.object.display(),
-            name.to_string_lossy(),
-            symbol.object.display()
-        ))
+        Err(LibraryError::Mixed {
+            malloc: malloc.object.clone(),
+            name: name.to_string_lossy().into_owned(),
+            other: symbol.object,
+        })
     };
     let usable_size = same(c"malloc_usable_size").ok();
     let (calloc, realloc) = (same(c"calloc")?, same(c"realloc")?);
@@ -78,8 +131,8 @@ pub fn functions_of_this_process(library: Option<&Path>) -> Result<Calls, String
 /// The functions beyond those that the library which serves this process's `malloc` has.
 ///
 /// # Errors
-/// A sentence: nothing serves `malloc`.
-pub fn more_functions_of_this_process() -> Result<MoreCalls, String> {
+/// Nothing serves `malloc`.
+pub fn more_functions_of_this_process() -> Result<MoreCalls, LibraryError> {
     let malloc = resolve(c"malloc")?;
     let own = |name: &CStr| {
         let symbol = resolve(name).ok()?;
@@ -122,15 +175,15 @@ pub struct Symbol {
 /// Looks a name up as the loader would.
 ///
 /// # Errors
-/// A sentence: nothing defines it.
-pub fn resolve(name: &CStr) -> Result<Symbol, String> {
-    let shown = name.to_string_lossy();
+/// Nothing defines it.
+pub fn resolve(name: &CStr) -> Result<Symbol, LibraryError> {
+    let shown = || name.to_string_lossy().into_owned();
     // SAFETY: the name is a C string; RTLD_DEFAULT searches as the loader would.
     let address = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
     if address.is_null() {
-        return Err(format!("{shown} is not defined in this process"));
+        return Err(LibraryError::NotDefined(shown()));
     }
-    let object = object_of(address).ok_or_else(|| format!("{shown} is in no loaded object"))?;
+    let object = object_of(address).ok_or_else(|| LibraryError::InNoObject(shown()))?;
     Ok(Symbol { address, object })
 }
 
@@ -157,34 +210,28 @@ pub fn object_of(address: *mut c_void) -> Option<PathBuf> {
 ///
 /// # Errors
 /// The loader does not say.
-pub fn system_library() -> Result<PathBuf, String> {
+pub fn system_library() -> Result<PathBuf, LibraryError> {
     Ok(resolve(c"gnu_get_libc_version")?.object)
 }
 
 /// The canonical path of a library to preload.
 ///
 /// # Errors
-/// A sentence that names what to change.
-pub fn library(path: &str) -> Result<PathBuf, String> {
-    let unreadable = |error: io::Error| {
-        format!("allocator {path}: {error}; give the path of a shared library that defines malloc")
-    };
+/// Says what to change.
+pub fn library(path: &str) -> Result<PathBuf, LibraryError> {
+    let unreadable = |error: io::Error| LibraryError::Unreadable(path.to_owned(), error);
     let canonical = Path::new(path).canonicalize().map_err(unreadable)?;
     let mut start = Vec::new();
     let file = File::open(&canonical).map_err(unreadable)?;
     file.take(HEADER as u64).read_to_end(&mut start).map_err(unreadable)?;
     if let Some(other) = other_than_a_library(&start) {
-        return Err(format!("allocator {path} is {other}"));
+        return Err(LibraryError::NoLibrary(path.to_owned(), other));
     }
-    // LD_PRELOAD separates by spaces and colons and knows no quoting.
     if canonical.as_os_str().as_bytes().iter().any(|byte| b" :".contains(byte)) {
-        return Err(format!(
-            "allocator {path}: LD_PRELOAD can't name a path with a space or a colon; move the \
-             library"
-        ));
+        return Err(LibraryError::Unnameable(path.to_owned()));
     }
     if CString::new(canonical.as_os_str().as_bytes()).is_err() {
-        return Err(format!("allocator {path}: the path has a zero byte"));
+        return Err(LibraryError::ZeroByte(path.to_owned()));
     }
     Ok(canonical)
 }

@@ -270,7 +270,7 @@ fn whole_pages(bytes: usize) -> usize {
     bytes.next_multiple_of(PAGE)
 }
 
-// SAFETY: blocks of a class come from chunks that are never unmapped, each handed out once until it
+// SAFETY: blocks of a class come from chunks that are never unmapped, each allocated once until it
 // is put back; mappings are exclusive. Alignment: classes are 16-aligned and serve no more,
 // mappings are aligned by `map_aligned`. Nothing here unwinds, and nothing allocates.
 unsafe impl GlobalAlloc for HarnessMemory {

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use drystone_workloads::splitmix::splitmix;
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 /// A seed, printed and read as `0x` and 16 hexadecimal digits (JSON numbers hold 53 bits only).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,17 +46,20 @@ impl fmt::Display for Seed {
     }
 }
 
-impl FromStr for Seed {
-    type Err = String;
+/// A text that is no seed.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("`{0}` is no seed: write a 64-bit number, decimal or 0x and hexadecimal")]
+pub struct NoSeed(String);
 
-    fn from_str(text: &str) -> Result<Self, String> {
+impl FromStr for Seed {
+    type Err = NoSeed;
+
+    fn from_str(text: &str) -> Result<Self, NoSeed> {
         let parsed = match text.strip_prefix("0x") {
             Some(digits) => u64::from_str_radix(digits, 16),
             None => text.parse(),
         };
-        parsed.map(Self).map_err(|_| {
-            format!("`{text}` is no seed: write a 64-bit number, decimal or 0x and hexadecimal")
-        })
+        parsed.map(Self).map_err(|_| NoSeed(text.to_owned()))
     }
 }
 
@@ -66,9 +70,9 @@ impl From<Seed> for String {
 }
 
 impl TryFrom<String> for Seed {
-    type Error = String;
+    type Error = NoSeed;
 
-    fn try_from(text: String) -> Result<Self, String> {
+    fn try_from(text: String) -> Result<Self, NoSeed> {
         text.parse()
     }
 }
@@ -85,7 +89,7 @@ mod tests {
             assert_eq!(Seed(seed).to_string().parse(), Ok(Seed(seed)));
         }
         assert_eq!("42".parse(), Ok(Seed(42)));
-        assert!("0xg".parse::<Seed>().unwrap_err().contains("64-bit number"));
+        assert!("0xg".parse::<Seed>().unwrap_err().to_string().contains("64-bit number"));
         assert!("-1".parse::<Seed>().is_err());
     }
 

@@ -22,7 +22,7 @@ impl Stop {
     /// Whether to stop.
     #[inline]
     pub fn is_set(&self) -> bool {
-        // Relaxed: nothing is published with the flag; workers meet at gates of their own.
+        // Relaxed: nothing is published with the flag; workers meet at barriers of their own.
         self.0.load(Ordering::Relaxed)
     }
 

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::mem::MaybeUninit;
 
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use crate::memory;
 
@@ -29,17 +30,37 @@ pub struct Usage {
     pub major_faults: u64,
 }
 
+/// The kernel's account of this process can't be read.
+#[derive(Debug, Error)]
+pub enum UsageError {
+    /// The file can't be read.
+    #[error("{0}: {1}")]
+    Unreadable(&'static str, std::io::Error),
+    /// It lacks a line.
+    #[error("{0} has no line {1}")]
+    NoLine(&'static str, &'static str),
+    /// It does not hold what proc_pid_statm(5) says.
+    #[error("{0} does not hold pages of memory")]
+    NoPages(&'static str),
+}
+
+impl From<UsageError> for String {
+    fn from(error: UsageError) -> String {
+        error.to_string()
+    }
+}
+
 impl Usage {
     /// The calling process's. Allocates nothing.
     ///
     /// # Errors
-    /// A sentence: `/proc` can't be read.
-    pub fn of_this_process() -> Result<Self, String> {
+    /// `/proc` can't be read.
+    pub fn of_this_process() -> Result<Self, UsageError> {
         const FILE: &str = "/proc/self/status";
         // The lines on memory are in its first kilobyte.
         let mut text = [0; 4096];
         let text = head(FILE, &mut text)?;
-        let line = |key: &str| kib(text, key).ok_or_else(|| format!("{FILE} has no line {key}"));
+        let line = |key: &'static str| kib(text, key).ok_or(UsageError::NoLine(FILE, key));
         let (rss, peak_rss, resident) = (line("VmRSS:")?, line("VmHWM:")?, line("RssAnon:")?);
         // SAFETY: all zero is a valid rusage.
         let mut usage: libc::rusage = unsafe { MaybeUninit::zeroed().assume_init() };
@@ -77,13 +98,13 @@ impl Statm {
     /// The calling process's. Allocates nothing: some who ask may not.
     ///
     /// # Errors
-    /// A sentence: `/proc` can't be read.
-    pub fn of_this_process() -> Result<Self, String> {
+    /// `/proc` can't be read.
+    pub fn of_this_process() -> Result<Self, UsageError> {
         const FILE: &str = "/proc/self/statm";
         // Seven numbers of at most 20 digits.
         let mut text = [0; 256];
         let text = head(FILE, &mut text)?;
-        Self::of(text).ok_or_else(|| format!("{FILE} does not hold pages of memory"))
+        Self::of(text).ok_or(UsageError::NoPages(FILE))
     }
 
     fn of(text: &[u8]) -> Option<Self> {
@@ -94,9 +115,9 @@ impl Statm {
 }
 
 /// The beginning of a file, as much of it as there is room for.
-fn head<'a>(file: &str, room: &'a mut [u8]) -> Result<&'a [u8], String> {
+fn head<'a>(file: &'static str, room: &'a mut [u8]) -> Result<&'a [u8], UsageError> {
     let read = File::open(file).and_then(|mut file| file.read(room));
-    let read = read.map_err(|error| format!("{file}: {error}"))?;
+    let read = read.map_err(|error| UsageError::Unreadable(file, error))?;
     Ok(&room[..read])
 }
 

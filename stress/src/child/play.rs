@@ -8,7 +8,7 @@
 //! The worker threads are as many generations as they were: where a worker's thread was a new one,
 //! all are, and between two generations the heap is looked over where it was.
 //!
-//! With one worker this is the very sequence of calls that was logged. With more it is one of the
+//! With one worker this is the very sequence of calls that was recorded. With more it is one of the
 //! orders in which they may have taken effect; what needs two calls at once can't come again this
 //! way.
 //!

@@ -381,9 +381,9 @@ impl Campaign<'_> {
         let program = &self.supervisor.program;
         let spec = outcome.spec;
         let version = Version::of(&spec, program).map_err(anyhow::Error::msg)?;
-        let log = Builder::new(spec.threads).finish();
+        let journal = Builder::new(spec.threads).finish();
         let record = Record::new(finding, spec, version).under(Injection { plan, by });
-        let finding = store::keep(&self.options.findings, record, &log)?;
+        let finding = store::keep(&self.options.findings, record, &journal)?;
         self.bar.println(format!("{}: {plan}: {}", target.name, finding.kind));
         row.findings.push(finding);
         Ok(true)

@@ -20,7 +20,7 @@ use crate::model::finding::Finding;
 use crate::replay::{Attempts, Way, attempt};
 use crate::runner::supervisor::Supervisor;
 
-/// Replay a finding: its logged calls in their order, one at a time; failing that, its seed, many
+/// Replay a finding: its recorded calls in their order, one at a time; failing that, its seed, many
 /// times
 ///
 /// Exit codes: 0 the finding of one thread was repeated exactly and did not come again; 1 it came
@@ -32,11 +32,11 @@ pub struct Options {
     #[arg(value_name = "FOLDER")]
     pub folder: PathBuf,
 
-    /// How often the logged order is repeated
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    pub logged: u32,
+    /// How often the recorded order is repeated
+    #[arg(long, alias = "logged", value_name = "N", default_value_t = 5)]
+    pub recorded: u32,
 
-    /// How often it is rerun freely from its seed, where the logged order does not show it
+    /// How often it is rerun freely from its seed, where the recorded order does not show it
     /// [default: 20; 1 if it shows over a whole run, which takes as long as it did]
     #[arg(long, value_name = "N")]
     pub times: Option<u32>,
@@ -71,11 +71,11 @@ static STOP: Stop = Stop::new();
 /// # Errors
 /// The folder holds no finding, or the tool fails.
 pub fn run(options: &Options) -> Result<u8> {
-    let (record, log) = store::read(&options.folder)?;
+    let (record, journal) = store::read(&options.folder)?;
     let supervisor = Supervisor::of_this_binary()?;
     tell_of_a_change(&record, &supervisor);
     stop::at_ctrl_c(&STOP)?;
-    let replayed = replay(options, &record, &log, &supervisor)?;
+    let replayed = replay(options, &record, &journal, &supervisor)?;
     print(&replayed, options.printing).context("writing the result")?;
     conclude(&replayed);
     Ok(replayed.code())
@@ -98,30 +98,30 @@ pub(super) fn tell_of_a_change(record: &Record, supervisor: &Supervisor) {
 fn replay<'a>(
     options: &'a Options,
     record: &Record,
-    log: &Journal,
+    journal: &Journal,
     supervisor: &Supervisor,
 ) -> Result<Replayed<'a>> {
     let mut attempts = Vec::new();
     let bar = progress::open();
-    let mut told = |attempts: &Attempts| {
+    let mut progress = |attempts: &Attempts| {
         let Attempts { way, tries, again, .. } = attempts;
         bar.set_message(format!("{}: {again} of {tries} came again", name(*way)));
     };
-    if record.journal_is_whole && options.logged > 0 {
-        let logged = options.logged;
-        let logged = attempt(supervisor, record, Some(log), logged, &STOP, &mut told)?;
-        attempts.push(logged);
+    if record.journal_is_whole && options.recorded > 0 {
+        let recorded = options.recorded;
+        let recorded = attempt(supervisor, record, Some(journal), recorded, &STOP, &mut progress)?;
+        attempts.push(recorded);
     }
     let again = attempts.iter().any(|attempts: &Attempts| attempts.again > 0);
     let of_a_whole_run = record.finding.kind.of_a_whole_run();
     let times = options.times.unwrap_or(if of_a_whole_run { 1 } else { 20 });
     if !again && times > 0 && !record.is_a_script {
-        attempts.push(attempt(supervisor, record, None, times, &STOP, &mut told)?);
+        attempts.push(attempt(supervisor, record, None, times, &STOP, &mut progress)?);
     }
     bar.finish_and_clear();
     Ok(Replayed {
         format: "drystone-stress-replay",
-        version: 1,
+        version: 2,
         folder: &options.folder,
         threads: record.spec.threads,
         of_a_whole_run,
@@ -133,7 +133,7 @@ fn replay<'a>(
 
 fn name(way: Way) -> &'static str {
     match way {
-        Way::Logged => "the logged calls in their order, one at a time",
+        Way::Recorded => "the recorded calls in their order, one at a time",
         Way::Free => "freely, from the seed",
     }
 }

@@ -94,7 +94,7 @@ fn seen(outcomes: &[&Outcome]) -> Vec<String> {
         lines.push(line);
     }
     if !seen.coverage.is_empty() {
-        let (reached, all, missing) = seen.coverage.told();
+        let (reached, all, missing) = seen.coverage.reached();
         lines.push(format!("pairs of call, size, alignment, thread: {reached} of {all}"));
         if let Some(first) = missing.first() {
             let more = if missing.len() > 1 { ", ..." } else { "" };
@@ -117,11 +117,11 @@ fn ignored(results: &Results) -> Vec<String> {
             *all.entry(format!("{}: {note}", outcome.spec.allocator)).or_default() += times;
         }
     }
-    let told = |(note, times): (String, u64)| match times {
+    let line = |(note, times): (String, u64)| match times {
         0 => format!("{note}: never seen"),
         _ => format!("{note}, {} times", units::count(times)),
     };
-    all.into_iter().map(told).collect()
+    all.into_iter().map(line).collect()
 }
 
 /// A suppressed fault of an allocator, and how often it was seen.
@@ -164,7 +164,7 @@ impl fmt::Display for Seen<'_> {
 }
 
 fn row(outcome: &Outcome, places: String, colored: bool) -> Vec<Cell> {
-    let tally = &outcome.counters;
+    let counters = &outcome.counters;
     let workload = match &outcome.spec.trace {
         Some(trace) => {
             let name = trace.file_name().unwrap_or(trace.as_os_str());
@@ -177,7 +177,7 @@ fn row(outcome: &Outcome, places: String, colored: bool) -> Vec<Cell> {
         }
         None => format!("{}{}", outcome.spec.workload, outcome.spec.settings),
     };
-    let rate = tally[Count::Operations] as f64 / outcome.elapsed.as_secs_f64().max(1e-3);
+    let rate = counters[Count::Operations] as f64 / outcome.elapsed.as_secs_f64().max(1e-3);
     let kinds: Vec<String> = outcome.findings().map(|one| one.kind.to_string()).collect();
     let finding = match kinds.is_empty() {
         true => Cell::new("0"),
@@ -188,16 +188,16 @@ fn row(outcome: &Outcome, places: String, colored: bool) -> Vec<Cell> {
     };
     vec![
         Cell::new(shortened(&workload, WIDEST)),
-        Cell::new(units::rate(tally[Count::Operations] as f64)),
+        Cell::new(units::rate(counters[Count::Operations] as f64)),
         Cell::new(units::rate(rate)),
-        Cell::new(units::bytes(tally[Count::BytesVerified])),
+        Cell::new(units::bytes(counters[Count::BytesVerified])),
         Cell::new(places),
         finding,
     ]
 }
 
 /// Where double frees were found, and what else was provoked: only what came up.
-fn where_found(tally: &Counters) -> Vec<String> {
+fn where_found(counters: &Counters) -> Vec<String> {
     let places = [
         (Count::HandOffs, "handed over"),
         (Count::DoubleFrees, "double frees"),
@@ -217,12 +217,12 @@ fn where_found(tally: &Counters) -> Vec<String> {
         (Count::Loads, "libraries loaded"),
         (Count::Misuses, "misuses"),
         (Count::MisusesAtCall, "reported at the call"),
-        (Count::MisusesDeferred, "reported late"),
+        (Count::MisusesDeferred, "reported deferred"),
     ];
     let mut found: Vec<String> = places
         .iter()
-        .filter(|(count, _)| tally[*count] > 0)
-        .map(|(count, place)| format!("{} {place}", units::rate(tally[*count] as f64)))
+        .filter(|(count, _)| counters[*count] > 0)
+        .map(|(count, place)| format!("{} {place}", units::rate(counters[*count] as f64)))
         .collect();
     if found.is_empty() {
         found.push("–".to_owned());
@@ -320,7 +320,7 @@ fn json(results: &Results) -> String {
 
 impl<'a> Run<'a> {
     fn of(outcome: &'a Outcome) -> Self {
-        let (pairs, pairs_possible, pairs_missing) = outcome.seen.coverage.told();
+        let (pairs, pairs_possible, pairs_missing) = outcome.seen.coverage.reached();
         Self {
             calls: outcome.seen.times.iter().map(CallSeen::of).collect(),
             pairs,

@@ -31,10 +31,10 @@ use crate::runner::supervisor::Supervisor;
 
 /// Make a finding smaller: fewer threads, blocks, calls, bytes, as long as it comes again
 ///
-/// It must be one that comes again in its logged order (see cargo stress replay). The result is a
+/// It must be one that comes again in its recorded order (see cargo stress replay). The result is a
 /// finding's folder like the one it was made from, with the calls in calls.txt. Exit codes: 0 a
 /// smaller one was written; 2 wrong usage or a failure of the tool; 3 the finding did not come
-/// again in its logged order, or nothing could be taken away.
+/// again in its recorded order, or nothing could be taken away.
 #[derive(Clone, Debug, Args)]
 pub struct Options {
     /// The folder of the finding
@@ -72,10 +72,10 @@ const PRINTED: usize = 60;
 /// # Errors
 /// The folder holds no finding that can be shrunk, or the tool fails.
 pub fn run(options: &Options) -> Result<u8> {
-    let (record, log) = store::read(&options.folder)?;
+    let (record, journal) = store::read(&options.folder)?;
     if !record.journal_is_whole {
         bail!(
-            "{}: its log does not hold every call (workload {}), so that nothing can be taken \
+            "{}: its journal does not hold every call (workload {}), so that nothing can be taken \
              away; {} replay reruns it from its seed",
             options.folder.display(),
             record.spec.workload,
@@ -89,10 +89,10 @@ pub fn run(options: &Options) -> Result<u8> {
     let supervisor = Supervisor::of_this_binary()?;
     tell_of_a_change(&record, &supervisor);
     stop::at_ctrl_c(&STOP)?;
-    let first = attempt(&supervisor, &record, Some(&log), FIRST_TRIES, &STOP, &mut |_| {})?;
+    let first = attempt(&supervisor, &record, Some(&journal), FIRST_TRIES, &STOP, &mut |_| {})?;
     if first.again == 0 {
         eprintln!(
-            "in its logged order it came again 0 of {} times, so that it can't be seen whether a \
+            "in its recorded order it came again 0 of {} times, so that it can't be seen whether a \
              smaller one shows it; {} replay reruns it from its seed",
             first.tries,
             entry::called()
@@ -100,7 +100,7 @@ pub fn run(options: &Options) -> Result<u8> {
         return Ok(exit::INTERRUPTED);
     }
     let mut hunt = Hunt::new(options, &record, &supervisor, &first);
-    let whole = Script::of(&log.entries());
+    let whole = Script::of(&journal.entries());
     let shrunk = shrink(whole.clone(), &mut |script| hunt.shows(script))?;
     hunt.bar.finish_and_clear();
     if shrunk.script == whole {
@@ -158,8 +158,8 @@ impl<'a> Hunt<'a> {
             self.tries += 1;
             let mut record = self.record.clone();
             record.spec = spec(&record.spec, script);
-            let log = script.to_journal();
-            let made = attempt(self.supervisor, &record, Some(&log), 1, &STOP, &mut |_| {})?;
+            let journal = script.to_journal();
+            let made = attempt(self.supervisor, &record, Some(&journal), 1, &STOP, &mut |_| {})?;
             if made.again > 0 {
                 self.bar.set_message(format!(
                     "{} tries, {} calls by {} threads",
@@ -184,8 +184,8 @@ fn write(output: &Path, record: &Record, finding: Finding, script: &Script) -> R
     let doing = || format!("writing {}", output.display());
     let spec = spec(&record.spec, script);
     let small = Record::new(finding, spec, record.allocator.clone()).of_a_script();
-    let log: Journal = script.to_journal();
-    store::write(output, small, &log).with_context(doing)?;
+    let journal: Journal = script.to_journal();
+    store::write(output, small, &journal).with_context(doing)?;
     let calls = output.join("calls.txt");
     fs::write(&calls, listing(script, usize::MAX)).with_context(doing)
 }
@@ -195,19 +195,19 @@ fn listing(script: &Script, most: usize) -> String {
     let mut text = String::new();
     let mut begun = HashSet::new();
     // That each thread begins somewhere goes without saying; new ones after that do not.
-    let told = |entry: &&Entry| entry.call != Call::Begin || !begun.insert(entry.worker);
-    // As a log names the blocks, so that both read the same.
+    let shown = |entry: &&Entry| entry.call != Call::Begin || !begun.insert(entry.worker);
+    // As a journal names the blocks, so that both read the same.
     let entries = script.to_journal().entries();
-    let told: Vec<&Entry> = entries.iter().filter(told).collect();
-    for entry in told.iter().take(most) {
+    let listed: Vec<&Entry> = entries.iter().filter(shown).collect();
+    for entry in listed.iter().take(most) {
         _ = write!(text, "thread {}  {}", entry.worker, entry.call);
         if let (true, Some(block)) = (entry.call.allocates(), entry.block) {
             _ = write!(text, " = block {block}");
         }
         text.push('\n');
     }
-    if told.len() > most {
-        _ = writeln!(text, "... and {} more", units::count((told.len() - most) as u64));
+    if listed.len() > most {
+        _ = writeln!(text, "... and {} more", units::count((listed.len() - most) as u64));
     }
     text
 }
@@ -290,17 +290,17 @@ mod tests {
 
     #[test]
     fn what_is_listed_and_what_is_left_are_all_that_is_told() {
-        let mut log = Builder::new(2);
+        let mut journal = Builder::new(2);
         // Two generations: the second thread of each worker is told of too.
         for worker in 0..2 {
             for generation in 0..2 {
-                log.push(worker, 4 * generation, Call::Begin);
+                journal.push(worker, 4 * generation, Call::Begin);
                 for moment in 1..=2 {
-                    log.push(worker, 4 * generation + moment, Call::Malloc { size: 8 });
+                    journal.push(worker, 4 * generation + moment, Call::Malloc { size: 8 });
                 }
             }
         }
-        let script = Script::of(&log.finish().entries());
+        let script = Script::of(&journal.finish().entries());
         let all = listing(&script, usize::MAX);
         assert_eq!(all.lines().count(), 8 + 2, "{all}");
         let some = listing(&script, 5);

@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn mistyped_keys_and_names_are_rejected_with_the_nearest() {
+    fn mistyped_keys_and_names_are_rejected_with_the_suggested() {
         let rejected = |text: &str| plan(text).unwrap_err();
         assert!(
             rejected("minuts = 1").contains("there is no key `minuts`. Did you mean `minutes`?")

@@ -39,5 +39,5 @@ pub fn choose(
 pub fn resolve(text: &str, linked: &[&str], folders: &Folders) -> Result<Allocator, String> {
     // The C library's own is one of the binary's, and so is not linked in for all that.
     let linked: Vec<&str> = linked.iter().copied().filter(|name| *name != SYSTEM).collect();
-    folders.resolve(text, &linked)
+    Ok(folders.resolve(text, &linked)?)
 }

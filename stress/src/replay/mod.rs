@@ -2,7 +2,7 @@
 //!
 //! | way | the same | with one thread | with more |
 //! |---|---|---|---|
-//! | [`Way::Logged`] | all calls in their order, one at a time | exact | one order; no two meet |
+//! | [`Way::Recorded`] | all calls in their order, one at a time | exact | one order; no two meet |
 //! | [`Way::Free`] | the seed, so every thread's choices | exact | any order |
 //!
 //! What shows over a run as a whole, memory that grows or a race that never was, is looked for in
@@ -40,8 +40,8 @@ use crate::runner::supervisor::Supervisor;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Way {
-    /// The logged calls in their order, one at a time.
-    Logged,
+    /// The recorded calls in their order, one at a time.
+    Recorded,
     /// The episode from its seed, the threads running freely.
     Free,
 }
@@ -78,7 +78,7 @@ pub fn attempt(
     progress_of: &mut dyn FnMut(&Attempts),
 ) -> Result<Attempts> {
     let script = journal.map(Script::new).transpose().context("a file for the journal")?;
-    let way = if script.is_some() { Way::Logged } else { Way::Free };
+    let way = if script.is_some() { Way::Recorded } else { Way::Free };
     let mut attempts = Attempts { way, tries: 0, again: 0, other: 0, last: None };
     let job = match &script {
         Some(script) => script.job(&record.spec),

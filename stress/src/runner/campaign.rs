@@ -28,8 +28,8 @@ pub fn run(plan: Plan, episodes: &Episodes, stop: &Stop, bar: &Bar, mut record: 
         }
         bar.run(spec);
         let mut watcher = Watcher::new(spec.length.time().unwrap_or_default());
-        let told = Spec { suppressions: found_already(spec, &outcomes), ..spec.clone() };
-        let outcome = episodes.run(&told, stop, &mut |counters, usage, elapsed| {
+        let suppressing = Spec { suppressions: found_already(spec, &outcomes), ..spec.clone() };
+        let outcome = episodes.run(&suppressing, stop, &mut |counters, usage, elapsed| {
             bar.tick(counters, usage, elapsed);
             if let Some(sample) = watcher.look(counters, usage, elapsed) {
                 record.write(&Line::Sample { run: number, sample });

@@ -50,7 +50,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 #endif
 
 #if defined SILENT || defined FAILS || defined HANGS || defined REPORTS || defined MISNAMES || \
-    defined LATE || defined ACCUSES
+    defined DEFERRED || defined ACCUSES
 /* The last block of 8 bytes that was freed: given back only by the next one. */
 static void *last;
 static int late;
@@ -195,7 +195,7 @@ void free(void *block) {
     return;
 #endif
 #if defined SILENT || defined FAILS || defined HANGS || defined REPORTS || defined MISNAMES || \
-    defined LATE || defined ACCUSES
+    defined DEFERRED || defined ACCUSES
     switch (again(block)) {
     case 1:
 #ifdef HANGS
@@ -362,7 +362,7 @@ static void *forever(void *nothing) { for (;;) pause(); return nothing; }
 #ifdef HANDLES_A_SIGNAL
 static void nothing(int signal) { (void)signal; }
 #endif
-#ifdef LATE
+#ifdef DEFERRED
 static void at_exit(void) {
     if (late) { SAY("shim: double free of a small block, found late"); abort(); }
 }
@@ -388,7 +388,7 @@ __attribute__((constructor)) static void start(void) {
 #ifdef HANDLES_A_SIGNAL
     signal(SIGUSR2, nothing);
 #endif
-#ifdef LATE
+#ifdef DEFERRED
     atexit(at_exit);
 #endif
 }

@@ -63,7 +63,7 @@ fn rows_have_sources_and_outcomes() {
     let report =
         CONFORM.report(0, &["--allocator", "system", "--row", "^zero/(malloc|malloc-returns)$"]);
     assert_eq!(report["format"], "drystone-conform-report");
-    assert_eq!(report["version"], 1);
+    assert_eq!(report["version"], 2);
     assert_eq!(report["rows"][0]["source"], "C23 7.24.3; POSIX.1-2024 malloc");
     assert_eq!(report["rows"][0]["allocators"][0]["verdict"], "pass");
     let recorded = &report["rows"][1];

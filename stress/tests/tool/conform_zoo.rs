@@ -67,7 +67,7 @@ const PROCESSES: &[Found] = &[
 const SCORED: &[(&str, &str)] = &[
     ("REPORTS", "reported"),
     ("MISNAMES", "crash"),
-    ("LATE", "late"),
+    ("DEFERRED", "deferred"),
     ("HANGS", "hang"),
     ("SILENT", "silent"),
     ("FAILS", "fails"),

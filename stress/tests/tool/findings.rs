@@ -99,11 +99,11 @@ fn one_thread_comes_again_exactly_every_time() {
         let (_place, folder) = found(flag, "1");
         let record: Value = serde_json::from_str(&read(&folder, "finding.json")).unwrap();
         let folder = folder.to_str().unwrap();
-        let output = PLAIN.run(&["replay", folder, "--format", "json", "--logged", "3"]);
+        let output = PLAIN.run(&["replay", folder, "--format", "json", "--recorded", "3"]);
         let replayed = json(&output, 1);
         let attempts = replayed["attempts"].as_array().unwrap();
-        assert_eq!(attempts.len(), 1, "the logged order shows it: {replayed}");
-        assert_eq!(attempts[0]["way"], "logged");
+        assert_eq!(attempts.len(), 1, "the recorded order shows it: {replayed}");
+        assert_eq!(attempts[0]["way"], "recorded");
         assert_eq!((&attempts[0]["tries"], &attempts[0]["again"]), (&3.into(), &3.into()));
         assert_eq!(attempts[0]["last"]["operation"], record["finding"]["operation"]);
         assert!(text(&output.stderr).contains("the finding came again"));
@@ -112,23 +112,25 @@ fn one_thread_comes_again_exactly_every_time() {
 
 #[test]
 fn many_threads_come_again_in_their_logged_order_or_from_the_seed() {
-    // A log has the order in which calls began, which is not always that in which the heap served
+    // A journal has the order in which calls began, not always that in which the heap served
     // them: one of several comes again.
-    let by_log = (0..4).find_map(|_| {
+    let by_journal = (0..4).find_map(|_| {
         let (place, folder) = found("-DMISALIGN", "3");
         let name = folder.to_str().unwrap();
-        let replayed = json(&PLAIN.run(&["replay", name, "--format", "json", "--logged", "3"]), 1);
+        let replayed =
+            json(&PLAIN.run(&["replay", name, "--format", "json", "--recorded", "3"]), 1);
         (replayed["attempts"][0]["again"].as_u64() > Some(0)).then_some((place, folder))
     });
-    let (_place, folder) = by_log.expect("a logged order that shows the fault");
+    let (_place, folder) = by_journal.expect("a recorded order that shows the fault");
     let folder = folder.to_str().unwrap();
-    let arguments = ["replay", folder, "--format", "json", "--logged", "0", "--times", "3"];
+    let arguments = ["replay", folder, "--format", "json", "--recorded", "0", "--times", "3"];
     let by_seed = json(&PLAIN.run(&arguments), 1);
     assert_eq!(by_seed["attempts"][0]["way"], "free");
     assert_eq!(by_seed["attempts"][0]["again"], 3, "{by_seed}");
+    // By its old name.
     let table = PLAIN.run(&["replay", folder, "--logged", "1"]);
     let table = text(&table.stdout);
-    assert!(table.contains("the logged calls in their order, one at a time"), "{table}");
+    assert!(table.contains("the recorded calls in their order, one at a time"), "{table}");
     assert!(table.contains("misaligned: "), "{table}");
 }
 
@@ -138,7 +140,7 @@ fn a_fault_that_was_mended_does_not_come_again() {
         let (place, folder) = found("-DMISALIGN", threads);
         faulty(place.path(), "-DMENDED");
         let folder = folder.to_str().unwrap();
-        let output = PLAIN.run(&["replay", folder, "--logged", "1", "--times", "0"]);
+        let output = PLAIN.run(&["replay", folder, "--recorded", "1", "--times", "0"]);
         let said = text(&output.stderr);
         assert_eq!(output.status.code(), Some(code), "{said}");
         assert!(said.contains("the allocator has changed"), "{said}");
@@ -224,7 +226,7 @@ fn time_that_runs_out_leaves_the_smallest_so_far() {
     assert_eq!(shrunk["finished"], false, "{shrunk}");
     assert!(shrunk["after"]["calls"].as_u64() < shrunk["before"]["calls"].as_u64(), "{shrunk}");
     let small = shrunk["folder"].as_str().unwrap();
-    let replayed = json(&PLAIN.run(&["replay", small, "--format", "json", "--logged", "2"]), 1);
+    let replayed = json(&PLAIN.run(&["replay", small, "--format", "json", "--recorded", "2"]), 1);
     assert_eq!(replayed["attempts"][0]["again"], 2, "{replayed}");
 }
 

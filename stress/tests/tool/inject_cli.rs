@@ -132,7 +132,7 @@ fn a_call_that_is_never_made_is_no_success() {
 }
 
 #[test]
-fn a_mistyped_allocator_is_rejected_with_the_nearest() {
+fn a_mistyped_allocator_is_rejected_with_the_suggested() {
     let said = PLAIN.usage_error(&["inject", "--allocator", "linked:lits"]);
     assert!(said.contains("Did you mean `linked:list`?"), "{said}");
 }

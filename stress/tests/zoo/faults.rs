@@ -20,7 +20,7 @@ use drystone_stress::allocators::process::AllocatorEntry;
 pub enum Fault {
     /// Nothing: the wrapper itself must not be what is found.
     None,
-    /// Hands out, once in 100,000 mallocs, a part of a block that is live.
+    /// Allocates, once in 100,000 mallocs, a part of a block that is live.
     Overlaps,
     /// Changes, once in 20,000 mallocs, a byte of a live block.
     Scribbles,
@@ -71,7 +71,7 @@ pub enum Fault {
     MisnamesMisuses,
     /// Changes, when it reports a pointer into a live block, the byte there.
     ScribblesWhenItReports,
-    /// Says of one misuse in 50 once more, late, what it has said at the call.
+    /// Says of one misuse in 50 once more, deferred, what it has said at the call.
     ReportsTwice,
 }
 

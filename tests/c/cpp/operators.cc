@@ -19,7 +19,7 @@
 static const std::uint64_t MAGIC = 0x0123456789abcdef;
 static long balance;
 
-static void *issue(std::size_t size)
+static void *allocated(std::size_t size)
 {
     auto *header = static_cast<std::uint64_t *>(std::malloc(size + 16));
     if (!header)
@@ -44,11 +44,11 @@ static void take_back(void *block)
 }
 #endif
 #ifdef REPLACED
-void *operator new(std::size_t size) { return issue(size); }
+void *operator new(std::size_t size) { return allocated(size); }
 void operator delete(void *block) noexcept { take_back(block); }
 #endif
 #ifdef REPLACED_ARRAY
-void *operator new[](std::size_t size) { return issue(size); }
+void *operator new[](std::size_t size) { return allocated(size); }
 void operator delete[](void *block) noexcept { take_back(block); }
 #endif
 

@@ -9,8 +9,8 @@
 
 static void *others[4096];
 
-/* A double free behind 1,024 blocks of the same size, freed and issued again: without a quarantine
- * the second free would be of somebody else's block. */
+/* A double free behind 1,024 blocks of the same size, freed and allocated again: without a
+ * quarantine the second free would be of somebody else's block. */
 static void delayed(void)
 {
     void *block = opaque(malloc(100));
@@ -79,7 +79,7 @@ static void by_two_threads(void)
 }
 
 /* First in, first out, within the limit: what was freed before the limit's worth of others is
- * issued again; what was freed since is not. */
+ * allocated again; what was freed since is not. */
 static void bounded(void)
 {
     enum { SIZE = 1024, LIMIT = 1 << 20 };

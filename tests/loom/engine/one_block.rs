@@ -73,7 +73,7 @@ fn an_ordered_second_free_by_the_owner(biased: bool) {
 }
 
 /// The owner frees a block and allocations it again; another frees the same block.
-fn free_against_reissue(biased: bool) {
+fn free_against_reuse(biased: bool) {
     let world = World::with_bias(biased);
     let owner = world.claim();
     let (block, _kept) = (world.malloc(owner, PAIR), world.malloc(owner, PAIR));
@@ -87,7 +87,7 @@ fn free_against_reissue(biased: bool) {
 
 /// The owner and another free a block; then, in an order that the program makes, it is allocated
 /// again. What was wrong has been reported by then, and the new allocation is whole.
-fn an_ordered_reissue(biased: bool) {
+fn an_ordered_reuse(biased: bool) {
     let world = World::with_bias(biased);
     let owner = world.claim();
     let (block, _kept) = (world.malloc(owner, PAIR), world.malloc(owner, PAIR));
@@ -157,9 +157,9 @@ fn ordered_second_frees_are_reported_at_the_call() {
 }
 
 #[test]
-fn a_free_races_a_reissue() {
-    both(None, free_against_reissue);
-    both(None, an_ordered_reissue);
+fn a_free_races_a_reuse() {
+    both(None, free_against_reuse);
+    both(None, an_ordered_reuse);
 }
 
 #[test]
@@ -198,7 +198,7 @@ fn a_mark_that_acquires_nothing_or_a_taking_back_that_releases_nothing_fails() {
 #[test]
 fn a_reuse_that_does_not_look_fails() {
     let seen = &[REPORTS, "a correct free is not accused"];
-    twice(Fault::PopBlind, seen, an_ordered_reissue);
+    twice(Fault::PopBlind, seen, an_ordered_reuse);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::op::{COMMAND_LIMIT, MAX_OPS, Op};
 pub struct Gaps {
     /// Frees and reallocs of blocks older than the recording: dropped (a realloc became a malloc).
     pub foreign_frees: u64,
-    /// Blocks whose address was handed out again without a recorded free; the free was put before
+    /// Blocks whose address was allocated again without a recorded free; the free was put before
     /// that birth.
     pub missed_frees: u64,
     /// Slots reserved and never written, by threads that were killed in the act.

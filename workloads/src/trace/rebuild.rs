@@ -157,7 +157,7 @@ impl Rebuild {
 
     fn birth(&mut self, record: &Record, kind: impl FnOnce(u32) -> Kind) {
         // A block that the rebuilt history still holds here must have gone unseen before this one
-        // could be handed out; its end must stand before this birth.
+        // could be allocated again; its end must stand before this birth.
         if let Some(block) = self.live.remove(&record.address) {
             self.missed(record.thread, block);
         }

@@ -21,7 +21,7 @@ fn side(side: &Side) -> String {
 
 /// What the rows add up to and how far to believe them, a paragraph each.
 pub fn summary(comparison: &Comparison) -> Vec<String> {
-    let mut lines = vec![tally(comparison)];
+    let mut lines = vec![counts(comparison)];
     lines.extend(coverage(comparison));
     lines.extend(chance(comparison));
     lines.extend(no_interval(comparison));
@@ -29,7 +29,7 @@ pub fn summary(comparison: &Comparison) -> Vec<String> {
     lines
 }
 
-fn tally(comparison: &Comparison) -> String {
+fn counts(comparison: &Comparison) -> String {
     let counts: Vec<String> = Verdict::ALL
         .into_iter()
         .map(|verdict| (verdict, comparison.count(verdict)))

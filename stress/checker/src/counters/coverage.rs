@@ -1,4 +1,4 @@
-//! Which combinations of call, size, alignment and thread came up: counted cell by cell, told pair
+//! Which combinations of call, size, alignment and thread came up: counted cell by cell, shown pair
 //! by pair.
 //!
 //! A fault often hangs on two things at once (huge and calloc, huge and aligned). A run counts each
@@ -139,7 +139,7 @@ impl Coverage {
 
     /// How many pairs came up, and how many can with the calls that the allocator has; the others
     /// by name.
-    pub fn told(&self) -> (usize, usize, Vec<String>) {
+    pub fn reached(&self) -> (usize, usize, Vec<String>) {
         let called: BTreeSet<usize> = self.0.iter().map(|cell| values(*cell)[0]).collect();
         let can = (0..CELLS).filter(|cell| {
             let values = values(*cell);
@@ -167,17 +167,17 @@ mod tests {
             cells.add(Doing::Malloc, size, 1, false);
         }
         let mut coverage = Coverage::of([&cells].into_iter());
-        let (seen, all, missing) = coverage.told();
+        let (seen, all, missing) = coverage.reached();
         assert_eq!(seen + missing.len(), all);
         assert!(missing.contains(&"malloc × huge".to_owned()), "{missing:?}");
         assert!(!missing.iter().any(|pair| pair.contains("free")), "{missing:?}");
         let more = Cells::default();
         more.add(Doing::Malloc, (1 << 20) + 1, 1, false);
         coverage.add(&Coverage::of([&more].into_iter()));
-        assert_eq!(coverage.told().2, Vec::<String>::new());
+        assert_eq!(coverage.reached().2, Vec::<String>::new());
         more.add(Doing::Free, 1 << 30, 4097, true);
         coverage.add(&Coverage::of([&more].into_iter()));
-        let (_, _, missing) = coverage.told();
+        let (_, _, missing) = coverage.reached();
         assert!(missing.contains(&"free × its own".to_owned()), "{missing:?}");
         assert!(!missing.contains(&"free × above a page".to_owned()), "{missing:?}");
     }

@@ -48,7 +48,7 @@ counts! {
     /// Bytes compared with what they must be: stamps, zeroes, prefixes.
     BytesVerified = "bytes_verified",
     /// Bytes asked for in blocks that were allocated.
-    BytesAllocated = "bytes_issued",
+    BytesAllocated = "bytes_allocated",
     /// Bytes asked for in blocks that were freed or resized: those allocated less these are live.
     BytesFreed = "bytes_returned",
     /// Blocks that another thread than the giver took over.
@@ -73,7 +73,7 @@ counts! {
     /// Of these, reported by the very call.
     AtCall = "double_frees_found_at_call",
     /// Of these, reported afterwards.
-    Deferred = "double_frees_found_late",
+    Deferred = "double_frees_deferred",
     /// Of those found afterwards: at reuse, before the block would have had a second owner.
     AtReuse = "double_frees_found_at_reuse",
     /// Of those found afterwards: at a sweep.
@@ -109,17 +109,20 @@ counts! {
     /// Of these, reported by the very call.
     MisusesAtCall = "misuses_reported_at_call",
     /// Of these, reported afterwards.
-    MisusesDeferred = "misuses_reported_late",
+    MisusesDeferred = "misuses_deferred",
 }
 
 /// What counts were called before. Records and findings of then are still read.
-const OLD_NAMES: [(&str, Count); 6] = [
+const OLD_NAMES: [(&str, Count); 9] = [
     ("duels", Count::DoubleFreeRounds),
     ("duels_raced", Count::DoubleFreeRoundsRaced),
     ("duels_owner_won", Count::OwnerWon),
     ("duels_other_won", Count::OtherWon),
     ("double_frees_found_at_hand_out", Count::AtReuse),
     ("refusals", Count::FailedRequests),
+    ("bytes_issued", Count::BytesAllocated),
+    ("double_frees_found_late", Count::Deferred),
+    ("misuses_reported_late", Count::MisusesDeferred),
 ];
 
 const COUNTS: usize = Count::ALL.len();

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use crate::journal::kept::Journal;
 use crate::journal::layout::{HEADER, STATE, part_bytes};
 
-/// The file that children write their logs into, one after the other; it has no name.
+/// The file that children write their journals into, one after the other; it has no name.
 #[derive(Debug)]
 pub struct Store {
     pub(super) file: File,
@@ -17,7 +17,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// A store for logs of so many workers.
+    /// A store for journals of so many workers.
     ///
     /// # Errors
     /// The OS gives none.

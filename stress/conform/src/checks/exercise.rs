@@ -24,7 +24,7 @@ const CHANGED: &str = "a block that holds what nobody wrote";
 ///
 /// # Errors
 /// A sentence on what went wrong.
-pub fn exercise(heap: &'static Heap, seed: u64) -> Result<(), &'static str> {
+pub(super) fn exercise(heap: &'static Heap, seed: u64) -> Result<(), &'static str> {
     let mut blocks: [Option<Block>; SIZES.len()] = [const { None }; SIZES.len()];
     for (place, size) in SIZES.into_iter().enumerate() {
         let mut block = heap.try_malloc(size).ok_or(FAILED)?;
@@ -58,7 +58,7 @@ pub fn exercise(heap: &'static Heap, seed: u64) -> Result<(), &'static str> {
 ///
 /// # Errors
 /// What went wrong.
-pub fn exercised(heap: &'static Heap, seed: u64) -> Checked {
+pub(super) fn exercised(heap: &'static Heap, seed: u64) -> Checked {
     exercise(heap, seed).or_else(|sentence| fail("a heap that works", sentence))
 }
 
@@ -66,7 +66,7 @@ pub fn exercised(heap: &'static Heap, seed: u64) -> Checked {
 ///
 /// # Errors
 /// A sentence.
-pub fn still(block: &Block, seed: u64) -> Result<(), &'static str> {
+pub(super) fn still(block: &Block, seed: u64) -> Result<(), &'static str> {
     match block.differs(block.size(), seed) {
         None => Ok(()),
         Some(_) => Err(CHANGED),
@@ -84,7 +84,7 @@ const FAR_TOO_MUCH: usize = 64 << 10;
 ///
 /// # Errors
 /// None of [`STAGES`] does, or [`FAR_TOO_MUCH`] is resident; or what `stage` returns.
-pub fn comes_to_rest(growth: usize, mut stage: impl FnMut() -> Checked) -> Checked {
+pub(super) fn comes_to_rest(growth: usize, mut stage: impl FnMut() -> Checked) -> Checked {
     let mut seen = Vec::with_capacity(STAGES + 1);
     seen.push(resident()?);
     for place in 0..STAGES {
@@ -107,7 +107,7 @@ pub fn comes_to_rest(growth: usize, mut stage: impl FnMut() -> Checked) -> Check
 ///
 /// # Errors
 /// `/proc` can't be read.
-pub fn resident() -> Result<usize, Wrong> {
+pub(super) fn resident() -> Result<usize, Wrong> {
     Ok(statm()?.resident as usize / 1024)
 }
 
@@ -115,18 +115,18 @@ pub fn resident() -> Result<usize, Wrong> {
 ///
 /// # Errors
 /// `/proc` can't be read.
-pub fn address_space() -> Result<usize, Wrong> {
+pub(super) fn address_space() -> Result<usize, Wrong> {
     Ok(statm()?.size as usize)
 }
 
 fn statm() -> Result<Statm, Wrong> {
-    Statm::of_this_process().map_err(Wrong::CannotTell)
+    Statm::of_this_process().map_err(|error| Wrong::CannotTell(error.to_string()))
 }
 
 /// Ends the process at once, by `_exit` with status 1, after the line that says that the check has
 /// failed. For handlers that run where nothing can be returned, and wherever the harness's memory
 /// may be locked.
-pub fn end_with(expected: &'static str, got: &'static str) -> ! {
+pub(super) fn end_with(expected: &'static str, got: &'static str) -> ! {
     say_failed(expected, got);
     drystone_harness::exit::now(drystone_harness::exit::FOUND)
 }

@@ -13,7 +13,7 @@ use crate::row::{Check, Row};
 
 const REPLACING: &str = "glibc manual, Replacing malloc";
 
-pub const ROWS: &[Row] = &[
+pub(super) const ROWS: &[Row] = &[
     Row {
         name: "interface/aligned_alloc",
         about: "a replacement of malloc defines aligned_alloc",
@@ -149,7 +149,7 @@ fn operator_new(heap: &'static Heap) -> Checked {
     let found = |name: &CStr| {
         resolve(name).map(|symbol| symbol.address).map_err(|why| Wrong::Fail {
             expected: "C++'s operators in a process with its runtime".to_owned(),
-            got: why,
+            got: why.to_string(),
         })
     };
     // SAFETY: the mangled names are those of operator new(size_t), new[](size_t), delete(void *),

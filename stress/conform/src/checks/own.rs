@@ -14,7 +14,7 @@ use crate::row::{Check, Row};
 
 const SUITE: &str = "this suite: the program's own";
 
-pub const ROWS: &[Row] = &[
+pub(super) const ROWS: &[Row] = &[
     Row {
         name: "own/descriptors",
         about: "no file descriptor is open but the program's",

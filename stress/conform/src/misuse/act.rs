@@ -123,8 +123,8 @@ impl Act {
         self.afterwards()
     }
 
-    /// The block beside it is freed after it and issued again; where that returns the block itself,
-    /// another is taken: a free of that would be right.
+    /// The block beside it is freed after it and allocated again; where that returns the block
+    /// itself, another is taken: a free of that would be right.
     fn free_after_neighbour(self) -> Checked {
         let mut kept = Vec::new();
         for attempt in 0..64 {
@@ -146,20 +146,22 @@ impl Act {
         if self.twin {
             return Ok(());
         }
-        say(&Line::NotMade { why: "the block itself is always the next to be issued".to_owned() });
+        say(&Line::NotMade {
+            why: "the block itself is always the next to be allocated".to_owned(),
+        });
         Ok(())
     }
 
     /// The owner and others free one block at once. In the twin each frees a block of its own.
     fn race(self, threads: usize) -> Checked {
         let blocks: Vec<Block> = self.some(threads)?;
-        let gate = Barrier::new(threads);
+        let barrier = Barrier::new(threads);
         // A spinning start: a barrier wakes one after the other. Acquire and release pair with each
         // other.
         let ready = AtomicUsize::new(0);
         let at = blocks[0].address();
         let racing = |own: usize| {
-            gate.wait();
+            barrier.wait();
             ready.fetch_add(1, Ordering::AcqRel);
             while ready.load(Ordering::Acquire) < threads {
                 std::hint::spin_loop();

@@ -3,7 +3,7 @@
 //! | end | means |
 //! |---|---|
 //! | reported | the allocator's own message names the mistake, and the process dies by its signal, before the call returns |
-//! | late report | the same, after the call returned |
+//! | deferred report | the same, after the call returned |
 //! | crash | it dies in any other way: no message, or one that names something else |
 //! | hang | it is not done when its time is up |
 //! | two owners | nothing, and then two live blocks share memory |

@@ -22,7 +22,7 @@ pub enum End {
     /// The machine lacks what the mistake needs.
     CannotTell,
     /// The same as reported, later.
-    Late,
+    Deferred,
     /// Dead in any other way.
     Crash,
     /// Not done in time.
@@ -39,8 +39,15 @@ pub enum End {
 
 impl End {
     /// The columns of a table.
-    pub const COLUMNS: [End; 7] =
-        [End::Reported, End::Crash, End::Late, End::Hang, End::TwoOwners, End::Fails, End::Silent];
+    pub const COLUMNS: [End; 7] = [
+        End::Reported,
+        End::Crash,
+        End::Deferred,
+        End::Hang,
+        End::TwoOwners,
+        End::Fails,
+        End::Silent,
+    ];
     /// Where the mistake was not made.
     pub const NOT_MADE: [End; 4] = [End::NotMade, End::NotOffered, End::CannotTell, End::SetUp];
 
@@ -51,7 +58,7 @@ impl End {
             End::NotMade => "not made",
             End::Reported => "reported",
             End::CannotTell => "cannot tell",
-            End::Late => "late report",
+            End::Deferred => "deferred report",
             End::Crash => "crash",
             End::Hang => "hang",
             End::Silent => "silent",
@@ -115,7 +122,7 @@ impl Score {
                 if named.is_some() =>
             {
                 if said(&Line::Returned) {
-                    End::Late
+                    End::Deferred
                 } else {
                     End::Reported
                 }
@@ -144,7 +151,7 @@ mod tests {
         let (abort, words) =
             (launcher::End::Killed(libc::SIGABRT), "double free or corruption (out)");
         assert_eq!(end(before, abort, words), End::Reported);
-        assert_eq!(end(after, abort, words), End::Late);
+        assert_eq!(end(after, abort, words), End::Deferred);
         assert_eq!(end(before, launcher::End::Killed(libc::SIGSEGV), words), End::Crash);
         assert_eq!(end(before, abort, ""), End::Crash);
         assert_eq!(end(before, abort, "corrupted size vs. prev_size"), End::Crash);
@@ -168,7 +175,7 @@ mod tests {
         assert_eq!(end(&[untold], well, ""), End::CannotTell);
         assert_eq!(end(&[Line::Mistake, Line::Returned, failed], well, ""), End::Fails);
         // The worst of several counts.
-        assert!(End::Reported < End::CannotTell && End::CannotTell < End::Late);
+        assert!(End::Reported < End::CannotTell && End::CannotTell < End::Deferred);
         assert!(End::Silent < End::Fails && End::Fails < End::TwoOwners);
     }
 }

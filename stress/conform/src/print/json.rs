@@ -11,7 +11,7 @@ use crate::row::Check;
 const VERSION: u32 = 2;
 
 /// All of it, allocators in the order of `allocators` wherever there is one entry each.
-pub fn results(results: &Results) -> String {
+pub(super) fn results(results: &Results) -> String {
     let plan = &results.plan;
     let rows = plan.rows.iter().zip(&results.rows).map(|(row, outcomes)| {
         json!({

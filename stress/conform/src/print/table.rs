@@ -10,7 +10,7 @@ use crate::results::{Results, Scored};
 use crate::row::{Check, Row};
 
 /// Everything that was found out.
-pub fn results(results: &Results, shape: Shape, colored: bool) -> String {
+pub(super) fn results(results: &Results, shape: Shape, colored: bool) -> String {
     let page = Page { results, shape, colored };
     let parts = [
         page.allocators(),

@@ -90,7 +90,7 @@ fn everything() -> Results {
             vec![
                 scored(End::Reported, Some("double free: 0x10"), Some(pass())),
                 scored(End::TwoOwners, None, Some(pass())),
-                scored(End::Late, Some("double free"), Some(fail("a block", "null"))),
+                scored(End::Deferred, Some("double free"), Some(fail("a block", "null"))),
             ],
             vec![
                 scored(End::Silent, None, Some(pass())),

@@ -175,9 +175,9 @@ impl Who {
     /// A sentence that names what to change.
     pub fn chosen(&self, folders: &Folders) -> Result<Vec<Allocator>, String> {
         if self.allocators.is_empty() {
-            return folders.all();
+            return Ok(folders.all()?);
         }
-        distinct(&self.allocators, |text| folders.choose(text), |one| &one.name)
+        Ok(distinct(&self.allocators, |text| folders.choose(text), |one| &one.name)?)
     }
 }
 

@@ -117,7 +117,7 @@ impl Options {
         if self.allocators.is_empty() {
             return Ok(vec![folders.choose(DRYSTONE)?]);
         }
-        distinct(&self.allocators, |text| folders.choose(text), |one| &one.name)
+        Ok(distinct(&self.allocators, |text| folders.choose(text), |one| &one.name)?)
     }
 }
 

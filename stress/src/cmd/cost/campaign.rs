@@ -62,7 +62,7 @@ pub fn run(
     let nothing =
         Measured { times: vec![BTreeMap::new(); setups.len()], memory: None, failure: None };
     let mut allocators = vec![nothing; plan.allocators.len()];
-    let store = Store::new(plan.threads).context("a file for the log")?;
+    let store = Store::new(plan.threads).context("a file for the journal")?;
     let step = Step { plan: &plan, launcher, stop, store: &store };
     for (spec, measured) in plan.allocators.iter().zip(&mut allocators) {
         progress(&spec.allocator);
@@ -112,13 +112,13 @@ struct Step<'a> {
 
 impl Step<'_> {
     fn time(&self, checks: Checks) -> Result<Task> {
-        let mut log = None;
+        let mut journal = None;
         if checks.has(Check::Journal) {
-            self.store.clear().context("the file for the log")?;
-            log = Some(self.store.path());
+            self.store.clear().context("the file for the journal")?;
+            journal = Some(self.store.path());
         }
         let Plan { operations, parts, .. } = *self.plan;
-        Ok(Task::Time { checks, operations, parts, log })
+        Ok(Task::Time { checks, operations, parts, journal })
     }
 
     /// Makes one, unless the allocator has failed.

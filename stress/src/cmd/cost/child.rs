@@ -47,10 +47,10 @@ fn work(argument: &str, allocators: &[AllocatorEntry]) -> Result<Answer, String>
     let measurement = Measurement { spec, target, board };
     Ok(match task {
         Task::Memory { blocks } => Answer::Memory { bytes: measurement.memory(blocks) },
-        Task::Time { checks, operations, parts, log } => {
-            if let Some(path) = log {
+        Task::Time { checks, operations, parts, journal } => {
+            if let Some(path) = journal {
                 journal::begin(&path, measurement.spec.threads, || STOP.set())
-                    .map_err(|error| format!("the log {}: {error}", path.display()))?;
+                    .map_err(|error| format!("the journal {}: {error}", path.display()))?;
             }
             Answer::Time(measurement.time(checks, operations, parts)?)
         }
@@ -95,7 +95,7 @@ impl Measurement {
         part();
         let times: Vec<Time> = (0..parts).map(|_| part()).collect();
         if STOP.is_set() {
-            return Err("the log is full before the operations are done".to_owned());
+            return Err("the journal is full before the operations are done".to_owned());
         }
         let middle = |figure: fn(&Time) -> f64| {
             median(&times.iter().map(figure).collect::<Vec<_>>()).ok_or("no part was asked for")

@@ -31,8 +31,8 @@ pub enum Task {
         operations: usize,
         /// How many parts, of which the median counts; one more is made before.
         parts: u32,
-        /// The file for the log, where the checks have one.
-        log: Option<PathBuf>,
+        /// The file for the journal, where the checks have one.
+        journal: Option<PathBuf>,
     },
     /// Memory.
     Memory {

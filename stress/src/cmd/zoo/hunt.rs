@@ -180,7 +180,7 @@ impl Hunt {
 
     fn replays(&self, number: u32, folder: &Path) -> Result<bool> {
         let folder = folder.to_string_lossy();
-        let arguments = ["replay", &folder, "--logged", "2", "--times", "3", "--format", "json"];
+        let arguments = ["replay", &folder, "--recorded", "2", "--times", "3", "--format", "json"];
         let output = self.tool(number, &arguments)?;
         Ok(output.status.code() == Some(i32::from(exit::FOUND)))
     }

@@ -101,7 +101,10 @@ impl Supervisor {
         let mut job = job.clone();
         job.deadline = Some(self.deadline);
         if loads(&job.spec) {
-            let fixture = self.fixture.get_or_init(DlopenFixture::compile).as_ref();
+            let fixture = self
+                .fixture
+                .get_or_init(|| DlopenFixture::compile().map_err(String::from))
+                .as_ref();
             let fixture = fixture
                 .map_err(|why| anyhow!("{why}; or set lifecycle:load=0, which loads no library"))?;
             job.fixture = Some(fixture.path());

@@ -18,7 +18,7 @@ use drystone_harness::usage::page;
 
 const LIMIT: &str = "getrlimit(2), RLIMIT_AS; malloc(3), ENOMEM";
 
-pub const ROWS: &[Row] = &[
+pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "exhaustion/large-blocks",
         about: "blocks of 1 MiB until RLIMIT_AS: null and ENOMEM, every block sound; freed, half \
@@ -62,7 +62,7 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         name: "exhaustion/share",
-        about: "how much of 256 MiB of address space is handed out in blocks of 1 MiB",
+        about: "how much of 256 MiB of address space is allocated in blocks of 1 MiB",
         source: LIMIT,
         check: Check::Recorded(|heap| {
             let blocks = until_failed(heap, 1 << 20)?;
@@ -204,34 +204,35 @@ fn other_functions(heap: &'static Heap) -> Checked {
 }
 
 /// What a thread is given that waits for the end of memory.
-struct Late {
+struct Starved {
     heap: &'static Heap,
-    gate: AtomicU32,
+    started: AtomicU32,
     others: [AtomicPtr<u8>; 8],
     next: AtomicUsize,
 }
 
-extern "C" fn first_call(late: *mut c_void) -> *mut c_void {
+extern "C" fn first_call(starved: *mut c_void) -> *mut c_void {
     // SAFETY: the check made it, and waits for this thread's end.
-    let late = unsafe { &*late.cast::<Late>() };
-    // Acquire: pairs with the release by which the gate is opened.
-    while late.gate.load(Ordering::Acquire) == 0 {
+    let starved = unsafe { &*starved.cast::<Starved>() };
+    // Acquire: pairs with the release by which all may start.
+    while starved.started.load(Ordering::Acquire) == 0 {
         // SAFETY: sched_yield takes nothing.
         unsafe { libc::sched_yield() };
     }
     errno::set(0);
-    let first = late.heap.try_malloc(100);
+    let first = starved.heap.try_malloc(100);
     let error = errno::get();
     let failed = first.is_none();
     if let Some(first) = first {
         first.free();
     }
-    let other = late.others[late.next.fetch_add(1, Ordering::Relaxed)].load(Ordering::Relaxed);
-    // SAFETY: the check issued it for this thread.
-    unsafe { late.heap.free(other) };
+    let other =
+        starved.others[starved.next.fetch_add(1, Ordering::Relaxed)].load(Ordering::Relaxed);
+    // SAFETY: the check allocated it for this thread.
+    unsafe { starved.heap.free(other) };
     match () {
         () if failed && error != libc::ENOMEM => answer(Err(&"null, and another errno")),
-        () if late.heap.try_malloc(48 << 20).is_some() => answer(Err(&"more than was left")),
+        () if starved.heap.try_malloc(48 << 20).is_some() => answer(Err(&"more than was left")),
         () => answer(Ok(())),
     }
 }
@@ -239,21 +240,21 @@ extern "C" fn first_call(late: *mut c_void) -> *mut c_void {
 fn new_thread(heap: &'static Heap) -> Checked {
     exercised(heap, 1)?;
     let mut blocks = Vec::with_capacity(4 << 20);
-    let late = Late {
+    let starved = Starved {
         heap,
-        gate: AtomicU32::new(0),
+        started: AtomicU32::new(0),
         others: [const { AtomicPtr::new(null_mut()) }; 8],
         next: AtomicUsize::new(0),
     };
-    for other in &late.others {
+    for other in &starved.others {
         other.store(heap.malloc(500)?.pointer(), Ordering::Relaxed);
     }
-    let argument = || ptr::from_ref(&late).cast_mut().cast::<c_void>();
+    let argument = || ptr::from_ref(&starved).cast_mut().cast::<c_void>();
     let mut threads = Vec::with_capacity(8);
     let mut started = Ok(());
     while started.is_ok() && threads.len() < 8 {
         // SAFETY: what the argument leads to is shared, and outlives the threads: whatever fails
-        // before, all that have started are let through the gate and joined below, and nothing
+        // before, all that have started are let start and joined below, and nothing
         // between returns.
         match unsafe { Pthread::start(first_call, argument()) } {
             Ok(thread) => threads.push(thread),
@@ -264,7 +265,7 @@ fn new_thread(heap: &'static Heap) -> Checked {
     if limited.is_ok() {
         take_the_rest(heap, &mut blocks);
     }
-    late.gate.store(1, Ordering::Release);
+    starved.started.store(1, Ordering::Release);
     let mut wrong = None;
     for thread in threads.drain(..) {
         wrong = sentence(thread.join()).err().or(wrong);

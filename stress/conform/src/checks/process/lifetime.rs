@@ -20,7 +20,7 @@ use crate::outcome::{Checked, Wrong, expect, fail};
 use crate::protocol::job::TOOL;
 use crate::row::{Check, Row};
 
-pub const ROWS: &[Row] = &[
+pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "lifetime/before-constructors",
         about: "it serves the executable's .preinit_array, before any library's constructor has \
@@ -41,13 +41,13 @@ pub const ROWS: &[Row] = &[
         name: "lifetime/atexit",
         about: "it serves handlers of atexit, which free what main allocated",
         source: "C23 7.24.4.2; atexit(3)",
-        check: Check::Judged(|heap| at_the_end(heap, Late::Handlers)),
+        check: Check::Judged(|heap| at_the_end(heap, Step::Handlers)),
     },
     Row {
         name: "lifetime/after-destructors",
         about: "it serves the executable's .fini_array, after the handlers of atexit",
         source: "System V ABI, Initialization and Termination Functions",
-        check: Check::Judged(|heap| at_the_end(heap, Late::Destructors)),
+        check: Check::Judged(|heap| at_the_end(heap, Step::Destructors)),
     },
     Row {
         name: "lifetime/main-leaves-first",
@@ -164,7 +164,7 @@ fn early(heap: &'static Heap, early: &Early) -> Checked {
 
 /// Which of the end's steps is to be seen.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Late {
+enum Step {
     Handlers,
     Destructors,
 }
@@ -190,14 +190,14 @@ fn published() -> &'static Heap {
 }
 
 extern "C" fn in_a_handler() {
-    late(Late::Handlers);
+    at(Step::Handlers);
 }
 
 extern "C" fn after_destructors() {
-    late(Late::Destructors);
+    at(Step::Destructors);
 }
 
-fn late(step: Late) {
+fn at(step: Step) {
     let says = SAYS.load(Ordering::Relaxed);
     if says < 0 || WANTED.load(Ordering::Relaxed) != step as u32 {
         return;
@@ -214,11 +214,11 @@ fn late(step: Late) {
 }
 
 /// In a forked child, whose end can be watched.
-fn at_the_end(heap: &'static Heap, step: Late) -> Checked {
+fn at_the_end(heap: &'static Heap, step: Step) -> Checked {
     let (mut reader, writer) = pipe()?;
     publish(heap);
     let left = heap.malloc(1000)?.pointer();
-    let wanted = if step == Late::Handlers { 3 } else { 1 };
+    let wanted = if step == Step::Handlers { 3 } else { 1 };
     fork("a process that allocates at its end", || {
         SAYS.store(writer.as_raw_fd(), Ordering::Relaxed);
         WANTED.store(step as u32, Ordering::Relaxed);

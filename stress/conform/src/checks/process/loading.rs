@@ -12,7 +12,7 @@ use crate::row::{Check, Row};
 
 const DLOPEN: &str = "POSIX.1-2024 dlopen, dlclose; dlopen(3)";
 
-pub const ROWS: &[Row] = &[
+pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "loading/constructors",
         about: "a library that allocates in its constructor and frees in its destructor, loaded \
@@ -71,7 +71,7 @@ fn blocks_outlive(heap: &'static Heap) -> Checked {
         for (seed, size) in SIZES.into_iter().enumerate() {
             let at = library.allocate(size);
             expect(!at.is_null(), || format!("{size} bytes"), || "null".to_owned())?;
-            // SAFETY: the library issued it, and left it to the program.
+            // SAFETY: the library allocated it, and left it to the program.
             let mut block = unsafe { heap.wrap(at, size) };
             block.fill(seed as u64);
             blocks.push(block);

@@ -15,7 +15,7 @@ use crate::row::{Check, Row};
 const FORK: &str =
     "fork(2): a child of a threaded program may call malloc; glibc manual, Replacing malloc";
 
-pub const ROWS: &[Row] = &[
+pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "processes/fork",
         about: "a child allocates, frees what its parent allocated, and exits; the parent's blocks \

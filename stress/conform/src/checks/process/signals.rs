@@ -14,7 +14,7 @@ use crate::row::{Check, Row};
 
 const SAFETY: &str = "signal-safety(7); POSIX.1-2024 2.4.3";
 
-pub const ROWS: &[Row] = &[
+pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "signals/in-a-handler",
         about: "it serves a handler that interrupts code that does not allocate, 500 times",

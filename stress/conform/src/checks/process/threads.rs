@@ -18,7 +18,7 @@ const MALLOC: &str = "C23 7.24.3: malloc and its kin do not race; malloc(3)";
 /// What may be resident more after many threads than after some, KiB.
 const GROWTH: usize = 4 << 10;
 
-pub const ROWS: &[Row] = &[
+pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "threads/churn",
         about: "after 2,000 threads that allocate and free, 3,000 more leave less than 4 MiB more \
@@ -118,10 +118,10 @@ fn churn(heap: &'static Heap, leave: Leave) -> Checked {
 }
 
 fn many(heap: &'static Heap) -> Checked {
-    let gate = Arc::new(Barrier::new(200));
+    let barrier = Arc::new(Barrier::new(200));
     let threads: Result<Vec<_>, _> = (0..200u64)
         .map(|seed| {
-            let gate = Arc::clone(&gate);
+            let barrier = Arc::clone(&barrier);
             thread::Builder::new().stack_size(256 << 10).spawn(move || {
                 let mut blocks = Vec::new();
                 let mut made = || {
@@ -135,7 +135,7 @@ fn many(heap: &'static Heap) -> Checked {
                     Ok::<_, Wrong>(())
                 };
                 let made = made();
-                gate.wait();
+                barrier.wait();
                 made?;
                 for block in blocks {
                     block.holds(seed)?;

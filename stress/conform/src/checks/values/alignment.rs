@@ -11,7 +11,7 @@ use drystone_harness::usage::page;
 /// Alignment of `max_align_t`, bytes, on the platforms that this runs on.
 const FUNDAMENTAL: usize = 16;
 
-pub const ROWS: &[Row] = &[
+pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "alignment/malloc",
         about: "malloc, calloc and realloc align to every fundamental type that fits into the size",
@@ -259,7 +259,7 @@ fn posix_memalign_errno(heap: &'static Heap) -> Checked {
                 || format!("0 and errno not set from posix_memalign({align}, {size})"),
                 || format!("{}, errno {}", answer.result, answer.errno),
             )?;
-            // SAFETY: it was just issued, for `size` bytes.
+            // SAFETY: it was just allocated, with `size` bytes.
             unsafe { heap.wrap(answer.memptr.cast(), size) }.free();
         }
     }

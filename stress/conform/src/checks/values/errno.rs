@@ -15,7 +15,7 @@ use crate::row::{Check, Row};
 const MARK: i32 = 12_345;
 const FREE: &str = "POSIX.1-2024 free";
 
-pub const ROWS: &[Row] = &[
+pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "errno/free",
         about: "free keeps errno, for every size and function",

@@ -12,7 +12,7 @@ use crate::row::{Check, Row};
 /// The largest object that there may be, bytes.
 const PTRDIFF_MAX: usize = isize::MAX as usize;
 
-pub const ROWS: &[Row] = &[
+pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "limits/ptrdiff-max",
         about: "more than PTRDIFF_MAX bytes fail with ENOMEM by every function",
@@ -64,7 +64,7 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         name: "limits/goes-on",
-        about: "after a thousand failures memory is handed out as before",
+        about: "after a thousand failures memory is allocated as before",
         source: "C23 7.24.3",
         check: Check::Judged(goes_on),
     },

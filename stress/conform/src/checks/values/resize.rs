@@ -12,7 +12,7 @@ use drystone_harness::usage::page;
 
 const C23: &str = "C23 7.24.3.7";
 
-pub const ROWS: &[Row] = &[
+pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "realloc/every-pair",
         about: "from every size to every other: what both have in common is kept",

@@ -9,7 +9,7 @@ use crate::row::{Check, Row};
 
 const SOURCE: &str = "malloc_usable_size(3)";
 
-pub const ROWS: &[Row] = &[
+pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "usable/at-least",
         about: "the usable size is not below the requested, for every function",

@@ -9,7 +9,7 @@ use crate::row::{Check, Row};
 
 const C23: &str = "C23 7.24.3";
 
-pub const ROWS: &[Row] = &[
+pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "zero/malloc",
         about: "malloc(0) is null or a pointer of its own that can be freed",

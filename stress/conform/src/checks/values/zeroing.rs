@@ -10,7 +10,7 @@ use crate::row::{Check, Row};
 
 const C23: &str = "C23 7.24.3.2";
 
-pub const ROWS: &[Row] = &[
+pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "calloc/fresh",
         about: "blocks of every size are zero",

@@ -163,7 +163,7 @@ fn grown(resident: &[u64], step: u64) -> Option<u64> {
 
 /// What the allocator has resident, bytes.
 fn resident() -> Result<u64, String> {
-    Usage::of_this_process().map(Usage::of_the_allocator)
+    Ok(Usage::of_this_process()?.of_the_allocator())
 }
 
 /// What makes allocators give back: a few blocks of each size in new threads, and a word to those
