@@ -1,9 +1,9 @@
 //! Other allocators, linked in for the benchmarks: what ours are measured against.
 //!
 //! Each module holds one allocator as a table of functions ([`drystone_workloads::calls::Calls`])
-//! under names of its own for the linker, the version that was linked, and a way to give idle memory
-//! back; [`all`] has them as values. Nothing here replaces the process's own allocator. For the
-//! benchmarks only: no other package may use it.
+//! under names of its own for the linker, the version that was linked, and a way to give idle
+//! memory back; [`all`] has them as values. Nothing here replaces the process's own allocator. For
+//! the benchmarks only: no other package may use it.
 //!
 //! | allocator | is there | needs |
 //! |---|---|---|

@@ -45,8 +45,8 @@ const FRESH: usize = 4 << 20;
 
 /// One iteration is so many callocs that they make 4 MiB, each looked at in its first byte and
 /// written there: as many operations. Before it the allocator gives its idle memory back, and after
-/// it the blocks are freed; neither is in the time. An allocator that knows memory fresh from the OS
-/// for zero leaves it alone.
+/// it the blocks are freed; neither is in the time. An allocator that knows memory fresh from the
+/// OS for zero leaves it alone.
 fn fresh(criterion: &mut Criterion, subjects: &[Subject]) {
     let mut group = criterion.benchmark_group("calloc-fresh");
     group.sampling_mode(SamplingMode::Flat);

@@ -1,7 +1,7 @@
 //! `quarantine/drystone/bytes`: what it costs that freed blocks wait.
 //!
-//! The quarantine is a matter of a whole process, told by its environment when it starts. So a child
-//! does the work, this program once more, and says how long it took:
+//! The quarantine is a matter of a whole process, told by its environment when it starts. So a
+//! child does the work, this program once more, and says how long it took:
 //!
 //! ```text
 //! criterion ── "passes\n" ──► child, DRYSTONE_QUARANTINE=bytes

@@ -49,8 +49,8 @@ pub fn bench(criterion: &mut Criterion, subjects: &[Subject]) {
 }
 
 fn once(heap: Heap, way: Way, neighbour: bool) {
-    // SAFETY: sizes are at least 1; what is read and written lies in both sizes; each block is freed
-    // once, and realloc ends the one it is given.
+    // SAFETY: sizes are at least 1; what is read and written lies in both sizes; each block is
+    // freed once, and realloc ends the one it is given.
     unsafe {
         let block = heap.malloc(way.from);
         let beside = neighbour.then(|| heap.malloc(way.from));

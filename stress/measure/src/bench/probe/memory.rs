@@ -56,8 +56,8 @@ struct Watch {
 
 static WATCH: OnceLock<Watch> = OnceLock::new();
 
-/// The functions that watch the blocks of `calls`, and their marks if the row's blocks are `marked`;
-/// once in a process.
+/// The functions that watch the blocks of `calls`, and their marks if the row's blocks are
+/// `marked`; once in a process.
 ///
 /// # Errors
 /// A sentence: `/proc` can't be read.

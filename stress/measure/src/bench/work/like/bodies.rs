@@ -1,4 +1,5 @@
-//! `like/barnes`: bodies in a chain, and over them an octree that is built and dropped in each step.
+//! `like/barnes`: bodies in a chain, and over them an octree that is built and dropped in each
+//! step.
 //!
 //! ```text
 //! first ─► body ─► body ─► body ─► ...          live from the row's beginning

@@ -1,5 +1,5 @@
-//! `like/cache-scratch`, `like/cache-thrash`: two threads, each of which writes to small blocks that
-//! the other never sees. Where they share a cache line, it travels at every write.
+//! `like/cache-scratch`, `like/cache-thrash`: two threads, each of which writes to small blocks
+//! that the other never sees. Where they share a cache line, it travels at every write.
 
 use std::sync::Mutex;
 

@@ -1,5 +1,5 @@
-//! `like/larson`, `like/malloc-test`, `like/t-test`: blocks that outlive their threads, or are freed
-//! by others.
+//! `like/larson`, `like/malloc-test`, `like/t-test`: blocks that outlive their threads, or are
+//! freed by others.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{self, Sender};
@@ -166,10 +166,10 @@ const SLOTS: usize = 512;
 /// Turns that a thread makes in one bin.
 const TURNS: usize = 4096;
 
-/// A pass is two generations of four threads. Each has one bin of 512 slots, which it hands back when
-/// it ends, and makes 4,096 turns: an empty slot is filled by malloc, or one time in four by calloc;
-/// a full one is freed, or one time in three taken to another size. Sizes are log-uniform in 8 to
-/// 8,191 bytes.
+/// A pass is two generations of four threads. Each has one bin of 512 slots, which it hands back
+/// when it ends, and makes 4,096 turns: an empty slot is filled by malloc, or one time in four by
+/// calloc; a full one is freed, or one time in three taken to another size. Sizes are log-uniform
+/// in 8 to 8,191 bytes.
 pub fn t_test() -> Work {
     const GENERATIONS: usize = 2;
     let turns: Vec<Turn> = Turn::all();
