@@ -1,10 +1,11 @@
 //! The benchmarks: one process, every subject side by side, ids `group/subject/parameter`.
 //!
 //! ```text
-//! cargo bench                                  everything, about four minutes
+//! cargo bench                                  everything, less than ten minutes
 //! cargo bench -- --test                        smoke: each benchmark once, about a second
 //! cargo bench -- --list                        the ids
 //! cargo bench -- '^pair/.*/64$'                those whose id matches
+//! cargo bench --features all-peers             with jemalloc and snmalloc
 //! cargo bench -- --save-baseline x             criterion's own comparison between two runs
 //! ```
 //!
@@ -14,11 +15,11 @@
 //! therefore comparable between groups, and is the throughput's inverse.
 //!
 //! ```text
-//! groups    what is measured, one file per family
+//! groups    what is measured, one file per family, on one thread and on several
 //!   │
 //!   ├──► harness    how: criterion's settings, threads that outlive an iteration, a queue
 //!   ▼
-//! subjects  who: list, drystone, system, mimalloc, as tables of opaque function pointers
+//! subjects  who: list, drystone, the peers, as tables of opaque function pointers
 //! ```
 
 mod groups;

@@ -18,8 +18,7 @@ const BLOCKS: usize = 4096;
 
 /// One iteration is 4,096 frees of random blocks (log-uniform, 8 B to 1 KiB) by a thread that has
 /// not allocated them: as many operations. Their allocation, and the way there, are not in the
-/// time;
-/// `handoff` has all of it.
+/// time; `handoff` has all of it.
 pub fn bench(criterion: &mut Criterion, subjects: &[Subject]) {
     let mut group = criterion.benchmark_group("remote-free");
     group.sampling_mode(SamplingMode::Flat);

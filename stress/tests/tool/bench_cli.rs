@@ -83,6 +83,27 @@ fn rows_of_every_kind_run() {
     }
 }
 
+/// Each row of its kind comes to its results, in all three runs; and the file has the figures.
+#[test]
+fn rows_after_published_programs_run_and_are_looked_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let csv = folder.path().join("figures.csv");
+    let arguments = ["--allocator", "system", "--row", "^like/", "--csv", csv.to_str().unwrap()];
+    let report = BENCH.report(0, &arguments);
+    let rows = report["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 11);
+    let figures = std::fs::read_to_string(&csv).unwrap();
+    for row in rows {
+        let cell = &row["subjects"][0];
+        assert!(cell["calls_per_second"].as_f64() > Some(0.0), "{row}");
+        assert!(cell["latency"]["malloc"]["calls"].as_u64() > Some(0), "{row}");
+        assert!(cell["latency"]["free"]["p50"].as_u64() > Some(0), "{row}");
+        assert!(cell["memory"]["live"].as_u64() > Some(0), "{row}");
+        let line = format!("\n{},system,malloc p50,ns,", row["name"].as_str().unwrap());
+        assert!(figures.contains(&line), "{line} is not in {figures}");
+    }
+}
+
 #[test]
 fn an_allocator_that_crashes_hangs_or_fails_is_a_cell() {
     let folder = tempfile::tempdir().unwrap();

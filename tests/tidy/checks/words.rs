@@ -141,12 +141,13 @@ mod tests {
             "README.md:2: write",
             "src/lib.rs:2: write",
             "src/lib.rs:3: write",
+            "src/lib.rs:1: write `counters` instead of \"tally\"",
             "src/tally.rs:1: write `counters` instead of \"tally\"",
             "src/tally.rs:1: write \"current\" or \"active\" instead of \"leave hand\"",
         ] {
             assert!(shown.contains(place), "{place}\n{shown}");
         }
-        assert_eq!(shown.lines().count(), 6, "{shown}");
+        assert_eq!(shown.lines().count(), 7, "{shown}");
     }
 
     #[test]

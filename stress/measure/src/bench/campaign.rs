@@ -312,7 +312,7 @@ impl Measurement<'_> {
             }
             let outcome = launch::run(self.launcher, &[], &job, stop)?;
             if let Some(sample) = counted(entry, outcome, look) {
-                entry.latencies.extend(sample.latency);
+                entry.latencies.extend(sample.latency.map(|boxed| *boxed));
                 entry.memory = entry.memory.or(sample.memory);
             }
         }

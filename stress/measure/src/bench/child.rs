@@ -92,7 +92,7 @@ fn looked(
         Look::Latency => {
             let heap = Heap::opaque(latency::timed(calls));
             let (operations, ..) = ready.measure(heap, passes);
-            Ok(Sample { operations, latency: Some(latency::end()), ..proof })
+            Ok(Sample { operations, latency: Some(Box::new(latency::end())), ..proof })
         }
         Look::Memory => {
             let heap = Heap::opaque(memory::watched(calls, marked)?);

@@ -104,7 +104,7 @@ pub struct Sample {
     pub line: Option<Line>,
     /// How long each call took, where that was looked at.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub latency: Option<Latencies>,
+    pub latency: Option<Box<Latencies>>,
     /// What was live and resident, where that was looked at.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub memory: Option<Memory>,

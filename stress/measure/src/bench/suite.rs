@@ -87,7 +87,7 @@ impl Kind {
     pub fn is_small(self) -> bool {
         match self {
             Kind::Pair(size) | Kind::Calloc(size) | Kind::Realloc(size) => size <= 8 << 10,
-            // A quarter of the calls of the second are of more than 2 KiB, by threads that end
+            // A quarter of the second one's calls ask for more than 2 KiB, and its threads end
             // soon.
             Kind::Large | Kind::Like(Like::TTest) => false,
             _ => true,

@@ -13,8 +13,15 @@ const KIB: f64 = 1024.0;
 /// Fewer live bytes, and pages are all that is seen.
 const FEWEST_LIVE: u64 = 64 << 10;
 
+/// All of them.
+pub fn tables(results: &Results, shape: Shape, colored: bool) -> String {
+    fragmentation(results, shape, colored)
+        + &drained(results, shape, colored)
+        + &latencies(results, shape, colored)
+}
+
 /// What is resident for each live byte where most are live, in the rows where that says something.
-pub fn fragmentation(results: &Results, shape: Shape, colored: bool) -> String {
+fn fragmentation(results: &Results, shape: Shape, colored: bool) -> String {
     let mut table = beside(results, shape, colored, &["row", "live"]);
     for (row, figures) in means::rows(results) {
         let memories = figures.entries.iter().filter_map(|entry| entry.memory);
@@ -29,7 +36,7 @@ pub fn fragmentation(results: &Results, shape: Shape, colored: bool) -> String {
 }
 
 /// What is resident when nothing is live any more.
-pub fn drained(results: &Results, shape: Shape, colored: bool) -> String {
+fn drained(results: &Results, shape: Shape, colored: bool) -> String {
     let mut table = beside(results, shape, colored, &["row"]);
     for (row, figures) in means::rows(results) {
         if figures.entries.iter().any(|entry| entry.memory.is_some()) {
@@ -42,7 +49,7 @@ pub fn drained(results: &Results, shape: Shape, colored: bool) -> String {
 }
 
 /// How long calls take: all figures of the first allocator, one of the one that ratios are to.
-pub fn latencies(results: &Results, shape: Shape, colored: bool) -> String {
+fn latencies(results: &Results, shape: Shape, colored: bool) -> String {
     let plan = &results.plan;
     let against = &plan.allocators[plan.against].name;
     let other = format!("{against} 99.9 %");

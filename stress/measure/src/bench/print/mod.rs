@@ -24,7 +24,10 @@ use crate::bench::instructions::Count;
 pub fn results(results: &Results, bounds: &[Bound], who: &Who) -> io::Result<()> {
     output::print(
         who.printing,
-        |shape, colored| table::results(results, bounds, shape, colored),
+        |shape, colored| {
+            let looks = looks::tables(results, shape, colored);
+            table::results(results, bounds, &looks, shape, colored)
+        },
         || json::results(results, bounds),
     )
 }

@@ -12,23 +12,27 @@ use crate::bench::instructions::{BOUND, Count};
 use crate::bench::job::Gains;
 use crate::bench::means::{self, Figure};
 use crate::bench::print::cells::{missing, nanoseconds, whole};
-use crate::bench::print::looks;
 use crate::bench::probe::line;
 use crate::bench::suite::{Kind, Row};
 
 pub use crate::bench::print::cells::of_figures;
 
-/// Everything that was measured, and the bounds.
-pub fn results(results: &Results, bounds: &[Bound], shape: Shape, colored: bool) -> String {
+/// Everything that was measured, and the bounds. `looks` are the tables of the runs that look at
+/// blocks and calls.
+pub fn results(
+    results: &Results,
+    bounds: &[Bound],
+    looks: &str,
+    shape: Shape,
+    colored: bool,
+) -> String {
     let page = Page { results, shape, colored };
     let mut text = page.allocators();
     text += &page.times();
     text += &page.ways();
     text += &page.peaks();
     text += &page.faults();
-    text += &looks::fragmentation(results, shape, colored);
-    text += &looks::drained(results, shape, colored);
-    text += &looks::latencies(results, shape, colored);
+    text += looks;
     text += &page.scaling();
     text += &page.bounds(bounds);
     text + &page.failures()

@@ -12,7 +12,7 @@ use crate::bench::campaign::Results;
 use crate::bench::fixtures::{fail, move_away, results};
 use crate::bench::instructions::Count;
 use crate::bench::launch::Failure;
-use crate::bench::print::{json, table};
+use crate::bench::print::{json, looks, table};
 
 /// A bound of every verdict, a failure, rows that are not judged for either reason.
 fn everything() -> (Results, Vec<Bound>) {
@@ -25,6 +25,11 @@ fn everything() -> (Results, Vec<Bound>) {
     results.rows[1].repeats = 2;
     let bounds = judge(&results);
     (results, bounds)
+}
+
+fn shown(results: &Results, bounds: &[Bound], shape: Shape, colored: bool) -> String {
+    let looks = looks::tables(results, shape, colored);
+    table::results(results, bounds, &looks, shape, colored)
 }
 
 fn counted() -> Vec<Count> {
@@ -47,15 +52,15 @@ fn counted() -> Vec<Count> {
 #[test]
 fn tables() {
     let (results, bounds) = everything();
-    let text = table::results(&results, &bounds, Shape::Table, false);
+    let text = shown(&results, &bounds, Shape::Table, false);
     assert_data_eq!(text.clone(), file!["snapshots/table.txt"]);
-    assert_ne!(table::results(&results, &bounds, Shape::Table, true), text);
+    assert_ne!(shown(&results, &bounds, Shape::Table, true), text);
 }
 
 #[test]
 fn markdown_for_a_pull_request() {
     let (results, bounds) = everything();
-    let text = table::results(&results, &bounds, Shape::Markdown, false);
+    let text = shown(&results, &bounds, Shape::Markdown, false);
     assert_data_eq!(text, file!["snapshots/markdown.md"]);
 }
 

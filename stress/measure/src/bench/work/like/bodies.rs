@@ -100,13 +100,13 @@ unsafe fn insert(meter: &mut Meter, root: *mut Node, body: *const Body) {
                 *slot = leaf;
                 return;
             }
-            if (*(&raw const (*there).body)).is_null() {
+            if (*there).body.is_null() {
                 node = there;
                 continue;
             }
             // A leaf makes room for a cell and goes one level down.
             let mut below = [ptr::null_mut(); 8];
-            below[octant(*(&raw const (*there).body), level + 1)] = there;
+            below[octant((*there).body, level + 1)] = there;
             node = put(meter, Node { body: ptr::null(), below });
             *slot = node;
         }
@@ -135,12 +135,12 @@ unsafe fn dropped(meter: &mut Meter, node: *mut Node, inner: bool) -> (usize, u6
         let mut seen = (0, 0);
         if inner {
             for below in (*node).below.into_iter().filter(|below| !below.is_null()) {
-                let inner = (*(&raw const (*below).body)).is_null();
+                let inner = (*below).body.is_null();
                 let (bodies, mass) = dropped(meter, below, inner);
                 seen = (seen.0 + bodies, seen.1 + mass);
             }
         } else {
-            let body = *(&raw const (*node).body);
+            let body = (*node).body;
             seen = (1, u64::from((*body).mass));
         }
         meter.free(node.cast());

@@ -52,7 +52,7 @@ impl Request {
         let (one, two) = (splitmix(seed), splitmix(seed));
         // The square of a uniform number between 0 and 1 is more often small.
         let uniform = u128::from(one >> 16);
-        let number = (uniform * uniform * u128::from(KEYS) >> 96) as u32;
+        let number = ((uniform * uniform * u128::from(KEYS)) >> 96) as u32;
         let base = 8_u64 << (two % 9);
         let kind = match (two >> 32) % 100 {
             0..55 => Kind::Get,
