@@ -95,7 +95,7 @@ fn looked(
             Ok(Sample { operations, latency: Some(Box::new(latency::end())), ..proof })
         }
         Look::Memory => {
-            let heap = Heap::opaque(memory::watched(calls, marked)?);
+            let heap = Heap::opaque(memory::watched(calls, marked));
             let (operations, ..) = ready.measure(heap, passes);
             Ok(Sample { operations, memory: memory::end(), ..proof })
         }

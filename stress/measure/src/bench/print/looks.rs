@@ -10,8 +10,8 @@ use crate::bench::probe::latency::{KINDS, Percentiles};
 use crate::bench::probe::memory::Memory;
 
 const KIB: f64 = 1024.0;
-/// Fewer live bytes, and pages are all that is seen.
-const FEWEST_LIVE: u64 = 64 << 10;
+/// Fewer live bytes, and the process itself is all that is seen.
+const FEWEST_LIVE: u64 = 512 << 10;
 
 /// All of them.
 pub fn tables(results: &Results, shape: Shape, colored: bool) -> String {

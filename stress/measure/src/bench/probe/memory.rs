@@ -21,9 +21,10 @@ pub struct Memory {
     /// Requested bytes of all live blocks, near the most that there were: less than a fiftieth and
     /// 4 KiB below it.
     pub live: u64,
-    /// Resident at that instant, above what was so when the row began.
+    /// Resident at that instant: the allocator's, from its loading on, and the little that the
+    /// process has besides.
     pub resident: u64,
-    /// Resident above that when the last block had just been freed.
+    /// The same when the last block had just been freed.
     pub drained: u64,
 }
 
@@ -43,8 +44,6 @@ struct Watch {
     calls: Calls,
     /// Whether every block begins with [`MARK`] when it ends.
     marked: bool,
-    /// Resident when the row began.
-    before: u64,
     /// Sizes by address.
     blocks: [Mutex<HashMap<usize, usize>>; SHARDS],
     live: AtomicU64,
@@ -58,16 +57,9 @@ static WATCH: OnceLock<Watch> = OnceLock::new();
 
 /// The functions that watch the blocks of `calls`, and their marks if the row's blocks are
 /// `marked`; once in a process.
-///
-/// # Errors
-/// A sentence: `/proc` can't be read.
-pub fn watched(calls: Calls, marked: bool) -> Result<Calls, String> {
-    let before = Usage::of_this_process()?.of_the_allocator();
-    assert!(
-        WATCH.set(Watch::new(calls, marked, before)).is_ok(),
-        "a process watches one allocator"
-    );
-    Ok(Calls { malloc, calloc, realloc, aligned_alloc, free, usable_size: calls.usable_size })
+pub fn watched(calls: Calls, marked: bool) -> Calls {
+    assert!(WATCH.set(Watch::new(calls, marked)).is_ok(), "a process watches one allocator");
+    Calls { malloc, calloc, realloc, aligned_alloc, free, usable_size: calls.usable_size }
 }
 
 /// Frees all blocks that are live. None where nothing was allocated.
@@ -79,7 +71,7 @@ pub fn end() -> Option<Memory> {
             unsafe { (watch.calls.free)(std::ptr::with_exposed_provenance_mut(block)) };
         }
     }
-    let drained = watch.resident();
+    let drained = Watch::resident();
     let (live, resident) = *locked(&watch.peak);
     (live > 0).then_some(Memory { live, resident, drained })
 }
@@ -93,15 +85,14 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Watch {
-    fn new(calls: Calls, marked: bool, before: u64) -> Self {
+    fn new(calls: Calls, marked: bool) -> Self {
         let blocks = std::array::from_fn(|_| Mutex::default());
         let (live, next, peak) = (AtomicU64::new(0), AtomicU64::new(0), Mutex::new((0, 0)));
-        Watch { calls, marked, before, blocks, live, next, peak }
+        Watch { calls, marked, blocks, live, next, peak }
     }
 
-    fn resident(&self) -> u64 {
-        let usage = Usage::of_this_process().expect("it could be read before");
-        usage.of_the_allocator().saturating_sub(self.before)
+    fn resident() -> u64 {
+        Usage::of_this_process().expect("the kernel shows it").of_the_allocator()
     }
 
     /// Looks at the resident set if there is more live than at the last instant. Before a call: by
@@ -114,7 +105,7 @@ impl Watch {
         let mut peak = locked(&self.peak);
         let live = self.live.load(Ordering::Relaxed);
         if live > self.next.load(Ordering::Relaxed) {
-            *peak = (live, self.resident());
+            *peak = (live, Self::resident());
             self.next.store(live + live / STEP.1 + STEP.0, Ordering::Relaxed);
         }
     }
@@ -195,7 +186,7 @@ mod tests {
     fn the_peak_is_seen_and_everything_is_freed_at_the_end() {
         const MIB: usize = 1 << 20;
         let own = drystone_harness::library::functions_of_this_process(None).unwrap();
-        let calls = watched(own, true).unwrap();
+        let calls = watched(own, true);
         let written = |block: *mut c_void| {
             // SAFETY: the blocks of this test have this many bytes.
             unsafe { block.cast::<u8>().write_bytes(MARK, MIB) };
@@ -217,7 +208,7 @@ mod tests {
 
     fn alone(marked: bool) -> Watch {
         let own = drystone_harness::library::functions_of_this_process(None).unwrap();
-        Watch::new(own, marked, 0)
+        Watch::new(own, marked)
     }
 
     #[test]
