@@ -27,7 +27,7 @@ pub fn waits() -> bool {
     // SAFETY: the block is live, and not used again.
     unsafe { Drystone.free(block) };
     let next = Drystone.malloc(SOME);
-    // SAFETY: as above.
+    // SAFETY: this block, too, is live, and not used again.
     unsafe { Drystone.free(next) };
     next != block
 }

@@ -47,7 +47,7 @@ fn lives(subject: &Subject, heap: Heap) -> Duration {
         // SAFETY: the size is not 0; the block is freed once.
         let block = unsafe { heap.malloc(SIZE) };
         let took = began.elapsed();
-        // SAFETY: as above.
+        // SAFETY: the block is live, and not used again.
         unsafe { heap.free(block) };
         drop(inside);
         took

@@ -28,7 +28,7 @@ const BARE: &[&str] = &[
     "as it was",
 ];
 /// Where such comments still stand. A place that has none any more loses its row.
-const BARE_STILL: &[&str] = &["benches/", "capi/", "src/", "stress/measure/", "tests/engines/"];
+const BARE_STILL: &[&str] = &["capi/", "src/", "tests/engines/"];
 
 /// Unsafe blocks and implementations without a SAFETY comment, which stands on their line or in the
 /// lines right above, up to a blank one.

@@ -119,7 +119,7 @@ unsafe fn insert(meter: &mut Meter, root: *mut Node, body: *const Body) {
 /// # Safety
 /// `body` is live.
 unsafe fn octant(body: *const Body, level: u32) -> usize {
-    // SAFETY: as the caller promises.
+    // SAFETY: the body is live.
     let place = unsafe { (*body).place };
     let bit = |axis: u32| (axis >> (u32::BITS - 1 - level % u32::BITS) & 1) as usize;
     bit(place[0]) | bit(place[1]) << 1 | bit(place[2]) << 2

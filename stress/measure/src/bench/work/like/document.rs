@@ -186,7 +186,7 @@ unsafe fn write(meter: &mut Meter, out: &mut List<u8>, node: *mut Node) {
             out.push(meter, b'"');
         }
         Node::Array(list) | Node::Object(list) => {
-            // SAFETY: as above.
+            // SAFETY: the node is live, as its tree is.
             let object = matches!(unsafe { &*node }, Node::Object(_));
             out.push(meter, if object { b'{' } else { b'[' });
             for (place, item) in list.items().iter().enumerate() {
@@ -195,7 +195,7 @@ unsafe fn write(meter: &mut Meter, out: &mut List<u8>, node: *mut Node) {
                     (_, true) => out.push(meter, b':'),
                     (_, false) => out.push(meter, b','),
                 }
-                // SAFETY: as above.
+                // SAFETY: a node's items are live, as their tree is.
                 unsafe { write(meter, out, *item) };
             }
             out.push(meter, if object { b'}' } else { b']' });

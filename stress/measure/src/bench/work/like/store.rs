@@ -165,7 +165,7 @@ unsafe fn checked(entry: *mut Entry) {
 /// # Safety
 /// `block` is live and has `size` bytes.
 unsafe fn full_of(block: *mut u8, size: usize, byte: u8) -> bool {
-    // SAFETY: as the caller promises.
+    // SAFETY: the block is live and has `size` bytes, which were written.
     let bytes = unsafe { slice::from_raw_parts(block, size) };
     // Without an early end, which would be looked for at every byte.
     bytes.iter().fold(0, |other, one| other | (one ^ byte)) == 0
