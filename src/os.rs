@@ -81,7 +81,9 @@ pub unsafe trait Os {
     /// # Safety
     /// `start` and `bytes` are multiples of [`PAGE`], inside a mapping of this OS, and nothing
     /// refers to their contents. If `start` is a multiple of [`STEP`], so is `bytes`: the kernel
-    /// may round it up. Else it may fail.
+    /// may round it up. Else it may fail. Once a part has gone back that starts at an odd multiple
+    /// of [`page_bytes`](Os::page_bytes), the kernel's pages are no larger than that, and nothing
+    /// is rounded up that is whole ones.
     unsafe fn decommit(&self, start: *mut u8, bytes: usize) -> bool;
 
     /// How many of the `bytes` bytes at `start` are resident: whole pages inside a mapping of this
@@ -257,10 +259,14 @@ pub fn whole_steps(start: usize, bytes: usize) -> Option<(usize, usize)> {
 
 /// The parts of the `bytes` bytes at `start` that can go back in pages of `page` bytes: from where,
 /// and how many bytes, or 0. Neither starts at a multiple of [`STEP`] unless it is whole steps, as
-/// [`decommit`](Os::decommit) wants it; for that a page stays.
-pub fn whole_pages(start: usize, bytes: usize, page: usize) -> [(usize, usize); 2] {
+/// [`decommit`](Os::decommit) wants it; for that a page stays. Not so where the kernel's pages are
+/// known to be `exact`.
+pub fn whole_pages(start: usize, bytes: usize, page: usize, exact: bool) -> [(usize, usize); 2] {
     let Some(first) = start.checked_next_multiple_of(page) else { return [(0, 0); 2] };
     let end = (start + bytes) & !(page - 1);
+    if exact {
+        return [(first, end.saturating_sub(first)), (0, 0)];
+    }
     let last_step = end & !(STEP - 1);
     let behind = first.max(last_step + page);
     let steps = last_step.saturating_sub(first);
@@ -278,7 +284,7 @@ mod tests {
     #[test]
     fn pages_go_back_and_no_byte_beside_them() {
         let (page, step) = (PAGE, STEP);
-        let parts = |start, bytes| whole_pages(start, bytes, page);
+        let parts = |start, bytes| whole_pages(start, bytes, page, false);
         assert_eq!(parts(step + 10, page).map(|part| part.1), [0, 0], "no whole page");
         assert_eq!(parts(step, page).map(|part| part.1), [0, 0], "the kernel may round it up");
         assert_eq!(parts(step, 2 * page), [(step, 0), (step + page, page)]);
@@ -288,7 +294,7 @@ mod tests {
         assert_eq!(parts(step - page - 1, step + 4 * page + 2), both);
         for start in (0..3 * step).step_by(1000) {
             for bytes in (0..3 * step).step_by(700) {
-                for (from, length) in whole_pages(step + start, bytes, page) {
+                for (from, length) in whole_pages(step + start, bytes, page, false) {
                     let rounded = if from % step == 0 { step } else { page };
                     assert!(length % rounded == 0, "{start} {bytes}");
                     assert!(length == 0 || from >= step + start, "{start} {bytes}");
@@ -296,6 +302,8 @@ mod tests {
                 }
             }
         }
-        assert_eq!(whole_pages(step - 1, 2 * step, step), [(step, step), (3 * step, 0)]);
+        assert_eq!(whole_pages(step - 1, 2 * step, step, false), [(step, step), (3 * step, 0)]);
+        assert_eq!(whole_pages(step, 3 * page + 1, page, true), [(step, 3 * page), (0, 0)]);
+        assert_eq!(whole_pages(step + 1, page, page, true)[0].1, 0, "no whole page");
     }
 }

@@ -17,7 +17,7 @@ use crate::engine::shared::Shared;
 use crate::os::{Mmap, Os};
 use crate::probe::{NoProbe, Probe};
 use crate::sync::{
-    AtomicBool, AtomicPtr, AtomicUsize, Cell, FutexLock, Holder, Ordering, RawLock,
+    AtomicBool, AtomicPtr, AtomicUsize, Cell, FutexLock, Hint, Holder, Ordering, RawLock,
     const_unless_loom,
 };
 
@@ -43,6 +43,9 @@ pub struct Engine<O: Os = Mmap, P: Probe = NoProbe, L: RawLock = FutexLock> {
     pub(super) forked: AtomicBool,
     /// See [`has_stayed`](Self::has_stayed). Relaxed: stands alone.
     pub(super) stayed: AtomicBool,
+    /// The kernel has taken back a page that only one with pages of
+    /// [that size](Os::page_bytes) takes: it rounds nothing up.
+    pub(super) exact_pages: Hint,
     /// Relaxed: a count.
     pub(super) misuses: AtomicUsize,
 }
@@ -67,6 +70,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 heaps: AtomicPtr::new(ptr::null_mut()),
                 forked: AtomicBool::new(false),
                 stayed: AtomicBool::new(false),
+                exact_pages: Hint::new(),
                 misuses: AtomicUsize::new(0),
             }
         }

@@ -177,7 +177,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     fn purge_slab(&self, slab: OwnedSlab) -> usize {
         let (page, mut went) = (self.os.page_bytes(), 0);
         slab.idle_runs(|start, bytes| {
-            for (start, bytes) in whole_pages(start, bytes, page) {
+            for (start, bytes) in whole_pages(start, bytes, page, self.exact_pages.is_set()) {
                 let place = ptr::with_exposed_provenance_mut(start);
                 // A trim before this one may have given them back.
                 let resident = if bytes > 0 { self.os.resident(place, bytes) } else { 0 };
@@ -185,6 +185,9 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 // to their contents. They begin and end as `decommit` wants it.
                 if bytes > 0 && unsafe { self.os.decommit(place, bytes) } {
                     went += resident;
+                    if start % (2 * page) == page {
+                        self.exact_pages.set();
+                    }
                 }
             }
         });

@@ -76,3 +76,34 @@ pub(crate) fn fence_for_the_compiler() {
 pub(crate) fn step() {
     fence(Ordering::AcqRel);
 }
+
+/// A flag that is a hint and no more: whoever sees it late, or not at all, does something later, or
+/// once too often, and nothing wrong. It orders nothing, so loom need not explore it.
+#[derive(Debug)]
+pub(crate) struct Hint(core::sync::atomic::AtomicBool);
+
+impl Hint {
+    /// Not set.
+    pub(crate) const fn new() -> Hint {
+        Hint(core::sync::atomic::AtomicBool::new(false))
+    }
+
+    /// Whether it is set.
+    #[inline(always)]
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.load(core::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Sets it. A look comes first: others that look have its line too.
+    #[inline(always)]
+    pub(crate) fn set(&self) {
+        if !self.is_set() {
+            self.put(true);
+        }
+    }
+
+    /// Sets or clears it.
+    pub(crate) fn put(&self, value: bool) {
+        self.0.store(value, core::sync::atomic::Ordering::Relaxed);
+    }
+}

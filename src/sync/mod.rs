@@ -17,6 +17,6 @@ pub use futex::Futex;
 pub use lock::{FutexLock, FutexLockWith, Holder, RawLock, this_thread};
 
 pub(crate) use atomic::{
-    AtomicBool, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicUsize, Ordering,
+    AtomicBool, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicUsize, Hint, Ordering,
     const_unless_loom, fence, fence_after_rmw, fence_for_the_compiler, look_again, step,
 };

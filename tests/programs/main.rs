@@ -10,6 +10,7 @@ mod support;
 
 mod c_interface;
 mod dependent;
+mod drystone_bounds;
 mod drystone_processes;
 mod drystone_programs;
 mod install;
