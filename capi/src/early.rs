@@ -28,7 +28,7 @@ static LIMIT: AtomicUsize = AtomicUsize::new(0);
 static MEDIUM: AtomicUsize = AtomicUsize::new(0);
 
 /// Bytes of the room.
-const ROOM: usize = 256 << 10;
+const ROOM: usize = 128 << 10;
 
 /// Before each block.
 #[repr(C, align(16))]

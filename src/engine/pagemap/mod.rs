@@ -8,12 +8,12 @@
 //! ```
 //!
 //! In front of it stands a table that the fast path of free looks into, by the low bits of the
-//! unit's number: it knows one slab for all addresses that share those bits, 64 GiB apart, and so
+//! unit's number: it knows one slab for all addresses that share those bits, 16 GiB apart, and so
 //! is right about nearly every address of nearly every program, and never wrong for long: who takes
 //! its answer asks the slab whether it owns it, and whether the address is near.
 //!
 //! ```text
-//!  near      | unit, modulo 2^20 | ──► a slab, less the table's own address; 0 is `nothing`
+//!  near      | unit, modulo 2^18 | ──► a slab, less the table's own address; 0 is `nothing`
 //! ```
 //!
 //! A leaf is mapped when the first slab lies in it, and stays. Nothing here reads the address
@@ -47,8 +47,9 @@ const TOP: usize = (1 << (ADDRESS_BITS - LEAF_BITS - UNIT_BITS)) + 1;
 #[cfg(not(loom))]
 struct Leaf([AtomicPtr<Slab>; 1 << LEAF_BITS]);
 
-/// Entries of the table in front. Under loom few: a model makes many maps.
-const NEAR: usize = if cfg!(loom) { 1 << 3 } else { 1 << 20 };
+/// Entries of the table in front: 2 MiB of them, since a process that locks all its memory may have
+/// 8 MiB in all. Under loom few: a model makes many maps.
+const NEAR: usize = if cfg!(loom) { 1 << 3 } else { 1 << 18 };
 
 /// What an address belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +65,7 @@ pub enum Header {
 /// The bit of an entry that says: a huge block's header. All headers are at multiples of 64.
 const HUGE: usize = 1;
 
-/// The map: 8.25 MiB of zero, of which pages in use are resident.
+/// The map: 2.25 MiB of zero, of which pages in use are resident.
 #[repr(C)]
 pub struct PageMap {
     /// What entry 0 of `near` stands for: a slab that nobody owns.
@@ -112,7 +113,7 @@ impl PageMap {
         }
     }
 
-    /// A slab for the unit at `address`: the one it belongs to, or one 64 GiB or a multiple away,
+    /// A slab for the unit at `address`: the one it belongs to, or one 16 GiB or a multiple away,
     /// or one that nobody owns. Never null.
     #[inline(always)]
     pub fn slab_near(&self, address: usize) -> *const Slab {

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::os::Mmap;
 
-/// A map of its own: 8.25 MiB of zeroes, which an empty one is.
+/// A map of its own: 2.25 MiB of zeroes, which an empty one is.
 fn page_map() -> Box<PageMap> {
     // SAFETY: zeroes are null and 0 in the atomics, and a slab that nobody owns.
     unsafe { Box::<PageMap>::new_zeroed().assume_init() }
@@ -33,7 +33,7 @@ proptest! {
         ..ProptestConfig::default()
     })]
 
-    /// Units in a few regions, some of them 64 GiB apart, set and cleared in any order.
+    /// Units in a few regions, some of them 16 GiB apart, set and cleared in any order.
     #[test]
     fn every_address_finds_its_slab(
         steps in prop::collection::vec(

@@ -33,7 +33,8 @@ impl Spans {
             if size == units {
                 return None;
             }
-            size = (size / 2).max(units);
+            // Where there is little left, others need some of it too.
+            size = (size / 4).max(units);
         }
     }
 
