@@ -33,6 +33,9 @@ fn main() {
     for operator in OPERATORS {
         println!("cargo:rustc-cdylib-link-arg=-Wl,--defsym={operator}=drystone{operator}");
     }
+    for name in ["_exit", "_Exit"] {
+        println!("cargo:rustc-cdylib-link-arg=-Wl,--defsym={name}=drystone_leave");
+    }
     // Without the standard library nothing else names the C library that it needs.
     println!("cargo:rustc-cdylib-link-arg=-lc");
 }

@@ -16,7 +16,8 @@
  *   - They are not async-signal-safe: a signal handler must not call them. One that has interrupted
  *     one of them, and finds its lock taken, ends the process with a line on stderr; elsewhere a
  *     block may be given twice. A handler may call fork(2), and, as far as this library is
- *     concerned, exit(3).
+ *     concerned, exit(3) and _exit(2). The shared library has an _exit of its own, which tells of
+ *     misuses that no call was told of, and is the C library's otherwise.
  *
  * Misuse. A pointer handed in that is not a live block (freed before, inside a block, unaligned,
  * from elsewhere), or a block with a size that is not its own, is never acted upon. What happens

@@ -23,7 +23,7 @@
 //! start      before main
 //! operators  C++'s new and delete
 //! sized      C23's sized frees         figures    a program's questions
-//! names      glibc's further names
+//! names      glibc's further names   leave      `_exit`
 //! exports    the other C functions
 //! early      blocks before the library is relocated
 //! heap       the heap
@@ -38,6 +38,7 @@ mod early;
 mod exports;
 mod figures;
 mod heap;
+mod leave;
 mod names;
 mod operators;
 mod sized;

@@ -56,10 +56,12 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         allocated.block
     }
 
-    fn allocate(&self, owner: Owner<'_>, size: usize, align: usize) -> Option<Allocated> {
+    fn allocate(&self, mut owner: Owner<'_>, size: usize, align: usize) -> Option<Allocated> {
         if !align.is_power_of_two() {
             return None;
         }
+        self.chores(owner.heap(), classes::class_of(size, align).unwrap_or(0));
+        self.look_if_under_way(&mut owner);
         match classes::class_of(size, align) {
             Some(class) => self.allocate_small(owner, class),
             None => self.allocate_huge(owner, size, align),
@@ -84,7 +86,11 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 }
                 self.drop_idle_few(own);
                 let double_freed = |address| self.defer_double_free_at(address);
-                let refill = match own.refill(class, double_freed) {
+                let refill = own.refill(class, double_freed);
+                if own.recheck {
+                    self.doubt.set();
+                }
+                let refill = match refill {
                     Refill::None => self.new_slab(heap, own, class),
                     refill => refill,
                 };
@@ -116,12 +122,13 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         };
         let reclaimed = match reclaim() {
             (None, true) => {
-                self.abandon_parked(DECAY);
+                self.abandon_some(DECAY, class);
                 reclaim().0
             }
             (slab, _) => slab,
         };
         if let Some(slab) = reclaimed {
+            own.slabs.add(slab);
             self.sweep(own, slab);
             own.make_current(slab);
             let fresh = !slab.has_free() && slab.carve() > 0;
@@ -146,6 +153,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             header.start_at(span.start, span.clean, ptr::from_ref(heap).expose_provenance());
         }
         self.page_map.set(span.start, bytes_of(class), header.as_ptr());
+        own.slabs.add(header);
         own.make_current(header);
         header.carve();
         Refill::Fresh

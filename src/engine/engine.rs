@@ -43,6 +43,13 @@ pub struct Engine<O: Os = Mmap, P: Probe = NoProbe, L: RawLock = FutexLock> {
     pub(super) forked: AtomicBool,
     /// See [`has_stayed`](Self::has_stayed). Relaxed: stands alone.
     pub(super) stayed: AtomicBool,
+    /// Slow calls have [chores](crate::engine::chores) to do.
+    pub(super) chores: Hint,
+    /// A round is to be made.
+    pub(super) doubt: Hint,
+    /// When the next begins at the earliest, in milliseconds; 0 says that nobody has seen a doubt
+    /// yet.
+    pub(super) round_due: Hint,
     /// The kernel has taken back a page that only one with pages of
     /// [that size](Os::page_bytes) takes: it rounds nothing up.
     pub(super) exact_pages: Hint,
@@ -56,7 +63,7 @@ unsafe impl<O: Os + Sync, P: Probe + Sync, L: RawLock + Sync> Sync for Engine<O,
 
 impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     const_unless_loom! {
-        /// An engine that has taken nothing from the OS yet. More than 8 MiB, nearly all of it
+        /// An engine that has taken nothing from the OS yet. More than 2 MiB, nearly all of it
         /// zero, of which only what is used becomes resident: a `static`, not a value on the stack.
         pub fn with_parts(os: O, probe: P, lock: L) -> Self {
             Engine {
@@ -70,6 +77,9 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 heaps: AtomicPtr::new(ptr::null_mut()),
                 forked: AtomicBool::new(false),
                 stayed: AtomicBool::new(false),
+                chores: Hint::new(),
+                doubt: Hint::new(),
+                round_due: Hint::new(),
                 exact_pages: Hint::new(),
                 misuses: AtomicUsize::new(0),
             }

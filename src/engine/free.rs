@@ -129,8 +129,10 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             unsafe { self.tell_owner(slab_owner, marked) };
             return marked;
         };
-        owner.before_remote_free();
-        let marked = slab.mark(owner.address(), address, &self.probe);
+        if owner.before_remote_free() {
+            self.chores(owner.heap(), 0);
+        }
+        let marked = owner.at_mark(|| slab.mark(owner.address(), address, &self.probe));
         if matches!(marked, Marked::Done | Marked::First) {
             // SAFETY: as above.
             unsafe { self.tell_owner(slab_owner, marked) };
@@ -143,12 +145,15 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     }
 
     /// Counts a flag that was raised for the slab's owner, if one was. If that heap has been parked
-    /// for long, it is abandoned.
+    /// for long, some of it is abandoned.
     ///
     /// # Safety
     /// `slab_owner` was read from a slab.
     #[inline]
     unsafe fn tell_owner(&self, slab_owner: usize, marked: Marked) {
+        if marked == Marked::First {
+            self.doubt.set();
+        }
         if marked == Marked::First && slab_owner > ABANDONED {
             // SAFETY: neither `NOBODY` nor `ABANDONED`, so a heap's address; heaps live as long as
             // the engine.
@@ -157,7 +162,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             owner.flagged_slabs.fetch_add(1, Ordering::Release);
             let parked = owner.parked_since.load(Ordering::Relaxed) as u64;
             if parked != 0 && self.os.milliseconds().saturating_sub(parked) >= DECAY {
-                self.abandon_parked(DECAY);
+                self.abandon_some(DECAY, 0);
             }
         }
     }
@@ -175,7 +180,10 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             None => Err(NotLive),
         };
         match freed {
-            Ok(Freed::Fine) => Ok(()),
+            Ok(Freed::Fine) => {
+                self.look_if_under_way(owner);
+                Ok(())
+            }
             Ok(Freed::Move) => {
                 self.move_after_free(owner, slab);
                 Ok(())

@@ -1,10 +1,10 @@
 //! A heap's beginning and end, and what is done now and then.
 
-use core::{mem, ptr};
+use core::ptr;
 
 use crate::engine::classes::{self, CLASSES};
 use crate::engine::engine::Engine;
-use crate::engine::heap::{Heap, IDLE, IDLE_PARKED, Own, Owner, PATIENCE, new_heap};
+use crate::engine::heap::{Heap, IDLE, IDLE_PARKED, Own, Owner, new_heap};
 use crate::engine::huge::mapping::{Mapping, Pieces};
 use crate::engine::shared::Shared;
 use crate::engine::slab::owned::OwnedSlab;
@@ -24,8 +24,6 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     /// the OS has no memory for it. Give it back with [`release`](Self::release).
     pub fn claim(&self) -> Option<&Heap> {
         if let Some(heap) = self.locked(Shared::unpark) {
-            // SAFETY: heaps live as long as the engine.
-            let heap = unsafe { &*heap };
             // What was freed meanwhile comes before memory that was never used.
             // SAFETY: off the list of parked heaps: this thread's.
             self.sweep_if_due(unsafe { heap.owner() });
@@ -47,18 +45,21 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         })
     }
 
-    /// Takes back what others freed, if there is anything.
+    /// Takes back what others freed, if there is anything, of a few slabs; the others are looked at
+    /// by and by.
     fn sweep_if_due(&self, mut owner: Owner<'_>) {
         let heap = owner.heap();
         owner.with(|own| {
             if heap.flagged_slabs.swap(0, Ordering::Acquire) > 0 || own.recheck {
-                self.sweep_flagged(own);
+                self.begin_look(own, 0);
+                self.look_on(own);
             }
         });
     }
 
-    /// Leaves the heap, with its slabs, to the next thread that claims one. What others freed comes
-    /// back first, if there is anything, so that misuses are told with the thread's end.
+    /// Leaves the heap, with its slabs, to the next thread that claims one. What others freed in a
+    /// few of them comes back first, so that misuses there are told with the thread's end; of the
+    /// others by the next round.
     ///
     /// # Safety
     /// The calling thread claimed `heap`, and does not use it after this.
@@ -74,7 +75,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         });
         let now = self.os.milliseconds();
         self.locked(|shared| {
-            shared.park(heap, now, false);
+            shared.park(heap, now);
             self.hint_deferred(shared);
         });
     }
@@ -97,27 +98,23 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         if flagged >= own.patience || is_time && (flagged > 0 || own.recheck) {
             // Acquire: pairs with the release in `tell_owner`.
             heap.flagged_slabs.swap(0, Ordering::Acquire);
-            let empty = self.sweep_flagged(own);
-            // Slabs of which little comes back are not worth so many looks.
-            let worth = flagged == 0 || empty >= flagged / 4;
-            own.patience = if worth { PATIENCE } else { own.patience.saturating_mul(2) };
+            self.begin_look(own, flagged);
+        }
+        if own.to_look > 0 {
+            self.look_on(own);
         }
         if !is_time {
             // However busy the heap is, it takes the lock for this a few times a second.
             return;
         }
-        // Not of what is abandoned at this moment: some time must pass.
-        let (recheck, gone) = self.locked(|shared| {
+        let gone = self.locked(|shared| {
             shared.spans.decay(&self.os);
-            let gone = shared.huge.decay(&self.os, now);
-            (mem::take(&mut shared.recheck_abandoned), gone)
+            shared.is_abandoning |= shared.has_parked_since(now.saturating_sub(DECAY));
+            self.hint_chores(shared);
+            shared.huge.decay(&self.os, now)
         });
         // SAFETY: no block lives in them, and they are kept no longer.
         unsafe { self.unmap_all(&gone) };
-        if recheck {
-            self.sweep_abandoned(heap);
-        }
-        self.abandon_parked(DECAY);
     }
 
     /// As [`tick`](Self::tick), if this is the refill for it. Whether it was.
@@ -138,6 +135,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     pub unsafe fn tick_now(&self, heap: &Heap) {
         // SAFETY: the calling thread owns the heap.
         unsafe { heap.owner() }.with(|own| self.tick(heap, own));
+        self.round_due.put(1);
+        self.chores(heap, 0);
     }
 
     /// Gives all idle memory back that the calling thread can reach: its heap's, the abandoned
@@ -163,9 +162,13 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             self.bound_idle(own, 0);
             own.each(|_, slab| went += self.purge_slab(slab));
         });
-        self.sweep_abandoned(heap);
+        let empty = self.locked(|shared| {
+            self.visit_all(shared);
+            self.take_empties(shared, heap)
+        });
+        // SAFETY: empty, and on no list: this heap's.
+        unsafe { self.give_back(empty) };
         self.locked(|shared| {
-            self.hint_deferred(shared);
             shared.each_abandoned(|_, slab| went += self.purge_slab(slab));
             let units = shared.spans.purge(&self.os, 0);
             went + units * classes::UNIT + shared.huge.drop_kept(&self.os)
@@ -194,33 +197,6 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         went
     }
 
-    /// Takes back what others freed of abandoned slabs, and gives those back that have no live
-    /// block left: in the name of `heap`, the calling thread's.
-    #[cold]
-    pub(super) fn sweep_abandoned(&self, heap: &Heap) {
-        // The empty ones come off as a chain, which is then this heap's.
-        let mut empty = self.locked(|shared| {
-            let mut chain: Option<OwnedSlab> = None;
-            shared.each_abandoned(|shared, slab| {
-                if slab.flagged() {
-                    self.sweep_locked(shared, slab);
-                }
-                if slab.used() == 0 {
-                    shared.unlist_abandoned(slab, heap);
-                    slab.chain(chain);
-                    chain = Some(slab);
-                }
-            });
-            self.hint_deferred(shared);
-            chain
-        });
-        while let Some(slab) = empty {
-            empty = slab.next();
-            // SAFETY: empty, and on no list: this heap's.
-            unsafe { self.give_back(slab) };
-        }
-    }
-
     /// Looks through the calling thread's heap and the abandoned slabs for blocks that were freed
     /// while they were free, and hands all deferred misuses to `hook`. Returns how many.
     ///
@@ -241,16 +217,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             });
             self.bound_idle(own, IDLE);
         });
-        self.locked(|shared| {
-            shared.each_parked(|shared, heap| self.sweep_parked(shared, heap));
-            shared.each_abandoned(|shared, slab| {
-                if slab.flagged() {
-                    self.sweep_locked(shared, slab);
-                }
-            });
-            shared.judge_ended(&self.os);
-            self.hint_deferred(shared);
-        });
+        self.locked(|shared| self.visit_all(shared));
         self.tell_deferred(hook)
     }
 
@@ -314,12 +281,15 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         };
         heap.busily(|| {
             owner.with(|own| {
+                own.slabs.add(slab);
                 self.sweep(own, slab);
                 own.list(slab);
                 self.bound_idle(own, IDLE);
                 // A thread that only reclaims would else never look at what it has.
                 own.refills = own.refills.wrapping_add(1);
-                self.tick_if_due(heap, own);
+                if !self.tick_if_due(heap, own) && own.to_look > 0 {
+                    self.look_on(own);
+                }
             });
         });
     }

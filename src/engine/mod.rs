@@ -8,11 +8,11 @@
 //! heap as an argument. `Drystone` answers it, with one engine for the process. What each layer
 //! keeps true stands in its file; `docs/engine.md` says what was measured.
 
-mod abandon;
 #[cfg(not(loom))]
 pub mod account;
 mod alloc;
 pub mod check;
+mod chores;
 pub mod classes;
 #[expect(clippy::module_inception, reason = "the type is the module's whole purpose")]
 mod engine;

@@ -73,6 +73,11 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         self.deferred.store(!shared.deferred.is_empty(), Ordering::Relaxed);
     }
 
+    /// Says whether slow calls have something to do.
+    pub(super) fn hint_chores(&self, shared: &Shared) {
+        self.chores.put(usize::from(shared.is_abandoning || !shared.hand.is_null()));
+    }
+
     /// The header of the huge block that may start at `address`. Under the span lock.
     pub(super) fn huge_at(&self, address: usize) -> Option<HugeRef> {
         match self.page_map.look_up(address) {

@@ -7,15 +7,15 @@ use core::ptr;
 
 use crate::engine::classes::{self, CLASSES};
 use crate::engine::engine::Engine;
-use crate::engine::heap::{Heap, IDLE, Own, bytes_of};
+use crate::engine::heap::{IDLE, Own, Owner, PATIENCE, bytes_of};
 use crate::engine::shared::{Shared, double_free, headers};
 use crate::engine::slab::Place;
 use crate::engine::slab::owned::OwnedSlab;
 use crate::engine::slab::placeholder::no_slab;
 use crate::os::Os;
 use crate::probe::Probe;
+use crate::sync::RawLock;
 use crate::sync::fault::{Fault, planted};
-use crate::sync::{Ordering, RawLock};
 
 /// Classes that a refill looks at. With three, 32 threads that took 256 KiB in each of 64 classes
 /// keep 44 MiB; with two 60, with one 75, without 296. A ring of 65,536 blocks executes 0.3 % more
@@ -26,81 +26,130 @@ const FEW: usize = 3;
 /// heaps kept 40 MiB in 75 classes.
 const PARKED: usize = 16;
 
+/// Slabs that one call sweeps, abandons or gives back at most, and under one taking of the span
+/// lock: a few microseconds each. Other calls go on.
+pub const AT_ONCE: usize = 8;
+
+/// Slabs that one call looks at in search of those that others have flagged.
+const LOOKS: usize = 32;
+
 impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     /// Takes back what others freed in one slab of the heap. Whether that was anything.
     pub(super) fn sweep(&self, own: &mut Own, slab: OwnedSlab) -> bool {
-        own.recheck |= !planted(Fault::SweepSure);
+        if !planted(Fault::SweepSure) {
+            own.recheck = true;
+            self.doubt.set();
+        }
         slab.sweep(|address| self.defer_double_free(address, slab.as_ptr())) > 0
     }
 
     /// As [`sweep`](Self::sweep), of an abandoned slab, under the span lock.
     pub(super) fn sweep_locked(&self, shared: &mut Shared, slab: OwnedSlab) {
+        if !planted(Fault::SweepSure) {
+            self.doubt.set();
+        }
         slab.sweep(|address| shared.defer(&self.os, double_free(address, slab.as_ptr())));
-    }
-
-    /// As [`sweep_flagged`](Self::sweep_flagged), of a heap that is parked, under the span lock,
-    /// and nothing goes back.
-    pub(super) fn sweep_parked(&self, shared: &mut Shared, heap: &Heap) {
-        // SAFETY: a parked heap is the lock's.
-        unsafe { heap.owner() }.with(|own| {
-            // Acquire: pairs with the release in `tell_owner`.
-            if heap.flagged_slabs.load(Ordering::Acquire) == 0 && !own.recheck {
-                return;
-            }
-            own.each(|own, slab| {
-                if slab.flagged() {
-                    self.sweep_locked(shared, slab);
-                    own.recheck = true;
-                    if slab.place() != Place::Current {
-                        own.relist(slab);
-                    }
-                }
-            });
-        });
     }
 
     /// Gives the oldest empty slabs back until at most `bound` bytes of them are left.
     pub(super) fn bound_idle(&self, own: &mut Own, bound: usize) {
-        while own.idle_bytes > bound
-            && let Some(oldest) = own.empties.last()
-        {
-            own.unlist(oldest);
+        loop {
+            let mut chain = None;
+            for _ in 0..AT_ONCE {
+                let Some(oldest) = own.empties.last().filter(|_| own.idle_bytes > bound) else {
+                    break;
+                };
+                own.unlist(oldest);
+                own.slabs.remove(oldest);
+                oldest.chain(chain);
+                chain = Some(oldest);
+            }
+            if chain.is_none() {
+                return;
+            }
             // SAFETY: empty, and on no list any more.
-            unsafe { self.give_back(oldest) };
+            unsafe { self.give_back(chain) };
         }
     }
 
-    /// Gives a slab back to the spans.
+    /// Gives slabs back to the spans.
     ///
     /// # Safety
-    /// No block of `slab` is live, and it is on no list: nobody else can come to give it back.
-    pub(super) unsafe fn give_back(&self, slab: OwnedSlab) {
-        let start = slab.start();
-        self.page_map.set(start, bytes_of(slab.class()), ptr::null());
-        self.probe.pause();
-        // SAFETY: no block is live, as the caller says; the page map has just let go.
-        unsafe {
-            slab.retire(
-                |address| self.defer_double_free(address, slab.as_ptr()),
-                headers::epoch_of,
-            );
+    /// No block of a slab of the chain is live, and it is on no list: nobody else can come to give
+    /// it back.
+    pub(super) unsafe fn give_back(&self, chain: Option<OwnedSlab>) {
+        if chain.is_none() {
+            return;
         }
-        self.locked(|shared| shared.give_back(&self.os, slab, start));
+        // SAFETY: as the caller says.
+        unsafe { self.retire(chain) };
+        self.locked(|shared| shared.give_back(&self.os, chain));
     }
 
-    /// Takes back what others freed. Returns how many slabs that emptied.
-    pub(super) fn sweep_flagged(&self, own: &mut Own) -> usize {
-        let mut emptied = 0;
+    /// The first part of that: ends the slabs' lives.
+    ///
+    /// # Safety
+    /// As [`give_back`](Self::give_back).
+    pub(super) unsafe fn retire(&self, mut chain: Option<OwnedSlab>) {
+        while let Some(slab) = chain {
+            chain = slab.next();
+            self.page_map.set(slab.start(), bytes_of(slab.class()), ptr::null());
+            self.probe.pause();
+            // SAFETY: no block is live, as the caller says; the page map has just let go.
+            unsafe {
+                slab.retire(
+                    |address| self.defer_double_free(address, slab.as_ptr()),
+                    headers::epoch_of,
+                );
+            }
+        }
+    }
+
+    /// Begins a look at all slabs of the heap, for what others freed there: `flagged` flags were
+    /// counted.
+    pub(super) fn begin_look(&self, own: &mut Own, flagged: usize) {
         own.recheck = false;
-        own.each(|own, slab| {
-            let swept = slab.flagged() && self.sweep(own, slab);
-            if swept && slab.place() != Place::Current {
-                own.relist(slab);
-                emptied += usize::from(slab.used() == 0);
+        own.to_look = own.slabs.count;
+        own.look = (flagged, 0);
+    }
+
+    /// Goes on with it, if it is not over.
+    pub(super) fn look_if_under_way(&self, owner: &mut Owner<'_>) {
+        owner.with(|own| {
+            if own.to_look > 0 {
+                self.look_on(own);
             }
         });
+    }
+
+    /// As above, by a few slabs.
+    pub(super) fn look_on(&self, own: &mut Own) {
+        let mut swept = 0;
+        for _ in 0..LOOKS {
+            let Some(slab) = own.slabs.turn() else {
+                own.to_look = 0;
+                break;
+            };
+            own.to_look -= 1;
+            if slab.flagged() {
+                swept += 1;
+                let any = self.sweep(own, slab);
+                if any && slab.place() != Place::Current {
+                    own.relist(slab);
+                    own.look.1 += usize::from(slab.used() == 0);
+                }
+            }
+            if swept == AT_ONCE || own.to_look == 0 {
+                break;
+            }
+        }
         self.bound_idle(own, IDLE);
-        emptied
+        if own.to_look == 0 {
+            let (flagged, empty) = own.look;
+            // Slabs of which little comes back are not worth so many looks.
+            let worth = flagged == 0 || empty >= flagged / 4;
+            own.patience = if worth { PATIENCE } else { own.patience.saturating_mul(2) };
+        }
     }
 
     /// Lets go of the current slabs of a few classes, if nothing happens there. Refills call it,

@@ -68,6 +68,17 @@ pub(crate) fn fence_for_the_compiler() {
     core::sync::atomic::compiler_fence(Ordering::SeqCst);
 }
 
+/// One half of a full fence of two threads, the half that is taken often: what comes before it in
+/// the program comes before it to the compiler. The other half is
+/// [`fence_others`](super::fence_others), which makes processors do the rest.
+#[inline(always)]
+pub(crate) fn fence_by_others() {
+    #[cfg(not(loom))]
+    core::sync::atomic::compiler_fence(Ordering::SeqCst);
+    #[cfg(loom)]
+    fence(Ordering::SeqCst);
+}
+
 /// Stands between two stores of which a forked child must not see the second without the first. A
 /// child has the memory of one moment, in which what each thread did before a store that is seen is
 /// seen too, as far as compiler and processor keep the order: this makes both of them keep it.
@@ -77,33 +88,40 @@ pub(crate) fn step() {
     fence(Ordering::AcqRel);
 }
 
-/// A flag that is a hint and no more: whoever sees it late, or not at all, does something later, or
-/// once too often, and nothing wrong. It orders nothing, so loom need not explore it.
+/// A number, or a flag, that is a hint and no more: whoever sees it late, or not at all, does
+/// something later, or once too often, and nothing wrong. It orders nothing, so loom need not
+/// explore it.
 #[derive(Debug)]
-pub(crate) struct Hint(core::sync::atomic::AtomicBool);
+pub(crate) struct Hint(core::sync::atomic::AtomicUsize);
 
 impl Hint {
-    /// Not set.
+    /// 0, which is not set.
     pub(crate) const fn new() -> Hint {
-        Hint(core::sync::atomic::AtomicBool::new(false))
+        Hint(core::sync::atomic::AtomicUsize::new(0))
+    }
+
+    /// The number.
+    #[inline(always)]
+    pub(crate) fn get(&self) -> usize {
+        self.0.load(core::sync::atomic::Ordering::Relaxed)
     }
 
     /// Whether it is set.
     #[inline(always)]
     pub(crate) fn is_set(&self) -> bool {
-        self.0.load(core::sync::atomic::Ordering::Relaxed)
+        self.get() != 0
     }
 
     /// Sets it. A look comes first: others that look have its line too.
     #[inline(always)]
     pub(crate) fn set(&self) {
         if !self.is_set() {
-            self.put(true);
+            self.put(1);
         }
     }
 
-    /// Sets or clears it.
-    pub(crate) fn put(&self, value: bool) {
+    /// Changes the number.
+    pub(crate) fn put(&self, value: usize) {
         self.0.store(value, core::sync::atomic::Ordering::Relaxed);
     }
 }

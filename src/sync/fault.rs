@@ -32,11 +32,21 @@ pub enum Fault {
     CountEarly,
     /// `Slab::is_biased_to` says so of everybody.
     AllBiased,
-    /// `Shared::abandon` believes that no mark crosses the last look.
-    AbandonSure,
+    /// `Slab::mark` does not look behind another's mark for the biased freer's.
+    PairUnseen,
+    /// `Slab::judge_pairs` has no fence between the count and the marks.
+    JudgeUnfenced,
+    /// `Entry::was_freed_twice` believes that both marks are of one life.
+    PairAcrossLives,
+    /// `OwnedSlab::sweep` tells of a mark before it clears it.
+    ToldFirst,
+    /// `Shared::defer` tells again what was told before the owner saw it.
+    ToldTwice,
     /// `shared::grace_is_over` believes that no biased freer is at a mark.
     LifeEarly,
-    /// `Shared::judge_ended` looks at no slab that has ended.
+    /// `Owner::at_mark` says nothing before it marks.
+    MarkUnannounced,
+    /// `Engine::visit` looks at no slab that has ended.
     EndUnseen,
     /// `Heap::advance_epoch` has no fence between the count and the free that comes next.
     EpochUnfenced,
@@ -58,13 +68,13 @@ pub enum Fault {
     FreeBlind,
     /// `OwnedSlab::sweep` clears the flag without the fence after it.
     SweepUnfenced,
-    /// `Engine::sweep` believes that no mark crossed it.
+    /// `Engine::sweep` and `sweep_locked` believe that no mark crossed them.
     SweepSure,
     /// `OwnedSlab::sweep` tells nobody of what was freed twice.
     SweepSilent,
     /// `OwnedSlab::start_at` has no fence between the start and the entries of its life.
     StartUnfenced,
-    /// `Engine::abandon_slab` does not look at an abandoned slab for marks that came last.
+    /// `Engine::abandon_slabs` does not look at an abandoned slab for marks that came last.
     ReleaseBlind,
     /// `Engine::free_remote_in` does not look whether the owner left the slab meanwhile.
     OwnerUnseen,

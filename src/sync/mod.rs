@@ -11,6 +11,7 @@ mod futex;
 mod lock;
 #[cfg(loom)]
 pub mod modelled;
+mod others;
 
 pub use cell::Cell;
 pub use futex::Futex;
@@ -18,5 +19,7 @@ pub use lock::{FutexLock, FutexLockWith, Holder, RawLock, this_thread};
 
 pub(crate) use atomic::{
     AtomicBool, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicUsize, Hint, Ordering,
-    const_unless_loom, fence, fence_after_rmw, fence_for_the_compiler, look_again, step,
+    const_unless_loom, fence, fence_after_rmw, fence_by_others, fence_for_the_compiler, look_again,
+    step,
 };
+pub(crate) use others::fence_others;

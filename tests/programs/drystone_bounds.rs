@@ -20,3 +20,48 @@ fn a_trim_gives_back_each_page_between_live_blocks() {
     // Ledgers of four bytes a block stay too.
     assert!(stays < must + (2 << 20), "{stays} bytes stay, of which {must} must");
 }
+
+/// One free abandoned all that an exited thread had left: it took the lock once for each slab.
+#[test]
+fn no_call_pays_for_the_slabs_that_another_thread_left() {
+    let [most] = act("innocent", &[])[..] else { panic!("a number") };
+    assert!((3..=12).contains(&most), "a call took the lock {most} times");
+}
+
+/// Of two threads that free one block at once both may succeed; the second was told of when
+/// somebody next looked at the slab, which was perhaps nobody.
+#[test]
+fn each_second_free_is_told_within_a_second_of_activity_and_before_an_end() {
+    let lab = Lab::new();
+    let program = lab.compile("tests/c/bounds.c", Linked::Shared);
+    for name in
+        ["late_parked", "late_abandoned", "late_waiting", "late_leaves", "late_leaves_quickly"]
+    {
+        let (ended, _) = lab.run(&program, &[("DRYSTONE_ON_MISUSE", "report")], &[name]);
+        assert!(ended.status.success(), "{name}: {ended:?}");
+        let reports = ended.stderr.lines().filter(|line| line.contains("double free: 0x"));
+        let late = ended.stderr.matches("found late").count();
+        assert_eq!(reports.count(), 4000, "{name}: {late} of them late");
+    }
+}
+
+/// Headers and ledgers waited for the thread that had freed there first, and it frees no more.
+#[test]
+fn threads_that_free_no_more_keep_no_ledgers() {
+    let resident = act("last_freers", &[]);
+    assert_eq!(resident.len(), 5);
+    let (first, last) = (resident[0], resident[4]);
+    assert!(last * 10 < first * 12, "{first} bytes became {last}");
+}
+
+/// The table in front of the page map alone was as large as all that such a process may lock.
+#[test]
+fn a_program_that_may_lock_8_mib_can_lock_all_its_memory() {
+    // It may write no file of ours.
+    let [bytes] = act("lock_all", &[("DRYSTONE_STATS", "0")])[..] else { panic!("a number") };
+    if bytes == -1 {
+        eprintln!("passed over: the process can't give up the right to lock more");
+        return;
+    }
+    assert!(bytes >= 512 << 10);
+}

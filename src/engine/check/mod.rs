@@ -119,8 +119,9 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         let mut owner = unsafe { heap.owner() };
         let me = owner.address();
         owner.with(|own| {
-            let mut idle = 0;
+            let (mut idle, mut slabs) = (0, 0);
             own.each(|_, slab| {
+                slabs += 1;
                 let address = slab.as_ptr().addr();
                 if let Err(invariant) = slab.check() {
                     found = broken(invariant, address);
@@ -135,6 +136,9 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                     idle += bytes_of(slab.class());
                 }
             });
+            if slabs != own.slabs.count {
+                found = broken("a heap's ring holds its slabs", me);
+            }
             if idle != own.idle_bytes {
                 found = broken("a heap counts the bytes of its empty slabs", me);
             }

@@ -126,7 +126,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             match heap.parked_since.load(Ordering::Relaxed) {
                 0 => {}
                 // It may have slabs or not: that shows when somebody takes it.
-                since => shared.park(heap, since as u64, false),
+                since => shared.park(heap, since as u64),
             }
         }
         self.page_map.each(|address, header| match header {

@@ -21,6 +21,7 @@ static START: Start = Start {
     state: Cell::new(Started { done: false, read: false, key: NO_KEY }),
     under_way: AtomicUsize::new(0),
     key: AtomicU32::new(NO_KEY),
+    process: AtomicUsize::new(0),
     over: AtomicBool::new(false),
 };
 
@@ -32,6 +33,8 @@ struct Start {
     under_way: AtomicUsize,
     /// The state's, for those who come when all is done.
     key: AtomicU32,
+    /// The process, by its number. Relaxed: set while there is one thread, mostly, and to the same.
+    process: AtomicUsize,
     /// All is done. Its release after `key` pairs with the acquire in [`start`].
     over: AtomicBool,
 }
@@ -79,6 +82,18 @@ impl Drystone {
         if ENGINE.has_heaps() && !self.is_interrupted() {
             QUARANTINE.verify(&ENGINE);
             self.sweep(policy::misuse);
+        }
+    }
+
+    /// As [`judge`](Self::judge), for a call that ends the process at once (`_exit`): only where
+    /// something seems to wait, and not in a process that is another's copy without our knowing
+    /// (`vfork`), which shares its parent's memory.
+    #[doc(hidden)]
+    pub fn judge_before_leaving(&self) {
+        let waits = ENGINE.has_doubts() || ENGINE.has_deferred() || QUARANTINE.is_on();
+        // SAFETY: getpid takes nothing and cannot fail.
+        if waits && START.process.load(Ordering::Relaxed) == unsafe { libc::getpid() } as usize {
+            self.judge();
         }
     }
 
@@ -132,7 +147,9 @@ impl Drystone {
             own => {
                 // SAFETY: what is neither is the address of the heap that this thread claimed.
                 let heap: &Heap = unsafe { &*ptr::with_exposed_provenance(own) };
-                Some(heap.busily(|| f(heap)))
+                let result = heap.busily(|| f(heap));
+                choose_way(heap, own);
+                Some(result)
             }
         }
     }
@@ -209,6 +226,8 @@ fn start() -> Option<libc::pthread_key_t> {
                 // unserved.
                 libc::pthread_atfork(None, None, Some(fork_child));
                 libc::atexit(at_exit);
+                at_quick_exit(at_quick);
+                note_process();
             }
             if !state.read && environment::is_known() {
                 state.read = true;
@@ -234,6 +253,16 @@ fn goes_slowly() -> bool {
     QUARANTINE.is_on() || DIVERTED.load(Ordering::Relaxed)
 }
 
+/// Says by which way the calling thread's next call goes, whose heap it is: by the slow one while
+/// there is something to do that would otherwise wait for a call that comes there by itself.
+fn choose_way(heap: &Heap, own: usize) {
+    let slow = goes_slowly() || heap.looks_around();
+    let fast = if slow { ptr::from_ref(&EMPTY.0).expose_provenance() } else { own };
+    if tls::fast().addr() != fast {
+        tls::set(fast, own);
+    }
+}
+
 /// Reads the variables. Once in a process, before there are threads.
 ///
 /// # Safety
@@ -252,7 +281,8 @@ unsafe fn read_environment() {
 }
 
 /// Judges what the exiting thread and the exited ones leave, and gives the figures that are asked
-/// for. A process that ends otherwise than by `exit(3)` or the return of `main` does not come here.
+/// for. A process that ends otherwise than by `exit(3)` or the return of `main` does not come here;
+/// at `quick_exit`, and at `_exit` with the C interface's, it is judged, and gives no figures.
 extern "C" fn at_exit() {
     Drystone.judge();
     let Some(sink) = figures::sink() else { return };
@@ -264,9 +294,26 @@ extern "C" fn at_exit() {
     Drystone.account().give(&ENGINE, sink);
 }
 
+unsafe extern "C" {
+    /// C11, 7.22.4.3
+    fn at_quick_exit(handler: extern "C" fn()) -> libc::c_int;
+}
+
+/// As [`at_exit`], at `quick_exit`, which gives no figures.
+extern "C" fn at_quick() {
+    Drystone.judge();
+}
+
+/// Notes which process this is.
+fn note_process() {
+    // SAFETY: getpid takes nothing and cannot fail.
+    START.process.store(unsafe { libc::getpid() } as usize, Ordering::Relaxed);
+}
+
 /// Makes the process's part whole in a forked child: see [`fork`](crate::engine::fork). Nothing is
 /// locked before the fork, so there is nothing to do in the parent.
 extern "C" fn fork_child() {
+    note_process();
     // SAFETY: the C library calls it in the child's only thread, before the child allocates.
     unsafe {
         if START.lock.holder() == Holder::Other {

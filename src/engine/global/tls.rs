@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | the empty heap | 0 | has not allocated yet |
 //! | its heap | its heap | runs |
-//! | the empty heap | its heap | runs, and every call goes the slow way: calls are counted, or blocks wait in quarantine |
+//! | the empty heap | its heap | runs, and every call goes the slow way: calls are counted, or blocks wait in quarantine, or the heap is being looked through |
 //! | the empty heap | [`GONE`] | is being torn down: its heap is left to others |
 //!
 //! The fast word is never null: it starts at the heap that never has a block and owns nothing, so

@@ -25,7 +25,7 @@ pub mod refill;
 use core::ptr;
 
 use crate::engine::classes::{self, CLASSES};
-use crate::engine::slab::owned::{List, OwnedSlab};
+use crate::engine::slab::owned::{List, OwnedSlab, Ring};
 use crate::engine::slab::{ABANDONED, Place};
 use crate::sync::fault::{Fault, planted};
 use crate::sync::{self, AtomicBool, AtomicUsize, Cell, Ordering, const_unless_loom};
@@ -60,6 +60,9 @@ pub struct Heap {
     /// Counts on every so many remote frees of the heap's thread, and each time that a thread gets
     /// the heap: see [`remote`](crate::engine::slab::remote).
     pub(super) epoch: AtomicUsize,
+    /// The heap's thread is at a mark in a slab that is another's. Written by it alone: see
+    /// [`remote`](crate::engine::slab::remote).
+    pub(super) at_mark: AtomicBool,
     /// The next of all heaps; set once, before the heap is among them.
     pub(super) next: *const Heap,
     /// The thread that has it, by [`this_thread`](sync::this_thread): it claimed the heap, or leaves
@@ -72,18 +75,27 @@ pub struct Heap {
     /// Since when no thread has it, in milliseconds, and at least 1; 0 while one has. Written under
     /// the span lock. Relaxed: who reads it elsewhere takes the lock before acting on it.
     pub(super) parked_since: AtomicUsize,
-    /// The next that no thread has. Under the span lock.
-    pub(super) next_parked: Cell<*const Heap>,
+    /// Its neighbours among those that no thread has. Under the span lock.
+    pub(super) parked: Cell<Parked>,
 }
 
-// SAFETY: `own` is touched by the owner alone, `next_parked` under the span lock, `next` is written
+/// See [`Heap::parked`].
+#[derive(Clone, Copy)]
+pub struct Parked {
+    /// The one left after it.
+    pub previous: *const Heap,
+    /// The one left before it.
+    pub next: *const Heap,
+}
+
+// SAFETY: `own` is touched by the owner alone, `parked` under the span lock, `next` is written
 // before the heap is listed; the rest is atomic.
 unsafe impl Sync for Heap {}
 
 /// What the owner alone touches.
 ///
 /// ```text
-/// a slab of this heap is current, or on one of partial[class], full[class], empties
+/// a slab of this heap is current, or on one of partial[class], full[class], empties; and in slabs
 /// idle_bytes = sum of the spans of empties
 /// direct[step] = current[class of 16 * step]
 /// ```
@@ -99,6 +111,13 @@ pub struct Own {
     pub full: [List; CLASSES],
     /// As above.
     pub empties: List,
+    /// All slabs, whatever list they are on.
+    pub slabs: Ring,
+    /// So many of them are still to be [looked at](crate::engine::sweep), from the ring's hand on.
+    pub to_look: usize,
+    /// How many of those that were looked at others had flagged, by the count of flags, and how
+    /// many were empty then.
+    pub look: (usize, usize),
     /// Bytes of the spans of `empties`.
     pub idle_bytes: usize,
     /// The fewest that they were since the last tick: nobody needed those.
@@ -136,6 +155,9 @@ const_unless_loom! {
                 partial: [List::new(); CLASSES],
                 full: [List::new(); CLASSES],
                 empties: List::new(),
+                slabs: Ring::new(),
+                to_look: 0,
+                look: (0, 0),
                 idle_bytes: 0,
                 idle_low: 0,
                 refills: 0,
@@ -150,11 +172,12 @@ const_unless_loom! {
             vanished: AtomicBool::new(false),
             flagged_slabs: AtomicUsize::new(0),
             epoch: AtomicUsize::new(0),
+            at_mark: AtomicBool::new(false),
             next: ptr::null(),
             thread: AtomicUsize::new(0),
             busy: AtomicBool::new(false),
             parked_since: AtomicUsize::new(0),
-            next_parked: Cell::new(ptr::null()),
+            parked: Cell::new(Parked { previous: ptr::null(), next: ptr::null() }),
         }
     }
 }
@@ -219,6 +242,14 @@ impl Heap {
         })
     }
 
+    /// Whether the owner is in the middle of a look at all its slabs, of which each call that goes
+    /// the slow way does a part.
+    #[cfg(not(loom))]
+    pub(super) fn looks_around(&self) -> bool {
+        // SAFETY: the calling thread owns the heap, and is at nothing else.
+        unsafe { self.owner() }.with(|own| own.to_look > 0)
+    }
+
     /// Whether the calling thread, which owns the heap, is in the middle of a slow call.
     #[cfg(not(loom))]
     pub(super) fn is_busy(&self) -> bool {
@@ -261,17 +292,35 @@ impl<'a> Owner<'a> {
         unsafe { self.0.own.with(f) }
     }
 
+    /// Runs `f`, which may mark another's block, so that who ends a grace period knows of it.
+    #[inline(always)]
+    pub fn at_mark<R>(&self, f: impl FnOnce() -> R) -> R {
+        self.0.at_mark.store(true, Ordering::Relaxed);
+        // Pairs with `fence_others` in `Shared::end_graces`: either that sees the word, or the
+        // slab's end is seen here.
+        // To a model it is a whole fence, so twins of other orderings must do without it.
+        if !cfg!(loom) || planted(Fault::None) {
+            sync::fence_by_others();
+        }
+        let result = f();
+        // Release: pairs with the acquire there.
+        self.0.at_mark.store(false, Ordering::Release);
+        result
+    }
+
     /// Before a free of another's block. Now and then it is counted where others see it: see
-    /// [`remote`](crate::engine::slab::remote).
+    /// [`remote`](crate::engine::slab::remote). Whether it was.
     #[inline]
-    pub fn before_remote_free(&mut self) {
+    pub fn before_remote_free(&mut self) -> bool {
         let remote_frees = self.with(|own| {
             own.remote_frees = own.remote_frees.wrapping_add(1);
             own.remote_frees
         });
-        if remote_frees.is_multiple_of(STRIDE) {
+        let counted = remote_frees.is_multiple_of(STRIDE);
+        if counted {
             self.0.advance_epoch();
         }
+        counted
     }
 }
 
@@ -378,6 +427,23 @@ impl Own {
         }
         self.unlist(slab);
         self.list(slab);
+    }
+
+    /// Takes a slab out of the heap, the current one of its class too: one of `class` if there is
+    /// any. `nothing` is the placeholder.
+    pub fn take_one(&mut self, class: usize, nothing: OwnedSlab) -> Option<OwnedSlab> {
+        let current = self.current[class];
+        let slab = self.partial[class]
+            .first()
+            .or_else(|| self.full[class].first())
+            .or_else(|| (current.class() == class).then_some(current))
+            .or_else(|| self.slabs.first())?;
+        if slab.place() == Place::Current {
+            self.drop_current(slab.class(), nothing);
+        }
+        self.unlist(slab);
+        self.slabs.remove(slab);
+        Some(slab)
     }
 
     /// Calls `f` with every slab, which may take it off its list.

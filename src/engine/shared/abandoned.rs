@@ -1,11 +1,8 @@
 //! Heaps that no thread has, and slabs that no heap has: see [`shared`](super).
 
-use core::ptr;
-
 use crate::engine::classes::CLASSES;
 use crate::engine::heap::{Heap, has_vanished};
-use crate::engine::shared::headers::biased_heap_of;
-use crate::engine::shared::{LOOKS, Shared};
+use crate::engine::shared::{LOOKS, Shared, parked_since};
 use crate::engine::slab::owned::OwnedSlab;
 use crate::engine::slab::{ABANDONED, Place, Slab};
 use crate::sync::fault::{Fault, planted};
@@ -13,86 +10,52 @@ use crate::sync::{Ordering, step, this_thread};
 
 impl Shared {
     /// A heap that no thread has, for one: the last that was left, else one without slabs.
-    pub fn unpark(&mut self) -> Option<*const Heap> {
-        let list = if self.parked.is_null() { &mut self.parked_empty } else { &mut self.parked };
-        let heap = *list;
-        if heap.is_null() {
-            return None;
-        }
-        // SAFETY: heaps live as long as the engine; the lock is held.
-        unsafe {
-            *list = (*heap).next_parked.with(|next| *next);
-            have(&*heap);
-            // Who saw it parked may ask again.
-            (*heap).advance_epoch();
-        }
+    pub fn unpark(&mut self) -> Option<&'static Heap> {
+        let list = if self.parked.first().is_some() { &mut self.parked } else { &mut self.bare };
+        let heap = list.first()?;
+        list.remove(heap);
+        have(heap);
+        // Who saw it parked may ask again.
+        heap.advance_epoch();
         Some(heap)
     }
 
-    /// Parks a heap that its thread has left, since `now`; `empty` says that it has no slabs.
-    pub fn park(&mut self, heap: *const Heap, now: u64, empty: bool) {
-        let list = if empty { &mut self.parked_empty } else { &mut self.parked };
-        // SAFETY: as above; the heap is on no list.
-        unsafe {
-            (*heap).next_parked.with(|next| *next = *list);
-            (*heap).parked_since.store((now as usize).max(1), Ordering::Relaxed);
+    /// Parks a heap that its thread has left, at `now`, with its slabs.
+    pub fn park(&mut self, heap: &Heap, now: u64) {
+        self.parked.push(heap, false);
+        heap.parked_since.store((now as usize).max(1), Ordering::Relaxed);
+    }
+
+    /// Parks a heap again that [`take_parked`](Self::take_parked) gave, which was parked `since`
+    /// then; `empty` says that it has no slabs any more.
+    pub fn park_again(&mut self, heap: &Heap, since: u64, empty: bool) {
+        if empty {
+            self.bare.push(heap, false)
+        } else {
+            self.parked.push(heap, true)
         }
-        *list = heap;
+        heap.parked_since.store((since as usize).max(1), Ordering::Relaxed);
     }
 
     /// Whether there is a heap that has slabs, and is parked since `latest` or longer.
     pub fn has_parked_since(&self, latest: u64) -> bool {
-        let mut heap = self.parked;
-        while !heap.is_null() {
-            // SAFETY: heaps live as long as the engine; the lock is held.
-            unsafe {
-                if (*heap).parked_since.load(Ordering::Relaxed) as u64 <= latest {
-                    return true;
-                }
-                heap = (*heap).next_parked.with(|next| *next);
-            }
-        }
-        false
+        self.parked.last().is_some_and(|heap| parked_since(heap) <= latest)
     }
 
-    /// A heap that has slabs, and is parked since `latest` or longer: the caller's.
-    pub fn take_parked(&mut self, latest: u64) -> Option<*const Heap> {
-        let (mut before, mut heap): (*const Heap, _) = (ptr::null(), self.parked);
-        while !heap.is_null() {
-            // SAFETY: heaps live as long as the engine; the lock is held.
-            unsafe {
-                let next = (*heap).next_parked.with(|next| *next);
-                if (*heap).parked_since.load(Ordering::Relaxed) as u64 <= latest {
-                    match before.is_null() {
-                        true => self.parked = next,
-                        false => (*before).next_parked.with(|slot| *slot = next),
-                    }
-                    have(&*heap);
-                    return Some(heap);
-                }
-                (before, heap) = (heap, next);
-            }
-        }
-        None
-    }
-
-    /// Calls `f` with every heap that no thread has, and that has slabs, or may have.
-    pub fn each_parked(&mut self, mut f: impl FnMut(&mut Shared, &Heap)) {
-        let mut next = self.parked;
-        while !next.is_null() {
-            // SAFETY: heaps live as long as the engine; the lock is held.
-            let heap = unsafe { &*next };
-            f(self, heap);
-            // SAFETY: as above: the link is the lock's.
-            next = unsafe { heap.next_parked.with(|next| *next) };
-        }
+    /// A heap that has slabs, and is parked since `latest` or longer, for the caller; and since
+    /// when.
+    pub fn take_parked(&mut self, latest: u64) -> Option<(&'static Heap, u64)> {
+        let heap = self.parked.last().filter(|heap| parked_since(heap) <= latest)?;
+        self.parked.remove(heap);
+        let since = parked_since(heap);
+        have(heap);
+        Some((heap, since))
     }
 
     /// Leaves a slab of a heap that nobody took up, which is on no list, to the others.
     pub fn abandon(&mut self, slab: OwnedSlab) {
         slab.put(Place::Abandoned);
         self.abandoned[slab.class()].push_front(slab);
-        self.recheck_abandoned |= biased_heap_of(&slab).is_some() && !planted(Fault::AbandonSure);
         // Release: pairs with the acquire of a thread that reads the owner and takes the lock; what
         // it then touches the lock orders.
         slab.owner.store(ABANDONED, Ordering::Release);
@@ -114,6 +77,7 @@ impl Shared {
         } else {
             // SAFETY: the owner vanished: it does not exist.
             unsafe { slab.rebuild() };
+            self.told.forget(slab.start(), slab.bytes);
         }
         slab.owner.store(heap.expose_provenance(), Ordering::Release);
         self.reclaimed += 1;

@@ -2,7 +2,7 @@
 
 use core::ptr;
 
-use crate::engine::classes::{self, CLASSES};
+use crate::engine::classes;
 use crate::engine::heap::{Heap, has_vanished};
 use crate::engine::huge::header::{HugeBlock, HugeRef};
 use crate::engine::pagemap::PageMap;
@@ -11,8 +11,8 @@ use crate::engine::slab::owned::OwnedSlab;
 use crate::engine::slab::{NOBODY, Slab};
 use crate::engine::span::Span;
 use crate::os::Os;
-use crate::sync::Ordering;
 use crate::sync::fault::{Fault, planted};
+use crate::sync::{self, Ordering, step};
 
 /// What a slab is made of: both are nobody else's.
 #[derive(Debug)]
@@ -51,11 +51,15 @@ impl Shared {
         Some(NewSlab { header, span })
     }
 
-    /// Takes back a retired slab and its span.
-    pub fn give_back<O: Os>(&mut self, os: &O, slab: OwnedSlab, start: usize) {
-        self.spans.free(os, start, classes::units(slab.class()), true);
-        self.pool(slab);
-        self.given_back += 1;
+    /// Takes back retired slabs, a chain, and their spans.
+    pub fn give_back<O: Os>(&mut self, os: &O, mut chain: Option<OwnedSlab>) {
+        while let Some(slab) = chain {
+            // Read before the slab is on another list.
+            chain = slab.next();
+            self.spans.free(os, slab.start(), classes::units(slab.class()), true);
+            self.pool(slab);
+            self.given_back += 1;
+        }
     }
 
     /// A header of `class` that nobody uses, for `heap`.
@@ -70,17 +74,56 @@ impl Shared {
             let Some(slab) = self.in_grace[class].last() else { break };
             self.in_grace[class].remove(slab);
             if grace_is_over(slab, heap) {
-                self.judge_end(os, slab);
+                slab.set_in_grace(false);
+                self.judge_end(os, slab.as_ptr());
                 return Some(slab);
             }
             self.in_grace[class].push_front(slab);
         }
+        if let Some(slab) = self.end_graces(os, class) {
+            return Some(slab);
+        }
         let place = self.cut(os, Slab::footprint(class))?.cast::<Slab>();
         // SAFETY: fresh zeroes of that size, at a multiple of 64; then a header that nobody knows.
         unsafe {
-            Slab::create(place, class);
+            Slab::create(place, class, self.headers);
+            // A forked child finds whole headers in the chain.
+            step();
+            self.headers = place;
+            self.header_count += 1;
             Some(OwnedSlab::new(place))
         }
+    }
+
+    /// Ends the grace periods of some headers of `class` whose biased freers are at no mark, though
+    /// they have not counted one since. One of them is for the caller, the others go to the pool.
+    ///
+    /// A biased freer that frees no more would else keep all headers that it marked in; but the
+    /// call takes microseconds, and other processors' time, so it comes last, and is for several.
+    #[cold]
+    fn end_graces<O: Os>(&mut self, os: &O, class: usize) -> Option<OwnedSlab> {
+        self.in_grace[class].last()?;
+        // Pairs with the half in `Owner::at_mark`. The slabs have ended before this.
+        if !sync::fence_others() {
+            return None;
+        }
+        for _ in 0..LOOKS {
+            let Some(slab) = self.in_grace[class].last() else { break };
+            self.in_grace[class].remove(slab);
+            // Acquire: pairs with the release there: its marks are seen.
+            let at_mark =
+                biased_heap_of(&slab).is_some_and(|freer| freer.at_mark.load(Ordering::Acquire));
+            if at_mark {
+                self.in_grace[class].push_front(slab);
+                continue;
+            }
+            slab.set_in_grace(false);
+            self.judge_end(os, slab.as_ptr());
+            self.pools[class].push_front(slab);
+        }
+        let slab = self.pools[class].first()?;
+        self.pools[class].remove(slab);
+        Some(slab)
     }
 
     /// A header for a huge block.
@@ -95,29 +138,19 @@ impl Shared {
 
     /// Notes the marks that came to a slab, which is in its grace period or was just taken from
     /// there, after its end.
-    fn judge_end<O: Os>(&mut self, os: &O, slab: OwnedSlab) {
-        // SAFETY: ended; the lock is held.
-        unsafe { slab.judge_end(|address| self.defer(os, double_free(address, slab.as_ptr()))) };
-    }
-
-    /// As above, for all in their grace period.
-    pub fn judge_ended<O: Os>(&mut self, os: &O) {
-        for class in 0..CLASSES {
-            let mut next = self.in_grace[class].first();
-            while let Some(slab) = next
-                && !planted(Fault::EndUnseen)
-            {
-                self.judge_end(os, slab);
-                next = slab.next();
-            }
-        }
+    pub fn judge_end<O: Os>(&mut self, os: &O, slab: *const Slab) {
+        // SAFETY: headers live as long as the engine; it has ended; the lock is held.
+        unsafe { (*slab).judge_end(|address| self.defer(os, double_free(address, slab))) };
     }
 
     /// Puts a header that nobody uses back.
     pub fn pool(&mut self, slab: OwnedSlab) {
         match biased_heap_of(&slab) {
             None => self.pools[slab.class()].push_front(slab),
-            Some(_) => self.in_grace[slab.class()].push_front(slab),
+            Some(_) => {
+                slab.set_in_grace(true);
+                self.in_grace[slab.class()].push_front(slab);
+            }
         }
     }
 }

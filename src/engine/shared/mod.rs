@@ -12,18 +12,22 @@
 pub mod abandoned;
 pub mod deferred;
 pub mod headers;
+mod told;
 
 use core::ptr;
 
 use crate::engine::classes::CLASSES;
-use crate::engine::heap::Heap;
+use crate::engine::heap::{Heap, Parked};
 use crate::engine::huge::Huge;
 use crate::engine::shared::deferred::Deferred;
+use crate::engine::shared::told::Told;
 use crate::engine::slab::Slab;
 use crate::engine::slab::owned::List;
 use crate::engine::span::Spans;
 use crate::misuse::{BlockState, Found, Misuse, MisuseKind};
 use crate::os::Os;
+use crate::sync::Ordering;
+use crate::sync::fault::{Fault, planted};
 
 /// Bytes of a chunk that headers are cut from.
 const CHUNK: usize = 256 << 10;
@@ -42,13 +46,20 @@ pub struct Shared {
     /// As above, with a biased freer, which may be in the middle of a free.
     in_grace: [List; CLASSES],
     abandoned: [List; CLASSES],
-    /// A biased freer's mark may have crossed the last look at a slab that became an abandoned
-    /// slab: another look is due.
-    pub recheck_abandoned: bool,
     /// Heaps that no thread has, the last left first.
-    parked: *const Heap,
+    parked: Heaps,
     /// The same, without slabs.
-    parked_empty: *const Heap,
+    bare: Heaps,
+    /// A heap that has been parked for long has lost some slabs, and has more.
+    pub is_abandoning: bool,
+    /// All headers, the last made first: a chain, through [`Slab::older`].
+    pub headers: *const Slab,
+    /// How many there are.
+    pub header_count: usize,
+    /// Where the [round](crate::engine::chores) goes on; null while there is none.
+    pub hand: *const Slab,
+    /// Pairs of marks that were told before their slab's owner has seen them.
+    told: Told,
     /// The chunk that headers are cut from: its next free byte, and its end. Its first word points
     /// to the chunk before it.
     cursor: *mut u8,
@@ -84,9 +95,13 @@ impl Shared {
             pools: [List::new(); CLASSES],
             in_grace: [List::new(); CLASSES],
             abandoned: [List::new(); CLASSES],
-            recheck_abandoned: false,
-            parked: ptr::null(),
-            parked_empty: ptr::null(),
+            parked: Heaps::new(),
+            bare: Heaps::new(),
+            is_abandoning: false,
+            headers: ptr::null(),
+            header_count: 0,
+            hand: ptr::null(),
+            told: Told::new(),
             cursor: ptr::null_mut(),
             end: ptr::null_mut(),
             chunks: ptr::null_mut(),
@@ -136,6 +151,10 @@ impl Shared {
 
     /// Defers a misuse. Without memory for it, it is only counted.
     pub fn defer<O: Os>(&mut self, os: &O, misuse: Misuse) {
+        let is_told = misuse.kind == MisuseKind::DoubleFree && self.told.take(misuse.address);
+        if is_told && !planted(Fault::ToldTwice) {
+            return;
+        }
         self.deferred_count += 1;
         if self.deferred.is_full()
             && let bytes = self.deferred.bytes_of_more()
@@ -147,15 +166,30 @@ impl Shared {
         self.deferred.push(misuse);
     }
 
+    /// Defers the double free of the block at `address`, which has two marks, and notes that its
+    /// slab's owner will tell of it once more. False without room for the note: then nothing is
+    /// told.
+    pub fn defer_early<O: Os>(&mut self, os: &O, address: usize, slab: *const Slab) -> bool {
+        if self.told.contains(address) {
+            return true;
+        }
+        let noted = !self.told.is_full();
+        if noted {
+            self.defer(os, double_free(address, slab));
+            self.told.add(address);
+        }
+        noted
+    }
+
     /// Forgets what a forked child rebuilds or does without: see [`fork`](crate::engine::fork).
     #[cfg(not(loom))]
     pub fn forget(&mut self) {
         let none = [List::new(); CLASSES];
         (self.pools, self.in_grace, self.abandoned) = (none, none, none);
-        (self.parked, self.parked_empty) = (ptr::null(), ptr::null());
+        (self.parked, self.bare) = (Heaps::new(), Heaps::new());
+        (self.is_abandoning, self.hand, self.told) = (false, ptr::null(), Told::new());
         (self.cursor, self.end) = (ptr::null_mut(), ptr::null_mut());
         self.deferred = Deferred::new();
-        self.recheck_abandoned = true;
         self.huge.forget();
     }
 
@@ -182,4 +216,75 @@ pub fn double_free(address: usize, slab: *const Slab) -> Misuse {
     let size = (!slab.is_null()).then(|| unsafe { (*slab).size });
     let state = BlockState::Free;
     Misuse { kind: MisuseKind::DoubleFree, address, size, state, found: Found::Late }
+}
+
+/// A list of heaps that no thread has, through the heaps: the last left first. Under the span lock.
+pub struct Heaps {
+    first: *const Heap,
+    last: *const Heap,
+}
+
+impl Heaps {
+    /// None.
+    pub const fn new() -> Heaps {
+        Heaps { first: ptr::null(), last: ptr::null() }
+    }
+
+    /// The one left last.
+    pub fn first(&self) -> Option<&'static Heap> {
+        // SAFETY: heaps live as long as the engine, and none is looked at after it.
+        unsafe { self.first.as_ref() }
+    }
+
+    /// The one that has been here longest.
+    pub fn last(&self) -> Option<&'static Heap> {
+        // SAFETY: as above.
+        unsafe { self.last.as_ref() }
+    }
+
+    /// Puts `heap`, which is on no list, in front, or behind.
+    pub fn push(&mut self, heap: &Heap, behind: bool) {
+        let place = ptr::from_ref(heap);
+        let (previous, next) = match behind {
+            true => (self.last, ptr::null()),
+            false => (ptr::null(), self.first),
+        };
+        links(heap, |links| *links = Parked { previous, next });
+        // SAFETY: as in `first`.
+        match unsafe { previous.as_ref() } {
+            None => self.first = place,
+            Some(previous) => links(previous, |links| links.next = place),
+        }
+        // SAFETY: as in `first`.
+        match unsafe { next.as_ref() } {
+            None => self.last = place,
+            Some(next) => links(next, |links| links.previous = place),
+        }
+    }
+
+    /// Takes `heap`, which is on this list, off.
+    pub fn remove(&mut self, heap: &Heap) {
+        let Parked { previous, next } = links(heap, |links| *links);
+        // SAFETY: as in `first`.
+        match unsafe { previous.as_ref() } {
+            None => self.first = next,
+            Some(previous) => links(previous, |links| links.next = next),
+        }
+        // SAFETY: as in `first`.
+        match unsafe { next.as_ref() } {
+            None => self.last = previous,
+            Some(next) => links(next, |links| links.previous = previous),
+        }
+    }
+}
+
+/// Runs `f` on a heap's links.
+fn links<R>(heap: &Heap, f: impl FnOnce(&mut Parked) -> R) -> R {
+    // SAFETY: the links are the lock's, which is held: `Heaps` says so.
+    unsafe { heap.parked.with(f) }
+}
+
+/// Since when no thread has it, in milliseconds; 0 while one has.
+pub fn parked_since(heap: &Heap) -> u64 {
+    heap.parked_since.load(Ordering::Relaxed) as u64
 }

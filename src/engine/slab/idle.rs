@@ -4,8 +4,8 @@ use crate::engine::slab::ledger::{LIVE, WAITING};
 use crate::engine::slab::owned::OwnedSlab;
 
 impl OwnedSlab {
-    /// Calls `f` with the address and the bytes of each run of blocks that are free or uncarved; the
-    /// last one's has the tail too, behind the last block.
+    /// Calls `f` with the address and the bytes of each run of blocks that are free or uncarved;
+    /// with the last block goes the tail behind it.
     /// Nobody refers to their bytes: the list of free blocks is in the ledger. Called by the slab's
     /// owner, or, while it has none, under the span lock.
     pub fn idle_runs(self, mut f: impl FnMut(usize, usize)) {

@@ -173,6 +173,22 @@ impl Entry {
         }
     }
 
+    /// Whether the biased freer's mark is there: for another that has just set its own, behind a
+    /// full fence.
+    pub fn is_pair(&self) -> bool {
+        self.biased.load(Ordering::Relaxed) & RETURNED != 0
+    }
+
+    /// Whether both marks were set at one moment, for a thread that is not the owner: two frees,
+    /// since the block was allocated last. Acquire: what is read next is not older. *remote* is the
+    /// same before and after, count and all, so nobody took a mark back meanwhile.
+    pub fn was_freed_twice(&self) -> bool {
+        let remote = self.remote.load(Ordering::Acquire);
+        let biased = self.biased.load(Ordering::Acquire);
+        let same = planted(Fault::PairAcrossLives) || self.remote.load(Ordering::Relaxed) == remote;
+        remote & biased & RETURNED != 0 && same
+    }
+
     /// The free of a thread that is not the owner. `still` is asked between look and mark whether
     /// the ledger is still that of the block's slab.
     #[inline]

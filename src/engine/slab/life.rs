@@ -22,12 +22,13 @@ impl Slab {
         (classes::units(class) * UNIT).div_ceil(classes::size_of(class))
     }
 
-    /// Makes a header of `class` at `place`, with an uncarved ledger.
+    /// Makes a header of `class` at `place`, with an uncarved ledger; `older` is the one made
+    /// before it.
     ///
     /// # Safety
     /// `place` has [`footprint`](Self::footprint) bytes of zero that are nobody else's, at a
     /// multiple of a `Slab`'s alignment.
-    pub unsafe fn create(place: *mut Slab, class: usize) {
+    pub unsafe fn create(place: *mut Slab, class: usize, older: *const Slab) {
         let mut slab = nothing();
         let size = classes::size_of(class);
         slab.reciprocal = u64::MAX / size as u64 + 1;
@@ -35,6 +36,7 @@ impl Slab {
         slab.bytes = classes::units(class) * UNIT;
         slab.capacity = classes::capacity(class) as u16;
         slab.class = class as u16;
+        slab.older = older;
         // SAFETY: the place is large enough and ours. Zeroed entries are valid ones outside loom.
         unsafe {
             place.write(slab);

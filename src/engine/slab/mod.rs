@@ -96,6 +96,8 @@ pub struct Slab {
     pub biased_to: AtomicUsize,
     class: u16,
     capacity: u16,
+    /// The header made before it, of all; set once, before anybody knows it.
+    pub older: *const Slab,
     /// What other threads write.
     remote: Remote,
     /// The owner's: see [`owned`].
@@ -110,6 +112,30 @@ struct Remote {
     flag: AtomicBool,
     /// How many marks the biased freer has set, ever; it alone writes here. It wraps.
     biased_frees: AtomicU32,
+    /// `biased_frees` as it was when somebody last looked for pairs of marks. Under the span lock;
+    /// relaxed.
+    judged: AtomicU32,
+    /// Another than the biased freer has seen, behind its own mark, that one's: see
+    /// [`remote`].
+    pair: AtomicBool,
+    /// The slab has ended, and is in its grace period. Under the span lock; relaxed.
+    in_grace: AtomicBool,
+    /// The owner's: it comes here as rarely as it may.
+    ring: Cell<Links>,
+}
+
+/// A slab's neighbours in its heap's ring: whoever may touch its local part may touch these.
+#[derive(Clone, Copy)]
+pub struct Links {
+    previous: *const Slab,
+    next: *const Slab,
+}
+
+impl Links {
+    /// In no ring.
+    pub const fn new() -> Links {
+        Links { previous: ptr::null(), next: ptr::null() }
+    }
 }
 
 /// What the owner alone touches.
@@ -195,7 +221,15 @@ impl Slab {
             biased_to: AtomicUsize::new(NOBODY),
             class,
             capacity: 0,
-            remote: Remote { flag: AtomicBool::new(false), biased_frees: AtomicU32::new(0) },
+            older: ptr::null(),
+            remote: Remote {
+                flag: AtomicBool::new(false),
+                biased_frees: AtomicU32::new(0),
+                judged: AtomicU32::new(0),
+                pair: AtomicBool::new(false),
+                in_grace: AtomicBool::new(false),
+                ring: Cell::new(Links::new()),
+            },
             local: Cell::new(Local {
                 top: 0,
                 base: 0,

@@ -18,7 +18,7 @@
 use core::ops::Deref;
 use core::ptr;
 
-use crate::engine::slab::{Local, Place, Slab};
+use crate::engine::slab::{Links, Local, Place, Slab};
 
 /// See the [module](self). A slab's header lives as long as its engine, so the address stays good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +66,12 @@ impl OwnedSlab {
     pub(super) fn look<R>(&self, f: impl FnOnce(&Local) -> R) -> R {
         // SAFETY: as in `with`.
         unsafe { self.local.look(f) }
+    }
+
+    /// Runs `f` on its links in its heap's ring.
+    pub(super) fn links<R>(&self, f: impl FnOnce(&mut Links) -> R) -> R {
+        // SAFETY: as in `with`: the ring is the owner's too.
+        unsafe { self.remote.ring.with(f) }
     }
 
     /// Which list it is on.
@@ -213,6 +219,72 @@ impl List {
         match linked(next) {
             None => self.last = previous,
             Some(next) => next.with(|local| local.previous = previous),
+        }
+    }
+}
+
+/// All slabs of a heap in a ring, with a hand: a look at all of them can be taken a few at a time,
+/// whatever lists they move to meanwhile. Whoever may touch it may touch the local part of each
+/// slab in it.
+pub struct Ring {
+    /// Whose turn is next; null in an empty ring.
+    hand: *const Slab,
+    /// How many there are.
+    pub count: usize,
+}
+
+impl Ring {
+    /// An empty ring.
+    pub const fn new() -> Ring {
+        Ring { hand: ptr::null(), count: 0 }
+    }
+
+    /// The slab whose turn is next.
+    pub fn first(&self) -> Option<OwnedSlab> {
+        // SAFETY: a ring holds slabs that whoever may touch it may touch.
+        (!self.hand.is_null()).then(|| unsafe { OwnedSlab::new(self.hand) })
+    }
+
+    /// The slab whose turn it is; then the next one's turn comes.
+    pub fn turn(&mut self) -> Option<OwnedSlab> {
+        let slab = self.first()?;
+        self.hand = slab.links(|links| links.next);
+        Some(slab)
+    }
+
+    /// Takes in `slab`, which is in no ring: its turn comes last.
+    pub fn add(&mut self, slab: OwnedSlab) {
+        let own = slab.as_ptr();
+        match self.first() {
+            None => {
+                slab.links(|links| *links = Links { previous: own, next: own });
+                self.hand = own;
+            }
+            Some(first) => {
+                let last = first.links(|links| core::mem::replace(&mut links.previous, own));
+                slab.links(|links| *links = Links { previous: last, next: first.as_ptr() });
+                // SAFETY: as in `first`.
+                unsafe { OwnedSlab::new(last) }.links(|links| links.next = own);
+            }
+        }
+        self.count += 1;
+    }
+
+    /// Takes `slab`, which is in this ring, out.
+    pub fn remove(&mut self, slab: OwnedSlab) {
+        let Links { previous, next } = slab.links(|links| core::mem::replace(links, Links::new()));
+        self.count -= 1;
+        if next == slab.as_ptr() {
+            self.hand = ptr::null();
+            return;
+        }
+        // SAFETY: as in `first`.
+        unsafe {
+            OwnedSlab::new(previous).links(|links| links.next = next);
+            OwnedSlab::new(next).links(|links| links.previous = previous);
+        }
+        if self.hand == slab.as_ptr() {
+            self.hand = next;
         }
     }
 }

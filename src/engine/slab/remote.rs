@@ -13,6 +13,7 @@
 //! | slab, `owner` | the owner at the end of a life, else who has the span lock | all | heap, [`NOBODY`], [`ABANDONED`](super::ABANDONED) |
 //! | slab, `base` | whoever begins a life, under the span lock | all | where the blocks are |
 //! | heap, `flagged_slabs` | others, one more for each flag raised; the owner, 0 | owner | how many slabs wait for a sweep |
+//! | heap, `at_mark` | the heap's own thread | who begins a slab's life | the thread is at a mark |
 //! | heap, `epoch` | the heap's own thread | who ends or begins a slab's life | see *The biased freer* |
 //!
 //! A *mark* is either bit of an entry. Each byte has one that sets and one that clears it at a
@@ -55,8 +56,12 @@
 //! ([`retire`](super::owned::OwnedSlab::retire)), and the header stays in its *grace period*, with
 //! another header in its place, until the count has changed, or the heap is parked, or is the one
 //! that needs the header, or its thread has vanished in a fork. Marks that came meanwhile are
-//! looked for before the next life, and at exit ([`judge_end`](Slab::judge_end)). `biased_to`
-//! changes only then.
+//! looked for before the next life, in rounds and at exit ([`judge_end`](Slab::judge_end)).
+//! `biased_to` changes only then.
+//!
+//! A biased freer that frees no more does not count on. So when no other header is left, who needs
+//! one asks all threads for a fence (`Shared::end_graces`); then a biased freer that is at no mark,
+//! by its heap's word `at_mark`, is past those that began before the end.
 //!
 //! # Every ordering, and what it pairs with
 //! *Twin*: the [fault](crate::sync::fault::Fault) that takes it away, and a model of `tests/loom`
@@ -75,6 +80,10 @@
 //! | `is_biased_to` | acquire | `grace_is_over`: release | who becomes the biased freer sees the marks of the one before | |
 //! | `is_biased_to`, exchange | acquire | `retire`: an exchange of nothing, release | who becomes the biased freer after the end sees the end | `EndUnclaimed` |
 //! | `Heap::advance_epoch` | release, full fence behind | `retire`: full fence, then `epoch`; `grace_is_over`: acquire | a free that begins after a count that the end has not seen sees the end; the marks of frees before a count are seen with it | `EpochUnfenced`, `EndUnfenced` |
+//! | `Slab::mark`, another's exchange, then *biased* | full fence | `judge_pairs`: `biased_frees`, acquire, full fence, then the marks | one of the two sees both marks | `PairUnseen`, `JudgeUnfenced` |
+//! | `Slab::mark`, `pair` behind both marks | release | `judge_pairs`: acquire | who sees it sees the marks | |
+//! | `Owner::at_mark`, the word, then all looks of the mark | half of a full fence | `end_graces`: the slab's end, the other half, then the word | one of the two sees the other | `MarkUnannounced` |
+//! | `at_mark` cleared | release | `end_graces`: acquire | the marks before are seen | |
 //! | `owner` stored | release | `owner` read by a remote free: acquire | the slab is whole | |
 //!
 //! `local` is relaxed: a thread that got the block's address legally got it after the store, and
@@ -83,8 +92,20 @@
 //! The biased freer has no fence between its mark and its look at the flag: that would cost as much
 //! as an exchange. It may read a flag that is just being cleared, and tell nobody. So its count
 //! stands for the flag (`flagged`); the owner, which knows that it swept, looks again once
-//! (`Own::recheck`); so does, a quarter of a second later, whoever lets go of a slab that has a
-//! biased freer (`Shared::recheck_abandoned`). Twins: `SweepSure`, `AbandonSure`.
+//! (`Own::recheck`); so does the next [round](crate::engine::chores), where the slab is nobody's.
+//! Twin: `SweepSure`.
+//!
+//! # Two marks, told before the owner sees them
+//! The owner may not come for long: it waits for something, or has exited. So whoever makes a round
+//! looks, under the span lock, for blocks with both marks
+//! ([`judge_pairs`](Slab::judge_pairs)): two frees, whatever else happens. It changes nothing in
+//! the slab. It notes the address, and the report that the owner's look at the same two marks will
+//! give is swallowed (`Shared::defer`): the owner clears marks before it takes the lock to report,
+//! so of the two under the lock the second knows of the first.
+//!
+//! It looks at a ledger only if the biased freer has marked since the last look, or another, which
+//! looks behind its own mark for that one's, has seen it (`pair`). One of the two is so: if the
+//! other did not see the biased freer's mark, it came later, and so its count does.
 
 use crate::engine::slab::ledger::{self, Freer, GROUP, LIVE, Mark};
 use crate::engine::slab::owned::OwnedSlab;
@@ -160,6 +181,10 @@ impl Slab {
             Freer::Other if planted(Fault::MarkUnfenced) => {}
             Freer::Other => sync::fence_after_rmw(),
         }
+        if by == Freer::Other && entry.is_pair() && !planted(Fault::PairUnseen) {
+            // Release: pairs with the acquire in `judge_pairs`.
+            self.remote.pair.store(true, Ordering::Release);
+        }
         if self.remote.flag.load(Ordering::Relaxed) || planted(Fault::MarkUnflagged) {
             return Marked::Done;
         }
@@ -186,6 +211,67 @@ impl Slab {
             && (biased_to == heap || biased_to == NOBODY && becomes() || planted(Fault::AllBiased))
     }
 
+    /// Calls `f` with the address of each block that has both marks, if any may have come since
+    /// this was last asked; `f` says whether that is noted. For whoever has the span lock, about a
+    /// slab of which somebody else may touch the local part. Whether the ledger was looked at.
+    pub fn judge_pairs(&self, mut f: impl FnMut(usize) -> bool) -> bool {
+        // Acquire: pairs with the releases in `mark`.
+        let frees = self.remote.biased_frees.load(Ordering::Acquire);
+        let seen = self.remote.pair.load(Ordering::Acquire);
+        if frees == self.remote.judged.load(Ordering::Relaxed) && !seen {
+            return false;
+        }
+        if seen {
+            self.remote.pair.store(false, Ordering::Relaxed);
+        }
+        // Pairs with the fence in `mark` behind another's exchange: either that one sees the biased
+        // freer's mark, which is counted here, or its own is seen here.
+        if !planted(Fault::JudgeUnfenced) {
+            sync::fence(Ordering::SeqCst);
+        }
+        let (start, size, mut all) = (self.start(), self.size, true);
+        for first in (0..self.capacity()).step_by(GROUP) {
+            // SAFETY: below the capacity; a ledger's memory is whole groups.
+            if !unsafe { ledger::any_returned(self.entry(first)) } {
+                continue;
+            }
+            for index in first..self.capacity().min(first + GROUP) {
+                // SAFETY: below the capacity.
+                if unsafe { self.entry(index) }.was_freed_twice() {
+                    all &= f(start + index * size);
+                }
+            }
+        }
+        if all {
+            self.remote.judged.store(frees, Ordering::Relaxed);
+        }
+        true
+    }
+
+    /// Whether somebody has said that there is something to sweep, for a thread that may not look
+    /// closer.
+    pub fn seems_flagged(&self) -> bool {
+        self.remote.flag.load(Ordering::Relaxed)
+    }
+
+    /// Whether the slab has ended, and is in its grace period, and marks came that nobody has
+    /// judged. Under the span lock.
+    pub fn ended_with_marks(&self) -> bool {
+        let frees = self.remote.biased_frees.load(Ordering::Relaxed);
+        self.remote.in_grace.load(Ordering::Relaxed)
+            && frees != self.remote.judged.load(Ordering::Relaxed)
+    }
+
+    /// As above, whether marks came or not.
+    pub fn is_in_grace(&self) -> bool {
+        self.remote.in_grace.load(Ordering::Relaxed)
+    }
+
+    /// Says whether the slab is in its grace period. Under the span lock.
+    pub fn set_in_grace(&self, is: bool) {
+        self.remote.in_grace.store(is, Ordering::Relaxed);
+    }
+
     /// Tells of marks that came after the slab's end: misuses, all of them, since no block was
     /// live. `double_freed` as in [`sweep`](OwnedSlab::sweep).
     ///
@@ -193,6 +279,9 @@ impl Slab {
     /// The slab has ended, and the caller has the span lock.
     pub unsafe fn judge_end(&self, mut double_freed: impl FnMut(usize)) {
         let (start, size) = (self.start(), self.size);
+        // Acquire: pairs with the release in `mark`.
+        let frees = self.remote.biased_frees.load(Ordering::Acquire);
+        self.remote.judged.store(frees, Ordering::Relaxed);
         for first in (0..self.capacity()).step_by(GROUP) {
             // SAFETY: below the capacity; a ledger's memory is whole groups.
             if !unsafe { ledger::any_returned(self.entry(first)) } {
@@ -202,8 +291,8 @@ impl Slab {
                 // SAFETY: below the capacity.
                 let entry = unsafe { self.entry(index) };
                 let marks = entry.marks();
-                (0..marks.count()).for_each(|_| double_freed(start + index * size));
                 entry.clear(marks);
+                (0..marks.count()).for_each(|_| double_freed(start + index * size));
             }
         }
     }
@@ -254,10 +343,18 @@ impl OwnedSlab {
                     back += 1;
                     frees -= 1;
                 }
+                // First: whoever finds both marks under the span lock tells of them, and this call
+                // must not have told already. See `judge_pairs`.
+                let clears_first = !planted(Fault::ToldFirst);
+                if clears_first {
+                    entry.clear(marks);
+                }
                 if !planted(Fault::SweepSilent) {
                     (0..frees).for_each(|_| double_freed(base + (index + 1) * size));
                 }
-                entry.clear(marks);
+                if !clears_first {
+                    entry.clear(marks);
+                }
             }
         }
         if back > 0 {

@@ -18,7 +18,7 @@ fn slab(class: usize, start: usize) -> OwnedSlab {
     unsafe {
         let place = std::alloc::alloc_zeroed(layout).cast::<Slab>();
         place.expose_provenance();
-        Slab::create(place, class);
+        Slab::create(place, class, ptr::null());
         let slab = OwnedSlab::new(place);
         slab.start_at(start, true, SOMEBODY);
         slab

@@ -132,6 +132,7 @@ fn abandonment_with_the_flag_up(biased: bool) {
     let hands = [world.claim(), world.claim()];
     world.exit(owner);
     assert!(world.free(hands[0], blocks[0]), "{ACCUSED}");
+    world.round_begins();
     let thread = world.spawn(move |world| world.free(hands[0], blocks[1]));
     world.trim(hands[1]);
     assert!(thread.join().unwrap(), "{ACCUSED}");
@@ -222,8 +223,8 @@ fn a_mark_crosses_the_sweep_of_an_abandoned_slab() {
 }
 
 #[test]
-fn a_last_look_that_is_sure_of_itself_fails() {
-    must_catch(Fault::AbandonSure, &[LEFT], || abandonment_with_the_flag_up(true));
+fn a_last_sweep_that_is_sure_of_itself_fails() {
+    must_catch(Fault::SweepSure, &[LEFT], || abandonment_with_the_flag_up(true));
 }
 
 #[test]

@@ -21,6 +21,7 @@ mod abandoned;
 mod clocked;
 mod exit;
 mod one_block;
+mod pairs;
 mod slab_end;
 mod sweep;
 mod world;

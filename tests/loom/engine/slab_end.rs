@@ -143,4 +143,5 @@ fn a_life_that_begins_before_the_last_is_over_fails() {
     fails(Fault::EndUnclaimed, Biased::Soon);
     fails(Fault::EpochUnfenced, Biased::Already);
     fails(Fault::EndUnfenced, Biased::Already);
+    fails(Fault::MarkUnannounced, Biased::Soon);
 }

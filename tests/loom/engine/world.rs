@@ -144,6 +144,11 @@ impl World {
         unsafe { self.engine().tick_now(hand.heap()) };
     }
 
+    /// A round has begun, and has not come to any slab that there is.
+    pub fn round_begins(&self) {
+        self.engine().forget_doubts();
+    }
+
     /// Lets time pass.
     pub fn wait(&self, milliseconds: u64) {
         self.0.clock.fetch_add(milliseconds, Ordering::Relaxed);

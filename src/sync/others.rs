@@ -1,0 +1,28 @@
+//! A fence in other threads, which pays where those would need theirs often.
+
+#[cfg(loom)]
+use super::atomic::{Ordering, fence};
+
+/// The rare half of a full fence of two threads, of which
+/// [`fence_by_others`](super::fence_by_others) is the other: a full fence here and, wherever it
+/// stands just now, in each other thread of the process. False where the kernel has no such call,
+/// or does not allow it: then nothing is fenced.
+#[cfg(not(loom))]
+#[cold]
+pub(crate) fn fence_others() -> bool {
+    const PRIVATE_EXPEDITED: i32 = 1 << 3;
+    const REGISTER_PRIVATE_EXPEDITED: i32 = 1 << 4;
+    // SAFETY: membarrier(2) takes a command and two zeroes, and touches no memory.
+    let ask = |command: i32| unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) == 0 };
+    // A process must have said once that it will ask; a forked child again.
+    crate::errno::kept(|| {
+        ask(PRIVATE_EXPEDITED) || ask(REGISTER_PRIVATE_EXPEDITED) && ask(PRIVATE_EXPEDITED)
+    })
+}
+
+/// As above, modelled: the half that is taken often is a whole one there.
+#[cfg(loom)]
+pub(crate) fn fence_others() -> bool {
+    fence(Ordering::SeqCst);
+    true
+}
