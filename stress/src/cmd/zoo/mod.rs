@@ -27,6 +27,7 @@ use drystone_harness::stop::{self, Stop};
 use self::faults::Fault;
 use self::hunt::{Caught, Hunt};
 pub use self::options::Options;
+use self::table::Clean;
 
 /// Hunts; the exit code.
 ///
@@ -59,6 +60,11 @@ pub fn run(options: &Options) -> Result<u8> {
             break;
         }
         bar.set_message(fault.name.clone());
+        if !(fault.shows || options.all || !options.names.is_empty()) {
+            bar.inc(1);
+            caught.push((fault, Vec::new()));
+            continue;
+        }
         let mut times: Vec<Caught> = (0..options.seeds)
             .map(|number| hunt.one(fault, Seed(options.seed.0 + number)))
             .collect::<Result<_>>()?;
@@ -71,13 +77,21 @@ pub fn run(options: &Options) -> Result<u8> {
         bar.inc(1);
         caught.push((fault, times));
     }
+    if STOP.is_set() {
+        bar.finish_and_clear();
+        output::write(&table::report(&caught, Clean::NotRun, options))?;
+        eprintln!("stopped before the end");
+        return Ok(exit::INTERRUPTED);
+    }
     bar.set_message("the clean build");
     let spent: Duration = caught.iter().flat_map(|(_, times)| times).map(|one| one.took).sum();
     let left = options.within.map(|within| within.saturating_sub(began.elapsed()));
     let list = caught.iter().any(|(fault, _)| fault.is_of_the_list());
-    let clean = hunt.clean(left.map_or(spent, |left| spent.min(left)), list)?;
+    let time = left.map_or(spent, |left| spent.min(left));
+    let clean = hunt.clean(time, list)?;
     bar.finish_and_clear();
-    let report = table::report(&caught, clean.as_ref(), options);
+    let said = clean.as_ref().map_or(Clean::NothingIn(time), Clean::Finding);
+    let report = table::report(&caught, said, options);
     output::write(&report)?;
     if let Some(file) = &options.write {
         table::write(file, &report).with_context(|| file.display().to_string())?;

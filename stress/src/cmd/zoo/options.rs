@@ -19,6 +19,10 @@ pub struct Options {
     #[arg(value_name = "FAULT")]
     pub names: Vec<String>,
 
+    /// Hunt those too that do not show from outside, which loom or a test finds
+    #[arg(long)]
+    pub all: bool,
+
     /// How long each is hunted by the default run
     #[arg(long = "for", value_name = "TIME", value_parser = duration::parse, default_value = "60s")]
     pub time: Duration,

@@ -14,12 +14,19 @@ use crate::cmd::zoo::options::Options;
 /// What stands in the document as that which wrote the table.
 const COMMAND: &str = "cargo stress zoo";
 
+/// What came of the clean build.
+#[derive(Clone, Copy, Debug)]
+pub enum Clean<'c> {
+    /// The hunt was stopped before it.
+    NotRun,
+    /// Nothing in this time, as is right.
+    NothingIn(Duration),
+    /// A false finding.
+    Finding(&'c Caught),
+}
+
 /// The table and its summary.
-pub fn report(
-    caught: &[(&Fault, Vec<Caught>)],
-    clean: Option<&Caught>,
-    options: &Options,
-) -> String {
+pub fn report(caught: &[(&Fault, Vec<Caught>)], clean: Clean<'_>, options: &Options) -> String {
     let mut table = Table::new(
         Shape::Markdown,
         false,
@@ -34,6 +41,7 @@ pub fn report(
         let (by, kind) = match found.first() {
             Some(one) => (one.by.clone().unwrap_or_default(), one.kind.clone()),
             None if fault.shows => ("**nobody**".to_owned(), String::new()),
+            None if times.is_empty() => ("loom or a test".to_owned(), String::new()),
             None => ("loom or a test alone".to_owned(), String::new()),
         };
         let after = median(found.iter().map(|one| one.took).collect());
@@ -74,7 +82,7 @@ fn wrapped(text: &str) -> String {
     lines.join("\n")
 }
 
-fn summary(caught: &[(&Fault, Vec<Caught>)], clean: Option<&Caught>, options: &Options) -> String {
+fn summary(caught: &[(&Fault, Vec<Caught>)], clean: Clean<'_>, options: &Options) -> String {
     let shown: Vec<&Caught> =
         caught.iter().filter(|(fault, _)| fault.shows).flat_map(|(_, times)| times).collect();
     let by_default = |one: &&&Caught| one.by.as_deref().is_some_and(|by| by != "conform");
@@ -90,8 +98,11 @@ fn summary(caught: &[(&Fault, Vec<Caught>)], clean: Option<&Caught>, options: &O
         seen += usize::from(times.iter().any(|one| one.by.is_some()));
     }
     let clean = match clean {
-        None => "The clean build gave no finding in as long as the sum.".to_owned(),
-        Some(one) => format!("**The clean build gave a false finding: {one}.**"),
+        Clean::NotRun => "The clean build was not run.".to_owned(),
+        Clean::NothingIn(time) => {
+            format!("The clean build gave no finding in {} s.", time.as_secs())
+        }
+        Clean::Finding(one) => format!("**The clean build gave a false finding: {one}.**"),
     };
     format!(
         "Of {} hunts of faults that show from outside the default run ({} s) found {}, {} %; with \
