@@ -53,26 +53,16 @@ pub fn run(options: &Options) -> Result<u8> {
     let began = Instant::now();
     let hunt = Hunt::new(options, libraries)?;
     let bar = progress::steps(chosen.len() as u64);
-    let mut caught: Vec<(&Fault, Vec<Caught>)> = Vec::new();
+    let mut caught: Vec<Hunted<'_>> = Vec::new();
     for fault in chosen {
         let late = options.within.is_some_and(|within| began.elapsed() >= within);
         if STOP.is_set() || late {
             break;
         }
         bar.set_message(fault.name.clone());
-        if !(fault.shows || options.all || !options.names.is_empty()) {
-            bar.inc(1);
-            caught.push((fault, Vec::new()));
-            continue;
-        }
-        let mut times: Vec<Caught> = (0..options.seeds)
-            .map(|number| hunt.one(fault, Seed(options.seed.0 + number)))
-            .collect::<Result<_>>()?;
-        if options.sample.is_some() && fault.shows && times.iter().any(|one| one.by.is_none()) {
-            times = vec![hunt.longer(fault, Seed(options.seed.0 + options.seeds))?];
-        }
-        if bar.is_hidden() {
-            eprintln!("{}: {}", fault.name, times[0]);
+        let times = hunted(&hunt, fault, options)?;
+        if let Some(first) = times.first().filter(|_| bar.is_hidden()) {
+            eprintln!("{}: {first}", fault.name);
         }
         bar.inc(1);
         caught.push((fault, times));
@@ -84,24 +74,51 @@ pub fn run(options: &Options) -> Result<u8> {
         return Ok(exit::INTERRUPTED);
     }
     bar.set_message("the clean build");
-    let spent: Duration = caught.iter().flat_map(|(_, times)| times).map(|one| one.took).sum();
     let left = options.within.map(|within| within.saturating_sub(began.elapsed()));
-    let list = caught.iter().any(|(fault, _)| fault.is_of_the_list());
-    let time = left.map_or(spent, |left| spent.min(left));
-    let clean = hunt.clean(time, list)?;
+    let code = conclude(&hunt, &caught, left, options);
     bar.finish_and_clear();
+    code
+}
+
+/// A fault, and what came of each hunt.
+type Hunted<'f> = (&'f Fault, Vec<Caught>);
+
+/// What comes of the hunts of one fault; nothing of one that is not hunted.
+fn hunted(hunt: &Hunt, fault: &Fault, options: &Options) -> Result<Vec<Caught>> {
+    if !(fault.shows || options.all || !options.names.is_empty()) {
+        return Ok(Vec::new());
+    }
+    let first = options.seed.0;
+    let times: Vec<Caught> = (0..options.seeds)
+        .map(|number| hunt.one(fault, Seed(first + number)))
+        .collect::<Result<_>>()?;
+    if options.sample.is_some() && fault.shows && times.iter().any(|one| one.by.is_none()) {
+        return Ok(vec![hunt.longer(fault, Seed(first + options.seeds))?]);
+    }
+    Ok(times)
+}
+
+/// Runs the clean build, for as long as all hunts or as there is time; writes the report. The exit
+/// code.
+fn conclude(
+    hunt: &Hunt,
+    caught: &[Hunted<'_>],
+    left: Option<Duration>,
+    options: &Options,
+) -> Result<u8> {
+    let spent: Duration = caught.iter().flat_map(|(_, times)| times).map(|one| one.took).sum();
+    let time = left.map_or(spent, |left| spent.min(left));
+    let clean = hunt.clean(time, caught.iter().any(|(fault, _)| fault.is_of_the_list()))?;
     let said = clean.as_ref().map_or(Clean::NothingIn(time), Clean::Finding);
-    let report = table::report(&caught, said, options);
+    let report = table::report(caught, said, options);
     output::write(&report)?;
     if let Some(file) = &options.write {
         table::write(file, &report).with_context(|| file.display().to_string())?;
     }
-    let missed = caught.iter().any(|(_, times)| times.iter().any(|one| one.by.is_none()));
-    let shows = |(fault, times): &(&Fault, Vec<Caught>)| {
-        fault.shows && times.iter().any(|one| one.by.is_none())
-    };
-    let missed = missed && caught.iter().any(shows);
-    Ok(if missed || clean.is_some() { exit::FOUND } else { exit::FINE })
+    let missed =
+        |(fault, times): &Hunted<'_>| fault.shows && times.iter().any(|one| one.by.is_none());
+    let wrong = clean.is_some() || caught.iter().any(missed);
+    Ok(if wrong { exit::FOUND } else { exit::FINE })
 }
 
 /// The clone's root: here, or above.
