@@ -95,7 +95,7 @@ const OF_TWINS: [&str; 9] = [
 ];
 /// Twins that show on this processor: the others weaken an order that it keeps anyhow, or lose a
 /// race of two instructions, which loom explores.
-const SHOWN: [&str; 4] = ["PopBlind", "FreeBlind", "MarkBlind", "MarkUnflagged"];
+const SHOWN: [&str; 2] = ["PopBlind", "MarkUnflagged"];
 
 /// All of them, those that are written down first.
 ///
