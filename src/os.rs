@@ -81,9 +81,9 @@ pub unsafe trait Os {
     /// # Safety
     /// `start` and `bytes` are multiples of [`PAGE`], inside a mapping of this OS, and nothing
     /// refers to their contents. If `start` is a multiple of [`STEP`], so is `bytes`: the kernel
-    /// may round it up. Else it may fail. Once a part has gone back that starts at an odd multiple
-    /// of [`page_bytes`](Os::page_bytes), the kernel's pages are no larger than that, and nothing
-    /// is rounded up that is whole ones.
+    /// may round it up. Else it may fail. After it has given back a part that starts at an odd
+    /// multiple of [`page_bytes`](Os::page_bytes), the kernel's pages are known to be that small,
+    /// and whole ones are never rounded up.
     unsafe fn decommit(&self, start: *mut u8, bytes: usize) -> bool;
 
     /// How many of the `bytes` bytes at `start` are resident: whole pages inside a mapping of this

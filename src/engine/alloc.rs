@@ -60,7 +60,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         if !align.is_power_of_two() {
             return None;
         }
-        self.chores(owner.heap(), classes::class_of(size, align).unwrap_or(0));
+        self.background_steps(owner.heap(), classes::class_of(size, align).unwrap_or(0));
         self.look_if_under_way(&mut owner);
         match classes::class_of(size, align) {
             Some(class) => self.allocate_small(owner, class),
@@ -88,7 +88,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 let double_freed = |address| self.defer_double_free_at(address);
                 let refill = own.refill(class, double_freed);
                 if own.recheck {
-                    self.doubt.set();
+                    self.scan_wanted.set();
                 }
                 let refill = match refill {
                     Refill::None => self.new_slab(heap, own, class),

@@ -17,7 +17,7 @@ use crate::engine::shared::Shared;
 use crate::os::{Mmap, Os};
 use crate::probe::{NoProbe, Probe};
 use crate::sync::{
-    AtomicBool, AtomicPtr, AtomicUsize, Cell, FutexLock, Hint, Holder, Ordering, RawLock,
+    AtomicBool, AtomicPtr, AtomicUsize, Cell, FutexLock, Holder, Ordering, RawLock, RelaxedWord,
     const_unless_loom,
 };
 
@@ -43,16 +43,16 @@ pub struct Engine<O: Os = Mmap, P: Probe = NoProbe, L: RawLock = FutexLock> {
     pub(super) forked: AtomicBool,
     /// See [`has_stayed`](Self::has_stayed). Relaxed: stands alone.
     pub(super) stayed: AtomicBool,
-    /// Slow calls have [chores](crate::engine::chores) to do.
-    pub(super) chores: Hint,
-    /// A round is to be made.
-    pub(super) doubt: Hint,
-    /// When the next begins at the earliest, in milliseconds; 0 says that nobody has seen a doubt
-    /// yet.
-    pub(super) round_due: Hint,
-    /// The kernel has taken back a page that only one with pages of
-    /// [that size](Os::page_bytes) takes: it rounds nothing up.
-    pub(super) exact_pages: Hint,
+    /// Slow calls have [background work](crate::engine::background) to do.
+    pub(super) background: RelaxedWord,
+    /// A scan is to be made.
+    pub(super) scan_wanted: RelaxedWord,
+    /// When the next begins at the earliest, in milliseconds; 0 says that nobody has seen yet that
+    /// one is wanted.
+    pub(super) scan_due: RelaxedWord,
+    /// The kernel's pages are known to be no larger than [`page_bytes`](Os::page_bytes), since it
+    /// took one back alone: nothing is rounded up.
+    pub(super) exact_pages: RelaxedWord,
     /// Relaxed: a count.
     pub(super) misuses: AtomicUsize,
 }
@@ -77,10 +77,10 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 heaps: AtomicPtr::new(ptr::null_mut()),
                 forked: AtomicBool::new(false),
                 stayed: AtomicBool::new(false),
-                chores: Hint::new(),
-                doubt: Hint::new(),
-                round_due: Hint::new(),
-                exact_pages: Hint::new(),
+                background: RelaxedWord::new(),
+                scan_wanted: RelaxedWord::new(),
+                scan_due: RelaxedWord::new(),
+                exact_pages: RelaxedWord::new(),
                 misuses: AtomicUsize::new(0),
             }
         }

@@ -14,7 +14,6 @@ use core::ptr;
 use crate::engine::engine::Engine;
 use crate::engine::heap::{Heap, IDLE, Owner, has_vanished};
 use crate::engine::pagemap::Header;
-use crate::engine::report::judge_block;
 use crate::engine::slab::owned::OwnedSlab;
 use crate::engine::slab::owner::{Freed, NotLive};
 use crate::engine::slab::remote::Marked;
@@ -83,7 +82,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             match unsafe { self.free_remote_in(owner.as_mut(), header, slab_owner, address) } {
                 Marked::Done | Marked::First => return Ok(()),
                 Marked::Again => look_again(),
-                Marked::Rejected => return self.reject(judge_block(slab, address)),
+                Marked::Rejected => return self.reject(self.judge_block(slab, address)),
             }
         }
     }
@@ -129,9 +128,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             unsafe { self.tell_owner(slab_owner, marked) };
             return marked;
         };
-        if owner.before_remote_free() {
-            self.chores(owner.heap(), 0);
-        }
+        let counted = owner.before_remote_free();
         let marked = owner.at_mark(|| slab.mark(owner.address(), address, &self.probe));
         if matches!(marked, Marked::Done | Marked::First) {
             // SAFETY: as above.
@@ -140,6 +137,10 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             if slab.owner.load(Ordering::Relaxed) == ABANDONED && !planted(Fault::OwnerUnseen) {
                 self.reclaim(owner, slab);
             }
+        }
+        // Behind the mark: what is done here may change the slab's owner.
+        if counted {
+            self.background_steps(owner.heap(), 0);
         }
         marked
     }
@@ -152,7 +153,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     #[inline]
     unsafe fn tell_owner(&self, slab_owner: usize, marked: Marked) {
         if marked == Marked::First {
-            self.doubt.set();
+            self.scan_wanted.set();
         }
         if marked == Marked::First && slab_owner > ABANDONED {
             // SAFETY: neither `NOBODY` nor `ABANDONED`, so a heap's address; heaps live as long as
@@ -188,7 +189,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 self.move_after_free(owner, slab);
                 Ok(())
             }
-            Err(NotLive) => self.reject(judge_block(slab.as_ptr(), address)),
+            Err(NotLive) => self.reject(self.judge_block(slab.as_ptr(), address)),
         }
     }
 
@@ -247,7 +248,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             header.index_of(address).filter(|_| header.state_at(address) == BlockState::Live);
         match live {
             Some(_) => Ok(header.size),
-            None => self.reject(judge_block(slab, address)),
+            None => self.reject(self.judge_block(slab, address)),
         }
     }
 

@@ -59,7 +59,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
 
     /// Leaves the heap, with its slabs, to the next thread that claims one. What others freed in a
     /// few of them comes back first, so that misuses there are told with the thread's end; of the
-    /// others by the next round.
+    /// others by the next scan.
     ///
     /// # Safety
     /// The calling thread claimed `heap`, and does not use it after this.
@@ -95,7 +95,9 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             own.looked = now;
             self.drop_idle(own);
         }
-        if flagged >= own.patience || is_time && (flagged > 0 || own.recheck) {
+        // One look at a time: a new one would begin at the first slab again, and none ever end.
+        let is_due = flagged >= own.patience || is_time && (flagged > 0 || own.recheck);
+        if is_due && own.to_look == 0 {
             // Acquire: pairs with the release in `tell_owner`.
             heap.flagged_slabs.swap(0, Ordering::Acquire);
             self.begin_look(own, flagged);
@@ -110,7 +112,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         let gone = self.locked(|shared| {
             shared.spans.decay(&self.os);
             shared.is_abandoning |= shared.has_parked_since(now.saturating_sub(DECAY));
-            self.hint_chores(shared);
+            self.note_background_work(shared);
             shared.huge.decay(&self.os, now)
         });
         // SAFETY: no block lives in them, and they are kept no longer.
@@ -135,8 +137,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     pub unsafe fn tick_now(&self, heap: &Heap) {
         // SAFETY: the calling thread owns the heap.
         unsafe { heap.owner() }.with(|own| self.tick(heap, own));
-        self.round_due.put(1);
-        self.chores(heap, 0);
+        self.scan_due.put(1);
+        self.background_steps(heap, 0);
     }
 
     /// Gives all idle memory back that the calling thread can reach: its heap's, the abandoned

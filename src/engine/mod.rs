@@ -11,8 +11,8 @@
 #[cfg(not(loom))]
 pub mod account;
 mod alloc;
+mod background;
 pub mod check;
-mod chores;
 pub mod classes;
 #[expect(clippy::module_inception, reason = "the type is the module's whole purpose")]
 mod engine;

@@ -27,7 +27,9 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         self.locked(|shared| {
             let misuse =
                 |kind, size, state| Misuse { kind, address, size, state, found: Found::AtCall };
-            let ours = shared.spans.contains(address);
+            // Where blocks lay once, or until just now: the map forgets a slab before its span is
+            // free. Nothing is said of memory that never was used.
+            let ours = shared.spans.was_used(address) || shared.spans.is_used(address);
             if let Some((start, size)) = shared.huge.around(address) {
                 // At its start lies a block that waits, or one that was freed and allocated since
                 // the look.
@@ -45,6 +47,30 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 None => misuse(MisuseKind::ForeignPointer, None, BlockState::Unknown),
             }
         })
+    }
+
+    /// What a pointer is that lies in a slab, and is not a live block's.
+    #[cold]
+    pub(super) fn judge_block(&self, slab: *const Slab, address: usize) -> Misuse {
+        // SAFETY: headers live as long as their engine.
+        let header = unsafe { &*slab };
+        let state = header.state_at(address);
+        let size = Some(header.size);
+        let starts = header.index_of(address).is_some();
+        let (kind, state, size) = match state {
+            BlockState::Unknown if address.is_multiple_of(MIN_ALIGN) => {
+                // This slab never had a block there. One before it may have.
+                match self.locked(|shared| shared.spans.was_used(address)) {
+                    true => (MisuseKind::DoubleFree, BlockState::Free, None),
+                    false => (MisuseKind::ForeignPointer, BlockState::Unknown, None),
+                }
+            }
+            // Live now, and was not at the check: somebody allocated it since. It was free.
+            BlockState::Live if starts => (MisuseKind::DoubleFree, BlockState::Free, size),
+            state if starts => (MisuseKind::DoubleFree, state, size),
+            state => (interior(address), state, size),
+        };
+        Misuse { kind, address, size, state, found: Found::AtCall }
     }
 
     /// Notes that the free block at `address` was freed again.
@@ -74,8 +100,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     }
 
     /// Says whether slow calls have something to do.
-    pub(super) fn hint_chores(&self, shared: &Shared) {
-        self.chores.put(usize::from(shared.is_abandoning || !shared.hand.is_null()));
+    pub(super) fn note_background_work(&self, shared: &Shared) {
+        self.background.put(usize::from(shared.is_abandoning || !shared.scan_at.is_null()));
     }
 
     /// The header of the huge block that may start at `address`. Under the span lock.
@@ -113,25 +139,4 @@ fn interior(address: usize) -> MisuseKind {
         true => MisuseKind::InteriorPointer,
         false => MisuseKind::UnalignedPointer,
     }
-}
-
-/// What a pointer is that lies in a slab, and is not a live block's.
-#[cold]
-pub fn judge_block(slab: *const Slab, address: usize) -> Misuse {
-    // SAFETY: headers live as long as their engine.
-    let header = unsafe { &*slab };
-    let state = header.state_at(address);
-    let size = Some(header.size);
-    let starts = header.index_of(address).is_some();
-    let (kind, state, size) = match state {
-        // Never allocated: there is no block.
-        BlockState::Unknown if address.is_multiple_of(MIN_ALIGN) => {
-            (MisuseKind::ForeignPointer, BlockState::Unknown, None)
-        }
-        // Live now, and was not at the check: somebody allocated it since. It was free.
-        BlockState::Live if starts => (MisuseKind::DoubleFree, BlockState::Free, size),
-        state if starts => (MisuseKind::DoubleFree, state, size),
-        state => (interior(address), state, size),
-    };
-    Misuse { kind, address, size, state, found: Found::AtCall }
 }

@@ -26,8 +26,8 @@ const FEW: usize = 3;
 /// heaps kept 40 MiB in 75 classes.
 const PARKED: usize = 16;
 
-/// Slabs that one call sweeps, abandons or gives back at most, and under one taking of the span
-/// lock: a few microseconds each. Other calls go on.
+/// Slabs that are swept, abandoned or given back in one step, under one taking of the span lock: a
+/// few microseconds each. Between two steps other calls go on.
 pub const AT_ONCE: usize = 8;
 
 /// Slabs that one call looks at in search of those that others have flagged.
@@ -38,7 +38,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     pub(super) fn sweep(&self, own: &mut Own, slab: OwnedSlab) -> bool {
         if !planted(Fault::SweepSure) {
             own.recheck = true;
-            self.doubt.set();
+            self.scan_wanted.set();
         }
         slab.sweep(|address| self.defer_double_free(address, slab.as_ptr())) > 0
     }
@@ -46,7 +46,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     /// As [`sweep`](Self::sweep), of an abandoned slab, under the span lock.
     pub(super) fn sweep_locked(&self, shared: &mut Shared, slab: OwnedSlab) {
         if !planted(Fault::SweepSure) {
-            self.doubt.set();
+            self.scan_wanted.set();
         }
         slab.sweep(|address| shared.defer(&self.os, double_free(address, slab.as_ptr())));
     }

@@ -27,7 +27,6 @@ impl State {
     }
 
     /// The live block that `payload` is, or what is wrong with it. The address is looked up first;
-    /// The live block that `payload` is, or what is wrong with it. The address is looked up first;
     /// only memory of the heap's own regions is read.
     pub(super) fn look_up(&mut self, payload: *mut u8) -> Result<Live, Misuse> {
         let address = payload as usize;

@@ -70,9 +70,9 @@ pub(crate) fn fence_for_the_compiler() {
 
 /// One half of a full fence of two threads, the half that is taken often: what comes before it in
 /// the program comes before it to the compiler. The other half is
-/// [`fence_others`](super::fence_others), which makes processors do the rest.
+/// [`asymmetric_fence_heavy`](super::asymmetric_fence_heavy), which makes processors do the rest.
 #[inline(always)]
-pub(crate) fn fence_by_others() {
+pub(crate) fn asymmetric_fence_light() {
     #[cfg(not(loom))]
     core::sync::atomic::compiler_fence(Ordering::SeqCst);
     #[cfg(loom)]
@@ -92,12 +92,12 @@ pub(crate) fn step() {
 /// something later, or once too often, and nothing wrong. It orders nothing, so loom need not
 /// explore it.
 #[derive(Debug)]
-pub(crate) struct Hint(core::sync::atomic::AtomicUsize);
+pub(crate) struct RelaxedWord(core::sync::atomic::AtomicUsize);
 
-impl Hint {
+impl RelaxedWord {
     /// 0, which is not set.
-    pub(crate) const fn new() -> Hint {
-        Hint(core::sync::atomic::AtomicUsize::new(0))
+    pub(crate) const fn new() -> RelaxedWord {
+        RelaxedWord(core::sync::atomic::AtomicUsize::new(0))
     }
 
     /// The number.
@@ -118,6 +118,13 @@ impl Hint {
         if !self.is_set() {
             self.put(1);
         }
+    }
+
+    /// Unsets it, with a full fence behind: who sets it behind a fence of his own, and finds it set
+    /// still, has done before what is looked at after this.
+    pub(crate) fn clear(&self) {
+        self.put(0);
+        core::sync::atomic::fence(core::sync::atomic::Ordering::SeqCst);
     }
 
     /// Changes the number.

@@ -38,13 +38,13 @@ pub enum Fault {
     JudgeUnfenced,
     /// `Entry::was_freed_twice` believes that both marks are of one life.
     PairAcrossLives,
-    /// `OwnedSlab::sweep` tells of a mark before it clears it.
-    ToldFirst,
-    /// `Shared::defer` tells again what was told before the owner saw it.
-    ToldTwice,
+    /// `OwnedSlab::sweep` reports a mark before it clears it.
+    ReportedFirst,
+    /// `Shared::defer` reports again what was reported before the owner saw it.
+    ReportedTwice,
     /// `shared::grace_is_over` believes that no biased freer is at a mark.
     LifeEarly,
-    /// `Owner::at_mark` says nothing before it marks.
+    /// `Owner::at_mark` has no fence between its word and the looks of the mark.
     MarkUnannounced,
     /// `Engine::visit` looks at no slab that has ended.
     EndUnseen,
@@ -74,7 +74,7 @@ pub enum Fault {
     SweepSilent,
     /// `OwnedSlab::start_at` has no fence between the start and the entries of its life.
     StartUnfenced,
-    /// `Engine::abandon_slabs` does not look at an abandoned slab for marks that came last.
+    /// `Engine::abandon_slab` does not look at an abandoned slab for marks that came last.
     ReleaseBlind,
     /// `Engine::free_remote_in` does not look whether the owner left the slab meanwhile.
     OwnerUnseen,
@@ -102,6 +102,23 @@ pub(crate) fn planted(fault: Fault) -> bool {
 #[cfg(not(loom))]
 #[inline(always)]
 pub(crate) const fn planted(_: Fault) -> bool {
+    false
+}
+
+/// Faults that a full fence before a mark would hide, as models have one for the half of one.
+#[cfg(loom)]
+const HIDDEN: &[Fault] = &[Fault::EpochUnfenced, Fault::MarkReleasesNothing];
+
+/// Whether a fault is planted that a full fence before a mark would hide.
+#[cfg(loom)]
+pub(crate) fn is_hidden_by_a_fence() -> bool {
+    HIDDEN.iter().any(|&fault| planted(fault))
+}
+
+/// None outside loom, where that fence is for the compiler alone.
+#[cfg(not(loom))]
+#[inline(always)]
+pub(crate) const fn is_hidden_by_a_fence() -> bool {
     false
 }
 

@@ -261,48 +261,6 @@ fn a_block_can_always_get_smaller() {
     local.sound();
 }
 
-/// The memory of freed huge blocks' places was short.
-#[test]
-fn a_double_free_of_a_huge_block_behind_a_thousand_others_is_named() {
-    const OTHERS: usize = 1024;
-    let engine = plain();
-    let local = Claim::new(&engine).unwrap();
-    let first = local.malloc(2 * MIB);
-    // All at once, so that each has a place of its own.
-    let others: Vec<_> = (0..OTHERS).map(|_| local.malloc(2 * MIB)).collect();
-    local.free(first);
-    others.into_iter().for_each(|block| local.free(block));
-    let misuse = local.try_free(first).unwrap_err();
-    assert_eq!(misuse.kind, MisuseKind::DoubleFree);
-    assert!(misuse.size.is_some_and(|size| size >= 2 * MIB), "its size is known: {misuse:?}");
-}
-
-/// A place that a huge block had left by `mremap` was forgotten, and who freed it there was told of
-/// a foreign pointer.
-#[test]
-fn a_double_free_at_the_place_that_a_huge_block_moved_from_is_named() {
-    let engine = plain();
-    let local = Claim::new(&engine).unwrap();
-    let mut moved = 0;
-    // Most have a neighbour behind them and can't grow where they are.
-    let blocks: Vec<_> = (0..8).map(|_| local.malloc(2 * MIB)).collect();
-    for block in blocks {
-        let grown = local.realloc(block, 6 * MIB);
-        if grown != block {
-            moved += 1;
-            let misuse = local.try_free(block).unwrap_err();
-            assert_eq!(misuse.kind, MisuseKind::DoubleFree);
-            assert!(
-                misuse.size.is_some_and(|size| size >= 2 * MIB),
-                "its size is known: {misuse:?}"
-            );
-        }
-        local.free(grown);
-    }
-    assert!(moved > 0, "no block moved");
-    local.sound();
-}
-
 /// Slabs that threads took over while they were torn down stayed with the heap that such threads
 /// share.
 #[test]

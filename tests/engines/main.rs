@@ -8,6 +8,7 @@ mod clocked;
 mod heaps;
 
 mod drystone_defects;
+mod drystone_misuse;
 mod drystone_refusals;
 mod drystone_threads;
 mod list_heap;

@@ -25,7 +25,7 @@
 //! | what | from | ordered by |
 //! |---|---|---|
 //! | parked heaps | `heaps`, of which `parked_since` says which are | a heap is whole before it is among them; `thread` before `parked_since` |
-//! | free spans | the units' records: a used span's first one names a slab, no other record does | `dirty` before `slab` is cleared |
+//! | free spans | the units' records: a used span's first one names a slab, no other record does | `pages` before `slab` is cleared |
 //! | abandoned slabs | the page map; of each, the list and counts from the ledger | `owner` last |
 //! | live huge blocks | the page map; a header that does not start where the map says is in nobody's hands | `start` is 0 while the rest changes |
 //! | headers without a slab, kept mappings, the rest of a chunk, misuses that wait to be told | nothing: they are forgotten | |
@@ -90,6 +90,15 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     /// engine.
     pub unsafe fn begin_child(&self) {
         self.leave_heaps();
+        // What was to be looked at is the parent's, which reports it.
+        self.scan_wanted.put(0);
+        self.background.put(0);
+        if self.lock.holder() == Holder::Nobody && self.has_deferred() {
+            self.locked(|shared| {
+                shared.deferred.forget();
+                self.hint_deferred(shared);
+            });
+        }
         if self.lock.holder() == Holder::Other {
             // SAFETY: whoever has the lock does not exist: there is one thread.
             unsafe { self.lock.fork_child() };

@@ -90,11 +90,27 @@ impl Drystone {
     /// (`vfork`), which shares its parent's memory.
     #[doc(hidden)]
     pub fn judge_before_leaving(&self) {
-        let waits = ENGINE.has_doubts() || ENGINE.has_deferred() || QUARANTINE.is_on();
+        let waits = ENGINE.wants_scan() || ENGINE.has_deferred() || QUARANTINE.is_on();
         // SAFETY: getpid takes nothing and cannot fail.
-        if waits && START.process.load(Ordering::Relaxed) == unsafe { libc::getpid() } as usize {
+        let ours = START.process.load(Ordering::Relaxed) == unsafe { libc::getpid() } as usize;
+        if waits && ours && Self::locks_are_free() {
             self.judge();
         }
+    }
+
+    /// Whether nobody has one of the locks, or leaves it in time: a thread that was stopped while
+    /// it has one, as by a handler that ends the process, must not keep it from ending.
+    fn locks_are_free() -> bool {
+        const LOOKS: usize = 1000;
+        (0..LOOKS).any(|_| {
+            let free = |holder| holder == Holder::Nobody;
+            if free(ENGINE.holder()) && free(QUARANTINE.lock().holder()) {
+                return true;
+            }
+            // SAFETY: takes nothing.
+            unsafe { libc::sched_yield() };
+            false
+        })
     }
 
     /// Whether the calling function has interrupted a call of this allocator, in a signal handler,

@@ -27,7 +27,7 @@ use core::ptr;
 use crate::engine::classes::{self, CLASSES};
 use crate::engine::slab::owned::{List, OwnedSlab, Ring};
 use crate::engine::slab::{ABANDONED, Place};
-use crate::sync::fault::{Fault, planted};
+use crate::sync::fault::{self, Fault, planted};
 use crate::sync::{self, AtomicBool, AtomicUsize, Cell, Ordering, const_unless_loom};
 
 /// Bytes of empty slabs that a heap keeps. Under loom none, so that slabs end.
@@ -113,7 +113,7 @@ pub struct Own {
     pub empties: List,
     /// All slabs, whatever list they are on.
     pub slabs: Ring,
-    /// So many of them are still to be [looked at](crate::engine::sweep), from the ring's hand on.
+    /// So many of them are still to be [looked at](crate::engine::sweep), from the ring's cursor on.
     pub to_look: usize,
     /// How many of those that were looked at others had flagged, by the count of flags, and how
     /// many were empty then.
@@ -296,11 +296,11 @@ impl<'a> Owner<'a> {
     #[inline(always)]
     pub fn at_mark<R>(&self, f: impl FnOnce() -> R) -> R {
         self.0.at_mark.store(true, Ordering::Relaxed);
-        // Pairs with `fence_others` in `Shared::end_graces`: either that sees the word, or the
-        // slab's end is seen here.
-        // To a model it is a whole fence, so twins of other orderings must do without it.
-        if !cfg!(loom) || planted(Fault::None) {
-            sync::fence_by_others();
+        // Pairs with `asymmetric_fence_heavy` in `Shared::end_graces`: either that sees the word,
+        // or the slab's end is seen here.
+        // To a model it is a whole fence, which would hide what some twins take away.
+        if !(planted(Fault::MarkUnannounced) || fault::is_hidden_by_a_fence()) {
+            sync::asymmetric_fence_light();
         }
         let result = f();
         // Release: pairs with the acquire there.

@@ -11,7 +11,8 @@ use crate::sync::{Ordering, step, this_thread};
 impl Shared {
     /// A heap that no thread has, for one: the last that was left, else one without slabs.
     pub fn unpark(&mut self) -> Option<&'static Heap> {
-        let list = if self.parked.first().is_some() { &mut self.parked } else { &mut self.bare };
+        let list =
+            if self.parked.first().is_some() { &mut self.parked } else { &mut self.parked_empty };
         let heap = list.first()?;
         list.remove(heap);
         have(heap);
@@ -30,7 +31,7 @@ impl Shared {
     /// then; `empty` says that it has no slabs any more.
     pub fn park_again(&mut self, heap: &Heap, since: u64, empty: bool) {
         if empty {
-            self.bare.push(heap, false)
+            self.parked_empty.push(heap, false)
         } else {
             self.parked.push(heap, true)
         }
@@ -77,7 +78,7 @@ impl Shared {
         } else {
             // SAFETY: the owner vanished: it does not exist.
             unsafe { slab.rebuild() };
-            self.told.forget(slab.start(), slab.bytes);
+            self.reported_early.forget(slab.start(), slab.bytes);
         }
         slab.owner.store(heap.expose_provenance(), Ordering::Release);
         self.reclaimed += 1;
@@ -119,7 +120,7 @@ impl Shared {
 }
 
 /// The heap is the calling thread's from now on.
-fn have(heap: &Heap) {
+pub fn have(heap: &Heap) {
     heap.thread.store(this_thread(), Ordering::Relaxed);
     // A forked child takes a heap that is not parked for that thread's.
     step();

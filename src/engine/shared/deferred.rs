@@ -41,6 +41,12 @@ impl Deferred {
         }
     }
 
+    /// Forgets those that wait.
+    #[cfg(not(loom))]
+    pub fn forget(&mut self) {
+        (self.next, self.count) = (0, 0);
+    }
+
     /// Whether none waits.
     pub fn is_empty(&self) -> bool {
         self.next == self.count

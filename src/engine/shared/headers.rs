@@ -98,13 +98,14 @@ impl Shared {
     /// Ends the grace periods of some headers of `class` whose biased freers are at no mark, though
     /// they have not counted one since. One of them is for the caller, the others go to the pool.
     ///
-    /// A biased freer that frees no more would else keep all headers that it marked in; but the
-    /// call takes microseconds, and other processors' time, so it comes last, and is for several.
+    /// A biased freer that frees no more would else keep all headers that it marked in. The call
+    /// takes microseconds, and other processors' time, and the first in a process, which registers
+    /// it, may take milliseconds; so it comes last, and is for several headers.
     #[cold]
     fn end_graces<O: Os>(&mut self, os: &O, class: usize) -> Option<OwnedSlab> {
         self.in_grace[class].last()?;
         // Pairs with the half in `Owner::at_mark`. The slabs have ended before this.
-        if !sync::fence_others() {
+        if !sync::asymmetric_fence_heavy() {
             return None;
         }
         for _ in 0..LOOKS {

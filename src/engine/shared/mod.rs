@@ -12,7 +12,7 @@
 pub mod abandoned;
 pub mod deferred;
 pub mod headers;
-mod told;
+mod reported_early;
 
 use core::ptr;
 
@@ -20,7 +20,7 @@ use crate::engine::classes::CLASSES;
 use crate::engine::heap::{Heap, Parked};
 use crate::engine::huge::Huge;
 use crate::engine::shared::deferred::Deferred;
-use crate::engine::shared::told::Told;
+use crate::engine::shared::reported_early::ReportedEarly;
 use crate::engine::slab::Slab;
 use crate::engine::slab::owned::List;
 use crate::engine::span::Spans;
@@ -49,17 +49,17 @@ pub struct Shared {
     /// Heaps that no thread has, the last left first.
     parked: Heaps,
     /// The same, without slabs.
-    bare: Heaps,
+    parked_empty: Heaps,
     /// A heap that has been parked for long has lost some slabs, and has more.
     pub is_abandoning: bool,
     /// All headers, the last made first: a chain, through [`Slab::older`].
     pub headers: *const Slab,
     /// How many there are.
     pub header_count: usize,
-    /// Where the [round](crate::engine::chores) goes on; null while there is none.
-    pub hand: *const Slab,
-    /// Pairs of marks that were told before their slab's owner has seen them.
-    told: Told,
+    /// Where the [scan](crate::engine::background) goes on; null while there is none.
+    pub scan_at: *const Slab,
+    /// Pairs of marks that were reported before their slab's owner has seen them.
+    reported_early: ReportedEarly,
     /// The chunk that headers are cut from: its next free byte, and its end. Its first word points
     /// to the chunk before it.
     cursor: *mut u8,
@@ -96,12 +96,12 @@ impl Shared {
             in_grace: [List::new(); CLASSES],
             abandoned: [List::new(); CLASSES],
             parked: Heaps::new(),
-            bare: Heaps::new(),
+            parked_empty: Heaps::new(),
             is_abandoning: false,
             headers: ptr::null(),
             header_count: 0,
-            hand: ptr::null(),
-            told: Told::new(),
+            scan_at: ptr::null(),
+            reported_early: ReportedEarly::new(),
             cursor: ptr::null_mut(),
             end: ptr::null_mut(),
             chunks: ptr::null_mut(),
@@ -151,8 +151,9 @@ impl Shared {
 
     /// Defers a misuse. Without memory for it, it is only counted.
     pub fn defer<O: Os>(&mut self, os: &O, misuse: Misuse) {
-        let is_told = misuse.kind == MisuseKind::DoubleFree && self.told.take(misuse.address);
-        if is_told && !planted(Fault::ToldTwice) {
+        let is_reported =
+            misuse.kind == MisuseKind::DoubleFree && self.reported_early.take(misuse.address);
+        if is_reported && !planted(Fault::ReportedTwice) {
             return;
         }
         self.deferred_count += 1;
@@ -167,16 +168,16 @@ impl Shared {
     }
 
     /// Defers the double free of the block at `address`, which has two marks, and notes that its
-    /// slab's owner will tell of it once more. False without room for the note: then nothing is
-    /// told.
+    /// slab's owner will report it once more. False without room for the note: then nothing is
+    /// reported.
     pub fn defer_early<O: Os>(&mut self, os: &O, address: usize, slab: *const Slab) -> bool {
-        if self.told.contains(address) {
+        if self.reported_early.contains(address) {
             return true;
         }
-        let noted = !self.told.is_full();
+        let noted = !self.reported_early.is_full();
         if noted {
             self.defer(os, double_free(address, slab));
-            self.told.add(address);
+            self.reported_early.add(address);
         }
         noted
     }
@@ -186,8 +187,9 @@ impl Shared {
     pub fn forget(&mut self) {
         let none = [List::new(); CLASSES];
         (self.pools, self.in_grace, self.abandoned) = (none, none, none);
-        (self.parked, self.bare) = (Heaps::new(), Heaps::new());
-        (self.is_abandoning, self.hand, self.told) = (false, ptr::null(), Told::new());
+        (self.parked, self.parked_empty) = (Heaps::new(), Heaps::new());
+        (self.is_abandoning, self.scan_at) = (false, ptr::null());
+        self.reported_early.clear();
         (self.cursor, self.end) = (ptr::null_mut(), ptr::null_mut());
         self.deferred = Deferred::new();
         self.huge.forget();

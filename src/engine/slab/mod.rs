@@ -104,8 +104,8 @@ pub struct Slab {
     local: Cell<Local>,
 }
 
-/// What other threads write with their marks: on a line of its own, since each free of a biased
-/// freer stores here, and each of the owner's reads the line before.
+/// What marks by other threads write, and what is seldom written otherwise: on a line of its own,
+/// since each free of a biased freer stores here, and each of the owner's reads the line before.
 #[repr(C, align(64))]
 struct Remote {
     /// Another thread has marked a block since the last sweep began.
@@ -120,7 +120,7 @@ struct Remote {
     pair: AtomicBool,
     /// The slab has ended, and is in its grace period. Under the span lock; relaxed.
     in_grace: AtomicBool,
-    /// The owner's: it comes here as rarely as it may.
+    /// The owner's. Used only when the slab joins or leaves a heap, or a look passes it.
     ring: Cell<Links>,
 }
 

@@ -223,12 +223,12 @@ impl List {
     }
 }
 
-/// All slabs of a heap in a ring, with a hand: a look at all of them can be taken a few at a time,
+/// All slabs of a heap in a ring, with a cursor: all can be looked at, a few at a time,
 /// whatever lists they move to meanwhile. Whoever may touch it may touch the local part of each
 /// slab in it.
 pub struct Ring {
     /// Whose turn is next; null in an empty ring.
-    hand: *const Slab,
+    cursor: *const Slab,
     /// How many there are.
     pub count: usize,
 }
@@ -236,19 +236,19 @@ pub struct Ring {
 impl Ring {
     /// An empty ring.
     pub const fn new() -> Ring {
-        Ring { hand: ptr::null(), count: 0 }
+        Ring { cursor: ptr::null(), count: 0 }
     }
 
     /// The slab whose turn is next.
     pub fn first(&self) -> Option<OwnedSlab> {
         // SAFETY: a ring holds slabs that whoever may touch it may touch.
-        (!self.hand.is_null()).then(|| unsafe { OwnedSlab::new(self.hand) })
+        (!self.cursor.is_null()).then(|| unsafe { OwnedSlab::new(self.cursor) })
     }
 
     /// The slab whose turn it is; then the next one's turn comes.
     pub fn turn(&mut self) -> Option<OwnedSlab> {
         let slab = self.first()?;
-        self.hand = slab.links(|links| links.next);
+        self.cursor = slab.links(|links| links.next);
         Some(slab)
     }
 
@@ -258,7 +258,7 @@ impl Ring {
         match self.first() {
             None => {
                 slab.links(|links| *links = Links { previous: own, next: own });
-                self.hand = own;
+                self.cursor = own;
             }
             Some(first) => {
                 let last = first.links(|links| core::mem::replace(&mut links.previous, own));
@@ -275,7 +275,7 @@ impl Ring {
         let Links { previous, next } = slab.links(|links| core::mem::replace(links, Links::new()));
         self.count -= 1;
         if next == slab.as_ptr() {
-            self.hand = ptr::null();
+            self.cursor = ptr::null();
             return;
         }
         // SAFETY: as in `first`.
@@ -283,8 +283,8 @@ impl Ring {
             OwnedSlab::new(previous).links(|links| links.next = next);
             OwnedSlab::new(next).links(|links| links.previous = previous);
         }
-        if self.hand == slab.as_ptr() {
-            self.hand = next;
+        if self.cursor == slab.as_ptr() {
+            self.cursor = next;
         }
     }
 }

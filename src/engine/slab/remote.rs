@@ -56,7 +56,7 @@
 //! ([`retire`](super::owned::OwnedSlab::retire)), and the header stays in its *grace period*, with
 //! another header in its place, until the count has changed, or the heap is parked, or is the one
 //! that needs the header, or its thread has vanished in a fork. Marks that came meanwhile are
-//! looked for before the next life, in rounds and at exit ([`judge_end`](Slab::judge_end)).
+//! looked for before the next life, in scans and at exit ([`judge_end`](Slab::judge_end)).
 //! `biased_to` changes only then.
 //!
 //! A biased freer that frees no more does not count on. So when no other header is left, who needs
@@ -92,11 +92,12 @@
 //! The biased freer has no fence between its mark and its look at the flag: that would cost as much
 //! as an exchange. It may read a flag that is just being cleared, and tell nobody. So its count
 //! stands for the flag (`flagged`); the owner, which knows that it swept, looks again once
-//! (`Own::recheck`); so does the next [round](crate::engine::chores), where the slab is nobody's.
+//! (`Own::recheck`); so does the next [scan](crate::engine::background), where the slab is
+//! nobody's.
 //! Twin: `SweepSure`.
 //!
-//! # Two marks, told before the owner sees them
-//! The owner may not come for long: it waits for something, or has exited. So whoever makes a round
+//! # Two marks, reported before the owner sees them
+//! The owner may not come for long: it waits for something, or has exited. So whoever makes a scan
 //! looks, under the span lock, for blocks with both marks
 //! ([`judge_pairs`](Slab::judge_pairs)): two frees, whatever else happens. It changes nothing in
 //! the slab. It notes the address, and the report that the owner's look at the same two marks will
@@ -212,7 +213,8 @@ impl Slab {
     }
 
     /// Calls `f` with the address of each block that has both marks, if any may have come since
-    /// this was last asked; `f` says whether that is noted. For whoever has the span lock, about a
+    /// this was last asked; `f` says whether that is noted, and the look ends with the first that
+    /// is not. For whoever has the span lock, about a
     /// slab of which somebody else may touch the local part. Whether the ledger was looked at.
     pub fn judge_pairs(&self, mut f: impl FnMut(usize) -> bool) -> bool {
         // Acquire: pairs with the releases in `mark`.
@@ -229,7 +231,7 @@ impl Slab {
         if !planted(Fault::JudgeUnfenced) {
             sync::fence(Ordering::SeqCst);
         }
-        let (start, size, mut all) = (self.start(), self.size, true);
+        let (start, size) = (self.start(), self.size);
         for first in (0..self.capacity()).step_by(GROUP) {
             // SAFETY: below the capacity; a ledger's memory is whole groups.
             if !unsafe { ledger::any_returned(self.entry(first)) } {
@@ -237,14 +239,13 @@ impl Slab {
             }
             for index in first..self.capacity().min(first + GROUP) {
                 // SAFETY: below the capacity.
-                if unsafe { self.entry(index) }.was_freed_twice() {
-                    all &= f(start + index * size);
+                let twice = unsafe { self.entry(index) }.was_freed_twice();
+                if twice && !f(start + index * size) {
+                    return true;
                 }
             }
         }
-        if all {
-            self.remote.judged.store(frees, Ordering::Relaxed);
-        }
+        self.remote.judged.store(frees, Ordering::Relaxed);
         true
     }
 
@@ -257,9 +258,14 @@ impl Slab {
     /// Whether the slab has ended, and is in its grace period, and marks came that nobody has
     /// judged. Under the span lock.
     pub fn ended_with_marks(&self) -> bool {
+        self.is_in_grace() && self.has_unjudged_marks()
+    }
+
+    /// Whether the biased freer has marked since somebody last judged its marks. Under the span
+    /// lock.
+    pub fn has_unjudged_marks(&self) -> bool {
         let frees = self.remote.biased_frees.load(Ordering::Relaxed);
-        self.remote.in_grace.load(Ordering::Relaxed)
-            && frees != self.remote.judged.load(Ordering::Relaxed)
+        frees != self.remote.judged.load(Ordering::Relaxed)
     }
 
     /// As above, whether marks came or not.
@@ -281,7 +287,10 @@ impl Slab {
         let (start, size) = (self.start(), self.size);
         // Acquire: pairs with the release in `mark`.
         let frees = self.remote.biased_frees.load(Ordering::Acquire);
-        self.remote.judged.store(frees, Ordering::Relaxed);
+        // A look first: in a forked child a store copies the page.
+        if frees != self.remote.judged.load(Ordering::Relaxed) {
+            self.remote.judged.store(frees, Ordering::Relaxed);
+        }
         for first in (0..self.capacity()).step_by(GROUP) {
             // SAFETY: below the capacity; a ledger's memory is whole groups.
             if !unsafe { ledger::any_returned(self.entry(first)) } {
@@ -344,8 +353,8 @@ impl OwnedSlab {
                     frees -= 1;
                 }
                 // First: whoever finds both marks under the span lock tells of them, and this call
-                // must not have told already. See `judge_pairs`.
-                let clears_first = !planted(Fault::ToldFirst);
+                // must not have reported already. See `judge_pairs`.
+                let clears_first = !planted(Fault::ReportedFirst);
                 if clears_first {
                     entry.clear(marks);
                 }

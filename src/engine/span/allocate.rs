@@ -2,7 +2,7 @@
 
 use core::ptr;
 
-use crate::engine::span::{EXACT, Span, Spans, Unit};
+use crate::engine::span::{EXACT, Pages, Span, Spans, Unit};
 use crate::os::Os;
 use crate::sync::step;
 
@@ -30,7 +30,7 @@ impl Spans {
             self.mark_used(found, units);
             let mut dirty = 0;
             for unit in 0..units {
-                dirty += usize::from((*found.add(unit)).dirty);
+                dirty += usize::from((*found.add(unit)).is_dirty());
             }
             self.free -= units;
             self.dirty -= dirty;
@@ -44,13 +44,14 @@ impl Spans {
         // SAFETY: the head of a used span of that length; guards stand at both ends of the records,
         // so the records before and behind exist; neighbours that are free are whole spans.
         unsafe {
-            if dirty {
-                for index in 0..units {
-                    (*unit.add(index)).dirty = true;
-                }
-            }
             for index in 0..units {
-                self.dirty += usize::from((*unit.add(index)).dirty);
+                let record = &mut *unit.add(index);
+                if dirty {
+                    record.pages = Pages::Dirty;
+                } else if record.pages == Pages::Untouched {
+                    record.pages = Pages::Cleared;
+                }
+                self.dirty += usize::from(record.is_dirty());
             }
             self.free += units;
             let (mut head, mut length) = (unit, units);

@@ -111,7 +111,7 @@ impl Spans {
                     continue;
                 }
                 self.unlink(records);
-                self.dirty -= (0..units).filter(|&unit| (*records.add(unit)).dirty).count();
+                self.dirty -= (0..units).filter(|&unit| (*records.add(unit)).is_dirty()).count();
                 os.unmap(records.sub(1).cast(), records_bytes(units));
             }
             self.units -= units;

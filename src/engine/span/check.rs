@@ -10,22 +10,24 @@ impl Spans {
     pub fn check(&self) -> Result<(), (&'static str, usize)> {
         let (mut free, mut dirty, mut all) = (0, 0, 0);
         let mut broken = None;
-        let mut last: Option<(usize, bool)> = None;
+        // Where the last span ends, in which arena, and whether it is free.
+        let mut last = (0, 0, false);
         self.each(|address, head| {
             let length = head.length as usize;
             all += length;
             if length == 0 {
                 broken = Some(("a span has a length", address));
             }
-            if last == Some((address, true)) && head.free {
+            // Arenas may touch, but no span reaches into another.
+            if last == (address, head.arena, true) && head.free {
                 broken = Some(("no two free spans are neighbours", address));
             }
-            last = Some((address + length * UNIT, head.free));
+            last = (address + length * UNIT, head.arena, head.free);
             if head.free {
                 free += length;
                 for unit in 0..length {
                     // SAFETY: the records of a span follow its head.
-                    dirty += usize::from(unsafe { (*ptr::from_ref(head).add(unit)).dirty });
+                    dirty += usize::from(unsafe { (*ptr::from_ref(head).add(unit)).is_dirty() });
                 }
             }
         });

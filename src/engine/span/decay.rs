@@ -3,7 +3,7 @@
 use core::ptr;
 
 use crate::engine::classes::UNIT;
-use crate::engine::span::{EXACT, Spans, Unit};
+use crate::engine::span::{EXACT, Pages, Spans, Unit};
 use crate::os::Os;
 
 /// Dirty free units that are never too many: 16 MiB.
@@ -62,7 +62,7 @@ impl Spans {
             let mut unit = 0;
             while unit < length {
                 let from = unit;
-                while unit < length && (*head.add(unit)).dirty {
+                while unit < length && (*head.add(unit)).is_dirty() {
                     unit += 1;
                 }
                 if unit == from {
@@ -74,7 +74,7 @@ impl Spans {
                     return false;
                 }
                 for clean in from..unit {
-                    (*head.add(clean)).dirty = false;
+                    (*head.add(clean)).pages = Pages::Cleared;
                 }
                 self.dirty -= unit - from;
             }

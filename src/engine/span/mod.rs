@@ -15,7 +15,8 @@
 //!   share one).
 //! - The record of a used span's first unit names its slab, and no other record names one, except
 //!   under the lock: a forked child rebuilds all else from that.
-//! - `dirty` of a unit says that its pages may be resident and not zero.
+//! - `pages` of a unit says whether its pages may be resident and not zero, and whether blocks ever
+//!   lay in them.
 //!
 //! # Where spans come from, and when they go
 //! An arena is reserved when no free span fits: as large as all before it together, between 4 MiB
@@ -57,6 +58,18 @@ struct Arena {
 /// The place of an arena that is gone.
 const NO_ARENA: Arena = Arena { start: 0, units: 0, committed: 0, records: ptr::null_mut() };
 
+/// What a unit's pages hold when the span is allocated.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Pages {
+    /// Zeroes, from the first: a zeroed record says so.
+    Untouched = 0,
+    /// Zeroes again: they went back to the OS after they were used, or no block was written to.
+    Cleared,
+    /// They may be resident and not zero.
+    Dirty,
+}
+
 /// What is known of a unit.
 struct Unit {
     /// Of a used span's head: its slab.
@@ -68,7 +81,13 @@ struct Unit {
     length: u32,
     arena: u16,
     free: bool,
-    dirty: bool,
+    pages: Pages,
+}
+
+impl Unit {
+    fn is_dirty(&self) -> bool {
+        self.pages == Pages::Dirty
+    }
 }
 
 /// An allocated span.
@@ -210,9 +229,19 @@ impl Spans {
         }
     }
 
-    /// Whether `address` lies in an arena.
-    pub fn contains(&self, address: usize) -> bool {
-        self.unit_at(address).is_some()
+    /// Whether a span that held `address` was ever freed: blocks may have lain there.
+    pub fn was_used(&self, address: usize) -> bool {
+        // SAFETY: a record of an arena.
+        self.unit_at(address).is_some_and(|unit| unsafe { (*unit).pages != Pages::Untouched })
+    }
+
+    /// Whether a used span holds `address`. It walks the arenas.
+    pub fn is_used(&self, address: usize) -> bool {
+        let mut found = false;
+        if self.unit_at(address).is_some() {
+            self.each_used(|start, units, _| found |= address.wrapping_sub(start) < units * UNIT);
+        }
+        found
     }
 
     /// Calls `f` with the start, length in units and slab of every used span.

@@ -23,7 +23,7 @@ impl Spans {
                     let record = arena.records.add(unit);
                     let slab = (*record).slab;
                     if slab.is_null() {
-                        self.dirty += usize::from((*record).dirty);
+                        self.dirty += usize::from((*record).is_dirty());
                         (unit, free) = (unit + 1, free + 1);
                         continue;
                     }

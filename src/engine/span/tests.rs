@@ -16,6 +16,8 @@ struct Told {
     /// Start and units of mappings of whole units that are at least an arena's size.
     arenas: RefCell<BTreeMap<usize, usize>>,
     fails: std::cell::Cell<bool>,
+    /// If not zero, arenas are cut from this address on, each behind the last.
+    room: std::cell::Cell<usize>,
 }
 
 // SAFETY: memory is `Mmap`'s.
@@ -39,7 +41,13 @@ unsafe impl Os for Told {
         if self.fails.get() {
             return ptr::null_mut();
         }
-        let start = Mmap.reserve(bytes, align);
+        let room = self.room.get();
+        let start = if align == UNIT && room != 0 {
+            self.room.set(room + bytes);
+            ptr::with_exposed_provenance_mut(room)
+        } else {
+            Mmap.reserve(bytes, align)
+        };
         if align == UNIT {
             self.arenas.borrow_mut().insert(start.addr(), bytes / UNIT);
         }
@@ -183,7 +191,8 @@ fn compare(os: &Told, spans: &Spans, model: &Model) {
     let free: usize = model.free_runs(os).iter().map(|run| run.1).sum();
     assert_eq!((spans.units, spans.free), (all, free));
     for (&start, &units) in os.arenas.borrow().iter() {
-        assert!(spans.contains(start) && spans.contains(start + units * UNIT - 1));
+        let ends = [start, start + units * UNIT - 1];
+        assert!(ends.iter().all(|&address| spans.unit_at(address).is_some()));
     }
 }
 
@@ -198,6 +207,20 @@ proptest! {
     fn spans_follow_the_model(steps in steps()) {
         follow(&steps);
     }
+}
+
+#[test]
+fn arenas_that_touch_share_no_span() {
+    let os = Told::default();
+    os.room.set(Mmap.reserve(256 * UNIT, UNIT).expose_provenance());
+    let mut spans = Box::new(Spans::new());
+    let starts = [(); 2].map(|()| spans.allocate(&os, 64).unwrap().start);
+    assert_eq!(starts[0] + 64 * UNIT, starts[1]);
+    starts.iter().for_each(|&start| spans.free(&os, start, 64, false));
+    spans.check().unwrap();
+    let across = spans.allocate(&os, 128).unwrap();
+    assert!(!starts.contains(&across.start), "it lies in one arena");
+    spans.release(&os);
 }
 
 #[test]

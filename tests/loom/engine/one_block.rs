@@ -72,7 +72,7 @@ fn an_ordered_second_free_by_the_owner(biased: bool) {
     world.settle(&[owner], 2, &[true]);
 }
 
-/// The owner frees a block and allocations it again; another frees the same block.
+/// The owner frees a block and allocates it again; another frees the same block.
 fn free_against_reuse(biased: bool) {
     let world = World::with_bias(biased);
     let owner = world.claim();

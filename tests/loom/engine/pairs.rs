@@ -93,8 +93,8 @@ fn a_pair_that_nobody_sees_fails() {
 
 #[test]
 fn a_pair_that_both_tell_of_fails() {
-    must_catch(Fault::ToldTwice, &[REPORTS, BALANCE], judged_while_two_free);
-    must_catch(Fault::ToldFirst, &[REPORTS, BALANCE], judged_while_the_owner_sweeps);
+    must_catch(Fault::ReportedTwice, &[REPORTS, BALANCE], judged_while_two_free);
+    must_catch(Fault::ReportedFirst, &[REPORTS, BALANCE], judged_while_the_owner_sweeps);
 }
 
 #[test]

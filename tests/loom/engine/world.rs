@@ -146,7 +146,7 @@ impl World {
 
     /// A round has begun, and has not come to any slab that there is.
     pub fn round_begins(&self) {
-        self.engine().forget_doubts();
+        self.engine().forget_the_scan();
     }
 
     /// Lets time pass.

@@ -4,12 +4,12 @@
 use super::atomic::{Ordering, fence};
 
 /// The rare half of a full fence of two threads, of which
-/// [`fence_by_others`](super::fence_by_others) is the other: a full fence here and, wherever it
+/// [`asymmetric_fence_light`](super::asymmetric_fence_light) is the other: a full fence here and, wherever it
 /// stands just now, in each other thread of the process. False where the kernel has no such call,
 /// or does not allow it: then nothing is fenced.
 #[cfg(not(loom))]
 #[cold]
-pub(crate) fn fence_others() -> bool {
+pub(crate) fn asymmetric_fence_heavy() -> bool {
     const PRIVATE_EXPEDITED: i32 = 1 << 3;
     const REGISTER_PRIVATE_EXPEDITED: i32 = 1 << 4;
     // SAFETY: membarrier(2) takes a command and two zeroes, and touches no memory.
@@ -22,7 +22,7 @@ pub(crate) fn fence_others() -> bool {
 
 /// As above, modelled: the half that is taken often is a whole one there.
 #[cfg(loom)]
-pub(crate) fn fence_others() -> bool {
+pub(crate) fn asymmetric_fence_heavy() -> bool {
     fence(Ordering::SeqCst);
     true
 }

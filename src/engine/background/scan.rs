@@ -1,15 +1,15 @@
-//! Chores: what nobody's own slabs ask for. Slow calls do a few steps of them, whoever makes them.
+//! The scan of all headers, a few in each slow call, and the other steps of background work.
 //!
-//! | chore | done when | in steps of |
+//! | work | when | in steps of |
 //! |---|---|---|
 //! | a heap that has been parked for long is [abandoned](super::abandon) | somebody finds it | [`AT_ONCE`] slabs |
-//! | a round: a look at all headers | there is a doubt, and some time has passed | [`LOOKS`] headers, [`AT_ONCE`] ledgers |
+//! | the scan: a look at all headers | one is wanted, and some time has passed | [`LOOKS`] headers, [`AT_ONCE`] ledgers |
 //!
-//! # Doubts
+//! # When a scan is wanted
 //! A mark may have come to a slab whose owner does not look: it waits for something, or has exited,
 //! or the slab has ended. Memory waits there, and, if the mark was a block's second, a report. Who
-//! raises a flag, sweeps a slab, or leaves one whose biased freer may be at a mark, raises a
-//! doubt. A round visits every slab once:
+//! raises a flag, sweeps a slab, or leaves one whose biased freer may be at a mark, wants a scan.
+//! It visits every slab once:
 //!
 //! | the slab | is |
 //! |---|---|
@@ -17,15 +17,16 @@
 //! | has ended | [judged](crate::engine::shared::Shared::judge_end), if marks came since |
 //! | has an owner that runs | looked at for [pairs of marks](crate::engine::slab::remote) |
 //!
-//! A slab that was flagged is looked at again in the next round: a mark may just be coming. So a
-//! misuse is told a second after it at most, in a process that comes to slow calls often enough; a
-//! round of `n` headers begins `n / 64` milliseconds later, so that it costs half a per cent of the
+//! A slab that was flagged is visited by the next scan too: a mark may just be coming. So a misuse
+//! is reported a second after it at most, in a process that comes to slow calls often enough. A
+//! scan of `n` headers begins `n / 64` milliseconds later, so that it costs half a per cent of the
 //! time at most.
 
 use core::ptr;
 
 use crate::engine::engine::Engine;
 use crate::engine::heap::{Heap, has_vanished};
+use crate::engine::shared::abandoned::have;
 use crate::engine::shared::{Shared, parked_since};
 use crate::engine::slab::owned::OwnedSlab;
 use crate::engine::slab::{ABANDONED, NOBODY, Place, Slab};
@@ -34,15 +35,15 @@ use crate::engine::sweep::AT_ONCE;
 use crate::os::Os;
 use crate::probe::Probe;
 use crate::sync::fault::{Fault, planted};
-use crate::sync::{Ordering, RawLock};
+use crate::sync::{Ordering, RawLock, step};
 
 /// Headers that one call looks at.
 const LOOKS: usize = 32;
 
-/// Headers for which the next round waits a millisecond longer.
+/// Headers for which the next scan waits a millisecond longer.
 const HEADERS_A_MILLISECOND: usize = 64;
 
-/// What a visit came to.
+/// The outcome of a visit.
 #[derive(Default)]
 struct Visit {
     /// A ledger was walked.
@@ -54,31 +55,32 @@ struct Visit {
 impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     /// Does some steps of what is to be done, if anything is. `heap` is the calling thread's.
     #[inline]
-    pub(in crate::engine) fn chores(&self, heap: &Heap, class: usize) {
-        if self.chores.is_set() || self.doubt.is_set() {
-            self.do_chores(heap, class);
+    pub(in crate::engine) fn background_steps(&self, heap: &Heap, class: usize) {
+        if self.background.is_set() || self.scan_wanted.is_set() {
+            self.do_background_steps(heap, class);
         }
     }
 
     #[cold]
-    fn do_chores(&self, heap: &Heap, class: usize) {
+    fn do_background_steps(&self, heap: &Heap, class: usize) {
         let now = self.os.milliseconds();
-        let due = self.round_due.get() as u64;
-        if !self.chores.is_set() && now < due {
+        let due = self.scan_due.get() as u64;
+        if !self.background.is_set() && now < due {
             return;
         }
-        if !self.chores.is_set() && due == 0 {
-            // The first to see the doubt: some time must pass, or the mark may just be coming.
-            return self.round_due.put((now + DECAY) as usize);
+        if !self.background.is_set() && due == 0 {
+            // The first to see that one is wanted: some time must pass, or the mark may just be
+            // coming.
+            return self.scan_due.put((now + DECAY) as usize);
         }
         heap.busily(|| {
             let (empty, is_abandoning) = self.locked(|shared| {
-                if shared.hand.is_null() && self.doubt.is_set() && due != 0 && now >= due {
-                    self.doubt.put(0);
-                    shared.hand = shared.headers;
+                if shared.scan_at.is_null() && self.scan_wanted.is_set() && due != 0 && now >= due {
+                    self.scan_wanted.clear();
+                    shared.scan_at = shared.headers;
                 }
-                let empty = self.go_round(shared, heap, now);
-                self.hint_chores(shared);
+                let empty = self.scan_on(shared, heap, now);
+                self.note_background_work(shared);
                 self.hint_deferred(shared);
                 (empty, shared.is_abandoning)
             });
@@ -92,34 +94,34 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
 
     /// Whether misuses may wait in slabs for somebody to look.
     #[cfg(not(loom))]
-    pub(in crate::engine) fn has_doubts(&self) -> bool {
-        self.doubt.is_set() || self.chores.is_set()
+    pub(in crate::engine) fn wants_scan(&self) -> bool {
+        self.scan_wanted.is_set() || self.background.is_set()
     }
 
-    /// For models: as if a round had begun that has not come to any slab yet.
+    /// For models: as if a scan had begun that has not come to any slab yet.
     #[cfg(loom)]
-    pub fn forget_doubts(&self) {
-        self.doubt.put(0);
+    pub fn forget_the_scan(&self) {
+        self.scan_wanted.put(0);
     }
 
-    /// Visits the next few headers of the round, if there is one. The abandoned slabs that are
+    /// Visits the next few headers of the scan, if there is one. The abandoned slabs that are
     /// empty come off, as a chain: they are `heap`'s then, the calling thread's, and to be given
     /// back.
-    fn go_round(&self, shared: &mut Shared, heap: &Heap, now: u64) -> Option<OwnedSlab> {
+    fn scan_on(&self, shared: &mut Shared, heap: &Heap, now: u64) -> Option<OwnedSlab> {
         let (mut empty, mut walks) = (None, 0);
         for _ in 0..LOOKS {
             // SAFETY: headers live as long as the engine.
-            let Some(slab) = (unsafe { shared.hand.as_ref() }) else { return empty };
-            shared.hand = slab.older;
+            let Some(slab) = (unsafe { shared.scan_at.as_ref() }) else { return empty };
+            shared.scan_at = slab.older;
             let visit = self.visit(shared, slab, false);
             if visit.again {
-                self.doubt.set();
+                self.scan_wanted.set();
             }
             walks += usize::from(visit.walked);
             empty = self.take_empty(shared, slab, heap, empty);
-            if shared.hand.is_null() {
+            if shared.scan_at.is_null() {
                 let pause = DECAY + (shared.header_count / HEADERS_A_MILLISECOND) as u64;
-                self.round_due.put((now + pause) as usize);
+                self.scan_due.put((now + pause) as usize);
             }
             if walks == AT_ONCE {
                 break;
@@ -128,7 +130,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         empty
     }
 
-    /// Visits all headers: what a round does, at once, and slabs that have ended whether marks came
+    /// Visits all headers, as a scan does, at once, and slabs that have ended whether marks came
     /// to them or not. Nothing is given back.
     pub(in crate::engine) fn visit_all(&self, shared: &mut Shared) {
         let mut next = shared.headers;
@@ -140,7 +142,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         self.hint_deferred(shared);
     }
 
-    /// Takes the empty ones of the abandoned slabs off, as a chain: as above.
+    /// Takes the empty abandoned slabs off their lists, as a chain: `heap`'s, to be given back.
     pub(in crate::engine) fn take_empties(
         &self,
         shared: &mut Shared,
@@ -185,7 +187,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             if walked && !planted(Fault::EndUnseen) {
                 shared.judge_end(&self.os, slab);
             }
-            return Visit { walked, again: false };
+            // Between its end and its grace period somebody has it in his hands.
+            return Visit { walked, again: !walked && slab.has_unjudged_marks() };
         }
         if has_vanished(owner) {
             return Visit::default();
@@ -219,6 +222,10 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         let slab = unsafe { OwnedSlab::new(slab) };
         let flagged = slab.flagged();
         if flagged {
+            // A child that is forked in the middle of this must not take the heap for whole: it
+            // finds one of a vanished thread, and looks at each slab by itself.
+            let since = parked_since(heap);
+            have(heap);
             self.sweep_locked(shared, slab);
             // SAFETY: as above.
             unsafe { heap.owner() }.with(|own| {
@@ -227,6 +234,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                     own.relist(slab);
                 }
             });
+            step();
+            heap.parked_since.store(since as usize, Ordering::Relaxed);
         }
         Visit { walked: flagged, again: flagged }
     }

@@ -19,18 +19,27 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     /// Abandons the slabs of all heaps that have been parked for at least `age` milliseconds.
     #[cold]
     pub(in crate::engine) fn abandon_parked(&self, age: u64) {
-        while self.abandon_some(age, 0) {}
+        let latest = self.parked_until(age);
+        while self.abandon_of(latest, 0) {}
+    }
+
+    /// The latest moment at which a heap may have been parked, for `age` to have passed since.
+    fn parked_until(&self, age: u64) -> u64 {
+        self.os.milliseconds().saturating_sub(age).max(u64::from(age == 0))
     }
 
     /// As above, of a few slabs, those of `class` first. Whether there were any.
     #[cold]
     pub(in crate::engine) fn abandon_some(&self, age: u64, class: usize) -> bool {
-        let latest = self.os.milliseconds().saturating_sub(age).max(u64::from(age == 0));
+        self.abandon_of(self.parked_until(age), class)
+    }
+
+    fn abandon_of(&self, latest: u64, class: usize) -> bool {
         let taken = self.locked(|shared| {
             let taken = shared.take_parked(latest);
             if taken.is_none() {
                 shared.is_abandoning = false;
-                self.hint_chores(shared);
+                self.note_background_work(shared);
             }
             taken
         });
@@ -49,8 +58,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         self.locked(|shared| {
             shared.give_back(&self.os, empty);
             shared.park_again(heap, since, left == 0);
-            shared.is_abandoning = left > 0;
-            self.hint_chores(shared);
+            shared.is_abandoning = left > 0 || shared.has_parked_since(latest);
+            self.note_background_work(shared);
             self.hint_deferred(shared);
         });
         true

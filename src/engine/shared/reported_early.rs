@@ -1,27 +1,27 @@
-//! Double frees that were told before their slab's owner came to see them, so that it need not tell
-//! them again. Under the span lock.
+//! Double frees that were reported before their slab's owner came to see them, so that it does not
+//! report them again. Under the span lock.
 
 /// How many there can be. With more, the others wait for the owner.
 const ROOM: usize = if cfg!(loom) { 4 } else { 1024 };
 
 /// Addresses of blocks with two marks: each stands for one report that is to come, and is
 /// swallowed.
-pub struct Told {
+pub struct ReportedEarly {
     addresses: [usize; ROOM],
     count: usize,
 }
 
-impl Told {
+impl ReportedEarly {
     /// None.
-    pub const fn new() -> Told {
-        Told { addresses: [0; ROOM], count: 0 }
+    pub const fn new() -> ReportedEarly {
+        ReportedEarly { addresses: [0; ROOM], count: 0 }
     }
 
     fn all(&self) -> &[usize] {
         &self.addresses[..self.count]
     }
 
-    /// Whether it is told of the block at `address`.
+    /// Whether the block at `address` is among them.
     pub fn contains(&self, address: usize) -> bool {
         self.all().contains(&address)
     }
@@ -31,21 +31,27 @@ impl Told {
         self.count == ROOM
     }
 
-    /// Notes that it is told of the block at `address`.
+    /// Notes the block at `address`.
     pub fn add(&mut self, address: usize) {
         debug_assert!(!self.is_full());
         self.addresses[self.count] = address;
         self.count += 1;
     }
 
-    /// Whether it is told of the block at `address`: then that is over.
+    /// Whether the block at `address` is among them; it is not any more.
     pub fn take(&mut self, address: usize) -> bool {
-        let place = self.all().iter().position(|&told| told == address);
+        let place = self.all().iter().position(|&noted| noted == address);
         if let Some(place) = place {
             self.count -= 1;
             self.addresses[place] = self.addresses[self.count];
         }
         place.is_some()
+    }
+
+    /// Forgets all.
+    #[cfg(not(loom))]
+    pub fn clear(&mut self) {
+        self.count = 0;
     }
 
     /// Forgets the blocks among the `bytes` bytes at `start`.
@@ -68,13 +74,13 @@ mod tests {
 
     #[test]
     fn each_note_swallows_one_report() {
-        let mut told = Told::new();
-        assert!(!told.take(64), "nothing is told yet");
-        (0..ROOM).for_each(|place| told.add(64 * place));
-        assert!(told.is_full() && told.contains(640));
-        assert!(told.take(640) && !told.take(640), "once");
-        told.forget(0, 64 * 100);
-        assert_eq!(told.count, ROOM - 100);
-        assert!(!told.contains(0) && told.contains(6400));
+        let mut notes = ReportedEarly::new();
+        assert!(!notes.take(64), "nothing is noted yet");
+        (0..ROOM).for_each(|place| notes.add(64 * place));
+        assert!(notes.is_full() && notes.contains(640));
+        assert!(notes.take(640) && !notes.take(640), "once");
+        notes.forget(0, 64 * 100);
+        assert_eq!(notes.count, ROOM - 100);
+        assert!(!notes.contains(0) && notes.contains(6400));
     }
 }
