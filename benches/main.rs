@@ -17,7 +17,7 @@
 //! ```text
 //! groups    what is measured, one file per family, on one thread and on several
 //!   │
-//!   ├──► harness    how: criterion's settings, threads that outlive an iteration, a queue
+//!   ├──► harness    how: criterion's settings, a second thread, a check that something ran
 //!   ▼
 //! subjects  who: list, drystone, the peers, as tables of opaque function pointers
 //! ```
@@ -40,5 +40,5 @@ fn main() {
         group(&mut criterion, &subjects);
     }
     criterion.final_summary();
-    harness::refuse_to_have_run_nothing();
+    harness::reject_a_run_of_nothing();
 }

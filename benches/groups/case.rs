@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use criterion::measurement::WallTime;
-use criterion::{Bencher, BenchmarkGroup, BenchmarkId, Throughput};
+use criterion::{Bencher, BenchmarkGroup, BenchmarkId, Criterion, Throughput};
 use drystone_workloads::heap::Heap;
 
 use crate::harness;
@@ -45,4 +45,33 @@ pub fn measure<P: Display, S>(
         drop(prepared);
         subject.settle();
     }
+}
+
+/// A whole group of one call, or a few that leave nothing behind: an iteration is `once` in the
+/// subject's heap. Each subject runs under each of `parameters`, with as many operations as
+/// `operations` says.
+pub fn group_of_calls<P: Copy + Display>(
+    criterion: &mut Criterion,
+    name: &str,
+    subjects: &[Subject],
+    parameters: &[P],
+    operations: impl Fn(P) -> usize,
+    once: impl Fn(Heap, P),
+) {
+    let mut group = criterion.benchmark_group(name);
+    for &parameter in parameters {
+        for subject in subjects {
+            let case = Case { subject, parameter, operations: operations(parameter) };
+            measure(
+                &mut group,
+                case,
+                |heap| heap,
+                |bencher, heap| {
+                    let heap = *heap;
+                    bencher.iter(|| once(heap, parameter));
+                },
+            );
+        }
+    }
+    group.finish();
 }

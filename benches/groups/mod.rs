@@ -31,6 +31,6 @@ pub const ALL: [fn(&mut Criterion, &[Subject]); 16] = [
     threads::life::bench,
     alone::trace::bench,
     alone::free_blocks::bench,
-    alone::refused::bench,
+    alone::rejected::bench,
     alone::quarantine::bench,
 ];

@@ -47,7 +47,7 @@ pub fn note_that_one_ran() {
 
 /// Ends the process with code 2 if benchmarks were to run and none did, which is what a misspelt
 /// filter leads to. `cargo test --benches` is let off: its filter is meant for tests of all kinds.
-pub fn refuse_to_have_run_nothing() {
+pub fn reject_a_run_of_nothing() {
     let given = |flag: &str| env::args().any(|argument| argument.starts_with(flag));
     let to_run = given("--bench") && !given("--list") && !given("--load-baseline");
     if to_run && !RAN.load(Ordering::Relaxed) {

@@ -52,10 +52,10 @@ pub fn settle() {
     }
 }
 
-/// Frees what is not live; whether that was refused.
-pub fn refuses(block: *mut u8) -> bool {
+/// Frees what is not live; whether that was rejected.
+pub fn rejects(block: *mut u8) -> bool {
     // SAFETY: a pointer that is not live is what this function is there for: it is looked up, and
-    // refused. Benchmarks pass none that another block has been given.
+    // rejected. Benchmarks pass none that another block has been given.
     unsafe { Drystone.try_free(block) }.is_err()
 }
 

@@ -21,10 +21,9 @@ pub struct Subject {
     settle: fn(),
     /// What each thread calls before and after it uses the allocator.
     pub thread: Thread,
-    /// Whether it promises to report a double free.
-    reports_double_frees: bool,
-    /// Frees what is not live; whether that was refused. None where that is not safe to try.
-    pub refuses: Option<fn(*mut u8) -> bool>,
+    /// Frees what is not live; whether that was rejected. None where no report of a double free is
+    /// promised, and that is not safe to try.
+    pub rejects: Option<fn(*mut u8) -> bool>,
 }
 
 impl Subject {
@@ -45,7 +44,7 @@ impl Subject {
         calls: Calls,
         owns: fn(usize) -> bool,
         settle: fn(),
-        refuses: fn(*mut u8) -> bool,
+        rejects: fn(*mut u8) -> bool,
     ) -> Self {
         Self {
             name,
@@ -54,29 +53,28 @@ impl Subject {
             owns: Some(owns),
             settle,
             thread: Thread::PLAIN,
-            reports_double_frees: true,
-            refuses: Some(refuses),
+            rejects: Some(rejects),
         }
     }
 }
 
 impl From<Peer> for Subject {
     fn from(peer: Peer) -> Self {
-        let Peer { name, version, calls, owns, settle, thread, reports_double_frees } = peer;
-        Self { name, version, calls, owns, settle, thread, reports_double_frees, refuses: None }
+        let Peer { name, version, calls, owns, settle, thread } = peer;
+        Self { name, version, calls, owns, settle, thread, rejects: None }
     }
 }
 
 /// All subjects, in the order in which they are measured.
 pub fn all() -> Vec<Subject> {
     let ours = [
-        Subject::ours(list::NAME, list::CALLS, list::owns, list::settle, list::refuses),
+        Subject::ours(list::NAME, list::CALLS, list::owns, list::settle, list::rejects),
         Subject::ours(
             drystone::NAME,
             drystone::CALLS,
             drystone::owns,
             drystone::settle,
-            drystone::refuses,
+            drystone::rejects,
         ),
     ];
     ours.into_iter().chain(drystone_peers::all().into_iter().map(Subject::from)).collect()
@@ -91,7 +89,7 @@ pub fn enter(subjects: &[Subject]) -> Vec<Inside> {
 pub fn announce(subjects: &[Subject]) {
     eprintln!("subjects, and whether each promises to report a double free:");
     for subject in subjects {
-        let promise = if subject.reports_double_frees { "yes" } else { "no" };
+        let promise = if subject.rejects.is_some() { "yes" } else { "no" };
         eprintln!("  {:<10} {promise:<4} {}", subject.name, subject.version);
     }
 }

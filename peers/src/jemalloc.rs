@@ -30,7 +30,6 @@ pub fn peer() -> Peer {
         owns: None,
         settle,
         thread: Thread::PLAIN,
-        reports_double_frees: false,
     }
 }
 

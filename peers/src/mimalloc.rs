@@ -31,7 +31,6 @@ pub fn peer() -> Peer {
         owns: Some(owns),
         settle,
         thread: Thread::PLAIN,
-        reports_double_frees: false,
     }
 }
 

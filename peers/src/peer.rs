@@ -19,8 +19,6 @@ pub struct Peer {
     pub settle: fn(),
     /// What each thread calls before and after it uses the allocator.
     pub thread: Thread,
-    /// Whether its documentation promises that this build reports a double free.
-    pub reports_double_frees: bool,
 }
 
 /// What each thread calls before and after it uses an allocator.

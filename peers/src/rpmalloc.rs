@@ -33,7 +33,6 @@ pub fn peer() -> Peer {
         owns: None,
         settle,
         thread: Thread { begins: thread_begins, ends: thread_ends },
-        reports_double_frees: false,
     }
 }
 

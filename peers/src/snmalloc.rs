@@ -32,7 +32,6 @@ pub fn peer() -> Peer {
         // It gives nothing back on demand.
         settle: || {},
         thread: Thread::PLAIN,
-        reports_double_frees: false,
     }
 }
 

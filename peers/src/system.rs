@@ -32,7 +32,6 @@ pub fn peer() -> Peer {
         settle,
         thread: Thread::PLAIN,
         // It aborts at many, and says in mallopt(3) that it need not.
-        reports_double_frees: false,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use criterion::Criterion;
 
-use crate::groups::case::{Case, measure};
+use crate::groups::case::group_of_calls;
 use crate::subjects::Subject;
 use drystone_workloads::heap::MARK;
 
@@ -12,29 +12,21 @@ const ALIGNMENTS: [usize; 3] = [64, 4096, 32 << 10];
 /// One iteration is aligned_alloc of as many bytes as the alignment, a look at the address, a write
 /// to the first byte, and free: 2 operations.
 pub fn bench(criterion: &mut Criterion, subjects: &[Subject]) {
-    let mut group = criterion.benchmark_group("aligned");
-    for alignment in ALIGNMENTS {
-        for subject in subjects {
-            let case = Case { subject, parameter: alignment, operations: 2 };
-            measure(
-                &mut group,
-                case,
-                |heap| heap,
-                |bencher, heap| {
-                    let heap = *heap;
-                    bencher.iter(|| {
-                        // SAFETY: the alignment is a power of two; the block has as many bytes, is
-                        // live, and not used after its free.
-                        unsafe {
-                            let block = heap.aligned_alloc(alignment, alignment);
-                            assert!(block.addr().is_multiple_of(alignment), "not aligned");
-                            block.write(MARK);
-                            heap.free(block);
-                        }
-                    });
-                },
-            );
-        }
-    }
-    group.finish();
+    group_of_calls(
+        criterion,
+        "aligned",
+        subjects,
+        &ALIGNMENTS,
+        |_| 2,
+        |heap, alignment| {
+            // SAFETY: the alignment is a power of two; the block has as many bytes, is live, and is
+            // not used after its free.
+            unsafe {
+                let block = heap.aligned_alloc(alignment, alignment);
+                assert!(block.addr().is_multiple_of(alignment), "not aligned");
+                block.write(MARK);
+                heap.free(block);
+            }
+        },
+    );
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, SamplingMode};
 
-use crate::groups::case::{Case, measure};
+use crate::groups::case::{Case, group_of_calls, measure};
 use crate::subjects::Subject;
 use drystone_workloads::heap::{Heap, MARK};
 
@@ -17,26 +17,17 @@ const SIZES: [usize; 2] = [64, 64 << 10];
 /// The block is reused, so its zeroing is part of the figure: only memory fresh from the OS is
 /// zero.
 pub fn bench(criterion: &mut Criterion, subjects: &[Subject]) {
-    let mut group = criterion.benchmark_group("calloc");
-    for size in SIZES {
-        for subject in subjects {
-            let case = Case { subject, parameter: size, operations: 2 };
-            measure(
-                &mut group,
-                case,
-                |heap| heap,
-                |bencher, heap| {
-                    let heap = *heap;
-                    bencher.iter(|| {
-                        // SAFETY: the size is not 0; the block is live, and not used after its
-                        // free.
-                        unsafe { heap.free(heap.calloc(size)) }
-                    });
-                },
-            );
-        }
-    }
-    group.finish();
+    group_of_calls(
+        criterion,
+        "calloc",
+        subjects,
+        &SIZES,
+        |_| 2,
+        |heap, size| {
+            // SAFETY: the size is not 0; the block is live, and not used after its free.
+            unsafe { heap.free(heap.calloc(size)) }
+        },
+    );
     fresh(criterion, subjects);
 }
 

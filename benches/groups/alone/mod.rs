@@ -7,7 +7,7 @@ pub mod free_blocks;
 pub mod pair;
 pub mod quarantine;
 pub mod realloc;
-pub mod refused;
+pub mod rejected;
 pub mod resize;
 pub mod ring;
 pub mod trace;

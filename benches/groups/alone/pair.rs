@@ -2,7 +2,7 @@
 
 use criterion::Criterion;
 
-use crate::groups::case::{Case, measure};
+use crate::groups::case::group_of_calls;
 use crate::subjects::Subject;
 
 /// From the smallest class to what most allocators map for itself.
@@ -13,24 +13,15 @@ const SIZES: [usize; 9] = [8, 16, 64, 256, 1 << 10, 8 << 10, 64 << 10, 1 << 20, 
 /// The block is the same one every time, at the allocator's hand and in the cache: this is the
 /// length of the shortest way through the code, and says little about programs.
 pub fn bench(criterion: &mut Criterion, subjects: &[Subject]) {
-    let mut group = criterion.benchmark_group("pair");
-    for size in SIZES {
-        for subject in subjects {
-            let case = Case { subject, parameter: size, operations: 2 };
-            measure(
-                &mut group,
-                case,
-                |heap| heap,
-                |bencher, heap| {
-                    let heap = *heap;
-                    bencher.iter(|| {
-                        // SAFETY: the size is not 0; the block is live, and not used after its
-                        // free.
-                        unsafe { heap.free(heap.malloc(size)) }
-                    });
-                },
-            );
-        }
-    }
-    group.finish();
+    group_of_calls(
+        criterion,
+        "pair",
+        subjects,
+        &SIZES,
+        |_| 2,
+        |heap, size| {
+            // SAFETY: the size is not 0; the block is live, and not used after its free.
+            unsafe { heap.free(heap.malloc(size)) }
+        },
+    );
 }

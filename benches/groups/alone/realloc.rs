@@ -1,9 +1,8 @@
 //! `realloc/subject/bytes`: a buffer that grows.
 
 use criterion::Criterion;
-use drystone_workloads::patterns;
 
-use crate::groups::case::{Case, measure};
+use crate::groups::case::group_of_calls;
 use crate::subjects::Subject;
 use drystone_workloads::heap::{Heap, MARK};
 
@@ -23,40 +22,24 @@ const PAGE: usize = 4096;
 /// memory to the OS pays for getting it back, and one that copies pays for copying. One buffer
 /// grows alone, which is the best case for growing in place.
 pub fn bench(criterion: &mut Criterion, subjects: &[Subject]) {
-    let mut group = criterion.benchmark_group("realloc");
-    for last in LAST {
-        let sizes = patterns::doubling(FIRST, last);
-        for subject in subjects {
-            let case = Case { subject, parameter: last, operations: sizes.len() + 1 };
-            measure(
-                &mut group,
-                case,
-                |heap| heap,
-                |bencher, heap| {
-                    let heap = *heap;
-                    bencher.iter(|| grow(heap, &sizes));
-                },
-            );
-        }
-    }
-    group.finish();
+    // A malloc, a realloc for each doubling, and a free.
+    let operations = |last: usize| (last / FIRST).ilog2() as usize + 2;
+    group_of_calls(criterion, "realloc", subjects, &LAST, operations, grow);
 }
 
-/// Takes a buffer through `sizes`, which ascend from at least 1, and frees it.
-fn grow(heap: Heap, sizes: &[usize]) {
-    // SAFETY: sizes are at least 1, and each realloc takes the live block that the call before it
-    // returned.
-    let block = unsafe {
-        sizes.windows(2).fold(heap.malloc(sizes[0]), |block, step| {
-            let block = heap.realloc(block, step[1]);
-            touch_pages(block, step[0], step[1]);
-            block
-        })
-    };
-    // SAFETY: the block is live and at least as large as the first size; it is not used after its
-    // free.
+/// Doubles a buffer until it is of `last` bytes, and frees it.
+fn grow(heap: Heap, last: usize) {
+    let mut size = FIRST;
+    // SAFETY: sizes are at least 1; each realloc takes the live block that the call before it
+    // returned; what is read and written lies in the block, which is not used after its free.
     unsafe {
-        assert_eq!(block.add(sizes[0]).read(), MARK, "realloc lost what was written");
+        let mut block = heap.malloc(size);
+        while size < last {
+            block = heap.realloc(block, 2 * size);
+            touch_pages(block, size, 2 * size);
+            size *= 2;
+        }
+        assert_eq!(block.add(FIRST).read(), MARK, "realloc lost what was written");
         heap.free(block);
     }
 }

@@ -4,11 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use criterion::{Criterion, SamplingMode};
-use drystone_workloads::trace::{Script, ScriptStep as Step, Trace};
+use drystone_workloads::trace::{Script, Trace};
 
 use crate::groups::case::{Case, measure};
 use crate::subjects::Subject;
-use drystone_workloads::heap::{Heap, MARK};
 
 /// Where the recorded programs are.
 const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/workloads/traces");
@@ -32,7 +31,7 @@ pub fn bench(criterion: &mut Criterion, subjects: &[Subject]) {
                 &mut group,
                 case,
                 |heap| (heap, vec![std::ptr::null_mut(); script.slots]),
-                |bencher, (heap, blocks)| bencher.iter(|| replay(&script, *heap, blocks)),
+                |bencher, (heap, blocks)| bencher.iter(|| script.replay(*heap, blocks)),
             );
         }
     }
@@ -58,34 +57,4 @@ fn files() -> Vec<PathBuf> {
 /// Reads a program's trace.
 fn read(file: &Path) -> Script {
     Script::of(&Trace::read(file).unwrap_or_else(|why| panic!("{}: {why}", file.display())))
-}
-
-/// Makes every call. `blocks` has room for the script's slots.
-fn replay(script: &Script, heap: Heap, blocks: &mut [*mut u8]) {
-    for step in &script.steps {
-        // SAFETY: alignments are powers of two, and reallocs ask for at least 1 byte. A slot that
-        // is reallocated or freed holds a live block: a script gives each slot a birth before
-        // either, and none of its steps comes between a free and the slot's next birth.
-        let (slot, block, size) = unsafe {
-            match *step {
-                Step::Malloc { slot, size } => (slot, heap.malloc_untouched(size as usize), size),
-                Step::Calloc { slot, size } => (slot, heap.calloc_untouched(size as usize), size),
-                Step::AlignedAlloc { slot, size, align } => {
-                    (slot, heap.aligned_alloc(align as usize, size as usize), size)
-                }
-                Step::Realloc { slot, size } => {
-                    (slot, heap.realloc(blocks[slot as usize], size as usize), size)
-                }
-                Step::Free { slot } => {
-                    heap.free(blocks[slot as usize]);
-                    continue;
-                }
-            }
-        };
-        if size > 0 {
-            // SAFETY: the block was allocated just now and has a first byte.
-            unsafe { block.write(MARK) };
-        }
-        blocks[slot as usize] = block;
-    }
 }

@@ -1,4 +1,4 @@
-//! `refused-free/subject/pointer`: what it costs that a free is refused.
+//! `rejected-free/subject/pointer`: what it costs that a free is rejected.
 
 use criterion::Criterion;
 
@@ -23,20 +23,20 @@ const POINTERS: [Pointer; 3] = [
     Pointer { name: "foreign", of: foreign },
 ];
 
-/// One iteration is a free of a pointer that is not live, which must be refused: 1 operation. Only
+/// One iteration is a free of a pointer that is not live, which must be rejected: 1 operation. Only
 /// for those that promise it: elsewhere it is undefined.
 pub fn bench(criterion: &mut Criterion, subjects: &[Subject]) {
-    let mut group = criterion.benchmark_group("refused-free");
+    let mut group = criterion.benchmark_group("rejected-free");
     for pointer in POINTERS {
         for subject in subjects {
-            let Some(refuses) = subject.refuses else { continue };
+            let Some(rejects) = subject.rejects else { continue };
             let case = Case { subject, parameter: pointer.name, operations: 1 };
             measure(
                 &mut group,
                 case,
                 |heap| Prepared::new(heap, pointer),
                 |bencher, prepared| {
-                    bencher.iter(|| assert!(refuses(prepared.pointer), "the free took effect"));
+                    bencher.iter(|| assert!(rejects(prepared.pointer), "the free took effect"));
                 },
             );
         }
@@ -61,7 +61,7 @@ impl Prepared {
 impl Drop for Prepared {
     fn drop(&mut self) {
         if let Some(live) = self.live {
-            // SAFETY: the block is live, as all frees of its inside were refused, and gone now.
+            // SAFETY: the block is live, as all frees of its inside were rejected, and gone now.
             unsafe { self.heap.free(live) };
         }
     }
