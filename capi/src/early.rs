@@ -20,6 +20,8 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use engine::internals::engine::front::{DIRECT, SMALL};
 
+use crate::syscall;
+
 /// Requests up to [`DIRECT`] are below it, once the library is ready. Relaxed, as all here: while
 /// it is 0 there is one thread, and every thread would set it the same.
 static LIMIT: AtomicUsize = AtomicUsize::new(0);
@@ -146,19 +148,11 @@ fn room() -> usize {
 fn has_thread() -> bool {
     let mut thread: usize = 0;
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: arch_prctl writes the register's value to the place it is given; the system call
-    // changes rcx and r11.
-    unsafe {
+    {
         const ARCH_GET_FS: usize = 0x1003;
-        core::arch::asm!(
-            "syscall",
-            inout("rax") libc::SYS_arch_prctl => _,
-            in("rdi") ARCH_GET_FS,
-            in("rsi") &raw mut thread,
-            out("rcx") _,
-            out("r11") _,
-            options(nostack)
-        );
+        let place = (&raw mut thread).expose_provenance();
+        // SAFETY: arch_prctl writes the register's value to the place it is given.
+        unsafe { syscall::with_two(libc::SYS_arch_prctl, ARCH_GET_FS, place) };
     }
     #[cfg(target_arch = "aarch64")]
     // SAFETY: reads the thread pointer.

@@ -1,5 +1,5 @@
-//! `_exit` and `_Exit`: the process ends at once, and misuses that no call was told of are told
-//! before.
+//! `_exit` and `_Exit`: the process ends at once, and misuses that no call has found are reported
+//! first.
 //!
 //! In the shared library alone, as C++'s operators (`build.rs`): a static program has the C
 //! library's. What other threads do meanwhile they do as at `exit(3)`. Both functions may be called
@@ -9,9 +9,10 @@
 use core::ffi::c_int;
 
 use crate::heap::HEAP;
+use crate::syscall;
 
-/// In the list of exports that rustc hands to the linker stand names of Rust's, and no assembler's;
-/// but a linker takes this one for a pattern, and it is that of both. The byte itself is hidden.
+/// rustc's list of exports takes no symbols of assembly. This static has a pattern for its name,
+/// which the linker matches with both functions; the byte itself is hidden.
 #[unsafe(export_name = "_[eE]xit")]
 pub static PATTERN: u8 = 0;
 
@@ -35,32 +36,8 @@ core::arch::global_asm!(
 extern "C" fn leave(status: c_int) -> ! {
     HEAP.judge_before_leaving();
     loop {
-        exit_group(status);
-    }
-}
-
-/// The kernel's call, by hand: `_exit` may be called before the loader knows the C library's.
-fn exit_group(status: c_int) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: ends the process.
-    unsafe {
-        core::arch::asm!(
-            "syscall",
-            inout("rax") libc::SYS_exit_group => _,
-            in("rdi") i64::from(status),
-            out("rcx") _,
-            out("r11") _,
-            options(nostack)
-        );
-    }
-    #[cfg(target_arch = "aarch64")]
-    // SAFETY: ends the process.
-    unsafe {
-        core::arch::asm!(
-            "svc 0",
-            in("x8") libc::SYS_exit_group,
-            inout("x0") i64::from(status) => _,
-            options(nostack)
-        );
+        // By hand: `_exit` may be called before the loader knows the C library's.
+        // SAFETY: exit_group takes any number, and ends the process.
+        unsafe { syscall::with_two(libc::SYS_exit_group, status as usize, 0) };
     }
 }

@@ -23,10 +23,10 @@
 //! start      before main
 //! operators  C++'s new and delete
 //! sized      C23's sized frees         figures    a program's questions
-//! names      glibc's further names   leave      `_exit`
+//! names      glibc's further names     leave      `_exit`
 //! exports    the other C functions
 //! early      blocks before the library is relocated
-//! heap       the heap
+//! syscall    system calls by hand      heap       the heap
 //! ```
 
 #![cfg_attr(panic = "abort", no_std)]
@@ -43,6 +43,7 @@ mod names;
 mod operators;
 mod sized;
 mod start;
+mod syscall;
 
 /// No panic can be reached from here (see the engine's contract); the language asks for a handler
 /// all the same. Where panics unwind, as in unoptimised builds, it is the standard library's.

@@ -29,6 +29,20 @@ static inline void *opaque(const void *pointer)
     return (void *)hidden;
 }
 
+/* A double free behind 1,024 blocks of the same size, freed and allocated again: without a
+ * quarantine the second free would be of somebody else's block. */
+static inline void free_twice_behind_others(void)
+{
+    static void *others[1024];
+    void *block = opaque(malloc(100));
+    free(block);
+    for (int i = 0; i < 1024; i++)
+        CHECK((others[i] = opaque(malloc(100))) != block);
+    for (int i = 0; i < 1024; i++)
+        free(others[i]);
+    free(block);
+}
+
 /* Likewise for a number. */
 static inline size_t hidden(size_t number)
 {

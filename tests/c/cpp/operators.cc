@@ -121,8 +121,10 @@ int main(int, char **arguments)
         ::operator delete[](::operator new[](100), wrong);
     if (what == "aligned")
         ::operator delete(::operator new(100, std::align_val_t(64)), wrong, std::align_val_t(64));
-    if (what == "aligned_array")
-        ::operator delete[](::operator new[](100, std::align_val_t(64)), wrong, std::align_val_t(64));
+    if (what == "aligned_array") {
+        void *block = ::operator new[](100, std::align_val_t(64));
+        ::operator delete[](block, wrong, std::align_val_t(64));
+    }
     std::puts(what.c_str());
     return 0;
 }

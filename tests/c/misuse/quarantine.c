@@ -7,21 +7,6 @@
 #include <pthread.h>
 #include <drystone.h>
 
-static void *others[4096];
-
-/* A double free behind 1,024 blocks of the same size, freed and allocated again: without a
- * quarantine the second free would be of somebody else's block. */
-static void delayed(void)
-{
-    void *block = opaque(malloc(100));
-    free(block);
-    for (int i = 0; i < 1024; i++)
-        CHECK((others[i] = opaque(malloc(100))) != block);
-    for (int i = 0; i < 1024; i++)
-        free(others[i]);
-    free(block);
-}
-
 static void delayed_huge(void)
 {
     void *block = opaque(malloc(4 << 20));
@@ -105,7 +90,7 @@ static const struct {
     const char *name;
     void (*run)(void);
 } CASES[] = {
-    {"delayed", delayed},
+    {"delayed", free_twice_behind_others},
     {"delayed_huge", delayed_huge},
     {"written_after_free", written_after_free},
     {"written_after_free_in_huge", written_after_free_in_huge},

@@ -15,14 +15,7 @@ static void (*const early)(void) = before_everything;
 
 int main(void)
 {
-    static void *others[1024];
-    void *block = opaque(malloc(100));
-    free(block);
-    for (int i = 0; i < 1024; i++)
-        CHECK((others[i] = opaque(malloc(100))) != block);
-    for (int i = 0; i < 1024; i++)
-        free(others[i]);
-    free(block);
+    free_twice_behind_others();
     puts("went on");
     return 0;
 }
