@@ -28,6 +28,9 @@ pub struct Usage {
     pub minor_faults: u64,
     /// Page faults that did.
     pub major_faults: u64,
+    /// How often the kernel took a processor away from one of its threads.
+    #[serde(default)]
+    pub involuntary_switches: u64,
 }
 
 /// The kernel's account of this process can't be read.
@@ -65,7 +68,8 @@ impl Usage {
         // SAFETY: all zero is a valid rusage.
         let mut usage: libc::rusage = unsafe { MaybeUninit::zeroed().assume_init() };
         // SAFETY: RUSAGE_SELF is valid, the struct is writable.
-        unsafe { libc::getrusage(libc::RUSAGE_SELF, &raw mut usage) };
+        let done = unsafe { libc::getrusage(libc::RUSAGE_SELF, &raw mut usage) };
+        assert_eq!(done, 0, "getrusage of this process can't fail");
         Ok(Self {
             process: std::process::id(),
             rss,
@@ -74,6 +78,7 @@ impl Usage {
             harness: memory::used() as u64,
             minor_faults: usage.ru_minflt.cast_unsigned(),
             major_faults: usage.ru_majflt.cast_unsigned(),
+            involuntary_switches: usage.ru_nivcsw.cast_unsigned(),
         })
     }
 

@@ -9,6 +9,7 @@ use std::io::{self, Read, Write};
 
 use super::in_memory::Trace;
 use super::op::Kind;
+use crate::heap::{Heap, MARK};
 
 /// An operation with the table's slot in place of the block's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +72,42 @@ impl Script {
         let mut steps: Vec<Step> = trace.ops().iter().map(|op| step(op.kind, &mut slots)).collect();
         steps.extend(slots.live().map(|slot| Step::Free { slot }));
         Script { steps, slots: slots.made as usize }
+    }
+
+    /// Makes every call in `heap`, and writes the first byte of every block. `blocks` has room for
+    /// the slots.
+    #[inline]
+    pub fn replay(&self, heap: Heap, blocks: &mut [*mut u8]) {
+        for step in &self.steps {
+            // SAFETY: alignments are powers of two, and reallocs ask for at least 1 byte. A slot
+            // that is reallocated or freed holds a live block: a script gives each slot a birth
+            // before either, and none of its steps comes between a free and the slot's next birth.
+            let (slot, block, size) = unsafe {
+                match *step {
+                    Step::Malloc { slot, size } => {
+                        (slot, heap.malloc_untouched(size as usize), size)
+                    }
+                    Step::Calloc { slot, size } => {
+                        (slot, heap.calloc_untouched(size as usize), size)
+                    }
+                    Step::AlignedAlloc { slot, size, align } => {
+                        (slot, heap.aligned_alloc(align as usize, size as usize), size)
+                    }
+                    Step::Realloc { slot, size } => {
+                        (slot, heap.realloc(blocks[slot as usize], size as usize), size)
+                    }
+                    Step::Free { slot } => {
+                        heap.free(blocks[slot as usize]);
+                        continue;
+                    }
+                }
+            };
+            if size > 0 {
+                // SAFETY: the block was allocated just now and has a first byte.
+                unsafe { block.write(MARK) };
+            }
+            blocks[slot as usize] = block;
+        }
     }
 
     /// Writes the script for a process that is to read it with [`Script::read_from`]: the numbers

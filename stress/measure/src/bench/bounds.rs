@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_allocator_that_is_good_enough_meets_every_bound_that_can_be_told() {
+    fn an_allocator_that_is_good_enough_meets_every_bound_that_can_be_told() {
         let peers =
             [("mimalloc", 10.0), ("system", 20.0), ("scudo", 30.0), ("hardened_malloc", 90.0)];
         let bounds = judge(&results(9.0, &peers));

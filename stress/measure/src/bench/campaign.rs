@@ -85,6 +85,17 @@ impl Entry {
         })
     }
 
+    /// Its memory. None as [`Entry::median`].
+    pub fn memory(&self) -> Option<Memory> {
+        self.memory.filter(|_| self.failure.is_none())
+    }
+
+    /// The clock's own nanoseconds in each of the times of calls. None as [`Entry::median`].
+    pub fn clock(&self) -> Option<u64> {
+        let clocks = self.latencies.iter().map(|latencies| latencies.clock);
+        clocks.max().filter(|_| self.failure.is_none())
+    }
+
     /// A cache line's ways, before and after each sample that has them.
     pub fn ways(&self) -> impl Iterator<Item = f64> {
         self.samples.values().filter_map(|sample| sample.line).flat_map(line::Line::ways)
@@ -394,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn a_allocator_whose_processors_were_farther_makes_a_row_unequal() {
+    fn an_allocator_whose_processors_were_farther_makes_a_row_unequal() {
         let mut results = results(9.0, &[("mimalloc", 10.0), ("scudo", 12.0)]);
         let row = &mut results.rows[CHURN];
         assert_eq!(row.unequal_ways(), None);
@@ -412,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn a_allocator_that_failed_makes_no_row_unequal() {
+    fn an_allocator_that_failed_makes_no_row_unequal() {
         let mut results = results(9.0, &[("mimalloc", 10.0)]);
         move_away(&mut results.rows[CHURN].entries[1], 3.0);
         fail(&mut results, CHURN, 1);

@@ -18,7 +18,7 @@ use drystone_workloads::trace::Script;
 
 use crate::bench::job::{Answer, Gains, Job, Look, Sample, Task};
 use crate::bench::probe::line::{self, Line};
-use crate::bench::probe::{latency, lock, memory, switches};
+use crate::bench::probe::{latency, lock, memory};
 use crate::bench::suite::{self, Kind};
 use crate::bench::work::passes::{Clock, Work};
 use crate::bench::work::scaling;
@@ -107,10 +107,9 @@ fn timed(ready: Ready, passes: u64, calls: Calls, proof: Sample) -> Result<Sampl
     let way = ready.is_timed_by_the_wall().then(line::way).flatten();
     let lock = lock::Watch::begin();
     let before = Usage::of_this_process()?;
-    let taken_away = switches::involuntary();
     let (operations, nanoseconds, gains) = ready.measure(Heap::opaque(calls), passes);
-    let switches = switches::involuntary() - taken_away;
     let after = Usage::of_this_process()?;
+    let switches = after.involuntary_switches - before.involuntary_switches;
     let locked = lock.map(lock::Watch::end);
     let faults = after.minor_faults - before.minor_faults;
     let (peak, floor) = (after.peak_rss / KIB, before.rss / KIB);

@@ -80,7 +80,7 @@ pub enum Command {
 pub struct Who {
     /// An allocator: a name that --list shows, a shared library, or a library under a name of your
     /// own; repeatable [default: all that are here, libdrystone.so first]
-    #[arg(long = "allocator", alias = "subject", value_name = allocators::VALUE)]
+    #[arg(long = "allocator", alias = allocators::OLD_OPTION, value_name = allocators::VALUE)]
     pub allocators: Vec<String>,
 
     /// How the report is printed.

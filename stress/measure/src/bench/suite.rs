@@ -87,7 +87,7 @@ impl Kind {
     pub fn is_small(self) -> bool {
         match self {
             Kind::Pair(size) | Kind::Calloc(size) | Kind::Realloc(size) => size <= 8 << 10,
-            // A quarter of the second one's calls ask for more than 2 KiB, and its threads end
+            // A quarter of the calls of `like/t-test` ask for more than 2 KiB, and its threads end
             // soon.
             Kind::Large | Kind::Like(Like::TTest) => false,
             _ => true,

@@ -10,6 +10,7 @@ use drystone_harness::stop::{self, Stop};
 
 use crate::bench::campaign::{self, Results};
 use crate::bench::cli::{Command, Options, Plan, Who};
+use crate::bench::print::csv::Csv;
 use crate::bench::{bounds, instructions, print, suite};
 
 static STOP: Stop = Stop::new();
@@ -29,6 +30,7 @@ pub fn run(options: &Options) -> Result<u8> {
     let plan = options.plan(&folders).map_err(anyhow::Error::msg)?;
     announce(&plan, &folders);
     stop::at_ctrl_c(&STOP)?;
+    let csv = options.csv.as_deref().map(Csv::open).transpose()?;
     let launcher = Launcher::of_this_binary(plan.deadline)?;
     let bar = progress::steps(campaign::steps(&plan));
     let measured = campaign::run(plan, &launcher, &STOP, &mut |row, allocator| {
@@ -39,8 +41,8 @@ pub fn run(options: &Options) -> Result<u8> {
     let results = measured?;
     let bounds = bounds::judge(&results);
     print::results(&results, &bounds, &options.who).context("writing the report")?;
-    if let Some(file) = &options.csv {
-        print::csv::write(&results, file)?;
+    if let Some(csv) = csv {
+        csv.write(&results)?;
     }
     Ok(code(&results))
 }

@@ -22,7 +22,7 @@ use crate::programs::catalogue::{ALL, Program};
 pub struct Options {
     /// An allocator: a name that --list shows, a shared library, or a library under a name of your
     /// own; repeatable [default: drystone, which is libdrystone.so]
-    #[arg(long = "allocator", alias = "subject", value_name = allocators::VALUE)]
+    #[arg(long = "allocator", alias = allocators::OLD_OPTION, value_name = allocators::VALUE)]
     pub allocators: Vec<String>,
 
     /// A program of --list; repeatable [default: all]

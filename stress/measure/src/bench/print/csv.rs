@@ -5,7 +5,7 @@
 //! pair/16,drystone,time,ns,9.6
 //! ```
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use csv::Writer;
@@ -15,19 +15,38 @@ use crate::bench::campaign::{Entry, Results, RowResults};
 use crate::bench::probe::latency::{KINDS, Percentiles};
 use crate::bench::probe::memory::Memory;
 
-/// Writes every figure into a file, whole or not at all.
-///
-/// # Errors
-/// It can't be written.
-pub fn write(results: &Results, path: &Path) -> Result<()> {
-    let doing = || format!("writing {}", path.display());
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let file = NamedTempFile::new_in(folder.unwrap_or(Path::new("."))).with_context(doing)?;
-    let mut out = Writer::from_writer(file);
-    lines(results, &mut out).with_context(doing)?;
-    let file = out.into_inner().ok().with_context(doing)?;
-    file.persist(path).with_context(doing)?;
-    Ok(())
+/// A file for every figure, which is there whole or not at all.
+#[derive(Debug)]
+pub struct Csv {
+    path: PathBuf,
+    file: NamedTempFile,
+}
+
+impl Csv {
+    /// Makes room for it beside its place, before anything is measured.
+    ///
+    /// # Errors
+    /// Nothing can be written there.
+    pub fn open(path: &Path) -> Result<Self> {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let file = NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))
+            .with_context(|| format!("--csv {}", path.display()))?;
+        Ok(Self { path: path.to_owned(), file })
+    }
+
+    /// Writes it.
+    ///
+    /// # Errors
+    /// It can't be written.
+    pub fn write(self, results: &Results) -> Result<()> {
+        let path = &self.path;
+        let doing = || format!("writing {}", path.display());
+        let mut out = Writer::from_writer(self.file);
+        lines(results, &mut out).with_context(doing)?;
+        let file = out.into_inner().map_err(|error| error.into_error()).with_context(doing)?;
+        file.persist(path).with_context(doing)?;
+        Ok(())
+    }
 }
 
 fn lines<W: std::io::Write>(results: &Results, out: &mut Writer<W>) -> csv::Result<()> {
@@ -52,7 +71,7 @@ fn figures(
     entry: &Entry,
     place: usize,
 ) -> impl Iterator<Item = (String, &'static str, f64)> {
-    let memory = entry.memory.filter(|_| entry.failure.is_none());
+    let memory = entry.memory();
     let bytes = |of: fn(Memory) -> u64| memory.map(|one| of(one) as f64);
     let plain = [
         ("time", "ns", row.nanoseconds(place)),
@@ -92,7 +111,7 @@ mod tests {
         let path = folder.path().join("figures.csv");
         let mut results = results(9.5, &[("mimalloc", 10.0)]);
         fail(&mut results, 0, 1);
-        write(&results, &path).unwrap();
+        Csv::open(&path).unwrap().write(&results).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         let mut lines = text.lines();
         assert_eq!(lines.next(), Some("row,allocator,figure,unit,value"));
@@ -100,5 +119,7 @@ mod tests {
         assert!(text.contains("\npair/16,drystone,malloc p99.9,ns,90\n"), "{text}");
         assert!(text.contains("\nchurn,mimalloc,drained,B,"), "{text}");
         assert!(!text.contains("pair/16,mimalloc"), "{text}");
+        let nowhere = Csv::open(&folder.path().join("nowhere/x.csv")).unwrap_err();
+        assert!(format!("{nowhere:#}").starts_with("--csv "), "{nowhere:#}");
     }
 }

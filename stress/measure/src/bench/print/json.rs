@@ -10,6 +10,7 @@ use drystone_harness::seed::Seed;
 use drystone_harness::stats::{apart, median};
 use serde::Serialize;
 
+use crate::bench::bounds::{SMALLEST_PEAK, in_the_means};
 use crate::bench::campaign::{Entry, Results};
 use crate::bench::instructions::{BOUND, Count};
 use crate::bench::job::Sample;
@@ -30,6 +31,8 @@ struct Report<'a> {
     #[serde(rename = "subjects")]
     allocators: &'a [Allocator],
     against: &'a str,
+    /// KiB that a peak counts as at least, in the means.
+    smallest_peak: f64,
     rows: Vec<Row<'a>>,
     bounds: &'a [Bound],
 }
@@ -39,6 +42,8 @@ struct Row<'a> {
     name: &'a str,
     passes: u64,
     threads: u32,
+    /// Whether the means are over it too.
+    in_the_means: bool,
     /// KiB, one a round.
     floors: &'a [f64],
     floor: Option<f64>,
@@ -92,6 +97,7 @@ pub fn results(results: &Results, bounds: &[Bound]) -> String {
             name: &row.name,
             passes: row.passes,
             threads: row.kind.threads(),
+            in_the_means: in_the_means(row.kind),
             floors: &figures.floors,
             floor: figures.floor(),
             a_a_spread: figures.a_a_spread(),
@@ -112,6 +118,7 @@ pub fn results(results: &Results, bounds: &[Bound]) -> String {
         seconds: results.elapsed.as_secs_f64(),
         allocators: &plan.allocators,
         against: &plan.allocators[plan.against].name,
+        smallest_peak: SMALLEST_PEAK,
         rows: rows.collect(),
         bounds,
     })
@@ -137,9 +144,9 @@ impl<'a> Cell<'a> {
             involuntary_switches: entry.median(|sample| sample.switches as f64),
             line: entry.way(),
             latency: kinds.filter_map(|(kind, latency)| Some((kind, latency?))).collect(),
-            clock: entry.latencies.iter().map(|latencies| latencies.clock).max(),
-            memory: entry.memory,
-            fragmentation: entry.memory.map(Memory::fragmentation),
+            clock: entry.clock(),
+            memory: entry.memory(),
+            fragmentation: entry.memory().map(Memory::fragmentation),
             samples: entry.samples.values().collect(),
             failure: entry.failure.as_ref(),
         }

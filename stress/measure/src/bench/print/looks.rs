@@ -90,10 +90,7 @@ fn beside(results: &Results, shape: Shape, colored: bool, first: &[&str]) -> Tab
 }
 
 fn cells(table: &Table, row: &RowResults, figure: impl Fn(Memory) -> String) -> Vec<Cell> {
-    let cell = |(allocator, entry): (usize, &Entry)| match entry
-        .memory
-        .filter(|_| entry.failure.is_none())
-    {
+    let cell = |(allocator, entry): (usize, &Entry)| match entry.memory() {
         Some(memory) => Cell::new(figure(memory)),
         None => missing(table, row, allocator),
     };

@@ -5,4 +5,3 @@ pub mod latency;
 pub mod line;
 pub(super) mod lock;
 pub mod memory;
-pub(super) mod switches;

@@ -2,7 +2,7 @@
 
 use drystone_workloads::heap::{Heap, MARK};
 use drystone_workloads::patterns::{self, Order, Turn};
-use drystone_workloads::trace::{Script, ScriptStep};
+use drystone_workloads::trace::Script;
 
 use crate::bench::work::passes::{Clock, Work, slots, timed};
 
@@ -211,39 +211,6 @@ pub fn large() -> Work {
 pub fn trace(script: Script) -> Work {
     let mut blocks = slots(script.slots);
     let operations = script.steps.len() as u64;
-    let pass = move |heap: Heap| move || replay(&script, heap, &mut blocks);
+    let pass = move |heap: Heap| move || script.replay(heap, &mut blocks);
     Work { operations, clock: Clock::Processor, start: Box::new(move |heap| timed(pass(heap))) }
-}
-
-fn replay(script: &Script, heap: Heap, blocks: &mut [*mut u8]) {
-    for step in &script.steps {
-        // SAFETY: alignments are powers of two, and reallocs ask for at least 1 byte. A slot that
-        // is reallocated or freed holds a live block: a script gives each slot a birth before
-        // either, and none of its steps comes between a free and the slot's next birth.
-        let (slot, block, size) = unsafe {
-            match *step {
-                ScriptStep::Malloc { slot, size } => {
-                    (slot, heap.malloc_untouched(size as usize), size)
-                }
-                ScriptStep::Calloc { slot, size } => {
-                    (slot, heap.calloc_untouched(size as usize), size)
-                }
-                ScriptStep::AlignedAlloc { slot, size, align } => {
-                    (slot, heap.aligned_alloc(align as usize, size as usize), size)
-                }
-                ScriptStep::Realloc { slot, size } => {
-                    (slot, heap.realloc(blocks[slot as usize], size as usize), size)
-                }
-                ScriptStep::Free { slot } => {
-                    heap.free(blocks[slot as usize]);
-                    continue;
-                }
-            }
-        };
-        if size > 0 {
-            // SAFETY: the block was allocated just now and has a first byte.
-            unsafe { block.write(MARK) };
-        }
-        blocks[slot as usize] = block;
-    }
 }
