@@ -23,17 +23,26 @@ pub fn run(arguments: &SiteArguments) -> Result<u8> {
     let pages = site::pages(&arguments.files)?;
     fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let names: Vec<&str> = pages.iter().map(|page| page.file.as_str()).collect();
-    let list = names.iter().map(|name| format!("{name}\n")).collect::<String>();
+    let old: Vec<&str> =
+        before.iter().map(String::as_str).filter(|old| !names.contains(old)).collect();
+    // First: a folder that was half written is this command's all the same.
+    mark(folder, &[&names[..], &old].concat())?;
     for page in &pages {
         write_page(&folder.join(&page.file), &page.text)?;
     }
-    let mark = folder.join(MARK);
-    fs::write(&mark, list).with_context(|| format!("cannot write {}", mark.display()))?;
-    for old in before.iter().filter(|old| !names.contains(&old.as_str())) {
-        let path = folder.join(old);
+    for name in old {
+        let path = folder.join(name);
         fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
     }
+    mark(folder, &names)?;
     Ok(FINE)
+}
+
+/// Notes which pages are this command's.
+fn mark(folder: &Path, names: &[&str]) -> Result<()> {
+    let path = folder.join(MARK);
+    let list: String = names.iter().map(|name| format!("{name}\n")).collect();
+    fs::write(&path, list).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// The pages that this command put there before.

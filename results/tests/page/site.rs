@@ -38,8 +38,15 @@ fn bench() -> Value {
         .collect();
     let allocators: Vec<Value> =
         ALLOCATORS.iter().map(|name| json!({"name": name, "version": "1.2"})).collect();
-    json!({"format": "drystone-bench-report", "version": 1, "rounds": 7, "quick": false,
-        "interrupted": false, "allocators": allocators, "against": "mimalloc", "rows": rows})
+    // A row of another kind, in which all is the other way round: it counts in no mean.
+    let apart: Vec<Value> =
+        (0..ALLOCATORS.len()).map(|place| cell(3, ALLOCATORS.len() - 1 - place)).collect();
+    let apart = json!({"name": "scaling", "threads": 2, "in_the_means": false,
+        "allocators": apart});
+    let rows = [rows, vec![apart]].concat();
+    json!({"format": "drystone-bench-report", "version": 1, "smallest_peak": 64.0,
+        "rounds": 7, "quick": false, "interrupted": false, "allocators": allocators,
+        "against": "mimalloc", "rows": rows})
 }
 
 /// What the first reports always, the second never.
@@ -116,7 +123,7 @@ const ALL: [&str; 6] =
 const PAGES: [(&str, usize); 4] = [
     ("index.html", 0),
     // Two lines an allocator in each row, and a curve a row.
-    ("bench.html", 2 * 7 * 3 + 3),
+    ("bench.html", 2 * 7 * 4 + 4),
     ("record.html", 1),
     ("zoo.html", 0),
 ];
@@ -170,7 +177,7 @@ fn a_click_sorts_and_a_box_filters() {
         search.dispatchEvent(new Event('input', {bubbles: true}));
         said = lines + ' ' + seen('.line') + ' ' + seen('figure[data-row]')";
     let said = asked(folder.path(), "bench.html", script).unwrap();
-    assert_eq!(said, "42 12 3", "lines before, lines after, figures after");
+    assert_eq!(said, "56 12 3", "lines before, lines after, figures after");
 }
 
 #[test]
@@ -205,6 +212,8 @@ fn a_file_that_tells_nothing_is_rejected_before_anything_is_written() {
     let path = folder.path();
     fs::write(path.join("other.json"), "{\"format\": \"other\"}").unwrap();
     fs::write(path.join("noise.json"), "not JSON").unwrap();
+    let broken = record().replacen("{\"line\":\"end\"", "{\"line\":", 1);
+    fs::write(path.join("broken.jsonl"), broken).unwrap();
     let old = bench().to_string().replace("\"version\":1", "\"version\":2");
     fs::write(path.join("old.json"), old).unwrap();
     for (file, why) in [
@@ -212,6 +221,7 @@ fn a_file_that_tells_nothing_is_rejected_before_anything_is_written() {
         ("noise.json", "is none of the files"),
         ("old.json", "of version 2, and this program reads 1"),
         ("missing.json", "No such file"),
+        ("broken.jsonl", "line 4: "),
     ] {
         let said = failed(&site(path, &["bench.json", file]));
         assert!(said.contains(file) && said.contains(why), "{said}");

@@ -23,6 +23,9 @@ pub struct Bench {
     pub allocators: Vec<Allocator>,
     /// Whom ratios are to.
     pub against: String,
+    /// KiB that a peak counts as at least, in the means: below that the machine's grain decides.
+    #[serde(default)]
+    pub smallest_peak: f64,
     /// What was measured.
     pub rows: Vec<Row>,
 }
@@ -42,6 +45,9 @@ pub struct Allocator {
 pub struct Row {
     /// Its name.
     pub name: String,
+    /// Whether the suite's means are over it.
+    #[serde(default = "yes")]
+    pub in_the_means: bool,
     /// Threads that allocate or free in it, where the report says.
     #[serde(default)]
     pub threads: Option<u32>,
@@ -92,11 +98,18 @@ pub struct Sample {
     nanoseconds: f64,
 }
 
-/// What is counted as a peak at least, KiB, as the suite does.
-const SMALLEST_PEAK: f64 = 64.0;
+fn yes() -> bool {
+    true
+}
 
-/// A figure of a cell.
-pub type Figure = fn(&Cell) -> Option<f64>;
+/// A mean of ratios, and how many rows it is of: of fewer than all, where one has no figure.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Mean {
+    /// The mean.
+    pub ratio: f64,
+    /// How many rows.
+    pub rows: usize,
+}
 
 impl Bench {
     /// Reads a report.
@@ -123,24 +136,30 @@ impl Bench {
         Ok(bench)
     }
 
-    /// The geometric mean of a figure's ratios to the same one's, over the rows that have both and
-    /// that are `wanted`; and how many there are.
+    /// The rows that the suite's means are over.
+    pub fn rows_in_the_means(&self) -> impl Iterator<Item = &Row> {
+        self.rows.iter().filter(|row| row.in_the_means)
+    }
+
+    /// The geometric mean of a figure's ratios to that of the allocator that ratios are to, over
+    /// the rows of the means that have both and are `wanted`.
     pub fn mean(
         &self,
         allocator: usize,
-        figure: Figure,
+        figure: impl Fn(&Cell) -> Option<f64>,
         wanted: impl Fn(&Row) -> bool,
-    ) -> Option<(f64, usize)> {
+    ) -> Option<Mean> {
         let against = self.allocators.iter().position(|one| one.name == self.against)?;
         let ratio = |row: &Row| {
             let [one, other] = [allocator, against].map(|place| figure(&row.allocators[place]));
             let ratio = one? / other?;
             (ratio.is_finite() && ratio > 0.0).then_some(ratio)
         };
-        let ratios: Vec<f64> =
-            self.rows.iter().filter(|row| wanted(row)).filter_map(ratio).collect();
+        let rows = self.rows_in_the_means().filter(|row| wanted(row));
+        let ratios: Vec<f64> = rows.filter_map(ratio).collect();
         let sum: f64 = ratios.iter().map(|ratio| ratio.ln()).sum();
-        (!ratios.is_empty()).then(|| ((sum / ratios.len() as f64).exp(), ratios.len()))
+        let (rows, mean) = (ratios.len(), (sum / ratios.len() as f64).exp());
+        (rows > 0).then_some(Mean { ratio: mean, rows })
     }
 }
 
@@ -148,11 +167,6 @@ impl Cell {
     /// Nanoseconds of a call.
     pub fn time(&self) -> Option<f64> {
         self.nanoseconds.filter(|time| *time > 0.0)
-    }
-
-    /// The peak, KiB; one that is too small to be told counts as the least that can be.
-    pub fn peak(&self) -> Option<f64> {
-        self.peak_above_floor.map(|peak| peak.max(SMALLEST_PEAK))
     }
 
     /// Of a thousand calls of `malloc` one takes longer, nanoseconds.

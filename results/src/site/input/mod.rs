@@ -18,7 +18,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-pub use self::bench::{Bench, Cell, Percentiles, Row};
+pub use self::bench::{Bench, Cell, Mean, Percentiles, Row};
 pub use self::conform::Conform;
 pub use self::stress::{Run, Stress};
 use crate::decide::Judged;

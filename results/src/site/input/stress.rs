@@ -1,6 +1,6 @@
 //! A record of the stress tool.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 /// A campaign.
@@ -39,7 +39,7 @@ impl Stress {
     /// # Errors
     /// If it does not begin as a record does, or names a run that was not planned.
     pub fn read(text: &str) -> Result<Self> {
-        let mut lines = text.lines().map_while(|line| serde_json::from_str::<Value>(line).ok());
+        let mut lines = parsed(text)?.into_iter();
         let begin = lines.next().context("is empty")?;
         let specs = begin["runs"].as_array().context("names no runs")?;
         let seed = match &begin["seed"] {
@@ -60,6 +60,19 @@ impl Stress {
         ensure!(!stress.runs.is_empty(), "plans no run");
         Ok(stress)
     }
+}
+
+/// The record's lines. The last may be cut off, by a machine that went down.
+fn parsed(text: &str) -> Result<Vec<Value>> {
+    let mut lines = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        match serde_json::from_str(line) {
+            Ok(value) => lines.push(value),
+            Err(_) if !text.ends_with('\n') && text.ends_with(line) => {}
+            Err(why) => bail!("line {}: {why}", number + 1),
+        }
+    }
+    Ok(lines)
 }
 
 impl Run {
