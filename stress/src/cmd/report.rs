@@ -217,7 +217,7 @@ fn where_found(counters: &Counters) -> Vec<String> {
         (Count::Loads, "libraries loaded"),
         (Count::Misuses, "misuses"),
         (Count::MisusesAtCall, "reported at the call"),
-        (Count::MisusesDeferred, "reported deferred"),
+        (Count::MisusesDeferred, "deferred reports"),
     ];
     let mut found: Vec<String> = places
         .iter()

@@ -7,6 +7,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use drystone_checker::violation::Kind;
 use drystone_harness::exit;
 use drystone_harness::process::launcher;
 use drystone_harness::seed::Seed;
@@ -55,8 +56,7 @@ impl fmt::Display for Caught {
 impl Caught {
     /// With the answer whether its kind is one that names the fault.
     fn judged(mut self, fault: &Fault) -> Self {
-        let kind = self.kind.replace('-', " ");
-        self.named |= fault.named.contains(&kind);
+        self.named |= fault.named.contains(&self.kind);
         self
     }
 }
@@ -173,8 +173,12 @@ impl Hunt {
             }
             _ => None,
         };
-        let kind = text("kind").unwrap_or_default().replace('-', " ");
-        let kind = as_printed(&kind).to_owned();
+        let kind = match &by {
+            Some(_) => serde_json::from_value::<Kind>(finding["kind"].clone())
+                .context("a finding's kind")?
+                .to_string(),
+            None => String::new(),
+        };
         Ok(Caught { by, kind, took, named: false, replays })
     }
 
@@ -195,16 +199,5 @@ impl Hunt {
         let mut command = Command::new(&self.program);
         command.args(arguments).env(VARIABLE, number.to_string()).stdin(Stdio::null());
         command.output().with_context(|| format!("starting {}", self.program.display()))
-    }
-}
-
-/// The kinds whose name in JSON is another than what is printed.
-fn as_printed(kind: &str) -> &str {
-    match kind {
-        "not given back" => "memory not given back",
-        "growth" => "growing memory",
-        "impossible granted" => "impossible request granted",
-        "exclusion" => "mutual exclusion",
-        kind => kind,
     }
 }

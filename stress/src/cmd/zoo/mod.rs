@@ -17,7 +17,7 @@ mod table;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use drystone_harness::exit;
 use drystone_harness::output;
 use drystone_harness::output::progress;
@@ -152,7 +152,7 @@ fn chosen<'a>(options: &Options, all: &'a [Fault], root: &Path) -> Result<Vec<&'
         chosen.retain(|fault| !fault.by_conform);
     }
     if let Some(count) = options.sample {
-        chosen = sampled(chosen, count, &commit(root));
+        chosen = sampled(chosen, count, &commit(root)?);
     }
     Ok(chosen)
 }
@@ -166,11 +166,13 @@ fn sampled<'a>(mut faults: Vec<&'a Fault>, count: usize, by: &str) -> Vec<&'a Fa
     faults
 }
 
-/// The commit that is checked out, or nothing where there is none.
-fn commit(root: &Path) -> String {
+/// The commit that is checked out.
+fn commit(root: &Path) -> Result<String> {
     let git =
         std::process::Command::new("git").args(["rev-parse", "HEAD"]).current_dir(root).output();
-    git.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
+    let output = git.context("git, which draws the --sample")?;
+    ensure!(output.status.success(), "--sample is drawn by the commit, and git knows none here");
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use drystone_harness::output::table::{Shape, Table};
 
@@ -104,21 +104,34 @@ fn summary(caught: &[(&Fault, Vec<Caught>)], clean: Clean<'_>, options: &Options
         }
         Clean::Finding(one) => format!("**The clean build gave a false finding: {one}.**"),
     };
+    let with = match options.quick {
+        true => "; `conform` and the replays were left out".to_owned(),
+        false => format!("; with `conform` {all}, {} %", percent(all)),
+    };
+    let seen = if options.all { format!("{seen} of them found") } else { "not hunted".to_owned() };
     format!(
-        "Of {} hunts of faults that show from outside the default run ({} s) found {}, {} %; with \
-         `conform` {} ({} %). The median time to find one, with the start of its process, is {:.1} \
-         s; {} of {} findings name what was planted. Of {hidden} faults that need loom or a test \
-         {seen} were found all the same. {clean}",
+        "Of {} hunts of faults that show from outside the default run ({} s) found {}, {} %{with}. \
+         The median time to find one, with the start of its process, is {:.1} s; {named} of {} \
+         findings name what was planted. {hidden} more faults are for loom or a test, and were \
+         {seen}. {clean} Made {}.",
         shown.len(),
         options.time.as_secs(),
         found.len(),
         percent(found.len()),
-        all,
-        percent(all),
         after.as_secs_f64(),
-        named,
         found.len(),
+        here_and_now(),
     )
+}
+
+/// The machine and the date.
+fn here_and_now() -> String {
+    let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpus.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+    let model = model.map_or("an unknown processor", |(_, model)| model.trim());
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    format!("on {cores} cores of {model}, {}", now.split('T').next().unwrap_or_default())
 }
 
 fn median(mut times: Vec<Duration>) -> Option<Duration> {

@@ -251,7 +251,7 @@ impl Round<'_> {
         }
         self.plant(block, MisuseKind::DoubleFree, checked);
         // SAFETY: the mistakes are what the workload is for.
-        let _ = unsafe { free(self.allocator, block) };
+        unsafe { (self.allocator.calls.free)(block) };
         // SAFETY: nobody else knows the block.
         unsafe { (self.allocator.calls.free)(moved) };
     }
