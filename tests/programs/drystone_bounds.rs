@@ -34,6 +34,7 @@ fn no_call_pays_for_the_slabs_that_another_thread_left() {
 fn each_second_free_is_told_within_a_second_of_activity_and_before_an_end() {
     let lab = Lab::new();
     let program = lab.compile("tests/c/bounds.c", Linked::Shared);
+    let mut races = 0;
     for name in
         ["late_parked", "late_abandoned", "late_waiting", "late_leaves", "late_leaves_quickly"]
     {
@@ -42,7 +43,10 @@ fn each_second_free_is_told_within_a_second_of_activity_and_before_an_end() {
         let reports = ended.stderr.lines().filter(|line| line.contains("double free: 0x"));
         let late = ended.stderr.matches("found late").count();
         assert_eq!(reports.count(), 4000, "{name}: {late} of them late");
+        races += late;
     }
+    // On a busy machine one act may have none.
+    assert!(races > 0, "no two frees raced");
 }
 
 /// Headers and ledgers waited for the thread that had freed there first, and it frees no more.
@@ -60,6 +64,10 @@ fn a_program_that_may_lock_8_mib_can_lock_all_its_memory() {
     // It may write no file of ours.
     let [bytes] = act("lock_all", &[("DRYSTONE_STATS", "0")])[..] else { panic!("a number") };
     if bytes == -1 {
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "the process can't give up the right to lock more"
+        );
         eprintln!("passed over: the process can't give up the right to lock more");
         return;
     }
