@@ -4,6 +4,10 @@
 //! is in a call and does nothing more, the kernel is asked what its thread does: time asleep and
 //! time on a processor count, time in the queue for one does not, nor do reads from a disk, nor
 //! time in which nothing in the machine ran.
+//!
+//! The harness allocates between its calls, and so a preloaded allocator can hang there too. A
+//! worker that sleeps so without saying that it waits gets three times as long: it may stand behind
+//! another that hangs in a call, which is then the one to name.
 
 use std::fs::File;
 use std::io::Read;
@@ -13,6 +17,9 @@ use drystone_checker::counters::{Board, Count};
 
 /// A look that comes later than this after the one before says nothing of the time between.
 const LATE: Duration = Duration::from_secs(1);
+
+/// How much longer than a call a worker may take between two.
+const BETWEEN_CALLS: u32 = 3;
 
 /// What is known of one worker.
 #[derive(Clone, Copy, Debug, Default)]
@@ -47,22 +54,28 @@ impl Watch {
             let (operations, doing) = (row.get(Count::Operations), row.at());
             let thread = row.thread().unwrap_or_default();
             let moved = operations != seen.operations || thread != seen.thread;
-            if moved || !row.in_a_call() || thread == 0 || passed > LATE {
+            let waits = doing.is_a_wait() && !row.in_a_call();
+            if moved || waits || thread == 0 || passed > LATE {
                 *seen = Seen { operations, thread, ..Seen::default() };
                 continue;
             }
             let Some(Task { state, ticks }) = Task::of(thread) else { continue };
             let before = seen.ticks.replace(ticks);
-            match (state, before) {
-                ('S', _) => seen.own += passed,
-                ('R', Some(before)) => seen.own += in_time(ticks.saturating_sub(before)),
+            match (state, before, row.in_a_call()) {
+                ('S', ..) => seen.own += passed,
+                ('R', Some(before), true) => seen.own += in_time(ticks.saturating_sub(before)),
                 _ => {}
             }
-            if seen.own >= self.deadline {
+            let deadline = self.deadline * if row.in_a_call() { 1 } else { BETWEEN_CALLS };
+            if seen.own >= deadline {
                 let how = if state == 'S' { "asleep" } else { "on a processor" };
+                let what = match row.in_a_call() {
+                    true => "does not return",
+                    false => "is over, and a call that the harness makes itself does not return",
+                };
                 let seen = format!(
-                    "{} does not return: {} s of its own time, {how}, while the others went on, or \
-                     waited for it",
+                    "{} {what}: {} s of its own time, {how}, while the others went on, or waited \
+                     for it",
                     doing.name(),
                     seen.own.as_secs()
                 );

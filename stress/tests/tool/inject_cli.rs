@@ -52,6 +52,7 @@ fn linked_allocators_bear_their_first_failures() {
 }
 
 #[test]
+#[ignore = "long: a step of .ci/run runs it"]
 fn what_is_not_linked_gets_failures_from_the_kernel() {
     let place = tempfile::tempdir().unwrap();
     for allocator in FILTERED {
@@ -88,6 +89,7 @@ fn what_failures_break_is_found() {
 }
 
 #[test]
+#[ignore = "long: a step of .ci/run runs it"]
 fn what_each_failure_loses_is_found() {
     let place = tempfile::tempdir().unwrap();
     let allocator = faulty(place.path(), "-DFAILED_LEAKS");

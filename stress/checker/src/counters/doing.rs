@@ -71,6 +71,12 @@ impl Doing {
         (Doing::Realloc as u8..=Doing::DeleteSized as u8).contains(&(self as u8))
     }
 
+    /// Whether it may last as long as others take.
+    pub fn is_a_wait(self) -> bool {
+        use Doing::{Forking, Idle, Judging, Loading, Waiting, WaitingForAChild};
+        matches!(self, Idle | Forking | WaitingForAChild | Loading | Waiting | Judging)
+    }
+
     pub(super) fn of(number: u8) -> Self {
         Self::ALL[usize::from(number)]
     }
