@@ -3,9 +3,10 @@
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use drystone_harness::allocators::{self, DRYSTONE, Folders, SYSTEM};
+use drystone_harness::allocators::{self, AllocatorError, DRYSTONE, Folders, SYSTEM};
 use drystone_harness::text::size;
 use serde::Serialize;
+use thiserror::Error;
 
 /// The same with its quarantine on.
 pub const QUARANTINE: &str = "drystone-quarantine";
@@ -53,15 +54,26 @@ fn quarantine_bytes(text: &str) -> Option<usize> {
     if plain { size::parse(text).ok()?.try_into().ok() } else { None }
 }
 
+/// A text that is no variable for an allocator.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum VariableError {
+    /// One that the tool sets itself.
+    #[error("LD_PRELOAD is set by --allocator")]
+    Preload,
+    /// Without a name, or without an equals sign.
+    #[error("`{0}` is no variable: write NAME=VALUE")]
+    NoVariable(String),
+}
+
 /// The allocator that `text` means, with `env` besides.
 ///
 /// # Errors
-/// A sentence that names what to change.
+/// It means none, or one that is not here.
 pub fn choose(
     text: &str,
     folders: &Folders,
     env: &[(String, String)],
-) -> Result<Allocator, String> {
+) -> Result<Allocator, AllocatorError> {
     let mut env = env.to_vec();
     let found = match text {
         QUARANTINE => {
@@ -77,8 +89,11 @@ pub fn choose(
 /// The C library's allocator, and ours if it is built, with and without its quarantine.
 ///
 /// # Errors
-/// A sentence that names what to change.
-pub fn usual(folders: &Folders, env: &[(String, String)]) -> Result<Vec<Allocator>, String> {
+/// One of them can't be used.
+pub fn usual(
+    folders: &Folders,
+    env: &[(String, String)],
+) -> Result<Vec<Allocator>, AllocatorError> {
     let mut names = vec![SYSTEM];
     if folders.choose(DRYSTONE).is_ok() {
         names.extend([DRYSTONE, QUARANTINE]);
@@ -89,14 +104,14 @@ pub fn usual(folders: &Folders, env: &[(String, String)]) -> Result<Vec<Allocato
 /// A variable as it is written on the command line: `NAME=VALUE`.
 ///
 /// # Errors
-/// A sentence that names what to change.
-pub fn variable(text: &str) -> Result<(String, String), String> {
+/// It is none, or not one to set so.
+pub fn variable(text: &str) -> Result<(String, String), VariableError> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() && OsStr::new(name) != "LD_PRELOAD" => {
             Ok((name.to_owned(), value.to_owned()))
         }
-        Some(("LD_PRELOAD", _)) => Err("LD_PRELOAD is set by --allocator".to_owned()),
-        _ => Err(format!("`{text}` is no variable: write NAME=VALUE")),
+        Some(("LD_PRELOAD", _)) => Err(VariableError::Preload),
+        _ => Err(VariableError::NoVariable(text.to_owned())),
     }
 }
 

@@ -4,13 +4,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use anyhow::Result;
 use drystone_harness::process::dlopen_fixture::DlopenFixture;
 use drystone_harness::process::launcher::{self, Launcher};
 use drystone_harness::stop::Stop;
 
 use crate::allocators::Allocator;
-use crate::ending::{self, Ending};
+use crate::ending::{self, ChildError, Ending};
 use crate::mistake::row_name;
 use crate::misuse::score::Score;
 use crate::outcome::{Outcome, Verdict};
@@ -37,10 +36,10 @@ pub fn run(
     fixture: Option<&DlopenFixture>,
     stop: &Stop,
     progress: &(dyn Fn(&str, &str) + Sync),
-) -> Result<Results> {
+) -> Result<Results, ChildError> {
     let worker = Worker { plan: &plan, launcher, fixture, stop };
     let begun = plan.allocators.iter().map(|allocator| worker.stillborn(allocator));
-    let stillborn = begun.collect::<Result<Vec<_>>>()?;
+    let stillborn = begun.collect::<Result<Vec<_>, _>>()?;
     let mut steps = steps(&plan);
     steps.retain(|(_, allocator)| stillborn[*allocator].is_none());
     let untried: Vec<Outcome> =
@@ -109,7 +108,7 @@ impl Worker<'_> {
         place: usize,
         results: &Mutex<Results>,
         progress: &(dyn Fn(&str, &str) + Sync),
-    ) -> Result<()> {
+    ) -> Result<(), ChildError> {
         let allocator = &self.plan.allocators[place];
         let locked = || results.lock().expect("no panic");
         match step {
@@ -140,19 +139,19 @@ impl Worker<'_> {
         Job { task, library: allocator.library.clone(), fixture }
     }
 
-    fn child(&self, allocator: &Allocator, job: &Job) -> Result<Ending> {
+    fn child(&self, allocator: &Allocator, job: &Job) -> Result<Ending, ChildError> {
         ending::run(self.launcher, allocator, job, self.stop)
     }
 
     /// What comes of a process that only begins, if it does not come so far as to say who serves
     /// it.
-    fn stillborn(&self, allocator: &Allocator) -> Result<Option<Outcome>> {
+    fn stillborn(&self, allocator: &Allocator) -> Result<Option<Outcome>, ChildError> {
         let ending = self.child(allocator, &self.job(allocator, Task::Begin))?;
         let begun = ending.served() || ending.end == launcher::End::Stopped;
         Ok((!begun).then(|| ending.outcome()))
     }
 
-    fn row(&self, allocator: &Allocator, name: &str) -> Result<Outcome> {
+    fn row(&self, allocator: &Allocator, name: &str) -> Result<Outcome, ChildError> {
         let job = self.job(allocator, Task::Check { row: name.to_owned() });
         let ending = self.child(allocator, &job)?;
         let outcome = ending.outcome();
@@ -167,12 +166,12 @@ impl Worker<'_> {
         })
     }
 
-    fn check(&self, allocator: &Allocator, task: Task) -> Result<Outcome> {
+    fn check(&self, allocator: &Allocator, task: Task) -> Result<Outcome, ChildError> {
         Ok(self.child(allocator, &self.job(allocator, task))?.outcome())
     }
 
     /// The worst of a mistake's repetitions; none if it was stopped.
-    fn score(&self, allocator: &Allocator, scoring: Scoring) -> Result<Option<Score>> {
+    fn score(&self, allocator: &Allocator, scoring: Scoring) -> Result<Option<Score>, ChildError> {
         let Scoring { mistake, size, .. } = scoring;
         let job = self.job(allocator, Task::Mistake { mistake, size, twin: false });
         let mut worst: Option<Score> = None;

@@ -24,7 +24,7 @@ pub fn main(job: &str) -> u8 {
 
 fn run(job: &str) -> Result<(), String> {
     let job: Job = serde_json::from_str(job).map_err(|error| format!("the job: {error}"))?;
-    let heap = Heap::open(job.library.as_deref(), job.fixture)?;
+    let heap = Heap::open(job.library.as_deref(), job.fixture).map_err(|why| why.to_string())?;
     // Threads and exit handlers use it to the very end.
     let heap: &'static Heap = Box::leak(Box::new(heap));
     say(&Line::Served { by: heap.served_by.clone() });

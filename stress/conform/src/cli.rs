@@ -5,11 +5,12 @@ use std::thread;
 use std::time::Duration;
 
 use clap::Args;
-use drystone_harness::allocators::{Folders, OLD_OPTION, VALUE, distinct};
+use drystone_harness::allocators::{AllocatorError, Folders, OLD_OPTION, VALUE, distinct};
 use drystone_harness::output::format::Printing;
 use drystone_harness::text::pattern;
 use drystone_workloads::cli::duration;
 use regex::Regex;
+use thiserror::Error;
 
 use crate::allocators::{self, Allocator};
 use crate::checks;
@@ -59,12 +60,23 @@ pub struct Options {
     pub printing: Printing,
 }
 
+/// Options that ask for nothing that there is.
+#[derive(Debug, Error)]
+pub enum PlanError {
+    /// An allocator can't be judged.
+    #[error(transparent)]
+    Allocator(#[from] AllocatorError),
+    /// The filter leaves nothing.
+    #[error("--row {0} matches no row; --list shows them all")]
+    NoRow(Regex),
+}
+
 impl Options {
     /// What these options ask for.
     ///
     /// # Errors
-    /// A sentence that names what to change.
-    pub fn plan(&self, folders: &Folders) -> Result<Plan, String> {
+    /// They ask for what there is not.
+    pub fn plan(&self, folders: &Folders) -> Result<Plan, PlanError> {
         let allocators = self.chosen(folders)?;
         let wanted = |name: &str| self.row.as_ref().is_none_or(|filter| filter.is_match(name));
         let rows: Vec<&'static Row> = checks::rows().filter(|row| wanted(row.name)).collect();
@@ -81,13 +93,13 @@ impl Options {
             && rows.is_empty()
             && mistakes.is_empty()
         {
-            return Err(format!("--row {filter} matches no row; --list shows them all"));
+            return Err(PlanError::NoRow(filter.clone()));
         }
         let jobs = self.jobs.map_or_else(cores, NonZero::get);
         Ok(Plan { allocators, rows, mistakes, deadline: self.deadline, jobs })
     }
 
-    fn chosen(&self, folders: &Folders) -> Result<Vec<Allocator>, String> {
+    fn chosen(&self, folders: &Folders) -> Result<Vec<Allocator>, AllocatorError> {
         if self.allocators.is_empty() {
             return allocators::usual(folders, &self.env);
         }
@@ -106,7 +118,9 @@ mod tests {
     use drystone_harness::fixtures;
 
     fn plan(arguments: &[&str]) -> Result<Plan, String> {
-        fixtures::plan(arguments, Options::plan)
+        fixtures::plan(arguments, |options: &Options, folders| {
+            options.plan(folders).map_err(|why| why.to_string())
+        })
     }
 
     #[test]

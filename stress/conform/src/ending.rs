@@ -1,9 +1,11 @@
 //! One child with its allocator preloaded: how it ended, and what its lines say.
 
-use anyhow::{Result, bail};
-use drystone_harness::process::launcher::{End, Launcher};
+use std::path::PathBuf;
+
+use drystone_harness::process::launcher::{End, LaunchError, Launcher};
 use drystone_harness::process::preload::{said, tail};
 use drystone_harness::stop::Stop;
+use thiserror::Error;
 
 use crate::allocators::Allocator;
 use crate::outcome::{Outcome, Verdict};
@@ -22,6 +24,30 @@ pub struct Ending {
     pub words: String,
 }
 
+/// Why nothing is known of an allocator: none of it is the allocator's fault.
+#[derive(Debug, Error)]
+pub enum ChildError {
+    /// The process can't be started or waited for.
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+    /// The process can't do what it was asked to.
+    #[error("allocator {allocator}: {why}")]
+    Rejected {
+        /// Whose process it is.
+        allocator: String,
+        /// As it said, and what the loader said besides.
+        why: String,
+    },
+    /// Another allocator was there.
+    #[error("allocator {allocator}: served by {}", by.display())]
+    ServedByAnother {
+        /// Who was meant.
+        allocator: String,
+        /// The object that `malloc` was of.
+        by: PathBuf,
+    },
+}
+
 /// Of what a child prints on standard error, the end, in bytes.
 const TAIL: usize = 2048;
 
@@ -32,21 +58,31 @@ const TAIL: usize = 2048;
 ///
 /// # Errors
 /// It can't be started or waited for, or the allocator did not serve it.
-pub fn run(launcher: &Launcher, allocator: &Allocator, job: &Job, stop: &Stop) -> Result<Ending> {
+pub fn run(
+    launcher: &Launcher,
+    allocator: &Allocator,
+    job: &Job,
+    stop: &Stop,
+) -> Result<Ending, ChildError> {
     let mut command = launcher.child(&[], TOOL, job, job.library.as_deref())?;
     command.envs(allocator.env.iter().map(|(name, value)| (name, value)));
     let ended = launcher.run(command, stop)?;
     let (lines, besides) = (Line::all(&ended.output), Line::besides(&ended.output));
     let words = tail(&ended.errors, TAIL);
+    let name = || allocator.name.clone();
     for line in &lines {
         match line {
-            // The loader may have said why.
-            Line::Rejected { why } if !words.is_empty() => {
-                bail!("allocator {}: {why}; {}", allocator.name, said(&words))
+            Line::Rejected { why } => {
+                // The loader may have said why.
+                let besides = match words.is_empty() {
+                    true => String::new(),
+                    false => format!("; {}", said(&words)),
+                };
+                let why = format!("{why}{besides}");
+                return Err(ChildError::Rejected { allocator: name(), why });
             }
-            Line::Rejected { why } => bail!("allocator {}: {why}", allocator.name),
             Line::Served { by } if job.library.as_ref().is_some_and(|it| it != by) => {
-                bail!("allocator {}: served by {}", allocator.name, by.display())
+                return Err(ChildError::ServedByAnother { allocator: name(), by: by.clone() });
             }
             _ => {}
         }
@@ -88,7 +124,6 @@ impl Ending {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
     use std::slice::from_ref;
 
     use super::*;

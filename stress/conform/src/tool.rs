@@ -22,11 +22,11 @@ static STOP: Stop = Stop::new();
 /// # Errors
 /// Wrong usage, or the tool fails.
 pub fn run(options: &Options) -> Result<u8> {
-    let folders = Folders::of_this_binary().map_err(anyhow::Error::msg)?;
+    let folders = Folders::of_this_binary()?;
     if options.list {
         return list(&folders);
     }
-    let plan = options.plan(&folders).map_err(anyhow::Error::msg)?;
+    let plan = options.plan(&folders)?;
     stop::at_ctrl_c(&STOP)?;
     // Without it some rows can't be checked, and say so.
     let loaded =
@@ -63,7 +63,7 @@ fn conclude(results: &Results) -> u8 {
 
 fn list(folders: &Folders) -> Result<u8> {
     let mut text = String::from("Allocators (or the path of a shared library, or NAME=PATH):\n");
-    for allocator in allocators::usual(folders, &[]).map_err(anyhow::Error::msg)? {
+    for allocator in allocators::usual(folders, &[])? {
         text += &format!("  {}\n", allocator.name);
     }
     text += "Rows (what must hold, or is recorded; its source):\n";

@@ -5,7 +5,8 @@ use std::hint::black_box;
 use std::mem::transmute;
 use std::path::{Path, PathBuf};
 
-use drystone_harness::library::{Symbol, resolve};
+use drystone_harness::library::{LibraryError, Symbol, resolve};
+use thiserror::Error;
 
 /// `malloc(size)`, `valloc(size)`
 pub(super) type OfSize = unsafe extern "C" fn(usize) -> *mut c_void;
@@ -90,12 +91,54 @@ impl Way {
     }
 }
 
+/// Why nothing can be said of an allocator in this process: it does not serve it.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    /// The loader finds no such function.
+    #[error(transparent)]
+    Symbol(#[from] LibraryError),
+    /// Two allocators would meet.
+    #[error(
+        "malloc is of {}, and {name} of {}: a block of one would meet the free of the other",
+        malloc.display(), other.display()
+    )]
+    Two {
+        /// The object that `malloc` is of.
+        malloc: PathBuf,
+        /// The function that is of another.
+        name: String,
+        /// That other.
+        other: PathBuf,
+    },
+    /// The library was preloaded in vain.
+    #[error(
+        "{} was preloaded, and malloc is still {}'s: the library does not define malloc, or the \
+         loader rejected it",
+        library.display(), object.display()
+    )]
+    NotPreloaded {
+        /// What was preloaded.
+        library: PathBuf,
+        /// Whose `malloc` it is.
+        object: PathBuf,
+    },
+    /// Something is preloaded that was not asked for.
+    #[error(
+        "malloc was meant to be the C library's, and is {}'s: unset what preloads it",
+        object.display()
+    )]
+    NotTheSystems {
+        /// Whose `malloc` it is.
+        object: PathBuf,
+    },
+}
+
 impl Functions {
     /// The functions that serve this process, and the object that `malloc` is of.
     ///
     /// # Errors
-    /// A sentence: `malloc` is not of `library`, or its nearest kin are of another object.
-    pub fn of_this_process(library: Option<&Path>) -> Result<(Functions, PathBuf), String> {
+    /// `malloc` is not of `library`, or its nearest kin are of another object.
+    pub fn of_this_process(library: Option<&Path>) -> Result<(Functions, PathBuf), ServeError> {
         let malloc = resolve(c"malloc")?;
         serves(&malloc, library)?;
         let needed = |name: &CStr| {
@@ -103,12 +146,11 @@ impl Functions {
             if symbol.object == malloc.object {
                 return Ok(symbol.address);
             }
-            Err(format!(
-                "malloc is of {}, and {} of {}: a block of one would meet the free of the other",
-                malloc.object.display(),
-                name.to_string_lossy(),
-                symbol.object.display()
-            ))
+            Err(ServeError::Two {
+                malloc: malloc.object.clone(),
+                name: name.to_string_lossy().into_owned(),
+                other: symbol.object,
+            })
         };
         let offered = |name: &CStr| needed(name).ok();
         // SAFETY: each address is that of the C library's function of that name, or of one that
@@ -157,18 +199,16 @@ impl Functions {
 }
 
 /// Whether `malloc` is of the object that it is meant to be of.
-fn serves(malloc: &Symbol, library: Option<&Path>) -> Result<(), String> {
-    let object = malloc.object.display();
+fn serves(malloc: &Symbol, library: Option<&Path>) -> Result<(), ServeError> {
+    let object = || malloc.object.clone();
     let name = malloc.object.file_name().unwrap_or_default().to_string_lossy();
     match library {
-        Some(library) if malloc.object != library => Err(format!(
-            "{} was preloaded, and malloc is still {object}'s: the library does not define malloc, \
-             or the loader rejected it",
-            library.display()
-        )),
-        None if !(name.starts_with("libc.") || name.starts_with("libc-")) => Err(format!(
-            "malloc was meant to be the C library's, and is {object}'s: unset what preloads it"
-        )),
+        Some(library) if malloc.object != library => {
+            Err(ServeError::NotPreloaded { library: library.to_owned(), object: object() })
+        }
+        None if !(name.starts_with("libc.") || name.starts_with("libc-")) => {
+            Err(ServeError::NotTheSystems { object: object() })
+        }
         _ => Ok(()),
     }
 }

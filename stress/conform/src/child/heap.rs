@@ -7,7 +7,7 @@ use std::ptr;
 use drystone_workloads::errno;
 
 use crate::child::block::Block;
-use crate::child::functions::{Functions, Way};
+use crate::child::functions::{Functions, ServeError, Way};
 use crate::outcome::{Checked, Wrong, fail};
 
 /// The allocator.
@@ -38,8 +38,8 @@ impl Heap {
     /// The allocator that serves this process; `loaded` is the library that checks load.
     ///
     /// # Errors
-    /// A sentence: `malloc` is not of `library`, or its nearest kin are of another object.
-    pub fn open(library: Option<&Path>, fixture: Option<PathBuf>) -> Result<Heap, String> {
+    /// `malloc` is not of `library`, or its nearest kin are of another object.
+    pub fn open(library: Option<&Path>, fixture: Option<PathBuf>) -> Result<Heap, ServeError> {
         let (functions, served_by) = Functions::of_this_process(library)?;
         Ok(Heap { served_by, fixture, functions })
     }
