@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand};
 use drystone_workloads::cli::manual;
 
 use crate::commands::{
-    BisectArguments, CalibrateArguments, CompareArguments, MergeArguments, SelftestArguments,
-    ShowArguments, SiteArguments, TrendArguments,
+    BisectArguments, CalibrateArguments, CompareArguments, ListArguments, MergeArguments,
+    SelftestArguments, ShowArguments, SiteArguments, TrendArguments,
 };
 use crate::records::cli::{CompareArguments as RecordsArguments, RecordArguments};
 
@@ -28,6 +28,8 @@ pub enum Command {
     Compare(CompareArguments),
     /// Judge an evidence file again, or the shards of one comparison together.
     Show(ShowArguments),
+    /// List what is kept: comparisons with what they said, calibrations, builds.
+    List(ListArguments),
     /// Join the shards of one comparison into one file.
     Merge(MergeArguments),
     /// Find the commit that made a row slower: first both ends, then the middle of what is left.

@@ -60,6 +60,7 @@ fn main() -> ExitCode {
     let interrupt = interrupt::Interrupt::install();
     let done = match &arguments.command {
         cli::Command::Show(arguments) => commands::show(arguments),
+        cli::Command::List(arguments) => commands::list(arguments),
         cli::Command::Merge(arguments) => commands::merge(arguments),
         cli::Command::Bisect(arguments) => commands::bisect(arguments, &interrupt),
         cli::Command::Trend(arguments) => commands::trend(arguments),

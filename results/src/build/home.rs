@@ -15,6 +15,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+/// The name of a comparison's evidence in its folder.
+pub const EVIDENCE: &str = "evidence.jsonl";
+
 /// The folder.
 #[derive(Clone, Debug)]
 pub struct Home {
@@ -91,6 +94,49 @@ impl Home {
         self.root.join("calibrations").join(format!("{machine}-{harness}.json"))
     }
 
+    /// The evidence of all comparisons, the newest first.
+    ///
+    /// # Errors
+    /// If the folder cannot be read.
+    pub fn runs(&self) -> Result<Vec<PathBuf>> {
+        let mut all = entries(&self.root.join("runs"))?;
+        all.reverse();
+        Ok(all.into_iter().map(|run| run.join(EVIDENCE)).filter(|file| file.is_file()).collect())
+    }
+
+    /// All calibrations, by machine and program.
+    ///
+    /// # Errors
+    /// If the folder cannot be read.
+    pub fn calibrations(&self) -> Result<Vec<PathBuf>> {
+        entries(&self.root.join("calibrations"))
+    }
+
+    /// How many builds of sides are kept, and the bytes of all that this folder holds.
+    ///
+    /// # Errors
+    /// If a folder cannot be read.
+    pub fn size(&self) -> Result<(usize, u64)> {
+        let mut bytes = 0;
+        let mut folders = vec![self.root.clone()];
+        while let Some(folder) = folders.pop() {
+            for path in entries(&folder)? {
+                // What another comparison removes meanwhile counts no more.
+                match fs::symlink_metadata(&path) {
+                    Ok(what) if what.is_dir() => folders.push(path),
+                    Ok(what) => bytes += what.len(),
+                    Err(_) => {}
+                }
+            }
+        }
+        Ok((entries(&self.root.join("built"))?.len(), bytes))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.root
+    }
+
     /// A folder for the present process, gone when dropped.
     ///
     /// # Errors
@@ -100,6 +146,16 @@ impl Home {
         fs::create_dir_all(&parent)?;
         tempfile::Builder::new().prefix("run-").tempdir_in(parent).context("cannot make a folder")
     }
+}
+
+/// What a folder holds, by name; nothing if it is not there.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let Ok(entries) = fs::read_dir(folder) else { return Ok(Vec::new()) };
+    let paths: Result<Vec<PathBuf>, _> =
+        entries.map(|entry| entry.map(|entry| entry.path())).collect();
+    let mut paths = paths.with_context(|| format!("cannot read {}", folder.display()))?;
+    paths.sort();
+    Ok(paths)
 }
 
 /// BLAKE3 of a file, in hexadecimal.

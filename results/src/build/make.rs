@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Component, Path};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -36,6 +36,7 @@ pub fn build(
     let tree = home.empty_tree()?;
     export(source, &tree)?;
     if recipe.build.is_some() {
+        lay(recipe, present, &tree)?;
         by_command(recipe, &tree, home, interrupt)
     } else {
         by_cargo(present, &tree, home, interrupt)
@@ -72,6 +73,23 @@ fn by_cargo(present: &Path, tree: &Path, home: &Home, interrupt: &Interrupt) -> 
         key = inputs.finish();
     }
     finish(home, key, folder)
+}
+
+/// Puts the recipe's own files into a copy.
+fn lay(recipe: &Recipe, present: &Path, tree: &Path) -> Result<()> {
+    for (to, from) in &recipe.lay {
+        let inside = |path: &str| {
+            let plain = |part| matches!(part, Component::Normal(_) | Component::CurDir);
+            Path::new(path).components().all(plain)
+        };
+        ensure!(inside(to) && inside(from), "compare.toml: `lay` takes paths inside the tree");
+        let to = tree.join(to);
+        fs::create_dir_all(to.parent().context("a file has a folder")?)?;
+        let bytes = fs::read(present.join(from))
+            .with_context(|| format!("compare.toml: cannot read `{from}`, which `lay` names"))?;
+        fs::write(&to, bytes).with_context(|| format!("cannot write {}", to.display()))?;
+    }
+    Ok(())
 }
 
 fn by_command(recipe: &Recipe, tree: &Path, home: &Home, interrupt: &Interrupt) -> Result<Built> {

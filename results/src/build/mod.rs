@@ -13,7 +13,7 @@ mod make;
 mod recipe;
 
 pub use artifact::{Artifact, Built};
-pub use home::{Home, hash_file};
+pub use home::{EVIDENCE, Home, hash_file};
 pub use identical::are_identical;
 pub use link::Linker;
 pub use make::{build, toolchain};

@@ -29,6 +29,10 @@ pub struct Recipe {
     /// Files and folders that the build reads; all, if empty.
     #[serde(default)]
     pub inputs: Vec<String>,
+    /// Files that are put into the copy of either side before it is built: where to, and from where
+    /// in the present tree. So commits can be built that did not have them yet.
+    #[serde(default)]
+    pub lay: BTreeMap<String, String>,
     /// Variables of the build's environment.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
@@ -50,9 +54,16 @@ impl Recipe {
             );
             return Ok(Self::default());
         }
+        Self::read(&path)
+    }
+
+    /// The recipe in a file.
+    ///
+    /// # Errors
+    /// If it cannot be used.
+    pub fn read(path: &Path) -> Result<Self> {
         let shown = path.display();
-        let text =
-            std::fs::read_to_string(&path).with_context(|| format!("cannot read {shown}"))?;
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
         let recipe: Self =
             toml::from_str(&text).with_context(|| format!("{shown} cannot be used"))?;
         let leaves = recipe.archive.is_some() || recipe.library.is_some();

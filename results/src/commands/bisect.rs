@@ -93,7 +93,7 @@ impl Search<'_> {
 
     fn compare(&self, a: usize, b: usize, wishes: Wishes) -> Result<Judged> {
         let names = [a, b].map(|at| self.commits[at].chars().take(12).collect::<String>());
-        let sides = Sides::build(names, self.interrupt)?;
+        let sides = Sides::build(names, self.arguments.recipe.as_deref(), self.interrupt)?;
         let (evidence, path) = session::run(&sides, &wishes, self.interrupt)?;
         eprintln!("evidence: {path}");
         if self.interrupt.is_set() {

@@ -41,7 +41,7 @@ pub fn run(arguments: &CalibrateArguments, interrupt: &Interrupt) -> Result<u8> 
         ..Wishes::default()
     };
     wishes.settings()?;
-    let sides = Sides::build([arguments.side.clone(), arguments.side.clone()], interrupt)?;
+    let sides = Sides::build([arguments.side.clone(), arguments.side.clone()], None, interrupt)?;
     let (evidence, path) = session::run(&sides, &wishes, interrupt)?;
     eprintln!("evidence: {path}");
     let processes = evidence.processes();

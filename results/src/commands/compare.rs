@@ -18,7 +18,7 @@ pub fn run(arguments: &CompareArguments, interrupt: &Interrupt) -> Result<u8> {
     let wishes = arguments.wishes();
     wishes.settings()?;
     let a = arguments.a.clone().map_or_else(default_a, Ok)?;
-    let sides = Sides::build([a, arguments.b.clone()], interrupt)?;
+    let sides = Sides::build([a, arguments.b.clone()], arguments.recipe.as_deref(), interrupt)?;
     let (evidence, path) = session::run(&sides, &wishes, interrupt)?;
     let mut judged = Judged::of(evidence);
     judged.notes.extend(calibration::note(sides.home(), &judged.header, judged.why())?);

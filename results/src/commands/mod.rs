@@ -3,6 +3,7 @@
 mod bisect;
 mod calibrate;
 mod compare;
+mod list;
 mod merge;
 mod options;
 mod selftest;
@@ -13,10 +14,11 @@ mod trend;
 pub use bisect::run as bisect;
 pub use calibrate::run as calibrate;
 pub use compare::run as compare;
+pub use list::run as list;
 pub use merge::run as merge;
 pub use options::{
-    BisectArguments, CalibrateArguments, CompareArguments, MergeArguments, SelftestArguments,
-    ShowArguments, SiteArguments, TrendArguments,
+    BisectArguments, CalibrateArguments, CompareArguments, ListArguments, MergeArguments,
+    SelftestArguments, ShowArguments, SiteArguments, TrendArguments,
 };
 pub use selftest::run as selftest;
 pub use show::run as show;

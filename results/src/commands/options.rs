@@ -38,6 +38,11 @@ pub struct CompareArguments {
     #[arg(long, value_name = "PCT", default_value = "3", value_parser = percent)]
     pub margin: f64,
 
+    /// How a side is built: a file such as compare.toml [default: compare.toml at the root of the
+    /// present tree, else cargo].
+    #[arg(long, value_name = "FILE")]
+    pub recipe: Option<PathBuf>,
+
     /// The lanes to run [default: all].
     #[arg(long, value_enum, value_delimiter = ',', value_name = "LANE,...")]
     pub lanes: Vec<Lane>,
@@ -165,9 +170,21 @@ pub struct BisectArguments {
     #[arg(long, value_name = "TIME", default_value = "2m", value_parser = budget)]
     pub budget: Duration,
 
+    /// How a commit is built: a file such as compare.toml [default: as in `compare`].
+    #[arg(long, value_name = "FILE")]
+    pub recipe: Option<PathBuf>,
+
     /// What every random choice comes from [default: drawn].
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
+}
+
+/// `results list`.
+#[derive(Clone, Debug, Args)]
+pub struct ListArguments {
+    /// How many comparisons to list, the newest first.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub last: usize,
 }
 
 /// `results trend`.

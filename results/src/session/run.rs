@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use super::sides::Sides;
 use super::wishes::Wishes;
-use crate::build::hash_file;
+use crate::build::{EVIDENCE, hash_file};
 use crate::date::utc_now;
 use crate::evidence::{End, Ended, Evidence, FORMAT, Header, Lane, Line, VERSION, Writer};
 use crate::interrupt::Interrupt;
@@ -32,7 +32,7 @@ pub fn run(sides: &Sides, wishes: &Wishes, interrupt: &Interrupt) -> Result<(Evi
     let header = header(sides, wishes)?;
     let name = format!("{}-{:08x}", header.started.replace(':', ""), header.seed & 0xffff_ffff);
     let folder = sides.home().run(&name);
-    let mut writer = Writer::create(&folder.join("evidence.jsonl"), &header)?;
+    let mut writer = Writer::create(&folder.join(EVIDENCE), &header)?;
     let identical = !wishes.no_identical && sides.are_identical(&linker, scratch.path())?;
     let lines = if identical {
         let end = Line::End(End { why: Ended::Identical, at_s: 0.0, failed: 0 });

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
 use crate::build::{self, Artifact, Built, Home, Linker, Recipe, are_identical, hash_file};
 use crate::evidence::{Made, Side};
@@ -21,16 +21,22 @@ pub struct Sides {
 }
 
 impl Sides {
-    /// Builds the sides of these names: with the recipe, lock file and flags of the present tree.
+    /// Builds the sides of these names: with the recipe, lock file and flags of the present tree,
+    /// or with the recipe in `file`.
     ///
     /// # Errors
     /// If one stands for nothing, or does not build.
-    pub fn build(names: [String; 2], interrupt: &Interrupt) -> Result<Self> {
+    pub fn build(names: [String; 2], file: Option<&Path>, interrupt: &Interrupt) -> Result<Self> {
         let sources = [resolve(&names[0])?, resolve(&names[1])?];
         let present = present(&sources)?;
-        let recipe = match sources.iter().all(is_built) {
-            true => Recipe::default(),
-            false => Recipe::of(&present)?,
+        let recipe = match (sources.iter().all(is_built), file) {
+            (true, None) => Recipe::default(),
+            (true, Some(file)) => bail!(
+                "--recipe {} says how a side is built, and both are built: leave it out",
+                file.display()
+            ),
+            (false, Some(file)) => Recipe::read(file)?,
+            (false, None) => Recipe::of(&present)?,
         };
         Self::of(names, sources, recipe, present, interrupt)
     }

@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
-use super::figures::{change, percent, wrapped};
 use crate::calibration::{Calibration, RowCalibration};
+use crate::report::figures::{change, percent, wrapped};
 
 /// The whole of it, within 80 columns.
 pub fn calibration(made: &Calibration) -> String {

@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
-use super::figures::{change, percent, wrapped};
 use crate::calibration::Rate;
+use crate::report::figures::{change, percent, wrapped};
 
 /// What is promised of a rate.
 #[derive(Clone, Copy, Debug, PartialEq)]
