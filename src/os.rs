@@ -28,15 +28,16 @@ pub unsafe trait Os {
     /// was.
     ///
     /// # Safety
-    /// `start` and `bytes` are a whole mapping of this OS, which nothing refers to any more.
+    /// `start` and `bytes` are a mapping of this OS, or a part of one between two pages, which
+    /// nothing refers to any more.
     unsafe fn unmap(&self, start: *mut u8, bytes: usize) -> bool;
 
     /// Makes a mapping of `old` bytes one of `new` bytes, elsewhere only if `may_move`; contents up
     /// to the smaller size stay. Null when the OS fails to: then the mapping is as it was.
     ///
     /// # Safety
-    /// `start` and `old` are a whole mapping of this OS; if it may move, nothing but the caller
-    /// refers to its old place.
+    /// `start` and `old` are a mapping of this OS, or a part of one between two pages; if it may
+    /// move, nothing but the caller refers to its old place.
     unsafe fn remap(&self, start: *mut u8, old: usize, new: usize, may_move: bool) -> *mut u8;
 
     /// Moves the pages of a mapping to another place, over the mapping that is there; nothing is
@@ -59,6 +60,23 @@ pub unsafe trait Os {
     /// power of two of at least a page: a mapping like one of `map`, but large, and expected to be
     /// touched only in parts. Null when the OS fails to.
     fn reserve(&self, bytes: usize, align: usize) -> *mut u8;
+
+    /// As [`reserve`](Os::reserve), for what an allocator knows of its blocks. On both sides lie
+    /// [`STEP`] bytes that nobody can touch, where an overflow out of a block ends; `align` is no
+    /// more than that. Without such bytes here: for an OS that has its memory from another.
+    fn reserve_guarded(&self, bytes: usize, align: usize) -> *mut u8 {
+        self.reserve(bytes, align)
+    }
+
+    /// Gives back what [`reserve_guarded`](Os::reserve_guarded) gave. False when the OS fails to.
+    ///
+    /// # Safety
+    /// `start` and `bytes` are all that one `reserve_guarded` gave, which nothing refers to any
+    /// more.
+    unsafe fn unmap_guarded(&self, start: *mut u8, bytes: usize) -> bool {
+        // SAFETY: a whole mapping that nothing refers to, as that asks for.
+        unsafe { self.unmap(start, bytes) }
+    }
 
     /// As [`reserve`](Os::reserve), of memory that must not be touched before it is
     /// [committed](Os::commit): a program that locks its future memory gets no page of it before.
@@ -136,13 +154,13 @@ unsafe impl Os for Mmap {
     }
 
     unsafe fn unmap(&self, start: *mut u8, bytes: usize) -> bool {
-        // SAFETY: the caller owns the whole mapping and has let go of it.
+        // SAFETY: the caller owns the range and has let go of it.
         crate::errno::kept(|| unsafe { libc::munmap(start.cast(), bytes) }) == 0
     }
 
     unsafe fn remap(&self, start: *mut u8, old: usize, new: usize, may_move: bool) -> *mut u8 {
         let flags = if may_move { libc::MREMAP_MAYMOVE } else { 0 };
-        // SAFETY: the caller owns the whole mapping, and expects it to move if it may.
+        // SAFETY: the caller owns the range, and expects it to move if it may.
         mapped(crate::errno::kept(|| unsafe { libc::mremap(start.cast(), old, new, flags) }))
     }
 
@@ -165,6 +183,31 @@ unsafe impl Os for Mmap {
 
     fn reserve_bare(&self, bytes: usize, align: usize) -> *mut u8 {
         self.reserve_as(libc::PROT_NONE, bytes, align)
+    }
+
+    fn reserve_guarded(&self, bytes: usize, align: usize) -> *mut u8 {
+        debug_assert!(align <= STEP);
+        let Some(all) = bytes.checked_add(2 * STEP) else { return ptr::null_mut() };
+        let guard = self.reserve_bare(all, align);
+        if guard.is_null() {
+            return guard;
+        }
+        // SAFETY: `start` and `bytes` lie in the new mapping, at a multiple of every kernel's page;
+        // and nobody knows the mapping yet.
+        unsafe {
+            let start = guard.add(STEP);
+            if self.commit(start, bytes) {
+                return start;
+            }
+            // Should that fail, it is lost.
+            self.unmap(guard, all);
+        }
+        ptr::null_mut()
+    }
+
+    unsafe fn unmap_guarded(&self, start: *mut u8, bytes: usize) -> bool {
+        // SAFETY: the guards belong to the mapping, to which nothing refers.
+        unsafe { self.unmap(start.sub(STEP), bytes + 2 * STEP) }
     }
 
     unsafe fn commit(&self, start: *mut u8, bytes: usize) -> bool {

@@ -121,7 +121,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 Resized::Copy => {}
             }
         }
-        // SAFETY: the caller's word; if the block is huge, it is held.
+        // SAFETY: the calling thread owns the heap, and gives the block up; if that is huge, it is
+        // held.
         unsafe { self.copy_to_new(heap, block, (size, usable), align, huge) }
     }
 
@@ -236,7 +237,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         }
         // A block that moves may come to lie anywhere at a page; one that may not stays where it
         // is, or is copied.
-        let may_move = align <= PAGE;
+        // Wherever it comes to lie, there must be room to say so: no mapping is moved back.
+        let may_move = align <= PAGE && self.page_map.keep_spare(&self.os);
         if !may_move && !address.is_multiple_of(align) {
             return None;
         }
@@ -255,33 +257,22 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             shared.huge.resize(header, mapping, before);
             return None;
         }
-        if new.addr() != address && !self.follow(shared, header, mapping, new) {
-            // There is no room to say where it is: back to where it was. If that fails too, which
-            // takes an OS that fails to shrink, the block is where nobody can free it.
-            // SAFETY: as above.
-            let back = unsafe { self.os.remap(new, length, mapping.bytes, true) };
-            if back != block {
-                return Some(new);
-            }
-            shared.huge.resize(header, mapping, before);
-            return None;
+        if new.addr() != address {
+            self.follow(shared, header, mapping, new);
         }
         let used = mapping.used.min(length);
         shared.huge.resize(header, Mapping { start: new, bytes: length, used }, bytes);
         Some(new)
     }
 
-    /// Says that the block whose mapping was `mapping` is at `new` now. False, and nothing is said,
-    /// when there is no room for that.
-    fn follow(&self, shared: &mut Shared, header: HugeRef, mapping: Mapping, new: *mut u8) -> bool {
+    /// Says that the block whose mapping was `mapping` is at `new` now. The map has a spare leaf.
+    fn follow(&self, shared: &mut Shared, header: HugeRef, mapping: Mapping, new: *mut u8) {
         let (address, start) = (mapping.start.addr(), new.expose_provenance());
         let reached = self.page_map.prepare(&self.os, start, 1);
-        if reached {
-            self.page_map.set_huge(address, None);
-            self.page_map.set_huge(start, Some(header));
-            let before = shared.huge.block(header).size;
-            shared.huge.moved(address, before, start);
-        }
-        reached
+        debug_assert!(reached, "the leaf was there before the block moved");
+        self.page_map.set_huge(address, None);
+        self.page_map.set_huge(start, Some(header));
+        let before = shared.huge.block(header).size;
+        shared.huge.moved(address, before, start);
     }
 }

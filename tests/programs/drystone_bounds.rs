@@ -73,3 +73,14 @@ fn a_program_that_may_lock_8_mib_can_lock_all_its_memory() {
     }
     assert!(bytes >= 512 << 10);
 }
+
+/// Headers lay right behind large blocks: an overflow reached them.
+#[test]
+fn headers_and_records_lie_between_guards() {
+    let lab = Lab::new();
+    let program = lab.compile("tests/c/memory/guarded.c", Linked::Shared);
+    let (ended, _) = lab.run(&program, &[], &[]);
+    assert!(ended.status.success() && ended.stderr.is_empty(), "{ended:?}");
+    let own: usize = ended.stdout.trim().parse().unwrap();
+    assert!(own >= 10, "{own} mappings of the allocator's own were seen");
+}

@@ -71,6 +71,9 @@ pub struct PageMap {
     /// What entry 0 of `near` stands for: a slab that nobody owns.
     nothing: Slab,
     near: [AtomicUsize; NEAR],
+    /// A leaf that waits for its place: see [`keep_spare`](PageMap::keep_spare).
+    #[cfg(not(loom))]
+    spare: AtomicPtr<Leaf>,
     #[cfg(not(loom))]
     top: [AtomicPtr<Leaf>; TOP],
     #[cfg(loom)]
@@ -99,6 +102,7 @@ impl PageMap {
         PageMap {
             nothing: blank(),
             near: [const { AtomicUsize::new(0) }; NEAR],
+            spare: AtomicPtr::new(ptr::null_mut()),
             top: [const { AtomicPtr::new(ptr::null_mut()) }; TOP],
         }
     }
@@ -192,15 +196,34 @@ impl PageMap {
         (first..=last).all(|top| {
             let Some(entry) = self.top.get(top) else { return false };
             if entry.load(Ordering::Relaxed).is_null() {
-                let leaf = os.reserve(size_of::<Leaf>(), UNIT).cast::<Leaf>();
-                if leaf.is_null() {
+                if !self.keep_spare(os) {
                     return false;
                 }
+                let leaf = self.spare.swap(ptr::null_mut(), Ordering::Relaxed);
                 // Release: pairs with the acquire in `entry`.
                 entry.store(leaf, Ordering::Release);
             }
             true
         })
+    }
+
+    /// Makes sure that [`prepare`](Self::prepare) will not fail at the next leaf: for a mapping that
+    /// the OS may move anywhere, and that could not be moved back. False when the OS fails. Under
+    /// the span lock.
+    #[cfg(not(loom))]
+    pub fn keep_spare<O: Os>(&self, os: &O) -> bool {
+        // Relaxed, as in `prepare`: under the lock.
+        if self.spare.load(Ordering::Relaxed).is_null() {
+            let leaf = os.reserve_guarded(size_of::<Leaf>(), UNIT).cast::<Leaf>();
+            self.spare.store(leaf, Ordering::Relaxed);
+        }
+        !self.spare.load(Ordering::Relaxed).is_null()
+    }
+
+    /// As above: there are no leaves.
+    #[cfg(loom)]
+    pub fn keep_spare<O: Os>(&self, _: &O) -> bool {
+        true
     }
 
     /// As above: they are there.
@@ -243,11 +266,11 @@ impl PageMap {
     /// Gives the leaves back. Nobody uses the map any more.
     #[cfg(not(loom))]
     pub fn release<O: Os>(&mut self, os: &O) {
-        for entry in &mut self.top {
+        for entry in self.top.iter_mut().chain([&mut self.spare]) {
             let leaf = *entry.get_mut();
             if !leaf.is_null() {
-                // SAFETY: a leaf is a whole mapping of this OS, and the map ends.
-                unsafe { os.unmap(leaf.cast(), size_of::<Leaf>()) };
+                // SAFETY: `reserve_guarded` gave each leaf, and the map ends.
+                unsafe { os.unmap_guarded(leaf.cast(), size_of::<Leaf>()) };
                 *entry.get_mut() = ptr::null_mut();
             }
         }

@@ -148,7 +148,7 @@ impl Quarantine {
         let most = limit / taken(MIN_ALIGN) + 1;
         let bytes = (most * size_of::<Slot>()).next_multiple_of(STEP);
         let slots = bytes / size_of::<Slot>();
-        let ring = crate::os::Mmap.reserve(bytes, STEP).cast::<Slot>();
+        let ring = crate::os::Mmap.reserve_guarded(bytes, STEP).cast::<Slot>();
         if ring.is_null() {
             stderr::say(format_args!("no memory for the quarantine; there is none"));
             return;
@@ -313,7 +313,7 @@ unsafe fn verify<O: Os, P: Probe, L: RawLock>(
         if found == PATTERN {
             continue;
         }
-        // SAFETY: as above.
+        // SAFETY: words of the block, which waits: nobody else may use them.
         unsafe {
             for word in word..size / 8 {
                 block.add(word).write(PATTERN);

@@ -58,7 +58,8 @@ unsafe fn let_all_go(quarantine: &Quarantine, engine: &Plain, heap: &Heap) {
             let (address, _) = unsafe { waiting.pop() };
             engine.let_go(address);
             let block = ptr::with_exposed_provenance_mut(address);
-            // SAFETY: the caller's; what waits is freed once, and has just been let go.
+            // SAFETY: the heap is the calling thread's; what waits is freed once, and has just been
+            // let go.
             unsafe { engine.try_free(heap, block) }.unwrap();
         }
     });

@@ -124,7 +124,7 @@ impl Shared {
             let least = (bytes + 64).next_multiple_of(crate::os::PAGE);
             let mut size = CHUNK.max(least);
             let chunk = loop {
-                let chunk = os.reserve(size, crate::os::PAGE);
+                let chunk = os.reserve_guarded(size, crate::os::PAGE);
                 if !chunk.is_null() {
                     break chunk;
                 }
@@ -204,7 +204,7 @@ impl Shared {
             // SAFETY: a chunk starts with its link and its size, and is a whole mapping.
             unsafe {
                 let (next, size) = chunk.cast::<(*mut u8, usize)>().read();
-                os.unmap(chunk, size);
+                os.unmap_guarded(chunk, size);
                 chunk = next;
             }
         }
@@ -240,7 +240,7 @@ impl Heaps {
 
     /// The one that has been here longest.
     pub fn last(&self) -> Option<&'static Heap> {
-        // SAFETY: as above.
+        // SAFETY: heaps live as long as the engine, and none is looked at after it.
         unsafe { self.last.as_ref() }
     }
 

@@ -22,7 +22,8 @@ impl Spans {
         loop {
             let start = os.reserve_bare(size * UNIT, UNIT);
             if !start.is_null() {
-                let records = os.reserve(records_bytes(size), crate::os::PAGE).cast::<Unit>();
+                let records = os.reserve_guarded(records_bytes(size), crate::os::PAGE);
+                let records = records.cast::<Unit>();
                 if !records.is_null() {
                     self.add(place, start.expose_provenance(), size, records);
                     return Some(());
@@ -112,7 +113,7 @@ impl Spans {
                 }
                 self.unlink(records);
                 self.dirty -= (0..units).filter(|&unit| (*records.add(unit)).is_dirty()).count();
-                os.unmap(records.sub(1).cast(), records_bytes(units));
+                os.unmap_guarded(records.sub(1).cast(), records_bytes(units));
             }
             self.units -= units;
             self.free -= units;
@@ -131,7 +132,7 @@ impl Spans {
             // SAFETY: whole mappings of this OS; the spans end.
             unsafe {
                 os.unmap(ptr::with_exposed_provenance_mut(arena.start), arena.units * UNIT);
-                os.unmap(arena.records.sub(1).cast(), records_bytes(arena.units));
+                os.unmap_guarded(arena.records.sub(1).cast(), records_bytes(arena.units));
             }
         }
         *self = Spans::new();

@@ -28,12 +28,12 @@ unsafe impl Os for Told {
 
     unsafe fn unmap(&self, start: *mut u8, bytes: usize) -> bool {
         self.arenas.borrow_mut().remove(&start.addr());
-        // SAFETY: what this method's caller says of it.
+        // SAFETY: memory of `Mmap`'s, to which nothing refers any more.
         unsafe { Mmap.unmap(start, bytes) }
     }
 
     unsafe fn remap(&self, start: *mut u8, old: usize, new: usize, may_move: bool) -> *mut u8 {
-        // SAFETY: what this method's caller says of it.
+        // SAFETY: memory of `Mmap`'s; if it may move, the caller alone refers to it.
         unsafe { Mmap.remap(start, old, new, may_move) }
     }
 
@@ -55,7 +55,7 @@ unsafe impl Os for Told {
     }
 
     unsafe fn decommit(&self, start: *mut u8, bytes: usize) -> bool {
-        // SAFETY: what this method's caller says of it.
+        // SAFETY: pages of `Mmap`'s, cut as `decommit` wants them; nobody uses what is there.
         unsafe { Mmap.decommit(start, bytes) }
     }
 
@@ -232,18 +232,18 @@ fn decay_halves_what_is_idle_each_quarter_of_a_second() {
             self.1.map(bytes)
         }
         unsafe fn unmap(&self, start: *mut u8, bytes: usize) -> bool {
-            // SAFETY: what this method's caller says of it.
+            // SAFETY: memory of `Told`'s, to which nothing refers any more.
             unsafe { self.1.unmap(start, bytes) }
         }
         unsafe fn remap(&self, start: *mut u8, old: usize, new: usize, may: bool) -> *mut u8 {
-            // SAFETY: what this method's caller says of it.
+            // SAFETY: memory of `Told`'s; if it may move, the caller alone refers to it.
             unsafe { self.1.remap(start, old, new, may) }
         }
         fn reserve(&self, bytes: usize, align: usize) -> *mut u8 {
             self.1.reserve(bytes, align)
         }
         unsafe fn decommit(&self, start: *mut u8, bytes: usize) -> bool {
-            // SAFETY: what this method's caller says of it.
+            // SAFETY: pages of `Told`'s, cut as `decommit` wants them; nobody uses what is there.
             unsafe { self.1.decommit(start, bytes) }
         }
         fn milliseconds(&self) -> u64 {
@@ -292,7 +292,7 @@ fn corruption_is_named() {
         ("a span has a length", |_, free| unsafe { (*free.sub(2)).length = 0 }),
         // SAFETY: a record of an arena.
         ("no two free spans are neighbours", |_, free| unsafe { (*free.sub(2)).free = true }),
-        // SAFETY: as above.
+        // SAFETY: a record of an arena.
         ("a list holds free spans of its length", |_, free| unsafe { (*free).free = false }),
         ("a list holds free spans of its length", |spans, free| {
             spans.lists[4] = free;
