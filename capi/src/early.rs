@@ -36,7 +36,12 @@ const ROOM: usize = 128 << 10;
 #[repr(C, align(16))]
 struct Header {
     size: usize,
+    /// The block's address and [`MARK`]: a pointer into a block is none.
+    mark: usize,
 }
+
+/// What no address is, and hardly any word of a program.
+const MARK: usize = 0xA5C3_96F0_0F69_3C5A_u64 as usize;
 
 const _: () = assert!(size_of::<Header>() == 16);
 
@@ -182,14 +187,26 @@ pub fn allocate(size: usize, align: usize) -> *mut c_void {
     USED.store(end - base, Ordering::Relaxed);
     let block = ptr::with_exposed_provenance_mut::<u8>(start);
     // SAFETY: the header and the block lie in the room, between what is given out and its end.
-    unsafe { block.cast::<Header>().sub(1).write(Header { size }) };
+    unsafe { block.cast::<Header>().sub(1).write(Header { size, mark: start ^ MARK }) };
     block.cast()
 }
 
-/// Whether the block is one of these. Of null: no.
+/// Whether the block is one of these. Of null: no; nor of another pointer into the room.
 #[inline(always)]
 pub fn owns(block: *mut c_void) -> bool {
-    USED.load(Ordering::Relaxed) > 0 && block.addr().wrapping_sub(room()) < ROOM
+    USED.load(Ordering::Relaxed) > 0
+        && block.addr().wrapping_sub(room()) < ROOM
+        && is_a_block(block)
+}
+
+#[cold]
+#[inline(never)]
+fn is_a_block(block: *mut c_void) -> bool {
+    let place = block.addr() - room();
+    // SAFETY: a multiple of 16 in the room, and not the first: 16 bytes of the room lie before it.
+    block.addr().is_multiple_of(16)
+        && place >= size_of::<Header>()
+        && unsafe { (*block.cast::<Header>().sub(1)).mark == block.addr() ^ MARK }
 }
 
 /// Bytes of the block that was asked for.
@@ -208,7 +225,8 @@ pub unsafe fn size_of_block(block: *mut c_void) -> usize {
 #[inline(never)]
 pub unsafe fn copy(from: *mut c_void, to: *mut c_void, size: usize) {
     for place in 0..size {
-        // SAFETY: as the caller says. Volatile, so that no compiler makes a `memcpy` of it.
+        // SAFETY: both blocks hold `size` bytes, and are the caller's. Volatile, so that no
+        // compiler makes a `memcpy` of it.
         unsafe {
             let byte = from.cast::<u8>().add(place).read_volatile();
             to.cast::<u8>().add(place).write_volatile(byte);

@@ -35,12 +35,12 @@ pub extern "C" fn malloc(size: usize) -> *mut c_void {
 /// If `block` is live, nothing uses it after this call.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn free(block: *mut c_void) {
-    // SAFETY: the caller's word. `errno` is kept: the heap's own system calls keep it.
+    // SAFETY: the caller gives the block up. `errno` is kept: the heap's own system calls keep it.
     match unsafe { HEAP.free_fast(block.cast()) } {
         Fast::Done => {}
-        // SAFETY: just so.
+        // SAFETY: the fast path has freed this block, and said so.
         Fast::Moves => unsafe { free_moves(block) },
-        // SAFETY: the caller's word.
+        // SAFETY: the caller gives the block up, and the fast path has not freed it.
         Fast::Slow => unsafe { free_slow(block) },
     }
 }
@@ -112,7 +112,7 @@ extern "C" fn calloc_slow(count: usize, size: usize) -> *mut c_void {
 #[cold]
 #[inline(never)]
 pub unsafe extern "C" fn free_moves(block: *mut c_void) {
-    // SAFETY: as the caller promises.
+    // SAFETY: the last free of this thread was of this block, and said so.
     unsafe { HEAP.free_moves(block.cast()) }
     HEAP.report_late();
 }
@@ -126,7 +126,7 @@ unsafe extern "C" fn free_slow(block: *mut c_void) {
         return;
     }
     calls::pass(Function::Free);
-    // SAFETY: the caller's word.
+    // SAFETY: the caller gives the block up.
     if let Err(misuse) = unsafe { HEAP.free_slow(block.cast()) } {
         policy::misuse(&misuse);
     }
@@ -140,7 +140,7 @@ unsafe extern "C" fn free_slow(block: *mut c_void) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn realloc(block: *mut c_void, size: usize) -> *mut c_void {
     calls::pass(Function::Realloc);
-    // SAFETY: the caller's word.
+    // SAFETY: the caller gives the block up, unless the call fails.
     unsafe { resized(block, size) }
 }
 
@@ -156,7 +156,7 @@ pub unsafe extern "C" fn reallocarray(
 ) -> *mut c_void {
     calls::pass(Function::Reallocarray);
     match count.checked_mul(size) {
-        // SAFETY: the caller's word.
+        // SAFETY: the caller gives the block up, unless the call fails.
         Some(bytes) => unsafe { resized(block, bytes) },
         None => failed(libc::ENOMEM),
     }
@@ -191,7 +191,7 @@ pub unsafe extern "C" fn posix_memalign(out: *mut *mut c_void, align: usize, siz
     if block.is_null() {
         return libc::ENOMEM;
     }
-    // SAFETY: the caller's word.
+    // SAFETY: `out` may be written, as a pointer.
     unsafe { out.write(block) };
     0
 }
@@ -236,7 +236,7 @@ pub unsafe extern "C" fn malloc_usable_size(block: *mut c_void) -> usize {
         return 0;
     }
     if early::owns(block) {
-        // SAFETY: it is one of those, and live by the caller's word.
+        // SAFETY: it is one of those, which are never given out again.
         return unsafe { early::size_of_block(block) };
     }
     let size = HEAP.usable_size(block.cast()).unwrap_or_else(|misuse| {
@@ -253,10 +253,10 @@ pub unsafe extern "C" fn malloc_usable_size(block: *mut c_void) -> usize {
 /// As [`realloc`].
 unsafe fn resized(block: *mut c_void, size: usize) -> *mut c_void {
     if early::owns(block) || (block.is_null() && early::is_early()) {
-        // SAFETY: the caller's word.
+        // SAFETY: `block` is null, or an early one that the caller gives up, unless the call fails.
         return unsafe { resized_early(block, size) };
     }
-    // SAFETY: the caller's word.
+    // SAFETY: the caller gives the block up, unless the call fails.
     let resized = unsafe { HEAP.try_realloc(block.cast(), size) };
     let result = match resized {
         Ok(new) if new.is_null() && (size > 0 || block.is_null()) => failed(libc::ENOMEM),

@@ -110,8 +110,8 @@ pub unsafe extern "C" fn malloc_info(options: c_int, stream: *mut libc::FILE) ->
     let written = errno::kept(|| {
         text::mapped(INFO_BYTES, |text| {
             let bytes = info(text).map(|()| text.bytes()).unwrap_or_default();
-            // SAFETY: the bytes are initialised; the stream is the caller's word. It may allocate
-            // its buffer: no lock is held here.
+            // SAFETY: the bytes are initialised, and the stream is open for writing. It may
+            // allocate its buffer: no lock is held here.
             unsafe { libc::fwrite(bytes.as_ptr().cast(), 1, bytes.len(), stream) == bytes.len() }
         })
     });
@@ -165,12 +165,12 @@ pub extern "C" fn malloc_stats() {
 /// `buffer` may be written for `size` bytes; null is fine where `size` is 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drystone_stats(buffer: *mut c_char, size: usize) -> usize {
-    // SAFETY: the caller's word.
+    // SAFETY: `buffer` may be written for `size` bytes, and `room` is no more.
     let mut out = Cut { buffer: buffer.cast(), room: size.saturating_sub(1), length: 0 };
     // `Cut` does not fail, nor does any figure.
     let _ = HEAP.account().object(HEAP.engine(), &mut out);
     if size > 0 {
-        // SAFETY: the caller's word: at most `size - 1`.
+        // SAFETY: `buffer` may be written for `size` bytes, and the place is `size - 1` at most.
         unsafe { buffer.add(out.length.min(out.room)).write(0) };
     }
     out.length

@@ -21,7 +21,7 @@ pub extern "C" fn libc_malloc(size: usize) -> *mut c_void {
 /// As [`free`](exports::free).
 #[unsafe(export_name = "__libc_free")]
 pub unsafe extern "C" fn libc_free(block: *mut c_void) {
-    // SAFETY: the caller's word.
+    // SAFETY: the caller gives the block up.
     unsafe { exports::free(block) }
 }
 
@@ -31,7 +31,7 @@ pub unsafe extern "C" fn libc_free(block: *mut c_void) {
 /// As [`free`](exports::free).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cfree(block: *mut c_void) {
-    // SAFETY: the caller's word.
+    // SAFETY: the caller gives the block up.
     unsafe { exports::free(block) }
 }
 
@@ -47,7 +47,7 @@ pub extern "C" fn libc_calloc(count: usize, size: usize) -> *mut c_void {
 /// As [`realloc`](exports::realloc).
 #[unsafe(export_name = "__libc_realloc")]
 pub unsafe extern "C" fn libc_realloc(block: *mut c_void, size: usize) -> *mut c_void {
-    // SAFETY: the caller's word.
+    // SAFETY: the caller gives the block up, unless the call fails.
     unsafe { exports::realloc(block, size) }
 }
 
@@ -79,7 +79,7 @@ pub unsafe extern "C" fn libc_posix_memalign(
     align: usize,
     size: usize,
 ) -> c_int {
-    // SAFETY: the caller's word.
+    // SAFETY: `out` may be written, as a pointer.
     unsafe { exports::posix_memalign(out, align, size) }
 }
 

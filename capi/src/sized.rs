@@ -20,7 +20,7 @@ use crate::heap::HEAP;
 /// As [`free`](crate::exports::free).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn free_sized(block: *mut c_void, size: usize) {
-    // SAFETY: the caller's word.
+    // SAFETY: the caller gives the block up; `fast` is this thread's last free, of this block.
     unsafe {
         let fast = HEAP.free_sized_fast(block.cast(), size);
         freed(fast, block, size, MIN_ALIGN, Function::FreeSized);
@@ -33,7 +33,7 @@ pub unsafe extern "C" fn free_sized(block: *mut c_void, size: usize) {
 /// As [`free`](crate::exports::free).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn free_aligned_sized(block: *mut c_void, align: usize, size: usize) {
-    // SAFETY: the caller's word.
+    // SAFETY: the caller gives the block up; `fast` is this thread's last free, of this block.
     unsafe {
         let fast = HEAP.free_aligned_sized_fast(block.cast(), size, align);
         freed(fast, block, size, align, Function::FreeAlignedSized);
@@ -48,9 +48,9 @@ pub unsafe extern "C" fn free_aligned_sized(block: *mut c_void, align: usize, si
 pub unsafe fn freed(fast: Fast, block: *mut c_void, size: usize, align: usize, function: Function) {
     match fast {
         Fast::Done => {}
-        // SAFETY: just so.
+        // SAFETY: `fast` is this thread's last free, of this block, and says so.
         Fast::Moves => unsafe { free_moves(block) },
-        // SAFETY: the caller's word.
+        // SAFETY: the caller gives the block up, and the fast path has not freed it.
         Fast::Slow => unsafe { free_sized_slow(block, size, align, function) },
     }
 }
@@ -69,7 +69,7 @@ unsafe extern "C" fn free_sized_slow(
         return;
     }
     calls::pass(function);
-    // SAFETY: the caller's word.
+    // SAFETY: the caller gives the block up.
     if let Err(misuse) = unsafe { HEAP.free_sized_slow(block.cast(), size, align) } {
         policy::misuse(&misuse);
     }

@@ -124,14 +124,14 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     ) -> Marked {
         let Some(owner) = owner else {
             let marked = slab.mark(NOBODY, address, &self.probe);
-            // SAFETY: the slab's owner, as the caller says.
+            // SAFETY: `slab_owner` was read from the slab.
             unsafe { self.tell_owner(slab_owner, marked) };
             return marked;
         };
         let counted = owner.before_remote_free();
         let marked = owner.at_mark(|| slab.mark(owner.address(), address, &self.probe));
         if matches!(marked, Marked::Done | Marked::First) {
-            // SAFETY: as above.
+            // SAFETY: `slab_owner` was read from the slab.
             unsafe { self.tell_owner(slab_owner, marked) };
             // If the owner leaves the slab at this moment: see `abandon_slab`.
             if slab.owner.load(Ordering::Relaxed) == ABANDONED && !planted(Fault::OwnerUnseen) {

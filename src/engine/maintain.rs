@@ -66,7 +66,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     pub unsafe fn release(&self, heap: &Heap) {
         // SAFETY: the calling thread claimed the heap.
         self.sweep_if_due(unsafe { heap.owner() });
-        // SAFETY: as above.
+        // SAFETY: the calling thread claimed the heap, and the sweep has let go of it.
         let mut owner = unsafe { heap.owner() };
         owner.with(|own| {
             own.ends = 0;
@@ -263,12 +263,12 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     /// They are mappings of huge blocks; nobody else knows them.
     pub(super) unsafe fn unmap_all(&self, mappings: &Pieces) {
         for &Mapping { start, bytes, .. } in mappings.all() {
-            // SAFETY: as the caller says. If the OS has no room to unmap (it may need to split),
-            // the mapping is lost to us, and harms nobody.
+            // SAFETY: a mapping, or a piece of one, that nobody else knows. If the OS has no room
+            // to unmap (it may need to split), it is lost to us, and harms nobody.
             if !unsafe { self.os.unmap(start, bytes) }
                 && let Some((start, bytes)) = whole_steps(start.expose_provenance(), bytes)
             {
-                // SAFETY: as above; most of its pages at least can go.
+                // SAFETY: whole steps of what nobody else knows; most of its pages at least can go.
                 unsafe { self.os.decommit(ptr::with_exposed_provenance_mut(start), bytes) };
             }
         }

@@ -81,7 +81,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         if chain.is_none() {
             return;
         }
-        // SAFETY: as the caller says.
+        // SAFETY: no block of the chain's slabs is live, and they are on no list.
         unsafe { self.retire(chain) };
         self.locked(|shared| shared.give_back(&self.os, chain));
     }

@@ -17,7 +17,7 @@ impl<O: Os, P: Probe, L: RawLock> ListHeap<O, P, L> {
     /// # Safety
     /// As [`try_free`](Self::try_free).
     pub unsafe fn free(&self, payload: *mut u8) {
-        // SAFETY: as the caller promises.
+        // SAFETY: the caller gives the block up, if it is this heap's.
         if let Err(misuse) = unsafe { self.try_free(payload) } {
             policy::misuse(&misuse);
         }
@@ -30,7 +30,7 @@ impl<O: Os, P: Probe, L: RawLock> ListHeap<O, P, L> {
     /// # Safety
     /// As [`try_realloc`](Self::try_realloc).
     pub unsafe fn realloc(&self, payload: *mut u8, size: usize) -> *mut u8 {
-        // SAFETY: as the caller promises.
+        // SAFETY: the caller gives the block up, if it is this heap's, unless the result is null.
         let resized = unsafe { self.try_realloc(payload, size) }.unwrap_or_else(|misuse| {
             policy::misuse(&misuse);
             ptr::null_mut()

@@ -255,7 +255,7 @@ mod tests {
             // SAFETY: within the buffer's first 32 bytes.
             unsafe { *byte ^= 1 << (bit % 8) };
             assert_eq!(seal.read(here), None, "bit {bit} flipped");
-            // SAFETY: as above.
+            // SAFETY: within the buffer's first 32 bytes.
             unsafe { *byte ^= 1 << (bit % 8) };
         }
         assert!(Seal::new(0x1234_5678_9ABC_DEF1).read(here).is_none(), "another heap's secret");

@@ -202,10 +202,10 @@ impl<O: Os, P: Probe, L: RawLock> ListHeap<O, P, L> {
     /// fails or is rejected; then as before.
     pub unsafe fn try_realloc(&self, payload: *mut u8, size: usize) -> Result<*mut u8, Misuse> {
         if size == 0 && !payload.is_null() {
-            // SAFETY: as the caller promises.
+            // SAFETY: the caller gives the block up, if it is this heap's.
             return unsafe { self.try_free(payload) }.map(|()| ptr::null_mut());
         }
-        // SAFETY: as the caller promises.
+        // SAFETY: the caller gives the block up, if it is this heap's, unless the call fails.
         unsafe { self.try_realloc_aligned(payload, size, MIN_ALIGN) }
     }
 
@@ -292,7 +292,7 @@ impl<O: Os, P: Probe, L: RawLock> ListHeap<O, P, L> {
     /// # Safety
     /// The calling thread has come from [`fork_prepare`](Self::fork_prepare).
     pub unsafe fn fork_parent(&self) {
-        // SAFETY: as the caller promises.
+        // SAFETY: the calling thread has come from `fork_prepare`.
         unsafe { self.lock.fork_parent() }
     }
 
@@ -302,7 +302,7 @@ impl<O: Os, P: Probe, L: RawLock> ListHeap<O, P, L> {
     /// The calling thread is the only one of a child forked after
     /// [`fork_prepare`](Self::fork_prepare).
     pub unsafe fn fork_child(&self) {
-        // SAFETY: as the caller promises.
+        // SAFETY: the only thread of a child forked after `fork_prepare`.
         unsafe { self.lock.fork_child() }
     }
 

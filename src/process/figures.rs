@@ -55,7 +55,7 @@ impl<const BYTES: usize> Name<BYTES> {
     /// # Safety
     /// Nobody else uses it at this time.
     unsafe fn set(&self, name: &[u8]) -> bool {
-        // SAFETY: exclusive, by the caller's word.
+        // SAFETY: nobody else uses it at this time.
         let place = unsafe { &mut *self.0.get() };
         let fits = name.len() < BYTES;
         if fits {
@@ -69,7 +69,7 @@ impl<const BYTES: usize> Name<BYTES> {
     /// # Safety
     /// Nobody writes it any more.
     unsafe fn get(&'static self) -> &'static CStr {
-        // SAFETY: read only from now on, by the caller's word.
+        // SAFETY: nobody writes it any more.
         let bytes = unsafe { &*self.0.get() };
         CStr::from_bytes_until_nul(bytes).unwrap_or_default()
     }
@@ -93,7 +93,8 @@ pub unsafe fn read() -> bool {
         }
     };
     stderr::keep(kind == STDERR);
-    // SAFETY: as for the path. A name that does not fit stays empty.
+    // SAFETY: called once, and `KIND` does not say yet that the name is there. A name that does not
+    // fit stays empty.
     unsafe { PROGRAM.set(program_file()) };
     KIND.store(kind, Ordering::Release);
     true

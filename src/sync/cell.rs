@@ -31,7 +31,7 @@ impl<T> Cell<T> {
         // SAFETY: the caller keeps every other access away.
         return f(unsafe { &mut *self.0.get() });
         #[cfg(loom)]
-        // SAFETY: as above; loom checks it.
+        // SAFETY: the caller keeps every other access away; loom checks it.
         return self.0.with_mut(|value| f(unsafe { &mut *value }));
     }
 
@@ -46,7 +46,7 @@ impl<T> Cell<T> {
         // SAFETY: the caller keeps every writer away.
         return f(unsafe { &*self.0.get() });
         #[cfg(loom)]
-        // SAFETY: as above; loom checks it.
+        // SAFETY: the caller keeps every writer away; loom checks it.
         return self.0.with(|value| f(unsafe { &*value }));
     }
 }

@@ -48,7 +48,7 @@ fn a_thread_that_gets_no_heap_marks_and_owns_nothing() {
     // The last of those frees by this heap has found an abandoned slab: it alone reclaims.
     assert_eq!(engine.layer_stats().slabs_reclaimed, reclaimed + 1);
     assert_eq!(engine.stats().live_blocks, 0);
-    // SAFETY: as above.
+    // SAFETY: the heap is this thread's.
     unsafe { engine.trim(local.heap) };
     assert_eq!(engine.stats().regions, 0, "every slab comes back");
     assert_eq!(engine.stats().misuses_late, 0);
@@ -73,7 +73,7 @@ fn a_huge_block_grows_after_advice_about_a_part_of_it() {
         }
         let grown = local.realloc(block, 64 * MIB);
         assert!(!grown.is_null(), "there is memory");
-        // SAFETY: as above.
+        // SAFETY: the block is ours and that long.
         unsafe {
             for page in 0..8 * MIB / 4096 {
                 assert_eq!(grown.add(page * 4096).cast::<usize>().read(), page);
@@ -213,7 +213,7 @@ unsafe impl Os for &Refusing {
     }
 
     unsafe fn unmap(&self, start: *mut u8, bytes: usize) -> bool {
-        // SAFETY: as the caller promises.
+        // SAFETY: memory of `Mmap`'s, to which nothing refers any more.
         unsafe { Mmap.unmap(start, bytes) }
     }
 
@@ -221,7 +221,7 @@ unsafe impl Os for &Refusing {
         if self.0.load(Ordering::Relaxed) {
             return ptr::null_mut();
         }
-        // SAFETY: as the caller promises.
+        // SAFETY: memory of `Mmap`'s; if it may move, the caller alone refers to it.
         unsafe { Mmap.remap(start, old, new, may_move) }
     }
 
@@ -230,7 +230,7 @@ unsafe impl Os for &Refusing {
     }
 
     unsafe fn decommit(&self, start: *mut u8, bytes: usize) -> bool {
-        // SAFETY: as the caller promises.
+        // SAFETY: pages of `Mmap`'s, cut as `decommit` wants them; nobody uses what is there.
         unsafe { Mmap.decommit(start, bytes) }
     }
 
@@ -253,7 +253,7 @@ fn a_block_can_always_get_smaller() {
         let shrunk = local.realloc(block, small);
         os.0.store(false, Ordering::Relaxed);
         assert!(!shrunk.is_null(), "{large} to {small}");
-        // SAFETY: as above.
+        // SAFETY: the block is ours, and `small` bytes long.
         assert!((0..small).all(|byte| unsafe { shrunk.add(byte).read() } == 7));
         local.free(shrunk);
     }
@@ -370,7 +370,7 @@ fn a_double_free_at_any_moment_of_a_trim_is_refused() {
                 assert_eq!(again.unwrap_err().kind, MisuseKind::DoubleFree);
             }),
         );
-        // SAFETY: as above.
+        // SAFETY: the heap is this thread's.
         unsafe { engine.trim(local.heap) };
         if HOOK.take().is_some() {
             break; // so many pauses there are not

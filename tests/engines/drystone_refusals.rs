@@ -83,7 +83,7 @@ unsafe impl Os for Shared<'_> {
             return false;
         }
         self.0.mapped.set(self.0.mapped.get() - bytes as isize);
-        // SAFETY: passed on.
+        // SAFETY: memory of `Mmap`'s, to which nothing refers any more.
         unsafe { Mmap.unmap(start, bytes) }
     }
 
@@ -91,7 +91,7 @@ unsafe impl Os for Shared<'_> {
         if self.0.refuses() {
             return ptr::null_mut();
         }
-        // SAFETY: passed on.
+        // SAFETY: memory of `Mmap`'s; if it may move, the caller alone refers to it.
         let moved = unsafe { Mmap.remap(start, old, new, may_move) };
         if !moved.is_null() {
             self.0.mapped.set(self.0.mapped.get() + new as isize - old as isize);
@@ -107,7 +107,7 @@ unsafe impl Os for Shared<'_> {
     }
 
     unsafe fn decommit(&self, start: *mut u8, bytes: usize) -> bool {
-        // SAFETY: passed on.
+        // SAFETY: pages of `Mmap`'s, cut as `decommit` wants them; nobody uses what is there.
         !self.0.refuses() && unsafe { Mmap.decommit(start, bytes) }
     }
 
@@ -262,7 +262,8 @@ fn all_calls_may_be_refused_from_some_moment_on() {
 #[test]
 fn reservations_shrink_until_they_are_granted() {
     struct Small(Refusing);
-    // SAFETY: as above.
+    // SAFETY: an engine under test is used by one thread; only its making is done by another, which
+    // waits.
     unsafe impl Send for Small {}
     // SAFETY: passes on what the kernel gives, or nothing.
     unsafe impl Os for Small {
@@ -270,7 +271,7 @@ fn reservations_shrink_until_they_are_granted() {
             if bytes > 1 << 20 { ptr::null_mut() } else { Mmap.map(bytes) }
         }
         unsafe fn unmap(&self, start: *mut u8, bytes: usize) -> bool {
-            // SAFETY: passed on.
+            // SAFETY: memory of `Mmap`'s, to which nothing refers any more.
             unsafe { Mmap.unmap(start, bytes) }
         }
         unsafe fn remap(&self, _: *mut u8, _: usize, _: usize, _: bool) -> *mut u8 {
@@ -285,7 +286,7 @@ fn reservations_shrink_until_they_are_granted() {
             Mmap.reserve(bytes, align)
         }
         unsafe fn decommit(&self, start: *mut u8, bytes: usize) -> bool {
-            // SAFETY: passed on.
+            // SAFETY: pages of `Mmap`'s, cut as `decommit` wants them; nobody uses what is there.
             unsafe { Mmap.decommit(start, bytes) }
         }
         fn entropy(&self) -> u64 {
@@ -337,7 +338,7 @@ unsafe impl Os for Short {
 
     unsafe fn unmap(&self, start: *mut u8, bytes: usize) -> bool {
         self.0.set(self.0.get() + bytes);
-        // SAFETY: passed on.
+        // SAFETY: memory of `Mmap`'s, to which nothing refers any more.
         unsafe { Mmap.unmap(start, bytes) }
     }
 
@@ -346,7 +347,7 @@ unsafe impl Os for Short {
             return ptr::null_mut();
         }
         self.0.set(self.0.get() + old.saturating_sub(new));
-        // SAFETY: passed on.
+        // SAFETY: memory of `Mmap`'s; if it may move, the caller alone refers to it.
         unsafe { Mmap.remap(start, old, new, may_move) }
     }
 
@@ -355,7 +356,7 @@ unsafe impl Os for Short {
     }
 
     unsafe fn decommit(&self, start: *mut u8, bytes: usize) -> bool {
-        // SAFETY: passed on.
+        // SAFETY: pages of `Mmap`'s, cut as `decommit` wants them; nobody uses what is there.
         unsafe { Mmap.decommit(start, bytes) }
     }
 
@@ -388,7 +389,7 @@ fn room_is_given_up_for_those_who_need_it() {
     let live = engine.stats().live_bytes;
     println!("{} MiB of 300 were issued", live / MIB);
     assert!(live > 260 * MIB, "{live}: room was kept from those who asked");
-    // SAFETY: as above.
+    // SAFETY: live, and that long.
     assert_eq!(unsafe { grown.add(30 * MIB - 1).read() }, 7);
     others.into_iter().for_each(|other| claim.free(other));
     grown = claim.realloc(grown, 40 * MIB);

@@ -5,6 +5,7 @@
 #![allow(dead_code)]
 
 use std::fs;
+use std::marker::PhantomData;
 use std::thread;
 
 use drystone::Misuse;
@@ -32,12 +33,14 @@ where
 pub struct Claim<'a, O: Os, P: Probe, L: RawLock> {
     pub engine: &'a Engine<O, P, L>,
     pub heap: &'a Heap,
+    /// It stays with its thread, whose heap it is.
+    stays: PhantomData<*const ()>,
 }
 
 impl<'a, O: Os, P: Probe, L: RawLock> Claim<'a, O, P, L> {
     /// A heap for the calling thread. `None` when the OS fails.
     pub fn new(engine: &'a Engine<O, P, L>) -> Option<Self> {
-        Some(Claim { engine, heap: engine.claim()? })
+        Some(Claim { engine, heap: engine.claim()?, stays: PhantomData })
     }
 
     /// A block of `size` bytes, or null.
@@ -47,8 +50,7 @@ impl<'a, O: Os, P: Probe, L: RawLock> Claim<'a, O, P, L> {
 
     /// A block of `size` bytes at a multiple of `align`, or null.
     pub fn aligned(&self, size: usize, align: usize) -> *mut u8 {
-        // SAFETY: the calling thread claimed the heap: a claim is not `Send`, for a heap's pointers
-        // are not.
+        // SAFETY: the calling thread claimed the heap: a claim is not `Send`.
         unsafe { self.engine.malloc(self.heap, size, align) }
     }
 

@@ -16,7 +16,7 @@ use crate::sized::freed;
 /// # Safety
 /// As [`free`](exports::free).
 pub unsafe extern "C" fn plain(block: *mut c_void) {
-    // SAFETY: the caller's word.
+    // SAFETY: the caller gives the block up.
     unsafe { exports::free(block) }
 }
 
@@ -25,7 +25,7 @@ pub unsafe extern "C" fn plain(block: *mut c_void) {
 /// # Safety
 /// As [`free`](exports::free).
 pub unsafe extern "C" fn sized(block: *mut c_void, size: usize) {
-    // SAFETY: as the caller promises.
+    // SAFETY: the caller gives the block up; `fast` is this thread's last free, of this block.
     unsafe {
         let fast = HEAP.free_sized_fast(block.cast(), size);
         freed(fast, block, size, MIN_ALIGN, Function::DeleteSized);
@@ -37,7 +37,7 @@ pub unsafe extern "C" fn sized(block: *mut c_void, size: usize) {
 /// # Safety
 /// As [`free`](exports::free).
 pub unsafe extern "C" fn aligned_sized(block: *mut c_void, size: usize, align: usize) {
-    // SAFETY: as the caller promises.
+    // SAFETY: the caller gives the block up; `fast` is this thread's last free, of this block.
     unsafe {
         let fast = HEAP.free_aligned_sized_fast(block.cast(), size, align);
         freed(fast, block, size, align, Function::DeleteAlignedSized);
@@ -49,7 +49,7 @@ pub unsafe extern "C" fn aligned_sized(block: *mut c_void, size: usize, align: u
 /// # Safety
 /// As [`free`](exports::free).
 pub unsafe extern "C" fn aligned_sized_passed_on(block: *mut c_void, _size: usize, align: usize) {
-    // SAFETY: the caller's word.
+    // SAFETY: the caller gives the block up.
     unsafe { hand_over(Operator::DeleteAligned, block, align) }
 }
 
@@ -62,7 +62,7 @@ pub unsafe extern "C" fn array_aligned_sized_passed_on(
     _size: usize,
     align: usize,
 ) {
-    // SAFETY: the caller's word.
+    // SAFETY: the caller gives the block up.
     unsafe { hand_over(Operator::DeleteArrayAligned, block, align) }
 }
 
@@ -70,7 +70,8 @@ pub unsafe extern "C" fn array_aligned_sized_passed_on(
 /// As [`free`](exports::free).
 unsafe fn hand_over(operator: Operator, block: *mut c_void, align: usize) {
     let Some(address) = operator.of_others() else { return };
-    // SAFETY: the address of that operator; the caller's word.
+    // SAFETY: the address of that operator, which takes a block and an alignment; the caller gives
+    // the block up.
     unsafe {
         let operator: unsafe extern "C" fn(*mut c_void, usize) = core::mem::transmute(address);
         operator(block, align);

@@ -22,7 +22,7 @@ macro_rules! weak {
             );
         }
         #[cfg(target_arch = "aarch64")]
-        // SAFETY: as above.
+        // SAFETY: reads the entry that the loader has filled in for the symbol.
         unsafe {
             core::arch::asm!(
                 concat!(".weak ", $symbol),

@@ -44,13 +44,13 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             taken
         });
         let Some((heap, since)) = taken else { return false };
-        // SAFETY: no list of parked heaps has this one now: it is this thread's.
+        // SAFETY: this thread has just taken the heap from the parked ones, and so owns it.
         let (slabs, left) = unsafe { heap.owner() }.with(|own| {
             let slabs = core::array::from_fn(|_| self.take_out(own, class));
             (slabs, own.slabs.count)
         });
         let empty = self.abandon_slabs(heap, slabs);
-        // SAFETY: empty, and on no list: this heap's before, and, if it was abandoned, again.
+        // SAFETY: no block of these slabs is live, and `abandon_slabs` leaves them on no list.
         unsafe { self.retire(empty) };
         if left == 0 {
             heap.flagged_slabs.store(0, Ordering::Relaxed);

@@ -227,7 +227,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             let since = parked_since(heap);
             have(heap);
             self.sweep_locked(shared, slab);
-            // SAFETY: as above.
+            // SAFETY: the span lock is held, so that no other thread takes the parked heap.
             unsafe { heap.owner() }.with(|own| {
                 own.recheck = true;
                 if slab.place() != Place::Current {

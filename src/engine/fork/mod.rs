@@ -146,7 +146,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 if first && header.owner.load(Ordering::Relaxed) == ABANDONED {
                     // SAFETY: an abandoned slab is the lock's, which this thread has.
                     let slab = unsafe { OwnedSlab::new(slab) };
-                    // SAFETY: as above, and it has no owner.
+                    // SAFETY: this thread has the span lock, and an abandoned slab has no owner.
                     unsafe { slab.rebuild() };
                     shared.abandon(slab);
                 }

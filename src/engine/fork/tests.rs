@@ -28,7 +28,7 @@ fn used(engine: &Tested, heap: &Heap) -> Vec<*mut u8> {
         .map(|turn| unsafe { engine.malloc(heap, sizes[turn % sizes.len()], 16) })
         .collect();
     for block in blocks.iter().skip(1).step_by(3) {
-        // SAFETY: as above.
+        // SAFETY: the heap is this thread's, and the block is live.
         unsafe { engine.try_free(heap, *block) }.unwrap();
     }
     blocks.into_iter().enumerate().filter(|(turn, _)| turn % 3 != 1).map(|(_, b)| b).collect()
@@ -77,7 +77,7 @@ fn an_engine_that_is_rebuilt_has_every_live_block_and_no_other() {
         let parked = engine.claim().unwrap();
         // SAFETY: the heap is this thread's.
         let few = unsafe { engine.malloc(parked, 100, 16) };
-        // SAFETY: as above.
+        // SAFETY: this thread claimed the heap, and does not use it any more.
         unsafe { engine.release(parked) };
 
         let (before, layers) = (engine.stats(), engine.layer_stats());

@@ -116,7 +116,7 @@ impl Drystone {
             return self.zeroed_direct(size);
         }
         let block = self.aligned_fast(size, align)?;
-        // SAFETY: as there.
+        // SAFETY: the block is ours alone until it is returned, and at least `size` bytes long.
         unsafe { ptr::write_bytes(block.as_ptr(), 0, size) };
         Some(block)
     }

@@ -45,7 +45,7 @@ unsafe impl GlobalAlloc for Drystone {
                 return resized.as_ptr();
             }
         }
-        // SAFETY: as above.
+        // SAFETY: the caller gives up a block of this allocator, unless the result is null.
         unsafe { self.realloc_or_report(block, size, layout.align().max(MIN_ALIGN)) }
     }
 }

@@ -276,7 +276,7 @@ fn what_lies_idle_behind_a_block_goes_back_with_the_kept_mappings() {
     let kept = huge.kept.bytes;
     assert_eq!(huge.drop_kept(&Mmap), kept + 540 * PAGE);
     assert_eq!((huge.kept.bytes, huge.excess), (0, 0));
-    // SAFETY: as above.
+    // SAFETY: the mapping is still that long, and this thread alone knows it.
     unsafe {
         assert_eq!((longest.start.read(), longest.start.add(50 * PAGE).read()), (1, 2));
         assert_eq!(longest.start.add(300 * PAGE).read(), 0, "given back");

@@ -64,7 +64,7 @@ impl OwnedSlab {
     /// As [`with`](Self::with), for a look, which the placeholder allows too.
     #[inline(always)]
     pub(super) fn look<R>(&self, f: impl FnOnce(&Local) -> R) -> R {
-        // SAFETY: as in `with`.
+        // SAFETY: as in `with`; the placeholder nobody writes.
         unsafe { self.local.look(f) }
     }
 

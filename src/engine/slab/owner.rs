@@ -185,7 +185,7 @@ impl OwnedSlab {
     ) -> Result<Freed, NotLive> {
         // SAFETY: a number of the slab's.
         let entry = unsafe { self.numbered(number) };
-        // SAFETY: as above; the entry's only writer is this thread.
+        // SAFETY: a number of the slab's; the entry's only writer is this thread.
         let is_live = unsafe {
             entry.local_as_owner() == LIVE
                 && (!self.is_returned(number) || planted(Fault::FreeBlind))
@@ -221,7 +221,7 @@ impl OwnedSlab {
                 // SAFETY: below the capacity.
                 unsafe { self.entry(index) }.set_local(index as u16 + 2);
             }
-            // SAFETY: as above.
+            // SAFETY: below the capacity.
             unsafe { self.entry(carved + blocks - 1) }.set_local(END);
             local.set_head(carved as u16 + 1);
             local.carved = (carved + blocks) as u16;

@@ -119,7 +119,7 @@ fn corruption_is_named() {
         ("every carved block is live or on its slab's list", |slab, local| unsafe {
             local.set_head(slab.numbered(usize::from(local.head)).local());
         }),
-        // SAFETY: as above.
+        // SAFETY: this thread alone knows the slab, and its first block is carved.
         ("every carved block is live or on its slab's list", |slab, _| unsafe {
             slab.numbered(1).set_local(UNCARVED);
         }),

@@ -76,12 +76,12 @@ unsafe impl Os for Crooked {
     }
 
     unsafe fn unmap(&self, start: *mut u8, bytes: usize) -> bool {
-        // SAFETY: passed on.
+        // SAFETY: a part of a mapping of `Mmap`'s, to which nothing refers any more.
         unsafe { Mmap.unmap(start, bytes) }
     }
 
     unsafe fn remap(&self, start: *mut u8, old: usize, new: usize, may_move: bool) -> *mut u8 {
-        // SAFETY: passed on.
+        // SAFETY: a part of a mapping of `Mmap`'s; if it may move, the caller alone refers to it.
         unsafe { Mmap.remap(start, old, new, may_move) }
     }
 
@@ -143,7 +143,7 @@ fn resizing_an_over_aligned_block_where_it_fits_does_not_call_the_os() {
     assert_eq!(first, block);
     let calls = os.calls.get();
     for size in 600_000..600_100 {
-        // SAFETY: as above.
+        // SAFETY: live, and it stays where it is.
         assert_eq!(unsafe { heap.try_realloc_aligned(block, size, layout_align) }.unwrap(), block);
     }
     assert_eq!(os.calls.get(), calls);

@@ -53,7 +53,7 @@ fn every_failure_of_the_os_is_survived() {
                 *block = resized;
             }
             assert!(filled(*block, *size, *seed));
-            // SAFETY: as above.
+            // SAFETY: live; the new place is used from here on.
             let shrunk = unsafe { heap.try_realloc(*block, *size) }.unwrap();
             assert!(!shrunk.is_null(), "shrinking needs no memory");
             *block = shrunk;

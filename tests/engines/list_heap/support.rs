@@ -96,7 +96,7 @@ unsafe impl Os for &FakeOs {
             return false;
         }
         self.mapped.set(self.mapped.get() - bytes);
-        // SAFETY: passed on from a caller who keeps the contract.
+        // SAFETY: a whole mapping of `Mmap`'s, to which nothing refers any more.
         unsafe { Mmap.unmap(start, bytes) }
     }
 
@@ -104,7 +104,7 @@ unsafe impl Os for &FakeOs {
         if self.fails() {
             return ptr::null_mut();
         }
-        // SAFETY: passed on from a caller who keeps the contract.
+        // SAFETY: a whole mapping of `Mmap`'s; if it may move, the caller alone refers to it.
         let moved = unsafe { Mmap.remap(start, old, new, may_move) };
         if !moved.is_null() {
             self.mapped.set(self.mapped.get() + new - old);

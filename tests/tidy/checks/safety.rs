@@ -27,9 +27,6 @@ const BARE: &[&str] = &[
     "as there",
     "as it was",
 ];
-/// Where such comments still stand. A place that has none any more loses its row.
-const BARE_STILL: &[&str] = &["capi/", "src/", "tests/engines/"];
-
 /// Unsafe blocks and implementations without a SAFETY comment, which stands on their line or in the
 /// lines right above, up to a blank one.
 pub fn undocumented(tree: &Tree) -> Vec<Violation> {
@@ -56,12 +53,7 @@ pub fn undocumented(tree: &Tree) -> Vec<Violation> {
 
 /// SAFETY comments that say no more than that somebody promises something.
 pub fn bare(tree: &Tree) -> Vec<Violation> {
-    bare_except(tree, BARE_STILL)
-}
-
-fn bare_except(tree: &Tree, still: &[&str]) -> Vec<Violation> {
     let mut found = Vec::new();
-    let mut met = BTreeSet::new();
     for (path, file, facts) in tree.rust() {
         let lines: Vec<&str> = file.text.lines().collect();
         for (line, text) in &facts.comments {
@@ -69,21 +61,11 @@ fn bare_except(tree: &Tree, still: &[&str]) -> Vec<Violation> {
             // The comment goes on, so that it says more.
             let next = lines.get(*line).is_some_and(|next| next.trim_start().starts_with("//"));
             let says = says.trim().trim_end_matches("*/").trim().trim_end_matches('.');
-            if next && !text.ends_with('.') || !BARE.contains(&says.to_lowercase().as_str()) {
-                continue;
-            }
-            match still.iter().find(|still| path.starts_with(**still)) {
-                Some(still) => _ = met.insert(*still),
-                None => {
-                    let says = "name the condition by which it holds: the caller may promise much";
-                    found.push(Violation::new(path, *line, says));
-                }
+            if (!next || text.ends_with('.')) && BARE.contains(&says.to_lowercase().as_str()) {
+                let says = "name the condition by which it holds: the caller may promise much";
+                found.push(Violation::new(path, *line, says));
             }
         }
-    }
-    for stale in still.iter().filter(|still| !met.contains(**still)) {
-        let here = "tests/tidy/checks/safety.rs";
-        found.push(Violation::new(here, 1, format!("delete `{stale}` from BARE_STILL")));
     }
     found
 }
@@ -147,14 +129,11 @@ mod tests {
                     // SAFETY: as above; `x` is live.\n    unsafe { g() }\n    \
                     // SAFETY: the caller's\n    // block is live.\n    unsafe { g() }\n}\n";
         let tree = package(&[("src/lib.rs", text)]);
-        let found = shown(bare_except(&tree, &[]));
+        let found = shown(bare(&tree));
         for line in [2, 4] {
             assert!(found.contains(&format!("src/lib.rs:{line}: name the condition")), "{found}");
         }
         assert_eq!(found.lines().count(), 2, "{found}");
-        assert_eq!(shown(bare_except(&tree, &["src/"])), "");
-        let stale = shown(bare_except(&tree, &["src/", "gone/"]));
-        assert!(stale.ends_with("delete `gone/` from BARE_STILL\n"), "{stale}");
     }
 
     #[test]
