@@ -139,6 +139,48 @@ fn what_builds_to_the_same_is_identical_and_measured_no_further() {
     assert_eq!((lines.len(), &lines[1]["why"]), (2, &"identical".into()));
 }
 
+/// The first commit has no wrapper, and neither side builds as compare.toml says.
+#[test]
+fn another_recipe_lays_files_of_the_present_tree_into_both_copies() {
+    let repository = Repository::new();
+    repository.write("compare.toml", "build = \"false\"\narchive = \"none.a\"\n");
+    repository.commit();
+    let recipe = |from: &str| {
+        format!(
+            "build = \"cc -O2 -fPIC -ffunction-sections -c wrapped.c && ar rcs w.a wrapped.o\"\n\
+             archive = \"w.a\"\n[lay]\n\"wrapped.c\" = \"{from}\"\n"
+        )
+    };
+    repository.write("wrapper.c", "#include \"alloc.c\"\n");
+    repository.write("other.toml", &recipe("wrapper.c"));
+    let output = repository.run(&["--recipe", "other.toml", "HEAD~1", "HEAD"]);
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    assert!(output.stdout.contains("identical"), "{}", output.stdout);
+    repository.write("other.toml", &recipe("../project/wrapper.c"));
+    let output = repository.run(&["--recipe", "other.toml", "HEAD~1", "HEAD"]);
+    output.assert_rejected("`lay` takes paths inside the tree");
+    repository.write("other.toml", &recipe("gone.c"));
+    let output = repository.run(&["--recipe", "other.toml", "HEAD~1", "HEAD"]);
+    output.assert_rejected("cannot read `gone.c`, which `lay` names");
+}
+
+#[test]
+fn what_was_compared_is_listed() {
+    let repository = Repository::new();
+    repository.write("README.md", "words\n");
+    repository.commit();
+    assert_eq!(repository.run(&["HEAD~1", "HEAD"]).code, Some(0));
+    let broken = repository.home().join("runs/2000-01-01T000000Z-0");
+    std::fs::create_dir(&broken).unwrap();
+    std::fs::write(broken.join("evidence.jsonl"), "half").unwrap();
+    let output = Repository::output(&mut repository.results(&["list"]));
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    let words = output.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("HEAD~1 and HEAD are identical"), "{words}");
+    assert!(words.contains("2 comparisons, 0 calibrations, 1 build"), "{words}");
+    assert!(words.contains("damaged: "), "{words}");
+}
+
 #[test]
 fn a_slow_down_regresses_and_an_uncommitted_edit_is_a_side() {
     let repository = Repository::new();
