@@ -4,12 +4,12 @@ use core::ptr;
 
 use crate::engine::classes::{self, CLASSES};
 use crate::engine::engine::Engine;
-use crate::engine::heap::{Heap, IDLE, IDLE_PARKED, Own, Owner, new_heap};
+use crate::engine::heap::{Heap, IDLE, IDLE_PARKED, Own, Owner, has_vanished, new_heap};
 use crate::engine::huge::mapping::{Mapping, Pieces};
 use crate::engine::shared::Shared;
 use crate::engine::slab::owned::OwnedSlab;
 use crate::engine::slab::placeholder::no_slab;
-use crate::engine::slab::{Place, Slab};
+use crate::engine::slab::{ABANDONED, Place, Slab};
 use crate::engine::span::decay::DECAY;
 use crate::misuse::Misuse;
 use crate::os::{Os, whole_pages, whole_steps};
@@ -170,11 +170,33 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         });
         // SAFETY: empty, and on no list: this heap's.
         unsafe { self.give_back(empty) };
+        went += self.purge_abandoned();
         self.locked(|shared| {
-            shared.each_abandoned(|_, slab| went += self.purge_slab(slab));
             let units = shared.spans.purge(&self.os, 0);
             went + units * classes::UNIT + shared.huge.drop_kept(&self.os)
         })
+    }
+
+    /// Gives the pages of abandoned slabs back that hold no part of a live block, some slabs for
+    /// each taking of the lock. Returns bytes.
+    fn purge_abandoned(&self) -> usize {
+        const SLABS: usize = 8;
+        let (mut went, mut at) = (0, self.locked(|shared| shared.headers));
+        while !at.is_null() {
+            self.locked(|_| {
+                for _ in 0..SLABS {
+                    // SAFETY: headers live as long as the engine, and name the same for ever.
+                    let Some(slab) = (unsafe { at.as_ref() }) else { break };
+                    at = slab.older;
+                    // Relaxed: who abandons or reclaims has the lock.
+                    if slab.owner.load(Ordering::Relaxed) == ABANDONED {
+                        // SAFETY: abandoned, under the lock.
+                        went += self.purge_slab(unsafe { OwnedSlab::new(slab) });
+                    }
+                }
+            });
+        }
+        went
     }
 
     /// Gives the pages of a slab back that hold no part of a live block. Returns bytes. The slab is
@@ -278,9 +300,16 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     #[cold]
     pub(super) fn reclaim(&self, owner: &mut Owner<'_>, slab: &Slab) {
         let heap = owner.heap();
-        let Some(slab) = self.locked(|shared| shared.reclaim(ptr::from_ref(slab), heap)) else {
-            return;
-        };
+        let reclaimed = self.locked(|shared| {
+            let had_vanished = has_vanished(slab.owner.load(Ordering::Relaxed));
+            let reclaimed = shared.reclaim(ptr::from_ref(slab), heap)?;
+            if had_vanished {
+                // It may have been about to end the slab, and have cleared some of its units.
+                self.page_map.set(slab.start(), slab.bytes, slab);
+            }
+            Some(reclaimed)
+        });
+        let Some(slab) = reclaimed else { return };
         heap.busily(|| {
             owner.with(|own| {
                 own.slabs.add(slab);

@@ -59,8 +59,15 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         let starts = header.index_of(address).is_some();
         let (kind, state, size) = match state {
             BlockState::Unknown if address.is_multiple_of(MIN_ALIGN) => {
-                // This slab never had a block there. One before it may have.
-                match self.locked(|shared| shared.spans.was_used(address)) {
+                // A slab that is ending has forgotten its blocks, and the map forgot it before.
+                if self.page_map.slab_at(address) != slab {
+                    return self.judge_nowhere(address);
+                }
+                // This slab never had a block there. One before it may have, or a huge one.
+                let was_used = |shared: &mut Shared| {
+                    shared.spans.was_used(address) || shared.huge.grave(address).is_some()
+                };
+                match self.locked(was_used) {
                     true => (MisuseKind::DoubleFree, BlockState::Free, None),
                     false => (MisuseKind::ForeignPointer, BlockState::Unknown, None),
                 }

@@ -266,12 +266,36 @@ static void late_leaves_quickly(void)
     quick_exit(0);
 }
 
+/* Threads that never allocate, and free what they were given by a key's destructor. */
+static pthread_key_t heirloom;
+
+static void *inherit(void *block)
+{
+    CHECK(pthread_setspecific(heirloom, block) == 0);
+    return NULL;
+}
+
+static void heirs(void)
+{
+    CHECK(pthread_key_create(&heirloom, free) == 0);
+    long begun = 0;
+    for (int i = 0; i < 4000; i++) {
+        pthread_t thread;
+        CHECK(pthread_create(&thread, NULL, inherit, malloc(100)) == 0);
+        CHECK(pthread_join(thread, NULL) == 0);
+        if (i == 99)
+            begun = resident();
+    }
+    printf("%ld\n", resident() - begun);
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
 } acts[] = {
     {"between", between},
     {"last_freers", last_freers},
+    {"heirs", heirs},
     {"innocent", innocent},
     {"lock_all", lock_all},
     {"late_abandoned", late_abandoned},

@@ -187,8 +187,10 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             if walked && !planted(Fault::EndUnseen) {
                 shared.judge_end(&self.os, slab);
             }
-            // Between its end and its grace period somebody has it in his hands.
-            return Visit { walked, again: !walked && slab.has_unjudged_marks() };
+            // Between its end and its grace period somebody has it in his hands; in a forked child
+            // perhaps a thread that has vanished.
+            let again = !walked && slab.has_unjudged_marks();
+            return Visit { walked, again: again && !self.forked.load(Ordering::Relaxed) };
         }
         if has_vanished(owner) {
             return Visit::default();

@@ -49,9 +49,10 @@ struct Started {
 /// The C library has no key left, or was not asked yet.
 const NO_KEY: libc::pthread_key_t = libc::pthread_key_t::MAX;
 
-/// How often the C library looks for values of keys when a thread ends: glibc's
-/// `PTHREAD_DESTRUCTOR_ITERATIONS`, and POSIX's least.
-const ROUNDS: u8 = 4;
+/// In which of the C library's rounds over the keys a thread's heap is left: the last but one of
+/// glibc's `PTHREAD_DESTRUCTOR_ITERATIONS`, 4, which is POSIX's least. So a heap that a thread
+/// claims in the first round is still left in the last.
+const ROUNDS: u8 = 3;
 
 // SAFETY: `state` is touched under `lock` only.
 unsafe impl Sync for Start {}
@@ -91,9 +92,10 @@ impl Drystone {
     #[doc(hidden)]
     pub fn judge_before_leaving(&self) {
         let waits = ENGINE.wants_scan() || ENGINE.has_deferred() || QUARANTINE.is_on();
+        // Asked last: where nothing waits, the C library need not be there yet.
         // SAFETY: getpid takes nothing and cannot fail.
-        let ours = START.process.load(Ordering::Relaxed) == unsafe { libc::getpid() } as usize;
-        if waits && ours && Self::locks_are_free() {
+        let ours = || START.process.load(Ordering::Relaxed) == unsafe { libc::getpid() } as usize;
+        if waits && ours() && Self::locks_are_free() {
             self.judge();
         }
     }
@@ -145,11 +147,23 @@ impl Drystone {
         }
     }
 
+    /// Whether the calling thread frees without a heap, once more: it has none, and has freed
+    /// little.
+    pub(super) fn frees_without_heap(&self) -> bool {
+        let own = tls::own();
+        let few = own < GONE - 1;
+        if few {
+            crate::errno::kept(start);
+            tls::set(ptr::from_ref(&EMPTY.0).expose_provenance(), own + 1);
+        }
+        few
+    }
+
     /// Runs `f` with the calling thread's heap: its own, or, while the thread is torn down, one for
     /// this call. `None` when there is no memory for one.
     pub(super) fn with_heap<R>(&self, f: impl FnOnce(&Heap) -> R) -> Option<R> {
         match tls::own() {
-            0 => {
+            own if own < GONE => {
                 let heap = begin_thread()?;
                 Some(heap.busily(|| f(heap)))
             }
@@ -193,7 +207,7 @@ fn begin_thread() -> Option<&'static Heap> {
 }
 
 /// Leaves the thread's heap to the next: the C library calls it when a thread ends, in each of its
-/// rounds over the keys. The heap is left in the last, or other keys' destructors, which free what
+/// rounds over the keys. The heap is left late, or other keys' destructors, which free what
 /// the thread had, would find it gone. Each call that the thread makes after that claims a heap for
 /// itself.
 extern "C" fn end_thread(heap: *mut libc::c_void) {

@@ -52,8 +52,8 @@ impl Drystone {
             return Ok(());
         }
         let own = tls::own();
-        // SAFETY: a live block is given up by the caller; what is neither 0 nor GONE is the address
-        // of this thread's heap.
+        // SAFETY: a live block is given up by the caller; what is above GONE is the address of this
+        // thread's heap.
         unsafe {
             if own > GONE
                 && !QUARANTINE.is_on()
@@ -70,6 +70,10 @@ impl Drystone {
     #[cold]
     #[inline(never)]
     unsafe fn free_any(&self, block: *mut u8) -> Result<(), Misuse> {
+        if !QUARANTINE.is_on() && self.frees_without_heap() {
+            // SAFETY: a live block is given up by the caller.
+            return unsafe { ENGINE.free_without_heap(block) };
+        }
         // SAFETY: a live block is given up by the caller; the heap is the calling thread's for the
         // time of the call.
         self.with_heap(|heap| unsafe {

@@ -2,7 +2,7 @@
 //!
 //! | fast | own | the thread |
 //! |---|---|---|
-//! | the empty heap | 0 | has not allocated yet |
+//! | the empty heap | n, below [`GONE`] | has not allocated yet, and has freed n blocks of others |
 //! | its heap | its heap | runs |
 //! | the empty heap | its heap | runs, and every call goes the slow way: calls are counted, or blocks wait in quarantine, or the heap is being looked through |
 //! | the empty heap | [`GONE`] | is being torn down: its heap is left to others |
@@ -28,8 +28,10 @@ use crate::engine::slab::placeholder::{Static, no_slab};
 /// The heap that never has a block and owns nothing: every thread's first.
 pub static EMPTY: Static<Heap> = Static(new_heap(no_slab()));
 
-/// `own` of a thread that is being torn down.
-pub const GONE: usize = 1;
+/// `own` of a thread that is being torn down. Below it are threads that have no heap yet: they free
+/// as many blocks without one. So a thread that frees a little, as in a key's destructor, needs
+/// none, which nobody might come to release.
+pub const GONE: usize = 64;
 
 #[cfg(all(not(loom), any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod words {

@@ -84,7 +84,7 @@ impl Huge {
             }
         }
         let mut idle = 0;
-        if now.wrapping_sub(self.decayed) >= WHILE {
+        if now.saturating_sub(self.decayed) >= WHILE {
             self.decayed = now;
             idle = self.kept.decay();
         }
@@ -96,7 +96,7 @@ impl Huge {
     /// As time passes: what nobody needed since the last time. Returns what goes back.
     pub fn decay<O: Os>(&mut self, os: &O, now: u64) -> Pieces {
         let mut gone = Pieces::new();
-        if now.wrapping_sub(self.decayed) >= WHILE {
+        if now.saturating_sub(self.decayed) >= WHILE {
             self.decayed = now;
             let target = self.kept.bytes - self.kept.decay();
             self.cut(target, &mut gone);
@@ -327,7 +327,7 @@ pub struct Freed {
 /// Bytes of the mapping for a block that grows and has `bytes` now: four times as many, and at most
 /// 64 MiB more.
 pub fn room_for(bytes: usize) -> usize {
-    bytes + (3 * bytes).min(64 << 20)
+    bytes + bytes.saturating_mul(3).min(64 << 20)
 }
 
 /// Bytes of the mapping for a block of `size`: whole steps, since parts of it are cut off and

@@ -29,8 +29,10 @@ use crate::os::Os;
 use crate::sync::Ordering;
 use crate::sync::fault::{Fault, planted};
 
-/// Bytes of a chunk that headers are cut from.
+/// Bytes of a chunk that headers are cut from, at least, and at most: an eighth of what there is. A
+/// process may have some 65,000 mappings, and each chunk is two, with its guards.
 const CHUNK: usize = 256 << 10;
+const LARGEST_CHUNK: usize = 64 << 20;
 
 /// Abandoned slabs of a class that a refill looks at.
 const LOOKS: usize = 8;
@@ -122,7 +124,8 @@ impl Shared {
         if (self.end.addr() - self.cursor.addr()) < bytes {
             // A whole chunk, or what is asked for where that is more; where the OS has less, less.
             let least = (bytes + 64).next_multiple_of(crate::os::PAGE);
-            let mut size = CHUNK.max(least);
+            let part = (self.header_bytes / 8).next_multiple_of(CHUNK).min(LARGEST_CHUNK);
+            let mut size = CHUNK.max(part).max(least);
             let chunk = loop {
                 let chunk = os.reserve_guarded(size, crate::os::PAGE);
                 if !chunk.is_null() {

@@ -150,5 +150,7 @@ impl OwnedSlab {
             }
             local.put_with(Place::Nowhere, used);
         });
+        // The sweep that the thread was in may have taken the flag down, and seen nothing yet.
+        self.remote.flag.store(true, Ordering::Relaxed);
     }
 }
