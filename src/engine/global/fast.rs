@@ -59,6 +59,7 @@ pub enum Fast {
 
 impl Drystone {
     /// The fast path of malloc: the next block current, for requests up to [`DIRECT`] bytes.
+    #[doc(hidden)]
     #[inline(always)]
     pub fn malloc_fast(&self, size: usize) -> Option<NonNull<u8>> {
         // SAFETY: the fast word is the calling thread's heap, or the empty one.
@@ -67,6 +68,7 @@ impl Drystone {
 
     /// As [`malloc_fast`](Self::malloc_fast), for requests that it is not for: above [`DIRECT`]
     /// bytes.
+    #[doc(hidden)]
     #[inline]
     pub fn malloc_medium(&self, size: usize) -> Option<NonNull<u8>> {
         // Two calls: with one, the first branch takes three instructions more.
@@ -96,6 +98,7 @@ impl Drystone {
     }
 
     /// As [`malloc_fast`](Self::malloc_fast), all zero.
+    #[doc(hidden)]
     #[inline(always)]
     pub fn zeroed_direct(&self, size: usize) -> Option<NonNull<u8>> {
         let block = self.malloc_fast(size)?;
@@ -125,6 +128,7 @@ impl Drystone {
     ///
     /// # Safety
     /// As [`try_free`](Self::try_free).
+    #[doc(hidden)]
     #[inline(always)]
     pub unsafe fn free_fast(&self, block: *mut u8) -> Fast {
         let address = block.expose_provenance();

@@ -59,6 +59,7 @@ unsafe impl Sync for Start {}
 
 impl Drystone {
     /// The engine, for what only some programs ask: its parts' figures.
+    #[doc(hidden)]
     pub fn engine(&self) -> &'static Engine {
         &ENGINE
     }
@@ -78,6 +79,7 @@ impl Drystone {
     /// Nothing is looked at where `exit` was called in a signal handler that has interrupted a call
     /// of this allocator: what that call has in its hands looks like a misuse, and it may have the
     /// lock.
+    #[doc(hidden)]
     pub fn judge(&self) {
         // A program that never allocated is left without a heap.
         if ENGINE.has_heaps() && !self.is_interrupted() {
@@ -129,6 +131,7 @@ impl Drystone {
     /// Registers the handlers for fork and exit that the first allocation would else register. For
     /// a library's start-up: handlers that the program registers before it allocates must come
     /// after these, for fork's first child handler is called first, and makes the engine whole.
+    #[doc(hidden)]
     pub fn prepare(&self) {
         crate::errno::kept(start);
         // A program that allocated before the environment could be read has a thread that does not

@@ -83,6 +83,7 @@ impl Drystone {
     ///
     /// # Safety
     /// As [`try_free`](Self::try_free).
+    #[doc(hidden)]
     #[inline(always)]
     pub unsafe fn free_sized_fast(&self, block: *mut u8, size: usize) -> Fast {
         if size > SMALL {
@@ -96,6 +97,7 @@ impl Drystone {
     ///
     /// # Safety
     /// As there.
+    #[doc(hidden)]
     #[inline]
     pub unsafe fn free_aligned_sized_fast(
         &self,
@@ -129,6 +131,7 @@ impl Drystone {
     ///
     /// # Safety
     /// As [`try_free`](Self::try_free).
+    #[doc(hidden)]
     #[cold]
     #[inline(never)]
     pub unsafe fn free_sized_slow(
@@ -150,6 +153,7 @@ impl Drystone {
 impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     /// Rejects a live block that can't have been asked for with `size` bytes at `align`, and
     /// whatever is not live.
+    #[doc(hidden)]
     pub fn judge_size(&self, block: *mut u8, size: usize, align: usize) -> Result<(), Misuse> {
         let usable = self.usable_size(block)?;
         let own_mapping = matches!(self.page_map.look_up(block.addr()), Header::Huge(_));

@@ -13,6 +13,7 @@ use crate::process::calls::{self, Function};
 
 impl Drystone {
     /// What malloc does when the fast path has no block: all of it.
+    #[doc(hidden)]
     #[cold]
     #[inline(never)]
     pub fn malloc_slow(&self, size: usize, align: usize, zero: bool) -> *mut u8 {
@@ -45,6 +46,7 @@ impl Drystone {
     ///
     /// # Safety
     /// As [`try_free`](Self::try_free).
+    #[doc(hidden)]
     #[cold]
     #[inline(never)]
     pub unsafe fn free_slow(&self, block: *mut u8) -> Result<(), Misuse> {
@@ -90,6 +92,7 @@ impl Drystone {
     ///
     /// # Safety
     /// `block` is what that call was about, the last of this thread.
+    #[doc(hidden)]
     #[cold]
     pub unsafe fn free_moves(&self, block: *mut u8) {
         // The exact map: in the table that the fast path looked into, another slab may stand by
