@@ -22,6 +22,7 @@ pub(crate) fn asymmetric_fence_heavy() -> bool {
 
 /// As above, modelled: the half that is taken often is a whole one there.
 #[cfg(loom)]
+#[track_caller]
 pub(crate) fn asymmetric_fence_heavy() -> bool {
     fence(Ordering::SeqCst);
     true

@@ -3,7 +3,7 @@
 
 #[cfg(loom)]
 pub(crate) use super::modelled::{
-    AtomicBool, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicUsize,
+    AtomicBool, AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicUsize, weakened,
 };
 #[cfg(not(loom))]
 pub(crate) use core::sync::atomic::{
@@ -33,11 +33,14 @@ pub(crate) use const_unless_loom;
 
 /// A fence. Where it stands says what it pairs with.
 #[inline(always)]
+#[cfg_attr(loom, track_caller)]
 pub(crate) fn fence(ordering: Ordering) {
     #[cfg(not(loom))]
     core::sync::atomic::fence(ordering);
     #[cfg(loom)]
-    loom::sync::atomic::fence(ordering);
+    if weakened(ordering) != Ordering::Relaxed {
+        loom::sync::atomic::fence(ordering);
+    }
 }
 
 /// Before another look at what only another thread can change: one that came in the middle.
@@ -53,6 +56,7 @@ pub(crate) fn look_again() {
 /// A full fence right after an atomic read-modify-write: on x86-64 that instruction is one already,
 /// and only the compiler has to be told. Elsewhere, and under loom, `fence(SeqCst)`.
 #[inline(always)]
+#[cfg_attr(loom, track_caller)]
 pub(crate) fn fence_after_rmw() {
     #[cfg(all(not(loom), target_arch = "x86_64"))]
     core::sync::atomic::compiler_fence(Ordering::SeqCst);
@@ -72,6 +76,7 @@ pub(crate) fn fence_for_the_compiler() {
 /// the program comes before it to the compiler. The other half is
 /// [`asymmetric_fence_heavy`](super::asymmetric_fence_heavy), which makes processors do the rest.
 #[inline(always)]
+#[cfg_attr(loom, track_caller)]
 pub(crate) fn asymmetric_fence_light() {
     #[cfg(not(loom))]
     core::sync::atomic::compiler_fence(Ordering::SeqCst);

@@ -10,8 +10,9 @@ use crate::lanes::Until;
 use crate::plant::Plant;
 use crate::session::Wishes;
 
-/// Processes of a measurement that aims.
-const PROCESSES: u32 = 24;
+/// Processes of a measurement that aims, for a tenth of a second each. With 24 the interval of a
+/// plant of 2 % was some 6 % wide, and one called 5 % measured less than one called 3 %.
+const PROCESSES: u32 = 160;
 
 /// A plant that was measured.
 #[derive(Clone, Copy, Debug, PartialEq)]
