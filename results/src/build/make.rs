@@ -36,8 +36,8 @@ pub fn build(
     let tree = home.empty_tree()?;
     export(source, &tree)?;
     if recipe.build.is_some() {
-        lay(recipe, present, &tree)?;
-        by_command(recipe, &tree, home, interrupt)
+        let laid = lay(recipe, present, &tree)?;
+        by_command(recipe, &tree, &laid, home, interrupt)
     } else {
         by_cargo(present, &tree, home, interrupt)
     }
@@ -75,25 +75,55 @@ fn by_cargo(present: &Path, tree: &Path, home: &Home, interrupt: &Interrupt) -> 
     finish(home, key, folder)
 }
 
-/// Puts the recipe's own files into a copy.
-fn lay(recipe: &Recipe, present: &Path, tree: &Path) -> Result<()> {
+/// Puts the recipe's own files into a copy, and those that tell cargo and the compiler how to
+/// build. Returns what of these decides the build.
+fn lay(recipe: &Recipe, present: &Path, tree: &Path) -> Result<Inputs> {
+    let mut laid = Inputs::default();
+    for file in &cargo::SHARED[2..] {
+        match fs::read(present.join(file)) {
+            Ok(bytes) => {
+                laid.part(file, &bytes);
+                put(&tree.join(file), &bytes)?;
+            }
+            Err(_) if tree.join(file).is_file() => fs::remove_file(tree.join(file))?,
+            Err(_) => {}
+        }
+    }
     for (to, from) in &recipe.lay {
         let inside = |path: &str| {
             let plain = |part| matches!(part, Component::Normal(_) | Component::CurDir);
             Path::new(path).components().all(plain)
         };
         ensure!(inside(to) && inside(from), "compare.toml: `lay` takes paths inside the tree");
-        let to = tree.join(to);
-        fs::create_dir_all(to.parent().context("a file has a folder")?)?;
         let bytes = fs::read(present.join(from))
             .with_context(|| format!("compare.toml: cannot read `{from}`, which `lay` names"))?;
-        fs::write(&to, bytes).with_context(|| format!("cannot write {}", to.display()))?;
+        laid.part(to, &bytes);
+        put(&tree.join(to), &bytes)?;
     }
-    Ok(())
+    Ok(laid)
 }
 
-fn by_command(recipe: &Recipe, tree: &Path, home: &Home, interrupt: &Interrupt) -> Result<Built> {
+/// Writes a file of a copy anew; never what a link of the commit's leads to.
+fn put(to: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = to.parent().context("a file has a folder")?;
+    fs::create_dir_all(folder)?;
+    if to.symlink_metadata().is_ok() {
+        fs::remove_file(to)?;
+    }
+    fs::write(to, bytes).with_context(|| format!("cannot write {}", to.display()))
+}
+
+fn by_command(
+    recipe: &Recipe,
+    tree: &Path,
+    laid: &Inputs,
+    home: &Home,
+    interrupt: &Interrupt,
+) -> Result<Built> {
     let mut inputs = common()?;
+    inputs.part("laid", laid.finish().as_bytes());
+    // Of a command that needs none there may be none.
+    inputs.part("toolchain", toolchain(tree).unwrap_or_default().as_bytes());
     inputs.part("recipe", serde_json::to_string(recipe)?.as_bytes());
     inputs.part("cc", version("cc", tree).unwrap_or_default().as_bytes());
     if recipe.inputs.is_empty() {

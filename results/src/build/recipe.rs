@@ -68,6 +68,10 @@ impl Recipe {
             toml::from_str(&text).with_context(|| format!("{shown} cannot be used"))?;
         let leaves = recipe.archive.is_some() || recipe.library.is_some();
         ensure!(
+            recipe.lay.is_empty() || recipe.build.is_some(),
+            "{shown}: `lay` goes with `build`, a command"
+        );
+        ensure!(
             recipe.build.is_some() == leaves,
             "{shown}: `build`, a command, and `archive` or `library`, what it leaves, go together"
         );

@@ -287,6 +287,7 @@ impl CompareArguments {
             rows: self.rows.clone(),
             no_identical: self.no_identical,
             instructions: self.instructions,
+            recipe: self.recipe.clone(),
             seed: self.seed,
             ..Wishes::default()
         }

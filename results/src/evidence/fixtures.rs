@@ -26,6 +26,7 @@ pub fn header(rows: &[&str]) -> Header {
             memory_floor: 0.02,
             tail_floor: [10.0, 5.0],
             instructions_gate: None,
+            recipe: None,
         },
     }
 }

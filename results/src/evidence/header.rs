@@ -98,6 +98,9 @@ pub struct Settings {
     /// Whether a growth of instructions beyond this fraction is a regression; none if it is only
     /// told.
     pub instructions_gate: Option<f64>,
+    /// The recipe that was named; none where the sides were built as they are by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipe: Option<String>,
 }
 
 /// A lane.

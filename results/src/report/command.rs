@@ -24,6 +24,9 @@ pub fn repeat(header: &Header) -> String {
         let rows: Vec<String> = settings.rows.iter().map(|row| quoted(&row.name)).collect();
         option("rows", rows.join(","));
     }
+    if let Some(recipe) = &settings.recipe {
+        option("recipe", quoted(recipe));
+    }
     if let Some(gate) = settings.instructions_gate {
         option("instructions", number(gate * 100.0));
     }
@@ -56,11 +59,12 @@ mod tests {
         let mut header = header(&["pair/64"]);
         header.b.name = "it's; here".to_owned();
         header.settings.instructions_gate = Some(0.005);
+        header.settings.recipe = Some("other.toml".to_owned());
         assert_eq!(
             repeat(&header),
             concat!(
                 r"cargo compare main 'it'\''s; here' --seed 7 --floor 1 --margin 3 --budget 300s",
-                " --rows pair/64 --instructions 0.5"
+                " --rows pair/64 --recipe other.toml --instructions 0.5"
             )
         );
     }

@@ -1,6 +1,7 @@
 //! What is asked for.
 
 use std::hash::{BuildHasher, Hasher};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -26,6 +27,8 @@ pub struct Wishes {
     pub no_identical: bool,
     /// Instructions that grow by more than this fraction are a regression.
     pub instructions: Option<f64>,
+    /// The recipe that was named, for the evidence.
+    pub recipe: Option<PathBuf>,
     /// What every choice comes from; drawn, if none.
     pub seed: Option<u64>,
     /// When the time lane has enough.
@@ -42,6 +45,7 @@ impl Default for Wishes {
             rows: Vec::new(),
             no_identical: false,
             instructions: None,
+            recipe: None,
             seed: None,
             until: Until::Decided,
         }
@@ -70,6 +74,7 @@ impl Wishes {
             memory_floor: 0.02,
             tail_floor: [10.0, 5.0],
             instructions_gate: self.instructions,
+            recipe: self.recipe.as_ref().map(|recipe| recipe.display().to_string()),
         })
     }
 

@@ -103,6 +103,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             // SAFETY: whoever has the lock does not exist: there is one thread.
             unsafe { self.lock.fork_child() };
             self.locked(|shared| self.rebuild(shared));
+            // What is abandoned is marked for a sweep.
+            self.scan_wanted.set();
         }
     }
 

@@ -49,10 +49,14 @@ struct Started {
 /// The C library has no key left, or was not asked yet.
 const NO_KEY: libc::pthread_key_t = libc::pthread_key_t::MAX;
 
-/// In which of the C library's rounds over the keys a thread's heap is left: the last but one of
-/// glibc's `PTHREAD_DESTRUCTOR_ITERATIONS`, 4, which is POSIX's least. So a heap that a thread
-/// claims in the first round is still left in the last.
-const ROUNDS: u8 = 3;
+/// In which of the C library's rounds over the keys a thread's heap is left, of those in which it
+/// is there. There are 4 rounds (glibc's `PTHREAD_DESTRUCTOR_ITERATIONS`, and POSIX's least): so
+/// other keys' first destructors find it, and it is left also if the thread claimed it in one of
+/// the first two. What a thread claims in the last two, that never called before, stays claimed.
+const ROUNDS: u8 = 2;
+
+/// Keys below this have room for their values in each thread: glibc allocates none.
+const WITH_ROOM: libc::pthread_key_t = 32;
 
 // SAFETY: `state` is touched under `lock` only.
 unsafe impl Sync for Start {}
@@ -153,13 +157,26 @@ impl Drystone {
     /// Whether the calling thread frees without a heap, once more: it has none, and has freed
     /// little.
     pub(super) fn frees_without_heap(&self) -> bool {
-        let own = tls::own();
-        let few = own < GONE - 1;
-        if few {
-            crate::errno::kept(start);
-            tls::set(ptr::from_ref(&EMPTY.0).expose_provenance(), own + 1);
+        // In a forked child it is who has a heap that takes up what vanished threads left.
+        if tls::own() >= GONE - 1 || ENGINE.forked.load(Ordering::Relaxed) {
+            return false;
         }
-        few
+        // It may allocate, and the thread have a heap after it.
+        let key = crate::errno::kept(start);
+        let own = tls::own();
+        if own >= GONE - 1 {
+            return false;
+        }
+        let none = ptr::from_ref(&EMPTY.0);
+        tls::set(none.expose_provenance(), own + 1);
+        if own == 0
+            && let Some(key) = key.filter(|&key| key < WITH_ROOM)
+        {
+            // The thread's end is told, though it has no heap: it may claim one that late.
+            // SAFETY: the key exists; its value is not null.
+            crate::errno::kept(|| unsafe { libc::pthread_setspecific(key, none.cast()) });
+        }
+        true
     }
 
     /// Runs `f` with the calling thread's heap: its own, or, while the thread is torn down, one for
@@ -214,6 +231,10 @@ fn begin_thread() -> Option<&'static Heap> {
 /// the thread had, would find it gone. Each call that the thread makes after that claims a heap for
 /// itself.
 extern "C" fn end_thread(heap: *mut libc::c_void) {
+    if ptr::eq(heap.cast(), &EMPTY.0) {
+        // It has none, and only frees so far. What it still does needs one for each call.
+        return tls::set(ptr::from_ref(&EMPTY.0).expose_provenance(), GONE);
+    }
     // SAFETY: the value of the key is the heap that this thread claimed.
     let heap = unsafe { &*heap.cast::<Heap>() };
     if heap.ends_again(ROUNDS)

@@ -134,7 +134,7 @@ impl Shared {
                 if size == least {
                     return None;
                 }
-                size = (size / 2).max(least);
+                size = (size / 2).next_multiple_of(crate::os::PAGE).max(least);
             };
             chunk.expose_provenance();
             // SAFETY: a fresh chunk of `size` bytes; its first 64 hold its link and its size.

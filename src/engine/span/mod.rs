@@ -235,11 +235,15 @@ impl Spans {
         self.unit_at(address).is_some_and(|unit| unsafe { (*unit).pages != Pages::Untouched })
     }
 
-    /// Whether a used span holds `address`. It walks the arenas.
+    /// Whether a used span holds `address`. It walks the arena.
     pub fn is_used(&self, address: usize) -> bool {
+        let around = |arena: &&Arena| address.wrapping_sub(arena.start) < arena.units * UNIT;
         let mut found = false;
-        if self.unit_at(address).is_some() {
-            self.each_used(|start, units, _| found |= address.wrapping_sub(start) < units * UNIT);
+        if let Some(arena) = self.arenas[..self.count].iter().find(around) {
+            Self::each_in(arena, |start, unit| {
+                let bytes = unit.length as usize * UNIT;
+                found |= !unit.free && address.wrapping_sub(start) < bytes;
+            });
         }
         found
     }
@@ -254,14 +258,16 @@ impl Spans {
     }
 
     fn each(&self, mut f: impl FnMut(usize, &Unit)) {
-        for arena in &self.arenas[..self.count] {
-            let mut unit = 0;
-            while unit < arena.units {
-                // SAFETY: the head of a span: spans partition the arena.
-                let head = unsafe { &*arena.records.add(unit) };
-                f(arena.start + unit * UNIT, head);
-                unit += (head.length as usize).max(1);
-            }
+        self.arenas[..self.count].iter().for_each(|arena| Self::each_in(arena, &mut f));
+    }
+
+    fn each_in(arena: &Arena, mut f: impl FnMut(usize, &Unit)) {
+        let mut unit = 0;
+        while unit < arena.units {
+            // SAFETY: the head of a span: spans partition the arena.
+            let head = unsafe { &*arena.records.add(unit) };
+            f(arena.start + unit * UNIT, head);
+            unit += (head.length as usize).max(1);
         }
     }
 }

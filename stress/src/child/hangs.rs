@@ -7,7 +7,8 @@
 //!
 //! The harness allocates between its calls, and so a preloaded allocator can hang there too. A
 //! worker that sleeps so without saying that it waits gets three times as long: it may stand behind
-//! another that hangs in a call, which is then the one to name.
+//! another that hangs in a call, which is then the one to name. One that hangs in a wait (a call
+//! that `dlopen` makes, or the harness while it rests) is left to the run's own deadline.
 
 use std::fs::File;
 use std::io::Read;
