@@ -231,9 +231,10 @@ fn begin_thread() -> Option<&'static Heap> {
 /// the thread had, would find it gone. Each call that the thread makes after that claims a heap for
 /// itself.
 extern "C" fn end_thread(heap: *mut libc::c_void) {
-    if ptr::eq(heap.cast(), &EMPTY.0) {
+    let none = ptr::from_ref(&EMPTY.0);
+    if ptr::eq(heap.cast(), none) {
         // It has none, and only frees so far. What it still does needs one for each call.
-        return tls::set(ptr::from_ref(&EMPTY.0).expose_provenance(), GONE);
+        return tls::set(none.expose_provenance(), GONE);
     }
     // SAFETY: the value of the key is the heap that this thread claimed.
     let heap = unsafe { &*heap.cast::<Heap>() };
