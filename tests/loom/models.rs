@@ -12,4 +12,5 @@ mod engine;
 mod explore;
 mod list_heap;
 mod mutex;
+mod orderings;
 mod orders;
