@@ -23,9 +23,11 @@ const SPINS: u32 = 100;
 
 /// On cache lines of its own; 128 bytes, because processors fetch lines in pairs.
 #[repr(align(128))]
+#[derive(Debug)]
 struct Counter(AtomicUsize);
 
 /// A bounded queue of block addresses for one producer and one consumer.
+#[derive(Debug)]
 pub struct BoundedQueue {
     slots: Box<[AtomicPtr<u8>]>,
     put: Counter,

@@ -10,7 +10,7 @@ use crate::calls::Calls;
 pub const MARK: u8 = 0xA5;
 
 /// An allocator's functions, opaque to the compiler.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Heap(Calls);
 
 impl Heap {

@@ -19,11 +19,13 @@ use std::time::{Duration, Instant};
 const GO_HOME: u64 = 0;
 
 /// A set of threads that do the same number of passes at the same time.
+#[derive(Debug)]
 pub struct Workers {
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
 }
 
+#[derive(Debug)]
 struct Shared {
     start: Barrier,
     end: Barrier,

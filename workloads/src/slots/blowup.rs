@@ -17,6 +17,7 @@ const LEAST: u32 = 4;
 
 /// The stream of the workload `sawtooth`: the live set climbs to its bound, is freed at random down
 /// to a part, and climbs again with other sizes between what was left.
+#[derive(Debug)]
 pub struct Sawtooth {
     rng: Pcg64,
     table: Table,
@@ -76,6 +77,7 @@ fn octaves(largest: u64) -> u32 {
 /// The stream of the workload `shifting-sizes`: at a constant live set each block that goes is
 /// replaced by one of the sizes that are asked for by now, which move up octave by octave and begin
 /// anew.
+#[derive(Debug)]
 pub struct ShiftingSizes {
     rng: Pcg64,
     table: Table,

@@ -7,6 +7,7 @@ use crate::registry::{Settings, Workload};
 use crate::sizes::{LogUniform, below};
 
 /// The stream of the workload `stacks`: a stack that grows and shrinks to random depths.
+#[derive(Debug)]
 pub struct Stacks {
     rng: Pcg64,
     sizes: LogUniform,
@@ -59,6 +60,7 @@ enum End {
 }
 
 /// The stream of the workload `queues`: batches, allocated in a row and freed in a row.
+#[derive(Debug)]
 pub struct Queues {
     rng: Pcg64,
     sizes: LogUniform,

@@ -9,6 +9,7 @@ use crate::sizes::{LogUniform, below};
 
 /// The stream of the workload `realloc-storm`: each slot is a vector or a string that grows as such
 /// do, is cut, and ends.
+#[derive(Debug)]
 pub struct ReallocStorm {
     rng: Pcg64,
     table: Table,
@@ -71,6 +72,7 @@ impl Stream for ReallocStorm {
 }
 
 /// The stream of the workload `large`: blocks from a page on, that grow as mappings do.
+#[derive(Debug)]
 pub struct Large {
     rng: Pcg64,
     table: Table,

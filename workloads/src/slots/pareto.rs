@@ -16,6 +16,7 @@ use crate::registry::{Settings, Workload};
 use crate::sizes::below;
 
 /// The stream of the workload `pareto`.
+#[derive(Debug)]
 pub struct Pareto {
     rng: Pcg64,
     table: Table,

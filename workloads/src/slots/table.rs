@@ -19,7 +19,7 @@ pub(super) struct Table {
 
 impl Table {
     /// `slots` empty slots.
-    pub fn new(slots: usize) -> Self {
+    pub(super) fn new(slots: usize) -> Self {
         Self {
             sizes: vec![0; slots],
             places: vec![0; slots],
@@ -30,27 +30,27 @@ impl Table {
     }
 
     /// How many slots there are.
-    pub fn slots(&self) -> usize {
+    pub(super) fn slots(&self) -> usize {
         self.sizes.len()
     }
 
     /// Bytes in all slots.
-    pub fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
     /// Bytes in a full slot.
-    pub fn size(&self, slot: usize) -> usize {
+    pub(super) fn size(&self, slot: usize) -> usize {
         self.sizes[slot]
     }
 
     /// Whether no slot is empty.
-    pub fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.empty.is_empty()
     }
 
     /// Fills an empty slot, of which there is one.
-    pub fn fill(&mut self, size: usize) -> usize {
+    pub(super) fn fill(&mut self, size: usize) -> usize {
         let slot = self.empty.pop().expect("a slot is empty");
         self.places[slot] = self.full.len();
         self.full.push(slot);
@@ -60,7 +60,7 @@ impl Table {
     }
 
     /// Empties a full slot.
-    pub fn clear(&mut self, slot: usize) {
+    pub(super) fn clear(&mut self, slot: usize) {
         let place = self.places[slot];
         self.full.swap_remove(place);
         if let Some(&moved) = self.full.get(place) {
@@ -71,13 +71,13 @@ impl Table {
     }
 
     /// Gives the block of a full slot another size.
-    pub fn resize(&mut self, slot: usize, size: usize) {
+    pub(super) fn resize(&mut self, slot: usize, size: usize) {
         self.bytes = self.bytes - self.sizes[slot] + size;
         self.sizes[slot] = size;
     }
 
     /// Any full slot, if there is one.
-    pub fn any(&self, rng: &mut Pcg64) -> Option<usize> {
+    pub(super) fn any(&self, rng: &mut Pcg64) -> Option<usize> {
         let count = self.full.len();
         (count > 0).then(|| self.full[below(rng, count as u64) as usize])
     }

@@ -4,7 +4,7 @@ use super::error::{Impossible, Invalid};
 use super::op::{Kind, Op};
 
 /// The largest size that a request can have: `PTRDIFF_MAX` bytes.
-pub const MAX_SIZE: u64 = isize::MAX as u64;
+pub(super) const MAX_SIZE: u64 = isize::MAX as u64;
 
 /// What a walk over a whole history found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,7 +34,7 @@ const ENDED: u64 = u64::MAX;
 
 impl Walk {
     /// Checks one more operation against everything before it.
-    pub fn step(&mut self, op: &Op) -> Result<(), Invalid> {
+    pub(super) fn step(&mut self, op: &Op) -> Result<(), Invalid> {
         self.check(op).map_err(|reason| Invalid { index: self.index, reason })?;
         self.index += 1;
         Ok(())
@@ -92,12 +92,12 @@ impl Walk {
     }
 
     /// Blocks made so far.
-    pub fn blocks(&self) -> u32 {
+    pub(super) fn blocks(&self) -> u32 {
         self.sizes.len() as u32
     }
 
     /// The sum of all steps.
-    pub fn totals(&self) -> Totals {
+    pub(super) fn totals(&self) -> Totals {
         Totals {
             blocks: self.blocks(),
             threads: self.threads,

@@ -27,7 +27,7 @@ const ROWS: [(&str, Kind); 4] = [
 
 /// A whole suite of four rows, in which every call of `drystone` takes `ours` nanoseconds and every
 /// call of a peer as many as stand beside its name; peaks are 100 KiB for each nanosecond.
-pub fn results(ours: f64, peers: &[(&str, f64)]) -> Results {
+pub(crate) fn results(ours: f64, peers: &[(&str, f64)]) -> Results {
     let all: Vec<(&str, f64)> = [("drystone", ours)].into_iter().chain(peers.to_vec()).collect();
     let allocator = |(name, _): &(&str, f64)| Allocator {
         name: (*name).to_owned(),
@@ -104,7 +104,7 @@ fn entry(kind: Kind, nanoseconds: f64) -> Entry {
 }
 
 /// Lets an allocator fail in a row.
-pub fn fail(results: &mut Results, row: usize, allocator: usize) {
+pub(crate) fn fail(results: &mut Results, row: usize, allocator: usize) {
     results.rows[row].entries[allocator].failure = Some(Failure {
         short: "SIGSEGV".to_owned(),
         detail: "killed by SIGSEGV; it printed nothing".to_owned(),
@@ -112,7 +112,7 @@ pub fn fail(results: &mut Results, row: usize, allocator: usize) {
 }
 
 /// Lets the two processors be so many times as far from each other for an allocator.
-pub fn move_away(entry: &mut Entry, times: f64) {
+pub(crate) fn move_away(entry: &mut Entry, times: f64) {
     for line in entry.samples.values_mut().filter_map(|sample| sample.line.as_mut()) {
         (line.before, line.after) = (times * line.before, times * line.after);
     }

@@ -14,7 +14,7 @@ pub fn of_figures(shape: Shape, colored: bool, columns: &[&str]) -> Table {
 }
 
 /// What stands where an allocator has no figure.
-pub fn missing(table: &Table, row: &RowResults, allocator: usize) -> Cell {
+pub(super) fn missing(table: &Table, row: &RowResults, allocator: usize) -> Cell {
     match &row.entries[allocator].failure {
         Some(failure) => table.paint(&failure.short, Color::Red),
         None => Cell::new("–"),
@@ -22,7 +22,7 @@ pub fn missing(table: &Table, row: &RowResults, allocator: usize) -> Cell {
 }
 
 /// A time, with three digits or whole.
-pub fn nanoseconds(value: f64) -> String {
+pub(super) fn nanoseconds(value: f64) -> String {
     match value {
         ..10.0 => format!("{value:.2}"),
         10.0..1000.0 => format!("{value:.1}"),
@@ -31,7 +31,7 @@ pub fn nanoseconds(value: f64) -> String {
 }
 
 /// A number without its fraction.
-pub fn whole(value: f64) -> String {
+pub(super) fn whole(value: f64) -> String {
     let sign = if value <= -0.5 { "-" } else { "" };
     format!("{sign}{}", units::count(value.abs().round() as u64))
 }

@@ -86,7 +86,7 @@ struct Cell<'a> {
 }
 
 /// What was measured and judged.
-pub fn results(results: &Results, bounds: &[Bound]) -> String {
+pub(super) fn results(results: &Results, bounds: &[Bound]) -> String {
     let plan = &results.plan;
     let rows = plan.rows.iter().zip(&results.rows).map(|(row, figures)| {
         let cell = |allocator: usize, entry| {
@@ -162,7 +162,7 @@ struct Counts<'a> {
 }
 
 /// What was counted.
-pub fn counts(counts: &[Count]) -> String {
+pub(super) fn counts(counts: &[Count]) -> String {
     output::json(&Counts {
         format: "drystone-instructions-report",
         version: 1,

@@ -14,7 +14,7 @@ const KIB: f64 = 1024.0;
 const FEWEST_LIVE: u64 = 512 << 10;
 
 /// All of them.
-pub fn tables(results: &Results, shape: Shape, colored: bool) -> String {
+pub(super) fn tables(results: &Results, shape: Shape, colored: bool) -> String {
     fragmentation(results, shape, colored)
         + &drained(results, shape, colored)
         + &latencies(results, shape, colored)

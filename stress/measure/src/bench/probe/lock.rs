@@ -10,7 +10,7 @@ use serde_json::Value;
 type Stats = unsafe extern "C" fn(*mut c_char, usize) -> usize;
 
 /// Counts from here on.
-pub struct Watch {
+pub(crate) struct Watch {
     stats: Stats,
     before: u64,
     /// What one question adds to the count.
@@ -19,7 +19,7 @@ pub struct Watch {
 
 impl Watch {
     /// `None` where the library that serves has no such count.
-    pub fn begin() -> Option<Watch> {
+    pub(crate) fn begin() -> Option<Watch> {
         // SAFETY: the name is a C string.
         let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"drystone_stats".as_ptr()) };
         if found.is_null() {
@@ -33,7 +33,7 @@ impl Watch {
     }
 
     /// How often the lock was taken since, except by the questions.
-    pub fn end(self) -> u64 {
+    pub(crate) fn end(self) -> u64 {
         taken(self.stats) - self.before - self.question
     }
 }

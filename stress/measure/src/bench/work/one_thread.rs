@@ -12,7 +12,7 @@ const SEED: u64 = 1;
 const PAIRS: u64 = 1000;
 
 /// A pass is 1,000 pairs: malloc, first byte, free.
-pub fn pair(size: usize) -> Work {
+pub(crate) fn pair(size: usize) -> Work {
     let pass = move |heap: Heap| {
         move || {
             for _ in 0..PAIRS {
@@ -29,7 +29,7 @@ pub fn pair(size: usize) -> Work {
 }
 
 /// A pass is 1,000 pairs: calloc, first byte looked at and written, free.
-pub fn calloc(size: usize) -> Work {
+pub(crate) fn calloc(size: usize) -> Work {
     let pass = move |heap: Heap| {
         move || {
             for _ in 0..PAIRS {
@@ -64,12 +64,12 @@ unsafe impl Send for RingData {}
 
 impl RingData {
     /// `slots` live blocks, and a pass of `turns` turns.
-    pub fn new(seed: u64, count: usize, turns: usize) -> Self {
+    pub(crate) fn new(seed: u64, count: usize, turns: usize) -> Self {
         Self { pattern: patterns::ring(seed, count, turns), blocks: slots(count) }
     }
 
     /// Allocates the blocks.
-    pub fn fill(mut self, heap: Heap) -> Ring {
+    pub(crate) fn fill(mut self, heap: Heap) -> Ring {
         for (slot, size) in self.blocks.iter_mut().zip(&self.pattern.fill) {
             // SAFETY: a pattern's sizes are at least 1.
             *slot = unsafe { heap.malloc(*size as usize) };
@@ -80,7 +80,7 @@ impl RingData {
 
 impl Ring {
     /// Makes every turn once.
-    pub fn pass(&mut self) {
+    pub(crate) fn pass(&mut self) {
         let heap = self.heap;
         for turn in &self.turns {
             let slot = &mut self.blocks[turn.slot as usize];
@@ -96,7 +96,7 @@ impl Ring {
 
 /// A pass is 65,536 turns: free a random slot's block, malloc another, of a size log-uniform in 8
 /// to 1,023 bytes.
-pub fn ring(slots: usize) -> Work {
+pub(crate) fn ring(slots: usize) -> Work {
     const TURNS: usize = 65_536;
     let data = RingData::new(SEED, slots, TURNS);
     Work {
@@ -111,7 +111,7 @@ pub fn ring(slots: usize) -> Work {
 
 /// A pass allocates 20,000 blocks of sizes uniform in 8 to 120 bytes, 64 on average, then frees
 /// them all.
-pub fn bulk(order: Order) -> Work {
+pub(crate) fn bulk(order: Order) -> Work {
     const BLOCKS: usize = 20_000;
     let sizes = patterns::uniform_sizes(SEED, BLOCKS, 8, 120);
     let order = order.indices(SEED, BLOCKS);
@@ -138,7 +138,7 @@ pub fn bulk(order: Order) -> Work {
 
 /// A pass is a malloc of 16 bytes, reallocs to twice the size up to `last`, and free. One byte is
 /// written to each page that a realloc added.
-pub fn realloc(last: usize) -> Work {
+pub(crate) fn realloc(last: usize) -> Work {
     let sizes = patterns::doubling(16, last);
     Work {
         operations: sizes.len() as u64 + 1,
@@ -168,7 +168,7 @@ fn grow(heap: Heap, sizes: &[usize]) {
 /// A pass is 100 turns over 20 slots: malloc of 5 to 25 MiB, uniform, a byte written to each page;
 /// then a random slot's block is freed, and the new one takes its place. After the benchmark
 /// programs of their kind, in which whole buffers come and go: image and video frames, tensors.
-pub fn large() -> Work {
+pub(crate) fn large() -> Work {
     const SLOTS: usize = 20;
     const TURNS: usize = 100;
     const PAGE: usize = 4096;
@@ -208,7 +208,7 @@ pub fn large() -> Work {
 
 /// A pass is every call of a recorded program, of all its threads in one order, and a free of what
 /// it never freed.
-pub fn trace(script: Script) -> Work {
+pub(crate) fn trace(script: Script) -> Work {
     let mut blocks = slots(script.slots);
     let operations = script.steps.len() as u64;
     let pass = move |heap: Heap| move || script.replay(heap, &mut blocks);

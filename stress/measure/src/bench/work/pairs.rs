@@ -46,11 +46,11 @@ mod nothing {
         (unsafe extern "C" fn(usize) -> *mut c_void, unsafe extern "C" fn(*mut c_void));
 
     /// Returns the one block; returns.
-    pub const FUNCTIONS: Functions = (malloc, free);
+    pub(super) const FUNCTIONS: Functions = (malloc, free);
 
     /// Both functions' instructions together.
     #[cfg(target_arch = "x86_64")]
-    pub const OWN: f64 = 3.0;
+    pub(super) const OWN: f64 = 3.0;
     #[cfg(target_arch = "aarch64")]
     pub const OWN: f64 = 4.0;
 

@@ -19,7 +19,7 @@ const THREADS: usize = 2;
 
 /// A pass hands 8,192 blocks of 64 bytes from a producer, which allocates them, to a consumer,
 /// which looks at each one's first byte and frees it. `batch` divides that and the queue's room.
-pub fn hand_off(batch: usize) -> Work {
+pub(crate) fn hand_off(batch: usize) -> Work {
     const BLOCKS: usize = 8192;
     const SIZE: usize = 64;
     let queue = Arc::new(BoundedQueue::new());
@@ -52,7 +52,7 @@ fn end(heap: Heap, block: *mut u8) {
 }
 
 /// A pass is 65,536 turns by each of two threads, over a ring of 256 blocks of its own.
-pub fn private() -> Work {
+pub(crate) fn private() -> Work {
     const TURNS: usize = 65_536;
     let data = rings(TURNS);
     let start = move |heap: Heap| {
@@ -63,12 +63,12 @@ pub fn private() -> Work {
 }
 
 /// A ring for each thread.
-pub fn rings(turns: usize) -> Vec<RingData> {
+pub(crate) fn rings(turns: usize) -> Vec<RingData> {
     (0..THREADS as u64).map(|thread| RingData::new(SEED + thread, 256, turns)).collect()
 }
 
 /// A thread for each ring, which fills it and makes its passes.
-pub fn workers_of_rings(heap: Heap, rings: Vec<RingData>) -> Workers {
+pub(crate) fn workers_of_rings(heap: Heap, rings: Vec<RingData>) -> Workers {
     let count = rings.len();
     let rings: Vec<_> = rings.into_iter().map(|ring| Mutex::new(Some(ring))).collect();
     Workers::start(count, move |number| {
@@ -85,7 +85,7 @@ const GENERATION: usize = 8192;
 /// 1,000 blocks, most of them allocated by its predecessors, starts its successor, hands it the
 /// blocks and ends. Sizes are log-uniform in 8 to 1,023 bytes. After Larson's and Krishnan's
 /// benchmark (ISMM 1998).
-pub fn churn() -> Work {
+pub(crate) fn churn() -> Work {
     let lanes: Vec<Lane> = (0..THREADS as u64).map(Lane::new).collect();
     let start = move |heap: Heap| {
         let mut lanes = lanes;

@@ -40,7 +40,7 @@ const LEAF_BYTES: usize = size_of::<*const Body>();
 
 /// A pass is four steps; in each the bodies drift, a tree of one leaf for each and the cells above
 /// them is built, its mass is summed, and it is dropped.
-pub fn barnes() -> Work {
+pub(super) fn barnes() -> Work {
     counted(CALLS, |meter| {
         let mut seed = 1;
         let (mut first, mut mass) = (ptr::null_mut(), 0);

@@ -24,14 +24,14 @@ unsafe impl Send for Given {}
 
 /// Active false sharing: a pass of each thread is 1,000 blocks of 8 bytes, each counted up a
 /// hundred times in memory and freed.
-pub fn thrash() -> Work {
+pub(super) fn thrash() -> Work {
     work(|heap| Workers::start(THREADS, move |_| move |passes| rounds(heap, passes)))
 }
 
 /// Passive false sharing: the same, and before the first pass each thread frees a block that was
 /// allocated for it beside the other's. An allocator that gives it that block again has the two
 /// share a line for good.
-pub fn scratch() -> Work {
+pub(super) fn scratch() -> Work {
     work(|heap| {
         let given: Vec<_> = (0..THREADS).map(|_| Mutex::new(Some(Given(counter(heap))))).collect();
         Workers::start(THREADS, move |number| {

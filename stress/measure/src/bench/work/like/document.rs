@@ -20,7 +20,7 @@ const CALLS: u64 = 36_732;
 
 /// A pass reads a document of 500 records, some 120 KiB, writes it into a buffer that doubles,
 /// compares it with the original and drops both.
-pub fn json() -> Work {
+pub(super) fn json() -> Work {
     let text = text();
     counted(CALLS, move |_| {
         Box::new(move |meter| {

@@ -25,7 +25,7 @@ type Literals = [u8; INPUTS];
 
 /// A pass finds the complements of six functions of twelve inputs and 24 cubes each, and keeps the
 /// last three.
-pub fn espresso() -> Work {
+pub(super) fn espresso() -> Work {
     let functions: Vec<Vec<Literals>> = (0..FUNCTIONS as u64).map(cubes).collect();
     counted(CALLS, move |_| {
         Box::new(move |meter| {

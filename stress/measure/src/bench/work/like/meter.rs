@@ -5,23 +5,23 @@ use drystone_workloads::heap::Heap;
 use crate::bench::work::passes::{Clock, Work, timed};
 
 /// A heap, and how many calls a pass has made.
-pub struct Meter {
+pub(super) struct Meter {
     heap: Heap,
     calls: u64,
 }
 
 /// One pass of a row.
-pub type Pass = Box<dyn FnMut(&mut Meter)>;
+pub(super) type Pass = Box<dyn FnMut(&mut Meter)>;
 
 impl Meter {
     /// `malloc(size)`, not written to.
-    pub fn malloc(&mut self, size: usize) -> *mut u8 {
+    pub(super) fn malloc(&mut self, size: usize) -> *mut u8 {
         self.calls += 1;
         self.heap.malloc_untouched(size)
     }
 
     /// `calloc(1, size)`.
-    pub fn calloc(&mut self, size: usize) -> *mut u8 {
+    pub(super) fn calloc(&mut self, size: usize) -> *mut u8 {
         self.calls += 1;
         self.heap.calloc_untouched(size)
     }
@@ -30,7 +30,7 @@ impl Meter {
     ///
     /// # Safety
     /// `block` is a live block of this heap, not used again; `size` is at least 1.
-    pub unsafe fn realloc(&mut self, block: *mut u8, size: usize) -> *mut u8 {
+    pub(super) unsafe fn realloc(&mut self, block: *mut u8, size: usize) -> *mut u8 {
         self.calls += 1;
         // SAFETY: the block is live and not used again, and the size is not 0.
         unsafe { self.heap.realloc_untouched(block, size) }
@@ -40,7 +40,7 @@ impl Meter {
     ///
     /// # Safety
     /// `block` is a live block of this heap, not used again.
-    pub unsafe fn free(&mut self, block: *mut u8) {
+    pub(super) unsafe fn free(&mut self, block: *mut u8) {
         self.calls += 1;
         // SAFETY: the block is live and not used again.
         unsafe { self.heap.free(block) }
@@ -49,7 +49,7 @@ impl Meter {
 
 /// A row on one thread. `start` allocates what is live before the first pass; each pass makes
 /// `calls` calls.
-pub fn counted(calls: u64, start: impl FnOnce(&mut Meter) -> Pass + 'static) -> Work {
+pub(super) fn counted(calls: u64, start: impl FnOnce(&mut Meter) -> Pass + 'static) -> Work {
     let start = move |heap: Heap| {
         let mut meter = Meter { heap, calls: 0 };
         let mut pass = start(&mut meter);

@@ -14,7 +14,7 @@ const PRODUCTS: [(u128, u128); 3] =
 const CALLS: u64 = 288_624;
 
 /// A pass factors three numbers of 37 to 59 bits.
-pub fn cfrac() -> Work {
+pub(super) fn cfrac() -> Work {
     counted(CALLS, |_| {
         Box::new(|meter| {
             for (one, other) in PRODUCTS {

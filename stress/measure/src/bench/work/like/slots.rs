@@ -17,7 +17,7 @@ const LARGEST: u64 = 16 << 10;
 
 /// A pass is 262,144 turns: an empty slot gets a block, the block of a full one is freed. Which
 /// slots are full after a pass depends on how many there were, and is the same for every allocator.
-pub fn pareto() -> Work {
+pub(super) fn pareto() -> Work {
     let mut seed = 3;
     let turns: Vec<(u32, u32)> = (0..TURNS).map(|_| (slot(&mut seed), size(&mut seed))).collect();
     let mut slots = vec![Block { at: ptr::null_mut(), size: LEAST }; SLOTS as usize];

@@ -3,11 +3,11 @@
 use drystone_workloads::heap::Heap;
 
 /// The least size of a block with a stamp, in bytes.
-pub const LEAST: usize = 8;
+pub(super) const LEAST: usize = 8;
 
 /// A live block.
 #[derive(Clone, Copy, Debug)]
-pub struct Block {
+pub(super) struct Block {
     /// Where it begins.
     pub at: *mut u8,
     /// Its bytes, at least [`LEAST`].
@@ -20,20 +20,20 @@ unsafe impl Send for Block {}
 
 impl Block {
     /// Allocates a block and stamps it. `size` is at least [`LEAST`].
-    pub fn malloc(heap: Heap, size: usize, key: u64) -> Self {
+    pub(super) fn malloc(heap: Heap, size: usize, key: u64) -> Self {
         debug_assert!(size >= LEAST);
         Self { at: heap.malloc_untouched(size), size }.stamped(key)
     }
 
     /// The same with calloc, whose zeros are looked at in the stamp's places.
-    pub fn calloc(heap: Heap, size: usize, key: u64) -> Self {
+    pub(super) fn calloc(heap: Heap, size: usize, key: u64) -> Self {
         let block = Self { at: heap.calloc_untouched(size), size };
         assert!(block.is(0), "calloc({size}) is not zeroed");
         block.stamped(key)
     }
 
     /// Takes the block to another size, what it held kept.
-    pub fn realloc(self, heap: Heap, size: usize, key: u64) -> Self {
+    pub(super) fn realloc(self, heap: Heap, size: usize, key: u64) -> Self {
         self.check(key);
         // SAFETY: the block is live and not used again; `size` is not 0.
         let at = unsafe { heap.realloc_untouched(self.at, size) };
@@ -44,14 +44,14 @@ impl Block {
     }
 
     /// Looks at the stamp and frees the block.
-    pub fn free(self, heap: Heap, key: u64) {
+    pub(super) fn free(self, heap: Heap, key: u64) {
         self.check(key);
         // SAFETY: the block is live, and not used again.
         unsafe { heap.free(self.at) }
     }
 
     /// Panics if the block does not bear this stamp.
-    pub fn check(self, key: u64) {
+    pub(super) fn check(self, key: u64) {
         assert!(self.is(self.word(key)), "a block of {} bytes was overwritten", self.size);
     }
 

@@ -18,7 +18,7 @@ const CALLS: u64 = 55_788;
 
 /// A pass is 60,000 requests: 55 in a hundred look a value up, 35 set one, 10 delete an entry. Keys
 /// have 16 to 40 bytes, values 8 to 4,095, log-uniform. Small numbers are asked for more often.
-pub fn key_value() -> Work {
+pub(super) fn key_value() -> Work {
     let mut seed = 9;
     let requests: Vec<Request> = (0..REQUESTS).map(|_| Request::new(&mut seed)).collect();
     counted(CALLS, move |meter| {

@@ -28,7 +28,7 @@ const LARSON_SIZES: (u32, u32) = (LEAST as u32, 1000);
 
 /// A pass is two generations, one for each server: a thread replaces random ones of 5,000 blocks of
 /// 8 to 1,000 bytes, 10,000 times, starts its successor, hands it the blocks and ends.
-pub fn larson() -> Work {
+pub(super) fn larson() -> Work {
     let servers: Vec<Server> = (0..SERVERS as u64).map(Server::new).collect();
     let start = move |heap: Heap| {
         let mut servers = servers;
@@ -103,7 +103,7 @@ const ROOM: usize = 16;
 
 /// A pass is 2 × 64 batches of 128 blocks of 8 to 512 bytes: two threads allocate, and two others,
 /// whichever has time, look at each block of a batch and free it.
-pub fn malloc_test() -> Work {
+pub(super) fn malloc_test() -> Work {
     let sizes: Arc<[u32]> = uniform_sizes(SEED, BATCHES * BATCH, LEAST as u32, 512).into();
     let queue = Arc::new(Queue::default());
     let start = move |heap: Heap| {
@@ -170,7 +170,7 @@ const TURNS: usize = 4096;
 /// when it ends, and makes 4,096 turns: an empty slot is filled by malloc, or one time in four by
 /// calloc; a full one is freed, or one time in three taken to another size. Sizes are log-uniform
 /// in 8 to 8,191 bytes.
-pub fn t_test() -> Work {
+pub(super) fn t_test() -> Work {
     const GENERATIONS: usize = 2;
     let turns: Vec<Turn> = Turn::all();
     let mut bins: Vec<Vec<Block>> = vec![vec![NONE; SLOTS]; THREADS];
