@@ -3,10 +3,10 @@
 #[cfg(loom)]
 use super::atomic::{Ordering, fence};
 
-/// The rare half of a full fence of two threads, of which
-/// [`asymmetric_fence_light`](super::asymmetric_fence_light) is the other: a full fence here and, wherever it
-/// stands just now, in each other thread of the process. False where the kernel has no such call,
-/// or does not allow it: then nothing is fenced.
+/// The rare half of a full fence of two threads; the other is
+/// [`asymmetric_fence_light`](super::asymmetric_fence_light). It is a full fence here and in each
+/// other thread of the process, wherever that stands just now. False where the kernel has no such
+/// call, or does not allow it: then nothing is fenced.
 #[cfg(not(loom))]
 #[cold]
 pub(crate) fn asymmetric_fence_heavy() -> bool {

@@ -1,6 +1,6 @@
-//! `ListHeap` behind the C interface, for the zoo alone: its faults are hunted in a process whose
-//! `malloc` it is, as those of the other allocator are. Built beside the copy of the source, into a
-//! library of its own; nobody else should preload it.
+//! `ListHeap` behind the C interface, for the tools alone. The zoo hunts its faults in a process
+//! whose `malloc` it is, and `results/recipes/list-heap.toml` compares two commits of it. It is
+//! built beside a copy of the source, into a library of its own; nobody else should preload it.
 
 use core::ffi::{c_int, c_void};
 use core::ptr;

@@ -49,15 +49,7 @@ fn given(artifact: Artifact) -> Result<Built> {
 }
 
 fn by_cargo(present: &Path, tree: &Path, home: &Home, interrupt: &Interrupt) -> Result<Built> {
-    for file in cargo::SHARED.iter().skip(1) {
-        let (from, to) = (present.join(file), tree.join(file));
-        if from.is_file() {
-            fs::create_dir_all(to.parent().context("a file has a folder")?)?;
-            fs::write(&to, fs::read(&from)?)?;
-        } else if to.is_file() {
-            fs::remove_file(&to)?;
-        }
-    }
+    share(present, tree, &cargo::SHARED[1..])?;
     let package = cargo::find(tree)?;
     let mut inputs = common()?;
     inputs.part("toolchain", toolchain(tree)?.as_bytes());
@@ -78,17 +70,7 @@ fn by_cargo(present: &Path, tree: &Path, home: &Home, interrupt: &Interrupt) -> 
 /// Puts the recipe's own files into a copy, and those that tell cargo and the compiler how to
 /// build. Returns what of these decides the build.
 fn lay(recipe: &Recipe, present: &Path, tree: &Path) -> Result<Inputs> {
-    let mut laid = Inputs::default();
-    for file in &cargo::SHARED[2..] {
-        match fs::read(present.join(file)) {
-            Ok(bytes) => {
-                laid.part(file, &bytes);
-                put(&tree.join(file), &bytes)?;
-            }
-            Err(_) if tree.join(file).is_file() => fs::remove_file(tree.join(file))?,
-            Err(_) => {}
-        }
-    }
+    let mut laid = share(present, tree, &cargo::SHARED[2..])?;
     for (to, from) in &recipe.lay {
         let inside = |path: &str| {
             let plain = |part| matches!(part, Component::Normal(_) | Component::CurDir);
@@ -101,6 +83,24 @@ fn lay(recipe: &Recipe, present: &Path, tree: &Path) -> Result<Inputs> {
         put(&tree.join(to), &bytes)?;
     }
     Ok(laid)
+}
+
+/// Lays these files of the present tree over a copy, or takes them out of it where the present tree
+/// has none. Returns their hash.
+fn share(present: &Path, tree: &Path, files: &[&str]) -> Result<Inputs> {
+    let mut shared = Inputs::default();
+    for file in files {
+        let (from, to) = (present.join(file), tree.join(file));
+        if from.is_file() {
+            let bytes =
+                fs::read(&from).with_context(|| format!("cannot read {}", from.display()))?;
+            shared.part(file, &bytes);
+            put(&to, &bytes)?;
+        } else if to.is_file() {
+            fs::remove_file(&to)?;
+        }
+    }
+    Ok(shared)
 }
 
 /// Writes a file of a copy anew; never what a link of the commit's leads to.

@@ -187,8 +187,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             if walked && !planted(Fault::EndUnseen) {
                 shared.judge_end(&self.os, slab);
             }
-            // Between its end and its grace period somebody has it in his hands; in a forked child
-            // perhaps a thread that has vanished.
+            // Between its end and its grace period the thread that ended it is still at it; in a
+            // forked child that may have vanished.
             let again = !walked && slab.has_unjudged_marks();
             return Visit { walked, again: again && !self.forked.load(Ordering::Relaxed) };
         }
