@@ -157,7 +157,7 @@ impl Drystone {
     /// Whether the calling thread frees without a heap, once more: it has none, and has freed
     /// little.
     pub(super) fn frees_without_heap(&self) -> bool {
-        // In a forked child it is who has a heap that takes up what vanished threads left.
+        // In a forked child only a thread with a heap reclaims what vanished threads left.
         if tls::own() >= GONE - 1 || ENGINE.forked.load(Ordering::Relaxed) {
             return false;
         }
