@@ -384,21 +384,13 @@ fn a_side_that_does_not_build_or_is_nothing_is_named() {
 fn any_two_libraries_can_be_compared() {
     let repository = Repository::new();
     let build = |output: &str, spin: &str| {
-        let source = repository.root().join("alloc.c");
-        let library = repository.folder.path().join(output);
-        let done = Command::new("sh")
-            .arg("-c")
-            .arg(format!(
-                "sed 's/SPIN; /{spin}; /' {} > {}/x.c && cc -O2 -fno-builtin -shared -fPIC -I{} -o \
-                 {} {}/x.c",
-                source.display(),
-                repository.folder.path().display(),
-                repository.root().display(),
-                library.display(),
-                repository.folder.path().display(),
-            ))
-            .status();
-        assert!(done.unwrap().success());
+        let source = std::fs::read_to_string(repository.root().join("alloc.c")).unwrap();
+        let folder = repository.folder.path();
+        let copy = folder.join("x.c");
+        std::fs::write(&copy, source.replace("SPIN; ", &format!("{spin}; "))).unwrap();
+        let mut cc = Command::new("cc");
+        cc.args(["-O2", "-fno-builtin", "-shared", "-fPIC", "-I"]).arg(repository.root());
+        assert!(cc.arg("-o").arg(folder.join(output)).arg(copy).status().unwrap().success());
     };
     build("old.so", "0");
     build("new.so", "60");

@@ -16,7 +16,7 @@ mod verdict;
 
 pub use change_points::change_points;
 pub use course::{Course, Point, STAKES};
-pub use judged::{Counted, FailOn, Judged, MemoryJudged, median, new_findings};
+pub use judged::{Counted, FailOn, Judged, MEMORY_PROCESSES, MemoryJudged, median, new_findings};
 pub use sign::Sequence;
 pub use tables::{RowJudge, Tables, TailJudge};
 pub use verdict::Verdict;

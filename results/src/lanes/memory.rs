@@ -1,4 +1,4 @@
-//! The memory lane: five processes a side and workload, the sides in turn.
+//! The memory lane: as many processes a side and workload as it is judged by, the sides in turn.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,12 +8,10 @@ use rand::RngExt;
 use rand_pcg::Pcg64;
 
 use super::context::Context;
+use crate::decide::MEMORY_PROCESSES;
 use crate::evidence::{Line, Memory, RowPlan};
 use crate::interrupt::Interrupted;
 use crate::pair::{self, MemoryReport, Single, TRACE, Task};
-
-/// Processes a side: with five, all of B's lie above all of A's by chance in 1 of 252.
-const PROCESSES: u32 = 5;
 
 /// Rows with many blocks live at once; those of recorded programs come on top.
 const ROWS: [&str; 2] = ["ring/16384", "bulk/4096"];
@@ -28,13 +26,14 @@ pub fn memory(context: &mut Context, rows: &[RowPlan]) -> Result<bool> {
         .filter(|row| ROWS.contains(&row.name.as_str()) || row.name.starts_with(TRACE))
         .cloned()
         .collect();
-    for number in 0..2 * PROCESSES {
+    let all = 2 * MEMORY_PROCESSES as u32;
+    for number in 0..all {
         if context.left() == Duration::ZERO {
             return Ok(false);
         }
         // A B B A A B B A: what drifts falls on both alike.
         let side = usize::from(matches!(number % 4, 1 | 2));
-        context.progress.detail(&format!("process {} of {}", number + 1, 2 * PROCESSES));
+        context.progress.detail(&format!("process {} of {}", number + 1, all));
         match one(context, number, side, &rows) {
             Ok(line) => context.keep(Line::Memory(line))?,
             Err(error) if error.is::<Interrupted>() => return Ok(true),

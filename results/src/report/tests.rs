@@ -8,7 +8,7 @@ use crate::evidence::{Correctness, End, Ended, Evidence, Line, Memory, MemoryRow
 /// So many processes, with one row of each verdict, and memory that grows.
 fn judged(processes: u32) -> Judged {
     let header = header(&["pair/64", "ring/256", "bulk/4096", "churn"]);
-    let mut lines: Vec<Line> = (0..10).map(memory).collect();
+    let mut lines: Vec<Line> = (0..16).map(memory).collect();
     for number in 1..=processes {
         let wild = if number.is_multiple_of(2) { 0.3 } else { -0.3 };
         let rows = [("pair/64", 0.0), ("ring/256", 0.06), ("bulk/4096", -0.05), ("churn", wild)];
