@@ -41,7 +41,7 @@ pub unsafe extern "C" fn free(block: *mut c_void) {
         // SAFETY: the fast path has freed this block, and said so.
         Fast::Moves => unsafe { free_moves(block) },
         // SAFETY: the caller gives the block up, and the fast path has not freed it.
-        Fast::Slow => unsafe { free_slow(block) },
+        Fast::Slow => unsafe { free_remote(block) },
     }
 }
 
@@ -95,6 +95,15 @@ extern "C" fn malloc_slow(size: usize) -> *mut c_void {
     allocated(HEAP.malloc_slow(size, 1, false))
 }
 
+/// # Safety
+/// As [`realloc`].
+#[inline(never)]
+unsafe extern "C" fn realloc_slow(block: *mut c_void, size: usize) -> *mut c_void {
+    calls::pass(Function::Realloc);
+    // SAFETY: the caller gives the block up, unless the call fails.
+    unsafe { resized(block, size) }
+}
+
 #[inline(never)]
 extern "C" fn calloc_slow(count: usize, size: usize) -> *mut c_void {
     if early::is_early() && !early::ready() {
@@ -119,6 +128,18 @@ pub unsafe extern "C" fn free_moves(block: *mut c_void) {
 
 /// # Safety
 /// As [`free`].
+#[inline(never)]
+unsafe extern "C" fn free_remote(block: *mut c_void) {
+    // SAFETY: the caller gives the block up.
+    if unsafe { HEAP.free_remote(block.cast()) } {
+        return HEAP.report_late();
+    }
+    // SAFETY: the caller gives the block up, and nothing has freed it yet.
+    unsafe { free_slow(block) }
+}
+
+/// # Safety
+/// As [`free`].
 #[cold]
 #[inline(never)]
 unsafe extern "C" fn free_slow(block: *mut c_void) {
@@ -139,9 +160,14 @@ unsafe extern "C" fn free_slow(block: *mut c_void) {
 /// If `block` is live, nothing uses it after this call, unless the call fails.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn realloc(block: *mut c_void, size: usize) -> *mut c_void {
-    calls::pass(Function::Realloc);
+    if !early::is_early() && size > 0 {
+        // SAFETY: the caller gives the block up, unless the call fails.
+        if let Some(resized) = unsafe { HEAP.realloc_fast(block.cast(), size) } {
+            return resized.as_ptr().cast();
+        }
+    }
     // SAFETY: the caller gives the block up, unless the call fails.
-    unsafe { resized(block, size) }
+    unsafe { realloc_slow(block, size) }
 }
 
 /// `reallocarray(3)`; POSIX.1-2024

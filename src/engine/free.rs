@@ -104,17 +104,21 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         {
             return false;
         }
-        // SAFETY: the calling thread owns the heap; the owner was read just now.
-        let marked =
-            unsafe { self.free_remote_in(Some(&mut heap.owner()), slab, slab_owner, address) };
+        // SAFETY: the calling thread owns the heap.
+        let mut owner = unsafe { heap.owner() };
+        let (marked, counted) = self.mark_for(&mut owner, slab, address);
+        if marked == Marked::Done && !counted && slab.owner.load(Ordering::Relaxed) != ABANDONED {
+            return true;
+        }
+        // SAFETY: the owner was read just now.
+        unsafe { self.after_mark(&mut owner, slab, slab_owner, (marked, counted)) };
         matches!(marked, Marked::Done | Marked::First)
     }
 
-    /// The free of a block in a slab that is another's: the one place where such a free is made.
+    /// The free of a block in a slab that is another's, by a thread with a heap or without.
     ///
     /// # Safety
     /// `slab_owner` was read from the slab before.
-    #[inline(always)]
     unsafe fn free_remote_in(
         &self,
         owner: Option<&mut Owner<'_>>,
@@ -128,8 +132,32 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             unsafe { self.tell_owner(slab_owner, marked) };
             return marked;
         };
+        let (marked, counted) = self.mark_for(owner, slab, address);
+        // SAFETY: `slab_owner` was read from the slab.
+        unsafe { self.after_mark(owner, slab, slab_owner, (marked, counted)) };
+        marked
+    }
+
+    /// Marks the block at `address` for the owner of a heap. What that came to, and whether it was
+    /// counted where others see it.
+    #[inline(always)]
+    fn mark_for(&self, owner: &mut Owner<'_>, slab: &Slab, address: usize) -> (Marked, bool) {
         let counted = owner.before_remote_free();
-        let marked = owner.at_mark(|| slab.mark(owner.address(), address, &self.probe));
+        (owner.at_mark(|| slab.mark(owner.address(), address, &self.probe)), counted)
+    }
+
+    /// The rest of a remote free, behind its mark, where there is any.
+    ///
+    /// # Safety
+    /// `slab_owner` was read from the slab before.
+    #[cold]
+    unsafe fn after_mark(
+        &self,
+        owner: &mut Owner<'_>,
+        slab: &Slab,
+        slab_owner: usize,
+        (marked, counted): (Marked, bool),
+    ) {
         if matches!(marked, Marked::Done | Marked::First) {
             // SAFETY: `slab_owner` was read from the slab.
             unsafe { self.tell_owner(slab_owner, marked) };
@@ -142,7 +170,6 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         if counted {
             self.background_steps(owner.heap(), 0);
         }
-        marked
     }
 
     /// Counts a flag that was raised for the slab's owner, if one was. If that heap has been parked

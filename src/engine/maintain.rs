@@ -70,7 +70,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         let mut owner = unsafe { heap.owner() };
         owner.with(|own| {
             own.ends = 0;
-            self.drop_idle_at_end(own);
+            self.bound_current(own);
             self.bound_idle(own, IDLE_PARKED);
         });
         let now = self.os.milliseconds();

@@ -28,12 +28,13 @@ impl Drystone {
     }
 
     /// The fast path of realloc: a live block of this thread's own, that need not move, or can move
-    /// to a block current.
+    /// to a block current. `size` 0 is a size like any other.
     ///
     /// # Safety
     /// As [`try_realloc`](Self::try_realloc).
+    #[doc(hidden)]
     #[inline]
-    pub(super) unsafe fn realloc_fast(&self, block: *mut u8, size: usize) -> Option<NonNull<u8>> {
+    pub unsafe fn realloc_fast(&self, block: *mut u8, size: usize) -> Option<NonNull<u8>> {
         let address = block.expose_provenance();
         let slab = owned_slab(address)?;
         let number = slab.number_of(address)?;

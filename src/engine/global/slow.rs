@@ -4,7 +4,7 @@ use core::ptr;
 
 use crate::engine::classes::MIN_ALIGN;
 use crate::engine::global::fast::{Drystone, ENGINE, Fast};
-use crate::engine::global::tls::{self, GONE};
+use crate::engine::global::tls::{self, EMPTY};
 use crate::engine::quarantine::QUARANTINE;
 use crate::engine::slab::owned::OwnedSlab;
 use crate::misuse::Misuse;
@@ -42,6 +42,20 @@ impl Drystone {
         block
     }
 
+    /// The free of a block in a slab of another thread's, as far as it is quick: true if it has
+    /// taken effect. What it can't decide, [`free_slow`](Self::free_slow) does.
+    ///
+    /// # Safety
+    /// As [`try_free`](Self::try_free).
+    #[doc(hidden)]
+    #[inline(always)]
+    pub unsafe fn free_remote(&self, block: *mut u8) -> bool {
+        let heap = tls::fast();
+        // The empty one stands there for whoever has none, or must go the slow way.
+        // SAFETY: else it is the calling thread's; a live block is given up by the caller.
+        !ptr::eq(heap, &EMPTY.0) && unsafe { ENGINE.free_remote(&*heap, block) }
+    }
+
     /// What free does when the fast path can't: all of it.
     ///
     /// # Safety
@@ -53,18 +67,8 @@ impl Drystone {
         if block.is_null() {
             return Ok(());
         }
-        let own = tls::own();
-        // SAFETY: a live block is given up by the caller; what is above GONE is the address of this
-        // thread's heap.
-        unsafe {
-            if own > GONE
-                && !QUARANTINE.is_on()
-                && ENGINE.free_remote(&*ptr::with_exposed_provenance(own), block)
-            {
-                return Ok(());
-            }
-            self.free_any(block)
-        }
+        // SAFETY: the caller gives the block up.
+        unsafe { self.free_any(block) }
     }
 
     /// # Safety
@@ -118,12 +122,14 @@ impl Drystone {
             Fast::Done => return,
             // SAFETY: what the fast path said of this block.
             Fast::Moves => unsafe { self.free_moves(block) },
-            Fast::Slow => {
-                // SAFETY: the caller gives the block up.
-                if let Err(misuse) = unsafe { self.free_slow(block) } {
+            // SAFETY: the caller gives the block up.
+            Fast::Slow => unsafe {
+                if !self.free_remote(block)
+                    && let Err(misuse) = self.free_slow(block)
+                {
                     policy::misuse(&misuse);
                 }
-            }
+            },
         }
         self.report_late();
     }

@@ -405,9 +405,9 @@ impl Own {
         idle
     }
 
-    /// How many classes have a current slab.
-    pub fn count_current(&self) -> usize {
-        self.current.iter().enumerate().filter(|(class, slab)| slab.class() == *class).count()
+    /// Bytes of the blocks that the current slabs have carved: the most that is resident of them.
+    pub fn carved_by_current(&self) -> usize {
+        self.current.iter().map(|slab| slab.carved_bytes()).sum()
     }
 
     fn set_current(&mut self, class: usize, slab: OwnedSlab) {

@@ -99,6 +99,11 @@ impl OwnedSlab {
         self.look(|local| usize::from(local.carved) < self.capacity())
     }
 
+    /// Bytes of the blocks that have been carved.
+    pub fn carved_bytes(self) -> usize {
+        self.look(|local| usize::from(local.carved) * local.size)
+    }
+
     /// Whether so few blocks are free that it counts as full, once none can be carved; not of a
     /// current slab.
     pub fn is_nearly_full(self) -> bool {

@@ -141,6 +141,7 @@ impl From<Mark> for Marked {
 impl Slab {
     /// Another thread frees the block at `address`: marks it, and says on the slab that there is
     /// something to see. `heap` is the address of the thread's heap, or [`NOBODY`].
+    #[inline]
     pub fn mark(&self, heap: usize, address: usize, probe: &impl Probe) -> Marked {
         let start = self.start();
         let offset = address.wrapping_sub(start);
