@@ -125,14 +125,8 @@ fn main() -> ExitCode {
         let name = format!("forked_children_show_that_it_{allocator}").replace('-', "_");
         cases.push((name, Box::new(move || is_found_in_a_child(allocator, kind))));
     }
-    cases.push(("a_library_that_is_in_the_way_is_found".into(), Box::new(shims_are_found)));
     cases.push(("what_has_no_fork_handlers_is_rejected".into(), Box::new(no_fork_handlers)));
     cases.push(("mixed_finds_what_keeps_memory".into(), Box::new(kept_memory_is_found)));
-    cases.push((
-        "what_a_linked_heap_loses_at_a_failure_is_found".into(),
-        Box::new(losses_are_found),
-    ));
-    cases.push(("calls_that_are_never_seen_are_no_success".into(), Box::new(unseen_calls)));
     cases.push(("a_hang_is_a_finding".into(), Box::new(a_hang_is_a_finding)));
     cases.push(("a_sound_allocator_gives_no_finding".into(), Box::new(no_false_finding)));
     cases.push(("one_thread_replays_exactly".into(), Box::new(one_thread_replays_exactly)));
@@ -140,9 +134,12 @@ fn main() -> ExitCode {
     run(&cases)
 }
 
-/// Cases of a minute or so each: `.ci/run` runs them.
-fn long() -> [Case; 3] {
+/// Cases of up to a minute each: `.ci/run` runs them.
+fn long() -> [Case; 6] {
     [
+        ("a_library_that_is_in_the_way_is_found".into(), Box::new(shims_are_found)),
+        ("what_a_linked_heap_loses_at_a_failure_is_found".into(), Box::new(losses_are_found)),
+        ("calls_that_are_never_seen_are_no_success".into(), Box::new(unseen_calls)),
         ("a_slow_check_is_told_by_its_cost".into(), Box::new(a_slow_check_costs_most)),
         ("growing_memory_is_found".into(), Box::new(growing_memory_is_found)),
         ("findings_come_again".into(), Box::new(|| replay_rates(1, 2))),

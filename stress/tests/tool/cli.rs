@@ -572,6 +572,7 @@ fn a_list_that_nobody_reads_is_no_panic() {
 }
 
 #[test]
+#[ignore = "long: a step of .ci/run runs it"]
 fn the_committed_traces_are_replayed_whole() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../workloads/traces");
     let mut replayed = 0;

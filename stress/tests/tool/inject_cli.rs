@@ -68,6 +68,7 @@ fn what_is_not_linked_gets_failures_from_the_kernel() {
 }
 
 #[test]
+#[ignore = "long: a step of .ci/run runs it"]
 fn what_failures_break_is_found() {
     for (flag, expected) in [
         ("-DFAILED_CRASH", &["crash"][..]),
@@ -117,6 +118,7 @@ fn a_child_that_dies_before_anything_is_armed_is_a_crash() {
 }
 
 #[test]
+#[ignore = "long: a step of .ci/run runs it"]
 fn a_call_that_is_never_made_is_no_success() {
     let place = tempfile::tempdir().unwrap();
     let row = inject(3, "linked:list", place.path(), &["--call", "1000000"]);
