@@ -6,7 +6,7 @@
 //! succeeds.
 
 use core::ffi::{c_int, c_void};
-use core::ptr;
+use core::ptr::{self, NonNull};
 
 use engine::internals::engine::MIN_ALIGN;
 use engine::internals::engine::front::Fast;
@@ -160,14 +160,12 @@ unsafe extern "C" fn free_slow(block: *mut c_void) {
 /// If `block` is live, nothing uses it after this call, unless the call fails.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn realloc(block: *mut c_void, size: usize) -> *mut c_void {
-    if !early::is_early() && size > 0 {
-        // SAFETY: the caller gives the block up, unless the call fails.
-        if let Some(resized) = unsafe { HEAP.realloc_fast(block.cast(), size) } {
-            return resized.as_ptr().cast();
-        }
-    }
     // SAFETY: the caller gives the block up, unless the call fails.
-    unsafe { realloc_slow(block, size) }
+    match unsafe { resized_fast(block, size) } {
+        Some(resized) => resized.as_ptr().cast(),
+        // SAFETY: the caller gives the block up, unless the call fails.
+        None => unsafe { realloc_slow(block, size) },
+    }
 }
 
 /// `reallocarray(3)`; POSIX.1-2024
@@ -181,10 +179,12 @@ pub unsafe extern "C" fn reallocarray(
     size: usize,
 ) -> *mut c_void {
     calls::pass(Function::Reallocarray);
-    match count.checked_mul(size) {
+    let Some(bytes) = count.checked_mul(size) else { return failed(libc::ENOMEM) };
+    // SAFETY: the caller gives the block up, unless the call fails.
+    match unsafe { resized_fast(block, bytes) } {
+        Some(resized) => resized.as_ptr().cast(),
         // SAFETY: the caller gives the block up, unless the call fails.
-        Some(bytes) => unsafe { resized(block, bytes) },
-        None => failed(libc::ENOMEM),
+        None => unsafe { resized(block, bytes) },
     }
 }
 
@@ -273,7 +273,21 @@ pub unsafe extern "C" fn malloc_usable_size(block: *mut c_void) -> usize {
     size
 }
 
-/// [`realloc`], and [`reallocarray`] once it has multiplied.
+/// The fast path of [`realloc`], and of [`reallocarray`] once it has multiplied. Before the library
+/// is ready there is none.
+///
+/// # Safety
+/// As [`realloc`].
+#[inline(always)]
+unsafe fn resized_fast(block: *mut c_void, size: usize) -> Option<NonNull<u8>> {
+    if early::is_early() || size == 0 {
+        return None;
+    }
+    // SAFETY: the caller gives the block up, unless the call fails.
+    unsafe { HEAP.realloc_fast(block.cast(), size) }
+}
+
+/// The rest of both.
 ///
 /// # Safety
 /// As [`realloc`].
@@ -282,8 +296,14 @@ unsafe fn resized(block: *mut c_void, size: usize) -> *mut c_void {
         // SAFETY: `block` is null, or an early one that the caller gives up, unless the call fails.
         return unsafe { resized_early(block, size) };
     }
+    let frees = size == 0 && !block.is_null();
     // SAFETY: the caller gives the block up, unless the call fails.
-    let resized = unsafe { HEAP.try_realloc(block.cast(), size) };
+    let resized = unsafe {
+        match frees {
+            true => HEAP.try_free(block.cast()).map(|()| ptr::null_mut()),
+            false => HEAP.realloc_slow(block.cast(), size, MIN_ALIGN),
+        }
+    };
     let result = match resized {
         Ok(new) if new.is_null() && (size > 0 || block.is_null()) => failed(libc::ENOMEM),
         Ok(new) => new.cast(),

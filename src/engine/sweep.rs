@@ -25,7 +25,7 @@ const FEW: usize = 3;
 /// Bytes that the current slabs of a heap may have carved when its thread ends, or the empty ones
 /// go. Without a bound five heaps kept 40 MiB in 75 classes. A bound of 16 slabs in place of bytes
 /// made threads of 64 blocks in 25 classes cost a sixth more: each began with none.
-const PARKED: usize = 512 << 10;
+const PARKED: usize = 192 << 10;
 
 /// Slabs that are swept, abandoned or given back in one step, under one taking of the span lock: a
 /// few microseconds each. Between two steps other calls go on.

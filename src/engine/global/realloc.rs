@@ -93,11 +93,13 @@ impl Drystone {
         unsafe { self.realloc_slow(block, size, align) }
     }
 
-    /// What realloc does when the fast path can't: all of it. `align` is at least [`MIN_ALIGN`].
+    /// What realloc does when the fast path can't: all of it. `align` is at least [`MIN_ALIGN`], and
+    /// `size` 0 a size like any other.
     ///
     /// # Safety
     /// As [`try_realloc`](Self::try_realloc).
-    pub(super) unsafe fn realloc_slow(
+    #[doc(hidden)]
+    pub unsafe fn realloc_slow(
         &self,
         block: *mut u8,
         size: usize,
