@@ -33,7 +33,7 @@ impl Drystone {
     /// # Safety
     /// As [`try_realloc`](Self::try_realloc).
     #[doc(hidden)]
-    #[inline]
+    #[inline(always)]
     pub unsafe fn realloc_fast(&self, block: *mut u8, size: usize) -> Option<NonNull<u8>> {
         let address = block.expose_provenance();
         let slab = owned_slab(address)?;
