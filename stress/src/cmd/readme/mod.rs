@@ -235,13 +235,14 @@ fn comparison(lines: &[Line], results: &bench::campaign::Results) -> String {
     let plan = &results.plan;
     let quick = if plan.quick { " --quick" } else { "" };
     let (rows, rounds) = (bench::means::rows(results).count(), plan.rounds);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let table = page::table(lines);
     format!(
         "{table}\n![Time and peak memory of each, as bars]({PICTURE})\n\n\
-         Geometric means over the {rows} rows of `cargo stress bench --rounds {rounds}{quick}`,\n\
-         beside mimalloc, at commit {}; smaller is better; peak memory is above the\n\
-         driver's own. The last column is from `cargo stress conform`: every way to free twice, with\n\
-         blocks of four sizes.\n",
+         Relative to mimalloc, as geometric means over the {rows} benchmarks of `cargo stress bench\n\
+         --rounds {rounds}{quick}` at commit {} on {cores} cores; smaller is better. Memory is what\n\
+         comes on top of the benchmark's own. The last column: each way to free twice that `cargo\n\
+         stress conform` has, with blocks of four sizes.\n",
         commit()
     )
 }
