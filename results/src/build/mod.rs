@@ -17,4 +17,4 @@ pub use home::{EVIDENCE, Home, hash_file};
 pub use identical::are_identical;
 pub use link::Linker;
 pub use make::{build, toolchain};
-pub use recipe::Recipe;
+pub use recipe::{Also, Recipe};

@@ -1,13 +1,15 @@
-//! How a project's allocator is built: `compare.toml` at its root, or, without one, cargo.
+//! How a project's allocator is built: `compare.toml` at its root or in `.config`, or, without a
+//! command there, cargo. It may name libraries that are compared besides.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
-/// The file's name.
+/// The file's name, and the places where it is looked for.
 const FILE: &str = "compare.toml";
+const PLACES: [&str; 2] = [".", ".config"];
 
 /// How to build.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,25 +38,54 @@ pub struct Recipe {
     /// Variables of the build's environment.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
+    /// Libraries to compare besides. No part of how this one is built.
+    #[serde(default, skip_serializing)]
+    pub also: Vec<Also>,
+}
+
+/// A library that is compared besides, where it changed.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Also {
+    /// Its name, which the names of its rows begin with.
+    pub name: String,
+    /// The file that says how it is built, by its path in the present tree.
+    pub recipe: String,
+    /// Its rows, by the names that they have for every library.
+    pub rows: Vec<String>,
 }
 
 impl Recipe {
     /// The recipe of the project at `root`: one for both sides, that of the present tree.
     ///
     /// # Errors
-    /// If there is a file and it cannot be used, or neither a file nor a cargo workspace.
+    /// If there is a file and it cannot be used, or neither a command nor a cargo workspace.
     pub fn of(root: &Path) -> Result<Self> {
-        let path = root.join(FILE);
-        if !path.is_file() {
-            ensure!(
-                root.join("Cargo.toml").is_file(),
-                "{} has neither a {FILE} nor a Cargo.toml: write a {FILE} with `build`, a command, \
-                 and `archive`, the static archive it leaves",
-                root.display()
-            );
-            return Ok(Self::default());
-        }
-        Self::read(&path)
+        let places = PLACES.map(|place| root.join(place).join(FILE));
+        let file = places.iter().find(|file| file.is_file());
+        let recipe = file.map_or_else(|| Ok(Self::default()), |file| Self::read(file))?;
+        ensure!(
+            recipe.build.is_some() || root.join("Cargo.toml").is_file(),
+            "{} has neither a {FILE} with `build` nor a Cargo.toml: write a {FILE} with `build`, a \
+             command, and `archive`, the static archive it leaves",
+            root.display()
+        );
+        Ok(recipe)
+    }
+
+    /// The recipe of a library that is compared besides, in the present tree at `root`.
+    ///
+    /// # Errors
+    /// If it cannot be used, or has no command.
+    pub fn of_also(also: &Also, root: &Path) -> Result<Self> {
+        let recipe = Self::read(&root.join(&also.recipe))?;
+        ensure!(
+            recipe.build.is_some() && recipe.also.is_empty(),
+            "{}: the recipe of {}, which `also` names, needs `build` and has no `also` of its own",
+            also.recipe,
+            also.name
+        );
+        Ok(recipe)
     }
 
     /// The recipe in a file.
@@ -75,6 +106,15 @@ impl Recipe {
             recipe.build.is_some() == leaves,
             "{shown}: `build`, a command, and `archive` or `library`, what it leaves, go together"
         );
+        let mut names = BTreeSet::new();
+        for Also { name, .. } in &recipe.also {
+            let plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+            ensure!(
+                !name.is_empty() && name.chars().all(plain) && names.insert(name),
+                "{shown}: `also` has the name `{name}`: give each a name of its own, of letters, \
+                 digits, - and _"
+            );
+        }
         Ok(recipe)
     }
 }

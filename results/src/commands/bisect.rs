@@ -11,7 +11,7 @@ use crate::exit::{CANNOT_TELL, FINE};
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::output::print;
 use crate::report;
-use crate::session::{self, Sides, Wishes};
+use crate::session::{self, Unbuilt, Wishes};
 use crate::side::Git;
 
 /// Runs the subcommand; prints the commit, and its comparison with the one before it.
@@ -22,7 +22,7 @@ pub fn run(arguments: &BisectArguments, interrupt: &Interrupt) -> Result<u8> {
     let commits = commits(&arguments.good, &arguments.bad)?;
     let last = commits.len() - 1;
     let search = Search { commits, arguments, interrupt };
-    let rows = search.wishes(0.01, 0.03).settings()?.rows;
+    let rows = search.wishes(0.01, 0.03).rows()?.concat();
     let names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
     ensure!(rows.len() == 1, "--row: {} begin so; name one of them", names.join(", "));
     eprintln!("{last} commits; first the two ends");
@@ -93,7 +93,8 @@ impl Search<'_> {
 
     fn compare(&self, a: usize, b: usize, wishes: Wishes) -> Result<Judged> {
         let names = [a, b].map(|at| self.commits[at].chars().take(12).collect::<String>());
-        let sides = Sides::build(names, self.arguments.recipe.as_deref(), self.interrupt)?;
+        let unbuilt = Unbuilt::find(names, self.arguments.recipe.as_deref())?;
+        let sides = unbuilt.build(self.interrupt)?;
         let (evidence, path) = session::run(&sides, &wishes, self.interrupt)?;
         eprintln!("evidence: {path}");
         if self.interrupt.is_set() {

@@ -15,7 +15,7 @@ use crate::exit::{CANNOT_TELL, FINE};
 use crate::interrupt::Interrupt;
 use crate::lanes::Until;
 use crate::report;
-use crate::session::{self, Sides, Wishes};
+use crate::session::{self, Unbuilt, Wishes};
 
 /// Fewer processes than this say too little of a machine.
 const FEWEST: usize = 40;
@@ -40,8 +40,9 @@ pub fn run(arguments: &CalibrateArguments, interrupt: &Interrupt) -> Result<u8> 
         until: Until::Processes(arguments.processes),
         ..Wishes::default()
     };
-    wishes.settings()?;
-    let sides = Sides::build([arguments.side.clone(), arguments.side.clone()], None, interrupt)?;
+    wishes.rows()?;
+    let names = [arguments.side.clone(), arguments.side.clone()];
+    let sides = Unbuilt::find(names, None)?.build(interrupt)?;
     let (evidence, path) = session::run(&sides, &wishes, interrupt)?;
     eprintln!("evidence: {path}");
     let processes = evidence.processes();

@@ -131,10 +131,11 @@ impl Judged {
         all
     }
 
-    /// The geometric mean of the rows' changes, as a ratio; none if a row has no process.
+    /// The geometric mean of the changes of the sides' own rows, as a ratio; none if one has no
+    /// process.
     pub fn geometric_mean(&self) -> Option<f64> {
-        let medians: Option<Vec<f64>> =
-            self.tables.rows.iter().map(|row| row.judge.values().median()).collect();
+        let own = self.tables.rows.iter().filter(|row| self.header.is_own(&row.name));
+        let medians: Option<Vec<f64>> = own.map(|row| row.judge.values().median()).collect();
         let medians = medians.filter(|medians| !medians.is_empty())?;
         Some((medians.iter().sum::<f64>() / medians.len() as f64).exp())
     }

@@ -129,6 +129,13 @@ mod tests {
         assert_eq!(read.lines, expected.collect::<Vec<_>>());
     }
 
+    /// Files from before there were libraries besides are read, and such headers are written still.
+    #[test]
+    fn a_comparison_of_the_sides_alone_says_nothing_of_libraries_besides() {
+        let text = written();
+        assert!(!text.contains("\"also\"") && !text.contains("\"identical\""), "{text}");
+    }
+
     /// A kill at any byte: what was whole is there, what was not is passed over.
     #[test]
     fn a_kill_loses_one_line_at_most() {

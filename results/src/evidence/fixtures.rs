@@ -28,6 +28,8 @@ pub fn header(rows: &[&str]) -> Header {
             instructions_gate: None,
             recipe: None,
         },
+        also: Vec::new(),
+        identical: false,
     }
 }
 

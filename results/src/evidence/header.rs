@@ -36,6 +36,26 @@ pub struct Header {
     pub b: Side,
     /// How it was measured, and by which limits it is judged.
     pub settings: Settings,
+    /// The libraries that were asked for besides the sides themselves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Also>,
+    /// Whether all rows are of `also`, for the sides themselves are identical.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub identical: bool,
+}
+
+/// A library that is compared besides.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Also {
+    /// Its name. The names of its rows begin with it and a slash.
+    pub name: String,
+    /// Why its rows were left out; none if they were measured.
+    pub left_out: Option<String>,
+    /// BLAKE3 of the archives or libraries of A and of B; none if its rows were left out.
+    pub artifacts: Option<[String; 2]>,
+    /// Whether each process gets layouts of its own.
+    pub fresh_layouts: bool,
 }
 
 /// One side of a comparison.
@@ -148,6 +168,12 @@ pub struct RowPlan {
 }
 
 impl Header {
+    /// Whether the row is of the sides themselves, and not of a library besides.
+    pub fn is_own(&self, row: &str) -> bool {
+        let first = row.split('/').next();
+        !self.also.iter().any(|also| first == Some(&also.name))
+    }
+
     /// Everything that must be equal for the lines of two files to belong together, as one text.
     /// Shards of one comparison differ in the time, the seed and the machine.
     pub fn comparison(&self) -> String {

@@ -16,7 +16,7 @@ mod line;
 
 pub use crate::machine::Machine;
 pub use file::{Evidence, Writer};
-pub use header::{FORMAT, Header, Lane, Made, RowPlan, Settings, Side, VERSION};
+pub use header::{Also, FORMAT, Header, Lane, Made, RowPlan, Settings, Side, VERSION};
 pub use line::{
     Correctness, End, Ended, Instructions, Line, Memory, MemoryRow, Process, Row, Tail, Tails,
 };

@@ -1,21 +1,19 @@
 //! What every lane is given.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use crate::build::{Artifact, Linker};
-use crate::evidence::{Line, Settings, Writer};
+use crate::build::{Artifact, Linker, are_identical};
+use crate::evidence::{Line, RowPlan, Settings, Writer};
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
 
 /// A comparison under way.
 pub struct Context<'a> {
-    /// Both sides.
-    pub sides: [Measured; 2],
-    /// Makes libraries of them.
-    pub linker: &'a Linker,
+    /// The sides themselves, and the libraries that are measured besides.
+    pub libraries: Vec<Library>,
     /// Where libraries are put; gone at the end.
     pub scratch: PathBuf,
     /// Where what outlives the comparison is put: the folder of its evidence.
@@ -51,11 +49,47 @@ pub enum Until {
     Processes(u32),
 }
 
-/// A side that is measured.
-#[derive(Clone, Debug)]
-pub struct Measured {
-    /// What is measured.
-    pub artifact: Artifact,
+/// A library that is measured: A's build of it and B's.
+#[derive(Debug)]
+pub struct Library {
+    /// The names of its rows begin with this; empty for the sides themselves.
+    pub prefix: String,
+    /// Its rows.
+    pub rows: Vec<RowPlan>,
+    /// Both builds.
+    pub artifacts: [Artifact; 2],
+    /// Links them.
+    pub linker: Linker,
+}
+
+impl Library {
+    /// Makes a shared library of a side's build, as [`Linker::make`].
+    ///
+    /// # Errors
+    /// If it does not link.
+    pub fn make(&self, side: usize, seed: u64, output: &Path) -> Result<bool> {
+        self.linker.make(&self.artifacts[side], seed, output)
+    }
+
+    /// Whether both builds, linked in the archive's own order or as they are, are the same to a
+    /// program.
+    ///
+    /// # Errors
+    /// If one does not link, or can't be read.
+    pub fn is_same(&self, folder: &Path) -> Result<bool> {
+        let [a, b] = &self.artifacts;
+        let libraries = [folder.join("identical-a.so"), folder.join("identical-b.so")];
+        for (side, library) in libraries.iter().enumerate() {
+            self.make(side, 1, library)?;
+        }
+        let alike = std::mem::discriminant(a) == std::mem::discriminant(b);
+        Ok(alike && are_identical(&libraries[0], &libraries[1])?)
+    }
+
+    /// A row of its own, by the name that a child knows it by.
+    pub fn bare(&self, row: &RowPlan) -> RowPlan {
+        RowPlan { name: row.name[self.prefix.len()..].to_owned(), ..row.clone() }
+    }
 }
 
 impl Context<'_> {

@@ -74,7 +74,7 @@ fn one(context: &mut Context, side: usize, seconds: u64) -> Result<Correctness> 
     };
     let folder = tempfile::tempdir_in(&context.scratch).context("cannot make a folder")?;
     let library = folder.path().join(format!("{name}.so"));
-    context.linker.make(&context.sides[side].artifact, 1, &library)?;
+    context.libraries[0].make(side, 1, &library)?;
     let mut stdout = tempfile::tempfile().context("cannot make a temporary file")?;
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command

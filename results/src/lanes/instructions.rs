@@ -20,14 +20,20 @@ pub fn is_possible() -> bool {
     Command::new("valgrind").arg("--version").output().is_ok_and(|output| output.status.success())
 }
 
-/// Counts; returns whether it was interrupted.
+/// Counts the rows of a library, by its place among the context's; returns whether it was
+/// interrupted.
 ///
 /// # Errors
 /// If valgrind fails, or the evidence cannot be written.
-pub fn instructions(context: &mut Context, rows: &[RowPlan]) -> Result<bool> {
+pub fn instructions(context: &mut Context, at: usize) -> Result<bool> {
+    let library = &context.libraries[at];
     // Threads wait for each other as often as it happens: no two counts are equal.
-    let rows: Vec<RowPlan> =
-        rows.iter().filter(|row| !pair::has_threads(&row.name)).cloned().collect();
+    let rows: Vec<RowPlan> = library
+        .rows
+        .iter()
+        .map(|row| library.bare(row))
+        .filter(|row| !pair::has_threads(&row.name))
+        .collect();
     if rows.is_empty() {
         return Ok(false);
     }
@@ -36,7 +42,7 @@ pub fn instructions(context: &mut Context, rows: &[RowPlan]) -> Result<bool> {
     shorten(&context.scripts, STEPS, &scripts)?;
     for side in 0..2 {
         context.progress.detail(if side == 0 { "A" } else { "B" });
-        match one(context, side, &rows, &scripts) {
+        match one(context, at, side, &rows, &scripts) {
             Ok(line) => context.keep(Line::Instructions(line))?,
             Err(error) if error.is::<Interrupted>() => return Ok(true),
             Err(error) => return Err(error).context("counting instructions"),
@@ -47,6 +53,7 @@ pub fn instructions(context: &mut Context, rows: &[RowPlan]) -> Result<bool> {
 
 fn one(
     context: &mut Context,
+    at: usize,
     side: usize,
     rows: &[RowPlan],
     scripts: &Path,
@@ -54,7 +61,7 @@ fn one(
     let folder = tempfile::tempdir_in(&context.scratch).context("cannot make a folder")?;
     let library = folder.path().join("library.so");
     // One layout for both: a count does not depend on it.
-    context.linker.make(&context.sides[side].artifact, 1, &library)?;
+    context.libraries[at].make(side, 1, &library)?;
     let task =
         Task::Instructions(Single { library, rows: rows.to_vec(), scripts: scripts.to_owned() });
     let out = folder.path().join("counts");
@@ -65,13 +72,14 @@ fn one(
         .arg(format!("--callgrind-out-file={}", out.display()));
     let lengths: Lengths = pair::spawn_under(valgrind, &task, folder.path(), context.interrupt)?;
     let mut rows = BTreeMap::new();
-    for (at, (row, operations)) in lengths.rows.into_iter().enumerate() {
-        // Part 3·at+1 ends at the row's first mark; the next two are its lengths.
-        let [short, long] = [2, 3].map(|part| total(&out, 3 * at + part));
+    let prefix = &context.libraries[at].prefix;
+    for (place, (row, operations)) in lengths.rows.into_iter().enumerate() {
+        // Part 3·place+1 ends at the row's first mark; the next two are its lengths.
+        let [short, long] = [2, 3].map(|part| total(&out, 3 * place + part));
         let more =
             long?.checked_sub(short?).context("the longer length took fewer instructions")?;
         ensure!(operations > 0, "`{row}` did nothing");
-        rows.insert(row, more as f64 / operations as f64);
+        rows.insert(format!("{prefix}{row}"), more as f64 / operations as f64);
     }
     Ok(Instructions { side: ['a', 'b'][side], rows })
 }

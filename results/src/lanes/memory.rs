@@ -20,12 +20,16 @@ const ROWS: [&str; 2] = ["ring/16384", "bulk/4096"];
 ///
 /// # Errors
 /// If a child fails, or the evidence cannot be written.
-pub fn memory(context: &mut Context, rows: &[RowPlan]) -> Result<bool> {
-    let rows: Vec<RowPlan> = rows
+pub fn memory(context: &mut Context) -> Result<bool> {
+    let rows: Vec<RowPlan> = context.libraries[0]
+        .rows
         .iter()
         .filter(|row| ROWS.contains(&row.name.as_str()) || row.name.starts_with(TRACE))
         .cloned()
         .collect();
+    if rows.is_empty() {
+        return Ok(false);
+    }
     let all = 2 * MEMORY_PROCESSES as u32;
     for number in 0..all {
         if context.left() == Duration::ZERO {
@@ -50,7 +54,7 @@ fn one(context: &mut Context, number: u32, side: usize, rows: &[RowPlan]) -> Res
     // Its own stream of choices, apart from the time lane's.
     let mut random = Pcg64::new(u128::from(context.seed), 1 << 64 | u128::from(number));
     let seed = u64::from(random.random::<u32>() >> 1);
-    context.linker.make(&context.sides[side].artifact, seed, &library)?;
+    context.libraries[0].make(side, seed, &library)?;
     let mut measured = BTreeMap::new();
     for row in rows {
         let task = Task::Memory(Single {

@@ -8,7 +8,7 @@ pub mod scripts;
 mod state;
 mod time;
 
-pub use context::{Context, Measured, Until};
+pub use context::{Context, Library, Until};
 pub use correctness::{Word, correctness};
 pub use instructions::{instructions, is_possible as can_count};
 pub use memory::memory;

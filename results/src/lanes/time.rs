@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use rand::RngExt;
+use rand::{Rng, RngExt};
 use rand_pcg::Pcg64;
 
-use super::context::{Context, Until};
+use super::context::{Context, Library, Until};
 use super::state::{Ticks, load};
 use crate::decide::Tables;
 use crate::evidence::{Ended, Line, Process, RowPlan};
 use crate::interrupt::Interrupted;
 use crate::pair::{self, Plan, Report, Task};
 
-/// Failed processes in a row after which the lane gives up.
+/// Failed processes of a library in a row after which the lane gives up.
 const PATIENCE: u32 = 3;
 
 /// How the lane ended.
@@ -32,7 +32,8 @@ pub struct Outcome {
 /// they printed.
 pub fn time(context: &mut Context) -> Result<Outcome> {
     let mut tables = Tables::new(context.settings);
-    let (mut failed, mut in_a_row) = (0, 0);
+    let mut failed = 0;
+    let mut in_a_row = vec![0; context.libraries.len()];
     for number in 1.. {
         let undecided = match context.until {
             Until::Decided => tables.undecided(),
@@ -49,10 +50,12 @@ pub fn time(context: &mut Context) -> Result<Outcome> {
             return Ok(Outcome { why: Ended::Budget, failed });
         }
         context.progress.detail(&told(number, &undecided, context.settings.rows.len()));
-        let rows = wanted(&context.settings.rows, &undecided);
-        match one(context, number, rows) {
+        // Every choice of a process follows from the comparison's seed and its number.
+        let mut random = Pcg64::new(u128::from(context.seed), u128::from(number));
+        let (at, rows) = next(&context.libraries, &undecided, &mut random);
+        match one(context, number, at, rows, random) {
             Ok(process) => {
-                in_a_row = 0;
+                in_a_row[at] = 0;
                 tables.push(&process);
                 context.keep(Line::Process(process))?;
             }
@@ -61,8 +64,8 @@ pub fn time(context: &mut Context) -> Result<Outcome> {
             }
             Err(error) => {
                 failed += 1;
-                in_a_row += 1;
-                if in_a_row == PATIENCE {
+                in_a_row[at] += 1;
+                if in_a_row[at] == PATIENCE {
                     return Err(error).context("the last processes failed, one after the other");
                 }
                 eprintln!("a process was left out: {error:#}");
@@ -78,34 +81,51 @@ fn told(number: u32, undecided: &[&str], rows: usize) -> String {
     format!("process {number}, {done} of {rows} rows decided{waits}")
 }
 
-/// The undecided rows; while only slow calls are undecided, the rows that count them.
-fn wanted(rows: &[RowPlan], undecided: &[&str]) -> Vec<RowPlan> {
-    let counts_tails = |row: &&RowPlan| pair::counts_tails(&row.name);
-    let is_undecided = |row: &&RowPlan| undecided.contains(&row.name.as_str());
-    match undecided.is_empty() {
-        true => rows.iter().filter(counts_tails).cloned().collect(),
-        false => rows.iter().filter(is_undecided).cloned().collect(),
-    }
+/// A library of those with undecided rows, and these rows. Drawn, not in turn: every eighth process
+/// is a null, which must not be always of the same one. While only slow calls are undecided, the
+/// rows that count them.
+fn next(libraries: &[Library], undecided: &[&str], random: &mut impl Rng) -> (usize, Vec<RowPlan>) {
+    let is_wanted = |row: &&RowPlan| match undecided.is_empty() {
+        true => pair::counts_tails(&row.name),
+        false => undecided.contains(&row.name.as_str()),
+    };
+    let rows = libraries.iter().map(|library| library.rows.iter().filter(is_wanted).cloned());
+    let mut open: Vec<(usize, Vec<RowPlan>)> = rows
+        .map(Iterator::collect)
+        .enumerate()
+        .filter(|(_, rows): &(_, Vec<_>)| !rows.is_empty())
+        .collect();
+    let place = if open.len() > 1 { random.random_range(0..open.len()) } else { 0 };
+    open.swap_remove(place)
 }
 
-/// One process: fresh layouts, one value for each row.
-fn one(context: &mut Context, number: u32, rows: Vec<RowPlan>) -> Result<Process> {
-    // Every choice of a process follows from the comparison's seed and its number.
-    let mut random = Pcg64::new(u128::from(context.seed), u128::from(number));
+/// One process: fresh layouts of a library, one value for each row.
+fn one(
+    context: &mut Context,
+    number: u32,
+    at: usize,
+    rows: Vec<RowPlan>,
+    mut random: Pcg64,
+) -> Result<Process> {
+    let library = &context.libraries[at];
     let null = number.is_multiple_of(context.settings.null_every);
     let folder = tempfile::tempdir_in(&context.scratch).context("cannot make a folder")?;
     let before = Ticks::now();
     let libraries = [folder.path().join("a.so"), folder.path().join("b.so")];
     let mut layouts = [None, None];
     for side in 0..2 {
-        let artifact = &context.sides[if null { 0 } else { side }].artifact;
         let seed = u64::from(random.random::<u32>() >> 1);
-        let fresh = context.linker.make(artifact, seed, &libraries[side])?;
+        let fresh = library.make(if null { 0 } else { side }, seed, &libraries[side])?;
         layouts[side] = fresh.then_some(seed);
     }
     let seed = u64::from(random.random::<u32>());
-    let plan = Plan { libraries, seed, rows, scripts: context.scripts.clone() };
-    let report: Report = pair::spawn(&Task::Time(plan), folder.path(), context.interrupt)?;
+    let rows = rows.iter().map(|row| library.bare(row)).collect();
+    let counts_tails = library.prefix.is_empty();
+    let plan = Plan { libraries, seed, rows, counts_tails, scripts: context.scripts.clone() };
+    let mut report: Report = pair::spawn(&Task::Time(plan), folder.path(), context.interrupt)?;
+    for row in &mut report.rows {
+        row.name.insert_str(0, &library.prefix);
+    }
     let steal = Ticks::now().steal_since(before);
     Ok(Process {
         number,

@@ -40,7 +40,9 @@ fn measure(plan: &Plan) -> Result<Report> {
         let mut prepared = rows::prepare(row, calls, &plan.scripts)?;
         let mut measured = slices::measure(row, &mut prepared, &mut random)?;
         drop(prepared);
-        count_tails(&mut measured, calls, &mut random);
+        if plan.counts_tails {
+            count_tails(&mut measured, calls, &mut random);
+        }
         rows.push(measured);
     }
     Ok(Report { cpu_s: clock::now(libc::CLOCK_PROCESS_CPUTIME_ID) as f64 / 1e9, rows })

@@ -28,6 +28,8 @@ pub struct Plan {
     pub seed: u64,
     /// The rows to measure.
     pub rows: Vec<RowPlan>,
+    /// Whether slow calls are counted too.
+    pub counts_tails: bool,
     /// Where the recorded traces' scripts are.
     pub scripts: PathBuf,
 }

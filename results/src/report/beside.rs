@@ -2,6 +2,7 @@
 
 use super::figures::{change, count, kib, percent};
 use crate::decide::{Judged, MemoryJudged, TailJudge, Verdict, median};
+use crate::evidence::Also;
 
 /// Instructions are told from this change on.
 const INSTRUCTIONS_TOLD: f64 = 0.001;
@@ -12,6 +13,7 @@ pub fn lines(judged: &Judged) -> Vec<String> {
     if !judged.tables.rows.is_empty() {
         lines.push(time(judged));
     }
+    lines.extend(also(judged));
     lines.extend(notes(judged));
     lines.extend(tails(judged));
     lines.extend(memory(judged));
@@ -31,10 +33,27 @@ fn time(judged: &Judged) -> String {
     format!("time: judged {} of {rows} rows{}", rows - open, mean.unwrap_or_default())
 }
 
+/// What is left out: the sides themselves, or a library besides.
+pub fn also(judged: &Judged) -> Vec<String> {
+    let header = &judged.header;
+    let left_out = |also: &Also| {
+        let why = also.left_out.as_ref()?;
+        Some(format!("{}: its rows are left out: {why}", also.name))
+    };
+    let mut lines: Vec<String> = header.also.iter().filter_map(left_out).collect();
+    if header.identical {
+        let (a, b) = (&header.a.name, &header.b.name);
+        lines.push(format!("{a} and {b} are identical: the rows are of other libraries"));
+    }
+    lines
+}
+
 fn notes(judged: &Judged) -> Vec<String> {
     let mut notes = Vec::new();
     let header = &judged.header;
-    if !(header.a.fresh_layouts && header.b.fresh_layouts) {
+    let measured = header.also.iter().filter(|also| also.left_out.is_none());
+    let mut fresh = measured.map(|also| also.fresh_layouts);
+    if !(header.a.fresh_layouts && header.b.fresh_layouts && fresh.all(|fresh| fresh)) {
         notes.push(
             "layout: a side has one layout only, so its luck is in the change; give static \
              archives, or commits, to average it away"

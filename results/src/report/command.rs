@@ -20,8 +20,11 @@ pub fn repeat(header: &Header) -> String {
         let lanes: Vec<&str> = settings.lanes.iter().map(|lane| lane.name()).collect();
         option("lanes", lanes.join(","));
     }
-    if settings.rows.len() <= FEW {
-        let rows: Vec<String> = settings.rows.iter().map(|row| quoted(&row.name)).collect();
+    let mut rows: Vec<String> = settings.rows.iter().map(|row| quoted(&row.name)).collect();
+    if rows.is_empty() {
+        rows = header.also.iter().map(|also| quoted(&also.name)).collect();
+    }
+    if rows.len() <= FEW {
         option("rows", rows.join(","));
     }
     if let Some(recipe) = &settings.recipe {

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::sentence::sentence;
 use crate::decide::{Counted, FailOn, Judged, MemoryJudged, RowJudge, TailJudge, Verdict, median};
-use crate::evidence::{Correctness, End, Machine, Side};
+use crate::evidence::{Also, Correctness, End, Machine, Side};
 
 /// What the `format` field says.
 const FORMAT: &str = "drystone-comparison";
@@ -24,6 +24,8 @@ struct Document<'a> {
     seed: u64,
     a: &'a Side,
     b: &'a Side,
+    also: &'a [Also],
+    identical: bool,
     floor_percent: f64,
     margin_percent: f64,
     error: f64,
@@ -100,6 +102,8 @@ pub fn json(judged: &Judged, fail_on: FailOn, evidence: &str) -> String {
         seed: header.seed,
         a: &header.a,
         b: &header.b,
+        also: &header.also,
+        identical: header.identical,
         floor_percent: header.settings.floor * 100.0,
         margin_percent: header.settings.margin * 100.0,
         error: header.settings.error,

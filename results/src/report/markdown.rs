@@ -10,7 +10,7 @@ use crate::evidence::Ended;
 pub fn markdown(judged: &Judged) -> String {
     let mut out = format!("**{}**\n", escaped(&sentence(judged)));
     if judged.why() == Some(Ended::Identical) {
-        return out;
+        return out + &list(beside::also(judged));
     }
     let of = |verdict| -> Vec<&RowJudge> {
         judged.tables.rows.iter().filter(|row| row.judge.verdict() == verdict).collect()
@@ -29,11 +29,12 @@ pub fn markdown(judged: &Judged) -> String {
             table(&fine)
         );
     }
-    out += "\n";
-    for line in beside::lines(judged) {
-        out += &format!("- {}\n", escaped(&line));
-    }
-    out
+    out + &list(beside::lines(judged))
+}
+
+fn list(lines: Vec<String>) -> String {
+    let begin = if lines.is_empty() { "" } else { "\n" };
+    lines.iter().fold(begin.to_owned(), |list, line| list + &format!("- {}\n", escaped(line)))
 }
 
 fn table(rows: &[&RowJudge]) -> String {

@@ -12,7 +12,7 @@ use crate::evidence::Ended;
 pub fn table(judged: &Judged, colour: bool, all: bool) -> String {
     let mut out = emphasised(judged, colour);
     if judged.why() == Some(Ended::Identical) {
-        return out;
+        return out + &beside::also(judged).iter().map(|line| wrapped(line)).collect::<String>();
     }
     for verdict in Verdict::ALL {
         let rows: Vec<&RowJudge> =

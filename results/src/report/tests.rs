@@ -3,7 +3,7 @@
 use super::{json, markdown, table};
 use crate::decide::{FailOn, Judged};
 use crate::evidence::fixtures::{header, process};
-use crate::evidence::{Correctness, End, Ended, Evidence, Line, Memory, MemoryRow};
+use crate::evidence::{Also, Correctness, End, Ended, Evidence, Line, Memory, MemoryRow};
 
 /// So many processes, with one row of each verdict, and memory that grows.
 fn judged(processes: u32) -> Judged {
@@ -96,4 +96,30 @@ fn exit_codes_in_order_of_weight() {
     assert_eq!(code(&open), 1, "a finding in B");
     open.correctness.insert('a', said(&["overlap"], 'a'));
     assert_eq!(code(&open), 3, "a finding that A has too says nothing");
+}
+
+/// The sides themselves are identical, one library besides differs, another does not build.
+#[test]
+fn libraries_besides_are_told_of_and_are_in_no_mean() {
+    let besides = |name: &str, left_out: Option<&str>| Also {
+        name: name.to_owned(),
+        left_out: left_out.map(str::to_owned),
+        artifacts: None,
+        fresh_layouts: true,
+    };
+    let mut all = judged(40);
+    let mean = all.geometric_mean();
+    all.header.also = vec![besides("ring", None), besides("x", Some("it does not build on A"))];
+    assert!(all.geometric_mean() < mean, "the slow ring is no row of the sides themselves now");
+    all.header.identical = true;
+    for text in [table(&all, false, false), markdown(&all)] {
+        assert!(text.contains("x: its rows are left out: it does not build on A"), "{text}");
+        assert!(text.contains("main and . are identical: the rows are of other"), "{text}");
+    }
+    all.header.identical = false;
+    all.end = Some(End { why: Ended::Identical, at_s: 0.0, failed: 0 });
+    for text in [table(&all, false, false), markdown(&all)] {
+        assert!(text.contains("Nothing to measure"), "{text}");
+        assert!(text.contains("x: its rows are left out"), "{text}");
+    }
 }

@@ -44,9 +44,11 @@ impl Series {
     }
 }
 
-/// Times as ratios to A; instructions and memory of B as they are.
+/// Times as ratios to A; instructions and memory of B as they are. Of a library besides no times:
+/// its A is not looked at.
 fn figures(judged: &Judged) -> Vec<(String, f64)> {
-    let times = judged.tables.rows.iter().filter_map(|row| {
+    let own = judged.tables.rows.iter().filter(|row| judged.header.is_own(&row.name));
+    let times = own.filter_map(|row| {
         Some((format!("{} time / reference", row.name), row.judge.values().median()?.exp()))
     });
     let counts = judged

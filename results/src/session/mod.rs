@@ -1,7 +1,7 @@
 //! A comparison from its sides to its evidence: what `compare`, `selftest` and `calibrate` have in
 //! common.
 //!
-//! - `sides`: both sides, built.
+//! - `sides`: both sides, named and then built; and libraries besides, where they differ.
 //! - `wishes`: what is asked for, and the settings that follow.
 //! - `run`: the lanes, one after the other, into a file.
 
@@ -10,5 +10,5 @@ mod sides;
 mod wishes;
 
 pub use run::run;
-pub use sides::Sides;
+pub use sides::Unbuilt;
 pub use wishes::Wishes;

@@ -1,16 +1,19 @@
 //! The lanes, cheapest first, into a file of evidence.
 
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::sides::Sides;
+use super::sides::{Besides, Sides};
 use super::wishes::Wishes;
 use crate::build::{EVIDENCE, hash_file};
 use crate::date::utc_now;
-use crate::evidence::{End, Ended, Evidence, FORMAT, Header, Lane, Line, VERSION, Writer};
+use crate::evidence::{
+    Also, End, Ended, Evidence, FORMAT, Header, Lane, Line, RowPlan, VERSION, Writer,
+};
 use crate::interrupt::Interrupt;
-use crate::lanes::{self, Context, Outcome, Word};
+use crate::lanes::{self, Context, Library, Outcome, Word};
 use crate::machine::Machine;
 use crate::progress::Progress;
 
@@ -25,24 +28,22 @@ pub fn run(sides: &Sides, wishes: &Wishes, interrupt: &Interrupt) -> Result<(Evi
         "instructions can't be counted: install valgrind, or leave out --instructions"
     );
     let scratch = sides.home().scratch()?;
-    let linker = sides.linker(scratch.path())?;
     let scripts = scratch.path().join("scripts");
     std::fs::create_dir(&scripts)?;
     lanes::scripts::unpack(&lanes::scripts::known(), &scripts)?;
-    let header = header(sides, wishes)?;
+    let asked = asked(sides, wishes, scratch.path(), interrupt)?;
+    let header = header(sides, wishes, &asked)?;
     let name = format!("{}-{:08x}", header.started.replace(':', ""), header.seed & 0xffff_ffff);
     let folder = sides.home().run(&name);
     let mut writer = Writer::create(&folder.join(EVIDENCE), &header)?;
-    let identical = !wishes.no_identical && sides.are_identical(&linker, scratch.path())?;
-    let lines = if identical {
+    let lines = if asked.libraries.iter().all(|library| library.rows.is_empty()) {
         let end = Line::End(End { why: Ended::Identical, at_s: 0.0, failed: 0 });
         writer.append(&end)?;
         vec![end]
     } else {
         let mut progress = Progress::new(wishes.budget);
         let mut context = Context {
-            sides: sides.measured(),
-            linker: &linker,
+            libraries: asked.libraries,
             scratch: scratch.path().to_owned(),
             kept: folder,
             scripts,
@@ -63,7 +64,49 @@ pub fn run(sides: &Sides, wishes: &Wishes, interrupt: &Interrupt) -> Result<(Evi
     Ok((Evidence { header, lines }, path))
 }
 
-fn header(sides: &Sides, wishes: &Wishes) -> Result<Header> {
+/// What is measured, and what is not.
+struct Asked {
+    /// The sides themselves, without rows if they are identical; then the libraries besides that
+    /// differ.
+    libraries: Vec<Library>,
+    /// Their rows; if there are none, those of the sides themselves that were asked for.
+    rows: Vec<RowPlan>,
+    also: Vec<Also>,
+    /// Whether only libraries besides are measured, for the sides themselves are identical.
+    identical: bool,
+}
+
+fn asked(sides: &Sides, wishes: &Wishes, scratch: &Path, interrupt: &Interrupt) -> Result<Asked> {
+    let mut rows = wishes.rows()?.into_iter();
+    let own_rows = rows.next().unwrap_or_default();
+    let mut own = sides.library(own_rows.clone(), scratch)?;
+    let identical = !wishes.no_identical && own.is_same(scratch)?;
+    if identical {
+        own.rows.clear();
+    }
+    let (mut libraries, mut also) = (vec![own], Vec::new());
+    let besides = Besides {
+        sides,
+        folder: scratch,
+        even_same: wishes.no_identical,
+        needed: own_rows.is_empty(),
+        interrupt,
+    };
+    for (one, rows) in wishes.also.iter().zip(rows).filter(|(_, rows)| !rows.is_empty()) {
+        let (said, library) = besides.library(one, rows)?;
+        also.push(said);
+        libraries.extend(library);
+    }
+    let mut rows: Vec<RowPlan> =
+        libraries.iter().flat_map(|library| library.rows.clone()).collect();
+    if rows.is_empty() {
+        rows = own_rows;
+    }
+    let identical = identical && libraries.len() > 1;
+    Ok(Asked { libraries, rows, also, identical })
+}
+
+fn header(sides: &Sides, wishes: &Wishes, asked: &Asked) -> Result<Header> {
     Ok(Header {
         format: FORMAT.to_owned(),
         version: VERSION,
@@ -74,7 +117,9 @@ fn header(sides: &Sides, wishes: &Wishes) -> Result<Header> {
         machine: Machine::this(),
         a: sides.side(0)?,
         b: sides.side(1)?,
-        settings: wishes.settings()?,
+        settings: wishes.settings(asked.rows.clone()),
+        also: asked.also.clone(),
+        identical: asked.identical,
     })
 }
 
@@ -112,8 +157,8 @@ fn lanes(context: &mut Context) -> Result<Outcome> {
     let lanes = context.settings.lanes.clone();
     let wanted = |lane| lanes.contains(&lane);
     let interrupted = Outcome { why: Ended::Interrupted, failed: 0 };
-    let rows = context.settings.rows.clone();
-    if wanted(Lane::Correctness) {
+    let is_measured = !context.libraries[0].rows.is_empty();
+    if wanted(Lane::Correctness) && is_measured {
         context.progress.phase("looking for wrong results");
         match lanes::correctness(context)? {
             Word::Fine => {}
@@ -123,13 +168,15 @@ fn lanes(context: &mut Context) -> Result<Outcome> {
     }
     if wanted(Lane::Instructions) && lanes::can_count() {
         context.progress.phase("counting instructions");
-        if lanes::instructions(context, &rows)? {
-            return Ok(interrupted);
+        for at in 0..context.libraries.len() {
+            if lanes::instructions(context, at)? {
+                return Ok(interrupted);
+            }
         }
     }
-    if wanted(Lane::Memory) {
+    if wanted(Lane::Memory) && is_measured {
         context.progress.phase("measuring memory");
-        if lanes::memory(context, &rows)? {
+        if lanes::memory(context)? {
             return Ok(interrupted);
         }
     }

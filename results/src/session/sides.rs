@@ -1,32 +1,41 @@
-//! Both sides, built.
+//! Both sides, named and then built; and libraries besides, where they differ.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::build::{self, Artifact, Built, Home, Linker, Recipe, are_identical, hash_file};
-use crate::evidence::{Made, Side};
-use crate::interrupt::Interrupt;
-use crate::lanes::Measured;
+use crate::build::{self, Also, Artifact, Built, Home, Linker, Recipe, hash_file};
+use crate::evidence::{Also as Said, Made, RowPlan, Side};
+use crate::interrupt::{Interrupt, Interrupted};
+use crate::lanes::Library;
 use crate::side::{Source, resolve};
+
+/// Both sides, and how they are built.
+pub struct Unbuilt {
+    /// As the user gave them.
+    pub names: [String; 2],
+    /// Where they come from.
+    pub sources: [Source; 2],
+    /// How they are built.
+    pub recipe: Recipe,
+    /// The present tree, whose lock file and flags both sides are built with.
+    pub present: PathBuf,
+}
 
 /// Both sides, built.
 pub struct Sides {
-    names: [String; 2],
-    sources: [Source; 2],
+    unbuilt: Unbuilt,
     built: [Built; 2],
-    recipe: Recipe,
     home: Home,
-    present: PathBuf,
 }
 
-impl Sides {
-    /// Builds the sides of these names: with the recipe, lock file and flags of the present tree,
-    /// or with the recipe in `file`.
+impl Unbuilt {
+    /// The sides of these names, to be built by the recipe of the present tree, or by that in
+    /// `file`.
     ///
     /// # Errors
-    /// If one stands for nothing, or does not build.
-    pub fn build(names: [String; 2], file: Option<&Path>, interrupt: &Interrupt) -> Result<Self> {
+    /// If one stands for nothing, or the recipe cannot be used.
+    pub fn find(names: [String; 2], file: Option<&Path>) -> Result<Self> {
         let sources = [resolve(&names[0])?, resolve(&names[1])?];
         let present = present(&sources)?;
         let recipe = match (sources.iter().all(is_built), file) {
@@ -38,65 +47,48 @@ impl Sides {
             (false, Some(file)) => Recipe::read(file)?,
             (false, None) => Recipe::of(&present)?,
         };
-        Self::of(names, sources, recipe, present, interrupt)
+        Ok(Self { names, sources, recipe, present })
     }
 
-    /// Builds these sources with a recipe and a present tree that are known.
+    /// The libraries to compare besides. They are built too, so there is none where a side was
+    /// given built.
+    pub fn also(&self) -> &[Also] {
+        if self.sources.iter().any(is_built) { &[] } else { &self.recipe.also }
+    }
+
+    /// Builds them.
     ///
     /// # Errors
     /// If one does not build.
-    pub fn of(
-        names: [String; 2],
-        sources: [Source; 2],
-        recipe: Recipe,
-        present: PathBuf,
-        interrupt: &Interrupt,
-    ) -> Result<Self> {
+    pub fn build(self, interrupt: &Interrupt) -> Result<Sides> {
         let home = Home::open()?;
         let mut built = Vec::new();
-        for (name, source) in names.iter().zip(&sources) {
+        for (name, source) in self.names.iter().zip(&self.sources) {
             if !is_built(source) {
                 eprintln!("building {name}");
             }
-            let side = build::build(source, &present, &recipe, &home, interrupt);
+            let side = build::build(source, &self.present, &self.recipe, &home, interrupt);
             built.push(side.with_context(|| format!("side `{name}`"))?);
         }
         let Ok(built) = <[Built; 2]>::try_from(built) else { unreachable!("two sides were built") };
-        Ok(Self { names, sources, built, recipe, home, present })
+        Ok(Sides { unbuilt: self, built, home })
     }
+}
 
+impl Sides {
     /// The tool's own folder.
     pub fn home(&self) -> &Home {
         &self.home
     }
 
-    /// A linker for both, which keeps its files in `folder`.
+    /// Both, for the lanes, with these rows and a linker that keeps its files in `folder`.
     ///
     /// # Errors
-    /// If there is none.
-    pub fn linker(&self, folder: &Path) -> Result<Linker> {
-        Linker::new(folder, &self.recipe.link)
-    }
-
-    /// Whether both, linked in the archive's own order or as they are, are the same to a program.
-    ///
-    /// # Errors
-    /// If one does not link, or can't be read.
-    pub fn are_identical(&self, linker: &Linker, folder: &Path) -> Result<bool> {
-        let [a, b] = &self.built;
-        if std::mem::discriminant(&a.artifact) != std::mem::discriminant(&b.artifact) {
-            return Ok(false);
-        }
-        let libraries = [folder.join("identical-a.so"), folder.join("identical-b.so")];
-        for (built, library) in self.built.iter().zip(&libraries) {
-            linker.make(&built.artifact, 1, library)?;
-        }
-        are_identical(&libraries[0], &libraries[1])
-    }
-
-    /// Both, for the lanes.
-    pub fn measured(&self) -> [Measured; 2] {
-        [0, 1].map(|side| Measured { artifact: self.built[side].artifact.clone() })
+    /// If there is no linker.
+    pub fn library(&self, rows: Vec<RowPlan>, folder: &Path) -> Result<Library> {
+        let artifacts = [0, 1].map(|side| self.built[side].artifact.clone());
+        let linker = Linker::new(folder, &self.unbuilt.recipe.link)?;
+        Ok(Library { prefix: String::new(), rows, artifacts, linker })
     }
 
     /// What the compiler says it is; empty where none of cargo's was used.
@@ -104,9 +96,10 @@ impl Sides {
     /// # Errors
     /// If it can't be run.
     pub fn toolchain(&self) -> Result<String> {
-        let compiles = self.sources.iter().any(|source| !is_built(source));
-        Ok(match compiles && self.recipe.build.is_none() {
-            true => build::toolchain(&self.present)?.lines().next().unwrap_or_default().to_owned(),
+        let Unbuilt { sources, recipe, present, .. } = &self.unbuilt;
+        let compiles = sources.iter().any(|source| !is_built(source));
+        Ok(match compiles && recipe.build.is_none() {
+            true => build::toolchain(present)?.lines().next().unwrap_or_default().to_owned(),
             false => String::new(),
         })
     }
@@ -116,7 +109,7 @@ impl Sides {
     /// # Errors
     /// If git fails, or what was built has gone.
     pub fn side(&self, side: usize) -> Result<Side> {
-        let (source, built) = (&self.sources[side], &self.built[side]);
+        let (source, built) = (&self.unbuilt.sources[side], &self.built[side]);
         let (made, commit, dirty) = match source {
             Source::Commit { hash, .. } => (Made::Commit, Some(hash.clone()), false),
             Source::Tree { git, hash } => {
@@ -128,7 +121,7 @@ impl Sides {
             Source::Library(_) => (Made::Library, None, false),
         };
         Ok(Side {
-            name: self.names[side].clone(),
+            name: self.unbuilt.names[side].clone(),
             made,
             commit,
             dirty,
@@ -137,6 +130,73 @@ impl Sides {
             fresh_layouts: matches!(built.artifact, Artifact::Archive(_)),
         })
     }
+}
+
+/// What a library besides is built from, and what follows if it is not to be had.
+pub struct Besides<'a> {
+    /// What it is built from.
+    pub sides: &'a Sides,
+    /// A folder for what is needed no longer than the comparison.
+    pub folder: &'a Path,
+    /// Whether it is measured even if it is the same on both sides.
+    pub even_same: bool,
+    /// Whether the comparison fails if it does not build. Else its rows are left out.
+    pub needed: bool,
+    /// Whether to stop.
+    pub interrupt: &'a Interrupt,
+}
+
+impl Besides<'_> {
+    /// Builds a library. Returns what the header says of it, and the library, unless its rows are
+    /// left out.
+    ///
+    /// # Errors
+    /// If its recipe cannot be used, it is needed and does not build, or Ctrl-C ended a build.
+    pub fn library(&self, also: &Also, rows: Vec<RowPlan>) -> Result<(Said, Option<Library>)> {
+        let name = &also.name;
+        let recipe = Recipe::of_also(also, &self.sides.unbuilt.present)?;
+        let (library, left_out) = match self.built(name, &recipe, rows) {
+            Ok((library, same)) if !same || self.even_same => (Some(library), None),
+            Ok(_) => (None, Some("it is the same on both sides".to_owned())),
+            Err(error) if self.needed || error.is::<Interrupted>() => {
+                return Err(error.context(name.clone()));
+            }
+            Err(error) => {
+                eprintln!("{name}: {error:#}");
+                // Without the causes: all shards of a comparison must say the same.
+                (None, Some(error.to_string()))
+            }
+        };
+        let artifacts = library.as_ref().map(|library| &library.artifacts);
+        let is_archive = |artifact: &Artifact| matches!(artifact, Artifact::Archive(_));
+        let said = Said {
+            name: name.clone(),
+            left_out,
+            artifacts: artifacts.map(hashes).transpose()?,
+            fresh_layouts: artifacts.is_some_and(|both| both.iter().all(is_archive)),
+        };
+        Ok((said, library))
+    }
+
+    /// Both builds, and whether they are the same.
+    fn built(&self, name: &str, recipe: &Recipe, rows: Vec<RowPlan>) -> Result<(Library, bool)> {
+        let Sides { unbuilt: Unbuilt { names, sources, present, .. }, home, .. } = self.sides;
+        let build = |side: usize| {
+            eprintln!("building {name} of {}", names[side]);
+            let built = build::build(&sources[side], present, recipe, home, self.interrupt);
+            let built = built.map(|built| built.artifact);
+            built.with_context(|| format!("it does not build on {}", ['A', 'B'][side]))
+        };
+        let artifacts = [build(0)?, build(1)?];
+        let linker = Linker::new(self.folder, &recipe.link)?;
+        let library = Library { prefix: format!("{name}/"), rows, artifacts, linker };
+        let same = library.is_same(self.folder).context("it does not link")?;
+        Ok((library, same))
+    }
+}
+
+fn hashes([a, b]: &[Artifact; 2]) -> Result<[String; 2]> {
+    Ok([hash_file(a.path())?, hash_file(b.path())?])
 }
 
 fn is_built(source: &Source) -> bool {

@@ -4,8 +4,9 @@ use std::hash::{BuildHasher, Hasher};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 
+use crate::build::Also;
 use crate::evidence::{Lane, RowPlan, Settings};
 use crate::lanes::{self, Until};
 use crate::pair;
@@ -33,6 +34,8 @@ pub struct Wishes {
     pub seed: Option<u64>,
     /// When the time lane has enough.
     pub until: Until,
+    /// Libraries to compare besides.
+    pub also: Vec<Also>,
 }
 
 impl Default for Wishes {
@@ -48,34 +51,32 @@ impl Default for Wishes {
             recipe: None,
             seed: None,
             until: Until::Decided,
+            also: Vec::new(),
         }
     }
 }
 
 impl Wishes {
-    /// The settings of the evidence.
-    ///
-    /// # Errors
-    /// If no row begins as one was named.
-    pub fn settings(&self) -> Result<Settings> {
+    /// The settings of the evidence, with the rows to measure.
+    pub fn settings(&self, rows: Vec<RowPlan>) -> Settings {
         let null_every = match self.until {
             Until::Decided => 8,
             // A beside itself is all there is, or nothing is judged.
             Until::Processes(_) => u32::MAX,
         };
-        Ok(Settings {
+        Settings {
             floor: self.floor,
             margin: self.margin,
             error: 0.02,
             budget_s: self.budget.as_secs_f64(),
             null_every,
             lanes: self.lanes.clone(),
-            rows: self.rows()?,
+            rows,
             memory_floor: 0.02,
             tail_floor: [10.0, 5.0],
             instructions_gate: self.instructions,
             recipe: self.recipe.as_ref().map(|recipe| recipe.display().to_string()),
-        })
+        }
     }
 
     /// The seed.
@@ -85,16 +86,79 @@ impl Wishes {
         self.seed.unwrap_or_else(any)
     }
 
-    fn rows(&self) -> Result<Vec<RowPlan>> {
+    /// The rows that are asked for: of the sides themselves, then of each library besides.
+    ///
+    /// # Errors
+    /// If no row begins as one was named, or a library's row is none.
+    pub fn rows(&self) -> Result<Vec<Vec<RowPlan>>> {
         let traces: Vec<String> =
             lanes::scripts::known().into_iter().map(|(name, _)| name).collect();
-        let mut rows = pair::plans();
-        rows.extend(pair::trace_rows(&traces));
-        let known: Vec<String> = rows.iter().map(|row| row.name.clone()).collect();
-        if !self.rows.is_empty() {
-            rows.retain(|row| self.rows.iter().any(|wanted| row.name.starts_with(wanted.as_str())));
+        let mut own = pair::plans();
+        own.extend(pair::trace_rows(&traces));
+        let mut rows = vec![own.clone()];
+        for also in &self.also {
+            rows.push(rows_of(also, &own)?);
         }
-        ensure!(!rows.is_empty(), "--rows: no row begins so; there are {}", known.join(", "));
+        let name = |row: &RowPlan| row.name.clone();
+        let known: Vec<String> = rows.iter().flatten().map(name).collect();
+        let is_wanted = |row: &RowPlan| {
+            self.rows.is_empty() || self.rows.iter().any(|begin| row.name.starts_with(begin))
+        };
+        rows.iter_mut().for_each(|rows| rows.retain(is_wanted));
+        // The other lanes are of the sides themselves.
+        if !self.lanes.iter().any(|lane| [Lane::Instructions, Lane::Time].contains(lane)) {
+            rows[1..].iter_mut().for_each(Vec::clear);
+        }
+        ensure!(
+            rows.iter().any(|rows| !rows.is_empty()),
+            "--rows: no row begins so; there are {}",
+            known.join(", ")
+        );
         Ok(rows)
+    }
+}
+
+/// The rows of a library besides.
+fn rows_of(also: &Also, own: &[RowPlan]) -> Result<Vec<RowPlan>> {
+    let Also { name, .. } = also;
+    let first = |row: &RowPlan| row.name.split('/').next() == Some(name);
+    ensure!(!own.iter().any(first), "`also`: the name `{name}` is that of a row: choose another");
+    let row = |wanted: &String| {
+        let row = own.iter().find(|row| row.name == *wanted).with_context(|| {
+            let known: Vec<&str> = own.iter().map(|row| row.name.as_str()).collect();
+            format!("`also`: {name} has no row `{wanted}`; there are {}", known.join(", "))
+        })?;
+        Ok(RowPlan { name: format!("{name}/{wanted}"), ..row.clone() })
+    };
+    also.rows.iter().map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::build::Recipe;
+
+    /// This project's own compare.toml: cargo builds the sides, and commands the libraries besides.
+    #[test]
+    fn our_own_libraries_besides_have_recipes_and_rows() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let recipe = Recipe::of(root).unwrap();
+        assert_eq!(recipe.build, None);
+        assert!(recipe.also.iter().any(|also| also.name == "list-heap"));
+        assert!(recipe.also.iter().all(|also| Recipe::of_also(also, root).is_ok()));
+        let names = |lanes: &[Lane], rows: &[&str]| {
+            let also = recipe.also.clone();
+            let rows = rows.iter().map(|&row| row.to_owned()).collect();
+            let wishes = Wishes { lanes: lanes.to_vec(), rows, also, ..Wishes::default() };
+            let rows = wishes.rows().map_err(|error| error.to_string())?;
+            Ok::<_, String>(rows.into_iter().map(|rows| rows.len()).collect::<Vec<_>>())
+        };
+        assert_eq!(names(&[Lane::Time], &["pair/64", "list-heap/pair"]), Ok(vec![1, 1]));
+        assert_eq!(names(&[Lane::Time], &["list"]), Ok(vec![0, 2]));
+        assert_eq!(names(&[Lane::Memory], &["ring", "list"]), Ok(vec![2, 0]));
+        let unknown = names(&[Lane::Time], &["lost"]).unwrap_err();
+        assert!(unknown.contains("list-heap/ring/256"), "{unknown}");
     }
 }

@@ -2,6 +2,7 @@
 //! written in C: real git, a real compiler, short measurements. Verdicts of time are the tool's
 //! own; no test looks at a clock.
 
+mod also;
 mod repository;
 
 use std::process::Command;

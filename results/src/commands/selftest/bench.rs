@@ -8,7 +8,7 @@ use crate::build::{self, Artifact, Home, Recipe};
 use crate::evidence::Evidence;
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::plant::Plant;
-use crate::session::{self, Sides, Wishes};
+use crate::session::{self, Unbuilt, Wishes};
 use crate::side::{Source, export, resolve};
 
 /// The side, built, and where its copies are put.
@@ -94,7 +94,7 @@ impl<'a> Bench<'a> {
         wishes: &Wishes,
     ) -> Result<Evidence> {
         let (recipe, present) = (self.recipe.clone(), self.present.clone());
-        let sides = Sides::of(names, sources, recipe, present, self.interrupt)?;
+        let sides = Unbuilt { names, sources, recipe, present }.build(self.interrupt)?;
         let (evidence, _) = session::run(&sides, wishes, self.interrupt)?;
         if self.interrupt.is_set() {
             return Err(Interrupted.into());

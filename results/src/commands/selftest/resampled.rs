@@ -27,7 +27,10 @@ pub fn run(path: &Path, seed: Option<u64>) -> Result<(String, Vec<Told>)> {
     let header = &evidence.header;
     let same = header.a.artifact == header.b.artifact;
     let all = evidence.processes().into_iter();
-    let pool: Vec<Process> = all.filter(|process| same || process.null).collect();
+    let pool: Vec<Process> = all
+        .filter(|process| same || process.null)
+        .filter(|process| process.rows.iter().any(|row| header.is_own(&row.name)))
+        .collect();
     ensure!(
         pool.len() >= 40,
         "{} holds {} processes of a side beside itself, and 40 are the fewest to draw from: \
@@ -35,7 +38,10 @@ pub fn run(path: &Path, seed: Option<u64>) -> Result<(String, Vec<Told>)> {
         path.display(),
         pool.len()
     );
-    let settings = &header.settings;
+    // A process of a library besides has none of these rows.
+    let mut settings = header.settings.clone();
+    settings.rows.retain(|row| header.is_own(&row.name));
+    let settings = &settings;
     let rules = Rules::new(settings, MOST);
     let mut random = Pcg64::seed_from_u64(seed.unwrap_or(header.seed));
     let row = settings.rows.iter().find(|row| row.name == RING).or(settings.rows.first());

@@ -1,7 +1,7 @@
 //! The rows: one kind of work each, for one side at a time.
 //!
-//! `ListHeap` has no row: it is Rust, and the C library does not export it. A row needs a [`Calls`]
-//! and nothing else, so one for it is a [`Calls`] away.
+//! A row needs a [`Calls`] and nothing else. So `ListHeap`, which the C library does not export, is
+//! measured by the same rows, in a library of its own.
 
 mod bulk;
 mod load;

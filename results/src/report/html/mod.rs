@@ -11,7 +11,7 @@ mod rows;
 use maud::{Markup, html};
 
 use self::frame::page;
-use super::beside::lines;
+use super::beside::{also, lines};
 use super::command::repeat;
 use super::sentence::sentence;
 use crate::decide::Judged;
@@ -33,6 +33,8 @@ pub fn html(judged: &Judged, evidence: &str) -> String {
             (beside::all(judged))
             h2 { "In short" }
             ul { @for line in lines(judged) { li { (line) } } }
+        } @else {
+            @for line in also(judged) { p { (line) } }
         }
         (how(judged, evidence))
     };
