@@ -3,6 +3,7 @@
 //! own; no test looks at a clock.
 
 mod also;
+mod published;
 mod repository;
 
 use std::process::Command;

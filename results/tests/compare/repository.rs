@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// A repository with the allocator and its compare.toml; gone when dropped.
+/// A repository; gone when dropped.
 pub struct Repository {
     pub folder: TempDir,
 }
@@ -34,14 +34,21 @@ impl Output {
 }
 
 impl Repository {
-    pub fn new() -> Self {
+    /// One without a commit.
+    pub fn empty() -> Self {
         let repository = Self { folder: tempfile::tempdir().unwrap() };
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/allocator");
         std::fs::create_dir(repository.root()).unwrap();
+        repository.git(&["init", "--quiet", "--initial-branch=main"]);
+        repository
+    }
+
+    /// One with a commit of the allocator.
+    pub fn new() -> Self {
+        let repository = Self::empty();
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/allocator");
         for file in ["alloc.c", "knobs.h", "compare.toml"] {
             std::fs::copy(source.join(file), repository.root().join(file)).unwrap();
         }
-        repository.git(&["init", "--quiet", "--initial-branch=main"]);
         repository.commit();
         repository
     }
