@@ -38,8 +38,8 @@ pub struct CompareArguments {
     #[arg(long, value_name = "PCT", default_value = "3", value_parser = percent)]
     pub margin: f64,
 
-    /// How a side is built: a file such as compare.toml [default: compare.toml at the root of the
-    /// present tree, else cargo].
+    /// How a side is built: a file such as compare.toml [default: compare.toml in the present
+    /// tree, at its root or in .config, else cargo].
     #[arg(long, value_name = "FILE")]
     pub recipe: Option<PathBuf>,
 
