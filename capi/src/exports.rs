@@ -6,7 +6,7 @@
 //! succeeds.
 
 use core::ffi::{c_int, c_void};
-use core::ptr::{self, NonNull};
+use core::ptr;
 
 use engine::internals::engine::MIN_ALIGN;
 use engine::internals::engine::front::Fast;
@@ -55,8 +55,8 @@ pub extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
     }
 }
 
-// The slow ways are C functions too: those cannot unwind, so malloc and free end with a jump to
-// them.
+// The slow ways are C functions too: those cannot unwind, so malloc, free and realloc end with a
+// jump to them.
 
 #[inline(never)]
 extern "C" fn malloc_medium(size: usize) -> *mut c_void {
@@ -130,6 +130,9 @@ pub unsafe extern "C" fn free_moves(block: *mut c_void) {
 /// As [`free`].
 #[inline(never)]
 unsafe extern "C" fn free_remote(block: *mut c_void) {
+    if block.is_null() {
+        return;
+    }
     // SAFETY: the caller gives the block up.
     if unsafe { HEAP.free_remote(block.cast()) } {
         return HEAP.report_late();
@@ -162,7 +165,7 @@ unsafe extern "C" fn free_slow(block: *mut c_void) {
 pub unsafe extern "C" fn realloc(block: *mut c_void, size: usize) -> *mut c_void {
     // SAFETY: the caller gives the block up, unless the call fails.
     match unsafe { resized_fast(block, size) } {
-        Some(resized) => resized.as_ptr().cast(),
+        Some(resized) => resized,
         // SAFETY: the caller gives the block up, unless the call fails.
         None => unsafe { realloc_slow(block, size) },
     }
@@ -182,7 +185,7 @@ pub unsafe extern "C" fn reallocarray(
     let Some(bytes) = count.checked_mul(size) else { return failed(libc::ENOMEM) };
     // SAFETY: the caller gives the block up, unless the call fails.
     match unsafe { resized_fast(block, bytes) } {
-        Some(resized) => resized.as_ptr().cast(),
+        Some(resized) => resized,
         // SAFETY: the caller gives the block up, unless the call fails.
         None => unsafe { resized(block, bytes) },
     }
@@ -279,12 +282,15 @@ pub unsafe extern "C" fn malloc_usable_size(block: *mut c_void) -> usize {
 /// # Safety
 /// As [`realloc`].
 #[inline(always)]
-unsafe fn resized_fast(block: *mut c_void, size: usize) -> Option<NonNull<u8>> {
+unsafe fn resized_fast(block: *mut c_void, size: usize) -> Option<*mut c_void> {
     if early::is_early() || size == 0 {
         return None;
     }
     // SAFETY: the caller gives the block up, unless the call fails.
-    unsafe { HEAP.realloc_fast(block.cast(), size) }
+    let resized = unsafe { HEAP.realloc_fast(block.cast(), size) }?;
+    // Where the block was, a slab may have ended, and a misuse have come to light.
+    HEAP.report_late();
+    Some(resized.as_ptr().cast())
 }
 
 /// The rest of both.

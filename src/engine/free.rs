@@ -4,7 +4,7 @@
 //! |---|---|
 //! | any pointer, any thread, with a heap or without | `free_any`, by `try_free` and `free_without_heap` |
 //! | in the thread's own slab | `free_local` |
-//! | in a slab that is another's | `free_remote_in`; `free_remote` is its quick way in |
+//! | in a slab that is another's | `free_remote_in`; `free_remote`, where that is quick |
 //! | a mapping of its own | `free_huge` |
 //!
 //! What a remote free does, step by step: [`remote`](crate::engine::slab::remote).
@@ -80,7 +80,11 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             }
             // SAFETY: the owner was read just now.
             match unsafe { self.free_remote_in(owner.as_mut(), header, slab_owner, address) } {
-                Marked::Done | Marked::First => return Ok(()),
+                Marked::Done | Marked::First => {
+                    // Until the look is over, each call of this thread comes here.
+                    owner.iter_mut().for_each(|owner| self.look_if_under_way(owner));
+                    return Ok(());
+                }
                 Marked::Again => look_again(),
                 Marked::Rejected => return self.reject(self.judge_block(slab, address)),
             }
@@ -91,22 +95,23 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     /// effect. What it can't decide, [`try_free`](Self::try_free) does.
     ///
     /// # Safety
-    /// As [`try_free`](Self::try_free).
+    /// As [`try_free`](Self::try_free). While no slab has an owner, `heap` may be no heap.
     #[inline]
-    pub unsafe fn free_remote(&self, heap: &Heap, block: *mut u8) -> bool {
+    pub unsafe fn free_remote(&self, heap: *const Heap, block: *mut u8) -> bool {
         let address = block.expose_provenance();
         // SAFETY: headers live as long as the engine.
         let slab = unsafe { &*self.page_map.slab_near(address) };
         let slab_owner = slab.owner.load(Ordering::Acquire);
         if slab_owner <= ABANDONED
-            || slab_owner == ptr::from_ref(heap).addr()
+            || slab_owner == heap.addr()
             || self.forked.load(Ordering::Relaxed)
         {
             return false;
         }
-        // SAFETY: the calling thread owns the heap.
-        let mut owner = unsafe { heap.owner() };
+        // SAFETY: a slab has an owner, so the heap is one, and the calling thread owns it.
+        let mut owner = unsafe { (*heap).owner() };
         let (marked, counted) = self.mark_for(&mut owner, slab, address);
+        // The look at the owner is the one of `after_mark`.
         if marked == Marked::Done && !counted && slab.owner.load(Ordering::Relaxed) != ABANDONED {
             return true;
         }

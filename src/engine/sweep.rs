@@ -22,10 +22,11 @@ use crate::sync::fault::{Fault, planted};
 /// instructions for each.
 const FEW: usize = 3;
 
-/// Bytes that the current slabs of a heap may have carved when its thread ends, or the empty ones
-/// go. Without a bound five heaps kept 40 MiB in 75 classes. A bound of 16 slabs in place of bytes
-/// made threads of 64 blocks in 25 classes cost a sixth more: each began with none.
-const PARKED: usize = 192 << 10;
+/// Bytes that the current slabs of a heap may have carved when its thread ends, and bytes of their
+/// spans: if it is more, the empty ones go. Without a bound five heaps kept 40 MiB in 75 classes. A
+/// bound of 16 slabs made threads of 64 blocks in 25 classes cost a sixth more: each began with
+/// none.
+const PARKED: (usize, usize) = (192 << 10, 4 << 20);
 
 /// Slabs that are swept, abandoned or given back in one step, under one taking of the span lock: a
 /// few microseconds each. Between two steps other calls go on.
@@ -171,11 +172,12 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     /// Bounds the memory of current slabs when the thread ends: the next thread is likely to need
     /// them, but not any amount.
     pub(super) fn bound_current(&self, own: &mut Own) {
-        if own.carved_by_current() <= PARKED {
+        let (carved, spans) = own.bytes_of_current();
+        if carved <= PARKED.0 && spans <= PARKED.1 {
             return;
         }
         for class in 0..CLASSES {
-            if own.current[class].class() == class && own.current[class].count_used() == 0 {
+            if own.has_empty_current(class) {
                 own.drop_current(class, no_slab());
                 self.bound_idle(own, IDLE);
             }

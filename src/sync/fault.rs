@@ -76,7 +76,7 @@ pub enum Fault {
     StartUnfenced,
     /// `Engine::abandon_slab` does not look at an abandoned slab for marks that came last.
     ReleaseBlind,
-    /// `Engine::free_remote_in` does not look whether the owner left the slab meanwhile.
+    /// `Engine::after_mark` does not look whether the owner left the slab meanwhile.
     OwnerUnseen,
     /// `Shared::reclaim` believes what its caller saw without the lock.
     ReclaimBlind,

@@ -128,15 +128,15 @@ fn main() -> ExitCode {
     cases.push(("what_has_no_fork_handlers_is_rejected".into(), Box::new(no_fork_handlers)));
     cases.push(("mixed_finds_what_keeps_memory".into(), Box::new(kept_memory_is_found)));
     cases.push(("a_hang_is_a_finding".into(), Box::new(a_hang_is_a_finding)));
-    cases.push(("a_sound_allocator_gives_no_finding".into(), Box::new(no_false_finding)));
     cases.push(("one_thread_replays_exactly".into(), Box::new(one_thread_replays_exactly)));
     cases.push(("races_are_found".into(), Box::new(|| races_are_found(1))));
     run(&cases)
 }
 
 /// Cases of up to a minute each: `.ci/run` runs them.
-fn long() -> [Case; 6] {
+fn long() -> [Case; 7] {
     [
+        ("a_sound_allocator_gives_no_finding".into(), Box::new(no_false_finding)),
         ("a_library_that_is_in_the_way_is_found".into(), Box::new(shims_are_found)),
         ("what_a_linked_heap_loses_at_a_failure_is_found".into(), Box::new(losses_are_found)),
         ("calls_that_are_never_seen_are_no_success".into(), Box::new(unseen_calls)),

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::repository::Repository;
 
 const RECIPE: &str = "build = '''
-sed 's/SPIN;/TURNS;/' alloc.c > second.c && cc -O2 -fno-builtin -fPIC -ffunction-sections \
+cc -O2 -fno-builtin -fPIC -ffunction-sections \
 -include second.h -c second.c && ar rcs libsecond.a second.o'''
 archive = \"libsecond.a\"
 ";
@@ -19,6 +19,8 @@ fn repository() -> Repository {
         "[[also]]\nname = 'second'\nrecipe = 'second.toml'\nrows = ['pair/64', 'realloc/1K']\n";
     repository.write("compare.toml", &format!("{own}\n{also}"));
     repository.write("second.toml", RECIPE);
+    let source = include_str!("../allocator/alloc.c").replace("< SPIN;", "< TURNS;");
+    repository.write("second.c", &source);
     turns(&repository, 0);
     repository.commit();
     repository

@@ -53,7 +53,7 @@ pub enum Fast {
     Done,
     /// The block is freed, and the slab must move: [`Drystone::free_moves`].
     Moves,
-    /// Nothing is done: [`Drystone::free_slow`].
+    /// Nothing is done: [`Drystone::free_remote`], then [`Drystone::free_slow`].
     Slow,
 }
 

@@ -42,6 +42,8 @@ unsafe impl GlobalAlloc for Drystone {
         if layout.align() <= MIN_ALIGN {
             // SAFETY: the caller gives up a block of this allocator, unless the result is null.
             if let Some(resized) = unsafe { self.realloc_fast(block, size) } {
+                // Where the block was, a slab may have ended, and a misuse have come to light.
+                self.report_late();
                 return resized.as_ptr();
             }
         }

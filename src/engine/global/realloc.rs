@@ -93,8 +93,8 @@ impl Drystone {
         unsafe { self.realloc_slow(block, size, align) }
     }
 
-    /// What realloc does when the fast path can't: all of it. `align` is at least [`MIN_ALIGN`], and
-    /// `size` 0 a size like any other.
+    /// What realloc does when the fast path can't: all of it. `align` is at least [`MIN_ALIGN`];
+    /// `size` 0 is a size like any other.
     ///
     /// # Safety
     /// As [`try_realloc`](Self::try_realloc).

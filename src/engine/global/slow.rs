@@ -1,4 +1,5 @@
-//! What the fast paths can't do: all of it.
+//! What the fast paths can't do: all of it. And the free of another thread's block, which is quick,
+//! but not as quick as those.
 
 use core::ptr;
 
@@ -52,8 +53,9 @@ impl Drystone {
     pub unsafe fn free_remote(&self, block: *mut u8) -> bool {
         let heap = tls::fast();
         // The empty one stands there for whoever has none, or must go the slow way.
-        // SAFETY: else it is the calling thread's; a live block is given up by the caller.
-        !ptr::eq(heap, &EMPTY.0) && unsafe { ENGINE.free_remote(&*heap, block) }
+        // SAFETY: else it is the calling thread's, and a live block is given up by the caller.
+        // Before the C library is relocated it may be no heap, but then no slab has an owner.
+        !ptr::eq(heap, &EMPTY.0) && unsafe { ENGINE.free_remote(heap, block) }
     }
 
     /// What free does when the fast path can't: all of it.
@@ -64,10 +66,11 @@ impl Drystone {
     #[cold]
     #[inline(never)]
     pub unsafe fn free_slow(&self, block: *mut u8) -> Result<(), Misuse> {
-        if block.is_null() {
+        // SAFETY: the caller gives the block up.
+        if block.is_null() || unsafe { self.free_remote(block) } {
             return Ok(());
         }
-        // SAFETY: the caller gives the block up.
+        // SAFETY: the caller gives the block up, and nothing has freed it yet.
         unsafe { self.free_any(block) }
     }
 

@@ -387,27 +387,36 @@ impl Own {
     pub fn look_at_one(&mut self, nothing: OwnedSlab) -> bool {
         let class = self.hand;
         self.hand = (class + 1) % CLASSES;
-        let (current, seen) = (self.current[class], self.seen[class]);
-        if current.class() != class {
-            return false;
-        }
-        let head = u32::from(current.head());
-        if seen & !COUNTED != head {
+        let head = u32::from(self.current[class].head());
+        if self.seen[class] & !COUNTED != head {
             self.seen[class] = head;
             return false;
         }
-        // The walk along its list is made once, and not again before something happens.
-        self.seen[class] = head | COUNTED;
-        let idle = seen & COUNTED == 0 && current.count_used() == 0;
+        let idle = self.has_empty_current(class);
         if idle {
             self.drop_current(class, nothing);
         }
         idle
     }
 
-    /// Bytes of the blocks that the current slabs have carved: the most that is resident of them.
-    pub fn carved_by_current(&self) -> usize {
-        self.current.iter().map(|slab| slab.carved_bytes()).sum()
+    /// Whether `class` has a current slab without a live block. The walk along its list is made
+    /// once, and not again before something happens.
+    pub fn has_empty_current(&mut self, class: usize) -> bool {
+        let current = self.current[class];
+        let counted = u32::from(current.head()) | COUNTED;
+        if current.class() != class || self.seen[class] == counted {
+            return false;
+        }
+        self.seen[class] = counted;
+        current.count_used() == 0
+    }
+
+    /// Bytes of the blocks that the current slabs have carved, and of their spans. Resident is as
+    /// much as is carved, or, in spans that were in use before, up to all.
+    pub fn bytes_of_current(&self) -> (usize, usize) {
+        let bytes = |slab: &OwnedSlab| (slab.carved_bytes(), slab.bytes);
+        let sum = |(carved, spans), (more, span)| (carved + more, spans + span);
+        self.current.iter().map(bytes).fold((0, 0), sum)
     }
 
     fn set_current(&mut self, class: usize, slab: OwnedSlab) {

@@ -62,6 +62,7 @@ fn the_default_run_finds_nothing_in_a_sound_wrapper() {
 }
 
 #[test]
+#[ignore = "long: a step of .ci/run runs it"]
 fn a_leak_is_found_in_seconds() {
     let report = default_run("LEAKS_FREES", 1, &["--workload", "drain", "--for", "20s"]);
     let kind = report["findings"][0]["kind"].as_str().unwrap();
