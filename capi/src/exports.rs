@@ -130,11 +130,8 @@ pub unsafe extern "C" fn free_moves(block: *mut c_void) {
 /// As [`free`].
 #[inline(never)]
 unsafe extern "C" fn free_remote(block: *mut c_void) {
-    if block.is_null() {
-        return;
-    }
     // SAFETY: the caller gives the block up.
-    if unsafe { HEAP.free_remote(block.cast()) } {
+    if !block.is_null() && unsafe { HEAP.free_remote(block.cast()) } {
         return HEAP.report_late();
     }
     // SAFETY: the caller gives the block up, and nothing has freed it yet.

@@ -66,8 +66,11 @@ impl Drystone {
     #[cold]
     #[inline(never)]
     pub unsafe fn free_slow(&self, block: *mut u8) -> Result<(), Misuse> {
+        if block.is_null() {
+            return Ok(());
+        }
         // SAFETY: the caller gives the block up.
-        if block.is_null() || unsafe { self.free_remote(block) } {
+        if unsafe { self.free_remote(block) } {
             return Ok(());
         }
         // SAFETY: the caller gives the block up, and nothing has freed it yet.
