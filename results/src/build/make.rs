@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Component, Path};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -11,7 +11,7 @@ use super::artifact::{Artifact, Built};
 use super::cargo;
 use super::home::{Home, hash_file};
 use super::inputs::{Inputs, below};
-use super::recipe::Recipe;
+use super::recipe::{Recipe, is_inside};
 use crate::child;
 use crate::interrupt::Interrupt;
 use crate::side::{Source, export};
@@ -72,13 +72,12 @@ fn by_cargo(present: &Path, tree: &Path, home: &Home, interrupt: &Interrupt) -> 
 fn lay(recipe: &Recipe, present: &Path, tree: &Path) -> Result<Inputs> {
     let mut laid = share(present, tree, &cargo::SHARED[2..])?;
     for (to, from) in &recipe.lay {
-        let inside = |path: &str| {
-            let plain = |part| matches!(part, Component::Normal(_) | Component::CurDir);
-            Path::new(path).components().all(plain)
-        };
-        ensure!(inside(to) && inside(from), "compare.toml: `lay` takes paths inside the tree");
+        ensure!(
+            is_inside(to) && is_inside(from),
+            "the recipe's `lay` takes paths inside the tree, not `{to}` = `{from}`"
+        );
         let bytes = fs::read(present.join(from))
-            .with_context(|| format!("compare.toml: cannot read `{from}`, which `lay` names"))?;
+            .with_context(|| format!("cannot read `{from}`, which the recipe's `lay` names"))?;
         laid.part(to, &bytes);
         put(&tree.join(to), &bytes)?;
     }
@@ -131,7 +130,7 @@ fn by_command(
     }
     for input in &recipe.inputs {
         let files = below(&tree.join(input))?;
-        ensure!(!files.is_empty(), "compare.toml: there is no `{input}`, which `inputs` names");
+        ensure!(!files.is_empty(), "there is no `{input}`, which the recipe's `inputs` names");
         inputs.files(tree, &files)?;
     }
     let key = inputs.finish();

@@ -2,14 +2,14 @@
 //! command there, cargo. It may name libraries that are compared besides.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Component, Path};
 
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 /// The file's name, and the places where it is looked for.
 const FILE: &str = "compare.toml";
-const PLACES: [&str; 2] = [".", ".config"];
+const PLACES: [&str; 2] = ["", ".config"];
 
 /// How to build.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,7 +62,13 @@ impl Recipe {
     /// If there is a file and it cannot be used, or neither a command nor a cargo workspace.
     pub fn of(root: &Path) -> Result<Self> {
         let places = PLACES.map(|place| root.join(place).join(FILE));
-        let file = places.iter().find(|file| file.is_file());
+        let mut files = places.iter().filter(|file| file.is_file());
+        let file = files.next();
+        ensure!(
+            files.next().is_none(),
+            "{} has a {FILE} at its root and in .config: keep one of them",
+            root.display()
+        );
         let recipe = file.map_or_else(|| Ok(Self::default()), |file| Self::read(file))?;
         ensure!(
             recipe.build.is_some() || root.join("Cargo.toml").is_file(),
@@ -78,6 +84,12 @@ impl Recipe {
     /// # Errors
     /// If it cannot be used, or has no command.
     pub fn of_also(also: &Also, root: &Path) -> Result<Self> {
+        ensure!(
+            is_inside(&also.recipe),
+            "{FILE}: the recipe of {} is `{}`: give its path inside the tree",
+            also.name,
+            also.recipe
+        );
         let recipe = Self::read(&root.join(&also.recipe))?;
         ensure!(
             recipe.build.is_some() && recipe.also.is_empty(),
@@ -107,7 +119,12 @@ impl Recipe {
             "{shown}: `build`, a command, and `archive` or `library`, what it leaves, go together"
         );
         let mut names = BTreeSet::new();
-        for Also { name, .. } in &recipe.also {
+        for Also { name, rows, .. } in &recipe.also {
+            let distinct: BTreeSet<&String> = rows.iter().collect();
+            ensure!(
+                !rows.is_empty() && distinct.len() == rows.len(),
+                "{shown}: `rows` of `{name}` names none, or one twice: name each once"
+            );
             let plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
             ensure!(
                 !name.is_empty() && name.chars().all(plain) && names.insert(name),
@@ -117,4 +134,10 @@ impl Recipe {
         }
         Ok(recipe)
     }
+}
+
+/// Whether a path leads to no place outside the folder that it is relative to.
+pub fn is_inside(path: &str) -> bool {
+    let plain = |part| matches!(part, Component::Normal(_) | Component::CurDir);
+    Path::new(path).components().all(plain)
 }

@@ -17,7 +17,7 @@ pub fn run(arguments: &CompareArguments, interrupt: &Interrupt) -> Result<u8> {
     arguments.report.check()?;
     let a = arguments.a.clone().map_or_else(default_a, Ok)?;
     let unbuilt = Unbuilt::find([a, arguments.b.clone()], arguments.recipe.as_deref())?;
-    let wishes = Wishes { also: unbuilt.also().to_vec(), ..arguments.wishes() };
+    let wishes = Wishes { also: unbuilt.also()?.to_vec(), ..arguments.wishes() };
     wishes.rows()?;
     let sides = unbuilt.build(interrupt)?;
     let (evidence, path) = session::run(&sides, &wishes, interrupt)?;

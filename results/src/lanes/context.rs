@@ -71,7 +71,7 @@ impl Library {
         self.linker.make(&self.artifacts[side], seed, output)
     }
 
-    /// Whether both builds, linked in the archive's own order or as they are, are the same to a
+    /// Whether both builds, linked in one and the same order, or as they are, are the same to a
     /// program.
     ///
     /// # Errors
@@ -84,6 +84,14 @@ impl Library {
         }
         let alike = std::mem::discriminant(a) == std::mem::discriminant(b);
         Ok(alike && are_identical(&libraries[0], &libraries[1])?)
+    }
+
+    /// ` of NAME` for a library besides; nothing for the sides themselves.
+    pub fn shown(&self) -> String {
+        match self.prefix.strip_suffix('/') {
+            Some(name) => format!(" of {name}"),
+            None => String::new(),
+        }
     }
 
     /// A row of its own, by the name that a child knows it by.

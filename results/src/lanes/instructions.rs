@@ -15,11 +15,6 @@ use crate::pair::{self, Lengths, MARK, Single, Task};
 /// Steps of a recorded program that are counted: its beginning. All of it takes minutes there.
 const STEPS: usize = 100_000;
 
-/// Whether there is a valgrind.
-pub fn is_possible() -> bool {
-    Command::new("valgrind").arg("--version").output().is_ok_and(|output| output.status.success())
-}
-
 /// Counts the rows of a library, by its place among the context's; returns whether it was
 /// interrupted.
 ///
@@ -45,7 +40,10 @@ pub fn instructions(context: &mut Context, at: usize) -> Result<bool> {
         match one(context, at, side, &rows, &scripts) {
             Ok(line) => context.keep(Line::Instructions(line))?,
             Err(error) if error.is::<Interrupted>() => return Ok(true),
-            Err(error) => return Err(error).context("counting instructions"),
+            Err(error) => {
+                let whose = context.libraries[at].shown();
+                return Err(error).context(format!("counting instructions{whose}"));
+            }
         }
     }
     Ok(false)

@@ -7,9 +7,11 @@ mod memory;
 pub mod scripts;
 mod state;
 mod time;
+mod valgrind;
 
 pub use context::{Context, Library, Until};
 pub use correctness::{Word, correctness};
-pub use instructions::{instructions, is_possible as can_count};
+pub use instructions::instructions;
 pub use memory::memory;
 pub use time::{Outcome, time};
+pub use valgrind::can_count;

@@ -13,7 +13,7 @@ use crate::evidence::{Ended, Line, Process, RowPlan};
 use crate::interrupt::Interrupted;
 use crate::pair::{self, Plan, Report, Task};
 
-/// Failed processes of a library in a row after which the lane gives up.
+/// After so many processes of a library that fail one after the other the lane gives up.
 const PATIENCE: u32 = 3;
 
 /// How the lane ended.
@@ -66,7 +66,9 @@ pub fn time(context: &mut Context) -> Result<Outcome> {
                 failed += 1;
                 in_a_row[at] += 1;
                 if in_a_row[at] == PATIENCE {
-                    return Err(error).context("the last processes failed, one after the other");
+                    let whose = context.libraries[at].shown();
+                    let what = format!("the last processes{whose} failed, one after the other");
+                    return Err(error).context(what);
                 }
                 eprintln!("a process was left out: {error:#}");
             }

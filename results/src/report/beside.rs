@@ -41,7 +41,7 @@ pub fn also(judged: &Judged) -> Vec<String> {
         Some(format!("{}: its rows are left out: {why}", also.name))
     };
     let mut lines: Vec<String> = header.also.iter().filter_map(left_out).collect();
-    if header.identical {
+    if header.identical && header.also.iter().any(|also| also.left_out.is_none()) {
         let (a, b) = (&header.a.name, &header.b.name);
         lines.push(format!("{a} and {b} are identical: the rows are of other libraries"));
     }

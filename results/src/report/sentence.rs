@@ -8,9 +8,8 @@ use crate::evidence::Ended;
 pub fn sentence(judged: &Judged) -> String {
     let (a, b) = (&judged.header.a.name, &judged.header.b.name);
     if judged.why() == Some(Ended::Identical) {
-        // Only rows of other libraries were asked for.
         if judged.header.settings.rows.is_empty() {
-            return format!("Nothing of {a} and {b} is left to measure.");
+            return format!("Only other libraries of {a} and {b} were asked for; none differs.");
         }
         return format!(
             "{a} and {b} are identical: equal code, equal symbols. Nothing to measure."

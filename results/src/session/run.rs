@@ -72,7 +72,7 @@ struct Asked {
     /// Their rows; if there are none, those of the sides themselves that were asked for.
     rows: Vec<RowPlan>,
     also: Vec<Also>,
-    /// Whether only libraries besides are measured, for the sides themselves are identical.
+    /// Whether the sides themselves are identical, and so not measured.
     identical: bool,
 }
 
@@ -102,7 +102,6 @@ fn asked(sides: &Sides, wishes: &Wishes, scratch: &Path, interrupt: &Interrupt) 
     if rows.is_empty() {
         rows = own_rows;
     }
-    let identical = identical && libraries.len() > 1;
     Ok(Asked { libraries, rows, also, identical })
 }
 

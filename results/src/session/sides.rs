@@ -50,10 +50,18 @@ impl Unbuilt {
         Ok(Self { names, sources, recipe, present })
     }
 
-    /// The libraries to compare besides. They are built too, so there is none where a side was
-    /// given built.
-    pub fn also(&self) -> &[Also] {
-        if self.sources.iter().any(is_built) { &[] } else { &self.recipe.also }
+    /// The libraries to compare besides: none where a side was given built.
+    ///
+    /// # Errors
+    /// If the recipe of one cannot be used.
+    pub fn also(&self) -> Result<&[Also]> {
+        if self.sources.iter().any(is_built) {
+            return Ok(&[]);
+        }
+        for also in &self.recipe.also {
+            Recipe::of_also(also, &self.present)?;
+        }
+        Ok(&self.recipe.also)
     }
 
     /// Builds them.
@@ -132,7 +140,7 @@ impl Sides {
     }
 }
 
-/// What a library besides is built from, and what follows if it is not to be had.
+/// How a library besides is built.
 pub struct Besides<'a> {
     /// What it is built from.
     pub sides: &'a Sides,
@@ -140,7 +148,7 @@ pub struct Besides<'a> {
     pub folder: &'a Path,
     /// Whether it is measured even if it is the same on both sides.
     pub even_same: bool,
-    /// Whether the comparison fails if it does not build. Else its rows are left out.
+    /// Whether the comparison fails if it does not build on A. Else its rows are left out.
     pub needed: bool,
     /// Whether to stop.
     pub interrupt: &'a Interrupt,
@@ -156,16 +164,12 @@ impl Besides<'_> {
         let name = &also.name;
         let recipe = Recipe::of_also(also, &self.sides.unbuilt.present)?;
         let (library, left_out) = match self.built(name, &recipe, rows) {
-            Ok((library, same)) if !same || self.even_same => (Some(library), None),
-            Ok(_) => (None, Some("it is the same on both sides".to_owned())),
-            Err(error) if self.needed || error.is::<Interrupted>() => {
-                return Err(error.context(name.clone()));
-            }
-            Err(error) => {
-                eprintln!("{name}: {error:#}");
-                // Without the causes: all shards of a comparison must say the same.
-                (None, Some(error.to_string()))
-            }
+            Ok(Some((library, same))) if !same || self.even_same => (Some(library), None),
+            Ok(Some(_)) => (None, Some("it is the same on both sides".to_owned())),
+            // All shards of a comparison must say the same, so without the causes.
+            Ok(None) => (None, Some("it does not build on A".to_owned())),
+            Err(_) if self.interrupt.is_set() => return Err(Interrupted.into()),
+            Err(error) => return Err(error.context(name.clone())),
         };
         let artifacts = library.as_ref().map(|library| &library.artifacts);
         let is_archive = |artifact: &Artifact| matches!(artifact, Artifact::Archive(_));
@@ -178,8 +182,14 @@ impl Besides<'_> {
         Ok((said, library))
     }
 
-    /// Both builds, and whether they are the same.
-    fn built(&self, name: &str, recipe: &Recipe, rows: Vec<RowPlan>) -> Result<(Library, bool)> {
+    /// Both builds, and whether they are the same. None if A's does not build, which may be older
+    /// than the library, and it is not needed.
+    fn built(
+        &self,
+        name: &str,
+        recipe: &Recipe,
+        rows: Vec<RowPlan>,
+    ) -> Result<Option<(Library, bool)>> {
         let Sides { unbuilt: Unbuilt { names, sources, present, .. }, home, .. } = self.sides;
         let build = |side: usize| {
             eprintln!("building {name} of {}", names[side]);
@@ -187,11 +197,18 @@ impl Besides<'_> {
             let built = built.map(|built| built.artifact);
             built.with_context(|| format!("it does not build on {}", ['A', 'B'][side]))
         };
-        let artifacts = [build(0)?, build(1)?];
+        let a = match build(0) {
+            Err(error) if !self.needed && !self.interrupt.is_set() => {
+                eprintln!("{name}: {error:#}");
+                return Ok(None);
+            }
+            a => a?,
+        };
+        let artifacts = [a, build(1)?];
         let linker = Linker::new(self.folder, &recipe.link)?;
         let library = Library { prefix: format!("{name}/"), rows, artifacts, linker };
         let same = library.is_same(self.folder).context("it does not link")?;
-        Ok((library, same))
+        Ok(Some((library, same)))
     }
 }
 

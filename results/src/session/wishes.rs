@@ -97,24 +97,30 @@ impl Wishes {
         own.extend(pair::trace_rows(&traces));
         let mut rows = vec![own.clone()];
         for also in &self.also {
-            rows.push(rows_of(also, &own)?);
+            let mut besides = rows_of(also, &own)?;
+            besides.retain(|row| self.is_measured_besides(row));
+            rows.push(besides);
         }
-        let name = |row: &RowPlan| row.name.clone();
-        let known: Vec<String> = rows.iter().flatten().map(name).collect();
+        let known: Vec<&str> = rows.iter().flatten().map(|row| row.name.as_str()).collect();
+        for begin in &self.rows {
+            ensure!(
+                known.iter().any(|name| name.starts_with(begin)),
+                "--rows: no row begins with `{begin}`; there are {}",
+                known.join(", ")
+            );
+        }
         let is_wanted = |row: &RowPlan| {
             self.rows.is_empty() || self.rows.iter().any(|begin| row.name.starts_with(begin))
         };
         rows.iter_mut().for_each(|rows| rows.retain(is_wanted));
-        // The other lanes are of the sides themselves.
-        if !self.lanes.iter().any(|lane| [Lane::Instructions, Lane::Time].contains(lane)) {
-            rows[1..].iter_mut().for_each(Vec::clear);
-        }
-        ensure!(
-            rows.iter().any(|rows| !rows.is_empty()),
-            "--rows: no row begins so; there are {}",
-            known.join(", ")
-        );
         Ok(rows)
+    }
+
+    /// Whether a lane measures this row of a library besides: the other lanes are of the sides
+    /// themselves.
+    fn is_measured_besides(&self, row: &RowPlan) -> bool {
+        let counts = || lanes::can_count() && !pair::has_threads(&row.name);
+        self.lanes.contains(&Lane::Time) || self.lanes.contains(&Lane::Instructions) && counts()
     }
 }
 
@@ -157,7 +163,9 @@ mod tests {
         };
         assert_eq!(names(&[Lane::Time], &["pair/64", "list-heap/pair"]), Ok(vec![1, 1]));
         assert_eq!(names(&[Lane::Time], &["list"]), Ok(vec![0, 2]));
-        assert_eq!(names(&[Lane::Memory], &["ring", "list"]), Ok(vec![2, 0]));
+        assert_eq!(names(&[Lane::Memory], &["ring"]), Ok(vec![2, 0]));
+        let unmeasured = names(&[Lane::Memory], &["ring", "list"]).unwrap_err();
+        assert!(!unmeasured.contains("list-heap"), "{unmeasured}");
         let unknown = names(&[Lane::Time], &["lost"]).unwrap_err();
         assert!(unknown.contains("list-heap/ring/256"), "{unknown}");
     }

@@ -106,6 +106,9 @@ fn one_that_does_not_build_is_said_and_fails_only_if_it_alone_is_asked_for() {
     let said = "second: its rows are left out: it does not build on A";
     assert!(output.stdout.contains(said), "{}", output.stdout);
     compare("second").assert_rejected("second: it does not build on A: `");
+    // B is to build: it would else take the library away, and nobody see it.
+    let broken = repository.run(&["HEAD", "HEAD~1", "--lanes", "time", "--rows", "pair/64,second"]);
+    broken.assert_rejected("second: it does not build on B: `");
     assert!(!compare("pair/64").stderr.contains("second"), "it was not asked for");
     let memory = repository.run(&["HEAD~1", "HEAD~1", "--lanes", "memory"]);
     assert!(!memory.stderr.contains("second"), "{}", memory.stderr);
@@ -119,6 +122,9 @@ fn entries_that_cannot_be_used_are_named_before_anything_is_built() {
         ("'second'", "'a b'", "give each a name of its own"),
         ("'second'", "'pair'", "the name `pair` is that of a row"),
         ("'pair/64'", "'pair/63'", "second has no row `pair/63`; there are pair/16"),
+        ("'pair/64'", "'realloc/1K'", "names none, or one twice"),
+        ("'second.toml'", "'gone.toml'", "cannot read"),
+        ("'second.toml'", "'../second.toml'", "give its path inside the tree"),
     ] {
         repository.write("compare.toml", &own.replace(from, to));
         let output = repository.run(&["HEAD", "."]);

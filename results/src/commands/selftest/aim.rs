@@ -17,9 +17,11 @@ const PROCESSES: u32 = 160;
 /// How often a plant's strength is corrected at most.
 const CORRECTIONS: u32 = 3;
 
-/// The turns that make the ring `change` slower, where one does so by `slope`, a logarithm.
-fn turns(change: f64, slope: f64) -> u32 {
-    (change.ln_1p() / slope).round().max(1.0) as u32
+/// Turns of the loop that is measured first.
+const LONG: u32 = 200;
+
+fn whole(turns: f64) -> u32 {
+    turns.round().max(1.0) as u32
 }
 
 /// A plant that was measured.
@@ -39,50 +41,53 @@ type Compare<'a> = &'a dyn Fn(Plant, &Wishes) -> Result<Evidence>;
 /// Measures plants.
 pub struct Aim<'a> {
     compare: Compare<'a>,
-    /// By how much one turn of the loop slows the ring, as a logarithm, once it is known.
-    slope: Option<f64>,
+    /// By how much [`LONG`] turns slow the ring, as a logarithm, once it is known.
+    long: Option<f64>,
 }
 
 impl<'a> Aim<'a> {
     /// By way of this comparison.
     pub fn new(compare: Compare<'a>) -> Self {
-        Self { compare, slope: None }
+        Self { compare, long: None }
     }
 
     /// A loop that makes the ring `change` slower: by the slope of a long one, then corrected by
-    /// what each of the next measures. The processor hides a part of a short loop, so one
-    /// correction is not enough: a plant of 2 % measured 1.0 % after it.
+    /// what each of the next measures, along the line through the last two: the processor hides a
+    /// part of a loop. With one correction a plant of 2 % measured 1.0 %. What it measures is
+    /// measured anew at the end: the best of several would flatter it.
     ///
     /// # Errors
     /// If a comparison fails, or the loop makes nothing slower.
     pub fn slower(&mut self, change: f64) -> Result<Aimed> {
-        const LONG: u32 = 200;
-        let slope = match self.slope {
-            Some(slope) => slope,
-            None => self.ring(LONG)?.measures.ln_1p() / f64::from(LONG),
+        let long = match self.long {
+            Some(long) => long,
+            None => self.ring(LONG)?.measures.ln_1p(),
         };
-        if slope <= 0.0 {
+        if long <= 0.0 {
             bail!("a loop of {LONG} turns makes {RING} no slower: the machine is too busy");
         }
-        self.slope = Some(slope);
-        let off = |aimed: &Aimed| (aimed.measures - change).abs();
-        let mut number = turns(change, slope);
-        let mut best = self.ring(number)?;
-        let mut last = best;
-        for _ in 0..CORRECTIONS {
-            let slope = last.measures.ln_1p() / f64::from(number);
-            let next = turns(change, slope);
-            // Within a tenth the measurement itself is no better.
-            if off(&best) <= change / 10.0 || slope <= 0.0 || next == number {
+        self.long = Some(long);
+        let wanted = change.ln_1p();
+        let mut before = (f64::from(LONG), long);
+        let mut turns = whole(wanted * f64::from(LONG) / long);
+        let mut best = (f64::INFINITY, turns);
+        for _ in 0..=CORRECTIONS {
+            let measured = self.ring(turns)?.measures.ln_1p();
+            let off = (measured - wanted).abs();
+            if off < best.0 {
+                best = (off, turns);
+            }
+            let now = (f64::from(turns), measured);
+            let slope = (now.1 - before.1) / (now.0 - before.0);
+            let next = now.0 + (wanted - now.1) / slope;
+            // Two short loops may measure alike, and the line through them lead anywhere.
+            let next = whole(next.clamp(now.0 / 3.0, now.0 * 3.0));
+            if off <= wanted / 10.0 || !slope.is_finite() || slope <= 0.0 || next == turns {
                 break;
             }
-            number = next;
-            last = self.ring(number)?;
-            if off(&last) < off(&best) {
-                best = last;
-            }
+            (before, turns) = (now, next);
         }
-        Ok(best)
+        self.ring(best.1)
     }
 
     fn ring(&self, turns: u32) -> Result<Aimed> {
