@@ -1,4 +1,4 @@
-//! The effect of a misuse, in the fronts: the Rust global allocator and the C functions. The heaps
+//! The effect of a misuse on callers: the Rust global allocator and the C functions. The heaps
 //! only return it; nothing in them aborts.
 //!
 //! `DRYSTONE_ON_MISUSE` names the policy; it is read once, before there are threads:

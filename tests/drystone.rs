@@ -1,4 +1,4 @@
-//! The production allocator through its front: what programs see of it.
+//! The production allocator through `Drystone`: what programs see of it.
 
 use std::collections::HashSet;
 use std::thread;

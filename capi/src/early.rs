@@ -18,7 +18,7 @@ use core::ffi::c_void;
 use core::ptr;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use engine::internals::engine::front::{DIRECT, SMALL};
+use engine::internals::engine::calls::{DIRECT, SMALL};
 
 use crate::syscall;
 

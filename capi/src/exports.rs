@@ -9,7 +9,7 @@ use core::ffi::{c_int, c_void};
 use core::ptr;
 
 use engine::internals::engine::MIN_ALIGN;
-use engine::internals::engine::front::Fast;
+use engine::internals::engine::calls::Fast;
 use engine::internals::errno;
 use engine::internals::process::calls::{self, Function};
 use engine::policy;

@@ -6,7 +6,7 @@
 use core::ffi::c_void;
 
 use engine::internals::engine::MIN_ALIGN;
-use engine::internals::engine::front::Fast;
+use engine::internals::engine::calls::Fast;
 use engine::internals::process::calls::{self, Function};
 use engine::policy;
 

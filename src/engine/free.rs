@@ -25,6 +25,14 @@ use crate::probe::Probe;
 use crate::sync::fault::{Fault, planted};
 use crate::sync::{Ordering, RawLock, look_again};
 
+/// A remote free's mark, tried by a thread with a heap.
+#[derive(Clone, Copy)]
+struct Tried {
+    marked: Marked,
+    /// The free was counted where others see it: see [`Owner::before_remote_free`].
+    counted: bool,
+}
+
 impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     /// Frees `block` for the thread that owns `heap`; null is fine. An error changes nothing.
     ///
@@ -110,14 +118,17 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         }
         // SAFETY: a slab has an owner, so the heap is one, and the calling thread owns it.
         let mut owner = unsafe { (*heap).owner() };
-        let (marked, counted) = self.mark_for(&mut owner, slab, address);
+        let tried = self.mark_for(&mut owner, slab, address);
         // The look at the owner is the one of `after_mark`.
-        if marked == Marked::Done && !counted && slab.owner.load(Ordering::Relaxed) != ABANDONED {
+        if tried.marked == Marked::Done
+            && !tried.counted
+            && slab.owner.load(Ordering::Relaxed) != ABANDONED
+        {
             return true;
         }
         // SAFETY: the owner was read just now.
-        unsafe { self.after_mark(&mut owner, slab, slab_owner, (marked, counted)) };
-        matches!(marked, Marked::Done | Marked::First)
+        unsafe { self.after_mark(&mut owner, slab, slab_owner, tried) };
+        matches!(tried.marked, Marked::Done | Marked::First)
     }
 
     /// The free of a block in a slab that is another's, by a thread with a heap or without.
@@ -137,18 +148,18 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             unsafe { self.tell_owner(slab_owner, marked) };
             return marked;
         };
-        let (marked, counted) = self.mark_for(owner, slab, address);
+        let tried = self.mark_for(owner, slab, address);
         // SAFETY: `slab_owner` was read from the slab.
-        unsafe { self.after_mark(owner, slab, slab_owner, (marked, counted)) };
-        marked
+        unsafe { self.after_mark(owner, slab, slab_owner, tried) };
+        tried.marked
     }
 
-    /// Marks the block at `address` for the owner of a heap. What that came to, and whether it was
-    /// counted where others see it.
+    /// Marks the block at `address` for the owner of a heap.
     #[inline(always)]
-    fn mark_for(&self, owner: &mut Owner<'_>, slab: &Slab, address: usize) -> (Marked, bool) {
+    fn mark_for(&self, owner: &mut Owner<'_>, slab: &Slab, address: usize) -> Tried {
         let counted = owner.before_remote_free();
-        (owner.at_mark(|| slab.mark(owner.address(), address, &self.probe)), counted)
+        let marked = owner.at_mark(|| slab.mark(owner.address(), address, &self.probe));
+        Tried { marked, counted }
     }
 
     /// The rest of a remote free, behind its mark, where there is any.
@@ -161,7 +172,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         owner: &mut Owner<'_>,
         slab: &Slab,
         slab_owner: usize,
-        (marked, counted): (Marked, bool),
+        Tried { marked, counted }: Tried,
     ) {
         if matches!(marked, Marked::Done | Marked::First) {
             // SAFETY: `slab_owner` was read from the slab.

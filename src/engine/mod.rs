@@ -41,9 +41,9 @@ pub use engine::Engine;
 pub use global::fast::Drystone;
 pub use heap::Heap;
 
-/// The names that the C library and the stress tool know.
+/// The names of `global` that the C library knows.
 #[cfg(not(loom))]
-pub mod front {
+pub mod calls {
     pub use super::classes::SMALL;
     pub use super::global::fast::{DIRECT, Drystone, Fast};
 }

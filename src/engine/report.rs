@@ -125,7 +125,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         self.deferred.load(Ordering::Relaxed)
     }
 
-    /// Hands the misuses deferred, to `hook`, outside the lock. Returns how many.
+    /// Hands the deferred misuses to `hook`, outside the lock. Returns how many.
     #[cold]
     pub fn tell_deferred(&self, mut hook: impl FnMut(&Misuse)) -> usize {
         let mut told = 0;

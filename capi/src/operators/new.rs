@@ -4,7 +4,7 @@
 use core::ffi::c_void;
 
 use engine::internals::engine::MIN_ALIGN;
-use engine::internals::engine::front::DIRECT;
+use engine::internals::engine::calls::DIRECT;
 use engine::internals::process::calls::{self, Function};
 
 use crate::heap::HEAP;

@@ -58,7 +58,8 @@ pub enum Fast {
 }
 
 impl Drystone {
-    /// The fast path of malloc: the next block current, for requests up to [`DIRECT`] bytes.
+    /// The fast path of malloc: the next block of a current slab, for requests up to [`DIRECT`]
+    /// bytes.
     #[doc(hidden)]
     #[inline(always)]
     pub fn malloc_fast(&self, size: usize) -> Option<NonNull<u8>> {
@@ -81,14 +82,15 @@ impl Drystone {
         }
     }
 
-    /// A block current of at least `size` bytes at a multiple of `align`, if there is one.
+    /// A block of a current slab, of at least `size` bytes at a multiple of `align`, if one has it.
     #[inline]
     pub(super) fn aligned_fast(&self, size: usize, align: usize) -> Option<NonNull<u8>> {
         if align <= MIN_ALIGN && align.is_power_of_two() {
             return if size <= DIRECT { self.malloc_fast(size) } else { self.malloc_medium(size) };
         }
         if align.is_power_of_two() && align <= 4096 && size <= SMALL - align {
-            // The multiple that holds the size: its class may have a block current that is aligned.
+            // The multiple that holds the size: a current slab of its class may have an aligned
+            // block.
             let class = class_of_small((size.max(1) + align - 1) & !(align - 1));
             if crate::engine::classes::size_of(class).is_multiple_of(align) {
                 return pop_of(class);

@@ -28,7 +28,7 @@ impl Drystone {
     }
 
     /// The fast path of realloc: a live block of this thread's own, that need not move, or can move
-    /// to a block current. `size` 0 is a size like any other.
+    /// to a block of a current slab. `size` 0 is a size like any other.
     ///
     /// # Safety
     /// As [`try_realloc`](Self::try_realloc).

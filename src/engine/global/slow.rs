@@ -74,14 +74,14 @@ impl Drystone {
             return Ok(());
         }
         // SAFETY: the caller gives the block up, and nothing has freed it yet.
-        unsafe { self.free_any(block) }
+        unsafe { self.free_by_engine(block) }
     }
 
     /// # Safety
     /// As [`try_free`](Self::try_free).
     #[cold]
     #[inline(never)]
-    unsafe fn free_any(&self, block: *mut u8) -> Result<(), Misuse> {
+    unsafe fn free_by_engine(&self, block: *mut u8) -> Result<(), Misuse> {
         if !QUARANTINE.is_on() && self.frees_without_heap() {
             // SAFETY: a live block is given up by the caller.
             return unsafe { ENGINE.free_without_heap(block) };

@@ -165,7 +165,7 @@ impl World {
         block.expose_provenance()
     }
 
-    /// Frees as the front does for a thread that is not known to be the owner: true when the free
+    /// Frees as `global` does for a thread that is not known to be the owner: true when the free
     /// took effect, false when it was reported.
     pub fn free(&self, hand: Hand, block: Block) -> bool {
         let pointer = std::ptr::with_exposed_provenance_mut(block);
@@ -176,7 +176,7 @@ impl World {
         }
     }
 
-    /// Frees as the front does for the owner.
+    /// Frees as `global` does for the owner.
     pub fn free_own(&self, hand: Hand, block: Block) -> bool {
         // SAFETY: live, or rejected, or stale: no model uses a block's bytes.
         unsafe {

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use super::file::{Files, facts};
 use super::manifest::{Kind, join};
-use super::tree::Tree;
 use crate::source::facts::Declared;
 
 /// A target's modules; the first is its root.
 #[derive(Debug)]
 pub struct Crate {
-    /// The package, by its place in [`Tree::packages`].
+    /// The package, by its place among the repository's.
     pub package: usize,
     pub kind: Kind,
     pub nodes: Vec<Node>,
@@ -29,9 +29,9 @@ pub struct Node {
 
 impl Crate {
     /// Follows the `mod` declarations from `root`.
-    pub fn read(tree: &Tree, package: usize, kind: Kind, root: &str) -> Crate {
+    pub fn read(files: &Files, package: usize, kind: Kind, root: &str) -> Crate {
         let mut modules = Crate { package, kind, nodes: Vec::new() };
-        modules.add_file(tree, root, None, "", false);
+        modules.add_file(files, root, None, "", false);
         modules
     }
 
@@ -39,14 +39,14 @@ impl Crate {
     /// inside the file's own folder; it is empty for a root and for `mod.rs`.
     fn add_file(
         &mut self,
-        tree: &Tree,
+        files: &Files,
         file: &str,
         parent: Option<usize>,
         stem: &str,
         test: bool,
     ) -> usize {
         let first = self.nodes.len();
-        let Some(facts) = tree.facts(file) else {
+        let Some(facts) = facts(files, file) else {
             self.add(file, 0, parent, test);
             return first;
         };
@@ -70,10 +70,10 @@ impl Crate {
             for declared in &module.declared {
                 let beside = if place == 0 { folder } else { &folders[place] };
                 let test = test || module.test || declared.test;
-                let Some((path, stem)) = file_of(tree, declared, beside, &folders[place]) else {
+                let Some((path, stem)) = file_of(files, declared, beside, &folders[place]) else {
                     continue;
                 };
-                let child = self.add_file(tree, &path, Some(numbers[place]), &stem, test);
+                let child = self.add_file(files, &path, Some(numbers[place]), &stem, test);
                 self.nodes[numbers[place]].children.insert(declared.name.clone(), child);
             }
         }
@@ -89,7 +89,7 @@ impl Crate {
 
 /// The file of a declared module, and the name of the folder beside it that holds its children.
 fn file_of(
-    tree: &Tree,
+    files: &Files,
     declared: &Declared,
     beside: &str,
     folder: &str,
@@ -106,5 +106,5 @@ fn file_of(
     }
     let plain = join(folder, &format!("{}.rs", declared.name));
     let nested = join(folder, &format!("{}/mod.rs", declared.name));
-    [plain, nested].into_iter().find(|path| tree.files.contains_key(path)).map(with_stem)
+    [plain, nested].into_iter().find(|path| files.contains_key(path)).map(with_stem)
 }

@@ -36,11 +36,11 @@ pub enum How {
 /// The files whose inherent implementations of a type have a method. The type is its file and name.
 type Methods<'t> = BTreeMap<(String, String, &'t str), BTreeSet<&'t str>>;
 
-/// The edges of shipping code within each package. Tests are apart, benches and examples are crates
-/// of their own.
+/// The edges within each target of a package, a binary's into its library included. Unit tests are
+/// apart.
 pub fn edges(tree: &Tree) -> BTreeSet<Edge> {
     let mut found = BTreeSet::new();
-    for one in tree.crates.iter().filter(|one| one.kind != Kind::Test) {
+    for one in &tree.crates {
         let library = match one.kind {
             Kind::Binary => tree
                 .crates

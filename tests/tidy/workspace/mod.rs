@@ -1,9 +1,11 @@
 //! The repository as the checks see it.
 //!
-//! `manifest` (packages and their targets) < `tree` (all files, read once) < `crates` (the modules
-//! of a target) < `names` (what a path leads to) < `imports` (which file names something of which).
+//! `file`, `manifest` (packages and their targets) < `crates` (the modules of a target) < `tree`
+//! (all files, read once) < `names` (what a path leads to) < `imports` (which file names something
+//! of which).
 
 mod crates;
+mod file;
 pub mod imports;
 mod manifest;
 mod names;

@@ -8,6 +8,7 @@ use ignore::WalkBuilder;
 use toml::Table;
 
 use super::crates::Crate;
+use super::file::{File, Files, facts};
 use super::manifest::{self, Kind, Package};
 use crate::source::{self, facts::Facts};
 use crate::violation::Violation;
@@ -16,20 +17,12 @@ use crate::violation::Violation;
 #[derive(Debug)]
 pub struct Tree {
     /// By path below the root, with `/`.
-    pub files: BTreeMap<String, File>,
+    pub files: Files,
     pub packages: Vec<Package>,
     /// The modules of every target, those of a package together.
     pub crates: Vec<Crate>,
     /// What could not be read.
     pub unreadable: Vec<Violation>,
-}
-
-/// One file; without text if it isn't UTF-8.
-#[derive(Debug, Default)]
-pub struct File {
-    pub text: String,
-    /// Of a Rust file.
-    pub facts: Option<Facts>,
 }
 
 impl Tree {
@@ -66,14 +59,14 @@ impl Tree {
             .flat_map(|(number, package)| {
                 package.targets.iter().map(move |target| (number, target))
             })
-            .map(|(number, target)| Crate::read(&tree, number, target.kind, &target.file))
+            .map(|(number, target)| Crate::read(&tree.files, number, target.kind, &target.file))
             .collect();
         tree
     }
 
     /// What is known of a Rust file.
     pub fn facts(&self, file: &str) -> Option<&Facts> {
-        self.files.get(file)?.facts.as_ref()
+        facts(&self.files, file)
     }
 
     /// All Rust files with what is known of them.
