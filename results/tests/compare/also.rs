@@ -89,8 +89,8 @@ fn one_that_did_not_change_has_none() {
     assert_eq!((output.code, names(&json)), (Some(1), vec!["pair/64"]), "{json}");
     assert_eq!(json["also"][0]["left_out"], "it is the same on both sides");
     let alone = repository.run(&["--lanes", "time", "--rows", "second"]);
-    let said =
-        "Nothing of HEAD and . is left to measure.\nsecond: its rows are left out: it is the";
+    let said = "Only other libraries of HEAD and . were asked for; none differs.\nsecond: its \
+                rows are left out: it is the";
     let said = said.replace("HEAD", &repository.git(&["rev-parse", "--short", "HEAD"]));
     assert_eq!(alone.code, Some(0), "{}", alone.stderr);
     assert!(alone.stdout.starts_with(&said), "{}", alone.stdout);

@@ -51,7 +51,7 @@ fn another_recipe_lays_files_of_the_present_tree_into_both_copies() {
     output.assert_rejected("`lay` takes paths inside the tree");
     repository.write("other.toml", &recipe("gone.c"));
     let output = repository.run(&["--recipe", "other.toml", "HEAD~1", "HEAD"]);
-    output.assert_rejected("cannot read `gone.c`, which `lay` names");
+    output.assert_rejected("cannot read `gone.c`, which the recipe's `lay` names");
 }
 
 #[test]
@@ -266,7 +266,7 @@ fn a_side_that_does_not_build_or_is_nothing_is_named() {
     repository.run(&["HEAD~1", "nowhere"]).assert_rejected("`nowhere` is no commit");
     repository.run(&["HEAD~1", "alloc.c"]).assert_rejected("neither a shared library nor");
     let rejected = repository.run(&["HEAD~1", "HEAD~1", "--rows", "no-such"]);
-    rejected.assert_rejected("no row begins so");
+    rejected.assert_rejected("no row begins with `no-such`");
 }
 
 /// Two libraries as they are, in no repository: and the luck of their layouts is said.
