@@ -11,7 +11,7 @@ use core::ptr;
 pub const PAGE: usize = 4096;
 
 /// Parts of mappings go back in multiples of this: the largest page that Linux has, on any kernel.
-/// A part that is less would on some kernel be refused, or go with its neighbours.
+/// A part that is less would on some kernel stay, or go with its neighbours.
 pub const STEP: usize = 64 << 10;
 
 /// Where a heap's memory comes from.

@@ -23,7 +23,7 @@ fn free_without_heap<O: Os, P: Probe>(
     engine: &Engine<O, P, FutexLock>,
     block: *mut u8,
 ) -> Result<(), Misuse> {
-    // SAFETY: live, or refused: the tests use no block that they have given up.
+    // SAFETY: live, or rejected: the tests use no block that they have given up.
     unsafe { engine.free_without_heap(block) }
 }
 
@@ -55,7 +55,7 @@ fn a_thread_that_gets_no_heap_marks_and_owns_nothing() {
     local.sound();
 }
 
-/// `mremap` refuses a mapping that the program has split by advice about a part of it.
+/// `mremap` fails on a mapping that the program has split by advice about a part of it.
 #[test]
 fn a_huge_block_grows_after_advice_about_a_part_of_it() {
     let engine = plain();
@@ -116,7 +116,7 @@ fn a_huge_block_has_one_successor() {
                     if inside.fetch_add(1, Ordering::Relaxed) > 0 {
                         raced.fetch_add(1, Ordering::Relaxed);
                     }
-                    // SAFETY: live, or refused: nobody uses the bytes.
+                    // SAFETY: live, or rejected: nobody uses the bytes.
                     let outcome = unsafe {
                         match (thread + round / 4) % THREADS {
                             0 => local.try_free(address).map(|()| ptr::null_mut()),
@@ -203,11 +203,11 @@ impl Probe for Hooked {
     }
 }
 
-/// An OS that refuses everything, or nothing.
-struct Refusing(AtomicBool);
+/// An OS that fails every call, or none.
+struct FailingOs(AtomicBool);
 
 // SAFETY: memory is `Mmap`'s.
-unsafe impl Os for &Refusing {
+unsafe impl Os for &FailingOs {
     fn map(&self, bytes: usize) -> *mut u8 {
         if self.0.load(Ordering::Relaxed) { ptr::null_mut() } else { Mmap.map(bytes) }
     }
@@ -239,10 +239,10 @@ unsafe impl Os for &Refusing {
     }
 }
 
-/// A block that gets smaller needs no memory that the OS could refuse.
+/// A block that gets smaller needs no memory that the OS could fail to give.
 #[test]
 fn a_block_can_always_get_smaller() {
-    let os = Refusing(AtomicBool::new(false));
+    let os = FailingOs(AtomicBool::new(false));
     let engine = engine(&os, NoProbe, FutexLock::new());
     let local = Claim::new(&engine).unwrap();
     for (large, small) in [(4 * MIB, 100), (4 * MIB, 2 * MIB), (SINGLE, 16), (3000, 600)] {
@@ -347,7 +347,7 @@ fn an_owner_that_only_reclaims_gets_back_what_others_free() {
 /// A slab that `trim` took off the abandoned slabs' list still said that it was one: whoever freed
 /// a block of it again at that moment took it off the list once more.
 #[test]
-fn a_double_free_at_any_moment_of_a_trim_is_refused() {
+fn a_double_free_at_any_moment_of_a_trim_is_rejected() {
     const SIZE: usize = 8192;
     let mut pauses = 0;
     loop {

@@ -317,15 +317,15 @@ fn a_correct_program_is_never_accused() {
 
 /// A double free into a slab that its owner's exit, or a trim, is giving back at that moment.
 #[test]
-fn double_frees_into_slabs_that_go_back_are_refused() {
+fn double_frees_into_slabs_that_go_back_are_rejected() {
     let engine = racing();
     let engine = &*engine;
     let blocks: Vec<AtomicUsize> = (0..64).map(|_| AtomicUsize::new(0)).collect();
     let over = AtomicUsize::new(0);
-    let refused = AtomicUsize::new(0);
+    let rejected = AtomicUsize::new(0);
     thread::scope(|scope| {
         for _ in 0..2 {
-            let (blocks, over, refused) = (&blocks, &over, &refused);
+            let (blocks, over, rejected) = (&blocks, &over, &rejected);
             scope.spawn(move || {
                 let claim = Claim::new(engine).unwrap();
                 while over.load(Ordering::Relaxed) == 0 {
@@ -336,7 +336,7 @@ fn double_frees_into_slabs_that_go_back_are_refused() {
                         if address != 0
                             && claim.try_free(ptr::with_exposed_provenance_mut(address)).is_err()
                         {
-                            refused.fetch_add(1, Ordering::Relaxed);
+                            rejected.fetch_add(1, Ordering::Relaxed);
                         }
                     }
                     thread::yield_now();
@@ -353,7 +353,7 @@ fn double_frees_into_slabs_that_go_back_are_refused() {
                         (0..blocks.len()).map(|index| claim.malloc((index + 1) * 200)).collect();
                     for block in &local {
                         // A free left over from the round before may have come first: a stale one,
-                        // and then this one is refused.
+                        // and then this one is rejected.
                         let _ = claim.try_free(*block);
                     }
                     for (slot, block) in blocks.iter().zip(&local) {
@@ -368,7 +368,7 @@ fn double_frees_into_slabs_that_go_back_are_refused() {
         }
         over.store(1, Ordering::Relaxed);
     });
-    assert!(refused.load(Ordering::Relaxed) > 100);
+    assert!(rejected.load(Ordering::Relaxed) > 100);
     let main = Claim::new(engine).unwrap();
     main.sweep();
     main.trim();

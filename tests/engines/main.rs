@@ -8,8 +8,8 @@ mod clocked;
 mod heaps;
 
 mod drystone_defects;
+mod drystone_failing_os;
 mod drystone_misuse;
-mod drystone_refusals;
 mod drystone_threads;
 mod list_heap;
 mod list_heap_model;

@@ -378,7 +378,7 @@ fn a_recording_that_cannot_grow() {
     // Whole chunks of a mebibyte; of which unit `ulimit -f` counts in, shells have two opinions.
     let slots =
         std::fs::metadata(bench.recording()).unwrap().len() / raw::RECORD_BYTES as u64 - 128;
-    // Two reallocs and two refused ones have two slots; a freeing one has no op more.
+    // Two reallocs and two failed ones have two slots; a freeing one has no op more.
     let unrecorded = 4 + 2;
     let ops = trace.ops().len() as u64;
     assert!(ops <= slots && ops + unrecorded + 2 >= slots, "{ops} operations in {slots} slots");

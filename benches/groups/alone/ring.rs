@@ -75,7 +75,7 @@ impl Ring {
 impl Drop for Ring {
     fn drop(&mut self) {
         if thread::panicking() {
-            // A turn that was refused its new block has freed the old one.
+            // A turn that got no new block has freed the old one.
             return;
         }
         for (slot, block) in self.blocks.iter().enumerate() {

@@ -80,7 +80,7 @@ fn addresses_that_no_program_has_find_nothing() {
 }
 
 #[test]
-fn a_leaf_that_is_refused_is_said_and_the_map_stays() {
+fn a_leaf_that_is_not_to_be_had_is_said_and_the_map_stays() {
     struct Failing;
     // SAFETY: gives no memory at all.
     unsafe impl Os for Failing {

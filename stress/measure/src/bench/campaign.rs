@@ -340,7 +340,7 @@ fn counted(entry: &mut Entry, outcome: Outcome, look: Look) -> Option<Sample> {
         }
         Outcome::Stopped => return None,
         Outcome::Failed(failure) => failure,
-        Outcome::Rejected(detail) => Failure { short: "refused".to_owned(), detail },
+        Outcome::Rejected(detail) => Failure { short: "rejected".to_owned(), detail },
     };
     entry.failure = Some(failure);
     None

@@ -117,7 +117,7 @@ impl Callgrind {
                 Ok(Ok(total(&counts).context("callgrind's file has no total")?))
             }
             Outcome::Failed(failure) => Ok(Err(failure)),
-            Outcome::Rejected(detail) => Ok(Err(Failure { short: "refused".to_owned(), detail })),
+            Outcome::Rejected(detail) => Ok(Err(Failure { short: "rejected".to_owned(), detail })),
             Outcome::Stopped => {
                 let detail = "stopped before it was counted".to_owned();
                 Ok(Err(Failure { short: "–".to_owned(), detail }))

@@ -137,11 +137,11 @@ mod tests {
 
     #[test]
     fn an_answer_is_found_among_the_allocators_talk() {
-        let refused = Answer::Rejected { why: "so".to_owned() };
+        let rejected = Answer::Rejected { why: "so".to_owned() };
         let mut output = b"hello {\n".to_vec();
-        output.extend(serde_json::to_vec(&refused).unwrap());
+        output.extend(serde_json::to_vec(&rejected).unwrap());
         output.extend(b"\n\xff half");
-        assert_eq!(answer(&output), Some(refused));
+        assert_eq!(answer(&output), Some(rejected));
         assert_eq!(answer(b"nothing\n"), None);
     }
 }

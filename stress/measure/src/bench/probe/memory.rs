@@ -165,8 +165,8 @@ unsafe extern "C" fn realloc(block: *mut c_void, size: usize) -> *mut c_void {
     let watch = watch();
     watch.look();
     watch.ended(block);
-    // SAFETY: the function's contract is the allocator's. A row ends at a refusal, so the old block
-    // is never live after this.
+    // SAFETY: the function's contract is the allocator's. A row ends at a failed call, so the
+    // old block is never live after this.
     watch.began(unsafe { (watch.calls.realloc)(block, size) }, size)
 }
 

@@ -26,7 +26,7 @@ pub fn run(calls: Option<&Calls>, pairs: u64) {
     }
     for _ in 0..pairs {
         // SAFETY: malloc takes any size; its block is written within its size and freed once. A
-        // refusal of 32 bytes ends the process by a fault, and is reported as such.
+        // null for 32 bytes ends the process by a fault, and is reported as such.
         unsafe {
             let block = malloc(SIZE);
             block.cast::<u8>().write(MARK);

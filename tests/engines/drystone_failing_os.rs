@@ -1,5 +1,5 @@
-//! An OS that refuses: every k-th call fails, or all from the k-th on, for every k until a scenario
-//! ends without having met its refusal. The engine stays sound, says null, and works again
+//! An OS that fails: every k-th call fails, or all from the k-th on, for every k until a scenario
+//! ends without having met its failure. The engine stays sound, says null, and works again
 //! afterwards.
 
 use std::cell::Cell;
@@ -10,7 +10,7 @@ use drystone::internals::{Engine, FutexLock, Mmap, NoProbe, Os};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
-/// Which calls are refused.
+/// Which calls fail.
 #[derive(Clone, Copy, Debug)]
 enum Plan {
     None,
@@ -22,39 +22,39 @@ enum Plan {
     From(usize),
 }
 
-/// The kernel's memory, with refusals.
-struct Refusing {
+/// The kernel's memory, with failures.
+struct FailingOs {
     plan: Cell<Plan>,
     calls: Cell<usize>,
-    refused: Cell<usize>,
+    failed: Cell<usize>,
     /// Bytes mapped and not unmapped.
     mapped: Cell<isize>,
-    /// Bytes that an unmapping was refused for.
+    /// Bytes whose unmapping failed.
     kept: Cell<isize>,
 }
 
-impl Refusing {
-    fn new(plan: Plan) -> Refusing {
-        Refusing {
+impl FailingOs {
+    fn new(plan: Plan) -> FailingOs {
+        FailingOs {
             plan: Cell::new(plan),
             calls: Cell::new(0),
-            refused: Cell::new(0),
+            failed: Cell::new(0),
             mapped: Cell::new(0),
             kept: Cell::new(0),
         }
     }
 
-    fn refuses(&self) -> bool {
+    fn fails(&self) -> bool {
         self.calls.set(self.calls.get() + 1);
         let call = self.calls.get();
-        let refuses = match self.plan.get() {
+        let fails = match self.plan.get() {
             Plan::None => false,
             Plan::Once(k) => call == k,
             Plan::Every(k) => call.is_multiple_of(k),
             Plan::From(k) => call >= k,
         };
-        self.refused.set(self.refused.get() + usize::from(refuses));
-        refuses
+        self.failed.set(self.failed.get() + usize::from(fails));
+        fails
     }
 
     fn count(&self, start: *mut u8, bytes: usize) -> *mut u8 {
@@ -65,7 +65,7 @@ impl Refusing {
     }
 }
 
-struct Shared<'a>(&'a Refusing);
+struct Shared<'a>(&'a FailingOs);
 
 // SAFETY: an engine under test is used by one thread; only its making is done by another, which
 // waits.
@@ -74,11 +74,11 @@ unsafe impl Send for Shared<'_> {}
 // SAFETY: passes on what the kernel gives, or nothing.
 unsafe impl Os for Shared<'_> {
     fn map(&self, bytes: usize) -> *mut u8 {
-        if self.0.refuses() { ptr::null_mut() } else { self.0.count(Mmap.map(bytes), bytes) }
+        if self.0.fails() { ptr::null_mut() } else { self.0.count(Mmap.map(bytes), bytes) }
     }
 
     unsafe fn unmap(&self, start: *mut u8, bytes: usize) -> bool {
-        if self.0.refuses() {
+        if self.0.fails() {
             self.0.kept.set(self.0.kept.get() + bytes as isize);
             return false;
         }
@@ -88,7 +88,7 @@ unsafe impl Os for Shared<'_> {
     }
 
     unsafe fn remap(&self, start: *mut u8, old: usize, new: usize, may_move: bool) -> *mut u8 {
-        if self.0.refuses() {
+        if self.0.fails() {
             return ptr::null_mut();
         }
         // SAFETY: memory of `Mmap`'s; if it may move, the caller alone refers to it.
@@ -100,7 +100,7 @@ unsafe impl Os for Shared<'_> {
     }
 
     fn reserve(&self, bytes: usize, align: usize) -> *mut u8 {
-        if self.0.refuses() {
+        if self.0.fails() {
             return ptr::null_mut();
         }
         self.0.count(Mmap.reserve(bytes, align), bytes)
@@ -108,7 +108,7 @@ unsafe impl Os for Shared<'_> {
 
     unsafe fn decommit(&self, start: *mut u8, bytes: usize) -> bool {
         // SAFETY: pages of `Mmap`'s, cut as `decommit` wants them; nobody uses what is there.
-        !self.0.refuses() && unsafe { Mmap.decommit(start, bytes) }
+        !self.0.fails() && unsafe { Mmap.decommit(start, bytes) }
     }
 
     fn milliseconds(&self) -> u64 {
@@ -137,7 +137,7 @@ fn fill(block: *mut u8, size: usize, byte: u8) {
     }
 }
 
-/// Allocates, resizes and frees at all sizes. What is refused is null and changes nothing else.
+/// Allocates, resizes and frees at all sizes. What fails is null and changes nothing else.
 /// Returns how many requests were.
 fn scenario(claim: &Claim<'_, Shared<'_>, NoProbe, FutexLock>) -> usize {
     let mut rng = Pcg64::seed_from_u64(3);
@@ -152,7 +152,7 @@ fn scenario(claim: &Claim<'_, Shared<'_>, NoProbe, FutexLock>) -> usize {
                 let resized = claim.realloc(block, size);
                 if resized.is_null() {
                     nulls += 1;
-                    assert!(filled(block, old, byte), "a refused resize changes nothing");
+                    assert!(filled(block, old, byte), "a failed resize changes nothing");
                     held.push((block, old, byte));
                 } else {
                     // SAFETY: inside a live block.
@@ -193,75 +193,75 @@ fn scenario(claim: &Claim<'_, Shared<'_>, NoProbe, FutexLock>) -> usize {
     nulls
 }
 
-/// Runs the scenario under the plan; returns requests that got null, and calls that were refused.
+/// Runs the scenario under the plan; returns requests that got null, and calls that failed.
 fn run(plan: Plan) -> (usize, usize) {
-    let os = Refusing::new(plan);
+    let os = FailingOs::new(plan);
     let outcome = {
         let engine: Box<Engine<_, _, _>> = engine(Shared(&os), NoProbe, FutexLock::new());
         let nulls = match Claim::new(&engine) {
             Some(claim) => scenario(&claim),
             None => 1,
         };
-        let refused = os.refused.get();
+        let failed = os.failed.get();
         // The OS has recovered: now everything succeeds, and comes back.
         os.plan.set(Plan::None);
         let claim = Claim::new(&engine).expect("a heap");
         assert_eq!(scenario(&claim), 0, "{plan:?}");
         let stats = engine.stats();
         assert_eq!((stats.live_blocks, stats.live_bytes), (0, 0), "{plan:?}");
-        (nulls, refused)
+        (nulls, failed)
     };
-    // Whatever is still mapped is what an unmapping was refused for.
+    // Whatever is still mapped is memory whose unmapping failed.
     assert!(os.mapped.get() <= os.kept.get(), "{plan:?}: {} bytes are lost", os.mapped.get());
     assert!(os.mapped.get() >= 0);
     outcome
 }
 
 #[test]
-fn whichever_call_is_refused_the_engine_stays_sound() {
+fn whichever_call_fails_the_engine_stays_sound() {
     assert_eq!(run(Plan::None), (0, 0));
     let mut k = 1;
     let (mut nulls, mut absorbed) = (0, 0);
     loop {
-        let (null, refused) = run(Plan::Once(k));
-        if refused == 0 {
+        let (null, failed) = run(Plan::Once(k));
+        if failed == 0 {
             break;
         }
-        assert_eq!(refused, 1);
+        assert_eq!(failed, 1);
         nulls += usize::from(null > 0);
         absorbed += usize::from(null == 0);
         k += 1;
     }
-    println!("{} calls refused in turn: {nulls} ended in a null, {absorbed} were absorbed", k - 1);
+    println!("{} calls failed in turn: {nulls} ended in a null, {absorbed} were absorbed", k - 1);
     assert!(k > 50, "only {k} calls: the scenario is too small");
     assert!(absorbed > 0 && nulls > 0);
 }
 
 #[test]
-fn every_k_th_call_may_be_refused() {
+fn every_k_th_call_may_fail() {
     for k in 1..=40 {
-        let (nulls, refused) = run(Plan::Every(k));
-        assert!(refused > 0 && (k > 2 || nulls > 0), "{k}");
+        let (nulls, failed) = run(Plan::Every(k));
+        assert!(failed > 0 && (k > 2 || nulls > 0), "{k}");
     }
 }
 
 #[test]
-fn all_calls_may_be_refused_from_some_moment_on() {
+fn all_calls_may_fail_from_some_moment_on() {
     let mut met = 0;
     for k in (1..400).step_by(3) {
-        let (_, refused) = run(Plan::From(k));
-        met += usize::from(refused > 0);
-        if refused == 0 {
+        let (_, failed) = run(Plan::From(k));
+        met += usize::from(failed > 0);
+        if failed == 0 {
             break;
         }
     }
     assert!(met > 20, "{met}");
 }
 
-/// A reservation that is refused is tried again smaller: a heap lives in what little there is.
+/// A reservation that fails is tried again smaller: a heap lives in what little there is.
 #[test]
 fn reservations_shrink_until_they_are_granted() {
-    struct Small(Refusing);
+    struct Small(FailingOs);
     // SAFETY: an engine under test is used by one thread; only its making is done by another, which
     // waits.
     unsafe impl Send for Small {}
@@ -280,7 +280,7 @@ fn reservations_shrink_until_they_are_granted() {
         fn reserve(&self, bytes: usize, align: usize) -> *mut u8 {
             self.0.calls.set(self.0.calls.get() + 1);
             if bytes > 1 << 20 {
-                self.0.refused.set(self.0.refused.get() + 1);
+                self.0.failed.set(self.0.failed.get() + 1);
                 return ptr::null_mut();
             }
             Mmap.reserve(bytes, align)
@@ -293,7 +293,7 @@ fn reservations_shrink_until_they_are_granted() {
             1
         }
     }
-    let engine = engine(Small(Refusing::new(Plan::None)), NoProbe, FutexLock::new());
+    let engine = engine(Small(FailingOs::new(Plan::None)), NoProbe, FutexLock::new());
     let claim = Claim::new(&engine).unwrap();
     let blocks: Vec<*mut u8> = (0..3000).map(|index| claim.malloc(index * 7 + 1)).collect();
     assert!(blocks.iter().all(|block| !block.is_null()));
