@@ -36,7 +36,8 @@ static STOP: Stop = Stop::new();
 /// What stands in the markers of the comparison.
 const COMMAND: &str = "cargo stress readme";
 /// The run whose output is the sample; also what stands in its markers.
-const SAMPLE: &str = "cargo stress --allocator target/release/libdrystone.so --for 8s";
+const SAMPLE: &str = "cargo stress --allocator target/release/libdrystone.so --for 9s \
+                      --workload mixed --workload double-free --workload drain";
 
 /// The repository's root.
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
