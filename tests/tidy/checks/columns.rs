@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use drystone_tidy::GENERATED_BY;
+
 use crate::violation::Violation;
 use crate::workspace::Tree;
 
@@ -30,8 +32,8 @@ const OTHERS: &[&str] = &[
 /// Recorded by a tool, or read byte by byte.
 const NOT_WRITTEN: &[&str] = &["/snapshots/", "proptest-regressions/"];
 
-/// Lines that are too long. In comments and Markdown, rows of tables, fenced blocks and what stands
-/// only because of an address are free.
+/// Lines that are too long. In comments and Markdown, rows of tables, fenced blocks, markers that
+/// name a command, and what stands only because of an address are free.
 pub fn check(tree: &Tree) -> Vec<Violation> {
     let mut found = Vec::new();
     let written = |path: &&str| !NOT_WRITTEN.iter().any(|part| path.contains(part));
@@ -87,7 +89,8 @@ fn prose<'a>(
             fenced = !fenced;
         }
         let code_before = line.find("//").is_some_and(|at| !line[..at].trim().is_empty());
-        if code_before || !(fenced || bare.starts_with('|')) {
+        let in_one_line = bare.starts_with('|') || bare.starts_with(GENERATED_BY);
+        if code_before || !(fenced || in_one_line) {
             report(path, number, line, PROSE, advice, found);
         }
     }
@@ -135,7 +138,8 @@ mod tests {
     fn prose_fires_and_tables_fences_and_addresses_dont() {
         let long = "é ".repeat(51);
         let address = format!("See https://example.org/{} there.", "x".repeat(100));
-        let text = format!("{long}\n| {long} |\n```\n{long}\n```\n{address}\n- {long}\n");
+        let marker = format!("{GENERATED_BY}{long}-->");
+        let text = format!("{long}\n| {long} |\n```\n{long}\n```\n{address}\n- {long}\n{marker}\n");
         let planted = package(&[("README.md", &text), ("a.c", &format!("/* {long} */\n"))]);
         let shown = shown(check(&planted));
         assert_eq!(
