@@ -387,6 +387,11 @@ impl Own {
     pub fn look_at_one(&mut self, nothing: OwnedSlab) -> bool {
         let class = self.hand;
         self.hand = (class + 1) % CLASSES;
+        if self.current[class].class() != class {
+            // What was seen stays: the slab that was let go of may come back, and is not let go of
+            // again before something has happened in it.
+            return false;
+        }
         let head = u32::from(self.current[class].head());
         if self.seen[class] & !COUNTED != head {
             self.seen[class] = head;
