@@ -388,7 +388,7 @@ impl Own {
         let class = self.hand;
         self.hand = (class + 1) % CLASSES;
         if self.current[class].class() != class {
-            // What was seen stays: the slab may come back, and is kept until something happens in it.
+            // What was seen stays: a slab that comes back is kept until something happens in it.
             return false;
         }
         let head = u32::from(self.current[class].head());
