@@ -43,8 +43,8 @@ pub fn gets_room(size: usize, usable: usize) -> bool {
 }
 
 /// Gives the whole pages among the `bytes` bytes at `start` back, and keeps some on a kernel whose
-/// pages are large: that takes no start that is not a multiple of [`STEP`], and from one that is,
-/// whole steps alone.
+/// pages are large: such a kernel takes only multiples of [`STEP`] as a start, and then gives back
+/// whole steps.
 ///
 /// # Safety
 /// They are part of a mapping of this OS, and nothing refers to their contents.

@@ -22,11 +22,13 @@ use crate::sync::fault::{Fault, planted};
 /// instructions for each.
 const FEW: usize = 3;
 
-/// Bytes that the current slabs of a heap may have carved when its thread ends, and bytes of their
-/// spans: if it is more, the empty ones go. Without a bound five heaps kept 40 MiB in 75 classes. A
-/// bound of 16 slabs made threads of 64 blocks in 25 classes cost a sixth more: each began with
-/// none.
-const PARKED: (usize, usize) = (192 << 10, 4 << 20);
+/// Bytes that the current slabs of a heap may have carved when its thread ends: if it is more, the
+/// empty ones go. Without a bound five heaps kept 40 MiB in 75 classes. A bound of 16 slabs made
+/// threads of 64 blocks in 25 classes cost a sixth more: each began with none.
+const PARKED_CARVED: usize = 192 << 10;
+
+/// The same of the bytes of their spans.
+const PARKED_SPANS: usize = 4 << 20;
 
 /// Slabs that are swept, abandoned or given back in one step, under one taking of the span lock: a
 /// few microseconds each. Between two steps other calls go on.
@@ -173,7 +175,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     /// them, but not any amount.
     pub(super) fn bound_current(&self, own: &mut Own) {
         let (carved, spans) = own.bytes_of_current();
-        if carved <= PARKED.0 && spans <= PARKED.1 {
+        if carved <= PARKED_CARVED && spans <= PARKED_SPANS {
             return;
         }
         for class in 0..CLASSES {

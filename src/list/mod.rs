@@ -89,8 +89,8 @@ pub const MIN_ALIGN: usize = HEADER;
 /// ```
 ///
 /// All methods take `&self` and may be called from any thread. None aborts, except
-/// [`free`](Self::free),
-/// [`realloc`](Self::realloc) and the global allocator's, as the [policy](crate::policy) says.
+/// [`free`](Self::free), [`realloc`](Self::realloc) and the global allocator's, as the
+/// [policy](crate::policy) says.
 ///
 /// `O` is where memory comes from, `P` looks into critical sections, `L` is the mutex: all three
 /// have zero-cost defaults, and are there for tests to replace.
