@@ -44,8 +44,9 @@ fn two_published_versions_of_rpmalloc_are_compared() {
 
 const ROWS: [&str; 3] = ["pair/64", "ring/256", "ring/16384"];
 
-/// Each version becomes a commit of a repository. A comparison of both has a verdict for each row,
-/// whichever it is.
+/// Each version becomes a commit of a repository. Both build and load, and each row is measured and
+/// has a verdict, whichever it is. Which version is faster is no question here: a test's build of
+/// the tool is not optimised.
 fn compare(published: &Published) {
     let repository = Repository::empty();
     let build = format!("{} && ar rcs liballoc.a alloc.o", published.compile);
