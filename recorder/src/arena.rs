@@ -59,6 +59,6 @@ pub fn owns(block: *mut c_void) -> bool {
 /// # Safety
 /// `block` was returned by [`allocate`].
 pub unsafe fn size(block: *mut c_void) -> usize {
-    // SAFETY: by the caller's word there is a size in the granule before the block.
+    // SAFETY: `allocate` wrote the size in the granule before the block.
     unsafe { block.cast::<u8>().sub(GRANULE).cast::<usize>().read() }
 }

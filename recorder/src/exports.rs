@@ -38,8 +38,7 @@ fn failed() -> *mut c_void {
 pub extern "C" fn malloc(size: usize) -> *mut c_void {
     let inside = enter();
     let block = match next::malloc() {
-        // SAFETY: the next function of the same name gets the arguments that the program gave for
-        // it, so what it demands of them is what the program promised. The same below.
+        // SAFETY: `next` is the next allocator's malloc, which takes any size.
         Some(next) => unsafe { next(size) },
         None => arena::allocate(size, 1),
     };
@@ -54,9 +53,8 @@ pub extern "C" fn malloc(size: usize) -> *mut c_void {
 pub extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
     let inside = enter();
     let bytes = count.saturating_mul(size);
-    // SAFETY: see `malloc`.
     let block = match next::calloc() {
-        // SAFETY: see `malloc`.
+        // SAFETY: `next` is the next allocator's calloc, which takes any two numbers.
         Some(next) => unsafe { next(count, size) },
         None => arena::allocate(bytes, 1),
     };
@@ -80,7 +78,8 @@ pub unsafe extern "C" fn free(block: *mut c_void) {
         record(Event::Free, block as usize, 0, 1, 0);
     }
     if let Some(next) = next::free() {
-        // SAFETY: see `malloc`.
+        // SAFETY: `next` is the next allocator's free; the program gives the block up, which is not
+        // the arena's, so the next allocator's own.
         unsafe { next(block) };
     }
 }
@@ -92,11 +91,13 @@ pub unsafe extern "C" fn free(block: *mut c_void) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn realloc(block: *mut c_void, size: usize) -> *mut c_void {
     let call = |block| match next::realloc() {
-        // SAFETY: see `malloc`; `resized` calls it once, with the program's block.
+        // SAFETY: `next` is the next allocator's realloc. `resized` calls this once, with null or
+        // the program's block, which is not the arena's and which the program gives up unless the
+        // call fails.
         Some(next) => unsafe { next(block, size) },
         None => failed(),
     };
-    // SAFETY: `block` is null or a block of the program's, which it gives up to realloc.
+    // SAFETY: `block` is null or a block of the program's, which it gives up unless realloc fails.
     unsafe { resized(block, size, call) }
 }
 
@@ -111,11 +112,14 @@ pub unsafe extern "C" fn reallocarray(
     size: usize,
 ) -> *mut c_void {
     let call = |block| match next::reallocarray() {
-        // SAFETY: see `realloc`.
+        // SAFETY: `next` is the next allocator's reallocarray. `resized` calls this once, with null
+        // or the program's block, which is not the arena's and which the program gives up unless
+        // the call fails.
         Some(next) => unsafe { next(block, count, size) },
         None => failed(),
     };
-    // SAFETY: the caller's word. An overflow saturates to a size that no call grants.
+    // SAFETY: `block` is null or a block of the program's, which it gives up unless reallocarray
+    // fails. An overflow saturates to a size that no call grants.
     unsafe { resized(block, count.saturating_mul(size), call) }
 }
 
@@ -131,7 +135,7 @@ unsafe fn resized(
 ) -> *mut c_void {
     let inside = enter();
     if arena::owns(block) {
-        // SAFETY: the arena's own block, live by the caller's word.
+        // SAFETY: the block lies in the arena, and is live: the program gives it to realloc.
         return unsafe { leave_arena(block, size, inside) };
     }
     if block.is_null() {
@@ -201,7 +205,7 @@ fn aligned(
 #[unsafe(no_mangle)]
 pub extern "C" fn aligned_alloc(align: usize, size: usize) -> *mut c_void {
     let inside = enter();
-    // SAFETY: see `malloc`.
+    // SAFETY: `next` is the next allocator's aligned_alloc, which takes any two numbers.
     aligned(
         align,
         size,
@@ -214,7 +218,7 @@ pub extern "C" fn aligned_alloc(align: usize, size: usize) -> *mut c_void {
 #[unsafe(no_mangle)]
 pub extern "C" fn memalign(align: usize, size: usize) -> *mut c_void {
     let inside = enter();
-    // SAFETY: see `malloc`.
+    // SAFETY: `next` is the next allocator's memalign, which takes any two numbers.
     aligned(align, size, next::memalign().map(|next| move || unsafe { next(align, size) }), inside)
 }
 
@@ -222,7 +226,7 @@ pub extern "C" fn memalign(align: usize, size: usize) -> *mut c_void {
 #[unsafe(no_mangle)]
 pub extern "C" fn valloc(size: usize) -> *mut c_void {
     let inside = enter();
-    // SAFETY: see `malloc`.
+    // SAFETY: `next` is the next allocator's valloc, which takes any size.
     aligned(os::page_size(), size, next::valloc().map(|next| move || unsafe { next(size) }), inside)
 }
 
@@ -232,7 +236,7 @@ pub extern "C" fn pvalloc(size: usize) -> *mut c_void {
     let inside = enter();
     let page = os::page_size();
     let whole = size.checked_next_multiple_of(page).unwrap_or(size);
-    // SAFETY: see `malloc`.
+    // SAFETY: `next` is the next allocator's pvalloc, which takes any size.
     aligned(page, whole, next::pvalloc().map(|next| move || unsafe { next(size) }), inside)
 }
 
@@ -244,7 +248,7 @@ pub extern "C" fn pvalloc(size: usize) -> *mut c_void {
 pub unsafe extern "C" fn posix_memalign(out: *mut *mut c_void, align: usize, size: usize) -> i32 {
     let inside = enter();
     let Some(next) = next::posix_memalign() else { return libc::ENOMEM };
-    // SAFETY: see `malloc`.
+    // SAFETY: `next` is the next allocator's posix_memalign; `out` may be written, as a pointer.
     let error = unsafe { next(out, align, size) };
     if error == 0 && inside.is_some() {
         // SAFETY: the program gave a place for a pointer, and the call that succeeded has filled
@@ -262,9 +266,10 @@ pub unsafe extern "C" fn posix_memalign(out: *mut *mut c_void, align: usize, siz
 pub unsafe extern "C" fn malloc_usable_size(block: *mut c_void) -> usize {
     let _inside = enter();
     if arena::owns(block) {
-        // SAFETY: the arena's own block, live by the caller's word.
+        // SAFETY: the block lies in the arena, and is live: the program asks for its size.
         return unsafe { arena::size(block) };
     }
-    // SAFETY: see `malloc`.
+    // SAFETY: `next` is the next allocator's malloc_usable_size; `block` is null or the next
+    // allocator's, and live.
     next::malloc_usable_size().map_or(0, |next| unsafe { next(block) })
 }

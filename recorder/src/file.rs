@@ -45,8 +45,8 @@ static NEXT: AtomicU64 = AtomicU64::new(0);
 
 struct Opened(UnsafeCell<Option<(Text, Identity)>>);
 
-// SAFETY: written by `create`, which runs alone and before any `grow` (both by the caller's word),
-// and only read afterwards.
+// SAFETY: `create` alone writes it, while no other thread is in this file; `grow` reads it only
+// after a thread has seen that `create` succeeded.
 unsafe impl Sync for Opened {}
 
 static OPENED: Opened = Opened(UnsafeCell::new(None));
@@ -58,7 +58,7 @@ static OPENED: Opened = Opened(UnsafeCell::new(None));
 /// No other thread of this process is in this file, and all that will be see what this call did.
 pub unsafe fn create(pattern: &Text) -> Outcome<(Text, bool)> {
     for chunk in &MAPPED {
-        // Relaxed here and below: by the caller's word this thread is alone.
+        // Relaxed here and below: no other thread is in this file.
         let address = chunk.swap(ptr::null_mut(), Ordering::Relaxed);
         if address.is_null() {
             break;
@@ -68,7 +68,7 @@ pub unsafe fn create(pattern: &Text) -> Outcome<(Text, bool)> {
         unsafe { os::unmap(address, CHUNK) };
     }
     let (path, file, attempt) = new_file(pattern)?;
-    // SAFETY: by the caller's word nobody else reads or writes it now.
+    // SAFETY: no other thread is in this file, so nobody else reads or writes it now.
     unsafe { *OPENED.0.get() = Some((path, file.identity()?)) };
     NEXT.store(HEADER_CELLS, Ordering::Relaxed);
     let chunk = map(&file, 0)?;
@@ -94,7 +94,8 @@ fn new_file(pattern: &Text) -> Outcome<(Text, Descriptor, u32)> {
 /// # Safety
 /// `chunk` is the file's first, and no other thread knows of it.
 unsafe fn write_header(chunk: *mut u8) {
-    // SAFETY: the header lies in the chunk, by the assertion above; nobody else knows of it.
+    // SAFETY: the header lies in the chunk, since HEADER_BYTES is at most CHUNK; nobody else knows
+    // of it.
     let header = unsafe { core::slice::from_raw_parts_mut(chunk, raw::HEADER_BYTES) };
     let mut put = |at: usize, bytes: &[u8]| {
         if let Some(place) = header.get_mut(at..at + bytes.len()) {

@@ -158,7 +158,7 @@ extern "C" fn wipe() {
     // Relaxed twice: the child has one thread.
     let state = STATE.load(Ordering::Relaxed);
     if !state.is_null() {
-        // SAFETY: as in `recording`.
+        // SAFETY: not null, it is a page of zeros or a state, never unmapped.
         unsafe { &*state }.store(UNOPENED, Ordering::Relaxed);
     }
 }
@@ -199,7 +199,8 @@ fn give_up(errno: i32, what: &[u8]) {
     // Acquire pairs with the Release in `state_page`.
     let state = STATE.load(Ordering::Acquire);
     if !state.is_null() {
-        // SAFETY: as in `recording`. Release pairs with the Acquires of `begin` and `recording`.
+        // SAFETY: not null, it is a page of zeros or a state, never unmapped. Release pairs with
+        // the Acquires of `begin` and `recording`.
         let before = unsafe { &*state }.swap(OFF, Ordering::Release);
         if before == RECORDING {
             // SAFETY: RECORDING means that the mapped header is this process's own.
@@ -218,7 +219,7 @@ fn give_up(errno: i32, what: &[u8]) {
 pub fn exiting() {
     // Acquire, both: as in `recording`.
     let state = STATE.load(Ordering::Acquire);
-    // SAFETY: as in `recording`.
+    // SAFETY: not null, it is a page of zeros or a state, never unmapped.
     if !state.is_null() && unsafe { &*state }.load(Ordering::Acquire) == RECORDING {
         // SAFETY: RECORDING means that the mapped header is this process's own.
         unsafe { file::set_state(raw::state::EXITED, 0) };
