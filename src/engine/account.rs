@@ -179,7 +179,7 @@ impl Account {
             (self.line(line).is_ok() && line.write_to(file)).then_some(())
         });
         let result = written.flatten().ok_or_else(errno::get);
-        // SAFETY: opened above, and nobody else knows it.
+        // SAFETY: `open` gave this number just now, and nobody else knows it.
         unsafe { libc::syscall(libc::SYS_close, file) };
         result
     }

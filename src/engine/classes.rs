@@ -56,8 +56,8 @@ static SIZES: [u32; CLASSES] = {
 #[inline(always)]
 pub fn class_of_small(size: usize) -> usize {
     debug_assert!(size <= SMALL);
-    // SAFETY: `size` is at most SMALL (the caller's duty, checked in tests by the assertion above),
-    // so the step is at most SMALL / 16, the table's last index.
+    // SAFETY: `size` is at most SMALL, which an assertion checks in tests, so the step is at most
+    // SMALL / 16, the table's last index.
     usize::from(unsafe { *CLASS_OF.get_unchecked((size + 15) >> 4) })
 }
 

@@ -99,7 +99,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             chain = slab.next();
             self.page_map.set(slab.start(), bytes_of(slab.class()), ptr::null());
             self.probe.pause();
-            // SAFETY: no block is live, as the caller says; the page map has just let go.
+            // SAFETY: no block of the slab is live; the page map has just let go.
             unsafe {
                 slab.retire(
                     |address| self.defer_double_free(address, slab.as_ptr()),

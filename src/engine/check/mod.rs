@@ -29,7 +29,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             };
             // Without a table of classes: the thread may have a small stack.
             shared.spans.each_used(|_, _, slab| {
-                // SAFETY: as in `class_stats`.
+                // SAFETY: null or a header; headers live as long as the engine, and their ledgers
+                // can be read at any time.
                 let Some(slab) = (unsafe { slab.as_ref() }) else { return };
                 let live = slab.live();
                 let free = slab.capacity() - live;

@@ -189,7 +189,7 @@ pub(super) unsafe fn clear(block: *mut u8, size: usize) {
     const STEP: usize = 16;
     // A block is at least one step, and a whole number of them.
     let end = (size.max(1) + STEP - 1) & !(STEP - 1);
-    // SAFETY: every store lies in the block, as the branch above it says.
+    // SAFETY: each branch stores within `end`, which is no longer than the block.
     unsafe {
         let store = |at: usize| ptr::write_bytes(block.add(at), 0, STEP);
         if end > 8 * STEP {

@@ -32,7 +32,8 @@ unsafe impl GlobalAlloc for Drystone {
         // SAFETY: the caller gives up a block of this allocator.
         match unsafe { self.free_fast(block) } {
             Fast::Done => {}
-            // SAFETY: the fast path said so of this block.
+            // SAFETY: this thread's last free was of this block, and came to `rest`; the caller
+            // gives the block up.
             rest => unsafe { self.dealloc_rest(block, rest) },
         }
     }
@@ -61,7 +62,8 @@ impl Drystone {
         if matches!(fast, Fast::Slow) {
             calls::pass(Function::Dealloc);
         }
-        // SAFETY: what the fast path said of this block, which the caller gives up.
+        // SAFETY: this thread's last free was of this block, and came to `fast`; the caller gives
+        // the block up.
         unsafe { self.free_rest(block, fast) }
     }
 

@@ -75,7 +75,7 @@ impl Drystone {
         // SAFETY: a live block is given up by the caller.
         match unsafe { self.free_fast(block) } {
             Fast::Done => {}
-            // SAFETY: what the fast path said of this block.
+            // SAFETY: this thread's last free was of this block, and came to `Moves`.
             Fast::Moves => unsafe { self.free_moves(block) },
             // SAFETY: a live block is given up by the caller.
             Fast::Slow => return unsafe { self.free_slow(block) },
@@ -92,7 +92,8 @@ impl Drystone {
         // SAFETY: a live block is given up by the caller.
         match unsafe { self.free_fast(block) } {
             Fast::Done => {}
-            // SAFETY: the fast path said so of this block.
+            // SAFETY: this thread's last free was of this block, and came to `rest`; the caller
+            // gives a live block up.
             rest => unsafe { self.free_rest(block, rest) },
         }
     }

@@ -47,7 +47,7 @@ impl Drystone {
         // SAFETY: a live block is given up by the caller.
         match unsafe { self.free_sized_fast(block, size) } {
             Fast::Done => {}
-            // SAFETY: what the fast path said of this block.
+            // SAFETY: this thread's last free was of this block, and came to `Moves`.
             Fast::Moves => unsafe { self.free_moves(block) },
             // SAFETY: a live block is given up by the caller.
             Fast::Slow => return unsafe { self.free_sized_slow(block, size, MIN_ALIGN) },
@@ -71,7 +71,7 @@ impl Drystone {
         // SAFETY: a live block is given up by the caller.
         match unsafe { self.free_aligned_sized_fast(block, size, align) } {
             Fast::Done => {}
-            // SAFETY: what the fast path said of this block.
+            // SAFETY: this thread's last free was of this block, and came to `Moves`.
             Fast::Moves => unsafe { self.free_moves(block) },
             // SAFETY: a live block is given up by the caller.
             Fast::Slow => return unsafe { self.free_sized_slow(block, size, align) },

@@ -53,8 +53,8 @@ impl Drystone {
     pub unsafe fn free_remote(&self, block: *mut u8) -> bool {
         let heap = tls::fast();
         // The empty one stands there for whoever has none, or must go the slow way.
-        // SAFETY: else it is the calling thread's, and a live block is given up by the caller.
-        // Before the C library is relocated it may be no heap, but then no slab has an owner.
+        // SAFETY: any other is the calling thread's; the caller gives a live block up. Before the C
+        // library is relocated it may be no heap, but then no slab has an owner.
         !ptr::eq(heap, &EMPTY.0) && unsafe { ENGINE.free_remote(heap, block) }
     }
 
@@ -126,7 +126,7 @@ impl Drystone {
     pub(super) unsafe fn free_rest(&self, block: *mut u8, fast: Fast) {
         match fast {
             Fast::Done => return,
-            // SAFETY: what the fast path said of this block.
+            // SAFETY: this thread's last free was of this block, and came to `Moves`.
             Fast::Moves => unsafe { self.free_moves(block) },
             // SAFETY: the caller gives the block up.
             Fast::Slow => unsafe {

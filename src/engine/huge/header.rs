@@ -84,7 +84,8 @@ impl HugeRef {
     /// long as anything uses the result.
     pub unsafe fn create(place: *mut HugeBlock) -> Option<HugeRef> {
         let place = NonNull::new(place)?;
-        // SAFETY: room for a header that is nobody else's, as the caller says.
+        // SAFETY: `place` has room for a header, at a multiple of its alignment, that is nobody
+        // else's.
         unsafe { place.write(HugeBlock::new()) };
         place.as_ptr().expose_provenance();
         Some(HugeRef(place))
@@ -105,7 +106,7 @@ impl HugeRef {
     /// # Safety
     /// The caller has the span lock, the header lives, and no other reference to it is in use.
     pub unsafe fn open<'a>(self) -> &'a mut HugeBlock {
-        // SAFETY: whoever has the lock is alone with every header, as the caller says of this one.
+        // SAFETY: the span lock is held, the header lives, and no other reference to it is in use.
         unsafe { &mut *self.0.as_ptr() }
     }
 }

@@ -255,12 +255,12 @@ impl Heaps {
             false => (ptr::null(), self.first),
         };
         links(heap, |links| *links = Parked { previous, next });
-        // SAFETY: as in `first`.
+        // SAFETY: null or a parked heap; heaps live as long as the engine.
         match unsafe { previous.as_ref() } {
             None => self.first = place,
             Some(previous) => links(previous, |links| links.next = place),
         }
-        // SAFETY: as in `first`.
+        // SAFETY: null or a parked heap; heaps live as long as the engine.
         match unsafe { next.as_ref() } {
             None => self.last = place,
             Some(next) => links(next, |links| links.previous = place),
@@ -270,12 +270,12 @@ impl Heaps {
     /// Takes `heap`, which is on this list, off.
     pub fn remove(&mut self, heap: &Heap) {
         let Parked { previous, next } = links(heap, |links| *links);
-        // SAFETY: as in `first`.
+        // SAFETY: null or a parked heap; heaps live as long as the engine.
         match unsafe { previous.as_ref() } {
             None => self.first = next,
             Some(previous) => links(previous, |links| links.next = next),
         }
-        // SAFETY: as in `first`.
+        // SAFETY: null or a parked heap; heaps live as long as the engine.
         match unsafe { next.as_ref() } {
             None => self.last = previous,
             Some(next) => links(next, |links| links.previous = previous),
@@ -285,7 +285,8 @@ impl Heaps {
 
 /// Runs `f` on a heap's links.
 fn links<R>(heap: &Heap, f: impl FnOnce(&mut Parked) -> R) -> R {
-    // SAFETY: the links are the lock's, which is held: `Heaps` says so.
+    // SAFETY: the span lock is held wherever a list of parked heaps is touched, and nothing else
+    // touches these links.
     unsafe { heap.parked.with(f) }
 }
 

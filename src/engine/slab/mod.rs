@@ -274,8 +274,9 @@ impl Slab {
     #[inline(always)]
     pub unsafe fn entry(&self, index: usize) -> &Entry {
         // SAFETY: headers stand in front of their ledgers (`create`), whose memory lives as long as
-        // they; the index is one of its entries, as the caller says. The pointer is made from an
-        // exposed address, since a reference to the header alone does not reach past it.
+        // they; the index is below the capacity, or of a block of the slab's (`index_of`). The
+        // pointer is made from an exposed address, since a reference to the header alone does not
+        // reach past it.
         unsafe {
             let ledger = ptr::with_exposed_provenance::<Entry>(
                 ptr::from_ref(self).addr() + size_of::<Slab>(),

@@ -57,20 +57,23 @@ impl OwnedSlab {
     /// here.
     #[inline(always)]
     pub(super) fn with<R>(&self, f: impl FnOnce(&mut Local) -> R) -> R {
-        // SAFETY: this thread alone may touch it (`new`), and no two calls overlap: see above.
+        // SAFETY: an `OwnedSlab` is made only where this thread may touch the local part; `f` calls
+        // nothing that comes here, so that no two calls overlap.
         unsafe { self.local.with(f) }
     }
 
     /// As [`with`](Self::with), for a look, which the placeholder allows too.
     #[inline(always)]
     pub(super) fn look<R>(&self, f: impl FnOnce(&Local) -> R) -> R {
-        // SAFETY: as in `with`; the placeholder nobody writes.
+        // SAFETY: an `OwnedSlab` is made only where this thread may touch the local part, or for
+        // the placeholder, which nobody writes; `f` calls nothing that comes here.
         unsafe { self.local.look(f) }
     }
 
     /// Runs `f` on its links in its heap's ring.
     pub(super) fn links<R>(&self, f: impl FnOnce(&mut Links) -> R) -> R {
-        // SAFETY: as in `with`: the ring is the owner's too.
+        // SAFETY: whoever may touch the local part, as each maker of an `OwnedSlab` may, may touch
+        // the links; `f` calls nothing that comes here.
         unsafe { self.remote.ring.with(f) }
     }
 
@@ -143,7 +146,8 @@ pub struct List {
 
 /// The slab at a link, unless it is null.
 fn linked(slab: *const Slab) -> Option<OwnedSlab> {
-    // SAFETY: links lead to slabs of the same list, which the caller may touch: see the module.
+    // SAFETY: links lead to slabs of the same list, and whoever may touch a list may touch the
+    // local part of each slab on it.
     (!slab.is_null()).then(|| unsafe { OwnedSlab::new(slab) })
 }
 
@@ -246,7 +250,8 @@ impl Ring {
 
     /// The slab whose turn is next.
     pub fn first(&self) -> Option<OwnedSlab> {
-        // SAFETY: a ring holds slabs that whoever may touch it may touch.
+        // SAFETY: in this ring, and whoever may touch a ring may touch the local part of each slab
+        // in it.
         (!self.cursor.is_null()).then(|| unsafe { OwnedSlab::new(self.cursor) })
     }
 
@@ -268,7 +273,8 @@ impl Ring {
             Some(first) => {
                 let last = first.links(|links| core::mem::replace(&mut links.previous, own));
                 slab.links(|links| *links = Links { previous: last, next: first.as_ptr() });
-                // SAFETY: as in `first`.
+                // SAFETY: in this ring, and whoever may touch a ring may touch the local part of
+                // each slab in it.
                 unsafe { OwnedSlab::new(last) }.links(|links| links.next = own);
             }
         }
@@ -283,7 +289,8 @@ impl Ring {
             self.cursor = ptr::null();
             return;
         }
-        // SAFETY: as in `first`.
+        // SAFETY: both are in this ring, and whoever may touch a ring may touch the local part of
+        // each slab in it.
         unsafe {
             OwnedSlab::new(previous).links(|links| links.next = next);
             OwnedSlab::new(next).links(|links| links.previous = previous);

@@ -44,7 +44,7 @@ impl Slab {
     #[inline(always)]
     pub(super) unsafe fn numbered(&self, number: usize) -> &Entry {
         // SAFETY: a number less one is an index; END leads to the sentinel, which stands just so
-        // far in front of the ledger (see the assertion below `Local`).
+        // far in front of the ledger (`Local` has an assertion of it).
         unsafe { self.entry(number.wrapping_sub(1)) }
     }
 
