@@ -9,7 +9,8 @@ pub fn get() -> i32 {
 
 /// Sets the calling thread's `errno`.
 pub fn set(value: i32) {
-    // SAFETY: as in `get`; the location is the calling thread's own, so nobody else writes it.
+    // SAFETY: glibc and musl return a valid pointer to the calling thread's errno, which no other
+    // thread writes.
     unsafe { *libc::__errno_location() = value }
 }
 

@@ -74,7 +74,7 @@ pub unsafe trait Os {
     /// `start` and `bytes` are all that one `reserve_guarded` gave, which nothing refers to any
     /// more.
     unsafe fn unmap_guarded(&self, start: *mut u8, bytes: usize) -> bool {
-        // SAFETY: a whole mapping that nothing refers to, as that asks for.
+        // SAFETY: a whole mapping of `reserve`'s, to which nothing refers.
         unsafe { self.unmap(start, bytes) }
     }
 

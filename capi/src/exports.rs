@@ -38,7 +38,7 @@ pub unsafe extern "C" fn free(block: *mut c_void) {
     // SAFETY: the caller gives the block up. `errno` is kept: the heap's own system calls keep it.
     match unsafe { HEAP.free_fast(block.cast()) } {
         Fast::Done => {}
-        // SAFETY: the fast path has freed this block, and said so.
+        // SAFETY: this thread's last free was of this block, and came to `Moves`.
         Fast::Moves => unsafe { free_moves(block) },
         // SAFETY: the caller gives the block up, and the fast path has not freed it.
         Fast::Slow => unsafe { free_remote(block) },
@@ -121,7 +121,7 @@ extern "C" fn calloc_slow(count: usize, size: usize) -> *mut c_void {
 #[cold]
 #[inline(never)]
 pub unsafe extern "C" fn free_moves(block: *mut c_void) {
-    // SAFETY: the last free of this thread was of this block, and said so.
+    // SAFETY: this thread's last free was of this block, and came to `Moves`.
     unsafe { HEAP.free_moves(block.cast()) }
     HEAP.report_late();
 }
@@ -262,7 +262,7 @@ pub unsafe extern "C" fn malloc_usable_size(block: *mut c_void) -> usize {
         return 0;
     }
     if early::owns(block) {
-        // SAFETY: it is one of those, which are never given out again.
+        // SAFETY: `block` is an early block, and those are never given out again.
         return unsafe { early::size_of_block(block) };
     }
     let size = HEAP.usable_size(block.cast()).unwrap_or_else(|misuse| {
@@ -331,7 +331,8 @@ unsafe fn resized_early(block: *mut c_void, size: usize) -> *mut c_void {
     }
     let new = malloc_early(size);
     if !new.is_null() && !block.is_null() {
-        // SAFETY: both hold so many bytes; the old block is the caller's, who gives it up.
+        // SAFETY: both hold so many bytes; the old block is an early one that the caller gives up,
+        // and a new block overlaps no other.
         unsafe { early::copy(block, new, early::size_of_block(block).min(size)) };
     }
     new

@@ -48,7 +48,7 @@ pub unsafe extern "C" fn free_aligned_sized(block: *mut c_void, align: usize, si
 pub unsafe fn freed(fast: Fast, block: *mut c_void, size: usize, align: usize, function: Function) {
     match fast {
         Fast::Done => {}
-        // SAFETY: `fast` is this thread's last free, of this block, and says so.
+        // SAFETY: this thread's last free was of this block, and came to `Moves`.
         Fast::Moves => unsafe { free_moves(block) },
         // SAFETY: the caller gives the block up, and the fast path has not freed it.
         Fast::Slow => unsafe { free_sized_slow(block, size, align, function) },

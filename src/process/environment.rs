@@ -137,8 +137,8 @@ fn each_unknown(mut f: impl FnMut(&'static [u8])) {
     if entry.is_null() || is_privileged() {
         return;
     }
-    // SAFETY: `environ` is an array of C strings with a null pointer at its end (environ(7)), which
-    // nobody changes meanwhile: `value`'s rule.
+    // SAFETY: `environ` is an array of C strings with a null pointer at its end (environ(7)). A
+    // program that changes it in another thread meanwhile breaks getenv's own rule.
     unsafe {
         while !(*entry).is_null() {
             let text = CStr::from_ptr(*entry).to_bytes();

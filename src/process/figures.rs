@@ -104,7 +104,7 @@ pub unsafe fn read() -> bool {
 pub fn sink() -> Option<Sink> {
     match KIND.load(Ordering::Acquire) {
         STDERR => Some(Sink::Stderr),
-        // SAFETY: the acquire above saw the release that follows the writing.
+        // SAFETY: the acquire of `KIND` saw the release that follows the writing.
         FILE => Some(Sink::File(unsafe { PATH.get() })),
         _ => None,
     }
@@ -116,7 +116,7 @@ pub fn program() -> &'static [u8] {
     if KIND.load(Ordering::Acquire) == NOWHERE {
         return b"";
     }
-    // SAFETY: the acquire above saw the release that follows the writing.
+    // SAFETY: the acquire of `KIND` saw the release that follows the writing.
     unsafe { PROGRAM.get() }.to_bytes()
 }
 

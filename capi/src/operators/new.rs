@@ -44,7 +44,7 @@ pub extern "C" fn nothrow(size: usize, tag: *const c_void) -> *mut c_void {
         0 => drystone_new_or_throw(size, MIN_ALIGN, 1),
         operator => {
             let operator: extern "C" fn(usize, *const c_void) -> *mut c_void =
-                // SAFETY: the address of that operator.
+                // SAFETY: what is not 0 is the address of that operator, which has this type.
                 unsafe { core::mem::transmute(operator) };
             operator(size, tag)
         }
@@ -61,7 +61,7 @@ pub extern "C" fn aligned_nothrow(size: usize, align: usize, tag: *const c_void)
         0 => drystone_new_or_throw(size, align, 1),
         operator => {
             let operator: extern "C" fn(usize, usize, *const c_void) -> *mut c_void =
-                // SAFETY: the address of that operator.
+                // SAFETY: what is not 0 is the address of that operator, which has this type.
                 unsafe { core::mem::transmute(operator) };
             operator(size, align, tag)
         }
