@@ -4,7 +4,7 @@
 //! The table is for people, the line for tools: a JSON object, `"drystone_stats":1` its first pair
 //! and the version of what follows. Every number except the version and `pid` has the meaning of
 //! the field of [`Stats`] or the function that it is named for; `calls`, there when calls are
-//! counted, is the sum over the functions, `sound` whether [`check`](crate::Drystone::check)
+//! counted, is the sum over the functions, `sound` whether [`check`](Engine::check)
 //! found the heap whole. A forked child's calls are its own, without those of its parent.
 
 use core::ffi::CStr;

@@ -43,7 +43,7 @@ pub struct Engine<O: Os = Mmap, P: Probe = NoProbe, L: RawLock = FutexLock> {
     pub(super) forked: AtomicBool,
     /// See [`has_stayed`](Self::has_stayed). Relaxed: stands alone.
     pub(super) stayed: AtomicBool,
-    /// Slow calls have [background work](crate::engine::background) to do.
+    /// Slow calls have background work to do.
     pub(super) background: RelaxedWord,
     /// A scan is to be made.
     pub(super) scan_wanted: RelaxedWord,

@@ -18,7 +18,7 @@
 //! 4. a full slab with some free blocks, or whose flag says that others freed there:
 //!    [`LOOKS`](refill::LOOKS) are looked at, in turn, so that marks pile up before they are swept
 //!    and a slab waits for at most `full / LOOKS` refills;
-//! 5. an abandoned slab of the class, then a new slab: [`Shared`](super::shared::Shared)'s.
+//! 5. an abandoned slab of the class, then a new slab: both under the span lock.
 
 pub mod refill;
 
@@ -46,8 +46,7 @@ const STRIDE: u32 = if cfg!(loom) { 2 } else { 64 };
 pub const DIRECT: usize = 1024;
 
 /// A thread's heap. Lives as long as its engine: a thread's exit leaves it, whole, to the next
-/// thread. If none comes within a quarter of a second
-/// (`span::decay::DECAY`), its slabs are abandoned.
+/// thread. If none comes within a quarter of a second, its slabs are abandoned.
 pub struct Heap {
     /// The owner's: reached by [`Owner`].
     own: Cell<Own>,
@@ -113,7 +112,7 @@ pub struct Own {
     pub empties: List,
     /// All slabs, whatever list they are on.
     pub slabs: Ring,
-    /// So many of them are still to be [looked at](crate::engine::sweep), from the ring's cursor on.
+    /// So many of them are still to be looked at, from the ring's cursor on.
     pub to_look: usize,
     /// How many of those that were looked at others had flagged, by the count of flags, and how
     /// many were empty then.
@@ -258,7 +257,7 @@ impl Heap {
 
     /// Counts for all to see that the heap's thread is in the middle of no free.
     pub(super) fn advance_epoch(&self) {
-        // Release: pairs with the acquire in `shared::grace_is_over`.
+        // Release: pairs with the acquire of whoever ends a grace period.
         self.epoch.fetch_add(1, Ordering::Release);
         // Pairs with the fence in `OwnedSlab::retire`.
         if !planted(Fault::EpochUnfenced) {
@@ -296,7 +295,7 @@ impl<'a> Owner<'a> {
     #[inline(always)]
     pub fn at_mark<R>(&self, f: impl FnOnce() -> R) -> R {
         self.0.at_mark.store(true, Ordering::Relaxed);
-        // Pairs with `asymmetric_fence_heavy` in `Shared::end_graces`: either that sees the word,
+        // Pairs with the heavy half, of whoever ends a grace period: either the word is seen there,
         // or the slab's end is seen here.
         // To a model it is a whole fence, which would hide what some twins take away.
         if !(planted(Fault::MarkUnannounced) || fault::is_hidden_by_a_fence()) {

@@ -235,7 +235,8 @@ impl Huge {
     pub fn resize(&mut self, header: HugeRef, mapping: Mapping, bytes: usize) {
         let block = self.block(header);
         let (size, excess) = (block.size, block.excess());
-        // A forked child must not take the old for the new: see `fork`.
+        // A forked child takes a header only where it starts at the map's place: not the old for
+        // the new.
         block.start = 0;
         step();
         block.size = bytes;

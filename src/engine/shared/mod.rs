@@ -58,7 +58,7 @@ pub struct Shared {
     pub headers: *const Slab,
     /// How many there are.
     pub header_count: usize,
-    /// Where the [scan](crate::engine::background) goes on; null while there is none.
+    /// Where the scan of all headers goes on; null while there is none.
     pub scan_at: *const Slab,
     /// Pairs of marks that were reported before their slab's owner has seen them.
     reported_early: ReportedEarly,
@@ -185,7 +185,7 @@ impl Shared {
         noted
     }
 
-    /// Forgets what a forked child rebuilds or does without: see [`fork`](crate::engine::fork).
+    /// Forgets what a forked child rebuilds or does without.
     #[cfg(not(loom))]
     pub fn forget(&mut self) {
         let none = [List::new(); CLASSES];

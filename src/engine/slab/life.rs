@@ -109,7 +109,7 @@ impl OwnedSlab {
                 Ordering::Relaxed,
             );
         }
-        // Pairs with the fence in `Heap::advance_epoch`.
+        // Pairs with the fence behind a heap's count of its `epoch`.
         if !planted(Fault::EndUnfenced) {
             sync::fence(Ordering::SeqCst);
         }

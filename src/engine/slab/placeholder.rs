@@ -11,8 +11,8 @@ use crate::engine::slab::{Slab, nothing};
 #[cfg(not(loom))]
 pub(crate) struct Static<T>(pub T);
 
-// SAFETY: the shared slab and the shared heap are only looked at (`OwnedSlab::pop`,
-// `Heap::current`), never written: they have no block to give, and nobody owns them.
+// SAFETY: what stands in one is only looked at, never written: it has no block to give, and nobody
+// owns it.
 #[cfg(not(loom))]
 unsafe impl<T> Sync for Static<T> {}
 

@@ -1,5 +1,6 @@
 //! Remote frees: the protocol by which a thread frees a block in a slab that is another's. It is
-//! told here, once; other files point here.
+//! told here, once. Heaps, what they share, and the engine's operations take steps of it too; those
+//! are named here by what they do, and point here.
 //!
 //! # What there is
 //! | where | written by | read by | means |
@@ -60,8 +61,8 @@
 //! `biased_to` changes only then.
 //!
 //! A biased freer that frees no more does not count on. So when no other header is left, who needs
-//! one asks all threads for a fence (`Shared::end_graces`); then a biased freer that is at no mark,
-//! by its heap's word `at_mark`, is past those that began before the end.
+//! one asks all threads for a fence; then a biased freer that is at no mark, by its heap's word
+//! `at_mark`, is past those that began before the end.
 //!
 //! # Every ordering, and what it pairs with
 //! *Twin*: the [fault](crate::sync::fault::Fault) that takes it away, and a model of `tests/loom`
@@ -75,15 +76,15 @@
 //! | `Slab::mark`, before it asks for the start | fence, acquire | `start_at`: fence, release | who saw an entry of the next life sees its start | `MarkAsksEarly`, `StartUnfenced` |
 //! | `Slab::mark`, exchange, then flag | full fence | `sweep`: flag cleared, full fence, then marks | one of the two sees the other | `MarkUnfenced`, `SweepUnfenced` |
 //! | `Slab::mark`, `biased_frees` after the mark | release | `sweep`: acquire, before the marks | who sees the count sees the mark | `CountEarly` |
-//! | `Slab::mark`, the flag raised, then `owner` | full fence | `abandon_slab`: `owner`, full fence, then the flag | one of the two sees the other | `FlagUnfenced`, `ReleaseBlind` |
+//! | `Slab::mark`, the flag raised, then `owner` | full fence | the slab is abandoned: `owner`, full fence, then the flag | one of the two sees the other | `FlagUnfenced`, `ReleaseBlind` |
 //! | `flagged_slabs` counted on | release | taken by the owner: acquire | what is counted is seen | |
-//! | `is_biased_to` | acquire | `grace_is_over`: release | who becomes the biased freer sees the marks of the one before | |
+//! | `is_biased_to` | acquire | a grace period ends, `biased_to` reset: release | who becomes the biased freer sees the marks of the one before | |
 //! | `is_biased_to`, exchange | acquire | `retire`: an exchange of nothing, release | who becomes the biased freer after the end sees the end | `EndUnclaimed` |
-//! | `Heap::advance_epoch` | release, full fence behind | `retire`: full fence, then `epoch`; `grace_is_over`: acquire | a free that begins after a count that the end has not seen sees the end; the marks of frees before a count are seen with it | `EpochUnfenced`, `EndUnfenced` |
+//! | the heap counts `epoch` on | release, full fence behind | `retire`: full fence, then `epoch`; a grace period ends, `epoch` read: acquire | a free that begins after a count that the end has not seen sees the end; the marks of frees before a count are seen with it | `EpochUnfenced`, `EndUnfenced` |
 //! | `Slab::mark`, another's exchange, then *biased* | full fence | `judge_pairs`: `biased_frees`, acquire, full fence, then the marks | one of the two sees both marks | `PairUnseen`, `JudgeUnfenced` |
 //! | `Slab::mark`, `pair` behind both marks | release | `judge_pairs`: acquire | who sees it sees the marks | |
-//! | `Owner::at_mark`, the word, then all looks of the mark | half of a full fence | `end_graces`: the slab's end, the other half, then the word | one of the two sees the other | `MarkUnannounced` |
-//! | `at_mark` cleared | release | `end_graces`: acquire | the marks before are seen | |
+//! | `at_mark` set, then all looks of the mark | half of a full fence | all threads asked for a fence: the slab's end, the other half, then `at_mark` | one of the two sees the other | `MarkUnannounced` |
+//! | `at_mark` cleared | release | `at_mark` read behind that fence: acquire | the marks before are seen | |
 //! | `owner` stored | release | `owner` read by a remote free: acquire | the slab is whole | |
 //!
 //! `local` is relaxed: a thread that got the block's address legally got it after the store, and
@@ -91,18 +92,16 @@
 //!
 //! The biased freer has no fence between its mark and its look at the flag: that would cost as much
 //! as an exchange. It may read a flag that is just being cleared, and tell nobody. So its count
-//! stands for the flag (`flagged`); the owner, which knows that it swept, looks again once
-//! (`Own::recheck`); so does the next [scan](crate::engine::background), where the slab is
-//! nobody's.
-//! Twin: `SweepSure`.
+//! stands for the flag (`flagged`); the owner, which knows that it swept, looks again once; so does
+//! the next scan, where the slab is nobody's. Twin: `SweepSure`.
 //!
 //! # Two marks, reported before the owner sees them
 //! The owner may not come for long: it waits for something, or has exited. So whoever makes a scan
 //! looks, under the span lock, for blocks with both marks
 //! ([`judge_pairs`](Slab::judge_pairs)): two frees, whatever else happens. It changes nothing in
 //! the slab. It notes the address, and the report that the owner's look at the same two marks will
-//! give is swallowed (`Shared::defer`): the owner clears marks before it takes the lock to report,
-//! so of the two under the lock the second knows of the first.
+//! give is swallowed: the owner clears marks before it takes the lock to report, so of the two
+//! under the lock the second knows of the first.
 //!
 //! It looks at a ledger only if the biased freer has marked since the last look, or another, which
 //! looks behind its own mark for that one's, has seen it (`pair`). One of the two is so: if the
@@ -190,7 +189,7 @@ impl Slab {
         if self.remote.flag.load(Ordering::Relaxed) || planted(Fault::MarkUnflagged) {
             return Marked::Done;
         }
-        // An exchange, for the fence behind it: pairs with the one in `Engine::abandon_slab`.
+        // An exchange, for the fence behind it: pairs with the one of whoever abandons the slab.
         let raised = self.remote.flag.swap(true, Ordering::Relaxed);
         if !planted(Fault::FlagUnfenced) {
             sync::fence_after_rmw();
@@ -201,8 +200,8 @@ impl Slab {
     /// Whether the heap at `heap` is the biased freer, or becomes it here.
     #[inline]
     fn is_biased_to(&self, heap: usize) -> bool {
-        // Acquire: pairs with the release in `grace_is_over`, and, in the exchange, with the one in
-        // `retire`.
+        // Acquire: pairs with the release that resets it at the end of a grace period, and, in the
+        // exchange, with the one in `retire`.
         let biased_to = self.biased_to.load(Ordering::Acquire);
         let becomes = || {
             self.biased_to
