@@ -1,26 +1,10 @@
-//! The benchmarks: one process, every subject side by side, ids `group/subject/parameter`.
-//!
-//! ```text
-//! cargo bench                                  everything, less than ten minutes
-//! cargo bench -- --test                        smoke: each benchmark once, about a second
-//! cargo bench -- --list                        the ids
-//! cargo bench -- '^pair/.*/64$'                those whose id matches
-//! cargo bench --features all-peers             with jemalloc and snmalloc
-//! cargo bench -- --save-baseline x             criterion's own comparison between two runs
-//! ```
+//! The benchmarks: one process, every subject side by side, ids `group/subject/parameter`. How to
+//! run them, the groups and the folders: `README.md` beside this file.
 //!
 //! criterion prints the time of one iteration and the throughput. What an iteration is each group
 //! says; the throughput is always in *operations* per second, and an operation is one call of
 //! malloc, calloc, realloc, aligned_alloc or free, on whatever thread. A time per operation is
 //! therefore comparable between groups, and is the throughput's inverse.
-//!
-//! ```text
-//! groups    what is measured, one file per family, on one thread and on several
-//!   │
-//!   ├──► harness    how: criterion's settings, a second thread, a check that something ran
-//!   ▼
-//! subjects  who: list, drystone, the peers, as tables of opaque function pointers
-//! ```
 
 mod groups;
 mod harness;

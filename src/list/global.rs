@@ -1,5 +1,5 @@
 //! The calls of [`ListHeap`] for a program that does not want to see a `Result`, those of
-//! `GlobalAlloc` among them. Here, and only here, a misuse meets the [policy](crate::policy), and
+//! `GlobalAlloc` among them. Here, and only here, a misuse meets the [policy], and
 //! may stop the program.
 
 use core::alloc::{GlobalAlloc, Layout};

@@ -2,16 +2,11 @@
 //! among equals, memory from `mmap`, double frees rejected, one mutex around all of it.
 //!
 //! ```text
-//!  ListHeap ── lock ──► State ─┬─ Regions   the addresses that are ours       (regions.rs)
-//!                    (state.rs)├─ Index     the free lists, one a size        (index.rs)
-//!                              └─ Seal      headers, written and believed     (header.rs)
-//!
-//!  lookup.rs  from a pointer to its live block, or to the misuse   release.rs  memory that goes back
-//!  allocate.rs, free.rs, resize.rs  one operation each             check.rs    the walk at rest
-//!
 //!  a region:  | block | block | block | ......................... | block | END |
 //!              header + payload, no gaps, no two free ones side by side
 //! ```
+//!
+//! Its parts, and one allocation through them: `ARCHITECTURE.md`.
 //!
 //! | request, with its 16 bytes of header | comes from |
 //! |---|---|
@@ -61,7 +56,7 @@ use state::{Ground, State};
 /// The alignment of every block, in bytes: that of the largest C scalar types.
 pub const MIN_ALIGN: usize = HEADER;
 
-/// The classic allocator, as a value: best fit, one mutex. See the [module](self) for its parts.
+/// The classic allocator, as a value: best fit, one mutex. See the [module](self).
 ///
 /// A `static`, a field or a local variable can be one. A heap that is dropped gives back all its
 /// memory.

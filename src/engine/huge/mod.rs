@@ -1,5 +1,5 @@
 //! Huge blocks: each a mapping of its own, looked up by its first unit, grown by `mremap`, and
-//! [kept](self::kept) for a while when freed. Everything here is under the span lock.
+//! [kept] for a while when freed. Everything here is under the span lock.
 //!
 //! The page map names a block's [header] for the unit in which the block starts. No two
 //! blocks start in one unit, since each is larger than one.
