@@ -42,8 +42,8 @@ const SOME: usize = 64;
 /// If a block is live, or the heap is not sound.
 pub fn settle() {
     // What other threads freed is taken back first.
-    let late = Drystone.sweep(|_| {});
-    assert_eq!(late, 0, "a benchmark misused `{NAME}`");
+    let deferred = Drystone.sweep(|_| {});
+    assert_eq!(deferred, 0, "a benchmark misused `{NAME}`");
     Drystone.trim();
     let live = Drystone.stats().live_blocks;
     assert_eq!(live, 0, "a benchmark left {live} blocks in `{NAME}`");

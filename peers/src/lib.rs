@@ -40,7 +40,7 @@ pub fn all() -> Vec<Peer> {
 mod tests {
     use drystone_workloads::heap::Heap;
 
-    /// Every function of every one hands out blocks that its own free takes.
+    /// Every function of every one allocates blocks that its own free takes.
     #[test]
     fn every_function_does_what_its_name_says() {
         for peer in super::all() {

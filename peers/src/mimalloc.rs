@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn every_function_hands_out_its_blocks() {
+    fn every_function_allocates_its_own_blocks() {
         // SAFETY: each block is freed once, by the allocator that it came from.
         unsafe {
             let zeroed = (CALLS.calloc)(3, 100);

@@ -236,31 +236,31 @@ static void act_and_vanish(void)
     syscall(SYS_exit_group, 0);
 }
 
-static void late_parked(void)
+static void deferred_parked(void)
 {
     run_races(0, 0);
     act_and_vanish();
 }
 
-static void late_abandoned(void)
+static void deferred_abandoned(void)
 {
     run_races(0, 400);
     act_and_vanish();
 }
 
-static void late_waiting(void)
+static void deferred_waiting(void)
 {
     run_races(1, 0);
     act_and_vanish();
 }
 
-static void late_leaves(void)
+static void deferred_leaves(void)
 {
     run_races(1, 0);
     _exit(0);
 }
 
-static void late_leaves_quickly(void)
+static void deferred_leaves_quickly(void)
 {
     run_races(0, 0);
     quick_exit(0);
@@ -298,11 +298,11 @@ static const struct {
     {"heirs", heirs},
     {"innocent", innocent},
     {"lock_all", lock_all},
-    {"late_abandoned", late_abandoned},
-    {"late_leaves", late_leaves},
-    {"late_leaves_quickly", late_leaves_quickly},
-    {"late_parked", late_parked},
-    {"late_waiting", late_waiting},
+    {"deferred_abandoned", deferred_abandoned},
+    {"deferred_leaves", deferred_leaves},
+    {"deferred_leaves_quickly", deferred_leaves_quickly},
+    {"deferred_parked", deferred_parked},
+    {"deferred_waiting", deferred_waiting},
 };
 
 int main(int count, char **arguments)

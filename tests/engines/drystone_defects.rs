@@ -146,9 +146,9 @@ fn a_huge_block_has_one_successor() {
     );
 }
 
-/// Of the misuses found late in one sweep only eight were told.
+/// Of the misuses that one sweep deferred only eight were told.
 #[test]
-fn every_late_misuse_of_a_sweep_is_told() {
+fn every_deferred_misuse_of_a_sweep_is_told() {
     const BLOCKS: usize = 1000;
     // Freed by the owner in the middle of another's free: both take effect.
     HOOK.set(None);
@@ -261,7 +261,7 @@ fn a_block_can_always_get_smaller() {
     local.sound();
 }
 
-/// Slabs that threads took over while they were torn down stayed with the heap that such threads
+/// Slabs that threads reclaimed while they were torn down stayed with the heap that such threads
 /// share.
 #[test]
 fn threads_in_teardown_lose_no_slab() {

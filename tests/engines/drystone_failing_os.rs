@@ -387,7 +387,7 @@ fn room_is_given_up_for_those_who_need_it() {
         others.push(other);
     }
     let live = engine.stats().live_bytes;
-    println!("{} MiB of 300 were issued", live / MIB);
+    println!("{} MiB of 300 were allocated", live / MIB);
     assert!(live > 260 * MIB, "{live}: room was kept from those who asked");
     // SAFETY: live, and that long.
     assert_eq!(unsafe { grown.add(30 * MIB - 1).read() }, 7);

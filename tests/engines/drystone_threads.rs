@@ -55,7 +55,7 @@ enum Owner {
 struct Sums {
     frees: usize,
     at_call: usize,
-    late: usize,
+    deferred: usize,
 }
 
 /// A block that threads fight over. Relaxed throughout: the barrier orders.
@@ -68,7 +68,7 @@ struct Fight<'a> {
     /// Frees of it that were taken for the right one.
     effective: AtomicUsize,
     /// Passed twice a round, by all: before the frees and after them.
-    gate: Barrier,
+    barrier: Barrier,
 }
 
 impl Fight<'_> {
@@ -94,36 +94,36 @@ impl Fight<'_> {
         let mut rng = Pcg64::seed_from_u64(number as u64);
         let claim = Claim::new(self.engine).unwrap();
         for _ in 0..rounds {
-            self.gate.wait();
+            self.barrier.wait();
             self.free(&claim, &mut rng);
-            self.gate.wait();
+            self.barrier.wait();
         }
     }
 
-    /// Has the block allocated by its owner and opens the gate.
+    /// Has the block allocated by its owner and lets the others go on.
     fn begin(&self, owner: Owner, main: &Claim<'_, Mmap, Yields, FutexLock>, rng: &mut Pcg64) {
         match owner {
             Owner::In => {
                 self.allocate(main);
-                self.gate.wait();
+                self.barrier.wait();
                 self.free(main, rng);
             }
             Owner::Out => {
                 self.allocate(main);
-                self.gate.wait();
+                self.barrier.wait();
             }
             Owner::Exited => {
                 thread::scope(|inner| {
                     inner.spawn(|| self.allocate(&Claim::new(self.engine).unwrap()));
                 });
-                self.gate.wait();
+                self.barrier.wait();
             }
             Owner::Exiting => {
                 thread::scope(|inner| {
                     inner.spawn(|| {
                         let claim = Claim::new(self.engine).unwrap();
                         self.allocate(&claim);
-                        self.gate.wait();
+                        self.barrier.wait();
                         drop(claim);
                     });
                 });
@@ -140,7 +140,7 @@ fn race(engine: &Racing, owner: Owner, threads: usize, size: usize, rounds: usiz
         size,
         block: AtomicUsize::new(0),
         effective: AtomicUsize::new(0),
-        gate: Barrier::new(freers),
+        barrier: Barrier::new(freers),
     };
     let mut sums = Sums::default();
     thread::scope(|scope| {
@@ -154,16 +154,16 @@ fn race(engine: &Racing, owner: Owner, threads: usize, size: usize, rounds: usiz
         let mut neighbours: Vec<*mut u8> = Vec::new();
         for round in 0..rounds {
             fight.begin(owner, &main, &mut rng);
-            fight.gate.wait();
+            fight.barrier.wait();
             let effective = fight.effective.load(Ordering::Relaxed);
-            let late = main.sweep();
+            let deferred = main.sweep();
             sums.frees += threads;
             sums.at_call += threads - effective;
-            sums.late += late;
-            // Blocks of threads that live, or that took a slab over, are only seen by them: with
+            sums.deferred += deferred;
+            // Blocks of threads that live, or that reclaimed a slab, are only seen by them: with
             // those the sum is asked for at the end.
             if owner == Owner::In || owner == Owner::Out {
-                assert_eq!(effective - late, 1, "round {round}: {sums:?}");
+                assert_eq!(effective - deferred, 1, "round {round}: {sums:?}");
             }
             if neighbours.len() < 100 {
                 neighbours.push(main.malloc(size));
@@ -177,8 +177,8 @@ fn race(engine: &Racing, owner: Owner, threads: usize, size: usize, rounds: usiz
     });
     // All have exited, and every slab has been judged.
     let main = Claim::new(engine).unwrap();
-    sums.late += main.sweep();
-    sums.late = engine.stats().misuses_late as usize;
+    sums.deferred += main.sweep();
+    sums.deferred = engine.stats().misuses_late as usize;
     main.sound();
     assert_eq!(engine.stats().live_blocks, 0);
     sums
@@ -186,7 +186,7 @@ fn race(engine: &Racing, owner: Owner, threads: usize, size: usize, rounds: usiz
 
 #[test]
 fn of_n_frees_at_once_exactly_one_is_not_reported() {
-    let mut found_late = 0;
+    let mut deferred = 0;
     for (owner, rounds) in
         [(Owner::In, 3000), (Owner::Out, 3000), (Owner::Exited, 600), (Owner::Exiting, 600)]
     {
@@ -197,21 +197,21 @@ fn of_n_frees_at_once_exactly_one_is_not_reported() {
                 let sums = race(&engine, owner, threads, size, rounds);
                 assert_eq!(sums.frees, threads * rounds);
                 assert_eq!(
-                    sums.at_call + sums.late,
+                    sums.at_call + sums.deferred,
                     (threads - 1) * rounds,
                     "{owner:?}, {threads} threads, {size} bytes: {sums:?}"
                 );
                 let stats = engine.stats();
                 assert_eq!(
                     (stats.misuses_at_call as usize, stats.misuses_late as usize),
-                    (sums.at_call, sums.late)
+                    (sums.at_call, sums.deferred)
                 );
-                found_late += sums.late;
+                deferred += sums.deferred;
             }
         }
     }
-    assert!(found_late > 0, "no free by the owner met another thread's: nothing raced");
-    println!("found late: {found_late}");
+    assert!(deferred > 0, "no free by the owner met another thread's: nothing raced");
+    println!("deferred: {deferred}");
 }
 
 /// Frees that race with re-allocations: those that took effect, less those found late, equal the
@@ -225,11 +225,11 @@ fn with_reuse_between_frees_that_took_effect_equal_allocations() {
     let block = AtomicUsize::new(0);
     let (allocations, effective) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let held: Vec<AtomicUsize> = (0..THREADS).map(|_| AtomicUsize::new(0)).collect();
-    let gate = Barrier::new(THREADS);
+    let barrier = Barrier::new(THREADS);
     thread::scope(|scope| {
         for number in 0..THREADS {
-            let (gate, block, allocations, effective, held) =
-                (&gate, &block, &allocations, &effective, &held);
+            let (barrier, block, allocations, effective, held) =
+                (&barrier, &block, &allocations, &effective, &held);
             scope.spawn(move || {
                 let claim = Claim::new(engine).unwrap();
                 for round in 0..ROUNDS {
@@ -237,7 +237,7 @@ fn with_reuse_between_frees_that_took_effect_equal_allocations() {
                         block.store(claim.malloc(64).expose_provenance(), Ordering::Relaxed);
                         allocations.fetch_add(1, Ordering::Relaxed);
                     }
-                    gate.wait();
+                    barrier.wait();
                     let pointer = ptr::with_exposed_provenance_mut(block.load(Ordering::Relaxed));
                     if claim.try_free(pointer).is_ok() {
                         effective.fetch_add(1, Ordering::Relaxed);
@@ -245,13 +245,13 @@ fn with_reuse_between_frees_that_took_effect_equal_allocations() {
                     let again = claim.malloc(64);
                     allocations.fetch_add(1, Ordering::Relaxed);
                     held[number].store(again.expose_provenance(), Ordering::Relaxed);
-                    gate.wait();
+                    barrier.wait();
                     // A stale free may have taken a new block away again; it may not have been
                     // given out twice for that: its holders are told apart by when they got it.
                     if claim.try_free(again).is_ok() {
                         effective.fetch_add(1, Ordering::Relaxed);
                     }
-                    gate.wait();
+                    barrier.wait();
                 }
             });
         }

@@ -202,7 +202,7 @@ proptest! {
                     if live.iter().all(|(live, _)| *live != block) {
                         // SAFETY: not a live block: nothing is asked.
                         let misuse = unsafe { heap.try_free(block as *mut u8) }.unwrap_err();
-                        // It may lie within a block that has been issued since.
+                        // It may lie within a block that has been allocated since.
                         prop_assert!(matches!(
                             misuse.kind,
                             MisuseKind::DoubleFree | MisuseKind::InteriorPointer

@@ -53,7 +53,7 @@ const ALIASES: [&str; 10] = [
     "__posix_memalign",
 ];
 
-/// Ends of a process, which tell of late misuses before.
+/// Ends of a process, which tell of deferred misuses before.
 const ENDS: [&str; 2] = ["_Exit", "_exit"];
 
 /// C++'s operators new and delete.

@@ -42,15 +42,19 @@ fn each_second_free_is_told_within_a_second_of_activity_and_before_an_end() {
     let lab = Lab::new();
     let program = lab.compile("tests/c/bounds.c", Linked::Shared);
     let mut races = 0;
-    for name in
-        ["late_parked", "late_abandoned", "late_waiting", "late_leaves", "late_leaves_quickly"]
-    {
+    for name in [
+        "deferred_parked",
+        "deferred_abandoned",
+        "deferred_waiting",
+        "deferred_leaves",
+        "deferred_leaves_quickly",
+    ] {
         let (ended, _) = lab.run(&program, &[("DRYSTONE_ON_MISUSE", "report")], &[name]);
         assert!(ended.status.success(), "{name}: {ended:?}");
         let reports = ended.stderr.lines().filter(|line| line.contains("double free: 0x"));
-        let late = ended.stderr.matches("found late").count();
-        assert_eq!(reports.count(), 4000, "{name}: {late} of them late");
-        races += late;
+        let deferred = ended.stderr.matches("found late").count();
+        assert_eq!(reports.count(), 4000, "{name}: {deferred} of them deferred");
+        races += deferred;
     }
     // On a busy machine one act may have none.
     assert!(races > 0, "no two frees raced");

@@ -25,12 +25,12 @@ fn well(ended: &Ended, stdout: &str) {
 
 // ---- Reports -----------------------------------------------------------------------------------
 
-/// The room for late reports grew into whatever lay behind it.
+/// The room for deferred reports grew into whatever lay behind it.
 #[test]
-fn late_reports_in_any_number_arrive_and_are_counted() {
+fn deferred_reports_in_any_number_arrive_and_are_counted() {
     let environment = [("DRYSTONE_QUARANTINE", "100M"), ("DRYSTONE_ON_MISUSE", "report")];
     for blocks in [1, 9, 4_097, 6_600, 100_000] {
-        let (ended, account) = run("misuse/late_reports", &environment, &[&blocks.to_string()]);
+        let (ended, account) = run("misuse/deferred_reports", &environment, &[&blocks.to_string()]);
         assert!(ended.status.success() && ended.stdout == "wrote\n", "{blocks}: {ended:?}");
         let reports = ended.stderr.lines().filter(|line| {
             line.starts_with("drystone: write after free: 0x") && line.ends_with(", found late")

@@ -12,7 +12,7 @@ const FIRST: usize = 16;
 /// Where it ends, in bytes: a string, and a file read into memory.
 const LAST: [usize; 2] = [1 << 10, 16 << 20];
 
-/// What the OS hands out memory in, in bytes.
+/// The unit in which the OS maps memory, in bytes.
 const PAGE: usize = 4096;
 
 /// One iteration is a malloc of 16 bytes, reallocs to twice the size until it is the parameter, and

@@ -27,7 +27,7 @@ fn two_free_into_an_abandoned_slab() {
     assert_eq!(freed, [true, true], "{ACCUSED}");
     world.settle(&hands, 2, &freed);
     assert_eq!(world.deferred(), 0, "{ACCUSED}");
-    assert_eq!(world.engine().layer_stats().slabs_reclaimed, 1, "one takes over");
+    assert_eq!(world.engine().layer_stats().slabs_reclaimed, 1, "one reclaims it");
     world.all_comes_back(&hands);
 }
 
@@ -79,6 +79,6 @@ fn a_free_races_a_reclaim() {
 
 #[test]
 fn a_reclaim_that_does_not_look_again_fails() {
-    let seen = &["Causality violation", "sound", "one takes over", "signal"];
+    let seen = &["Causality violation", "sound", "one reclaims it", "signal"];
     must_catch(Fault::ReclaimBlind, seen, two_free_into_an_abandoned_slab);
 }
