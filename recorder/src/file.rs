@@ -77,7 +77,7 @@ pub unsafe fn create(pattern: &Text) -> Outcome<(Text, bool)> {
     Ok((path, attempt > 0))
 }
 
-/// A name is never taken over: an exec keeps the process's number, and a child may share the
+/// A name is never used again: an exec keeps the process's number, and a child may share the
 /// pattern.
 fn new_file(pattern: &Text) -> Outcome<(Text, Descriptor, u32)> {
     for attempt in 0..1000 {

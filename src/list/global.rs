@@ -39,8 +39,8 @@ impl<O: Os, P: Probe, L: RawLock> ListHeap<O, P, L> {
         resized
     }
 
-    /// Hands misuses found late to the [policy]. Fronts call it after each operation;
-    /// one relaxed load when there is none.
+    /// Hands deferred misuses to the [policy]. Calls that leave misuses to that make it after each
+    /// operation; one relaxed load when there is none.
     #[inline]
     pub fn report_late(&self) {
         if self.deferred.load(Ordering::Relaxed) {

@@ -1,7 +1,7 @@
 //! A block and its header.
 //!
-//! A region is a row of blocks without gaps. Every block begins with 16 bytes of header, and a
-//! pointer that the heap hands out is the address just behind one:
+//! A region is a row of blocks without gaps. Every block begins with 16 bytes of header, and the
+//! heap returns the address just behind one:
 //!
 //! ```text
 //!            0        4        8        12       16                         size

@@ -277,7 +277,7 @@ fn start() -> Option<libc::pthread_key_t> {
                     0 => key,
                     _ => NO_KEY,
                 };
-                // No memory for a handler: a fork under load, or a late misuse at exit, goes
+                // No memory for a handler: a fork under load, or a deferred misuse at exit, goes
                 // unserved.
                 libc::pthread_atfork(None, None, Some(fork_child));
                 libc::atexit(at_exit);

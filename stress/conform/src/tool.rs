@@ -29,11 +29,11 @@ pub fn run(options: &Options) -> Result<u8> {
     let plan = options.plan(&folders)?;
     stop::at_ctrl_c(&STOP)?;
     // Without it some rows can't be checked, and say so.
-    let loaded =
+    let fixture =
         DlopenFixture::compile().map_err(|why| eprintln!("no library to load: {why}")).ok();
     let launcher = Launcher::of_this_binary(plan.deadline)?;
     let bar = progress::steps(campaign::count(&plan));
-    let results = campaign::run(plan, &launcher, loaded.as_ref(), &STOP, &|row, allocator| {
+    let results = campaign::run(plan, &launcher, fixture.as_ref(), &STOP, &|row, allocator| {
         bar.set_message(format!("{row} {allocator}"));
         bar.inc(1);
     });

@@ -51,7 +51,7 @@ counts! {
     BytesAllocated = "bytes_allocated",
     /// Bytes asked for in blocks that were freed or resized: those allocated less these are live.
     BytesFreed = "bytes_returned",
-    /// Blocks that another thread than the giver took over.
+    /// Blocks that another thread than the giver received.
     HandOffs = "hand_offs",
     /// Requests that were answered by null: those that had to be, and those that may be because a
     /// call to the OS was made to fail. Anywhere else null is a violation.

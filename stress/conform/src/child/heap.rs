@@ -35,7 +35,7 @@ pub struct Memaligned {
 pub const UNTOUCHED: *mut c_void = ptr::without_provenance_mut(0x5a5a_5a50);
 
 impl Heap {
-    /// The allocator that serves this process; `loaded` is the library that checks load.
+    /// The allocator that serves this process; `fixture` is the library that checks load.
     ///
     /// # Errors
     /// `malloc` is not of `library`, or its nearest kin are of another object.

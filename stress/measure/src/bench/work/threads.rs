@@ -113,7 +113,7 @@ pub(crate) fn churn() -> Work {
     }
 }
 
-/// What a thread takes over from its predecessor.
+/// What a thread gets from its predecessor.
 struct Lane {
     fill: Vec<u32>,
     turns: Vec<Turn>,

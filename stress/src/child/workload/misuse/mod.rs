@@ -96,7 +96,7 @@ pub fn round(
             checked.row().doing(Doing::Idle);
         });
         round.helper.end(helper);
-        // What it has taken over is nobody's when it is gone, its destructors too.
+        // What was handed to it is nobody's when it is gone, its destructors too.
         started.join().expect("a panic ends the process");
     });
     match (round.allocator.own, reports) {
