@@ -20,7 +20,7 @@ const GO_HOME: u64 = 0;
 
 /// A set of threads that do the same number of passes at the same time.
 #[derive(Debug)]
-pub struct Workers {
+pub struct TimedWorkers {
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
 }
@@ -35,11 +35,11 @@ struct Shared {
     stamps: Mutex<Vec<(Instant, Instant)>>,
 }
 
-impl Workers {
+impl TimedWorkers {
     /// Starts `count` workers. Each makes its own work by `prepare(number)`, on its own thread
     /// (blocks that a pass frees were then allocated by the thread that it runs on), and drops it
     /// there.
-    pub fn start<W, P>(count: usize, prepare: P) -> Workers
+    pub fn start<W, P>(count: usize, prepare: P) -> TimedWorkers
     where
         W: FnMut(u64),
         P: Fn(usize) -> W + Send + Sync + 'static,
@@ -57,7 +57,7 @@ impl Workers {
                 thread::spawn(move || work(&shared, prepare(number)))
             })
             .collect();
-        Workers { shared, workers }
+        TimedWorkers { shared, workers }
     }
 
     /// Has every worker make `passes` passes, and returns how long that took. `passes` is at least
@@ -76,7 +76,7 @@ impl Workers {
     }
 }
 
-impl Drop for Workers {
+impl Drop for TimedWorkers {
     /// Sends the workers home and waits until they have dropped their work.
     fn drop(&mut self) {
         self.shared.passes.store(GO_HOME, Ordering::Relaxed);

@@ -10,7 +10,7 @@ use drystone_workloads::patterns;
 use crate::groups::case::{Case, measure};
 use crate::subjects::Subject;
 use drystone_workloads::heap::{Heap, MARK};
-use drystone_workloads::workers::Workers;
+use drystone_workloads::workers::TimedWorkers;
 
 const SEED: u64 = 4;
 
@@ -45,10 +45,10 @@ pub fn bench(criterion: &mut Criterion, subjects: &[Subject]) {
     group.finish();
 }
 
-fn producer_and_consumer(heap: Heap, thread: Thread, batch: usize) -> Workers {
+fn producer_and_consumer(heap: Heap, thread: Thread, batch: usize) -> TimedWorkers {
     let queue = Arc::new(BoundedQueue::new());
     let sizes: Arc<[u32]> = patterns::small_sizes(SEED, BLOCKS).into();
-    Workers::start(2, move |number| {
+    TimedWorkers::start(2, move |number| {
         let (queue, sizes) = (Arc::clone(&queue), Arc::clone(&sizes));
         let inside = thread.enter();
         move |passes| {

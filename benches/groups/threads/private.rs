@@ -6,7 +6,7 @@ use drystone_workloads::patterns;
 use crate::groups::alone::ring::Ring;
 use crate::groups::case::{Case, measure};
 use crate::subjects::Subject;
-use drystone_workloads::workers::Workers;
+use drystone_workloads::workers::TimedWorkers;
 
 const SEED: u64 = 3;
 
@@ -36,7 +36,7 @@ pub fn bench(criterion: &mut Criterion, subjects: &[Subject]) {
                 case,
                 |heap| {
                     let thread = subject.thread;
-                    Workers::start(threads, move |number| {
+                    TimedWorkers::start(threads, move |number| {
                         let pattern = patterns::ring(SEED + number as u64, SLOTS, TURNS);
                         let inside = thread.enter();
                         // The ring is dropped first.

@@ -9,7 +9,7 @@ use drystone_workloads::patterns;
 use crate::groups::case::{Case, measure};
 use crate::subjects::Subject;
 use drystone_workloads::heap::{Heap, MARK};
-use drystone_workloads::workers::Workers;
+use drystone_workloads::workers::TimedWorkers;
 
 const SEED: u64 = 7;
 const THREADS: usize = 2;
@@ -31,7 +31,7 @@ pub fn bench(criterion: &mut Criterion, subjects: &[Subject]) {
             |heap| {
                 let slots = Arc::new(Slots::filled(heap));
                 let (thread, shared) = (subject.thread, Arc::clone(&slots));
-                let workers = Workers::start(THREADS, move |number| {
+                let workers = TimedWorkers::start(THREADS, move |number| {
                     let turns = patterns::ring(SEED + number as u64, SLOTS, TURNS).turns;
                     let (slots, inside) = (Arc::clone(&shared), thread.enter());
                     move |passes| {

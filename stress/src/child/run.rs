@@ -23,7 +23,7 @@ use crate::child::hangs::Watch;
 use crate::child::inject::{Scenario, Setting};
 use crate::child::play::{Blocks, Judge, Stage};
 use crate::child::progress::{TICK, report, report_from_a_thread};
-use crate::child::workers::Workers;
+use crate::child::workers::CheckedWorkers;
 use crate::child::workload::double_free::Round;
 use crate::child::workload::double_free_external::{self, Pulse};
 use crate::child::workload::lifecycle::{self, Library};
@@ -200,9 +200,10 @@ impl Run {
     }
 
     /// Rounds of `work` on all workers, each from rest to rest, until it is time to stop.
-    fn rounds(&self, mut work: impl FnMut(Seed, &mut Workers<'_>)) {
+    fn rounds(&self, mut work: impl FnMut(Seed, &mut CheckedWorkers<'_>)) {
         let overlap = Overlap::default();
-        let mut workers = Workers::new(&self.allocator, self.board, &STOP, &overlap, &self.spec);
+        let mut workers =
+            CheckedWorkers::new(&self.allocator, self.board, &STOP, &overlap, &self.spec);
         if self.spec.workload == Workload::Steady {
             workers = workers.checking(steady::CHECKS);
         }
@@ -224,7 +225,7 @@ impl Run {
     /// bytes were live at its height.
     fn rests(
         &self,
-        mut work: impl FnMut(&mut Workers<'_>) -> Result<u64, String>,
+        mut work: impl FnMut(&mut CheckedWorkers<'_>) -> Result<u64, String>,
     ) -> Result<(), String> {
         let mut rests = Rests::begin(&self.allocator.more)?;
         let mut failed = Ok(());
@@ -264,7 +265,8 @@ impl Run {
     /// Repeats a journal, once.
     fn play(&self, script: &Script) {
         let overlap = Overlap::default();
-        let mut workers = Workers::new(&self.allocator, self.board, &STOP, &overlap, &self.spec);
+        let mut workers =
+            CheckedWorkers::new(&self.allocator, self.board, &STOP, &overlap, &self.spec);
         let blocks = Blocks::default();
         for steps in script.generations() {
             let stage = Stage::new(steps, &blocks);

@@ -20,7 +20,7 @@ use crate::model::message::{self, Message};
 use crate::model::spec::Spec;
 
 /// The workers of a run.
-pub struct Workers<'a> {
+pub struct CheckedWorkers<'a> {
     allocator: &'a OpenAllocator,
     board: &'a Board,
     stop: &'a Stop,
@@ -34,7 +34,7 @@ pub struct Workers<'a> {
     sequences: Vec<u64>,
 }
 
-impl<'a> Workers<'a> {
+impl<'a> CheckedWorkers<'a> {
     /// The workers that `spec` asks for, on `allocator`.
     pub fn new(
         allocator: &'a OpenAllocator,

@@ -15,14 +15,14 @@ use drystone_harness::seed::Seed;
 use drystone_workloads::registry::{Settings, Workload};
 use drystone_workloads::slots::{Churn, Turn};
 
-use crate::child::workers::Workers;
+use crate::child::workers::CheckedWorkers;
 use crate::child::workload::slots::Slots;
 
 /// Generations of a round.
 const GENERATIONS: usize = 8;
 
 /// One round, from rest to rest.
-pub fn round(workers: &mut Workers<'_>, seed: Seed, settings: &Settings) {
+pub fn round(workers: &mut CheckedWorkers<'_>, seed: Seed, settings: &Settings) {
     let (threads, stop) = (workers.count(), workers.stop());
     let turns = settings.size(Workload::Churn, "turns");
     let count = settings.size(Workload::Churn, "slots");

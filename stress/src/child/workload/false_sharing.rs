@@ -12,14 +12,14 @@ use drystone_checker::counters::{Count, Doing};
 use drystone_harness::seed::Seed;
 use drystone_workloads::registry::{Settings, Workload};
 
-use crate::child::workers::Workers;
+use crate::child::workers::CheckedWorkers;
 use crate::child::workers::barrier::SpinBarrier;
 
 /// Passes of a round: in each every block is written to and replaced.
 const PASSES: usize = 50;
 
 /// One round, from rest to rest.
-pub fn round(workers: &mut Workers<'_>, seed: Seed, settings: &Settings) {
+pub fn round(workers: &mut CheckedWorkers<'_>, seed: Seed, settings: &Settings) {
     let (threads, stop) = (workers.count(), workers.stop());
     let setting = |name| settings.size(Workload::FalseSharing, name);
     let (size, count, writes) = (setting("size"), setting("blocks"), setting("writes"));

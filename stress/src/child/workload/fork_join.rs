@@ -16,7 +16,7 @@ use drystone_workloads::registry::{Settings, Workload};
 use drystone_workloads::sizes::{LogUniform, below};
 use rayon::{ThreadBuilder, ThreadPoolBuilder};
 
-use crate::child::workers::{Workers, no_thread};
+use crate::child::workers::{CheckedWorkers, no_thread};
 
 thread_local! {
     /// What the calling thread of the pool checks with; null elsewhere.
@@ -33,7 +33,7 @@ struct Tree<'a> {
 }
 
 /// One round, from rest to rest.
-pub fn round(workers: &mut Workers<'_>, seed: Seed, settings: &Settings) {
+pub fn round(workers: &mut CheckedWorkers<'_>, seed: Seed, settings: &Settings) {
     let (threads, stop) = (workers.count(), workers.stop());
     let setting = |name| settings.size(Workload::ForkJoin, name);
     let sizes = LogUniform { octaves: setting("largest").ilog2() };

@@ -15,7 +15,7 @@ use drystone_workloads::registry::{Settings, Workload};
 use drystone_workloads::sizes::{LogUniform, below};
 use rand_pcg::Pcg64;
 
-use crate::child::workers::Workers;
+use crate::child::workers::CheckedWorkers;
 
 /// Blocks that a producer makes in a round.
 const BLOCKS: usize = 100_000;
@@ -25,7 +25,7 @@ const UNDER_WAY: usize = 16;
 type Batch = Vec<Block>;
 
 /// One round, from rest to rest.
-pub fn round(workers: &mut Workers<'_>, seed: Seed, settings: &Settings) {
+pub fn round(workers: &mut CheckedWorkers<'_>, seed: Seed, settings: &Settings) {
     let (threads, stop) = (workers.count(), workers.stop());
     let setting = |name| settings.size(Workload::Handoff, name);
     let producers = match setting("producers") {

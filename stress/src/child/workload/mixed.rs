@@ -13,7 +13,7 @@ use drystone_workloads::mixed::{Impossible, Mixed, Op, Pick, Shape};
 use drystone_workloads::registry::{Settings, Workload};
 use drystone_workloads::sizes::LogUniform;
 
-use crate::child::workers::Workers;
+use crate::child::workers::CheckedWorkers;
 use crate::child::workers::barrier::SpinBarrier;
 
 /// Blocks that may be under way to one worker.
@@ -23,7 +23,7 @@ const CHANNEL: usize = 256;
 const MOST_BLOCKS: usize = 1 << 16;
 
 /// One round, from rest to rest.
-pub fn round(workers: &mut Workers<'_>, seed: Seed, settings: &Settings) {
+pub fn round(workers: &mut CheckedWorkers<'_>, seed: Seed, settings: &Settings) {
     let (shape, operations) = shape_of(seed.0, workers.count(), settings);
     let round = Round::of(shape, workers.count());
     let stop = workers.stop();
@@ -52,7 +52,11 @@ impl Prepared {
 
     /// Carries them out, from rest to rest; `around` is called on each worker, and calls what it is
     /// handed, which is that worker's operations and nothing else.
-    pub fn round(&self, workers: &mut Workers<'_>, around: impl Fn(&mut dyn FnMut()) + Sync) {
+    pub fn round(
+        &self,
+        workers: &mut CheckedWorkers<'_>,
+        around: impl Fn(&mut dyn FnMut()) + Sync,
+    ) {
         let round = Round::of(self.shape, workers.count());
         let stop = workers.stop();
         workers.each(|checked| {

@@ -12,7 +12,7 @@ use drystone_workloads::mixed::generator;
 use drystone_workloads::sizes::below;
 use rand_pcg::Pcg64;
 
-use crate::child::workers::Workers;
+use crate::child::workers::CheckedWorkers;
 use crate::child::workers::barrier::SpinBarrier;
 
 /// The ends of the bands of sizes, as [`drystone_checker::counters::coverage::BANDS`] has them, and
@@ -34,7 +34,7 @@ struct Fate(u64);
 type Parcel = (Block, Fate);
 
 /// One round, from rest to rest: a pass.
-pub fn round(workers: &mut Workers<'_>, seed: Seed) {
+pub fn round(workers: &mut CheckedWorkers<'_>, seed: Seed) {
     let (threads, stop) = (workers.count(), workers.stop());
     let barrier = SpinBarrier::new(threads);
     let inboxes: Vec<(Sender<Parcel>, Receiver<Parcel>)> =

@@ -6,7 +6,7 @@ use drystone_harness::seed::Seed;
 use drystone_workloads::registry::{Settings, Workload};
 use drystone_workloads::slots::{Op, stream};
 
-use crate::child::workers::Workers;
+use crate::child::workers::CheckedWorkers;
 
 /// Operations of a worker in a round.
 const OPERATIONS: u64 = 100_000;
@@ -14,7 +14,12 @@ const OPERATIONS: u64 = 100_000;
 const LARGE_OPERATIONS: u64 = 200;
 
 /// One round of `workload`, from rest to rest; of a long-lived one there is only this.
-pub fn round(workers: &mut Workers<'_>, workload: Workload, seed: Seed, settings: &Settings) {
+pub fn round(
+    workers: &mut CheckedWorkers<'_>,
+    workload: Workload,
+    seed: Seed,
+    settings: &Settings,
+) {
     let (threads, stop) = (workers.count(), workers.stop());
     let operations = match workload {
         Workload::Large => LARGE_OPERATIONS,

@@ -9,7 +9,7 @@ use drystone_workloads::mixed::generator;
 use drystone_workloads::registry::{Settings, Workload};
 use drystone_workloads::sizes::{LogUniform, below};
 
-use crate::child::workers::Workers;
+use crate::child::workers::CheckedWorkers;
 use crate::child::workload::slots::Slots;
 
 /// Operations of a round.
@@ -19,7 +19,7 @@ const OPERATIONS: u64 = 1 << 20;
 pub const CHECKS: Checks = Checks::NONE.with(Check::Latency).with(Check::Counts);
 
 /// One round, from rest to rest.
-pub fn round(workers: &mut Workers<'_>, seed: Seed, settings: &Settings) {
+pub fn round(workers: &mut CheckedWorkers<'_>, seed: Seed, settings: &Settings) {
     let stop = workers.stop();
     let setting = |name| settings.size(Workload::Steady, name);
     let (slots, sizes) = (setting("slots"), LogUniform { octaves: setting("largest").ilog2() });

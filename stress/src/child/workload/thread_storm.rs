@@ -15,7 +15,7 @@ use drystone_workloads::sizes::{LogUniform, below};
 use rand_pcg::Pcg64;
 
 use crate::child::workers::barrier::SpinBarrier;
-use crate::child::workers::{Workers, no_thread};
+use crate::child::workers::{CheckedWorkers, no_thread};
 
 /// What the short-lived threads share.
 struct Life {
@@ -28,7 +28,7 @@ struct Life {
 }
 
 /// One round, from rest to rest.
-pub fn round(workers: &mut Workers<'_>, seed: Seed, settings: &Settings) {
+pub fn round(workers: &mut CheckedWorkers<'_>, seed: Seed, settings: &Settings) {
     let setting = |name| settings.size(Workload::ThreadStorm, name);
     let life = Life {
         sizes: LogUniform { octaves: setting("largest").ilog2() },
@@ -40,7 +40,7 @@ pub fn round(workers: &mut Workers<'_>, seed: Seed, settings: &Settings) {
 }
 
 /// One round of workload `exits`: more threads that do less.
-pub fn exits(workers: &mut Workers<'_>, seed: Seed, settings: &Settings) {
+pub fn exits(workers: &mut CheckedWorkers<'_>, seed: Seed, settings: &Settings) {
     let setting = |name| settings.size(Workload::Exits, name);
     let (sizes, blocks) = (LogUniform { octaves: 10 }, setting("blocks"));
     let life = Life { sizes, blocks, left: 25, abandoned: Mutex::default() };
@@ -48,7 +48,7 @@ pub fn exits(workers: &mut Workers<'_>, seed: Seed, settings: &Settings) {
 }
 
 /// So many lives for each worker, one after the other.
-fn live_and_exit(workers: &mut Workers<'_>, seed: Seed, life: &Life, lives: usize) {
+fn live_and_exit(workers: &mut CheckedWorkers<'_>, seed: Seed, life: &Life, lives: usize) {
     let (threads, stop) = (workers.count(), workers.stop());
     let barrier = SpinBarrier::new(threads);
     workers.each(|checked| {

@@ -18,7 +18,7 @@ use drystone_workloads::sizes::LogUniform;
 use crate::allocators::process::{self, AllocatorEntry, OpenAllocator};
 use crate::child::panics::end_at_a_panic;
 use crate::child::violation_handler;
-use crate::child::workers::Workers;
+use crate::child::workers::CheckedWorkers;
 use crate::child::workload::mixed::Prepared;
 use crate::cmd::cost::job::{Answer, Job, Task, Time};
 use crate::model::spec::Spec;
@@ -77,7 +77,7 @@ impl Measurement {
         }
         let overlap = Overlap::default();
         let prepared = Prepared::new(self.spec.seed, self.spec.threads, operations);
-        let workers = Workers::new(&self.target, self.board, &STOP, &overlap, &self.spec);
+        let workers = CheckedWorkers::new(&self.target, self.board, &STOP, &overlap, &self.spec);
         let mut workers = workers.checking(checks);
         let mut part = || {
             let stints = Mutex::new(Vec::new());
@@ -110,7 +110,8 @@ impl Measurement {
     fn memory(mut self, blocks: [usize; 2]) -> [u64; 2] {
         self.spec.threads = 1;
         let overlap = Overlap::default();
-        let mut workers = Workers::new(&self.target, self.board, &STOP, &overlap, &self.spec);
+        let mut workers =
+            CheckedWorkers::new(&self.target, self.board, &STOP, &overlap, &self.spec);
         let seed = self.spec.seed.0;
         let seen = Mutex::new([0; 2]);
         workers.each(|checked| {

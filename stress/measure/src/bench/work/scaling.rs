@@ -7,7 +7,7 @@ use std::time::Duration;
 use drystone_harness::stats::median;
 use drystone_workloads::heap::Heap;
 use drystone_workloads::splitmix::splitmix;
-use drystone_workloads::workers::Workers;
+use drystone_workloads::workers::TimedWorkers;
 
 use crate::bench::job::Gains;
 use crate::bench::work::one_thread::RingData;
@@ -61,8 +61,8 @@ pub fn measure(data: Data, heap: Heap, rounds: u64) -> (Gains, Duration) {
 /// Calls in the phase whose time [`measure`] returns.
 pub const OPERATIONS: u64 = 2 * 2 * TURNS as u64 * PASSES;
 
-fn workers_of_registers(threads: usize) -> Workers {
-    Workers::start(threads, |number| {
+fn workers_of_registers(threads: usize) -> TimedWorkers {
+    TimedWorkers::start(threads, |number| {
         let mut state = number as u64;
         move |passes| {
             for _ in 0..passes * STEPS {

@@ -8,7 +8,7 @@ use std::time::Instant;
 use drystone_workloads::bounded_queue::BoundedQueue;
 use drystone_workloads::heap::{Heap, MARK};
 use drystone_workloads::patterns::{self, Turn};
-use drystone_workloads::workers::Workers;
+use drystone_workloads::workers::TimedWorkers;
 
 use crate::bench::work::one_thread::RingData;
 use crate::bench::work::passes::{Clock, Passes, Work, slots};
@@ -24,7 +24,7 @@ pub(crate) fn hand_off(batch: usize) -> Work {
     const SIZE: usize = 64;
     let queue = Arc::new(BoundedQueue::new());
     let start = move |heap: Heap| {
-        let workers = Workers::start(THREADS, move |number| {
+        let workers = TimedWorkers::start(THREADS, move |number| {
             let queue = Arc::clone(&queue);
             move |passes| {
                 for _ in 0..passes as usize * (BLOCKS / batch) {
@@ -68,10 +68,10 @@ pub(crate) fn rings(turns: usize) -> Vec<RingData> {
 }
 
 /// A thread for each ring, which fills it and makes its passes.
-pub(crate) fn workers_of_rings(heap: Heap, rings: Vec<RingData>) -> Workers {
+pub(crate) fn workers_of_rings(heap: Heap, rings: Vec<RingData>) -> TimedWorkers {
     let count = rings.len();
     let rings: Vec<_> = rings.into_iter().map(|ring| Mutex::new(Some(ring))).collect();
-    Workers::start(count, move |number| {
+    TimedWorkers::start(count, move |number| {
         let ring = rings[number].lock().unwrap_or_else(PoisonError::into_inner).take();
         let mut ring = ring.expect("a set of workers has one thread of each number").fill(heap);
         move |passes| (0..passes).for_each(|_| ring.pass())

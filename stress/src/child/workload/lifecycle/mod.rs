@@ -37,7 +37,7 @@ use drystone_workloads::registry::{Settings, Workload};
 use drystone_workloads::sizes::below;
 
 use crate::allocators::process::OpenAllocator;
-use crate::child::workers::Workers;
+use crate::child::workers::CheckedWorkers;
 use crate::child::workers::barrier::SpinBarrier;
 use crate::child::workers::table::BlockTable;
 use crate::child::workload::lifecycle::fork::Children;
@@ -68,7 +68,7 @@ pub fn can(spec: &Spec, allocator: &OpenAllocator) -> Result<(), String> {
 
 /// One round, from rest to rest.
 pub fn round(
-    workers: &mut Workers<'_>,
+    workers: &mut CheckedWorkers<'_>,
     seed: Seed,
     settings: &Settings,
     library: Option<&Library>,

@@ -10,7 +10,7 @@ use drystone_workloads::registry::{Settings, Workload};
 use drystone_workloads::sizes::{LogUniform, WithRareLarge, below};
 use rand_pcg::Pcg64;
 
-use crate::child::workers::Workers;
+use crate::child::workers::CheckedWorkers;
 use crate::child::workers::barrier::SpinBarrier;
 use crate::child::workload::memory::figures;
 
@@ -22,7 +22,7 @@ const HUGE: usize = 4;
 
 /// One cycle, from rest to rest; the bytes that were live when it was full. `seed` is the same for
 /// every cycle, so that what differs between two rests is not what was asked for.
-pub fn round(workers: &mut Workers<'_>, seed: Seed, settings: &Settings) -> u64 {
+pub fn round(workers: &mut CheckedWorkers<'_>, seed: Seed, settings: &Settings) -> u64 {
     let (threads, stop) = (workers.count(), workers.stop());
     let more = workers.allocator().more;
     let setting = |name| settings.size(Workload::Drain, name);

@@ -18,7 +18,7 @@ use drystone_harness::text::units;
 use drystone_harness::usage::Usage;
 use drystone_workloads::calls::MoreCalls;
 
-use crate::child::workers::Workers;
+use crate::child::workers::CheckedWorkers;
 use crate::child::workload::memory::figures;
 use crate::model::outcome::{MOST_AT_REST, RESTS_JUDGED};
 
@@ -69,7 +69,7 @@ impl Rests {
     ///
     /// # Errors
     /// The machine does not say what is resident.
-    pub fn look(&mut self, workers: &mut Workers<'_>, live: u64) -> Result<(), String> {
+    pub fn look(&mut self, workers: &mut CheckedWorkers<'_>, live: u64) -> Result<(), String> {
         self.live = self.live.max(live);
         light_work(workers);
         figures::judge_at_rest(&workers.allocator().more, self.said, self.live);
@@ -104,7 +104,7 @@ impl Rests {
     }
 
     /// Gives the allocator the time that it may take.
-    fn wait(&mut self, workers: &mut Workers<'_>) -> Result<(), String> {
+    fn wait(&mut self, workers: &mut CheckedWorkers<'_>) -> Result<(), String> {
         let asked = workers.allocator().own.is_some() || workers.allocator().more.gives_back();
         let patience = if asked { PATIENCE_IF_ASKED } else { PATIENCE };
         let (began, mut pause) = (Instant::now(), PAUSE);
@@ -168,7 +168,7 @@ fn resident() -> Result<u64, String> {
 
 /// What makes allocators give back: a few blocks of each size in new threads, and a word to those
 /// that take one.
-fn light_work(workers: &mut Workers<'_>) {
+fn light_work(workers: &mut CheckedWorkers<'_>) {
     let (more, own) = (workers.allocator().more, workers.allocator().own);
     workers.each(|checked| {
         for octave in 4..=20 {

@@ -40,7 +40,7 @@ use drystone_workloads::sizes::below;
 use rand_pcg::Pcg64;
 
 use crate::allocators::process::{OpenAllocator, Own};
-use crate::child::workers::Workers;
+use crate::child::workers::CheckedWorkers;
 use crate::child::workers::barrier::SpinBarrier;
 use crate::child::workers::table::BlockTable;
 use crate::child::workload::misuse::answer::{Answer, free, resize};
@@ -57,7 +57,7 @@ const OPERATIONS: u64 = 100_000;
 
 /// One round, from rest to rest; `reports` of an allocator that prints what it finds.
 pub fn round(
-    workers: &mut Workers<'_>,
+    workers: &mut CheckedWorkers<'_>,
     seed: Seed,
     settings: &Settings,
     reports: Option<&Reports>,

@@ -4,7 +4,7 @@
 use std::sync::Mutex;
 
 use drystone_workloads::heap::Heap;
-use drystone_workloads::workers::Workers;
+use drystone_workloads::workers::TimedWorkers;
 
 use crate::bench::work::passes::{Clock, Passes, Work};
 
@@ -25,7 +25,7 @@ unsafe impl Send for Given {}
 /// Active false sharing: a pass of each thread is 1,000 blocks of 8 bytes, each counted up a
 /// hundred times in memory and freed.
 pub(super) fn thrash() -> Work {
-    work(|heap| Workers::start(THREADS, move |_| move |passes| rounds(heap, passes)))
+    work(|heap| TimedWorkers::start(THREADS, move |_| move |passes| rounds(heap, passes)))
 }
 
 /// Passive false sharing: the same, and before the first pass each thread frees a block that was
@@ -34,7 +34,7 @@ pub(super) fn thrash() -> Work {
 pub(super) fn scratch() -> Work {
     work(|heap| {
         let given: Vec<_> = (0..THREADS).map(|_| Mutex::new(Some(Given(counter(heap))))).collect();
-        Workers::start(THREADS, move |number| {
+        TimedWorkers::start(THREADS, move |number| {
             let block = given[number].lock().expect("a panic ends the process").take();
             let Given(block) = block.expect("a set of workers has one thread of each number");
             counted_up(block);
@@ -45,7 +45,7 @@ pub(super) fn scratch() -> Work {
     })
 }
 
-fn work(workers: impl FnOnce(Heap) -> Workers + 'static) -> Work {
+fn work(workers: impl FnOnce(Heap) -> TimedWorkers + 'static) -> Work {
     let start = move |heap: Heap| {
         let workers = workers(heap);
         Box::new(move |passes| workers.run(passes)) as Passes

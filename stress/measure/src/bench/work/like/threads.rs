@@ -10,7 +10,7 @@ use std::time::Instant;
 use drystone_workloads::heap::Heap;
 use drystone_workloads::patterns::uniform_sizes;
 use drystone_workloads::splitmix::splitmix;
-use drystone_workloads::workers::Workers;
+use drystone_workloads::workers::TimedWorkers;
 
 use crate::bench::work::like::stamp::{Block, LEAST};
 use crate::bench::work::passes::{Clock, Passes, Work};
@@ -107,7 +107,7 @@ pub(super) fn malloc_test() -> Work {
     let sizes: Arc<[u32]> = uniform_sizes(SEED, BATCHES * BATCH, LEAST as u32, 512).into();
     let queue = Arc::new(Queue::default());
     let start = move |heap: Heap| {
-        let workers = Workers::start(2 * PAIRS, move |number| {
+        let workers = TimedWorkers::start(2 * PAIRS, move |number| {
             let (queue, sizes) = (Arc::clone(&queue), Arc::clone(&sizes));
             move |passes| {
                 for batch in 0..passes as usize * BATCHES {
