@@ -407,7 +407,7 @@ fn large_blocks_that_come_and_go_keep_their_pages() {
         }
         let (old, size) = std::mem::replace(&mut blocks[turn % 12], (block, size));
         for at in (0..size).step_by(PAGE) {
-            // SAFETY: as above, 12 turns before.
+            // SAFETY: the block, of 12 turns before, is live and that long.
             let found = unsafe { old.add(at).cast::<usize>().read() };
             assert_eq!(found, at + turn - 12, "turn {turn}: what was written stays");
         }

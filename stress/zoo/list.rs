@@ -22,7 +22,8 @@ extern "C" fn start() {
         unsafe { HEAP.fork_parent() };
     }
     unsafe extern "C" fn child() {
-        // SAFETY: as in `parent`; and a forked child has one thread.
+        // SAFETY: the C library calls it in the child of the thread that has prepared, its only
+        // one.
         unsafe { HEAP.fork_child() };
     }
     // SAFETY: the three functions are there as long as the process: libraries with handlers are
@@ -44,7 +45,7 @@ fn errno() -> c_int {
 }
 
 fn set_errno(errno: c_int) {
-    // SAFETY: as in `errno`.
+    // SAFETY: it returns the address of this thread's `errno`, which nobody else writes.
     unsafe { *libc::__errno_location() = errno };
 }
 

@@ -56,7 +56,8 @@ impl<'a, O: Os, P: Probe, L: RawLock> Claim<'a, O, P, L> {
 
     /// Frees whatever it is given.
     pub fn try_free(&self, block: *mut u8) -> Result<(), Misuse> {
-        // SAFETY: as above; the tests use no block that they have given up.
+        // SAFETY: the calling thread claimed the heap; the tests use no block that they have given
+        // up.
         unsafe { self.engine.try_free(self.heap, block) }
     }
 

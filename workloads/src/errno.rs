@@ -8,7 +8,8 @@ pub fn get() -> i32 {
 
 /// Sets it.
 pub fn set(value: i32) {
-    // SAFETY: as in `get`; nobody else holds a reference to it.
+    // SAFETY: the location is the calling thread's own, valid as long as the thread lives; nobody
+    // else holds a reference to it.
     unsafe { *libc::__errno_location() = value }
 }
 

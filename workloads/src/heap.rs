@@ -26,7 +26,7 @@ impl Heap {
     /// `size` is at least 1.
     #[inline(always)]
     pub unsafe fn malloc(self, size: usize) -> *mut u8 {
-        // SAFETY: the block has a first byte, as the caller promises.
+        // SAFETY: the block has a first byte.
         unsafe { marked(self.malloc_untouched(size)) }
     }
 
@@ -45,7 +45,7 @@ impl Heap {
     #[inline(always)]
     pub unsafe fn calloc(self, size: usize) -> *mut u8 {
         let block = self.calloc_untouched(size);
-        // SAFETY: the block has a first byte, as the caller promises, and calloc initialised it.
+        // SAFETY: the block has a first byte, which calloc initialised.
         assert_eq!(unsafe { block.read() }, 0, "calloc({size}) is not zeroed");
         // SAFETY: `size` is at least 1: the block has a first byte, and is the caller's.
         unsafe { marked(block) }
@@ -65,8 +65,7 @@ impl Heap {
     /// `block` is a live block of this heap, not used again. `size` is at least 1.
     #[inline(always)]
     pub unsafe fn realloc(self, block: *mut u8, size: usize) -> *mut u8 {
-        // SAFETY: the block is live and this heap's, as the caller promises; the new one has a
-        // first byte.
+        // SAFETY: the block is live and this heap's; the new one has a first byte.
         unsafe { marked(granted((self.0.realloc)(block.cast(), size).cast(), size)) }
     }
 
@@ -77,7 +76,7 @@ impl Heap {
     /// `block` is a live block of this heap, not used again. `size` is at least 1.
     #[inline(always)]
     pub unsafe fn realloc_untouched(self, block: *mut u8, size: usize) -> *mut u8 {
-        // SAFETY: the block is live and this heap's, as the caller promises.
+        // SAFETY: the block is live and this heap's.
         granted(unsafe { (self.0.realloc)(block.cast(), size) }.cast(), size)
     }
 
@@ -88,7 +87,7 @@ impl Heap {
     /// `align` is a power of two.
     #[inline(always)]
     pub unsafe fn aligned_alloc(self, align: usize, size: usize) -> *mut u8 {
-        // SAFETY: the alignment is a power of two, as the caller promises.
+        // SAFETY: the alignment is a power of two.
         granted(unsafe { (self.0.aligned_alloc)(align, size) }.cast(), size)
     }
 
@@ -99,7 +98,7 @@ impl Heap {
     /// `block` is a live block of this heap, not used again.
     #[inline(always)]
     pub unsafe fn free(self, block: *mut u8) {
-        // SAFETY: the block is live and this heap's, as the caller promises.
+        // SAFETY: the block is live and this heap's.
         unsafe { (self.0.free)(block.cast()) }
     }
 

@@ -83,7 +83,7 @@ impl Drop for Ring {
             unsafe { block.cast::<u64>().write_unaligned(slot as u64) };
         }
         for (slot, block) in self.blocks.drain(..).enumerate() {
-            // SAFETY: as above, and the slots are gone now.
+            // SAFETY: the slot held a live block of at least eight bytes, and is gone now.
             unsafe {
                 let held = block.cast::<u64>().read_unaligned();
                 assert_eq!(held, slot as u64, "two slots had one block");

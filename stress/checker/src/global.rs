@@ -67,7 +67,8 @@ impl Allocator {
         let promises =
             Promises { alignment: Alignment::AsAsked, aligned_sizes: true, ..Promises::default() };
         // SAFETY: the functions below have C's signatures and meanings and end the process where
-        // they would unwind; `GlobalAlloc` is for any thread, and the rest is the caller's promise.
+        // they would unwind; `GlobalAlloc` is for any thread. What `get` returns allocates memory
+        // of the size asked for, which nothing else in the program uses.
         unsafe { Self::new(calls, promises) }
     }
 }

@@ -158,7 +158,8 @@ fn child<T>(slot: &AtomicPtr<T>) -> &T {
 
 /// As [`child`], where there is one.
 fn existing<T>(slot: &AtomicPtr<T>) -> Option<&T> {
-    // Acquire: as in `child`. SAFETY: as there; null is none.
+    // Acquire: pairs with the exchange of who made it, so that its zeroes are seen.
+    // SAFETY: a slot is null or holds a box's pointer, which is freed by the map's drop alone.
     unsafe { slot.load(Ordering::Acquire).as_ref() }
 }
 

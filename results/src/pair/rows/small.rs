@@ -54,7 +54,7 @@ pub fn realloc(calls: Calls) -> Box<dyn Load> {
                 // (`touched`).
                 block = touched(unsafe { (calls.realloc)(block, 16 << doublings) });
             }
-            // SAFETY: likewise; this is its one free.
+            // SAFETY: `block` is live: the last call returned it; this is its one free.
             unsafe { (calls.free)(block) };
         }
     }

@@ -50,7 +50,7 @@ impl<'a> Checked<'a> {
         worker: usize,
     ) -> Self {
         violation::this_is_worker(worker);
-        // SAFETY: nobody else uses this worker's part, as the caller promises.
+        // SAFETY: nobody else uses this worker's part.
         let (row, journal) = (board.row(worker), unsafe { journal::part(worker) });
         if let Some(journal) = journal {
             journal.call(Call::Begin);

@@ -143,7 +143,7 @@ impl Block {
     /// The allocator does not define it; within, the old block.
     pub fn reallocarray(self, count: usize, size: usize) -> Result<Result<Block, Block>, Wrong> {
         let function = self.functions.reallocarray.ok_or(Wrong::NotOffered("reallocarray"))?;
-        // SAFETY: as in `realloc`.
+        // SAFETY: the block is live, and its pointer is not used again unless the call fails.
         let at = unsafe { function(self.at.cast(), count, size) };
         let size = count.saturating_mul(size);
         Ok(if at.is_null() {

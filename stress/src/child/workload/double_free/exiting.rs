@@ -36,8 +36,7 @@ impl Exiting {
             while !awaited.load(Ordering::Acquire) {
                 thread::yield_now();
             }
-            // SAFETY: as in `Part::free`: nobody uses the block; whether it is live is for the heap
-            // to say.
+            // SAFETY: nobody uses the block; whether it is live is for the heap to say.
             unsafe { (own.try_free)(block) }.is_ok()
         });
         (with_exposed_provenance_mut(address.recv().unwrap_or(0)), Self { go, thread })

@@ -148,7 +148,8 @@ impl Part<'_, '_, '_> {
     /// One realloc of the block.
     fn resize(&mut self, block: *mut c_void, size: usize) {
         let own = self.shared.own;
-        // SAFETY: as in `free`; the bytes that are copied are nobody's.
+        // SAFETY: the block was given up by its owner, and nobody uses it or the bytes that are
+        // copied; whether it is live still is for the heap to say.
         let resized = self.end(|| unsafe { (own.try_realloc)(block, size) });
         if let Some(resized) = resized {
             if resized.is_null() {

@@ -87,8 +87,8 @@ fn step(meter: &mut Meter, first: *mut Body, mass: u64) {
 /// # Safety
 /// `root` is an inner node of a live tree, and `body` is live.
 unsafe fn insert(meter: &mut Meter, root: *mut Node, body: *const Body) {
-    // SAFETY: nodes and bodies are live, as the caller promises. Only inner nodes, whose blocks are
-    // whole, are asked for what is below them: a leaf is told by its body.
+    // SAFETY: the tree's nodes and the bodies are live. Only inner nodes, whose blocks are whole,
+    // are asked for what is below them: a leaf is told by its body.
     unsafe {
         let leaf = meter.malloc(LEAF_BYTES).cast::<Node>();
         (&raw mut (*leaf).body).write(body);
@@ -130,7 +130,8 @@ unsafe fn octant(body: *const Body, level: u32) -> usize {
 /// # Safety
 /// `node` is live, an inner one where `inner` says so, and not used again.
 unsafe fn dropped(meter: &mut Meter, node: *mut Node, inner: bool) -> (usize, u64) {
-    // SAFETY: as in `insert`; each node is in one slot, so it is freed once.
+    // SAFETY: `node` is live, and all below it; only an inner one is asked for what is below. Each
+    // node is in one slot, so it is freed once.
     unsafe {
         let mut seen = (0, 0);
         if inner {

@@ -90,7 +90,7 @@ impl<T: Copy> List<T> {
     }
 
     fn items(&self) -> &[T] {
-        // SAFETY: as in `extend`.
+        // SAFETY: the array is live and this list's alone; its first `count` places are filled.
         unsafe { slice::from_raw_parts(self.at, self.count) }
     }
 

@@ -104,7 +104,7 @@ impl Cover {
     }
 
     fn cubes(&self) -> &[Cube] {
-        // SAFETY: as in `push`.
+        // SAFETY: the array is live and this cover's alone; its first `count` places are filled.
         unsafe { std::slice::from_raw_parts(self.cubes, self.count) }
     }
 

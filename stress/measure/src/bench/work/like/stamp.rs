@@ -72,7 +72,8 @@ impl Block {
     }
 
     fn is(self, word: u64) -> bool {
-        // SAFETY: as in `stamped`; calloc's bytes and stamped ones are initialised.
+        // SAFETY: the block is live, this thread's alone, and has `size` bytes, at least eight;
+        // calloc's bytes and stamped ones are initialised.
         unsafe {
             let (first, last) =
                 (self.at.cast::<u64>().read_unaligned(), self.at.add(self.size - 1).read());

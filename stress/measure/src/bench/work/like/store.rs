@@ -143,7 +143,7 @@ fn entry(meter: &mut Meter, number: u32, size: u32) -> *mut Entry {
 /// # Safety
 /// The entry is live.
 unsafe fn is(entry: *mut Entry, number: u32) -> bool {
-    // SAFETY: as the caller promises; its key is live and has as many bytes.
+    // SAFETY: the entry is live; so is its key, which has as many bytes.
     unsafe {
         (*entry).number == number && full_of((*entry).key, key_bytes(number), filling(number, 0))
     }
@@ -154,7 +154,7 @@ unsafe fn is(entry: *mut Entry, number: u32) -> bool {
 /// # Safety
 /// The entry is live.
 unsafe fn checked(entry: *mut Entry) {
-    // SAFETY: as the caller promises; its value is live and has as many bytes.
+    // SAFETY: the entry is live; so is its value, which has as many bytes.
     unsafe {
         let Entry { number, size, value, .. } = *entry;
         let right = full_of(value, size as usize, filling(number, size));
