@@ -4,7 +4,7 @@
 use anyhow::Result;
 
 use super::plan::{Lengths, Single};
-use super::{library, rows};
+use super::{fixed_clock, library, rows};
 
 /// Operations of the shorter length, if the row does not fix them.
 const OPERATIONS: u64 = 4096;
@@ -17,6 +17,7 @@ const LARGE: u64 = 64;
 /// If the library cannot be loaded or a row not prepared.
 pub fn measure(plan: &Single) -> Result<Lengths> {
     let calls = library::load(&plan.library)?;
+    fixed_clock::install(&plan.library, calls.malloc as *const std::ffi::c_void)?;
     let mut done = Vec::new();
     for row in &plan.rows {
         let mut load = rows::prepare(row, [calls], &plan.scripts)?;

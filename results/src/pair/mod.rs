@@ -4,7 +4,8 @@
 //! ```text
 //! child ─┬─► slices ─► tail ─┬─► rows ─► clock
 //!        ├─► memory ─────────┤
-//!        └─► instructions ───┴─► library        plan: what the parent hands over
+//!        └─► instructions ─┬─┴─► library
+//!                          └─► fixed_clock      plan: what the parent hands over
 //! ```
 //!
 //! This program is its own child (`results child`, hidden). Its global allocator is the C
@@ -12,6 +13,7 @@
 
 mod child;
 mod clock;
+mod fixed_clock;
 mod instructions;
 mod library;
 mod memory;

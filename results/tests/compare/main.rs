@@ -3,6 +3,7 @@
 //! own; no test looks at a clock.
 
 mod also;
+mod instructions;
 mod published;
 mod repository;
 
