@@ -64,21 +64,28 @@ impl Unbuilt {
         Ok(&self.recipe.also)
     }
 
+    /// Whether a side is compared with itself. It is built once: a tree may be edited meanwhile.
+    fn is_one_side(&self) -> bool {
+        self.names[0] == self.names[1]
+    }
+
     /// Builds them.
     ///
     /// # Errors
     /// If one does not build.
     pub fn build(self, interrupt: &Interrupt) -> Result<Sides> {
         let home = Home::open()?;
-        let mut built = Vec::new();
-        for (name, source) in self.names.iter().zip(&self.sources) {
+        let build = |side: usize| {
+            let (name, source) = (&self.names[side], &self.sources[side]);
             if !is_built(source) {
                 eprintln!("building {name}");
             }
-            let side = build::build(source, &self.present, &self.recipe, &home, interrupt);
-            built.push(side.with_context(|| format!("side `{name}`"))?);
-        }
-        let Ok(built) = <[Built; 2]>::try_from(built) else { unreachable!("two sides were built") };
+            let built = build::build(source, &self.present, &self.recipe, &home, interrupt);
+            built.with_context(|| format!("side `{name}`"))
+        };
+        let a = build(0)?;
+        let b = if self.is_one_side() { a.clone() } else { build(1)? };
+        let built = [a, b];
         Ok(Sides { unbuilt: self, built, home })
     }
 }
@@ -204,7 +211,8 @@ impl Besides<'_> {
             }
             a => a?,
         };
-        let artifacts = [a, build(1)?];
+        let b = if self.sides.unbuilt.is_one_side() { a.clone() } else { build(1)? };
+        let artifacts = [a, b];
         let linker = Linker::new(self.folder, &recipe.link)?;
         let library = Library { prefix: format!("{name}/"), rows, artifacts, linker };
         let same = library.is_same(self.folder).context("it does not link")?;

@@ -55,6 +55,22 @@ fn another_recipe_lays_files_of_the_present_tree_into_both_copies() {
     output.assert_rejected("cannot read `gone.c`, which the recipe's `lay` names");
 }
 
+/// Here the build itself edits the tree, as its owner may at any time.
+#[test]
+fn a_side_compared_with_itself_is_built_once() {
+    let repository = Repository::new();
+    let edits = format!("echo >> '{}'", repository.root().join("alloc.c").display());
+    let recipe = include_str!("../allocator/compare.toml")
+        .replace("$COMPILER", &format!("{edits} && $COMPILER"));
+    repository.write("compare.toml", &recipe);
+    let arguments = ["--no-identical", "--lanes", "time", "--rows", "pair/64", "--budget", "1s"];
+    let output = repository.run(&[&[".", "."], &arguments[..]].concat());
+    assert_ne!(output.code, Some(2), "{}", output.stderr);
+    let header = &repository.evidence()[0];
+    assert_eq!(header["a"]["inputs"], header["b"]["inputs"]);
+    assert_eq!(output.stderr.matches("building").count(), 1, "{}", output.stderr);
+}
+
 #[test]
 fn what_was_compared_is_listed() {
     let repository = Repository::new();
