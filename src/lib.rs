@@ -68,6 +68,7 @@
 //! | | `report` | the line; the call has no effect; the program goes on |
 //! | | `ignore` | the call has no effect; the program goes on |
 //! | `DRYSTONE_QUARANTINE` | a size; unset or 0: off | so many bytes of freed blocks wait |
+//! | `DRYSTONE_GUARD` | `1/N`; unset or 0: off | one block in N is guarded by pages |
 //! | `DRYSTONE_STATS` | `1` | at exit, calls and the heap's figures, as a table on stderr |
 //! | | an absolute path | the same as one line of JSON, appended to that file |
 //! | `DRYSTONE_HELP` | `1` | this list, on stderr, when the program starts |
@@ -75,6 +76,15 @@
 //! A size is a number of bytes, with `K`, `M` or `G` behind it for 1,024 bytes and its second and
 //! third power. While a block waits in the quarantine, a double free of it is reported at the call,
 //! however late it comes, and a write into it is reported when its wait ends.
+//!
+//! A guarded block lies at the edge of pages that nobody can touch, and is such a page itself when
+//! it is freed. So an overflow, an underflow or a use after free of it is a SIGSEGV, and lines on
+//! stderr say which it was, of which block, and where that was allocated and freed:
+//!
+//! ```text
+//! drystone: use after free: read of 0x7f1c6a3affa8, 8 bytes inside a freed block of 100 bytes,
+//!     in process 4711, thread 4711
+//! ```
 //!
 //! # Platforms
 //!
@@ -98,6 +108,8 @@ compile_error!(
 );
 
 mod errno;
+#[cfg(not(loom))]
+mod guard;
 pub mod list;
 mod misuse;
 mod os;

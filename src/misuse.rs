@@ -34,6 +34,8 @@ pub enum MisuseKind {
     CorruptHeader,
     /// Something wrote into a freed block while it waited in the quarantine.
     WriteAfterFree,
+    /// Something wrote beside a guarded block, on the block's own page.
+    OutOfBounds,
     /// A free named a size or an alignment that the block can't have been asked for with.
     SizeMismatch,
 }
@@ -70,6 +72,7 @@ impl MisuseKind {
             MisuseKind::ForeignPointer => "foreign pointer",
             MisuseKind::CorruptHeader => "corrupt block header",
             MisuseKind::WriteAfterFree => "write after free",
+            MisuseKind::OutOfBounds => "write out of bounds",
             MisuseKind::SizeMismatch => "size mismatch",
         }
     }

@@ -88,7 +88,7 @@ pub unsafe trait Os {
     /// when the OS fails to.
     ///
     /// # Safety
-    /// `start` and `bytes` are multiples of [`STEP`], inside such a mapping.
+    /// `start` and `bytes` are multiples of the kernel's pages, inside such a mapping.
     unsafe fn commit(&self, _start: *mut u8, _bytes: usize) -> bool {
         true
     }
@@ -264,6 +264,21 @@ unsafe impl Os for Mmap {
 }
 
 impl Mmap {
+    /// Makes a part of a mapping of [`reserve_bare`](Os::reserve_bare) one that nobody can touch
+    /// again, and gives its pages back. False when the OS fails to: then it is as it was.
+    ///
+    /// # Safety
+    /// `start` and `bytes` are multiples of the kernel's pages, inside such a mapping, and nothing
+    /// refers to their contents.
+    pub unsafe fn close(&self, start: *mut u8, bytes: usize) -> bool {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED;
+        // SAFETY: the caller owns the range and has let go of it: a new mapping takes its place.
+        let new = crate::errno::kept(|| unsafe {
+            libc::mmap(start.cast(), bytes, libc::PROT_NONE, flags, -1, 0)
+        });
+        new != libc::MAP_FAILED
+    }
+
     /// A mapping of `bytes` bytes at a multiple of `align`, of which only parts will be touched.
     fn reserve_as(&self, protection: libc::c_int, bytes: usize, align: usize) -> *mut u8 {
         let Some(room) = bytes.checked_add(align - PAGE) else { return ptr::null_mut() };

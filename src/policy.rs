@@ -20,7 +20,7 @@
 
 // Core's atomics, not `sync`'s: this is the process's state, not a heap's, no block's fate hangs on
 // it, and loom has no `static`s.
-use core::sync::atomic::{AtomicU8, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
 
 use core::fmt;
 
@@ -72,10 +72,28 @@ pub fn misuse(misuse: &Misuse) {
     let policy = get();
     if policy != Policy::Ignore {
         stderr::say(format_args!("{}", Report(misuse)));
+        explain(misuse);
     }
     if policy == Policy::Abort {
         // SAFETY: abort takes nothing and does not return.
         unsafe { libc::abort() }
+    }
+}
+
+/// A function that says more about an address, or null. Relaxed: set before there are threads.
+static EXPLAIN: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
+
+/// Has `explain` called with the address of each misuse, after its line.
+pub fn explain_with(explain: fn(usize)) {
+    EXPLAIN.store(explain as *mut (), Ordering::Relaxed);
+}
+
+fn explain(misuse: &Misuse) {
+    let explain = EXPLAIN.load(Ordering::Relaxed);
+    if !explain.is_null() {
+        // SAFETY: `explain_with` stored a function of this type.
+        let explain = unsafe { core::mem::transmute::<*mut (), fn(usize)>(explain) };
+        explain(misuse.address);
     }
 }
 

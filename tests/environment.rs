@@ -10,6 +10,7 @@ mod support;
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::collections::BTreeSet;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
@@ -283,6 +284,17 @@ fn a_quarantine_means_the_same_in_both_and_its_size_takes_units() {
 }
 
 #[test]
+fn a_guarded_block_means_the_same_in_both() {
+    for kind in BOTH {
+        let ended = run(kind, Act::WrittenAfterFree, &[("DRYSTONE_GUARD", "1")]);
+        assert_eq!(ended.status.signal(), Some(libc::SIGSEGV), "{kind:?}: {ended:?}");
+        assert!(ended.stderr.contains("drystone: use after free: write to 0x"), "{ended:?}");
+        let (ended, account) = counted(kind, Act::Well, &[("DRYSTONE_GUARD", "1")]);
+        assert_eq!((ended.stderr.as_str(), account.text("sound")), ("", "true"), "{kind:?}");
+    }
+}
+
+#[test]
 fn a_mistake_in_a_variable_is_said_once() {
     let cases = [
         (
@@ -311,6 +323,11 @@ fn a_mistake_in_a_variable_is_said_once() {
             "DRYSTONE_ON_MISUSE",
             "shrug",
             "DRYSTONE_ON_MISUSE must be abort, report or ignore; taken for abort",
+        ),
+        (
+            "DRYSTONE_GUARD",
+            "5000",
+            "DRYSTONE_GUARD must be 1/N, such as 1/5000, or 0; no block is guarded",
         ),
         ("DRYSTONE_HELP", "me", "DRYSTONE_HELP must be 1; no list"),
     ];

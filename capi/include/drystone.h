@@ -34,6 +34,11 @@
  * write after free are reported too. K, M or G behind the number stands for 1,024 bytes and its
  * second and third power.
  *
+ * With DRYSTONE_GUARD=1/5000 one block in 5,000 lies at the edge of pages that nobody can touch;
+ * when it is freed, its pages become such too. An overflow, an underflow or a use after free of it
+ * is a SIGSEGV, and lines on stderr name it, with the functions of the access, the allocation and
+ * the free. The program's own handler of SIGSEGV is called after that.
+ *
  * Figures. With DRYSTONE_STATS=1 in the environment a process that exits prints a table on stderr:
  * calls of each function, blocks and bytes live and free, misuses, and whether the heap is sound.
  * With DRYSTONE_STATS=/an/absolute/path it appends them to that file, as one line of JSON. A forked

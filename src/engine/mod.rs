@@ -21,6 +21,8 @@ mod fork;
 mod free;
 #[cfg(not(loom))]
 mod global;
+#[cfg(not(loom))]
+mod guarded;
 mod heap;
 mod huge;
 mod maintain;

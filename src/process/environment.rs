@@ -28,13 +28,15 @@ pub struct Variable {
 pub const ON_MISUSE: &CStr = c"DRYSTONE_ON_MISUSE";
 /// Says how many bytes of freed blocks wait.
 pub const QUARANTINE: &CStr = c"DRYSTONE_QUARANTINE";
+/// Says how many blocks are guarded.
+pub const GUARD: &CStr = c"DRYSTONE_GUARD";
 /// Says where figures go at exit.
 pub const STATS: &CStr = c"DRYSTONE_STATS";
 /// Asks for this list.
 pub const HELP: &CStr = c"DRYSTONE_HELP";
 
 /// All of them.
-pub static VARIABLES: [Variable; 5] = [
+pub static VARIABLES: [Variable; 6] = [
     Variable {
         name: ON_MISUSE,
         values: "abort, report or ignore",
@@ -49,6 +51,14 @@ pub static VARIABLES: [Variable; 5] = [
         meaning: &[
             "freed blocks wait, first in first out, until they take that many bytes:",
             "late double frees and writes after free are reported too; off when unset or 0",
+        ],
+    },
+    Variable {
+        name: GUARD,
+        values: "1/N, such as 1/5000",
+        meaning: &[
+            "one block in N lies at the edge of pages that nobody can touch: an overflow and a use",
+            "after free of it are a SIGSEGV, with a line that says so; off when unset or 0",
         ],
     },
     Variable {

@@ -13,6 +13,7 @@ mod dependent;
 mod drystone_bounds;
 mod drystone_processes;
 mod drystone_programs;
+mod guard;
 mod install;
 mod readme;
 mod recorder;

@@ -92,6 +92,7 @@ impl Lab {
             .args(arguments)
             .env_remove("DRYSTONE_ON_MISUSE")
             .env_remove("DRYSTONE_QUARANTINE")
+            .env_remove("DRYSTONE_GUARD")
             .env_remove("DRYSTONE_HELP")
             .env("DRYSTONE_STATS", &file)
             .envs(environment.iter().copied());

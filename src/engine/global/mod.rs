@@ -23,6 +23,7 @@ use core::ptr;
 use crate::engine::account::Account;
 use crate::engine::classes::MIN_ALIGN;
 use crate::engine::global::fast::{DIRECT, Drystone, ENGINE, Fast};
+use crate::guard::GUARD;
 use crate::misuse::Misuse;
 use crate::stats::{Broken, Stats};
 
@@ -55,7 +56,7 @@ impl Drystone {
         count.checked_mul(size).map_or(ptr::null_mut(), |size| self.malloc_zeroed(size, MIN_ALIGN))
     }
 
-    /// As [`malloc_aligned`](Self::malloc_aligned), all zero. PageMap fresh from the OS are not
+    /// As [`malloc_aligned`](Self::malloc_aligned), all zero. Pages fresh from the OS are not
     /// written.
     #[inline(never)]
     pub fn malloc_zeroed(&self, size: usize, align: usize) -> *mut u8 {
@@ -100,12 +101,15 @@ impl Drystone {
 
     /// Bytes that the live block can hold: at least what was asked for.
     pub fn usable_size(&self, block: *mut u8) -> Result<usize, Misuse> {
+        if GUARD.owns(block.addr()) {
+            return ENGINE.guarded_size(block);
+        }
         ENGINE.usable_size(block)
     }
 
     /// The process's figures: exact while no other thread allocates or frees.
     pub fn stats(&self) -> Stats {
-        ENGINE.stats()
+        ENGINE.with_guarded(ENGINE.stats())
     }
 
     /// Walks what all threads share, and the calling thread's heap, and names the first invariant

@@ -8,6 +8,7 @@ use crate::engine::global::fast::{DIVERTED, Drystone, ENGINE};
 use crate::engine::global::tls::{self, EMPTY, GONE};
 use crate::engine::heap::Heap;
 use crate::engine::quarantine::QUARANTINE;
+use crate::guard::GUARD;
 use crate::misuse::Misuse;
 use crate::policy;
 use crate::process::{calls, environment, figures, stderr};
@@ -326,6 +327,7 @@ unsafe fn read_environment() {
     environment::check();
     policy::get();
     QUARANTINE.read_environment();
+    GUARD.read_environment();
     // SAFETY: this is called once.
     if unsafe { figures::read() } {
         calls::count();
@@ -376,6 +378,7 @@ extern "C" fn fork_child() {
             START.under_way.store(0, Ordering::Relaxed);
         }
         QUARANTINE.begin_child();
+        GUARD.begin_child();
         ENGINE.begin_child();
     }
     calls::reset();

@@ -7,8 +7,10 @@ use crate::engine::global::fast::{DIRECT, Drystone, ENGINE, owned_slab};
 use crate::engine::quarantine::QUARANTINE;
 use crate::engine::resize::{fits, gets_room, leaves_tail};
 use crate::engine::slab::owner::{Freed, NotLive};
+use crate::guard::GUARD;
 use crate::misuse::Misuse;
 use crate::probe::NoProbe;
+use crate::sync::Ordering;
 
 impl Drystone {
     /// Makes the block one of at least `size` bytes, keeping its contents up to the smaller size,
@@ -105,6 +107,10 @@ impl Drystone {
         size: usize,
         align: usize,
     ) -> Result<*mut u8, Misuse> {
+        if GUARD.owns(block.addr()) {
+            // SAFETY: a live block is given up by the caller.
+            return unsafe { self.realloc_guarded(block, size, align) };
+        }
         // SAFETY: a live block is given up by the caller; the heap is the calling thread's for the
         // time of the call.
         self.with_heap(|heap| unsafe {
@@ -114,5 +120,44 @@ impl Drystone {
             ENGINE.try_realloc(heap, block, size, align)
         })
         .unwrap_or(Ok(ptr::null_mut()))
+    }
+
+    /// Makes a block in the guard's pool one of `size` bytes, elsewhere: its edge must be the
+    /// block's.
+    ///
+    /// # Safety
+    /// As [`try_realloc`](Self::try_realloc).
+    #[cold]
+    unsafe fn realloc_guarded(
+        &self,
+        block: *mut u8,
+        size: usize,
+        align: usize,
+    ) -> Result<*mut u8, Misuse> {
+        let had = ENGINE.guarded_size(block)?;
+        let is_aligned = block.addr().is_multiple_of(align);
+        if size == had && is_aligned {
+            return Ok(block);
+        }
+        let new = self.malloc_slow(size, align, false);
+        if new.is_null() {
+            if size < had && is_aligned {
+                // Relaxed: stands alone.
+                ENGINE.stayed.store(true, Ordering::Relaxed);
+                return Ok(block);
+            }
+            return Ok(new);
+        }
+        // SAFETY: the new block is this call's alone, and both hold what is copied; the caller
+        // gives the old one up.
+        unsafe {
+            ptr::copy_nonoverlapping(block, new, had.min(size));
+            if let Err(misuse) = ENGINE.free_guarded(block) {
+                // Another thread has freed it meanwhile.
+                self.free(new);
+                return Err(misuse);
+            }
+        }
+        Ok(new)
     }
 }

@@ -21,6 +21,7 @@ use crate::engine::global::fast::{Drystone, Fast, free_owned, owned_slab};
 use crate::engine::huge::mapping_bytes;
 use crate::engine::pagemap::Header;
 use crate::engine::resize::fits;
+use crate::guard::GUARD;
 use crate::misuse::{BlockState, Found, Misuse, MisuseKind};
 use crate::os::Os;
 use crate::probe::Probe;
@@ -143,7 +144,11 @@ impl Drystone {
         if block.is_null() {
             return Ok(());
         }
-        self.engine().judge_size(block, size, align)?;
+        if GUARD.owns(block.addr()) {
+            self.engine().judge_guarded_size(block, size, align)?;
+        } else {
+            self.engine().judge_size(block, size, align)?;
+        }
         // SAFETY: a live block is given up by the caller. Should another thread free the block
         // after the look at its size, this free is the one that is rejected.
         unsafe { self.free_slow(block) }

@@ -8,6 +8,7 @@ use crate::engine::global::fast::{Drystone, ENGINE, Fast};
 use crate::engine::global::tls::{self, EMPTY};
 use crate::engine::quarantine::QUARANTINE;
 use crate::engine::slab::owned::OwnedSlab;
+use crate::guard::GUARD;
 use crate::misuse::Misuse;
 use crate::policy;
 use crate::process::calls::{self, Function};
@@ -22,6 +23,12 @@ impl Drystone {
             return ptr::null_mut();
         }
         let align = align.max(MIN_ALIGN);
+        if GUARD.is_on() {
+            if let Some(block) = GUARD.sample(size, align) {
+                return block;
+            }
+            GUARD.passed(size);
+        }
         // SAFETY: the heap is the calling thread's for the time of the call.
         let block = self.with_heap(|heap| unsafe {
             match zero {
@@ -82,6 +89,10 @@ impl Drystone {
     #[cold]
     #[inline(never)]
     unsafe fn free_by_engine(&self, block: *mut u8) -> Result<(), Misuse> {
+        if GUARD.owns(block.addr()) {
+            // SAFETY: a live block is given up by the caller.
+            return unsafe { ENGINE.free_guarded(block) };
+        }
         if !QUARANTINE.is_on() && self.frees_without_heap() {
             // SAFETY: a live block is given up by the caller.
             return unsafe { ENGINE.free_without_heap(block) };

@@ -1,0 +1,64 @@
+//! Guarded blocks, as programs free and ask about them. Each call looks first whether a block is
+//! one.
+
+use crate::engine::engine::Engine;
+use crate::guard::GUARD;
+use crate::misuse::{BlockState, Found, Misuse, MisuseKind};
+use crate::os::Os;
+use crate::probe::Probe;
+use crate::stats::Stats;
+use crate::sync::RawLock;
+
+impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
+    /// Frees the block at `block`, in the guard's pool.
+    ///
+    /// # Safety
+    /// If it is live, nothing uses it after this call.
+    #[cold]
+    pub unsafe fn free_guarded(&self, block: *mut u8) -> Result<(), Misuse> {
+        // SAFETY: a live block is given up by the caller.
+        unsafe { GUARD.free(block, |misuse| self.defer(misuse)) }
+            .or_else(|misuse| self.reject(misuse))
+    }
+
+    /// Bytes of the live block at `block`, in the guard's pool.
+    #[cold]
+    pub fn guarded_size(&self, block: *mut u8) -> Result<usize, Misuse> {
+        GUARD.size(block.addr()).or_else(|misuse| self.reject(misuse))
+    }
+
+    /// Rejects a sized free of the block at `block`, in the guard's pool, that names another size
+    /// or alignment than it was asked for with.
+    #[cold]
+    pub fn judge_guarded_size(
+        &self,
+        block: *mut u8,
+        size: usize,
+        align: usize,
+    ) -> Result<(), Misuse> {
+        let had = self.guarded_size(block)?;
+        let is_aligned = align.is_power_of_two() && block.addr().is_multiple_of(align);
+        // The C++ runtimes ask for a multiple of the alignment.
+        let could = size == had
+            || size.max(1).checked_next_multiple_of(align.max(1)) == Some(had)
+            || self.has_stayed() && size <= had;
+        if is_aligned && could {
+            return Ok(());
+        }
+        self.reject(Misuse {
+            kind: MisuseKind::SizeMismatch,
+            address: block.addr(),
+            size: Some(had),
+            state: BlockState::Live,
+            found: Found::AtCall,
+        })
+    }
+
+    /// The engine's figures, and the guarded blocks.
+    pub fn with_guarded(&self, mut stats: Stats) -> Stats {
+        let (blocks, bytes) = GUARD.live();
+        stats.live_blocks += blocks;
+        stats.live_bytes += bytes;
+        stats
+    }
+}
