@@ -1,5 +1,5 @@
 //! How things are measured: criterion's settings, and what must be the same for every benchmark,
-//! whichever others run in the same process. Knows no subject and no group.
+//! whichever others run in the same process. Knows no allocator and no group.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;

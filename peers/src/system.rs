@@ -1,7 +1,7 @@
 //! The C library's allocator.
 //!
 //! The process's Rust code allocates from it too (benchmarks replace no global allocator), so its
-//! heap is never empty; no other subject's is touched by anyone else.
+//! heap is never empty; no other allocator's is touched by anyone else.
 
 use core::ffi::CStr;
 use core::mem::MaybeUninit;

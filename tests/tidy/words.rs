@@ -94,8 +94,6 @@ pub const BANNED: &[Banned] = &[
         within: Where::Everywhere,
         allowed: &[
             "CONTRIBUTING.md",
-            "benches/",
-            "peers/",
             "results/src/site/input/",
             "stress/harness/src/allocators.rs",
             "stress/measure/",

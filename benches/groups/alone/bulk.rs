@@ -1,10 +1,10 @@
-//! `bulk/subject/order`: many blocks are allocated, then all are freed.
+//! `bulk/allocator/order`: many blocks are allocated, then all are freed.
 
 use criterion::{Criterion, SamplingMode};
 use drystone_workloads::patterns::{self, Order};
 
+use crate::allocators::Allocator;
 use crate::groups::case::{Case, measure};
-use crate::subjects::Subject;
 use drystone_workloads::heap::Heap;
 
 const SEED: u64 = 2;
@@ -18,12 +18,12 @@ const BLOCKS: usize = 20_000;
 ///
 /// It is what building and dropping a large data structure does. Between two iterations nothing is
 /// live, so what an allocator then gives back to the OS, and has to fetch again, is in the figure.
-pub fn bench(criterion: &mut Criterion, subjects: &[Subject]) {
+pub fn bench(criterion: &mut Criterion, allocators: &[Allocator]) {
     let mut group = criterion.benchmark_group("bulk");
     group.sampling_mode(SamplingMode::Flat);
     for order in Order::ALL {
-        for subject in subjects {
-            let case = Case { subject, parameter: order.name(), operations: 2 * BLOCKS };
+        for allocator in allocators {
+            let case = Case { allocator, parameter: order.name(), operations: 2 * BLOCKS };
             measure(
                 &mut group,
                 case,

@@ -1,12 +1,12 @@
-//! `calloc/subject/bytes`, `calloc-fresh/subject/bytes`: zeroed blocks, of memory that was used and
-//! of memory that was not.
+//! `calloc/allocator/bytes`, `calloc-fresh/allocator/bytes`: zeroed blocks, of memory that was used
+//! and of memory that was not.
 
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, SamplingMode};
 
+use crate::allocators::Allocator;
 use crate::groups::case::{Case, group_of_calls, measure};
-use crate::subjects::Subject;
 use drystone_workloads::heap::{Heap, MARK};
 
 const SIZES: [usize; 2] = [64, 64 << 10];
@@ -16,11 +16,11 @@ const SIZES: [usize; 2] = [64, 64 << 10];
 ///
 /// The block is reused, so its zeroing is part of the figure: only memory fresh from the OS is
 /// zero.
-pub fn bench(criterion: &mut Criterion, subjects: &[Subject]) {
+pub fn bench(criterion: &mut Criterion, allocators: &[Allocator]) {
     group_of_calls(
         criterion,
         "calloc",
-        subjects,
+        allocators,
         &SIZES,
         |_| 2,
         |heap, size| {
@@ -28,7 +28,7 @@ pub fn bench(criterion: &mut Criterion, subjects: &[Subject]) {
             unsafe { heap.free(heap.calloc(size)) }
         },
     );
-    fresh(criterion, subjects);
+    fresh(criterion, allocators);
 }
 
 /// Bytes of the blocks that an iteration allocates anew, all together.
@@ -38,19 +38,19 @@ const FRESH: usize = 4 << 20;
 /// written there: as many operations. Before it the allocator gives its idle memory back, and after
 /// it the blocks are freed; neither is in the time. An allocator that knows memory fresh from the
 /// OS for zero leaves it alone.
-fn fresh(criterion: &mut Criterion, subjects: &[Subject]) {
+fn fresh(criterion: &mut Criterion, allocators: &[Allocator]) {
     let mut group = criterion.benchmark_group("calloc-fresh");
     group.sampling_mode(SamplingMode::Flat);
     for size in SIZES {
-        for subject in subjects {
-            let case = Case { subject, parameter: size, operations: FRESH / size };
+        for allocator in allocators {
+            let case = Case { allocator, parameter: size, operations: FRESH / size };
             measure(
                 &mut group,
                 case,
                 |heap| (heap, vec![std::ptr::null_mut(); FRESH / size]),
                 |bencher, (heap, blocks)| {
                     bencher.iter_custom(|passes| {
-                        (0..passes).map(|_| once(subject, *heap, size, blocks)).sum()
+                        (0..passes).map(|_| once(allocator, *heap, size, blocks)).sum()
                     });
                 },
             );
@@ -59,8 +59,8 @@ fn fresh(criterion: &mut Criterion, subjects: &[Subject]) {
     group.finish();
 }
 
-fn once(subject: &Subject, heap: Heap, size: usize, blocks: &mut [*mut u8]) -> Duration {
-    subject.settle();
+fn once(allocator: &Allocator, heap: Heap, size: usize, blocks: &mut [*mut u8]) -> Duration {
+    allocator.settle();
     let began = Instant::now();
     for block in &mut *blocks {
         // SAFETY: the size is not 0.

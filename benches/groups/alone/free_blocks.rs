@@ -3,8 +3,8 @@
 use criterion::Criterion;
 use drystone_workloads::patterns::{self, Order};
 
+use crate::allocators::{Allocator, list};
 use crate::groups::case::{Case, measure};
-use crate::subjects::{Subject, list};
 use drystone_workloads::heap::Heap;
 
 const SEED: u64 = 5;
@@ -22,11 +22,11 @@ const PAIRS: usize = 4096;
 /// One iteration is 4,096 pairs of malloc and free, of random sizes, on a heap in which that many
 /// free blocks of random sizes lie about, each between two live ones so that they cannot merge:
 /// 8,192 operations. Only for `list`, which looks for the best fit among them.
-pub fn bench(criterion: &mut Criterion, subjects: &[Subject]) {
+pub fn bench(criterion: &mut Criterion, allocators: &[Allocator]) {
     let mut group = criterion.benchmark_group("free-blocks");
     for free in FREE {
-        for subject in subjects.iter().filter(|subject| subject.name == list::NAME) {
-            let case = Case { subject, parameter: free, operations: 2 * PAIRS };
+        for allocator in allocators.iter().filter(|allocator| allocator.name == list::NAME) {
+            let case = Case { allocator, parameter: free, operations: 2 * PAIRS };
             measure(
                 &mut group,
                 case,

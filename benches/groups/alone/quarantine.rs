@@ -16,9 +16,9 @@ use std::time::{Duration, Instant};
 use criterion::{Criterion, SamplingMode};
 use drystone_workloads::patterns;
 
+use crate::allocators::{Allocator, drystone};
 use crate::groups::alone::ring::Ring;
 use crate::groups::case::{Case, measure};
-use crate::subjects::{Subject, drystone};
 
 /// Bytes that may wait: none, which is the child without a quarantine, and two sizes.
 const BYTES: [&str; 3] = ["0", "64K", "16M"];
@@ -34,12 +34,12 @@ const TURNS: usize = 16_384;
 
 /// One iteration is a pass of 16,384 turns over a ring of 256 blocks, as in `ring`: 32,768
 /// operations. Only for `drystone`.
-pub fn bench(criterion: &mut Criterion, subjects: &[Subject]) {
+pub fn bench(criterion: &mut Criterion, allocators: &[Allocator]) {
     let mut group = criterion.benchmark_group("quarantine");
     group.sampling_mode(SamplingMode::Flat);
     for bytes in BYTES {
-        for subject in subjects.iter().filter(|subject| subject.name == drystone::NAME) {
-            let case = Case { subject, parameter: bytes, operations: 2 * TURNS };
+        for allocator in allocators.iter().filter(|allocator| allocator.name == drystone::NAME) {
+            let case = Case { allocator, parameter: bytes, operations: 2 * TURNS };
             measure(
                 &mut group,
                 case,
@@ -55,12 +55,12 @@ pub fn bench(criterion: &mut Criterion, subjects: &[Subject]) {
 ///
 /// # Panics
 /// If the quarantine is not what it was to be, or the parent asks for nonsense.
-pub fn serve_if_child(subjects: &[Subject]) -> bool {
+pub fn serve_if_child(allocators: &[Allocator]) -> bool {
     if env::var_os(CHILD).is_none() {
         return false;
     }
-    let subject = subjects.iter().find(|subject| subject.name == drystone::NAME);
-    let heap = subject.expect("it is among the subjects").heap();
+    let allocator = allocators.iter().find(|allocator| allocator.name == drystone::NAME);
+    let heap = allocator.expect("it is among the allocators").heap();
     let meant = env::var(QUARANTINE).is_ok_and(|bytes| bytes != "0");
     assert_eq!(drystone::waits(), meant, "a freed block waits, or does not");
     let mut ring = Ring::filled(heap, patterns::ring(SEED, SLOTS, TURNS));

@@ -1,9 +1,9 @@
-//! `realloc/subject/bytes`: a buffer that grows.
+//! `realloc/allocator/bytes`: a buffer that grows.
 
 use criterion::Criterion;
 
+use crate::allocators::Allocator;
 use crate::groups::case::group_of_calls;
-use crate::subjects::Subject;
 use drystone_workloads::heap::{Heap, MARK};
 
 /// Where growth begins, in bytes.
@@ -21,10 +21,10 @@ const PAGE: usize = 4096;
 /// One byte is written to each page (4 KiB) that a realloc added, so an allocator that returns
 /// memory to the OS pays for getting it back, and one that copies pays for copying. One buffer
 /// grows alone, which is the best case for growing in place.
-pub fn bench(criterion: &mut Criterion, subjects: &[Subject]) {
+pub fn bench(criterion: &mut Criterion, allocators: &[Allocator]) {
     // A malloc, a realloc for each doubling, and a free.
     let operations = |last: usize| (last / FIRST).ilog2() as usize + 2;
-    group_of_calls(criterion, "realloc", subjects, &LAST, operations, grow);
+    group_of_calls(criterion, "realloc", allocators, &LAST, operations, grow);
 }
 
 /// Doubles a buffer until it is of `last` bytes, and frees it.

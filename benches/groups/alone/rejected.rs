@@ -1,9 +1,9 @@
-//! `rejected-free/subject/pointer`: what it costs that a free is rejected.
+//! `rejected-free/allocator/pointer`: what it costs that a free is rejected.
 
 use criterion::Criterion;
 
+use crate::allocators::Allocator;
 use crate::groups::case::{Case, measure};
-use crate::subjects::Subject;
 use drystone_workloads::heap::Heap;
 
 /// A pointer that is not live.
@@ -25,12 +25,12 @@ const POINTERS: [Pointer; 3] = [
 
 /// One iteration is a free of a pointer that is not live, which must be rejected: 1 operation. Only
 /// for those that promise it: elsewhere it is undefined.
-pub fn bench(criterion: &mut Criterion, subjects: &[Subject]) {
+pub fn bench(criterion: &mut Criterion, allocators: &[Allocator]) {
     let mut group = criterion.benchmark_group("rejected-free");
     for pointer in POINTERS {
-        for subject in subjects {
-            let Some(rejects) = subject.rejects else { continue };
-            let case = Case { subject, parameter: pointer.name, operations: 1 };
+        for allocator in allocators {
+            let Some(rejects) = allocator.rejects else { continue };
+            let case = Case { allocator, parameter: pointer.name, operations: 1 };
             measure(
                 &mut group,
                 case,

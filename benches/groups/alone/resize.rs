@@ -1,11 +1,11 @@
-//! `resize/subject/way`: one realloc of each kind, where `realloc` has a buffer's whole growth.
+//! `resize/allocator/way`: one realloc of each kind, where `realloc` has a buffer's whole growth.
 
 use std::fmt::{self, Display, Formatter};
 
 use criterion::Criterion;
 
+use crate::allocators::Allocator;
 use crate::groups::case::group_of_calls;
-use crate::subjects::Subject;
 use drystone_workloads::heap::{Heap, MARK};
 
 /// A way in which a block changes its size.
@@ -36,9 +36,9 @@ const WAYS: [Way; 3] = [
 /// One iteration is malloc, realloc and free: 3 operations. In `moved` a second block, allocated
 /// right after the first and freed before it, keeps the first from growing in place: 5 operations.
 /// The first and the last of the old bytes are looked at after the realloc.
-pub fn bench(criterion: &mut Criterion, subjects: &[Subject]) {
+pub fn bench(criterion: &mut Criterion, allocators: &[Allocator]) {
     let operations = |way: Way| if way.neighbour { 5 } else { 3 };
-    group_of_calls(criterion, "resize", subjects, &WAYS, operations, once);
+    group_of_calls(criterion, "resize", allocators, &WAYS, operations, once);
 }
 
 fn once(heap: Heap, way: Way) {

@@ -1,12 +1,12 @@
-//! `ring/subject/slots`: a program in its steady state.
+//! `ring/allocator/slots`: a program in its steady state.
 
 use std::thread;
 
 use criterion::{Criterion, SamplingMode};
 use drystone_workloads::patterns;
 
+use crate::allocators::Allocator;
 use crate::groups::case::{Case, measure};
-use crate::subjects::Subject;
 use drystone_workloads::heap::Heap;
 
 const SEED: u64 = 1;
@@ -24,12 +24,12 @@ fn turns(slots: usize) -> usize {
 /// over 65,536. A turn frees the block in a random slot and allocates one of another random size
 /// (log-uniform, 8 B to 1 KiB) in its place: 2 operations. The blocks stay from one iteration to
 /// the next.
-pub fn bench(criterion: &mut Criterion, subjects: &[Subject]) {
+pub fn bench(criterion: &mut Criterion, allocators: &[Allocator]) {
     let mut group = criterion.benchmark_group("ring");
     group.sampling_mode(SamplingMode::Flat);
     for slots in SLOTS {
-        for subject in subjects {
-            let case = Case { subject, parameter: slots, operations: 2 * turns(slots) };
+        for allocator in allocators {
+            let case = Case { allocator, parameter: slots, operations: 2 * turns(slots) };
             measure(
                 &mut group,
                 case,

@@ -1,4 +1,4 @@
-//! `trace/subject/program`: what real programs did, replayed.
+//! `trace/allocator/program`: what real programs did, replayed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use criterion::{Criterion, SamplingMode};
 use drystone_workloads::trace::{Script, Trace};
 
+use crate::allocators::Allocator;
 use crate::groups::case::{Case, measure};
-use crate::subjects::Subject;
 
 /// Where the recorded programs are.
 const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/workloads/traces");
@@ -18,15 +18,15 @@ const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/workloads/traces")
 ///
 /// The program's own work is left out: its blocks are not filled, and caches are not disturbed by
 /// anything but the allocator and the list of operations (16 bytes each, read in sequence).
-pub fn bench(criterion: &mut Criterion, subjects: &[Subject]) {
+pub fn bench(criterion: &mut Criterion, allocators: &[Allocator]) {
     let mut group = criterion.benchmark_group("trace");
     group.sampling_mode(SamplingMode::Flat);
     for file in files() {
         let script = read(&file);
         let program = file.file_stem().expect("a file has a name").to_string_lossy();
-        for subject in subjects {
+        for allocator in allocators {
             let case =
-                Case { subject, parameter: program.as_ref(), operations: script.steps.len() };
+                Case { allocator, parameter: program.as_ref(), operations: script.steps.len() };
             measure(
                 &mut group,
                 case,

@@ -1,4 +1,4 @@
-//! `handoff/subject/batch`: blocks that one thread allocates and another frees.
+//! `handoff/allocator/batch`: blocks that one thread allocates and another frees.
 
 use std::sync::Arc;
 
@@ -7,8 +7,8 @@ use drystone_peers::peer::Thread;
 use drystone_workloads::bounded_queue::{BLOCKS as ROOM, BoundedQueue};
 use drystone_workloads::patterns;
 
+use crate::allocators::Allocator;
 use crate::groups::case::{Case, measure};
-use crate::subjects::Subject;
 use drystone_workloads::heap::{Heap, MARK};
 use drystone_workloads::workers::TimedWorkers;
 
@@ -25,19 +25,19 @@ const BLOCKS: usize = 8192;
 /// operations.
 ///
 /// The blocks travel in batches of the parameter over a queue of 1,024
-/// (`workloads::bounded_queue`), whose cost is the same for all subjects, and with batches of 1 a
+/// (`workloads::bounded_queue`), whose cost is the same for all allocators, and with batches of 1 a
 /// large part of the figure. The threads live as long as the benchmark.
-pub fn bench(criterion: &mut Criterion, subjects: &[Subject]) {
+pub fn bench(criterion: &mut Criterion, allocators: &[Allocator]) {
     let mut group = criterion.benchmark_group("handoff");
     group.sampling_mode(SamplingMode::Flat);
     for batch in BATCHES {
         assert!(BLOCKS.is_multiple_of(batch) && batch <= ROOM);
-        for subject in subjects {
-            let case = Case { subject, parameter: batch, operations: 2 * BLOCKS };
+        for allocator in allocators {
+            let case = Case { allocator, parameter: batch, operations: 2 * BLOCKS };
             measure(
                 &mut group,
                 case,
-                |heap| producer_and_consumer(heap, subject.thread, batch),
+                |heap| producer_and_consumer(heap, allocator.thread, batch),
                 |bencher, workers| bencher.iter_custom(|passes| workers.run(passes)),
             );
         }

@@ -1,11 +1,11 @@
-//! `threads/subject/threads`: several threads on one heap, each with blocks of its own.
+//! `threads/allocator/threads`: several threads on one heap, each with blocks of its own.
 
 use criterion::{Criterion, SamplingMode};
 use drystone_workloads::patterns;
 
+use crate::allocators::Allocator;
 use crate::groups::alone::ring::Ring;
 use crate::groups::case::{Case, measure};
-use crate::subjects::Subject;
 use drystone_workloads::workers::TimedWorkers;
 
 const SEED: u64 = 3;
@@ -25,17 +25,17 @@ const TURNS: usize = 4096;
 ///
 /// The threads live as long as the benchmark and are held at barriers between samples; the time is
 /// from the first one's beginning to the last one's end.
-pub fn bench(criterion: &mut Criterion, subjects: &[Subject]) {
+pub fn bench(criterion: &mut Criterion, allocators: &[Allocator]) {
     let mut group = criterion.benchmark_group("threads");
     group.sampling_mode(SamplingMode::Flat);
     for threads in THREADS {
-        for subject in subjects {
-            let case = Case { subject, parameter: threads, operations: threads * 2 * TURNS };
+        for allocator in allocators {
+            let case = Case { allocator, parameter: threads, operations: threads * 2 * TURNS };
             measure(
                 &mut group,
                 case,
                 |heap| {
-                    let thread = subject.thread;
+                    let thread = allocator.thread;
                     TimedWorkers::start(threads, move |number| {
                         let pattern = patterns::ring(SEED + number as u64, SLOTS, TURNS);
                         let inside = thread.enter();

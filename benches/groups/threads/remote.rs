@@ -1,4 +1,4 @@
-//! `remote-free/subject/blocks`: the free of blocks that another thread allocated, by itself.
+//! `remote-free/allocator/blocks`: the free of blocks that another thread allocated, by itself.
 
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
@@ -8,8 +8,8 @@ use criterion::{Criterion, SamplingMode};
 use drystone_peers::peer::Thread;
 use drystone_workloads::patterns;
 
+use crate::allocators::Allocator;
 use crate::groups::case::{Case, measure};
-use crate::subjects::Subject;
 use drystone_workloads::heap::{Heap, MARK};
 
 const SEED: u64 = 8;
@@ -19,15 +19,15 @@ const BLOCKS: usize = 4096;
 /// One iteration is 4,096 frees of random blocks (log-uniform, 8 B to 1 KiB) by a thread that has
 /// not allocated them: as many operations. Their allocation, and the way there, are not in the
 /// time; `handoff` has all of it.
-pub fn bench(criterion: &mut Criterion, subjects: &[Subject]) {
+pub fn bench(criterion: &mut Criterion, allocators: &[Allocator]) {
     let mut group = criterion.benchmark_group("remote-free");
     group.sampling_mode(SamplingMode::Flat);
-    for subject in subjects {
-        let case = Case { subject, parameter: BLOCKS, operations: BLOCKS };
+    for allocator in allocators {
+        let case = Case { allocator, parameter: BLOCKS, operations: BLOCKS };
         measure(
             &mut group,
             case,
-            |heap| Pair::start(heap, subject.thread),
+            |heap| Pair::start(heap, allocator.thread),
             |bencher, pair| {
                 bencher.iter_custom(|passes| (0..passes).map(|_| pair.pass()).sum());
             },

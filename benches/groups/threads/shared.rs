@@ -1,4 +1,4 @@
-//! `shared/subject/threads`: several threads on one set of blocks.
+//! `shared/allocator/threads`: several threads on one set of blocks.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use criterion::{Criterion, SamplingMode};
 use drystone_workloads::patterns;
 
+use crate::allocators::Allocator;
 use crate::groups::case::{Case, measure};
-use crate::subjects::Subject;
 use drystone_workloads::heap::{Heap, MARK};
 use drystone_workloads::workers::TimedWorkers;
 
@@ -20,17 +20,17 @@ const TURNS: usize = 4096;
 /// One iteration is one pass of 4,096 turns by each of two threads over the same 1,024 slots: a
 /// thread puts a block of its own in a random slot and frees the one that it finds there, which the
 /// other may have allocated: 8,192 operations per thread. Sizes are log-uniform, 8 B to 1 KiB.
-pub fn bench(criterion: &mut Criterion, subjects: &[Subject]) {
+pub fn bench(criterion: &mut Criterion, allocators: &[Allocator]) {
     let mut group = criterion.benchmark_group("shared");
     group.sampling_mode(SamplingMode::Flat);
-    for subject in subjects {
-        let case = Case { subject, parameter: THREADS, operations: THREADS * 2 * TURNS };
+    for allocator in allocators {
+        let case = Case { allocator, parameter: THREADS, operations: THREADS * 2 * TURNS };
         measure(
             &mut group,
             case,
             |heap| {
                 let slots = Arc::new(Slots::filled(heap));
-                let (thread, shared) = (subject.thread, Arc::clone(&slots));
+                let (thread, shared) = (allocator.thread, Arc::clone(&slots));
                 let workers = TimedWorkers::start(THREADS, move |number| {
                     let turns = patterns::ring(SEED + number as u64, SLOTS, TURNS).turns;
                     let (slots, inside) = (Arc::clone(&shared), thread.enter());

@@ -11,7 +11,7 @@ use drystone_workloads::calls::Calls;
 use drystone_workloads::heap::Heap;
 
 /// An allocator under measurement.
-pub struct Subject {
+pub struct Allocator {
     /// The name in benchmark ids.
     pub name: &'static str,
     /// The version that is linked, for the reader of the figures.
@@ -26,14 +26,14 @@ pub struct Subject {
     pub rejects: Option<fn(*mut u8) -> bool>,
 }
 
-impl Subject {
-    /// The subject's functions.
+impl Allocator {
+    /// The allocator's functions.
     pub fn heap(&self) -> Heap {
         Heap::opaque(self.calls)
     }
 
-    /// Gives idle memory back, so that a benchmark finds the subject as it would in a process of
-    /// its own. To be called while no block of a benchmark is live; where the subject can tell, a
+    /// Gives idle memory back, so that a benchmark finds the allocator as it would in a process of
+    /// its own. To be called while no block of a benchmark is live; where the allocator can tell, a
     /// block that is still live is a panic.
     pub fn settle(&self) {
         (self.settle)();
@@ -58,18 +58,18 @@ impl Subject {
     }
 }
 
-impl From<Peer> for Subject {
+impl From<Peer> for Allocator {
     fn from(peer: Peer) -> Self {
         let Peer { name, version, calls, owns, settle, thread } = peer;
         Self { name, version, calls, owns, settle, thread, rejects: None }
     }
 }
 
-/// All subjects, in the order in which they are measured.
-pub fn all() -> Vec<Subject> {
+/// All allocators, in the order in which they are measured.
+pub fn all() -> Vec<Allocator> {
     let ours = [
-        Subject::ours(list::NAME, list::CALLS, list::owns, list::settle, list::rejects),
-        Subject::ours(
+        Allocator::ours(list::NAME, list::CALLS, list::owns, list::settle, list::rejects),
+        Allocator::ours(
             drystone::NAME,
             drystone::CALLS,
             drystone::owns,
@@ -77,52 +77,52 @@ pub fn all() -> Vec<Subject> {
             drystone::rejects,
         ),
     ];
-    ours.into_iter().chain(drystone_peers::all().into_iter().map(Subject::from)).collect()
+    ours.into_iter().chain(drystone_peers::all().into_iter().map(Allocator::from)).collect()
 }
 
-/// This thread may use all subjects as long as the result lives.
-pub fn enter(subjects: &[Subject]) -> Vec<Inside> {
-    subjects.iter().map(|subject| subject.thread.enter()).collect()
+/// This thread may use all allocators as long as the result lives.
+pub fn enter(allocators: &[Allocator]) -> Vec<Inside> {
+    allocators.iter().map(|allocator| allocator.thread.enter()).collect()
 }
 
 /// Prints on stderr which allocators the figures are of.
-pub fn announce(subjects: &[Subject]) {
-    eprintln!("subjects, and whether each promises to report a double free:");
-    for subject in subjects {
-        let promise = if subject.rejects.is_some() { "yes" } else { "no" };
-        eprintln!("  {:<10} {promise:<4} {}", subject.name, subject.version);
+pub fn announce(allocators: &[Allocator]) {
+    eprintln!("allocators, and whether each promises to report a double free:");
+    for allocator in allocators {
+        let promise = if allocator.rejects.is_some() { "yes" } else { "no" };
+        eprintln!("  {:<10} {promise:<4} {}", allocator.name, allocator.version);
     }
 }
 
-/// Checks that every subject is the allocator that it is called, and that its functions do what
+/// Checks that every allocator is the one that it is called, and that its functions do what
 /// their names say: a mix-up would yield plausible figures.
 ///
 /// # Panics
 ///
 /// If one is not.
-pub fn verify(subjects: &[Subject]) {
+pub fn verify(allocators: &[Allocator]) {
     assert!(
         system::is_the_c_librarys(),
         "`system` would not be the C library's malloc but that of {:?}: unset LD_PRELOAD",
         system::library()
     );
-    for subject in subjects {
-        let heap = subject.heap();
+    for allocator in allocators {
+        let heap = allocator.heap();
         let blocks = heap.one_from_each_function();
         for (function, block) in blocks {
-            for owner in subjects {
+            for owner in allocators {
                 let Some(owns) = owner.owns else { continue };
                 assert_eq!(
                     owns(block.expose_provenance()),
-                    owner.name == subject.name,
+                    owner.name == allocator.name,
                     "{}'s {function}: does the block belong to {}?",
-                    subject.name,
+                    allocator.name,
                     owner.name
                 );
             }
-            // SAFETY: each block is live, the subject's, and not used again.
+            // SAFETY: each block is live, the allocator's, and not used again.
             unsafe { heap.free(block) };
         }
-        subject.settle();
+        allocator.settle();
     }
 }

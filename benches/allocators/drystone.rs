@@ -9,7 +9,7 @@ use core::ffi::c_void;
 use ::drystone::Drystone;
 use drystone_workloads::calls::Calls;
 
-/// The subject's name in benchmark ids.
+/// The allocator's name in benchmark ids.
 pub const NAME: &str = "drystone";
 
 /// The allocator's functions.
