@@ -44,7 +44,7 @@ fn bench() -> Value {
     let apart = json!({"name": "scaling", "threads": 2, "in_the_means": false,
         "allocators": apart});
     let rows = [rows, vec![apart]].concat();
-    json!({"format": "drystone-bench-report", "version": 1, "smallest_peak": 64.0,
+    json!({"format": "drystone-bench-report", "version": 2, "smallest_peak": 64.0,
         "rounds": 7, "quick": false, "interrupted": false, "allocators": allocators,
         "against": "mimalloc", "rows": rows})
 }
@@ -214,12 +214,12 @@ fn a_file_that_tells_nothing_is_rejected_before_anything_is_written() {
     fs::write(path.join("noise.json"), "not JSON").unwrap();
     let broken = record().replacen("{\"line\":\"end\"", "{\"line\":", 1);
     fs::write(path.join("broken.jsonl"), broken).unwrap();
-    let old = bench().to_string().replace("\"version\":1", "\"version\":2");
+    let old = bench().to_string().replace("\"version\":2", "\"version\":9");
     fs::write(path.join("old.json"), old).unwrap();
     for (file, why) in [
         ("other.json", "is a `other`"),
         ("noise.json", "is none of the files"),
-        ("old.json", "of version 2, and this program reads 1"),
+        ("old.json", "of version 9, and this program reads 1 and 2"),
         ("missing.json", "No such file"),
         ("broken.jsonl", "line 4: "),
     ] {

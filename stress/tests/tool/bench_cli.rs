@@ -11,7 +11,7 @@ const BENCH: Tool = Tool { name: &["bench"], for_a_report: &["--quick"], ..PLAIN
 
 /// The one row's cell of the allocator at a place.
 fn cell(report: &Value, allocator: usize) -> &Value {
-    &report["rows"][0]["subjects"][allocator]
+    &report["rows"][0]["allocators"][allocator]
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn a_library_without_malloc_is_rejected() {
 fn the_system_is_measured_and_nothing_is_concluded_from_one_short_row() {
     let report = BENCH.report(0, &["--allocator", "system", "--row", "^ring/256$", "--seed", "42"]);
     assert_eq!(report["format"], "drystone-bench-report");
-    assert_eq!(report["version"], 1);
+    assert_eq!(report["version"], 2);
     assert_eq!(report["seed"], "0x000000000000002a");
     assert_eq!((&report["rounds"], &report["quick"]), (&3.into(), &true.into()));
     assert_eq!(report["rows"].as_array().unwrap().len(), 1);
@@ -71,7 +71,7 @@ fn rows_of_every_kind_run() {
     let rows = "^(pair/16|bulk/fifo|calloc/64|realloc/1K|handoff/1|churn|scaling|trace/cc1)$";
     let report = BENCH.report(0, &["--allocator", "system", "--row", rows]);
     for row in report["rows"].as_array().unwrap() {
-        let cell = &row["subjects"][0];
+        let cell = &row["allocators"][0];
         assert!(cell["nanoseconds"].as_f64() > Some(0.0), "{row}");
         let gains = &cell["samples"][0]["gains"];
         assert_eq!(gains.is_object(), row["name"] == "scaling", "{row}");
@@ -95,7 +95,7 @@ fn rows_after_published_programs_run_and_are_looked_at() {
     assert_eq!(rows.len(), 11);
     let figures = std::fs::read_to_string(&csv).unwrap();
     for row in rows {
-        let cell = &row["subjects"][0];
+        let cell = &row["allocators"][0];
         assert!(cell["calls_per_second"].as_f64() > Some(0.0), "{row}");
         assert!(cell["latency"]["malloc"]["calls"].as_u64() > Some(0), "{row}");
         assert!(cell["latency"]["free"]["p50"].as_u64() > Some(0), "{row}");
@@ -177,6 +177,8 @@ fn instructions_of_a_pair_are_counted() {
     let output = BENCH.run(&["instructions", "--allocator", "system", "--format", "json"]);
     let report = json(&output, 0);
     assert_eq!(report["format"], "drystone-instructions-report");
+    assert_eq!(report["version"], 2);
+    assert_eq!(report["counts"][0]["allocator"]["name"], "system");
     let counted = report["counts"][0]["instructions"].as_f64().unwrap();
     assert!((20.0..300.0).contains(&counted), "{counted}");
 }

@@ -58,10 +58,10 @@ fn a_right_allocator_is_the_same_and_its_calls_are_counted() {
     let report = PROGRAMS.report(0, &[&["--allocator", &right][..], &programs].concat());
     assert_eq!(
         (&report["format"], &report["version"]),
-        (&"drystone-programs-report".into(), &1.into())
+        (&"drystone-programs-report".into(), &2.into())
     );
     for program in report["programs"].as_array().unwrap() {
-        let allocator = &program["subjects"][0];
+        let allocator = &program["allocators"][0];
         assert!(allocator["calls"].as_u64() > Some(100_000), "{program}");
         assert_eq!(allocator["finding"], Value::Null);
         let round = &allocator["rounds"][0];
@@ -94,7 +94,7 @@ fn every_planted_fault_is_found() {
         let deadline = if kinds == ["hangs"] { "20s" } else { "10m" };
         let arguments = ["--allocator", &faulty, "--program", program, "--deadline", deadline];
         let report = PROGRAMS.report(1, &arguments);
-        let finding = &report["programs"][0]["subjects"][0]["finding"];
+        let finding = &report["programs"][0]["allocators"][0]["finding"];
         let kind = finding["kind"].as_str().unwrap_or_default();
         assert!(kinds.contains(&kind), "{fault}: {finding}");
     }
@@ -110,7 +110,7 @@ fn a_fault_that_does_not_come_again_is_found() {
     let folder = tempfile::tempdir().unwrap();
     let once = faulty(folder.path(), "ONCE");
     let report = PROGRAMS.report(1, &["--allocator", &once, "--program", "python-suite"]);
-    let allocator = &report["programs"][0]["subjects"][0];
+    let allocator = &report["programs"][0]["allocators"][0];
     assert_eq!(allocator["finding"]["kind"], "flaky", "{report}");
     let tests = allocator["flaky"].as_array().unwrap();
     assert_eq!(tests.len(), 1, "{report}");
@@ -126,7 +126,7 @@ fn an_allocator_that_serves_nothing_is_found() {
     let folder = tempfile::tempdir().unwrap();
     let nothing = library(folder.path(), "nothing", "int nothing(void) { return 0; }", &[]);
     let report = PROGRAMS.report(1, &["--allocator", &nothing, "--program", "lua"]);
-    let finding = &report["programs"][0]["subjects"][0]["finding"];
+    let finding = &report["programs"][0]["allocators"][0]["finding"];
     assert_eq!(finding["kind"], "reports", "{finding}");
     assert!(finding["detail"].as_str().unwrap().contains("served by"), "{finding}");
 }

@@ -6,8 +6,8 @@ use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// The version that is read.
-const VERSION: u64 = 1;
+/// The versions that are read: in the first, allocators are `subjects`.
+const VERSIONS: [u64; 2] = [1, 2];
 
 /// A report of the suite.
 #[derive(Debug, Deserialize)]
@@ -119,9 +119,11 @@ impl Bench {
     pub fn read(value: Value) -> Result<Self> {
         let version = &value["version"];
         ensure!(
-            *version == VERSION,
-            "is a benchmark report of version {version}, and this program reads {VERSION}: make it \
-             with the same commit"
+            VERSIONS.iter().any(|read| *version == *read),
+            "is a benchmark report of version {version}, and this program reads {} and {}: make it \
+             with the same commit",
+            VERSIONS[0],
+            VERSIONS[1]
         );
         let bench: Self = serde_json::from_value(value).context("is no whole benchmark report")?;
         for row in &bench.rows {
@@ -209,6 +211,23 @@ mod tests {
             times.iter().map(|time| serde_json::json!({"nanoseconds": time})).collect();
         serde_json::from_value(serde_json::json!({"nanoseconds": times[0], "samples": samples}))
             .unwrap()
+    }
+
+    #[test]
+    fn a_report_of_before_is_read_and_one_of_another_version_is_not() {
+        let row = |cells: &str| serde_json::json!({"name": "ring", cells: [{"nanoseconds": 1.5}]});
+        let report = |version: u64, names: &str| {
+            Bench::read(serde_json::json!({"version": version, "rounds": 3, "quick": false,
+                "interrupted": false, names: [{"name": "list"}], "against": "list",
+                "rows": [row(names)]}))
+        };
+        for (version, names) in [(1, "subjects"), (2, "allocators")] {
+            let bench = report(version, names).unwrap();
+            assert_eq!(bench.allocators[0].name, "list", "{names}");
+            assert_eq!(bench.rows[0].allocators[0].time(), Some(1.5), "{names}");
+        }
+        let why = report(3, "allocators").unwrap_err().to_string();
+        assert!(why.contains("of version 3, and this program reads 1 and 2"), "{why}");
     }
 
     /// The limits are those of Conover's table of the binomial distribution at a half: of 7 values

@@ -28,7 +28,6 @@ use crate::bench::work::pairs;
 #[derive(Clone, Debug, Serialize)]
 pub struct Count {
     /// The allocator.
-    #[serde(rename = "subject")]
     pub allocator: Allocator,
     /// Instructions per pair.
     pub instructions: Option<f64>,

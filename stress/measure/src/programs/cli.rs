@@ -104,7 +104,7 @@ impl Options {
         let cores = thread::available_parallelism().map_or(2, usize::from);
         Ok(Plan {
             programs: ALL.iter().filter(chosen).collect(),
-            allocators: self.chosen_subjects(folders)?,
+            allocators: self.chosen_allocators(folders)?,
             rounds: self.rounds.map_or(if self.quick { 1 } else { 3 }, NonZeroU32::get),
             quick: self.quick,
             calls: self.calls,
@@ -113,7 +113,7 @@ impl Options {
         })
     }
 
-    fn chosen_subjects(&self, folders: &Folders) -> Result<Vec<Allocator>, String> {
+    fn chosen_allocators(&self, folders: &Folders) -> Result<Vec<Allocator>, String> {
         if self.allocators.is_empty() {
             return Ok(vec![folders.choose(DRYSTONE)?]);
         }

@@ -28,7 +28,6 @@ struct Report<'a> {
     whole_suite: bool,
     interrupted: bool,
     seconds: f64,
-    #[serde(rename = "subjects")]
     allocators: &'a [Allocator],
     against: &'a str,
     /// KiB that a peak counts as at least, in the means.
@@ -50,7 +49,6 @@ struct Row<'a> {
     a_a_spread: Option<f64>,
     line: Option<Ways>,
     repeats: u32,
-    #[serde(rename = "subjects")]
     allocators: Vec<Cell<'a>>,
     twin: Cell<'a>,
 }
@@ -65,7 +63,6 @@ struct Ways {
 
 #[derive(Serialize)]
 struct Cell<'a> {
-    #[serde(rename = "subject")]
     allocator: &'a str,
     nanoseconds: Option<f64>,
     calls_per_second: Option<f64>,
@@ -109,7 +106,7 @@ pub(super) fn results(results: &Results, bounds: &[Bound]) -> String {
     });
     output::json(&Report {
         format: "drystone-bench-report",
-        version: 1,
+        version: 2,
         seed: plan.seed,
         rounds: plan.rounds,
         quick: plan.quick,
@@ -165,7 +162,7 @@ struct Counts<'a> {
 pub(super) fn counts(counts: &[Count]) -> String {
     output::json(&Counts {
         format: "drystone-instructions-report",
-        version: 1,
+        version: 2,
         bound: BOUND,
         counts,
     })

@@ -1,6 +1,6 @@
 //! What is printed: a table for a terminal, the same in Markdown, or JSON.
 //!
-//! JSON: one object with `format` "drystone-programs-report" and `version` 1; what is added later
+//! JSON: one object with `format` "drystone-programs-report" and `version` 2; what is added later
 //! leaves the version, what changes its meaning raises it.
 
 use std::collections::BTreeSet;
@@ -125,7 +125,6 @@ struct Report<'a> {
     floor_kib: u64,
     seconds: f64,
     interrupted: bool,
-    #[serde(rename = "subjects")]
     allocators: &'a [Allocator],
     programs: Vec<OfProgram<'a>>,
 }
@@ -135,13 +134,11 @@ struct OfProgram<'a> {
     name: &'a str,
     missing: Option<&'a str>,
     failure: Option<&'a str>,
-    #[serde(rename = "subjects")]
     allocators: Vec<OfAllocator<'a>>,
 }
 
 #[derive(Serialize)]
 struct OfAllocator<'a> {
-    #[serde(rename = "subject")]
     allocator: &'a str,
     calls: u64,
     account: &'a Account,
@@ -194,7 +191,7 @@ fn json(results: &Results) -> String {
     });
     let report = Report {
         format: "drystone-programs-report",
-        version: 1,
+        version: 2,
         rounds: results.plan.rounds,
         calls: results.plan.calls,
         jobs: results.plan.jobs,
