@@ -6,12 +6,15 @@
 //! | `faults` | the faults as they are written down |
 //! | `plant` | a copy of the source with all of them, and the library that it makes |
 //! | `hunt` | the stress tool against one of them, as a user would run it |
-//! | `table` | what came of it: printed, and written into `docs/zoo.md` |
+//! | `results` | what came of it |
+//! | `table`, `json` | the same, printed, and written into `docs/zoo.md` |
 
 mod faults;
 mod hunt;
+mod json;
 mod options;
 mod plant;
+mod results;
 mod table;
 
 use std::path::{Path, PathBuf};
@@ -21,13 +24,14 @@ use anyhow::{Context, Result, bail, ensure};
 use drystone_harness::exit;
 use drystone_harness::output;
 use drystone_harness::output::progress;
+use drystone_harness::output::table::Shape;
 use drystone_harness::seed::Seed;
 use drystone_harness::stop::{self, Stop};
 
 use self::faults::Fault;
 use self::hunt::{Caught, Hunt};
 pub use self::options::Options;
-use self::table::Clean;
+use self::results::{Clean, Hunted, Made, Results};
 
 /// Hunts; the exit code.
 ///
@@ -69,7 +73,7 @@ pub fn run(options: &Options) -> Result<u8> {
     }
     if STOP.is_set() {
         bar.finish_and_clear();
-        output::write(&table::report(&caught, Clean::NotRun, options))?;
+        print(&of(&caught, Clean::NotRun, options))?;
         eprintln!("stopped before the end");
         return Ok(exit::INTERRUPTED);
     }
@@ -80,8 +84,16 @@ pub fn run(options: &Options) -> Result<u8> {
     code
 }
 
-/// A fault, and what came of each hunt.
-type Hunted<'f> = (&'f Fault, Vec<Caught>);
+/// What came of the hunts, here and now.
+fn of<'r>(caught: &'r [Hunted<'r>], clean: Clean, options: &'r Options) -> Results<'r> {
+    Results { caught, clean, options, made: Made::here_and_now() }
+}
+
+/// Writes the report to standard output.
+fn print(results: &Results<'_>) -> std::io::Result<()> {
+    let table = |shape, colored| table::report(results, shape, colored);
+    output::print(results.options.printing, table, || json::report(results))
+}
 
 /// What comes of the hunts of one fault; nothing of one that is not hunted.
 fn hunted(hunt: &Hunt, fault: &Fault, options: &Options) -> Result<Vec<Caught>> {
@@ -109,15 +121,15 @@ fn conclude(
     let spent: Duration = caught.iter().flat_map(|(_, times)| times).map(|one| one.took).sum();
     let time = left.map_or(spent, |left| spent.min(left));
     let clean = hunt.clean(time, caught.iter().any(|(fault, _)| fault.is_of_the_list()))?;
-    let said = clean.as_ref().map_or(Clean::NothingIn(time), Clean::Finding);
-    let report = table::report(caught, said, options);
-    output::write(&report)?;
+    let results = of(caught, clean.map_or(Clean::NothingIn(time), Clean::Finding), options);
+    print(&results)?;
     if let Some(file) = &options.write {
+        let report = table::report(&results, Shape::Markdown, false);
         table::write(file, &report).with_context(|| file.display().to_string())?;
     }
     let missed =
         |(fault, times): &Hunted<'_>| fault.shows && times.iter().any(|one| one.by.is_none());
-    let wrong = clean.is_some() || caught.iter().any(missed);
+    let wrong = matches!(results.clean, Clean::Finding(_)) || caught.iter().any(missed);
     Ok(if wrong { exit::FOUND } else { exit::FINE })
 }
 
@@ -174,6 +186,9 @@ fn commit(root: &Path) -> Result<String> {
     ensure!(output.status.success(), "--sample is drawn by the commit, and git knows none here");
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
+
+#[cfg(test)]
+mod prints;
 
 #[cfg(test)]
 mod tests {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use drystone_harness::output::format::Printing;
 use drystone_harness::seed::Seed;
 use drystone_workloads::cli::duration;
 
@@ -47,11 +48,15 @@ pub struct Options {
     #[arg(long)]
     pub quick: bool,
 
-    /// Write the table between the markers of this file
+    /// Write the table, in Markdown, between the markers of this file
     #[arg(long, value_name = "FILE")]
     pub write: Option<PathBuf>,
 
     /// List the faults, and stop
     #[arg(long)]
     pub list: bool,
+
+    /// How the report is printed.
+    #[command(flatten)]
+    pub printing: Printing,
 }

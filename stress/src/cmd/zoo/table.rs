@@ -1,68 +1,62 @@
-//! What came of the hunts, in Markdown: the summary, and a row for each fault.
+//! What came of the hunts, for a terminal or in Markdown: the summary, and a row for each fault.
 
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
 
+use comfy_table::{Cell, Color};
 use drystone_harness::output::table::{Shape, Table};
 
-use crate::cmd::zoo::faults::Fault;
 use crate::cmd::zoo::hunt::Caught;
-use crate::cmd::zoo::options::Options;
+use crate::cmd::zoo::results::{Clean, Hunted, Made, Results, Summary, median};
 
 /// What stands in the document as that which wrote the table.
 const COMMAND: &str = "cargo stress zoo";
 
-/// What came of the clean build.
-#[derive(Clone, Copy, Debug)]
-pub enum Clean<'c> {
-    /// The hunt was stopped before it.
-    NotRun,
-    /// Nothing in this time, as is right.
-    NothingIn(Duration),
-    /// A false finding.
-    Finding(&'c Caught),
-}
-
-/// The table and its summary.
-pub fn report(caught: &[(&Fault, Vec<Caught>)], clean: Clean<'_>, options: &Options) -> String {
+/// The table under its summary.
+pub fn report(results: &Results<'_>, shape: Shape, colored: bool) -> String {
     let mut table = Table::new(
-        Shape::Markdown,
-        false,
+        shape,
+        colored,
         ["fault", "layer", "breaks", "found by", "as", "after", "named", "replays"],
     );
-    for (fault, times) in caught {
-        let found: Vec<&Caught> = times.iter().filter(|one| one.by.is_some()).collect();
-        let part = |count: usize| match times.len() {
-            1 => if count == 1 { "yes" } else { "no" }.to_owned(),
-            all => format!("{count} of {all}"),
-        };
-        let (by, kind) = match found.first() {
-            Some(one) => (one.by.clone().unwrap_or_default(), one.kind.clone()),
-            None if fault.shows => ("**nobody**".to_owned(), String::new()),
-            None if times.is_empty() => ("loom or a test".to_owned(), String::new()),
-            None => ("loom or a test alone".to_owned(), String::new()),
-        };
-        let after = median(found.iter().map(|one| one.took).collect());
-        let replays = found.iter().filter(|one| one.replays == Some(true)).count();
-        let tried = found.iter().any(|one| one.replays.is_some());
-        table.row([
-            fault.name.clone(),
-            fault.layer.clone(),
-            fault.breaks.replace('|', "\\|"),
-            by,
-            kind,
-            after.map_or(String::new(), |after| format!("{:.1} s", after.as_secs_f64())),
-            if found.is_empty() {
-                String::new()
-            } else {
-                part(found.iter().filter(|one| one.named).count())
-            },
-            if tried { part(replays) } else { String::new() },
-        ]);
+    for hunted in results.caught {
+        table.row(row(&table, hunted, shape));
     }
-    format!("{}\n\n{}\n", wrapped(&summary(caught, clean, options)), table.trimmed())
+    format!("{}\n\n{}\n", wrapped(&summary(results, shape)), table.trimmed())
+}
+
+fn row(table: &Table, (fault, times): &Hunted<'_>, shape: Shape) -> Vec<Cell> {
+    let found: Vec<&Caught> = times.iter().filter(|one| one.by.is_some()).collect();
+    let part = |count: usize| match times.len() {
+        1 => if count == 1 { "yes" } else { "no" }.to_owned(),
+        all => format!("{count} of {all}"),
+    };
+    let (by, kind) = match found.first() {
+        Some(one) => (Cell::new(one.by.as_deref().unwrap_or_default()), one.kind.as_str()),
+        None if fault.shows && shape == Shape::Markdown => (Cell::new("**nobody**"), ""),
+        None if fault.shows => (table.paint("nobody", Color::Red), ""),
+        None if times.is_empty() => (Cell::new("loom or a test"), ""),
+        None => (Cell::new("loom or a test alone"), ""),
+    };
+    let breaks = match shape {
+        Shape::Markdown => fault.breaks.replace('|', "\\|"),
+        Shape::Table => fault.breaks.clone(),
+    };
+    let after = median(found.iter().map(|one| one.took).collect());
+    let named = found.iter().filter(|one| one.named).count();
+    let replays = found.iter().filter(|one| one.replays == Some(true)).count();
+    let tried = found.iter().any(|one| one.replays.is_some());
+    vec![
+        Cell::new(&fault.name),
+        Cell::new(&fault.layer),
+        Cell::new(breaks),
+        by,
+        Cell::new(kind),
+        Cell::new(after.map_or(String::new(), |after| format!("{:.1} s", after.as_secs_f64()))),
+        Cell::new(if found.is_empty() { String::new() } else { part(named) }),
+        Cell::new(if tried { part(replays) } else { String::new() }),
+    ]
 }
 
 /// Prose in lines of 100 columns.
@@ -82,61 +76,40 @@ fn wrapped(text: &str) -> String {
     lines.join("\n")
 }
 
-fn summary(caught: &[(&Fault, Vec<Caught>)], clean: Clean<'_>, options: &Options) -> String {
-    let shown: Vec<&Caught> =
-        caught.iter().filter(|(fault, _)| fault.shows).flat_map(|(_, times)| times).collect();
-    let by_default = |one: &&&Caught| one.by.as_deref().is_some_and(|by| by != "conform");
-    let found: Vec<&&Caught> = shown.iter().filter(by_default).collect();
-    let all = shown.iter().filter(|one| one.by.is_some()).count();
-    let percent = |part: usize| 100 * part / shown.len().max(1);
-    let after = median(found.iter().map(|one| one.took).collect()).unwrap_or_default();
-    let named = found.iter().filter(|one| one.named).count();
-    let others = caught.iter().filter(|(fault, _)| !fault.shows);
-    let (mut hidden, mut seen) = (0, 0);
-    for (_, times) in others {
-        hidden += 1;
-        seen += usize::from(times.iter().any(|one| one.by.is_some()));
-    }
-    let clean = match clean {
+fn summary(results: &Results<'_>, shape: Shape) -> String {
+    let Summary { hunts, found, found_by_default, named, median, hidden, hidden_found } =
+        results.summary();
+    let percent = |part: usize| 100 * part / hunts.max(1);
+    let strong = |text: String| match shape {
+        Shape::Markdown => format!("**{text}**"),
+        Shape::Table => text,
+    };
+    let clean = match &results.clean {
         Clean::NotRun => "The clean build was not run.".to_owned(),
         Clean::NothingIn(time) => {
             format!("The clean build gave no finding in {} s.", time.as_secs())
         }
-        Clean::Finding(one) => format!("**The clean build gave a false finding: {one}.**"),
+        Clean::Finding(one) => strong(format!("The clean build gave a false finding: {one}.")),
     };
-    let with = match options.quick {
+    let with = match results.options.quick {
         true => "; `conform` and the replays were left out".to_owned(),
-        false => format!("; with `conform` {all}, {} %", percent(all)),
+        false => format!("; with `conform` {found}, {} %", percent(found)),
     };
-    let seen = if options.all { format!("{seen} of them found") } else { "not hunted".to_owned() };
+    let seen = match results.options.all {
+        true => format!("{hidden_found} of them found"),
+        false => "not hunted".to_owned(),
+    };
+    let Made { cores, processor, date } = &results.made;
     format!(
-        "Of {} hunts of faults that show from outside the default run ({} s) found {}, {} %{with}. \
-         The median time to find one, with the start of its process, is {:.1} s; {named} of {} \
-         findings name what was planted. {hidden} more faults are for loom or a test, and were \
-         {seen}. {clean} Made {}.",
-        shown.len(),
-        options.time.as_secs(),
-        found.len(),
-        percent(found.len()),
-        after.as_secs_f64(),
-        found.len(),
-        here_and_now(),
+        "Of {hunts} hunts of faults that show from outside the default run ({} s) found \
+         {found_by_default}, {} %{with}. The median time to find one, with the start of its \
+         process, is {:.1} s; {named} of {found_by_default} findings name what was planted. \
+         {hidden} more faults are for loom or a test, and were {seen}. {clean} Made on {cores} \
+         cores of {processor}, {date}.",
+        results.options.time.as_secs(),
+        percent(found_by_default),
+        median.as_secs_f64(),
     )
-}
-
-/// The machine and the date.
-fn here_and_now() -> String {
-    let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpus.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
-    let model = model.map_or("an unknown processor", |(_, model)| model.trim());
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
-    format!("on {cores} cores of {model}, {}", now.split('T').next().unwrap_or_default())
-}
-
-fn median(mut times: Vec<Duration>) -> Option<Duration> {
-    times.sort_unstable();
-    times.get(times.len() / 2).copied()
 }
 
 /// Puts the report into its section of a file, sealed.
