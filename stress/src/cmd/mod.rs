@@ -88,8 +88,21 @@ pub fn run(arguments: Vec<OsString>, linked: &[AllocatorEntry]) -> ExitCode {
     if let Some(code) = child_main(&arguments, linked) {
         return code;
     }
-    let cli = Cli::parse_from(arguments);
+    let parsed = Cli::try_parse_from(&arguments);
+    let cli = parsed.unwrap_or_else(|error| suggesting(error, &arguments).exit());
     entry::code(work(&cli, linked)).into()
+}
+
+/// Behind `help` clap suggests nothing for a command that is mistyped: it is asked without `help`.
+fn suggesting(error: clap::Error, arguments: &[OsString]) -> clap::Error {
+    let [program, help, command @ ..] = arguments else { return error };
+    if help != "help" {
+        return error;
+    }
+    match Cli::try_parse_from([program].into_iter().chain(command)) {
+        Err(suggests) if suggests.kind() == error.kind() => suggests,
+        _ => error,
+    }
 }
 
 fn work(cli: &Cli, linked: &[AllocatorEntry]) -> Result<u8> {

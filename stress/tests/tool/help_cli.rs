@@ -105,6 +105,8 @@ fn usage_errors_are_as_their_snapshot() {
         &["conform", "--alocator", "system"],
         &["bench", "instruction"],
         &["help", "conforn"],
+        &["help", "bench", "instruction"],
+        &["help", "replay", "x"],
         &["--for", "soon"],
         &["--for", "0s"],
         &["inject", "--for", "5"],
