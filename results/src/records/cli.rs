@@ -2,8 +2,11 @@
 //! like. Values are checked here, so that the rest of the program meets only good ones.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use anyhow::{Result, ensure};
 use clap::Args;
+use drystone_workloads::cli::duration;
 
 use crate::output::{Color, Format};
 use crate::records::record::Settings;
@@ -15,14 +18,13 @@ pub struct MeasureArguments {
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = runs)]
     pub runs: usize,
 
-    /// How long each benchmark warms up in each process, in seconds or with a unit [default:
-    /// 200ms].
-    #[arg(long, value_name = "TIME", value_parser = milliseconds)]
-    pub warm_up: Option<Milliseconds>,
+    /// How long each benchmark warms up in each process: 200ms, 2s [default: 200ms].
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub warm_up: Option<Duration>,
 
     /// How long each benchmark is measured in each process, likewise [default: 500ms].
-    #[arg(long, value_name = "TIME", value_parser = milliseconds)]
-    pub measurement: Option<Milliseconds>,
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub measurement: Option<Duration>,
 
     /// Samples criterion takes of each benchmark in each process [default: 20].
     #[arg(long, value_name = "N", value_parser = samples)]
@@ -32,9 +34,10 @@ pub struct MeasureArguments {
 impl MeasureArguments {
     /// `base`, with what the command line says put over it.
     pub fn settings(&self, base: &Settings) -> Settings {
+        let milliseconds = |time: Duration| time.as_millis() as u64;
         Settings {
-            warm_up_ms: self.warm_up.map_or(base.warm_up_ms, |time| time.0),
-            measurement_ms: self.measurement.map_or(base.measurement_ms, |time| time.0),
+            warm_up_ms: self.warm_up.map_or(base.warm_up_ms, milliseconds),
+            measurement_ms: self.measurement.map_or(base.measurement_ms, milliseconds),
             samples: self.samples.unwrap_or(base.samples),
             resamples: base.resamples,
         }
@@ -110,44 +113,32 @@ pub struct CompareArguments {
     pub color: Color,
 }
 
-/// A time in milliseconds, at least 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Milliseconds(pub u64);
-
-/// A time such as `0.2`, `0.2s` or `200ms`. Bounded, because a number of milliseconds taken for
-/// seconds would measure for hours.
-fn milliseconds(text: &str) -> Result<Milliseconds, String> {
-    let (number, scale) = match (text.strip_suffix("ms"), text.strip_suffix('s')) {
-        (Some(number), _) => (number, 1.0),
-        (None, Some(number)) => (number, 1000.0),
-        (None, None) => (text, 1000.0),
-    };
-    let time: f64 = number.trim().parse().map_err(|_| "give a time, such as 0.2 or 200ms")?;
-    let time = time * scale;
-    if (1.0..=30_000.0).contains(&time) {
-        Ok(Milliseconds(time.round() as u64))
-    } else {
-        Err("give between 1ms and 30 seconds; a number without a unit is seconds".to_owned())
-    }
+/// A time in the grammar of all tools. Bounded, because a warm-up of minutes would measure for
+/// hours.
+fn time(text: &str) -> Result<Duration> {
+    let (least, most) = (Duration::from_millis(1), Duration::from_secs(30));
+    let given = duration::parse(text)?;
+    ensure!((least..=most).contains(&given), "give between 1ms and 30s");
+    Ok(given)
 }
 
-fn runs(text: &str) -> Result<usize, String> {
+fn runs(text: &str) -> std::result::Result<usize, String> {
     bounded(text, 1, 100, "processes")
 }
 
-fn samples(text: &str) -> Result<usize, String> {
+fn samples(text: &str) -> std::result::Result<usize, String> {
     // Ten is criterion's own lower bound.
     bounded(text, 10, 10_000, "samples")
 }
 
-fn bounded(text: &str, low: usize, high: usize, what: &str) -> Result<usize, String> {
+fn bounded(text: &str, low: usize, high: usize, what: &str) -> std::result::Result<usize, String> {
     text.parse()
         .ok()
         .filter(|number| (low..=high).contains(number))
         .ok_or_else(|| format!("give between {low} and {high} {what}"))
 }
 
-fn percent(text: &str) -> Result<f64, String> {
+fn percent(text: &str) -> std::result::Result<f64, String> {
     let number = text.trim().trim_end_matches('%').trim_end();
     let percent: f64 = number.parse().map_err(|_| "give a percentage, such as 5".to_owned())?;
     if (0.0..=1000.0).contains(&percent) {
@@ -157,7 +148,7 @@ fn percent(text: &str) -> Result<f64, String> {
     }
 }
 
-fn filter(text: &str) -> Result<String, String> {
+fn filter(text: &str) -> std::result::Result<String, String> {
     if text.is_empty() || text.starts_with('-') {
         // Criterion would read it as one of its own options.
         return Err("a filter must not be empty nor begin with `-`".to_owned());
@@ -174,11 +165,6 @@ mod tests {
 
     #[test]
     fn values_are_checked() {
-        assert_eq!(milliseconds("0.25"), Ok(Milliseconds(250)));
-        assert_eq!(milliseconds("250ms"), Ok(Milliseconds(250)));
-        assert_eq!(milliseconds("2 s"), Ok(Milliseconds(2000)));
-        assert!(milliseconds("0").is_err() && milliseconds("NaN").is_err());
-        assert!(milliseconds("200").is_err() && milliseconds("1m").is_err());
         assert_eq!(runs("5"), Ok(5));
         assert!(runs("0").is_err() && runs("101").is_err() && samples("9").is_err());
         assert_eq!(percent("5 %"), Ok(5.0));
@@ -187,11 +173,26 @@ mod tests {
     }
 
     #[test]
+    fn times_have_a_unit_and_bounds() {
+        for (text, milliseconds) in [("250ms", 250), ("2s", 2000), ("0.25s", 250), ("1ms", 1)] {
+            assert_eq!(time(text).unwrap().as_millis(), milliseconds, "{text}");
+        }
+        // A number without a unit was seconds once.
+        for text in ["0.25", "0", "NaN", "200"] {
+            let why = time(text).unwrap_err().to_string();
+            assert!(why.contains("is no duration: write 500ms"), "{text}: {why}");
+        }
+        for text in ["1m", "30001ms", "999us"] {
+            assert_eq!(time(text).unwrap_err().to_string(), "give between 1ms and 30s", "{text}");
+        }
+    }
+
+    #[test]
     fn settings_of_the_command_line_lie_over_the_base() {
         let arguments = MeasureArguments {
             runs: 5,
             warm_up: None,
-            measurement: Some(Milliseconds(7)),
+            measurement: Some(Duration::from_millis(7)),
             samples: None,
         };
         let base = Settings { warm_up_ms: 1, measurement_ms: 2, samples: 30, resamples: 4 };
