@@ -115,12 +115,10 @@ fn cores() -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use drystone_harness::fixtures;
+    use drystone_harness::fixtures::{self, Rejected};
 
-    fn plan(arguments: &[&str]) -> Result<Plan, String> {
-        fixtures::plan(arguments, |options: &Options, folders| {
-            options.plan(folders).map_err(|why| why.to_string())
-        })
+    fn plan(arguments: &[&str]) -> Result<Plan, Rejected> {
+        fixtures::plan(arguments, Options::plan)
     }
 
     #[test]
@@ -150,7 +148,7 @@ mod tests {
             (&["--env", "LD_PRELOAD=x.so"], "LD_PRELOAD is set by --allocator"),
             (&["--jobs", "0"], "--jobs"),
         ] {
-            let rejected = plan(arguments).err().unwrap();
+            let rejected = plan(arguments).err().unwrap().to_string();
             assert!(rejected.contains(expected), "{arguments:?}: {rejected}");
         }
     }

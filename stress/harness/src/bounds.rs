@@ -1,6 +1,7 @@
 //! Bounds that measurements are judged by.
 
 use serde::Serialize;
+use thiserror::Error;
 
 /// A bound, and what was seen.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -62,13 +63,24 @@ impl Limit {
     }
 }
 
+/// Why there is no figure, as the reader of a report is told.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct NoFigure(pub String);
+
+impl From<&str> for NoFigure {
+    fn from(why: &str) -> Self {
+        Self(why.to_owned())
+    }
+}
+
 /// A figure, or why there is none.
-pub type Figure = Result<f64, String>;
+pub type Figure = Result<f64, NoFigure>;
 
 /// A bound, and whether what was seen reaches it; `why_not` says why that is not to be judged.
 pub fn bound(measure: String, limit: Limit, seen: Figure, why_not: Option<String>) -> Bound {
     let verdict = match (&seen, why_not) {
-        (Err(why), _) => Verdict::CannotTell { why: why.clone() },
+        (Err(why), _) => Verdict::CannotTell { why: why.to_string() },
         (Ok(_), Some(why)) => Verdict::CannotTell { why },
         (Ok(seen), None) => limit.judge(*seen),
     };

@@ -268,7 +268,7 @@ mod tests {
     use crate::allocators::{linked, process};
 
     fn plan(arguments: &[&str]) -> Result<Plan, String> {
-        let parsed = fixtures::options::<Options>(arguments)?;
+        let parsed = fixtures::options::<Options>(arguments).map_err(|why| why.to_string())?;
         parsed.plan(&[linked::LIST, process::SYSTEM], &fixtures::no_libraries())
     }
 

@@ -1,7 +1,7 @@
 //! The bounds that the project has set itself, each judged by what was measured.
 
 use drystone_harness::allocators::{MIMALLOC, PEERS, SYSTEM};
-use drystone_harness::bounds::{Bound, Figure, Limit, Verdict, bound};
+use drystone_harness::bounds::{Bound, Figure, Limit, NoFigure, Verdict, bound};
 use drystone_harness::stats::geometric_mean;
 
 use crate::bench::campaign::{Results, RowResults};
@@ -48,12 +48,12 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    fn place(&self, name: &str) -> Result<usize, String> {
+    fn place(&self, name: &str) -> Result<usize, NoFigure> {
         let allocators = &self.results.plan.allocators;
         let place = allocators.iter().position(|allocator| allocator.name == name);
         match place {
-            None => Err(format!("{name} was not measured")),
-            Some(0) => Err(format!("{name} is the one that is judged")),
+            None => Err(NoFigure(format!("{name} was not measured"))),
+            Some(0) => Err(NoFigure(format!("{name} is the one that is judged"))),
             Some(place) => Ok(place),
         }
     }
@@ -82,18 +82,19 @@ impl Judge<'_> {
         for (name, _, row) in self.rows().filter(|(_, kind, _)| in_the_means(*kind)) {
             let of = |allocator: usize| {
                 let allocator_name = &self.results.plan.allocators[allocator].name;
-                figure(row, allocator).ok_or(format!("{name} has no figure of {allocator_name}"))
+                let none = || NoFigure(format!("{name} has no figure of {allocator_name}"));
+                figure(row, allocator).ok_or_else(none)
             };
             ratios.push(of(0)? / of(peer)?);
         }
-        geometric_mean(&ratios).ok_or_else(|| "no row of the suite was measured".to_owned())
+        geometric_mean(&ratios).ok_or(NoFigure::from("no row of the suite was measured"))
     }
 
     /// A bound on a mean over the suite, which only the whole suite can tell.
     fn over_the_suite(&self, measure: String, limit: Limit, seen: Figure) -> Bound {
         let plan = &self.results.plan;
         let why = match (&seen, plan.whole, plan.quick, self.results.interrupted) {
-            (Err(why), ..) => Some(why.clone()),
+            (Err(why), ..) => Some(why.to_string()),
             (_, false, ..) => Some("only some rows of the suite were measured".to_owned()),
             (_, _, true, _) => Some("the rows were cut short".to_owned()),
             (.., true) => Some("stopped before the end".to_owned()),
@@ -118,8 +119,7 @@ impl Judge<'_> {
         // The best peer is the one beside which ours looks worst.
         let best = self.peers().filter_map(against).max_by(|one, other| one.0.total_cmp(&other.0));
         let name = best.map_or("none", |(_, peer)| &self.results.plan.allocators[peer].name);
-        let seen =
-            best.map(|(ratio, _)| ratio).ok_or("no peer has a figure in every row".to_owned());
+        let seen = best.map(|(ratio, _)| ratio).ok_or("no peer has a figure in every row".into());
         let measure = format!("time, geometric mean, against the best single peer ({name})");
         self.over_the_suite(measure, limit, seen)
     }
@@ -165,7 +165,7 @@ impl Judge<'_> {
             return missed;
         }
         let measure = format!("any row against the best peer there ({judged} judged, {shown} not)");
-        let seen = if judged > 0 { Ok(worst) } else { Err("no row could be judged".to_owned()) };
+        let seen = if judged > 0 { Ok(worst) } else { Err("no row could be judged".into()) };
         missed.insert(0, self.over_the_suite(measure, limit, seen));
         missed
     }
@@ -176,7 +176,7 @@ impl Judge<'_> {
         let judge = |(name, _, row): (&str, Kind, &RowResults)| {
             let seen = self.place(MIMALLOC).and_then(|peer| {
                 let figures = row.nanoseconds(0).zip(row.nanoseconds(peer));
-                figures.map(|(ours, peers)| ours / peers).ok_or("a figure is missing".to_owned())
+                figures.map(|(ours, peers)| ours / peers).ok_or("a figure is missing".into())
             });
             bound(format!("{name}, against {MIMALLOC}"), limit, seen, self.unjudged(row))
         };
@@ -216,7 +216,7 @@ impl Judge<'_> {
             "calls between two takings of the span lock, fewest of the rows of small blocks{row}"
         );
         let why = self.results.plan.quick.then(|| "the rows were cut short".to_owned());
-        let seen = fewest.map(|(calls, _)| calls).ok_or("the allocator does not say".to_owned());
+        let seen = fewest.map(|(calls, _)| calls).ok_or("the allocator does not say".into());
         bound(measure, limit, seen, why)
     }
 
@@ -229,7 +229,7 @@ impl Judge<'_> {
         });
         let why = self.results.plan.quick.then(|| "the rows were cut short".to_owned());
         let measure = "two threads against one, of what a loop without memory gains".to_owned();
-        bound(measure, limit, kept.ok_or("the row was not measured".to_owned()), why)
+        bound(measure, limit, kept.ok_or("the row was not measured".into()), why)
     }
 }
 

@@ -6,15 +6,16 @@ use std::ffi::c_void;
 use std::fs::File;
 use std::io::{self, BufReader, Write};
 use std::panic;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use drystone_harness::exit;
-use drystone_harness::library;
+use drystone_harness::library::{self, LibraryError};
 use drystone_harness::stats::median;
-use drystone_harness::usage::Usage;
+use drystone_harness::usage::{Usage, UsageError};
 use drystone_workloads::calls::Calls;
 use drystone_workloads::heap::Heap;
 use drystone_workloads::trace::Script;
+use thiserror::Error;
 
 use crate::bench::job::{Answer, Gains, Job, Look, Sample, Task};
 use crate::bench::probe::line::{self, Line};
@@ -31,19 +32,46 @@ pub fn main(argument: &str) -> u8 {
     end_at_a_panic();
     let (answer, code) = match job(argument) {
         Ok(sample) => (Answer::Done(sample), exit::FINE),
-        Err(why) => (Answer::Rejected { why }, exit::FAILED),
+        Err(why) => (Answer::Rejected { why: why.to_string() }, exit::FAILED),
     };
     send(&answer);
     // Without exit handlers: what an allocator does there is no part of any row.
     exit::now(code)
 }
 
-fn job(argument: &str) -> Result<Sample, String> {
-    let job: Job = serde_json::from_str(argument)
-        .map_err(|error| format!("the measurement is not readable: {error}"))?;
+/// A job that can't be done.
+#[derive(Debug, Error)]
+enum JobError {
+    /// It can't be read.
+    #[error("the measurement is not readable: {0}")]
+    Unreadable(serde_json::Error),
+    /// The allocator does not serve.
+    #[error(transparent)]
+    Library(#[from] LibraryError),
+    /// The loader does not know whose `malloc` it is.
+    #[error("malloc is in no loaded object")]
+    NoObject,
+    /// The kernel does not say what this process uses.
+    #[error(transparent)]
+    Usage(#[from] UsageError),
+    /// The parent knows other rows.
+    #[error("there is no row {0}")]
+    NoRow(String),
+    /// The recorded program can't be read.
+    #[error("the script {}: {error}", .script.display())]
+    Script {
+        /// Its file.
+        script: PathBuf,
+        /// What is wrong.
+        error: io::Error,
+    },
+}
+
+fn job(argument: &str) -> Result<Sample, JobError> {
+    let job: Job = serde_json::from_str(argument).map_err(JobError::Unreadable)?;
     let calls = library::functions_of_this_process(job.library.as_deref())?;
     let malloc = calls.malloc as *mut c_void;
-    let served_by = library::object_of(malloc).ok_or("malloc is in no loaded object")?;
+    let served_by = library::object_of(malloc).ok_or(JobError::NoObject)?;
     let proof = Sample {
         served_by,
         operations: 0,
@@ -86,7 +114,7 @@ fn looked(
     calls: Calls,
     marked: bool,
     proof: Sample,
-) -> Result<Sample, String> {
+) -> Result<Sample, JobError> {
     match look {
         Look::Time => timed(ready, passes, calls, proof),
         Look::Latency => {
@@ -102,7 +130,7 @@ fn looked(
     }
 }
 
-fn timed(ready: Ready, passes: u64, calls: Calls, proof: Sample) -> Result<Sample, String> {
+fn timed(ready: Ready, passes: u64, calls: Calls, proof: Sample) -> Result<Sample, JobError> {
     // Outside of all that is counted.
     let way = ready.is_timed_by_the_wall().then(line::way).flatten();
     let lock = lock::Watch::begin();
@@ -138,8 +166,8 @@ enum Ready {
 }
 
 impl Ready {
-    fn new(row: &str, script: Option<&Path>) -> Result<Self, String> {
-        let kind = suite::kind_of(row).ok_or_else(|| format!("there is no row {row}"))?;
+    fn new(row: &str, script: Option<&Path>) -> Result<Self, JobError> {
+        let kind = suite::kind_of(row).ok_or_else(|| JobError::NoRow(row.to_owned()))?;
         if kind == Kind::Scaling {
             return Ok(Ready::Scaling(scaling::prepare()));
         }
@@ -178,10 +206,10 @@ impl Ready {
     }
 }
 
-fn read(script: &Path) -> Result<Script, String> {
+fn read(script: &Path) -> Result<Script, JobError> {
     File::open(script)
         .and_then(|file| Script::read_from(&mut BufReader::new(file)))
-        .map_err(|error| format!("the script {}: {error}", script.display()))
+        .map_err(|error| JobError::Script { script: script.to_owned(), error })
 }
 
 /// A worker that panics would leave the others waiting for ever.

@@ -4,14 +4,17 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use drystone_harness::allocators::{self, Allocator, Folders, MIMALLOC, SYSTEM, distinct};
+use drystone_harness::allocators::{
+    self, Allocator, AllocatorError, Folders, MIMALLOC, SYSTEM, distinct,
+};
 use drystone_harness::output::format::Printing;
 use drystone_harness::seed::Seed;
 use drystone_harness::text::{pattern, suggest};
 use drystone_workloads::cli::duration;
 use regex::Regex;
+use thiserror::Error;
 
-use crate::bench::suite::{self, Row};
+use crate::bench::suite::{self, Row, SuiteError};
 
 /// Measure allocators beside each other: time, peak resident set and faults of every row of the
 /// suite
@@ -112,16 +115,34 @@ pub struct Plan {
 /// Fewer have no quartiles.
 const FEWEST_ROUNDS: u32 = 3;
 
+/// Options that ask for nothing that there is.
+#[derive(Debug, Error)]
+pub enum PlanError {
+    /// So many rounds have no quartiles.
+    #[error("--rounds {0}: fewer than {FEWEST_ROUNDS} say nothing about their spread")]
+    TooFewRounds(u32),
+    /// An allocator can't be measured.
+    #[error(transparent)]
+    Allocator(#[from] AllocatorError),
+    /// There are no traces.
+    #[error(transparent)]
+    Suite(#[from] SuiteError),
+    /// The filter leaves nothing.
+    #[error("--row {0} matches no row; --list shows them all")]
+    NoRow(Regex),
+    /// Ratios to an allocator that is not measured; with a suggestion.
+    #[error("{0}; --against takes one that is measured")]
+    NotMeasured(String),
+}
+
 /// How many rounds are made, if `asked` for: seven else, and the fewest when in a hurry.
 ///
 /// # Errors
-/// A sentence that names what to change.
-pub fn rounds(asked: Option<u32>, quick: bool) -> Result<u32, String> {
+/// They are too few.
+pub fn rounds(asked: Option<u32>, quick: bool) -> Result<u32, PlanError> {
     let rounds = asked.unwrap_or(if quick { FEWEST_ROUNDS } else { 7 });
     if rounds < FEWEST_ROUNDS {
-        return Err(format!(
-            "--rounds {rounds}: fewer than {FEWEST_ROUNDS} say nothing about their spread"
-        ));
+        return Err(PlanError::TooFewRounds(rounds));
     }
     Ok(rounds)
 }
@@ -130,8 +151,8 @@ impl Options {
     /// The measurements that these options ask for.
     ///
     /// # Errors
-    /// A sentence that names what to change.
-    pub fn plan(&self, folders: &Folders) -> Result<Plan, String> {
+    /// They ask for what there is not.
+    pub fn plan(&self, folders: &Folders) -> Result<Plan, PlanError> {
         let rounds = rounds(self.rounds, self.quick)?;
         let allocators = self.who.chosen(folders)?;
         let against = self.against(&allocators)?;
@@ -140,7 +161,7 @@ impl Options {
         if let Some(filter) = &self.row {
             rows.retain(|row| filter.is_match(&row.name));
             if rows.is_empty() {
-                return Err(format!("--row {filter} matches no row; --list shows them all"));
+                return Err(PlanError::NoRow(filter.clone()));
             }
         }
         Ok(Plan {
@@ -155,13 +176,12 @@ impl Options {
         })
     }
 
-    fn against(&self, allocators: &[Allocator]) -> Result<usize, String> {
+    fn against(&self, allocators: &[Allocator]) -> Result<usize, PlanError> {
         let place = |name: &str| allocators.iter().position(|allocator| allocator.name == name);
         match &self.against {
             Some(name) => place(name).ok_or_else(|| {
                 let names: Vec<&str> = allocators.iter().map(|one| one.name.as_str()).collect();
-                suggest::reject("allocator", name, &names)
-                    + "; --against takes one that is measured"
+                PlanError::NotMeasured(suggest::reject("allocator", name, &names))
             }),
             None => Ok(place(MIMALLOC).or_else(|| place(SYSTEM)).unwrap_or(0)),
         }
@@ -172,21 +192,21 @@ impl Who {
     /// Those that were asked for, or all.
     ///
     /// # Errors
-    /// A sentence that names what to change.
-    pub fn chosen(&self, folders: &Folders) -> Result<Vec<Allocator>, String> {
+    /// One can't be measured.
+    pub fn chosen(&self, folders: &Folders) -> Result<Vec<Allocator>, AllocatorError> {
         if self.allocators.is_empty() {
-            return Ok(folders.all()?);
+            return folders.all();
         }
-        Ok(distinct(&self.allocators, |text| folders.choose(text), |one| &one.name)?)
+        distinct(&self.allocators, |text| folders.choose(text), |one| &one.name)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use drystone_harness::fixtures;
+    use drystone_harness::fixtures::{self, Rejected};
 
-    fn plan(arguments: &[&str]) -> Result<Plan, String> {
+    fn plan(arguments: &[&str]) -> Result<Plan, Rejected> {
         fixtures::plan(arguments, Options::plan)
     }
 
@@ -216,7 +236,7 @@ mod tests {
             ),
             (&["--allocator", "=x.so"], "write a name before the equals sign"),
         ] {
-            let rejected = plan(arguments).unwrap_err();
+            let rejected = plan(arguments).unwrap_err().to_string();
             assert!(rejected.contains(expected), "{arguments:?}: {rejected}");
         }
     }

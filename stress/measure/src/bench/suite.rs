@@ -3,10 +3,11 @@
 //! The number of passes is fixed and the same for every allocator, so that peaks and faults can be
 //! compared. It is chosen so that a fast allocator takes about a tenth of a second.
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use drystone_workloads::patterns::Order;
+use thiserror::Error;
 
 /// What a row does; the sizes are bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,11 +155,27 @@ const TRACE_PASSES: u64 = 60;
 /// Where the recorded programs are.
 const TRACES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../workloads/traces");
 
+/// There are no traces, so the suite would be another.
+#[derive(Debug, Error)]
+pub enum SuiteError {
+    /// Their folder can't be read.
+    #[error("{}: {error}", .folder.display())]
+    Unreadable {
+        /// The folder.
+        folder: PathBuf,
+        /// What the OS says.
+        error: io::Error,
+    },
+    /// Their folder holds none.
+    #[error("{} holds no *.trace: check out the whole repository", .0.display())]
+    NoTraces(PathBuf),
+}
+
 /// Every row, in the order in which they are printed.
 ///
 /// # Errors
-/// A sentence: there are no traces, so the suite would be another.
-pub fn rows(quick: bool) -> Result<Vec<Row>, String> {
+/// There are no traces.
+pub fn rows(quick: bool) -> Result<Vec<Row>, SuiteError> {
     let fixed = FIXED.iter().map(|(name, kind, passes)| Row {
         name: (*name).to_owned(),
         kind: *kind,
@@ -177,19 +194,18 @@ pub fn rows(quick: bool) -> Result<Vec<Row>, String> {
 }
 
 /// A row for each trace in a folder, by name.
-fn traces(folder: &Path) -> Result<Vec<Row>, String> {
-    let shown = folder.display();
-    let entries = fs::read_dir(folder).map_err(|error| format!("{shown}: {error}"))?;
+fn traces(folder: &Path) -> Result<Vec<Row>, SuiteError> {
+    let unreadable = |error| SuiteError::Unreadable { folder: folder.to_owned(), error };
     let mut files = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(|error| format!("{shown}: {error}"))?.path();
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
         if path.extension().is_some_and(|extension| extension == "trace") {
             files.push(path);
         }
     }
     files.sort();
     if files.is_empty() {
-        return Err(format!("{shown} holds no *.trace: check out the whole repository"));
+        return Err(SuiteError::NoTraces(folder.to_owned()));
     }
     let row = |path: PathBuf| {
         let program = path.file_stem().unwrap_or_default().to_string_lossy();

@@ -20,14 +20,14 @@ static STOP: Stop = Stop::new();
 /// # Errors
 /// Wrong usage, or the tool fails.
 pub fn run(options: &Options) -> Result<u8> {
-    let folders = Folders::of_this_binary().map_err(anyhow::Error::msg)?;
+    let folders = Folders::of_this_binary()?;
     if options.list {
         return list(&folders);
     }
     if let Some(Command::Instructions { who }) = &options.command {
         return count(who, &folders);
     }
-    let plan = options.plan(&folders).map_err(anyhow::Error::msg)?;
+    let plan = options.plan(&folders)?;
     announce(&plan, &folders);
     stop::at_ctrl_c(&STOP)?;
     let csv = options.csv.as_deref().map(Csv::open).transpose()?;
@@ -48,7 +48,7 @@ pub fn run(options: &Options) -> Result<u8> {
 }
 
 fn count(who: &Who, folders: &Folders) -> Result<u8> {
-    let allocators = who.chosen(folders).map_err(anyhow::Error::msg)?;
+    let allocators = who.chosen(folders)?;
     stop::at_ctrl_c(&STOP)?;
     let bar = progress::steps(allocators.len() as u64);
     let counted = instructions::count(allocators, &STOP, |allocator| {
@@ -100,11 +100,11 @@ fn code(results: &Results) -> u8 {
 
 fn list(folders: &Folders) -> Result<u8> {
     let mut text = String::from("Allocators (or the path of a shared library, or NAME=PATH):\n");
-    for allocator in folders.all().map_err(anyhow::Error::msg)? {
+    for allocator in folders.all()? {
         text += &format!("  {:<16} {}\n", allocator.name, allocator.version);
     }
     text += "Rows:\n";
-    for row in suite::rows(false).map_err(anyhow::Error::msg)? {
+    for row in suite::rows(false)? {
         text += &format!("  {}\n", row.name);
     }
     output::write(&text).context("writing the list")?;

@@ -165,7 +165,9 @@ fn one(
     }
     let stage = match Stage::set(program, folder, launcher, stop)? {
         Ok(stage) => stage,
-        Err(missing) => return Ok(Row { missing: Some(missing), ..Row::default() }),
+        Err(missing) => {
+            return Ok(Row { missing: Some(missing.to_string()), ..Row::default() });
+        }
     };
     let mut turn = Turn {
         program,

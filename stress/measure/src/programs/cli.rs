@@ -5,10 +5,11 @@ use std::thread;
 use std::time::Duration;
 
 use clap::Args;
-use drystone_harness::allocators::{self, Allocator, DRYSTONE, Folders, distinct};
+use drystone_harness::allocators::{self, Allocator, AllocatorError, DRYSTONE, Folders, distinct};
 use drystone_harness::output::format::Printing;
 use drystone_harness::text::suggest;
 use drystone_workloads::cli::duration;
+use thiserror::Error;
 
 use crate::programs::catalogue::{ALL, Program};
 
@@ -77,6 +78,17 @@ pub struct Plan {
     pub deadline: Duration,
 }
 
+/// Options that ask for nothing that there is.
+#[derive(Debug, Error)]
+pub enum PlanError {
+    /// No program has that name; with a suggestion.
+    #[error("{0}")]
+    NoProgram(String),
+    /// An allocator can't be preloaded.
+    #[error(transparent)]
+    Allocator(#[from] AllocatorError),
+}
+
 impl Plan {
     /// How often a program is measured, beside the run whose calls are counted.
     pub fn rounds_of(&self, program: &Program) -> u32 {
@@ -92,11 +104,11 @@ impl Options {
     /// What these options ask for.
     ///
     /// # Errors
-    /// A sentence that names what to change.
-    pub fn plan(&self, folders: &Folders) -> Result<Plan, String> {
+    /// They ask for what there is not.
+    pub fn plan(&self, folders: &Folders) -> Result<Plan, PlanError> {
         let names: Vec<&str> = ALL.iter().map(|program| program.name).collect();
         if let Some(unknown) = self.programs.iter().find(|name| !names.contains(&name.as_str())) {
-            return Err(suggest::reject("program", unknown, &names));
+            return Err(PlanError::NoProgram(suggest::reject("program", unknown, &names)));
         }
         let chosen = |program: &&'static Program| {
             self.programs.is_empty() || self.programs.iter().any(|name| name == program.name)
@@ -113,20 +125,20 @@ impl Options {
         })
     }
 
-    fn chosen_allocators(&self, folders: &Folders) -> Result<Vec<Allocator>, String> {
+    fn chosen_allocators(&self, folders: &Folders) -> Result<Vec<Allocator>, AllocatorError> {
         if self.allocators.is_empty() {
             return Ok(vec![folders.choose(DRYSTONE)?]);
         }
-        Ok(distinct(&self.allocators, |text| folders.choose(text), |one| &one.name)?)
+        distinct(&self.allocators, |text| folders.choose(text), |one| &one.name)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use drystone_harness::fixtures;
+    use drystone_harness::fixtures::{self, Rejected};
 
-    fn plan(arguments: &[&str]) -> Result<Plan, String> {
+    fn plan(arguments: &[&str]) -> Result<Plan, Rejected> {
         fixtures::plan(arguments, Options::plan)
     }
 
@@ -163,7 +175,7 @@ mod tests {
             (&["--rounds", "0"], "invalid value '0'"),
             (&["--rounds", "2", "--quick"], "cannot be used with"),
         ] {
-            let rejected = plan(arguments).map(|_| ()).unwrap_err();
+            let rejected = plan(arguments).map(|_| ()).unwrap_err().to_string();
             assert!(rejected.contains(expected), "{arguments:?}: {rejected}");
         }
     }

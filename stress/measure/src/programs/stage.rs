@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use drystone_harness::process::launcher::{End, Ended, Launcher};
 use drystone_harness::process::resources::Resources;
 use drystone_harness::stop::Stop;
+use thiserror::Error;
 
 use crate::programs::catalogue::Program;
 use crate::programs::command::{self, is_telling};
@@ -18,6 +19,29 @@ use crate::programs::command::{self, is_telling};
 pub struct Stage {
     here: PathBuf,
     work: PathBuf,
+}
+
+/// What is missing on this machine for a program to be run.
+#[derive(Debug, Error)]
+pub enum Missing {
+    /// A command.
+    #[error("{executable} is not here: apt-get install {package}")]
+    Executable {
+        /// The command.
+        executable: &'static str,
+        /// The Debian package that it is in.
+        package: &'static str,
+    },
+    /// What the program is built of.
+    #[error("{command} fails ({last}): apt-get install {package}")]
+    Build {
+        /// What was run.
+        command: String,
+        /// The last line that it said.
+        last: String,
+        /// The Debian package that is probably not installed.
+        package: &'static str,
+    },
 }
 
 /// One run of all commands.
@@ -46,7 +70,7 @@ impl Run {
 }
 
 impl Stage {
-    /// Makes the folder of `program` in `folder`. What is missing on this machine is a sentence.
+    /// Makes the folder of `program` in `folder`, or says what is missing on this machine.
     ///
     /// # Errors
     /// Something that must be written or run can't be.
@@ -55,10 +79,10 @@ impl Stage {
         folder: &Path,
         launcher: &Launcher,
         stop: &Stop,
-    ) -> Result<Result<Stage, String>> {
+    ) -> Result<Result<Stage, Missing>> {
         for (executable, package) in program.needs {
             if !is_here(executable) {
-                return Ok(Err(format!("{executable} is not here: apt-get install {package}")));
+                return Ok(Err(Missing::Executable { executable, package }));
             }
         }
         let stage = Stage {
@@ -74,11 +98,8 @@ impl Stage {
             let ended = command::run(launcher, &arguments, &stage.here, &environment, stop)?;
             if !ended.end.is_success() && ended.end != End::Stopped {
                 let said = String::from_utf8_lossy(&ended.errors);
-                let last = said.trim().lines().last().unwrap_or_default();
-                return Ok(Err(format!(
-                    "{} fails ({last}): apt-get install {package}",
-                    words.join(" ")
-                )));
+                let last = said.trim().lines().last().unwrap_or_default().to_owned();
+                return Ok(Err(Missing::Build { command: words.join(" "), last, package }));
             }
         }
         Ok(Ok(stage))

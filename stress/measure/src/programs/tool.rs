@@ -21,11 +21,11 @@ static STOP: Stop = Stop::new();
 /// # Errors
 /// Wrong usage, or the tool fails.
 pub fn run(options: &Options) -> Result<u8> {
-    let folders = Folders::of_this_binary().map_err(anyhow::Error::msg)?;
+    let folders = Folders::of_this_binary()?;
     if options.list {
         return list(&folders);
     }
-    let plan = options.plan(&folders).map_err(anyhow::Error::msg)?;
+    let plan = options.plan(&folders)?;
     let (programs, jobs) = (plan.programs.len(), plan.jobs.min(plan.programs.len()));
     eprintln!("{programs} programs, {jobs} at once, {} rounds", plan.rounds);
     stop::at_ctrl_c(&STOP)?;
@@ -70,7 +70,7 @@ fn conclude(results: &Results) -> u8 {
 
 fn list(folders: &Folders) -> Result<u8> {
     let mut text = String::from("Allocators (or the path of a shared library, or NAME=PATH):\n");
-    for allocator in folders.all().map_err(anyhow::Error::msg)? {
+    for allocator in folders.all()? {
         text += &format!("  {:<18} {}\n", allocator.name, allocator.version);
     }
     text += "Programs:\n";

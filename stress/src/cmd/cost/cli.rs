@@ -87,7 +87,7 @@ impl Options {
     /// # Errors
     /// A sentence that names what to change.
     pub fn plan(&self, linked: &[AllocatorEntry], folders: &Folders) -> Result<Plan, String> {
-        let rounds = rounds(self.rounds, self.quick)?;
+        let rounds = rounds(self.rounds, self.quick).map_err(|why| why.to_string())?;
         let seed = self.seed.unwrap_or_else(Seed::random);
         let threads = usize::from(self.threads);
         let (workload, settings) = spec::parse_workload("mixed:largest=1K")?;

@@ -85,7 +85,7 @@ pub fn judge(results: &Results) -> Vec<Bound> {
     let mut bounds = Vec::new();
     for (spec, measured) in results.plan.allocators.iter().zip(&results.allocators) {
         bounds.push(speed(&spec.allocator, measured, results.plan.quick));
-        let seen = measured.memory().map(|(each, _)| each).ok_or("it was not measured".to_owned());
+        let seen = measured.memory().map(|(each, _)| each).ok_or("it was not measured".into());
         let measure = format!("{}: bytes of the checker's for a live block", spec.allocator);
         bounds.push(bound(measure, Limit::AtMost(MOST_BYTES), seen, None));
     }
@@ -95,7 +95,7 @@ pub fn judge(results: &Results) -> Vec<Bound> {
 fn speed(allocator: &str, measured: &Measured, quick: bool) -> Bound {
     let measure = format!("{allocator}: operations per second with every check, of those without");
     let left = measured.left();
-    let seen = left.map(|left| left.median).ok_or("it was not measured".to_owned());
+    let seen = left.map(|left| left.median).ok_or("it was not measured".into());
     let why = match left {
         _ if quick => Some("the runs were cut short".to_owned()),
         // Missed by the median, and not by a quarter of the rounds.

@@ -82,10 +82,9 @@ pub struct Options {
 /// An allocator is not here or fails, the README has no place for what is written, or a file can't
 /// be written.
 pub fn run(options: &Options) -> Result<u8> {
-    let folders = Folders::of_this_binary().map_err(anyhow::Error::msg)?;
+    let folders = Folders::of_this_binary()?;
     let allocators = options.chosen(&folders)?;
-    let rounds =
-        bench::cli::rounds(Some(options.rounds), options.quick).map_err(anyhow::Error::msg)?;
+    let rounds = bench::cli::rounds(Some(options.rounds), options.quick)?;
     let into = options.into.clone().unwrap_or_else(|| PathBuf::from(ROOT));
     let page = into.join(README);
     // Before an hour of measurements: whether there is a place for them.
@@ -129,7 +128,7 @@ impl Options {
     fn chosen(&self, folders: &Folders) -> Result<Vec<Allocator>> {
         let usual = [DRYSTONE, "tcmalloc", MIMALLOC, SYSTEM, "jemalloc"].map(str::to_owned);
         let names = if self.allocators.is_empty() { &usual[..] } else { &self.allocators };
-        let choose = |name: &String| folders.choose(name).map_err(anyhow::Error::msg);
+        let choose = |name: &String| Ok(folders.choose(name)?);
         let chosen: Vec<Allocator> = names.iter().map(choose).collect::<Result<_>>()?;
         let has = |name: &str| chosen.iter().any(|allocator| allocator.name == name);
         ensure!(has(DRYSTONE) && has(MIMALLOC), "name drystone and mimalloc too: --allocator");
@@ -153,7 +152,7 @@ fn measured(
         deadline: options.deadline,
         allocators: allocators.to_vec(),
         against: against.expect("it was asked for"),
-        rows: bench::suite::rows(options.quick).map_err(anyhow::Error::msg)?,
+        rows: bench::suite::rows(options.quick)?,
     };
     let bar = progress::steps(bench::campaign::steps(&plan));
     let results = bench::campaign::run(plan, launcher, &STOP, &mut |row, allocator| {
