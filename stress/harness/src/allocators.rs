@@ -77,12 +77,6 @@ pub enum AllocatorError {
     Library(#[from] LibraryError),
 }
 
-impl From<AllocatorError> for String {
-    fn from(error: AllocatorError) -> String {
-        error.to_string()
-    }
-}
-
 /// An allocator that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Allocator {

@@ -60,12 +60,6 @@ pub enum LibraryError {
     ZeroByte(String),
 }
 
-impl From<LibraryError> for String {
-    fn from(error: LibraryError) -> String {
-        error.to_string()
-    }
-}
-
 /// Whether `text` means a file, and not a name.
 pub fn is_path(text: &str) -> bool {
     let name = Path::new(text).file_name().unwrap_or(OsStr::new(text)).to_string_lossy();

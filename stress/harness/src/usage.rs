@@ -47,12 +47,6 @@ pub enum UsageError {
     NoPages(&'static str),
 }
 
-impl From<UsageError> for String {
-    fn from(error: UsageError) -> String {
-        error.to_string()
-    }
-}
-
 impl Usage {
     /// The calling process's. Allocates nothing.
     ///

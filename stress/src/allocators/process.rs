@@ -13,11 +13,24 @@ use std::ffi::c_void;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use drystone::Misuse;
+use drystone::{Broken, Misuse};
+use drystone_checker::witness::Intrusion;
 use drystone_checker::{Alignment, Allocator, Promises};
 use drystone_harness::allocators::LINKED;
-use drystone_harness::library;
+use drystone_harness::library::{self, LibraryError};
 use drystone_workloads::calls::{Calls, MoreCalls};
+use thiserror::Error;
+
+/// An allocator does not serve this process.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// Something else does.
+    #[error(transparent)]
+    Library(#[from] LibraryError),
+    /// The binary has none of that name.
+    #[error("there is no allocator {0}")]
+    Unknown(String),
+}
 
 /// An allocator that is linked into the binary, or the C library's own.
 #[derive(Clone, Copy)]
@@ -27,7 +40,7 @@ pub struct AllocatorEntry {
     /// One line for `--list`.
     pub about: &'static str,
     /// How to call it.
-    pub open: fn() -> Result<OpenAllocator, String>,
+    pub open: fn() -> Result<OpenAllocator, OpenError>,
 }
 
 impl AllocatorEntry {
@@ -77,7 +90,7 @@ pub struct Own {
     pub try_realloc: unsafe fn(*mut c_void, usize) -> Result<*mut c_void, Misuse>,
     /// Walks the heap, of what threads have for themselves the calling thread's; the first broken
     /// invariant.
-    pub check: fn() -> Result<(), String>,
+    pub check: fn() -> Result<(), Broken>,
     /// What it holds.
     pub held: fn() -> Held,
     /// How many reports of misuses it has deferred beyond their calls, ever.
@@ -91,7 +104,7 @@ pub struct Own {
     pub trim: fn() -> usize,
     /// At rest: whether every entry into a critical section had its exit. None: nobody watches
     /// them.
-    pub at_rest: Option<fn() -> Result<(), String>>,
+    pub at_rest: Option<fn() -> Result<(), Intrusion>>,
     /// Whether every place where a report may be deferred to must come up, or the test did not
     /// race.
     pub defers_reports: bool,
@@ -135,7 +148,7 @@ pub const SYSTEM: AllocatorEntry = AllocatorEntry {
 ///
 /// # Errors
 /// As [`library::functions_of_this_process`].
-pub fn open_process(library: Option<&Path>) -> Result<OpenAllocator, String> {
+pub fn open_process(library: Option<&Path>) -> Result<OpenAllocator, OpenError> {
     let calls = library::functions_of_this_process(library)?;
     let more = library::more_functions_of_this_process()?;
     let claims_detection = library.is_some_and(claims_detection);
@@ -145,17 +158,17 @@ pub fn open_process(library: Option<&Path>) -> Result<OpenAllocator, String> {
 /// The library, or else the allocator of that name, ready to be called.
 ///
 /// # Errors
-/// A sentence: it does not serve this process.
+/// It does not serve this process.
 pub fn open(
     name: &str,
     library: Option<&Path>,
     allocators: &[AllocatorEntry],
-) -> Result<OpenAllocator, String> {
+) -> Result<OpenAllocator, OpenError> {
     if let Some(library) = library {
         return open_process(Some(library));
     }
     let allocator = allocators.iter().find(|allocator| allocator.is_called(name));
-    (allocator.ok_or_else(|| format!("there is no allocator {name}"))?.open)()
+    (allocator.ok_or_else(|| OpenError::Unknown(name.to_owned()))?.open)()
 }
 
 /// Whether an allocator, by its name or its library, reports a misuse and goes on if it is asked
@@ -195,7 +208,7 @@ mod tests {
     fn a_process_without_preload_is_served_by_the_c_library() {
         let allocator = open_process(None).expect("libc has all of malloc's kin");
         assert!(allocator.calls.usable_size.is_some());
-        let rejected = open_process(Some(Path::new("/nowhere/libx.so"))).err().unwrap();
+        let rejected = open_process(Some(Path::new("/nowhere/libx.so"))).err().unwrap().to_string();
         assert!(
             rejected.contains("/nowhere/libx.so was preloaded, and malloc is still"),
             "{rejected}"

@@ -1,11 +1,13 @@
 //! Which version of an allocator it was: a finding is of one, and may be gone in the next.
 
 use std::ffi::CStr;
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
+use drystone_harness::library::LibraryError;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use thiserror::Error;
 
 use crate::allocators::process::SYSTEM;
 use crate::model::spec::Spec;
@@ -22,12 +24,28 @@ pub struct Version {
     pub sha256: String,
 }
 
+/// It is not known which version it is.
+#[derive(Debug, Error)]
+pub enum VersionError {
+    /// Nor which file the C library is.
+    #[error(transparent)]
+    Library(#[from] LibraryError),
+    /// The file can't be read.
+    #[error("{}: {error}", .file.display())]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// What the OS says.
+        error: io::Error,
+    },
+}
+
 impl Version {
     /// The version of the allocator of `spec`, in this program or the library.
     ///
     /// # Errors
-    /// A sentence: the file can't be read.
-    pub fn of(spec: &Spec, program: &Path) -> Result<Self, String> {
+    /// The file can't be read.
+    pub fn of(spec: &Spec, program: &Path) -> Result<Self, VersionError> {
         let (name, file) = match &spec.library {
             Some(library) => {
                 let name = library.file_name().unwrap_or(library.as_os_str());
@@ -44,7 +62,10 @@ impl Version {
                 (name, program.to_owned())
             }
         };
-        let bytes = fs::read(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+        let bytes = match fs::read(&file) {
+            Ok(bytes) => bytes,
+            Err(error) => return Err(VersionError::Unreadable { file, error }),
+        };
         let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(Self { name, file, sha256 })
     }

@@ -45,13 +45,13 @@ pub fn main(argument: &str, allocators: &[AllocatorEntry]) -> u8 {
     let run = match run {
         Ok(run) => run,
         Err(why) => {
-            message::send(&Message::Rejected { why });
+            message::send(&Message::Rejected { why: format!("{why:#}") });
             return exit::FAILED;
         }
     };
     message::send(&Message::Ready);
     if let Err(why) = run.work() {
-        message::send(&Message::Rejected { why });
+        message::send(&Message::Rejected { why: format!("{why:#}") });
         return exit::FAILED;
     }
     message::send(&run.end());

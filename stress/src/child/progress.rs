@@ -22,7 +22,7 @@ pub fn report(board: &Board) {
         counters: board.counters(),
         doing: board.doings(),
         round: violation_handler::current_round(),
-        usage: Usage::of_this_process().unwrap_or_else(|why| unknown(why.into())),
+        usage: Usage::of_this_process().unwrap_or_else(|why| unknown(why.to_string())),
     });
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use anyhow::{Context, Result, bail};
 use drystone_checker::counters::{Board, Count};
 use drystone_checker::identity::MOST_OWNERS;
 use drystone_checker::journal::Script;
@@ -64,13 +65,12 @@ impl Run {
     /// Reads the job, opens its allocator, and arms the handlers.
     ///
     /// # Errors
-    /// A sentence: the run can't be made as asked.
-    pub fn open(argument: &str, allocators: &[AllocatorEntry]) -> Result<Self, String> {
-        let job: Job = serde_json::from_str(argument)
-            .map_err(|error| format!("the run is not readable: {error}"))?;
+    /// The run can't be made as asked.
+    pub fn open(argument: &str, allocators: &[AllocatorEntry]) -> Result<Self> {
+        let job: Job = serde_json::from_str(argument).context("the run is not readable")?;
         let spec = job.spec.clone();
         if !(1..=MOST_OWNERS).contains(&spec.threads) {
-            return Err(format!("--threads must be 1 to {MOST_OWNERS}"));
+            bail!("--threads must be 1 to {MOST_OWNERS}");
         }
         let allocator = process::open(&spec.allocator, spec.library.as_deref(), allocators)?;
         let board: &'static Board = Box::leak(Box::new(Board::new(spec.threads)));
@@ -78,7 +78,7 @@ impl Run {
         crash_handler::install(board, job.backtrace);
         if let Some(path) = &job.journal {
             journal::begin(path, spec.threads, || STOP.set())
-                .map_err(|error| format!("the journal {}: {error}", path.display()))?;
+                .with_context(|| format!("the journal {}", path.display()))?;
         }
         let script = job.script.as_deref().map(script).transpose()?;
         let Job { injection, fixture, deadline, .. } = job;
@@ -88,8 +88,8 @@ impl Run {
     /// Makes the run.
     ///
     /// # Errors
-    /// A sentence: it can't be made as asked.
-    pub fn work(&self) -> Result<(), String> {
+    /// It can't be made as asked.
+    pub fn work(&self) -> Result<()> {
         self.probe();
         let deadline = self.spec.length.time().map(|time| Instant::now() + time);
         if self.spec.workload == Workload::DoubleFree
@@ -118,13 +118,13 @@ impl Run {
             (Workload::DoubleFree, Some(own), _) => self.double_free(own),
             (Workload::DoubleFree, None, _) => unreachable!("made above"),
             (Workload::Trace, _, Some(parts)) => self.replay(parts),
-            (Workload::Trace, _, None) => return Err("workload trace needs a trace".to_owned()),
+            (Workload::Trace, _, None) => bail!("workload trace needs a trace"),
             (Workload::Drain, ..) => {
-                self.rests(|workers| Ok(drain(workers, self.spec.seed, settings)))?
+                self.rests(|workers| drain(workers, self.spec.seed, settings))?
             }
             (Workload::Exits, ..) => self.rests(|workers| {
                 thread_storm::exits(workers, self.spec.seed, settings);
-                Ok(0)
+                0
             })?,
             (workload, ..) => self.rounds(|seed, workers| match workload {
                 Workload::Pairs => pairs::round(workers, seed),
@@ -171,16 +171,16 @@ impl Run {
     }
 
     /// The trace that is to be replayed, laid out for the workers.
-    fn trace(&self) -> Result<Option<Parts>, String> {
+    fn trace(&self) -> Result<Option<Parts>> {
         let Some(path) = &self.spec.trace else { return Ok(None) };
-        let trace = Trace::read(path).map_err(|error| error.to_string())?;
+        let trace = Trace::read(path)?;
         let parts = Parts::new(&trace, self.spec.threads);
         self.board.note("copies of the trace at once", parts.copies() as u64);
         Ok(Some(parts))
     }
 
     /// What workload `lifecycle` loads and closes, if it does.
-    fn library(&self) -> Result<Option<Library>, String> {
+    fn library(&self) -> Result<Option<Library>> {
         if self.spec.workload != Workload::Lifecycle {
             return Ok(None);
         }
@@ -189,12 +189,12 @@ impl Run {
     }
 
     /// Where the workload of misuses finds what a preloaded allocator reports.
-    fn reports(&self) -> Result<Option<Reports>, String> {
+    fn reports(&self) -> Result<Option<Reports>> {
         match (self.spec.workload, self.allocator.own) {
             (Workload::Misuse, None) if self.allocator.claims_detection => {
                 Reports::begin().map(Some)
             }
-            (Workload::Misuse, None) => Err(process::not_for_misuse(&self.spec.allocator)),
+            (Workload::Misuse, None) => bail!(process::not_for_misuse(&self.spec.allocator)),
             _ => Ok(None),
         }
     }
@@ -223,25 +223,23 @@ impl Run {
 
     /// Cycles of `work`, each from rest to rest, of which each is looked at; `work` says how many
     /// bytes were live at its height.
-    fn rests(
-        &self,
-        mut work: impl FnMut(&mut CheckedWorkers<'_>) -> Result<u64, String>,
-    ) -> Result<(), String> {
+    fn rests(&self, mut work: impl FnMut(&mut CheckedWorkers<'_>) -> u64) -> Result<()> {
         let mut rests = Rests::begin(&self.allocator.more)?;
         let mut failed = Ok(());
         self.rounds(|_, workers| {
-            let looked = work(workers).and_then(|live| rests.look(workers, live));
+            let live = work(workers);
+            let looked = rests.look(workers, live);
             if looked.is_err() && failed.is_ok() {
                 failed = looked;
                 workers.stop().set();
             }
         });
-        failed
+        Ok(failed?)
     }
 
     /// The scenario under failing calls. No thread reports to the supervisor: this one does between
     /// rounds.
-    fn inject(&self, injection: &InjectionJob, deadline: Option<Instant>) -> Result<(), String> {
+    fn inject(&self, injection: &InjectionJob, deadline: Option<Instant>) -> Result<()> {
         stop::at_end_of_input(&STOP);
         let scenario = Scenario {
             setting: Setting {
@@ -259,7 +257,7 @@ impl Run {
         let run = || scenario.run(injection.plan, &mut injector, || report(self.board));
         // In a thread that exits: what it keeps to itself goes back, and can be judged.
         let run = thread::scope(|scope| scope.spawn(run).join());
-        run.expect("a panic ends the process")
+        Ok(run.expect("a panic ends the process")?)
     }
 
     /// Repeats a journal, once.
@@ -309,9 +307,8 @@ impl Judge for Run {
     }
 }
 
-fn script(path: &Path) -> Result<Script, String> {
-    let bytes =
-        fs::read(path).map_err(|error| format!("the journal {}: {error}", path.display()))?;
-    let journal = Journal::from_bytes(&bytes).map_err(|error| error.to_string())?;
+fn script(path: &Path) -> Result<Script> {
+    let bytes = fs::read(path).with_context(|| format!("the journal {}", path.display()))?;
+    let journal = Journal::from_bytes(&bytes)?;
     Ok(Script::of(&journal.entries()))
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use drystone_checker::counters::Count;
 use drystone_checker::journal::Builder;
@@ -123,22 +123,22 @@ fn turn(call: u64, seen: Option<Calls>) -> Turn {
 const NOT_COUNTED: &str = "the run does not say which calls to the OS it made";
 
 /// Whether any call was seen at all.
-fn counted(seen: Option<Calls>) -> Result<Calls, String> {
+fn counted(seen: Option<Calls>) -> Result<Calls> {
     match seen {
-        None => Err(NOT_COUNTED.to_owned()),
+        None => bail!(NOT_COUNTED),
         Some(Calls { made: 0, .. }) => {
-            Err("no call to the OS was seen that could be made to fail".to_owned())
+            bail!("no call to the OS was seen that could be made to fail")
         }
         Some(calls) => Ok(calls),
     }
 }
 
 /// Whether some call failed.
-fn some_failed(seen: Option<Calls>) -> Result<(), String> {
+fn some_failed(seen: Option<Calls>) -> Result<()> {
     match counted(seen)? {
-        Calls { made, failed: 0 } => Err(format!(
+        Calls { made, failed: 0 } => bail!(
             "none of {made} calls to the OS failed; give a longer --for or a smaller --one-in"
-        )),
+        ),
         _ => Ok(()),
     }
 }
@@ -178,7 +178,7 @@ struct Row {
 /// # Errors
 /// Wrong usage, or the tool fails.
 pub fn run(options: &Options, linked: &[AllocatorEntry]) -> Result<u8> {
-    let targets = targets(options, linked).map_err(anyhow::Error::msg)?;
+    let targets = targets(options, linked)?;
     let seed = options.seed.unwrap_or_else(Seed::random);
     eprintln!("seed {seed}");
     stop::at_ctrl_c(&STOP)?;
@@ -225,7 +225,7 @@ fn conclude(rows: &[Row], not_all: bool) -> u8 {
     code
 }
 
-fn targets(options: &Options, linked: &[AllocatorEntry]) -> Result<Vec<Target>, String> {
+fn targets(options: &Options, linked: &[AllocatorEntry]) -> Result<Vec<Target>> {
     let folders = Folders::of_this_binary()?;
     let chosen = choose(&options.allocators, linked, &folders)?;
     let target = |Allocator { name, library, .. }: Allocator| {
@@ -380,7 +380,7 @@ impl Campaign<'_> {
         let Some(finding) = outcome.finding else { return Ok(false) };
         let program = &self.supervisor.program;
         let spec = outcome.spec;
-        let version = Version::of(&spec, program).map_err(anyhow::Error::msg)?;
+        let version = Version::of(&spec, program)?;
         let journal = Builder::new(spec.threads).finish();
         let record = Record::new(finding, spec, version).under(Injection { plan, by });
         let finding = store::keep(&self.options.findings, record, &journal)?;
@@ -463,10 +463,15 @@ mod tests {
     #[test]
     fn what_was_not_seen_is_no_success() {
         assert!(counted(None).is_err());
-        assert!(counted(Some(Calls { made: 0, failed: 0 })).unwrap_err().contains("no call"));
+        assert!(
+            counted(Some(Calls { made: 0, failed: 0 }))
+                .unwrap_err()
+                .to_string()
+                .contains("no call")
+        );
         let some = |made, failed| some_failed(Some(Calls { made, failed }));
-        assert_eq!(some(300, 30), Ok(()));
-        assert!(some(3, 0).unwrap_err().contains("none of 3 calls"));
+        assert!(some(300, 30).is_ok());
+        assert!(some(3, 0).unwrap_err().to_string().contains("none of 3 calls"));
         assert!(some(0, 0).is_err() && some_failed(None).is_err());
     }
 

@@ -13,7 +13,7 @@ use crate::model::spec::Workload;
 /// # Errors
 /// Standard output can't be written.
 pub fn print(linked: &[AllocatorEntry], folders: &Folders) -> Result<u8> {
-    let libraries = folders.all().map_err(anyhow::Error::msg)?;
+    let libraries = folders.all()?;
     let mut allocators: Vec<(String, String)> =
         linked.iter().map(|one| (one.name.to_owned(), one.about.to_owned())).collect();
     for library in libraries.into_iter().filter(|one| one.library.is_some()) {

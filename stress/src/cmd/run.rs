@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use drystone_harness::allocators::Folders;
 use drystone_harness::exit;
 use drystone_harness::stop::{self, Stop};
@@ -25,25 +25,24 @@ use crate::runner::supervisor::Supervisor;
 /// # Errors
 /// Wrong usage, or the tool fails.
 pub fn run(options: &Options, linked: &[AllocatorEntry]) -> Result<u8> {
-    let folders = Folders::of_this_binary().map_err(anyhow::Error::msg)?;
+    let folders = Folders::of_this_binary()?;
     if options.list {
         return list::print(linked, &folders);
     }
     let plan = match &options.campaign {
         Some(file) => campaign_file::plan(file, options, linked, &folders),
         None => options.plan(linked, &folders),
-    };
-    let plan = plan.map_err(anyhow::Error::msg)?;
+    }?;
     let traces: Vec<PathBuf> = plan.runs.iter().filter_map(|spec| spec.trace.clone()).collect();
-    readable(&traces).map_err(anyhow::Error::msg)?;
+    readable(&traces)?;
     Ok(code(&stress(plan, options)?))
 }
 
 /// Rejects a trace that can't be read before the first run, which may be hours before its own.
-fn readable(traces: &[PathBuf]) -> Result<(), String> {
+fn readable(traces: &[PathBuf]) -> Result<()> {
     traces.iter().try_for_each(|path| match Trace::read(path) {
         Ok(_) => Ok(()),
-        Err(error) => Err(format!("--trace {}: {error}", path.display())),
+        Err(error) => bail!("--trace {}: {error}", path.display()),
     })
 }
 
@@ -57,7 +56,7 @@ fn stress(plan: Plan, options: &Options) -> Result<Results> {
         eprintln!("left out: {why}");
     }
     let begin = Begin::new(plan.seed, plan.shard, plan.threads, &plan.runs);
-    let record = Writer::begin(options.record.as_deref(), begin).map_err(anyhow::Error::msg)?;
+    let record = Writer::begin(options.record.as_deref(), begin)?;
     let junit = options.junit.as_deref().map(Junit::open).transpose()?;
     let bar = Bar::new(&plan);
     let supervisor = Supervisor::of_this_binary()?;

@@ -209,7 +209,7 @@ pub fn read(folder: &Path) -> Result<(Record, Journal)> {
 
 fn read_journal(path: &Path) -> Result<Journal> {
     let bytes = zstd::decode_all(io::BufReader::new(fs::File::open(path)?))?;
-    Journal::from_bytes(&bytes).map_err(anyhow::Error::msg)
+    Ok(Journal::from_bytes(&bytes)?)
 }
 
 #[cfg(test)]

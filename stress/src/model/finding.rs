@@ -9,6 +9,7 @@ use drystone_harness::entry;
 use drystone_harness::seed::Seed;
 use drystone_workloads::registry::{Settings, Workload};
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 /// What stands on standard error between what the allocator printed and the backtrace.
 pub const BACKTRACE_FOLLOWS: &str = "\n[drystone-stress: backtrace]\n";
@@ -31,17 +32,22 @@ pub struct Variable {
     pub value: String,
 }
 
+/// A text that sets no variable.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("`{0}` sets nothing: write NAME=VALUE")]
+pub struct SetsNothing(String);
+
 impl Variable {
     /// Reads `NAME=VALUE`.
     ///
     /// # Errors
-    /// A sentence that names what to change.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    /// It is written otherwise.
+    pub fn parse(text: &str) -> Result<Self, SetsNothing> {
         match text.split_once('=') {
             Some((name, value)) if !name.is_empty() => {
                 Ok(Self { name: name.to_owned(), value: value.to_owned() })
             }
-            _ => Err(format!("`{text}` sets nothing: write NAME=VALUE")),
+            _ => Err(SetsNothing(text.to_owned())),
         }
     }
 }
@@ -261,7 +267,7 @@ mod tests {
         let variable = Variable::parse("A=b=c").unwrap();
         assert_eq!((variable.name.as_str(), variable.value.as_str()), ("A", "b=c"));
         assert_eq!(variable.to_string(), "A=b=c");
-        assert!(Variable::parse("A").unwrap_err().contains("write NAME=VALUE"));
+        assert!(Variable::parse("A").unwrap_err().to_string().contains("write NAME=VALUE"));
         assert!(Variable::parse("=b").is_err());
     }
 }

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use drystone_harness::seed::Seed;
 use drystone_workloads::splitmix::splitmix;
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 /// Part `number` of `of`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -30,11 +31,16 @@ impl fmt::Display for Shard {
     }
 }
 
-impl FromStr for Shard {
-    type Err = String;
+/// A text that is no shard.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("`{0}` is no shard: write K/N, as 1/4 to 4/4")]
+pub struct NoShard(String);
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let rejected = || format!("`{text}` is no shard: write K/N, as 1/4 to 4/4");
+impl FromStr for Shard {
+    type Err = NoShard;
+
+    fn from_str(text: &str) -> Result<Self, NoShard> {
+        let rejected = || NoShard(text.to_owned());
         let (number, of) = text.split_once('/').ok_or_else(rejected)?;
         let parse = |text: &str| text.parse::<u32>().map_err(|_| rejected());
         let shard = Self { number: parse(number)?, of: parse(of)? };
@@ -54,7 +60,8 @@ mod tests {
         let shard: Shard = "2/4".parse().unwrap();
         assert_eq!((shard, shard.to_string()), (Shard { number: 2, of: 4 }, "2/4".to_owned()));
         for text in ["0/4", "5/4", "1", "/", "a/b", "1/0", "-1/4", "1/99999"] {
-            assert!(text.parse::<Shard>().unwrap_err().contains("is no shard"), "{text}");
+            let why = text.parse::<Shard>().unwrap_err().to_string();
+            assert!(why.contains("is no shard"), "{why}");
         }
         let seeds: std::collections::HashSet<u64> =
             (1..=1000).map(|number| Shard { number, of: 1000 }.seed(Seed(7)).0).collect();

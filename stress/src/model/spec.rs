@@ -7,8 +7,10 @@ use std::time::Duration;
 use drystone_checker::schedule::Rates;
 use drystone_checker::violation::Kind;
 use drystone_harness::seed::Seed;
-use drystone_harness::text::{size, suggest};
+use drystone_harness::text::size::{self, NoSize};
+use drystone_harness::text::suggest;
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use crate::model::finding::{Finding, Variable};
 use crate::model::suppressions::{Ignored, Suppression};
@@ -147,27 +149,76 @@ impl fmt::Display for Spec {
     }
 }
 
+/// A text that means no workload, or sets of it what can't be set.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum WorkloadError {
+    /// A name that no workload has, or none of its parameters; with a suggestion.
+    #[error("{0}")]
+    Unknown(String),
+    /// A setting without a value.
+    #[error(
+        "workload `{text}`: `{setting}` sets nothing; write NAME=NUMBER, as in {name}:NAME=1000"
+    )]
+    SetsNothing {
+        /// All that was written.
+        text: String,
+        /// The setting.
+        setting: String,
+        /// The workload.
+        name: String,
+    },
+    /// A value that is no number.
+    #[error("workload `{text}`: {why}")]
+    NoNumber {
+        /// All that was written.
+        text: String,
+        /// What is wrong with the value.
+        why: NoSize,
+    },
+    /// A setting of a workload that has none.
+    #[error("workload {workload} has no parameters: leave `{name}` out")]
+    NoParameters {
+        /// The workload.
+        workload: Workload,
+        /// What was set.
+        name: String,
+    },
+    /// A value that the parameter can't have.
+    #[error("workload {workload}: {name} must be {least} to {most}, not {value}")]
+    OutOfRange {
+        /// The workload.
+        workload: Workload,
+        /// The parameter.
+        name: String,
+        /// The least that it can be.
+        least: u64,
+        /// The most that it can be.
+        most: u64,
+        /// What was asked for.
+        value: u64,
+    },
+}
+
 /// Reads a workload with what is set of it: `churn`, `churn:slots=1000,largest=4K`.
 ///
 /// # Errors
-/// A sentence that names what to change, and the nearest name where one is not known.
-pub fn parse_workload(text: &str) -> Result<(Workload, Settings), String> {
+/// It means no workload, or sets of it what can't be set.
+pub fn parse_workload(text: &str) -> Result<(Workload, Settings), WorkloadError> {
     let (name, rest) = match text.split_once(':') {
         Some((name, rest)) => (name, Some(rest)),
         None => (text, None),
     };
     let names: Vec<&str> = Workload::ALL.iter().map(|workload| workload.name()).collect();
-    let workload =
-        Workload::named(name).ok_or_else(|| suggest::reject("workload", name, &names))?;
+    let workload = Workload::named(name).ok_or_else(|| unknown("workload", name, &names))?;
     let mut settings = Settings::default();
     for setting in rest.into_iter().flat_map(|rest| rest.split(',')) {
-        let (name, value) = setting.split_once('=').ok_or_else(|| {
-            format!(
-                "workload `{text}`: `{setting}` sets nothing; write NAME=NUMBER, as in \
-                 {name}:NAME=1000"
-            )
+        let (name, value) = setting.split_once('=').ok_or_else(|| WorkloadError::SetsNothing {
+            text: text.to_owned(),
+            setting: setting.to_owned(),
+            name: name.to_owned(),
         })?;
-        let value = size::parse(value).map_err(|why| format!("workload `{text}`: {why}"))?;
+        let value = size::parse(value)
+            .map_err(|why| WorkloadError::NoNumber { text: text.to_owned(), why })?;
         set(&mut settings, workload, name, value)?;
     }
     Ok((workload, settings))
@@ -182,19 +233,23 @@ pub fn set(
     workload: Workload,
     name: &str,
     value: u64,
-) -> Result<(), String> {
+) -> Result<(), WorkloadError> {
     let Some(parameter) = workload.parameter(name) else {
         let names: Vec<&str> = workload.parameters().iter().map(|one| one.name).collect();
         return Err(match names.is_empty() {
-            true => format!("workload {workload} has no parameters: leave `{name}` out"),
-            false => suggest::reject(&format!("parameter of workload {workload}"), name, &names),
+            true => WorkloadError::NoParameters { workload, name: name.to_owned() },
+            false => unknown(&format!("parameter of workload {workload}"), name, &names),
         });
     };
     if settings.set(parameter, value) {
         return Ok(());
     }
     let (least, most) = (parameter.least, parameter.most);
-    Err(format!("workload {workload}: {name} must be {least} to {most}, not {value}"))
+    Err(WorkloadError::OutOfRange { workload, name: name.to_owned(), least, most, value })
+}
+
+fn unknown(what: &str, name: &str, names: &[&str]) -> WorkloadError {
+    WorkloadError::Unknown(suggest::reject(what, name, names))
 }
 
 #[cfg(test)]
@@ -213,7 +268,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_one_is_named() {
-        let rejected = |text| parse_workload(text).unwrap_err();
+        let rejected = |text| parse_workload(text).unwrap_err().to_string();
         assert!(rejected("mixd").contains("Did you mean `mixed`?"));
         assert!(rejected("mixed:lagrest=1").contains("Did you mean `largest`?"));
         assert!(rejected("mixed:largest").contains("`largest` sets nothing"));

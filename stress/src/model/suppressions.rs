@@ -7,6 +7,7 @@
 use drystone_checker::violation::{Flaw, Kind};
 use drystone_harness::text::suggest;
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 /// All of them, as a campaign file names them.
 const FLAWS: [(&str, Flaw); 5] = [
@@ -29,6 +30,20 @@ const CALLS: [&str; 8] = [
     "free_sized",
 ];
 
+/// What can't be suppressed.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum SuppressError {
+    /// A check that a campaign file can't name; with a suggestion.
+    #[error("{0}: after others nothing is as it was")]
+    Finding(String),
+    /// No function, or no kind of finding, has that name; with a suggestion.
+    #[error("{0}")]
+    Unknown(String),
+    /// No reason is given.
+    #[error("`why` is empty: say why it is no finding")]
+    NoReason,
+}
+
 /// A fault that is counted, and no finding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Suppression {
@@ -44,18 +59,19 @@ impl Suppression {
     /// Reads one as it is written in a campaign file.
     ///
     /// # Errors
-    /// A sentence that names what to change.
-    pub fn parse(finding: &str, call: &str, why: &str) -> Result<Self, String> {
+    /// It can't be suppressed, or no reason is given.
+    pub fn parse(finding: &str, call: &str, why: &str) -> Result<Self, SuppressError> {
         let names = FLAWS.map(|(name, _)| name);
         let Some((_, finding)) = FLAWS.into_iter().find(|(name, _)| *name == finding) else {
-            return Err(suggest::reject("finding that can be exempt", finding, &names)
-                + ": after others nothing is as it was");
+            let unknown = suggest::reject("finding that can be exempt", finding, &names);
+            return Err(SuppressError::Finding(unknown));
         };
         if !CALLS.contains(&call) {
-            return Err(suggest::reject("call that can be exempt", call, &CALLS));
+            let unknown = suggest::reject("call that can be exempt", call, &CALLS);
+            return Err(SuppressError::Unknown(unknown));
         }
         if why.trim().is_empty() {
-            return Err("`why` is empty: say why it is no finding".to_owned());
+            return Err(SuppressError::NoReason);
         }
         Ok(Self { finding, call: call.to_owned(), why: why.to_owned() })
     }
@@ -94,8 +110,8 @@ impl Ignored {
     /// Reads one as `--suppress` has it: the kind as reports name it, with hyphens for blanks.
     ///
     /// # Errors
-    /// A sentence that names what to change.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    /// No kind has that name.
+    pub fn parse(text: &str) -> Result<Self, SuppressError> {
         let (kind, call) = match text.split_once(':') {
             Some((kind, call)) => (kind, Some(call.replace('-', " ")).filter(|c| !c.is_empty())),
             None => (text, None),
@@ -104,7 +120,8 @@ impl Ignored {
         let found = Kind::ALL.iter().zip(&names).find(|(_, name)| *name == kind);
         let Some((&kind, _)) = found else {
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
-            return Err(suggest::reject("finding that can be suppressed", kind, &names));
+            let unknown = suggest::reject("finding that can be suppressed", kind, &names);
+            return Err(SuppressError::Unknown(unknown));
         };
         Ok(Self { kind, call })
     }
@@ -135,7 +152,8 @@ mod tests {
             !suppression.is(Flaw::Misaligned, "malloc")
                 && !suppression.is(Flaw::NotZeroed, "aligned_alloc")
         );
-        let rejected = |finding, call, why| Suppression::parse(finding, call, why).unwrap_err();
+        let rejected =
+            |finding, call, why| Suppression::parse(finding, call, why).unwrap_err().to_string();
         assert!(rejected("overlap", "malloc", "so").contains("after others nothing is as it was"));
         assert!(rejected("misalined", "malloc", "so").contains("Did you mean `misaligned`?"));
         assert!(
@@ -153,6 +171,6 @@ mod tests {
         let one = Ignored::parse("errno:operator-delete").unwrap();
         assert!(one.is(Kind::Errno, Some("operator delete")) && !one.is(Kind::Errno, None));
         assert!(Ignored::parse("errno").unwrap().is(Kind::Errno, Some("free")));
-        assert!(Ignored::parse("erno").unwrap_err().contains("Did you mean `errno`?"));
+        assert!(Ignored::parse("erno").unwrap_err().to_string().contains("Did you mean `errno`?"));
     }
 }

@@ -27,7 +27,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use drystone_harness::allocators::{Allocator, Folders};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use drystone_harness::allocators::{Allocator, AllocatorError, Folders};
 use drystone_harness::seed::Seed;
 use drystone_harness::text::suggest;
 use toml::{Table, Value};
@@ -54,16 +55,16 @@ const OLD_KEYS: [(&str, &str); 3] =
 /// The plan of the campaign in the file `path`; `options` says what a file can't: seed and output.
 ///
 /// # Errors
-/// A sentence that names the file and what to change in it.
+/// The file can't be read, or asks for what there is not.
 pub fn plan(
     path: &Path,
     options: &Options,
     linked: &[AllocatorEntry],
     folders: &Folders,
-) -> Result<Plan, String> {
-    let named = |why: String| format!("campaign {}: {why}", path.display());
-    let text = fs::read_to_string(path).map_err(|error| named(error.to_string()))?;
-    parse(&text, options, linked, folders).map_err(named)
+) -> Result<Plan> {
+    let named = || format!("campaign {}", path.display());
+    let text = fs::read_to_string(path).with_context(named)?;
+    parse(&text, options, linked, folders).with_context(named)
 }
 
 fn parse(
@@ -71,8 +72,8 @@ fn parse(
     options: &Options,
     linked: &[AllocatorEntry],
     folders: &Folders,
-) -> Result<Plan, String> {
-    let top: Table = text.parse().map_err(|error: toml::de::Error| error.to_string())?;
+) -> Result<Plan> {
+    let top: Table = text.parse()?;
     let mut top = renamed(top)?;
     let parts = tables(&mut top, PART)?.unwrap_or_else(|| vec![Table::new()]);
     let suppressions = tables(&mut top, SUPPRESS)?.unwrap_or_default();
@@ -95,15 +96,15 @@ fn parse(
             }
         }
     }
-    let mut whole = whole.ok_or_else(|| "it names no run".to_owned())?;
+    let mut whole = whole.context("it names no run")?;
     let names: Vec<&str> = linked.iter().map(|one| one.name).collect();
     suppress(&suppressions, &mut whole, |text| resolve(text, &names, folders))?;
     Ok(whole)
 }
 
 /// The tables of a list of them, if there is one.
-fn tables(top: &mut Table, key: &str) -> Result<Option<Vec<Table>>, String> {
-    let rejected = || format!("`{key}` must be tables: write [[{key}]]");
+fn tables(top: &mut Table, key: &str) -> Result<Option<Vec<Table>>> {
+    let rejected = || anyhow!("`{key}` must be tables: write [[{key}]]");
     let table = |one| match one {
         Value::Table(table) => renamed(table),
         _ => Err(rejected()),
@@ -118,13 +119,13 @@ fn tables(top: &mut Table, key: &str) -> Result<Option<Vec<Table>>, String> {
 }
 
 /// A table with the keys of today.
-fn renamed(table: Table) -> Result<Table, String> {
+fn renamed(table: Table) -> Result<Table> {
     let mut new = Table::new();
     for (key, value) in table {
         let today = OLD_KEYS.iter().find(|(old, _)| *old == key).map(|(_, today)| *today);
         let today = today.unwrap_or(&key).to_owned();
         if new.insert(today.clone(), value).is_some() {
-            return Err(format!("`{today}` is there under its old name too: leave one out"));
+            bail!("`{today}` is there under its old name too: leave one out");
         }
     }
     Ok(new)
@@ -134,13 +135,13 @@ fn renamed(table: Table) -> Result<Table, String> {
 fn suppress(
     suppressions: &[Table],
     plan: &mut Plan,
-    resolve: impl Fn(&str) -> Result<Allocator, String>,
-) -> Result<(), String> {
+    resolve: impl Fn(&str) -> Result<Allocator, AllocatorError>,
+) -> Result<()> {
     for table in suppressions {
         reject_unknown(table, &SUPPRESS_KEYS)?;
         let said = |key: &str| {
             let value = table.get(key).and_then(Value::as_str);
-            value.ok_or_else(|| format!("[[{SUPPRESS}]]: `{key}` must be a string"))
+            value.with_context(|| format!("[[{SUPPRESS}]]: `{key}` must be a string"))
         };
         let text = said(ALLOCATOR)?;
         let known = Suppression::parse(said("finding")?, said("call")?, said("why")?)?;
@@ -152,7 +153,7 @@ fn suppress(
         };
         if !names.contains(&name) {
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
-            return Err(suggest::reject("allocator in this campaign", text, &names));
+            bail!(suggest::reject("allocator in this campaign", text, &names));
         }
         for spec in plan.runs.iter_mut().filter(|spec| spec.allocator == name) {
             spec.suppressions.push(known.clone());
@@ -161,9 +162,9 @@ fn suppress(
     Ok(())
 }
 
-fn reject_unknown(table: &Table, known: &[&str]) -> Result<(), String> {
+fn reject_unknown(table: &Table, known: &[&str]) -> Result<()> {
     match table.keys().find(|key| !known.contains(&key.as_str())) {
-        Some(key) => Err(suggest::reject("key", key, known)),
+        Some(key) => bail!(suggest::reject("key", key, known)),
         None => Ok(()),
     }
 }
@@ -174,30 +175,28 @@ fn part_plans<'a>(
     options: Options,
     linked: &[AllocatorEntry],
     folders: &Folders,
-) -> Result<Vec<Plan>, String> {
+) -> Result<Vec<Plan>> {
     let minutes = match said("minutes") {
-        None => return Err("`minutes` is missing: say how long".to_owned()),
+        None => bail!("`minutes` is missing: say how long"),
         Some(Value::Integer(minutes)) => *minutes as f64,
         Some(Value::Float(minutes)) => *minutes,
-        Some(_) => return Err("`minutes` must be a number".to_owned()),
+        Some(_) => bail!("`minutes` must be a number"),
     };
-    if !(1e-3..=1e6).contains(&minutes) {
-        return Err(format!("`minutes` must be 0.001 to 1000000, not {minutes}"));
-    }
+    ensure!((1e-3..=1e6).contains(&minutes), "`minutes` must be 0.001 to 1000000, not {minutes}");
     let threads = match said("threads") {
         None => vec![None],
         Some(threads) => numbers(threads, "threads")?
             .into_iter()
             .map(|number| match u16::try_from(number) {
                 Ok(number @ 1..=512) => Ok(Some(number)),
-                _ => Err(format!("`threads` must be 1 to 512, not {number}")),
+                _ => bail!("`threads` must be 1 to 512, not {number}"),
             })
-            .collect::<Result<_, _>>()?,
+            .collect::<Result<_>>()?,
     };
     let disturb = said("disturb").map(|value| match value {
         Value::Integer(number) => u32::try_from(*number)
-            .map_err(|_| format!("`disturb` must be 0 to {}, not {number}", u32::MAX)),
-        _ => Err("`disturb` must be a number".to_owned()),
+            .map_err(|_| anyhow!("`disturb` must be 0 to {}, not {number}", u32::MAX)),
+        _ => bail!("`disturb` must be a number"),
     });
     let strings = |key: &str| said(key).map_or(Ok(Vec::new()), |value| strings(value, key));
     let options = Options {
@@ -217,14 +216,14 @@ fn part_plans<'a>(
         .collect()
 }
 
-fn strings(value: &Value, key: &str) -> Result<Vec<String>, String> {
-    let rejected = || format!("`{key}` must be a list of strings");
+fn strings(value: &Value, key: &str) -> Result<Vec<String>> {
+    let rejected = || anyhow!("`{key}` must be a list of strings");
     let list = value.as_array().ok_or_else(rejected)?;
     list.iter().map(|one| one.as_str().map(str::to_owned).ok_or_else(rejected)).collect()
 }
 
-fn numbers(value: &Value, key: &str) -> Result<Vec<i64>, String> {
-    let rejected = || format!("`{key}` must be a list of numbers");
+fn numbers(value: &Value, key: &str) -> Result<Vec<i64>> {
+    let rejected = || anyhow!("`{key}` must be a list of numbers");
     match value {
         Value::Integer(number) => Ok(vec![*number]),
         Value::Array(list) if !list.is_empty() => {
@@ -241,9 +240,14 @@ mod tests {
     use super::*;
     use crate::allocators::{linked, process};
 
-    fn plan(text: &str) -> Result<Plan, String> {
+    fn plan(text: &str) -> Result<Plan> {
         let options = fixtures::options::<Options>(&["--seed", "7"]).unwrap();
         parse(text, &options, &[linked::LIST, process::SYSTEM], &fixtures::no_libraries())
+    }
+
+    /// What its user is told.
+    fn said(rejected: Result<Plan>) -> String {
+        format!("{:#}", rejected.unwrap_err())
     }
 
     #[test]
@@ -299,7 +303,7 @@ mod tests {
         for spec in plan(text).unwrap().runs {
             assert_eq!(spec.suppressions.len(), usize::from(spec.allocator == "system"), "{spec}");
         }
-        let rejected = |from: &str, to: &str| plan(&text.replace(from, to)).unwrap_err();
+        let rejected = |from: &str, to: &str| said(plan(&text.replace(from, to)));
         assert!(rejected("\"system\"", "\"sytem\"").contains("Did you mean `system`?"));
         assert!(rejected("\"misaligned\"", "\"overlap\"").contains("finding that can be exempt"));
         assert!(rejected("call = ", "cal = ").contains("Did you mean `call`?"));
@@ -332,12 +336,12 @@ mod tests {
             new.iter().all(|spec| spec.allocator == "linked:list" && spec.suppressions.len() == 1)
         );
         let twice = plan("minutes = 1\nsubjects = [\"list\"]\nallocators = [\"list\"]");
-        assert!(twice.unwrap_err().contains("under its old name too"));
+        assert!(said(twice).contains("under its old name too"));
     }
 
     #[test]
     fn mistyped_keys_and_names_are_rejected_with_the_suggested() {
-        let rejected = |text: &str| plan(text).unwrap_err();
+        let rejected = |text: &str| said(plan(text));
         assert!(
             rejected("minuts = 1").contains("there is no key `minuts`. Did you mean `minutes`?")
         );

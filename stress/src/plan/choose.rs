@@ -2,19 +2,21 @@
 
 use std::sync::Once;
 
-use drystone_harness::allocators::{Allocator, DRYSTONE, Folders, LINKED, SYSTEM, distinct};
+use drystone_harness::allocators::{
+    Allocator, AllocatorError, DRYSTONE, Folders, LINKED, SYSTEM, distinct,
+};
 
 use crate::allocators::process::AllocatorEntry;
 
 /// The allocators that are written so, and all of `linked` if none is.
 ///
 /// # Errors
-/// A sentence that names what to change.
+/// One is not there, or two have one name.
 pub fn choose(
     texts: &[String],
     linked: &[AllocatorEntry],
     folders: &Folders,
-) -> Result<Vec<Allocator>, String> {
+) -> Result<Vec<Allocator>, AllocatorError> {
     let names: Vec<&str> = linked.iter().map(|one| one.name).collect();
     if texts.is_empty() {
         return names.iter().map(|name| resolve(name, &names, folders)).collect();
@@ -35,9 +37,13 @@ pub fn choose(
 /// The allocator that `text` means.
 ///
 /// # Errors
-/// A sentence that names what to change.
-pub fn resolve(text: &str, linked: &[&str], folders: &Folders) -> Result<Allocator, String> {
+/// One is not there, or two have one name.
+pub fn resolve(
+    text: &str,
+    linked: &[&str],
+    folders: &Folders,
+) -> Result<Allocator, AllocatorError> {
     // The C library's own is one of the binary's, and so is not linked in for all that.
     let linked: Vec<&str> = linked.iter().copied().filter(|name| *name != SYSTEM).collect();
-    Ok(folders.resolve(text, &linked)?)
+    folders.resolve(text, &linked)
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
+use anyhow::{Result, bail};
 use clap::Args;
 use drystone_checker::schedule::Rates;
 use drystone_harness::allocators::{self, Allocator, Folders};
@@ -124,7 +125,7 @@ impl Options {
     ///
     /// # Errors
     /// A sentence that names what to change.
-    pub fn plan(&self, linked: &[AllocatorEntry], folders: &Folders) -> Result<Plan, String> {
+    pub fn plan(&self, linked: &[AllocatorEntry], folders: &Folders) -> Result<Plan> {
         let allocators = choose(&self.allocators, linked, folders)?;
         let works = self.chosen_works()?;
         let seed = self.seed.unwrap_or_else(Seed::random);
@@ -139,7 +140,7 @@ impl Options {
             // Of the default that an allocator can't do nobody need be told.
             if !self.workloads.is_empty() {
                 if !not.is_empty() && !self.allocators.is_empty() {
-                    return Err(process::not_for_misuse(name));
+                    bail!(process::not_for_misuse(name));
                 }
                 left_out.extend(not.iter().map(|_| process::not_for_misuse(name)));
             }
@@ -184,7 +185,7 @@ impl Options {
     }
 
     /// Workloads, each trace one of its own.
-    fn chosen_works(&self) -> Result<Vec<Work>, String> {
+    fn chosen_works(&self) -> Result<Vec<Work>> {
         let mut chosen = Vec::new();
         for text in &self.workloads {
             chosen.push(spec::parse_workload(text)?);
@@ -199,14 +200,12 @@ impl Options {
         let traces = chosen.iter().any(|(workload, _)| *workload == Workload::Trace);
         match (traces, self.traces.is_empty()) {
             (true, true) => {
-                return Err(
-                    "workload `trace` needs a recorded program: add --trace FILE".to_owned()
-                );
+                bail!("workload `trace` needs a recorded program: add --trace FILE")
             }
             (false, false) => {
-                return Err("--trace is for workload `trace`: leave --workload out, or add \
-                            --workload trace"
-                    .to_owned());
+                bail!(
+                    "--trace is for workload `trace`: leave --workload out, or add --workload trace"
+                )
             }
             _ => {}
         }
@@ -267,8 +266,8 @@ mod tests {
     use super::*;
     use crate::allocators::{linked, process};
 
-    fn plan(arguments: &[&str]) -> Result<Plan, String> {
-        let parsed = fixtures::options::<Options>(arguments).map_err(|why| why.to_string())?;
+    fn plan(arguments: &[&str]) -> Result<Plan> {
+        let parsed = fixtures::options::<Options>(arguments)?;
         parsed.plan(&[linked::LIST, process::SYSTEM], &fixtures::no_libraries())
     }
 

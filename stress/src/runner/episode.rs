@@ -205,8 +205,7 @@ impl Episodes {
             return;
         };
         let keep = |finding: &Finding| {
-            let version =
-                Version::of(spec, &self.supervisor.program).map_err(anyhow::Error::msg)?;
+            let version = Version::of(spec, &self.supervisor.program)?;
             store::keep(directory, Record::new(finding.clone(), spec.clone(), version), &journal()?)
         };
         match keep(finding) {

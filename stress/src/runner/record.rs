@@ -16,7 +16,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use drystone_harness::seed::Seed;
 use serde::{Deserialize, Serialize};
 
@@ -108,14 +108,14 @@ impl Writer {
     /// Begins a record at `path`, where no file may be yet; nowhere if there is no path.
     ///
     /// # Errors
-    /// A sentence that names the file.
-    pub fn begin(path: Option<&Path>, begin: Begin) -> Result<Self, String> {
+    /// It can't be made.
+    pub fn begin(path: Option<&Path>, begin: Begin) -> Result<Self> {
         let Some(path) = path else { return Ok(Self { file: None, error: None }) };
         let file = File::create_new(path).map_err(|error| match error.kind() {
             std::io::ErrorKind::AlreadyExists => {
-                format!("--record {}: the file is there already: name another", path.display())
+                anyhow!("--record {}: the file is there already: name another", path.display())
             }
-            _ => format!("--record {}: {error}", path.display()),
+            _ => anyhow!("--record {}: {error}", path.display()),
         })?;
         let mut writer = Self { file: Some(file), error: None };
         writer.write(&Line::Begin(begin));

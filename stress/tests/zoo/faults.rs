@@ -8,7 +8,7 @@ use std::time::Duration;
 use std::{hint, process, thread};
 
 use drystone::internals::{FutexLock, Mmap, RawLock};
-use drystone::{BlockState, Found, ListHeap, Misuse, MisuseKind, Stats};
+use drystone::{BlockState, Broken, Found, ListHeap, Misuse, MisuseKind, Stats};
 use drystone_checker::witness::Witness;
 use drystone_stress::allocators::linked::heap::Linked;
 use drystone_stress::allocators::linked::place::{self, Place};
@@ -324,11 +324,11 @@ impl<L: RawLock + Sync> Linked for Faulty<L> {
         unsafe { self.heap.fork_child() }
     }
 
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), Broken> {
         if self.fault == Fault::BreaksInvariants {
-            return Err("two free blocks are neighbours".to_owned());
+            return Err(Broken { invariant: "two free blocks are neighbours", address: 0 });
         }
-        self.heap.check().map_err(|broken| broken.to_string())
+        self.heap.check()
     }
 
     fn sweep(&self) -> usize {

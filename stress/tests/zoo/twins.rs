@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use drystone::internals::{FutexLock, Mmap};
 use drystone::policy::{self, Policy};
-use drystone::{BlockState, Drystone, Found, ListHeap, Misuse, MisuseKind, Stats};
+use drystone::{BlockState, Broken, Drystone, Found, ListHeap, Misuse, MisuseKind, Stats};
 use drystone_checker::witness::Witness;
 use drystone_stress::allocators::linked::heap::Linked;
 use drystone_stress::allocators::linked::place::{self, Place};
@@ -136,7 +136,7 @@ impl Linked for Twin {
         self.heap.stats()
     }
 
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), Broken> {
         self.heap.check()
     }
 

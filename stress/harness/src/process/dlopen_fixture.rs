@@ -22,12 +22,6 @@ pub enum FixtureError {
     Failed(OsString, String),
 }
 
-impl From<FixtureError> for String {
-    fn from(error: FixtureError) -> String {
-        error.to_string()
-    }
-}
-
 /// The library, as long as the tool runs.
 #[derive(Debug)]
 pub struct DlopenFixture {

@@ -1,7 +1,7 @@
 //! A heap of Drystone's, as the functions of C need it.
 
 use drystone::internals::{Os, Probe, RawLock};
-use drystone::{ListHeap, Misuse, Stats};
+use drystone::{Broken, ListHeap, Misuse, Stats};
 
 /// A heap that C's functions can be put in front of. The methods are those of [`ListHeap`].
 #[allow(missing_docs, reason = "the methods are those of ListHeap")]
@@ -17,7 +17,7 @@ pub trait Linked: Sync {
     unsafe fn try_realloc(&self, block: *mut u8, size: usize) -> Result<*mut u8, Misuse>;
     fn usable_size(&self, block: *mut u8) -> Result<usize, Misuse>;
     fn stats(&self) -> Stats;
-    fn check(&self) -> Result<(), String>;
+    fn check(&self) -> Result<(), Broken>;
     fn sweep(&self) -> usize;
     fn trim(&self) -> usize;
     /// Whether the three below do their part, or there is nothing for them to do.
@@ -66,8 +66,8 @@ macro_rules! own_methods {
             Self::stats(self)
         }
 
-        fn check(&self) -> Result<(), String> {
-            Self::check(self).map_err(|broken| broken.to_string())
+        fn check(&self) -> Result<(), Broken> {
+            Self::check(self)
         }
 
         fn sweep(&self) -> usize {

@@ -6,7 +6,7 @@ use std::hint::black_box;
 
 use drystone::{Misuse, Stats};
 use drystone_checker::violation::{self, Kind};
-use drystone_checker::witness::Witness;
+use drystone_checker::witness::{Intrusion, Witness};
 use drystone_workloads::calls::{Calls, MoreCalls};
 use drystone_workloads::errno;
 
@@ -65,7 +65,7 @@ pub fn allocator<P: Place>() -> OpenAllocator {
         }),
         sweep: || P::heap().sweep(),
         trim: || P::heap().trim(),
-        at_rest: P::witness().map(|_| at_rest::<P> as fn() -> Result<(), String>),
+        at_rest: P::witness().map(|_| at_rest::<P> as fn() -> Result<(), Intrusion>),
         defers_reports: P::DEFERS_REPORTS,
         os_can_fail: P::OS_CAN_FAIL,
         accounts: P::ACCOUNTS,
@@ -128,8 +128,8 @@ extern "C" fn usable_size<P: Place>(block: *mut c_void) -> usize {
     P::heap().usable_size(block.cast()).unwrap_or_else(|misuse| accused(&misuse))
 }
 
-fn at_rest<P: Place>() -> Result<(), String> {
-    P::witness().map_or(Ok(()), Witness::at_rest).map_err(|intrusion| intrusion.to_string())
+fn at_rest<P: Place>() -> Result<(), Intrusion> {
+    P::witness().map_or(Ok(()), Witness::at_rest)
 }
 
 unsafe fn try_free<P: Place>(block: *mut c_void) -> Result<(), Misuse> {

@@ -24,7 +24,7 @@ use drystone_harness::stop::Stop;
 use crate::child::inject::growth::{ENOUGH_ROUNDS, judge_growth};
 use crate::child::inject::worker::Worker;
 use crate::child::workers::barrier::SpinBarrier;
-use crate::inject::injector::Injector;
+use crate::inject::injector::{InjectError, Injector};
 use crate::model::injection::{Calls, FAILED, InjectionPlan, MADE};
 
 pub use self::worker::Setting;
@@ -45,13 +45,13 @@ impl Scenario<'_> {
     /// Runs it under `plan`; `progress` is called now and then, by one thread.
     ///
     /// # Errors
-    /// A sentence: calls can't be made to fail here.
+    /// Calls can't be made to fail here.
     pub fn run(
         &self,
         plan: InjectionPlan,
         injector: &mut Injector,
         progress: impl Fn() + Sync,
-    ) -> Result<(), String> {
+    ) -> Result<(), InjectError> {
         let overlap = Overlap::default();
         match plan {
             InjectionPlan::OneIn { .. } => self.by_chance(injector, &overlap, progress)?,
@@ -86,7 +86,7 @@ impl Scenario<'_> {
 
     /// Lets all calls pass, and notes what became of the calls, before anything is judged: a
     /// finding takes along what is noted by then.
-    fn disarm(&self, injector: &mut Injector) -> Result<(), String> {
+    fn disarm(&self, injector: &mut Injector) -> Result<(), InjectError> {
         let Some(Calls { made, failed }) = injector.disarm()? else { return Ok(()) };
         self.setting.board.note(MADE, made);
         self.setting.board.note(FAILED, failed);
@@ -108,7 +108,7 @@ impl Scenario<'_> {
         injector: &mut Injector,
         overlap: &Overlap,
         progress: impl Fn() + Sync,
-    ) -> Result<(), String> {
+    ) -> Result<(), InjectError> {
         let barrier = SpinBarrier::new(self.threads + 1);
         let over = AtomicBool::new(false);
         let mut sizes = Vec::new();

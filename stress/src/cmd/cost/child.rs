@@ -4,6 +4,7 @@
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use anyhow::{Context, Result, bail};
 use drystone_checker::checks::{Check, Checks};
 use drystone_checker::counters::Board;
 use drystone_checker::journal;
@@ -31,16 +32,16 @@ pub fn main(argument: &str, allocators: &[AllocatorEntry]) -> u8 {
     end_at_a_panic();
     let (answer, code) = match work(argument, allocators) {
         Ok(answer) => (answer, exit::FINE),
-        Err(why) => (Answer::Rejected { why }, exit::FAILED),
+        Err(why) => (Answer::Rejected { why: format!("{why:#}") }, exit::FAILED),
     };
     message::send_line(&answer);
     // Without exit handlers: what an allocator does there is no part of this.
     exit::now(code)
 }
 
-fn work(argument: &str, allocators: &[AllocatorEntry]) -> Result<Answer, String> {
-    let Job { spec, task } = serde_json::from_str(argument)
-        .map_err(|error| format!("the measurement is not readable: {error}"))?;
+fn work(argument: &str, allocators: &[AllocatorEntry]) -> Result<Answer> {
+    let Job { spec, task } =
+        serde_json::from_str(argument).context("the measurement is not readable")?;
     let target = process::open(&spec.allocator, spec.library.as_deref(), allocators)?;
     let board: &'static Board = Box::leak(Box::new(Board::new(spec.threads)));
     violation_handler::arm(&job::Job::plain(&spec), board);
@@ -50,7 +51,7 @@ fn work(argument: &str, allocators: &[AllocatorEntry]) -> Result<Answer, String>
         Task::Time { checks, operations, parts, journal } => {
             if let Some(path) = journal {
                 journal::begin(&path, measurement.spec.threads, || STOP.set())
-                    .map_err(|error| format!("the journal {}: {error}", path.display()))?;
+                    .with_context(|| format!("the journal {}", path.display()))?;
             }
             Answer::Time(measurement.time(checks, operations, parts)?)
         }
@@ -71,7 +72,7 @@ struct Stint {
 }
 
 impl Measurement {
-    fn time(mut self, checks: Checks, operations: usize, parts: u32) -> Result<Time, String> {
+    fn time(mut self, checks: Checks, operations: usize, parts: u32) -> Result<Time> {
         if !checks.has(Check::Schedule) {
             self.spec.disturb = Rates::one_in(0);
         }
@@ -95,10 +96,10 @@ impl Measurement {
         part();
         let times: Vec<Time> = (0..parts).map(|_| part()).collect();
         if STOP.is_set() {
-            return Err("the journal is full before the operations are done".to_owned());
+            bail!("the journal is full before the operations are done");
         }
         let middle = |figure: fn(&Time) -> f64| {
-            median(&times.iter().map(figure).collect::<Vec<_>>()).ok_or("no part was asked for")
+            median(&times.iter().map(figure).collect::<Vec<_>>()).context("no part was asked for")
         };
         Ok(Time {
             per_second: middle(|time| time.per_second)?,

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use anyhow::Result;
 use clap::Args;
 use drystone_checker::schedule::Rates;
-use drystone_harness::allocators::{self, Allocator, Folders};
+use drystone_harness::allocators::{self, Allocator, AllocatorError, Folders};
 use drystone_harness::output::format::Printing;
 use drystone_harness::seed::Seed;
 use drystone_measure::bench::cli::rounds;
@@ -86,8 +87,8 @@ impl Options {
     ///
     /// # Errors
     /// A sentence that names what to change.
-    pub fn plan(&self, linked: &[AllocatorEntry], folders: &Folders) -> Result<Plan, String> {
-        let rounds = rounds(self.rounds, self.quick).map_err(|why| why.to_string())?;
+    pub fn plan(&self, linked: &[AllocatorEntry], folders: &Folders) -> Result<Plan> {
+        let rounds = rounds(self.rounds, self.quick)?;
         let seed = self.seed.unwrap_or_else(Seed::random);
         let threads = usize::from(self.threads);
         let (workload, settings) = spec::parse_workload("mixed:largest=1K")?;
@@ -106,7 +107,7 @@ impl Options {
         &self,
         linked: &[AllocatorEntry],
         folders: &Folders,
-    ) -> Result<Vec<Allocator>, String> {
+    ) -> Result<Vec<Allocator>, AllocatorError> {
         let default = DEFAULT.map(str::to_owned);
         let chosen = if self.allocators.is_empty() { &default[..] } else { &self.allocators };
         choose(chosen, linked, folders)

@@ -20,8 +20,8 @@ static STOP: Stop = Stop::new();
 /// # Errors
 /// Wrong usage, or the tool fails.
 pub fn run(options: &Options, linked: &[AllocatorEntry]) -> Result<u8> {
-    let folders = Folders::of_this_binary().map_err(anyhow::Error::msg)?;
-    let plan = options.plan(linked, &folders).map_err(anyhow::Error::msg)?;
+    let folders = Folders::of_this_binary()?;
+    let plan = options.plan(linked, &folders)?;
     eprintln!("seed {}, {} rounds of {} allocators", plan.seed, plan.rounds, plan.allocators.len());
     stop::at_ctrl_c(&STOP)?;
     let launcher = Launcher::of_this_binary(options.deadline)?;

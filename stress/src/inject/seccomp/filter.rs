@@ -5,6 +5,7 @@ use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::thread;
 
 use drystone_harness::memory::MARK;
+use thiserror::Error;
 
 /// The calls that the filter asks about.
 pub(super) const CALLS: &[libc::c_long] = &[
@@ -32,16 +33,19 @@ pub fn name(call: u64) -> &'static str {
     }
 }
 
-/// Whether a filter with a listener can be installed here; a sentence if not.
+/// The kernel takes no filter with a listener.
+#[derive(Debug, Error)]
+#[error("seccomp's user notification is not permitted on this machine: {0}")]
+pub struct NotPermitted(io::Error);
+
+/// Whether a filter with a listener can be installed here.
 ///
 /// # Errors
-/// What the kernel says.
-pub fn permitted() -> Result<(), String> {
+/// It can't.
+pub fn permitted() -> Result<(), NotPermitted> {
     // A filter is for the thread that installs it and those that it starts.
     let tried = thread::spawn(|| install(&[]).map(drop)).join().expect("it does not panic");
-    tried.map_err(|error| {
-        format!("seccomp's user notification is not permitted on this machine: {error}")
-    })
+    tried.map_err(NotPermitted)
 }
 
 /// One instruction of a filter: load the word at `at`; or compare; or return.

@@ -15,7 +15,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use drystone_checker::counters::Counters;
 use drystone_checker::violation::Kind;
 use drystone_harness::process::child;
-use drystone_harness::process::dlopen_fixture::DlopenFixture;
+use drystone_harness::process::dlopen_fixture::{DlopenFixture, FixtureError};
 use drystone_harness::process::launcher;
 use drystone_harness::process::preload::{self, signal_name};
 use drystone_harness::stop::Stop;
@@ -70,7 +70,7 @@ pub struct Supervisor {
     /// A call that takes so long of its thread's own time hangs, whatever other workers do.
     pub deadline: Duration,
     /// The library that children load and close, compiled for the first that does.
-    pub fixture: Arc<OnceLock<Result<DlopenFixture, String>>>,
+    pub fixture: Arc<OnceLock<Result<DlopenFixture, FixtureError>>>,
 }
 
 impl Supervisor {
@@ -101,10 +101,7 @@ impl Supervisor {
         let mut job = job.clone();
         job.deadline = Some(self.deadline);
         if loads(&job.spec) {
-            let fixture = self
-                .fixture
-                .get_or_init(|| DlopenFixture::compile().map_err(String::from))
-                .as_ref();
+            let fixture = self.fixture.get_or_init(DlopenFixture::compile).as_ref();
             let fixture = fixture
                 .map_err(|why| anyhow!("{why}; or set lifecycle:load=0, which loads no library"))?;
             job.fixture = Some(fixture.path());

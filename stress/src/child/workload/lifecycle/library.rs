@@ -8,6 +8,7 @@ use std::path::Path;
 use std::ptr::NonNull;
 use std::sync::{PoisonError, RwLock};
 
+use anyhow::{Context, Result, bail};
 use drystone_checker::checked::Checked;
 use drystone_checker::counters::{Count, Doing};
 use drystone_checker::violation::{self, Kind};
@@ -31,11 +32,11 @@ impl Library {
     /// The library at `path`, which must be bound to the malloc that is `allocator`'s.
     ///
     /// # Errors
-    /// A sentence: it can't be loaded, or has another malloc.
-    pub fn open(path: &Path, allocator: &OpenAllocator) -> Result<Self, String> {
-        let path = CString::new(path.as_os_str().as_bytes()).map_err(|error| error.to_string())?;
+    /// It can't be loaded, or has another malloc.
+    pub fn open(path: &Path, allocator: &OpenAllocator) -> Result<Self> {
+        let path = CString::new(path.as_os_str().as_bytes())?;
         let library = Self { path };
-        let open = library.load().map_err(|why| format!("the library to load: {why}"))?;
+        let open = library.load().context("the library to load")?;
         // SAFETY: `void *fixture_malloc_address(void)`
         let bound = unsafe {
             let function = open.function(c"fixture_malloc_address");
@@ -43,17 +44,18 @@ impl Library {
         };
         match bound.addr() == allocator.calls.malloc as *const () as usize {
             true => Ok(library),
-            false => Err("a library that is loaded has another malloc than the allocator's; set \
-                          lifecycle:load=0"
-                .to_owned()),
+            false => bail!(
+                "a library that is loaded has another malloc than the allocator's; set \
+                 lifecycle:load=0"
+            ),
         }
     }
 
-    fn load(&self) -> Result<Open, String> {
+    fn load(&self) -> Result<Open> {
         // SAFETY: the path is a C string, of a library whose constructor and destructor use malloc
         // and free alone.
         let handle = unsafe { libc::dlopen(self.path.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
-        NonNull::new(handle).map(Open).ok_or_else(|| {
+        NonNull::new(handle).map(Open).with_context(|| {
             // SAFETY: after a failure dlerror returns a C string, which is copied at once.
             let why: *const c_char = unsafe { libc::dlerror() };
             match why.is_null() {

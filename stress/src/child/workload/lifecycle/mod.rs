@@ -30,6 +30,7 @@ mod thread_end;
 
 use std::sync::{Mutex, RwLock};
 
+use anyhow::{Result, bail};
 use drystone_checker::counters::{Count, Doing};
 use drystone_harness::seed::Seed;
 use drystone_workloads::mixed::generator;
@@ -53,15 +54,15 @@ const OPERATIONS: u64 = 100_000;
 /// Rejects a run that can't be made.
 ///
 /// # Errors
-/// A sentence that names what to change.
-pub fn can(spec: &Spec, allocator: &OpenAllocator) -> Result<(), String> {
+/// The allocator can't do what is set.
+pub fn can(spec: &Spec, allocator: &OpenAllocator) -> Result<()> {
     let forks = spec.settings.get(Workload::Lifecycle, "fork") > 0;
     if forks && allocator.own.is_some_and(|own| own.fork.is_none()) {
         let allocator = &spec.allocator;
-        return Err(format!(
+        bail!(
             "{allocator} has no fork handlers, so that its forked children can't use it; set \
              lifecycle:fork=0"
-        ));
+        );
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use drystone_checker::violation::{self, Kind};
 use drystone_harness::text::units;
-use drystone_harness::usage::Usage;
+use drystone_harness::usage::{Usage, UsageError};
 use drystone_workloads::calls::MoreCalls;
 
 use crate::child::workers::CheckedWorkers;
@@ -60,7 +60,7 @@ impl Rests {
     ///
     /// # Errors
     /// The machine does not say what is resident.
-    pub fn begin(more: &MoreCalls) -> Result<Self, String> {
+    pub fn begin(more: &MoreCalls) -> Result<Self, UsageError> {
         let said = figures::in_use(more);
         Ok(Self { before: resident()?, said, resident: Vec::new(), live: 0, above: 0 })
     }
@@ -69,7 +69,7 @@ impl Rests {
     ///
     /// # Errors
     /// The machine does not say what is resident.
-    pub fn look(&mut self, workers: &mut CheckedWorkers<'_>, live: u64) -> Result<(), String> {
+    pub fn look(&mut self, workers: &mut CheckedWorkers<'_>, live: u64) -> Result<(), UsageError> {
         self.live = self.live.max(live);
         light_work(workers);
         figures::judge_at_rest(&workers.allocator().more, self.said, self.live);
@@ -104,7 +104,7 @@ impl Rests {
     }
 
     /// Gives the allocator the time that it may take.
-    fn wait(&mut self, workers: &mut CheckedWorkers<'_>) -> Result<(), String> {
+    fn wait(&mut self, workers: &mut CheckedWorkers<'_>) -> Result<(), UsageError> {
         let asked = workers.allocator().own.is_some() || workers.allocator().more.gives_back();
         let patience = if asked { PATIENCE_IF_ASKED } else { PATIENCE };
         let (began, mut pause) = (Instant::now(), PAUSE);
@@ -162,7 +162,7 @@ fn grown(resident: &[u64], step: u64) -> Option<u64> {
 }
 
 /// What the allocator has resident, bytes.
-fn resident() -> Result<u64, String> {
+fn resident() -> Result<u64, UsageError> {
     Ok(Usage::of_this_process()?.of_the_allocator())
 }
 

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use anyhow::{Context, Result};
 use drystone_harness::library::resolve;
 
 /// What stands before each report.
@@ -83,9 +84,9 @@ impl Reports {
     /// Reads standard error from now on. Once in a process.
     ///
     /// # Errors
-    /// A sentence: the OS gives no pipe or thread.
-    pub fn begin() -> Result<Self, String> {
-        Self::try_begin().map_err(|error| format!("a pipe for the allocator's reports: {error}"))
+    /// The OS gives no pipe or thread.
+    pub fn begin() -> Result<Self> {
+        Self::try_begin().context("a pipe for the allocator's reports")
     }
 
     fn try_begin() -> io::Result<Self> {
