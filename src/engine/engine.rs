@@ -25,6 +25,7 @@ use crate::sync::{
 ///
 /// `O` is where memory comes from, `P` looks into critical sections and between checks and stores,
 /// `L` is the span lock.
+#[allow(missing_debug_implementations, reason = "nobody prints one: it is addresses all over")]
 pub struct Engine<O: Os = Mmap, P: Probe = NoProbe, L: RawLock = FutexLock> {
     pub(super) page_map: PageMap,
     pub(super) os: O,

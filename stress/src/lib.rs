@@ -19,7 +19,6 @@
 //! imports the other. The packages below are `drystone-checker`, `drystone-harness` and
 //! `drystone-workloads`; `drystone-conform` and `drystone-measure` stand beside this one, and only
 //! [`cmd`] calls them.
-#![warn(missing_docs)]
 
 pub mod allocators;
 pub mod child;

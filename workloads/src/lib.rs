@@ -15,7 +15,7 @@
 //! | `cli` | `tool` | `--format`, `--color` and durations of every tool; its pages for `man` |
 //!
 //! The program `trace` is the feature `tool` too. Both features are on by default.
-#![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
+#![warn(unreachable_pub)]
 
 pub mod bounded_queue;
 pub mod calls;

@@ -47,6 +47,7 @@ pub const DIRECT: usize = 1024;
 
 /// A thread's heap. Lives as long as its engine: a thread's exit leaves it, whole, to the next
 /// thread. If none comes within a quarter of a second, its slabs are abandoned.
+#[allow(missing_debug_implementations, reason = "nobody prints one: it is addresses all over")]
 pub struct Heap {
     /// The owner's: reached by [`Owner`].
     own: Cell<Own>,

@@ -1,5 +1,5 @@
 #![doc = include_str!("../README.md")]
-#![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
+#![warn(unreachable_pub)]
 
 pub mod allocator;
 pub mod checked;

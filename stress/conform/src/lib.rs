@@ -22,7 +22,7 @@
 //!
 //! Each row with each allocator is a process of its own, so that none suffers from another's crash.
 //! What the rows ask and how the peers answer: `docs/conformance.md`.
-#![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
+#![warn(unreachable_pub)]
 
 pub mod allocators;
 pub mod campaign;

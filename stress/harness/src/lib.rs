@@ -10,7 +10,7 @@
 //! | [`usage`] | a process's memory and faults, by its own account |
 //! | [`memory`] | the harness's own allocator, installed in every binary that links this |
 //! | [`fixtures`] | for tests of the tools |
-#![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
+#![warn(unreachable_pub)]
 
 pub mod allocators;
 pub mod bounds;

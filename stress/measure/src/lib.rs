@@ -1,6 +1,6 @@
 //! Allocators measured from outside, as shared libraries that are preloaded: [`bench`](mod@bench)
 //! runs small workloads in processes of their own, [`programs`] real programs.
-#![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
+#![warn(unreachable_pub)]
 
 pub mod bench;
 pub mod programs;

@@ -33,7 +33,7 @@ pub enum OpenError {
 }
 
 /// An allocator that is linked into the binary, or the C library's own.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct AllocatorEntry {
     /// As it is written on the command line.
     pub name: &'static str,
@@ -51,7 +51,7 @@ impl AllocatorEntry {
 }
 
 /// An allocator, ready to be called.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct OpenAllocator {
     /// Its functions.
     pub calls: Calls,
@@ -82,7 +82,7 @@ impl OpenAllocator {
 }
 
 /// What a linked heap says of itself, beyond C's calls.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Own {
     /// Frees a block, or says what is wrong with the pointer.
     pub try_free: unsafe fn(*mut c_void) -> Result<(), Misuse>,
@@ -116,7 +116,7 @@ pub struct Own {
 }
 
 /// A heap's part of a fork, as `pthread_atfork` takes it.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Fork {
     /// Before it, in the thread that forks.
     pub prepare: fn(),

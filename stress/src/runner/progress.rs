@@ -14,6 +14,7 @@ use crate::model::runs::Plan;
 use crate::model::spec::Spec;
 
 /// One bar over a whole campaign, by planned time: it fits 80 columns.
+#[derive(Debug)]
 pub struct Bar {
     bar: ProgressBar,
     /// Planned time of the runs before the present one, and of that.

@@ -62,7 +62,7 @@ pub fn resize(heap: &ListHeap, block: *mut u8, size: usize) -> *mut u8 {
 }
 
 /// Counts calls and bytes; fails the calls in a range.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct FakeOs {
     pub calls: Cell<usize>,
     pub fail_from: Cell<usize>,

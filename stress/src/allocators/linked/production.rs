@@ -95,6 +95,7 @@ impl Place for Watching {
 
 /// An engine of any parts behind the heap's methods: each thread's heap is claimed at its first
 /// call, and left to others at its end.
+#[allow(missing_debug_implementations, reason = "an engine has none")]
 pub struct Watchable<O: Os, P: Probe, L: RawLock>(Engine<O, P, L>);
 
 /// The calling thread's part of the process's one [`Watchable`].

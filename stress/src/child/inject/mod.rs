@@ -30,6 +30,7 @@ use crate::model::injection::{Calls, FAILED, InjectionPlan, MADE};
 pub use self::worker::Setting;
 
 /// What a scenario works with.
+#[derive(Debug)]
 pub struct Scenario<'a> {
     /// What every worker works with.
     pub setting: Setting<'a>,

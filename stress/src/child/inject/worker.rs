@@ -29,6 +29,7 @@ const MORE_THAN_THERE_IS: usize = 1 << 30;
 const ENOUGH_NULLS: usize = 16;
 
 /// What every worker of a scenario works with.
+#[derive(Debug)]
 pub struct Setting<'a> {
     /// The allocator.
     pub allocator: &'a OpenAllocator,

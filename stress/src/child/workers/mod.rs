@@ -20,6 +20,7 @@ use crate::model::message::{self, Message};
 use crate::model::spec::Spec;
 
 /// The workers of a run.
+#[derive(Debug)]
 pub struct CheckedWorkers<'a> {
     allocator: &'a OpenAllocator,
     board: &'a Board,

@@ -12,6 +12,7 @@ const SLOTS: u64 = 256;
 const HUGE_ONE_IN: u64 = 4096;
 
 /// A table of blocks, and what is asked for.
+#[derive(Debug)]
 pub struct BlockTable {
     sizes: LogUniform,
     slots: Vec<Option<Block>>,

@@ -36,6 +36,7 @@ pub fn round(workers: &mut CheckedWorkers<'_>, seed: Seed, settings: &Settings) 
 }
 
 /// A round whose operations were drawn beforehand.
+#[derive(Debug)]
 pub struct Prepared {
     shape: Shape,
     /// Each worker's.

@@ -42,6 +42,7 @@ pub fn round(
 }
 
 /// A table of blocks.
+#[derive(Debug)]
 pub struct Slots(Vec<Option<Block>>);
 
 impl Slots {

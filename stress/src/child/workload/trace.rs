@@ -18,6 +18,7 @@ use drystone_workloads::trace::{Kind, Step, Trace};
 use crate::child::workers::barrier::SpinBarrier;
 
 /// The work of all workers, the same in every pass.
+#[derive(Debug)]
 pub struct Parts {
     /// The steps of each worker within its copy.
     steps: Vec<Vec<Step>>,
@@ -43,6 +44,7 @@ impl Parts {
 }
 
 /// One copy of the program.
+#[derive(Debug)]
 struct Copy {
     /// By the block's number in the trace. Never contended: the steps' order sees to that.
     blocks: Vec<Mutex<Option<Block>>>,
@@ -51,6 +53,7 @@ struct Copy {
 }
 
 /// One pass over the trace, from rest to rest.
+#[derive(Debug)]
 pub struct Pass<'a> {
     parts: &'a Parts,
     copies: Vec<Copy>,

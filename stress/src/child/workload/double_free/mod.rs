@@ -63,6 +63,7 @@ const DISTURB_ONE_IN: u32 = 8;
 const RULES: u64 = u64::MAX;
 
 /// One round.
+#[derive(Debug)]
 pub struct Round<'a>(Shared<'a>);
 
 impl<'a> Round<'a> {

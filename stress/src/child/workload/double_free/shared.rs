@@ -25,6 +25,7 @@ pub struct Deeds {
 }
 
 /// What the workers of one round share.
+#[derive(Debug)]
 pub struct Shared<'a> {
     /// Whom they call.
     pub allocator: &'a OpenAllocator,

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 /// Asks whether it is time to end, and reports to the supervisor, without a thread: from the loop
 /// itself.
+#[derive(Debug)]
 pub struct Pulse<F: FnMut()> {
     deadline: Option<Instant>,
     next: Instant,

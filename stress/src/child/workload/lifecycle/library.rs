@@ -16,6 +16,7 @@ use drystone_checker::violation::{self, Kind};
 use crate::allocators::process::OpenAllocator;
 
 /// Where it is.
+#[derive(Debug)]
 pub struct Library {
     path: CString,
 }

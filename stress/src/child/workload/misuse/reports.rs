@@ -73,6 +73,7 @@ impl Report {
 }
 
 /// The reports of this process's allocator.
+#[derive(Debug)]
 pub struct Reports {
     printed: Arc<Mutex<Printed>>,
     marks: Receiver<()>,
