@@ -92,26 +92,26 @@ macro_rules! is_below {
 /// Whether a request of `size` bytes is one for the fastest path: up to [`DIRECT`] bytes, and the
 /// library is ready.
 #[inline(always)]
-pub fn is_direct(size: usize) -> bool {
+pub(crate) fn is_direct(size: usize) -> bool {
     is_below!(size, LIMIT, DIRECT)
 }
 
 /// As [`is_direct`], for requests up to [`SMALL`] bytes.
 #[inline(always)]
-pub fn is_small(size: usize) -> bool {
+pub(crate) fn is_small(size: usize) -> bool {
     is_below!(size, MEDIUM, SMALL)
 }
 
 /// Whether calls have to ask [`ready`].
 #[inline(always)]
-pub fn is_early() -> bool {
+pub(crate) fn is_early() -> bool {
     LIMIT.load(Ordering::Relaxed) == 0
 }
 
 /// Looks whether the library is ready by now; then nobody asks again.
 #[cold]
 #[inline(never)]
-pub fn ready() -> bool {
+pub(crate) fn ready() -> bool {
     // SAFETY: a static; volatile, because the loader changes it.
     let relocated = unsafe { (&raw const ANCHOR.0).read_volatile() };
     let ready = relocated.addr() == room() && has_thread();
@@ -175,7 +175,7 @@ fn has_thread() -> bool {
 /// is full.
 #[cold]
 #[inline(never)]
-pub fn allocate(size: usize, align: usize) -> *mut c_void {
+pub(crate) fn allocate(size: usize, align: usize) -> *mut c_void {
     let align = align.max(16);
     let base = room();
     let used = USED.load(Ordering::Relaxed);
@@ -193,7 +193,7 @@ pub fn allocate(size: usize, align: usize) -> *mut c_void {
 
 /// Whether the block is one of these. Of null: no; nor of another pointer into the room.
 #[inline(always)]
-pub fn owns(block: *mut c_void) -> bool {
+pub(crate) fn owns(block: *mut c_void) -> bool {
     USED.load(Ordering::Relaxed) > 0
         && block.addr().wrapping_sub(room()) < ROOM
         && is_a_block(block)
@@ -213,7 +213,7 @@ fn is_a_block(block: *mut c_void) -> bool {
 ///
 /// # Safety
 /// [`owns`] says so, and it is not freed.
-pub unsafe fn size_of_block(block: *mut c_void) -> usize {
+pub(crate) unsafe fn size_of_block(block: *mut c_void) -> usize {
     // SAFETY: a header stands before each block.
     unsafe { (*block.cast::<Header>().sub(1)).size }
 }
@@ -223,7 +223,7 @@ pub unsafe fn size_of_block(block: *mut c_void) -> usize {
 /// # Safety
 /// Both blocks hold as many, and are the caller's.
 #[inline(never)]
-pub unsafe fn copy(from: *mut c_void, to: *mut c_void, size: usize) {
+pub(crate) unsafe fn copy(from: *mut c_void, to: *mut c_void, size: usize) {
     for place in 0..size {
         // SAFETY: both blocks hold `size` bytes, and are the caller's. Volatile, so that no
         // compiler makes a `memcpy` of it.

@@ -19,7 +19,7 @@ use crate::heap::HEAP;
 
 /// `malloc(3)`; C23, 7.24.3.6
 #[unsafe(no_mangle)]
-pub extern "C" fn malloc(size: usize) -> *mut c_void {
+pub(crate) extern "C" fn malloc(size: usize) -> *mut c_void {
     if !early::is_direct(size) {
         return malloc_medium(size);
     }
@@ -34,7 +34,7 @@ pub extern "C" fn malloc(size: usize) -> *mut c_void {
 /// # Safety
 /// If `block` is live, nothing uses it after this call.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn free(block: *mut c_void) {
+pub(crate) unsafe extern "C" fn free(block: *mut c_void) {
     // SAFETY: the caller gives the block up. `errno` is kept: the heap's own system calls keep it.
     match unsafe { HEAP.free_fast(block.cast()) } {
         Fast::Done => {}
@@ -47,7 +47,7 @@ pub unsafe extern "C" fn free(block: *mut c_void) {
 
 /// `calloc(3)`; C23, 7.24.3.2
 #[unsafe(no_mangle)]
-pub extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
+pub(crate) extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
     let bytes = count.checked_mul(size).filter(|&bytes| early::is_direct(bytes));
     match bytes.and_then(|bytes| HEAP.zeroed_direct(bytes)) {
         Some(block) => block.as_ptr().cast(),
@@ -120,7 +120,7 @@ extern "C" fn calloc_slow(count: usize, size: usize) -> *mut c_void {
 /// The last free of this thread was of `block`, and said so.
 #[cold]
 #[inline(never)]
-pub unsafe extern "C" fn free_moves(block: *mut c_void) {
+pub(crate) unsafe extern "C" fn free_moves(block: *mut c_void) {
     // SAFETY: this thread's last free was of this block, and came to `Moves`.
     unsafe { HEAP.free_moves(block.cast()) }
     HEAP.report_late();
@@ -159,7 +159,7 @@ unsafe extern "C" fn free_slow(block: *mut c_void) {
 /// # Safety
 /// If `block` is live, nothing uses it after this call, unless the call fails.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn realloc(block: *mut c_void, size: usize) -> *mut c_void {
+pub(crate) unsafe extern "C" fn realloc(block: *mut c_void, size: usize) -> *mut c_void {
     // SAFETY: the caller gives the block up, unless the call fails.
     match unsafe { resized_fast(block, size) } {
         Some(resized) => resized,
@@ -173,7 +173,7 @@ pub unsafe extern "C" fn realloc(block: *mut c_void, size: usize) -> *mut c_void
 /// # Safety
 /// As [`realloc`].
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn reallocarray(
+pub(crate) unsafe extern "C" fn reallocarray(
     block: *mut c_void,
     count: usize,
     size: usize,
@@ -190,7 +190,7 @@ pub unsafe extern "C" fn reallocarray(
 
 /// `aligned_alloc(3)`; C23, 7.24.3.1
 #[unsafe(no_mangle)]
-pub extern "C" fn aligned_alloc(align: usize, size: usize) -> *mut c_void {
+pub(crate) extern "C" fn aligned_alloc(align: usize, size: usize) -> *mut c_void {
     calls::pass(Function::AlignedAlloc);
     if !align.is_power_of_two() {
         return failed(libc::EINVAL);
@@ -203,7 +203,11 @@ pub extern "C" fn aligned_alloc(align: usize, size: usize) -> *mut c_void {
 /// # Safety
 /// `out` may be written, as a pointer.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn posix_memalign(out: *mut *mut c_void, align: usize, size: usize) -> c_int {
+pub(crate) unsafe extern "C" fn posix_memalign(
+    out: *mut *mut c_void,
+    align: usize,
+    size: usize,
+) -> c_int {
     calls::pass(Function::PosixMemalign);
     // A power of two, and a multiple of a pointer's size, which is one too.
     if !align.is_power_of_two() || align < size_of::<*mut c_void>() {
@@ -225,7 +229,7 @@ pub unsafe extern "C" fn posix_memalign(out: *mut *mut c_void, align: usize, siz
 /// `memalign(3)`. An alignment that is no power of two is rounded up to one, as glibc's does it:
 /// programs written for that go on working.
 #[unsafe(no_mangle)]
-pub extern "C" fn memalign(align: usize, size: usize) -> *mut c_void {
+pub(crate) extern "C" fn memalign(align: usize, size: usize) -> *mut c_void {
     calls::pass(Function::Memalign);
     match align.checked_next_power_of_two() {
         Some(align) => aligned(align, size),
@@ -235,14 +239,14 @@ pub extern "C" fn memalign(align: usize, size: usize) -> *mut c_void {
 
 /// `valloc(3)`
 #[unsafe(no_mangle)]
-pub extern "C" fn valloc(size: usize) -> *mut c_void {
+pub(crate) extern "C" fn valloc(size: usize) -> *mut c_void {
     calls::pass(Function::Valloc);
     aligned(page_size(), size)
 }
 
 /// `pvalloc(3)`
 #[unsafe(no_mangle)]
-pub extern "C" fn pvalloc(size: usize) -> *mut c_void {
+pub(crate) extern "C" fn pvalloc(size: usize) -> *mut c_void {
     calls::pass(Function::Pvalloc);
     let page = page_size();
     match size.checked_next_multiple_of(page) {
@@ -256,7 +260,7 @@ pub extern "C" fn pvalloc(size: usize) -> *mut c_void {
 /// # Safety
 /// None beyond that of any C function: a pointer that is not a live block is a misuse.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn malloc_usable_size(block: *mut c_void) -> usize {
+pub(crate) unsafe extern "C" fn malloc_usable_size(block: *mut c_void) -> usize {
     calls::pass(Function::MallocUsableSize);
     if block.is_null() {
         return 0;

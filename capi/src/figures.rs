@@ -11,7 +11,7 @@ use crate::heap::HEAP;
 /// As glibc's `<malloc.h>` has it since 2.33; bytes, unless the comment says otherwise.
 #[derive(Default)]
 #[repr(C)]
-pub struct Mallinfo2 {
+pub(crate) struct Mallinfo2 {
     /// Of spans: live and free blocks, and idle memory.
     arena: usize,
     /// Free blocks, a number.
@@ -33,7 +33,7 @@ pub struct Mallinfo2 {
 
 /// `malloc_trim(3)`. `pad` is of no meaning here: there is no top of the heap.
 #[unsafe(no_mangle)]
-pub extern "C" fn malloc_trim(_pad: usize) -> c_int {
+pub(crate) extern "C" fn malloc_trim(_pad: usize) -> c_int {
     let bytes = errno::kept(|| HEAP.trim());
     HEAP.report_late();
     c_int::from(bytes > 0)
@@ -41,7 +41,7 @@ pub extern "C" fn malloc_trim(_pad: usize) -> c_int {
 
 /// `mallinfo2(3)`
 #[unsafe(no_mangle)]
-pub extern "C" fn mallinfo2() -> Mallinfo2 {
+pub(crate) extern "C" fn mallinfo2() -> Mallinfo2 {
     let (stats, layers) = (HEAP.stats(), HEAP.engine().layer_stats());
     let arena = layers.span_bytes + layers.idle_bytes;
     // The two looks are at different moments: other threads may have changed the sums in between.
@@ -61,7 +61,7 @@ pub extern "C" fn mallinfo2() -> Mallinfo2 {
 /// As glibc's `<malloc.h>` has always had it: [`Mallinfo2`] in numbers of 32 bits.
 #[derive(Default)]
 #[repr(C)]
-pub struct Mallinfo {
+pub(crate) struct Mallinfo {
     arena: c_int,
     ordblks: c_int,
     smblks: c_int,
@@ -76,7 +76,7 @@ pub struct Mallinfo {
 
 /// `mallinfo(3)`. A figure that does not fit is the largest that does; glibc's wraps.
 #[unsafe(no_mangle)]
-pub extern "C" fn mallinfo() -> Mallinfo {
+pub(crate) extern "C" fn mallinfo() -> Mallinfo {
     let fit = |figure: usize| c_int::try_from(figure).unwrap_or(c_int::MAX);
     let info = mallinfo2();
     Mallinfo {
@@ -93,7 +93,7 @@ pub extern "C" fn mallinfo() -> Mallinfo {
 
 /// `mallinfo`, as glibc calls it.
 #[unsafe(export_name = "__libc_mallinfo")]
-pub extern "C" fn libc_mallinfo() -> Mallinfo {
+pub(crate) extern "C" fn libc_mallinfo() -> Mallinfo {
     mallinfo()
 }
 
@@ -103,7 +103,7 @@ pub extern "C" fn libc_mallinfo() -> Mallinfo {
 /// # Safety
 /// `stream` is open for writing.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn malloc_info(options: c_int, stream: *mut libc::FILE) -> c_int {
+pub(crate) unsafe extern "C" fn malloc_info(options: c_int, stream: *mut libc::FILE) -> c_int {
     if options != 0 {
         return libc::EINVAL;
     }
@@ -154,7 +154,7 @@ fn info(out: &mut impl Write) -> fmt::Result {
 
 /// `malloc_stats(3)`
 #[unsafe(no_mangle)]
-pub extern "C" fn malloc_stats() {
+pub(crate) extern "C" fn malloc_stats() {
     HEAP.account().print(HEAP.engine());
 }
 
@@ -164,7 +164,7 @@ pub extern "C" fn malloc_stats() {
 /// # Safety
 /// `buffer` may be written for `size` bytes; null is fine where `size` is 0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn drystone_stats(buffer: *mut c_char, size: usize) -> usize {
+pub(crate) unsafe extern "C" fn drystone_stats(buffer: *mut c_char, size: usize) -> usize {
     // SAFETY: `buffer` may be written for `size` bytes, and `room` is no more.
     let mut out = Cut { buffer: buffer.cast(), room: size.saturating_sub(1), length: 0 };
     // `Cut` does not fail, nor does any figure.
@@ -178,7 +178,7 @@ pub unsafe extern "C" fn drystone_stats(buffer: *mut c_char, size: usize) -> usi
 
 /// `drystone_version`: the version's number.
 #[unsafe(no_mangle)]
-pub extern "C" fn drystone_version() -> *const c_char {
+pub(crate) extern "C" fn drystone_version() -> *const c_char {
     const VERSION: &CStr =
         match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
             Ok(version) => version,

@@ -3,4 +3,4 @@
 use engine::Drystone;
 
 /// Const, so that it is whole before the loader has run any code of this library.
-pub static HEAP: Drystone = Drystone;
+pub(crate) static HEAP: Drystone = Drystone;

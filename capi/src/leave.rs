@@ -14,7 +14,7 @@ use crate::syscall;
 /// rustc's list of exports takes no symbols of assembly. This static has a pattern for its name,
 /// which the linker matches with both functions; the byte itself is hidden.
 #[unsafe(export_name = "_[eE]xit")]
-pub static PATTERN: u8 = 0;
+pub(crate) static PATTERN: u8 = 0;
 
 core::arch::global_asm!(
     ".hidden \"_[eE]xit\"",

@@ -29,6 +29,7 @@
 //! syscall    system calls by hand      heap       the heap
 //! ```
 
+#![warn(unreachable_pub)]
 #![cfg_attr(panic = "abort", no_std)]
 
 #[cfg(not(target_os = "linux"))]

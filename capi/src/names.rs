@@ -11,7 +11,7 @@ use crate::exports;
 
 /// `malloc`, as glibc calls it.
 #[unsafe(export_name = "__libc_malloc")]
-pub extern "C" fn libc_malloc(size: usize) -> *mut c_void {
+pub(crate) extern "C" fn libc_malloc(size: usize) -> *mut c_void {
     exports::malloc(size)
 }
 
@@ -20,7 +20,7 @@ pub extern "C" fn libc_malloc(size: usize) -> *mut c_void {
 /// # Safety
 /// As [`free`](exports::free).
 #[unsafe(export_name = "__libc_free")]
-pub unsafe extern "C" fn libc_free(block: *mut c_void) {
+pub(crate) unsafe extern "C" fn libc_free(block: *mut c_void) {
     // SAFETY: the caller gives the block up.
     unsafe { exports::free(block) }
 }
@@ -30,14 +30,14 @@ pub unsafe extern "C" fn libc_free(block: *mut c_void) {
 /// # Safety
 /// As [`free`](exports::free).
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn cfree(block: *mut c_void) {
+pub(crate) unsafe extern "C" fn cfree(block: *mut c_void) {
     // SAFETY: the caller gives the block up.
     unsafe { exports::free(block) }
 }
 
 /// `calloc`, as glibc calls it.
 #[unsafe(export_name = "__libc_calloc")]
-pub extern "C" fn libc_calloc(count: usize, size: usize) -> *mut c_void {
+pub(crate) extern "C" fn libc_calloc(count: usize, size: usize) -> *mut c_void {
     exports::calloc(count, size)
 }
 
@@ -46,26 +46,26 @@ pub extern "C" fn libc_calloc(count: usize, size: usize) -> *mut c_void {
 /// # Safety
 /// As [`realloc`](exports::realloc).
 #[unsafe(export_name = "__libc_realloc")]
-pub unsafe extern "C" fn libc_realloc(block: *mut c_void, size: usize) -> *mut c_void {
+pub(crate) unsafe extern "C" fn libc_realloc(block: *mut c_void, size: usize) -> *mut c_void {
     // SAFETY: the caller gives the block up, unless the call fails.
     unsafe { exports::realloc(block, size) }
 }
 
 /// `memalign`, as glibc calls it.
 #[unsafe(export_name = "__libc_memalign")]
-pub extern "C" fn libc_memalign(align: usize, size: usize) -> *mut c_void {
+pub(crate) extern "C" fn libc_memalign(align: usize, size: usize) -> *mut c_void {
     exports::memalign(align, size)
 }
 
 /// `valloc`, as glibc calls it.
 #[unsafe(export_name = "__libc_valloc")]
-pub extern "C" fn libc_valloc(size: usize) -> *mut c_void {
+pub(crate) extern "C" fn libc_valloc(size: usize) -> *mut c_void {
     exports::valloc(size)
 }
 
 /// `pvalloc`, as glibc calls it.
 #[unsafe(export_name = "__libc_pvalloc")]
-pub extern "C" fn libc_pvalloc(size: usize) -> *mut c_void {
+pub(crate) extern "C" fn libc_pvalloc(size: usize) -> *mut c_void {
     exports::pvalloc(size)
 }
 
@@ -74,7 +74,7 @@ pub extern "C" fn libc_pvalloc(size: usize) -> *mut c_void {
 /// # Safety
 /// As [`posix_memalign`](exports::posix_memalign).
 #[unsafe(export_name = "__posix_memalign")]
-pub unsafe extern "C" fn libc_posix_memalign(
+pub(crate) unsafe extern "C" fn libc_posix_memalign(
     out: *mut *mut c_void,
     align: usize,
     size: usize,
@@ -90,12 +90,12 @@ const PARAMETERS: core::ops::RangeInclusive<c_int> = -8..=4;
 /// `mallopt(3)`: 1 for a parameter of glibc's, which sets nothing: all of them tune an allocator
 /// of another kind, or look for its mistakes. 0 for any other number.
 #[unsafe(no_mangle)]
-pub extern "C" fn mallopt(parameter: c_int, _value: c_int) -> c_int {
+pub(crate) extern "C" fn mallopt(parameter: c_int, _value: c_int) -> c_int {
     c_int::from(PARAMETERS.contains(&parameter) && parameter != 0)
 }
 
 /// `mallopt`, as glibc calls it.
 #[unsafe(export_name = "__libc_mallopt")]
-pub extern "C" fn libc_mallopt(parameter: c_int, value: c_int) -> c_int {
+pub(crate) extern "C" fn libc_mallopt(parameter: c_int, value: c_int) -> c_int {
     mallopt(parameter, value)
 }

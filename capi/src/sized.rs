@@ -19,7 +19,7 @@ use crate::heap::HEAP;
 /// # Safety
 /// As [`free`](crate::exports::free).
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn free_sized(block: *mut c_void, size: usize) {
+pub(crate) unsafe extern "C" fn free_sized(block: *mut c_void, size: usize) {
     // SAFETY: the caller gives the block up; `fast` is this thread's last free, of this block.
     unsafe {
         let fast = HEAP.free_sized_fast(block.cast(), size);
@@ -32,7 +32,7 @@ pub unsafe extern "C" fn free_sized(block: *mut c_void, size: usize) {
 /// # Safety
 /// As [`free`](crate::exports::free).
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn free_aligned_sized(block: *mut c_void, align: usize, size: usize) {
+pub(crate) unsafe extern "C" fn free_aligned_sized(block: *mut c_void, align: usize, size: usize) {
     // SAFETY: the caller gives the block up; `fast` is this thread's last free, of this block.
     unsafe {
         let fast = HEAP.free_aligned_sized_fast(block.cast(), size, align);
@@ -45,7 +45,13 @@ pub unsafe extern "C" fn free_aligned_sized(block: *mut c_void, align: usize, si
 /// # Safety
 /// As [`free`](crate::exports::free); `fast` is this thread's last free, of this block.
 #[inline(always)]
-pub unsafe fn freed(fast: Fast, block: *mut c_void, size: usize, align: usize, function: Function) {
+pub(crate) unsafe fn freed(
+    fast: Fast,
+    block: *mut c_void,
+    size: usize,
+    align: usize,
+    function: Function,
+) {
     match fast {
         Fast::Done => {}
         // SAFETY: this thread's last free was of this block, and came to `Moves`.

@@ -8,7 +8,7 @@ use core::ffi::c_long;
 /// # Safety
 /// The call, with these arguments, may be made by the caller; a third argument it takes none.
 #[inline]
-pub unsafe fn with_two(number: c_long, first: usize, second: usize) {
+pub(crate) unsafe fn with_two(number: c_long, first: usize, second: usize) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: the caller may make the call; the instruction changes rax, rcx and r11, and what the
     // call writes.

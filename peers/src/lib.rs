@@ -9,6 +9,7 @@
 //! |---|---|---|
 //! | [`system`], [`mimalloc`], [`rpmalloc`] | always | a C compiler |
 //! | `jemalloc`, `snmalloc` | with the feature `all-peers` | a shell and make; a C++20 compiler |
+#![warn(unreachable_pub)]
 
 #[cfg(feature = "all-peers")]
 pub mod jemalloc;

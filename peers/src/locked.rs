@@ -7,7 +7,7 @@ const LOCK: &str = include_str!("../../Cargo.lock");
 ///
 /// # Panics
 /// If it is not locked: then it could not have been built.
-pub fn version(name: &str) -> String {
+pub(crate) fn version(name: &str) -> String {
     let mut lines = LOCK.lines().skip_while(|line| *line != format!("name = \"{name}\""));
     let version = lines.nth(1).and_then(|line| line.strip_prefix("version = "));
     version.expect("the crate is locked").trim_matches('"').to_owned()

@@ -28,7 +28,7 @@ fn base() -> *mut u8 {
 }
 
 /// A zeroed block of `size` bytes on a boundary of `align` (a power of two, at most 4096), or null.
-pub fn allocate(size: usize, align: usize) -> *mut c_void {
+pub(crate) fn allocate(size: usize, align: usize) -> *mut c_void {
     let align = align.max(GRANULE);
     if size > BYTES || align > 4096 {
         return ptr::null_mut();
@@ -50,7 +50,7 @@ pub fn allocate(size: usize, align: usize) -> *mut c_void {
 }
 
 /// Whether `block` came from here.
-pub fn owns(block: *mut c_void) -> bool {
+pub(crate) fn owns(block: *mut c_void) -> bool {
     (block as usize).wrapping_sub(base() as usize) < BYTES
 }
 
@@ -58,7 +58,7 @@ pub fn owns(block: *mut c_void) -> bool {
 ///
 /// # Safety
 /// `block` was returned by [`allocate`].
-pub unsafe fn size(block: *mut c_void) -> usize {
+pub(crate) unsafe fn size(block: *mut c_void) -> usize {
     // SAFETY: `allocate` wrote the size in the granule before the block.
     unsafe { block.cast::<u8>().sub(GRANULE).cast::<usize>().read() }
 }

@@ -4,19 +4,19 @@
 use crate::os;
 
 /// A line in the making; what does not fit is left out.
-pub struct Line {
+pub(crate) struct Line {
     text: [u8; 512],
     used: usize,
 }
 
 impl Line {
     /// A line that says who speaks.
-    pub fn new() -> Line {
+    pub(crate) fn new() -> Line {
         Line { text: [0; 512], used: 0 }.add(b"drystone-trace: ")
     }
 
     /// Adds text, up to a NUL if there is one.
-    pub fn add(mut self, text: &[u8]) -> Line {
+    pub(crate) fn add(mut self, text: &[u8]) -> Line {
         // The last byte is the newline's.
         for &byte in text.iter().take_while(|&&byte| byte != 0) {
             if let Some(place) = self.text.get_mut(self.used).filter(|_| self.used < 511) {
@@ -29,7 +29,7 @@ impl Line {
 
     /// Adds what an `errno` means. `strerror` may allocate, so the likely ones are spelled out
     /// here.
-    pub fn add_errno(self, errno: i32) -> Line {
+    pub(crate) fn add_errno(self, errno: i32) -> Line {
         let meaning: &[u8] = match errno {
             libc::EACCES | libc::EPERM | libc::EROFS => b"not permitted",
             libc::EBADF | libc::ESTALE => b"the file was moved or replaced",
@@ -49,7 +49,7 @@ impl Line {
     }
 
     /// Writes it to stderr.
-    pub fn print(mut self) {
+    pub(crate) fn print(mut self) {
         if let Some(place) = self.text.get_mut(self.used) {
             *place = b'\n';
             self.used += 1;
@@ -59,7 +59,7 @@ impl Line {
 }
 
 /// The digits of `number`, in the end of `buffer`.
-pub fn decimal(mut number: u32, buffer: &mut [u8; 20]) -> &[u8] {
+pub(crate) fn decimal(mut number: u32, buffer: &mut [u8; 20]) -> &[u8] {
     let mut start = buffer.len();
     for place in buffer.iter_mut().rev() {
         *place = b'0' + (number % 10) as u8;
@@ -73,7 +73,7 @@ pub fn decimal(mut number: u32, buffer: &mut [u8; 20]) -> &[u8] {
 }
 
 /// Says why and ends the process; for where there is nothing to go on with.
-pub fn die(why: &[u8]) -> ! {
+pub(crate) fn die(why: &[u8]) -> ! {
     Line::new().add(why).print();
     // SAFETY: abort may be called at any time.
     unsafe { libc::abort() }

@@ -1,13 +1,13 @@
 //! The program's `errno`, kept over the recorder's own system calls.
 
-pub use drystone_workloads::errno::{get, set};
+pub(crate) use drystone_workloads::errno::{get, set};
 
 /// Puts back, when dropped, the `errno` that was there when it was made.
-pub struct Kept(i32);
+pub(crate) struct Kept(i32);
 
 impl Kept {
     /// Remembers the present `errno`.
-    pub fn new() -> Kept {
+    pub(crate) fn new() -> Kept {
         Kept(get())
     }
 }

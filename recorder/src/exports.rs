@@ -35,7 +35,7 @@ fn failed() -> *mut c_void {
 
 /// `malloc(3)`
 #[unsafe(no_mangle)]
-pub extern "C" fn malloc(size: usize) -> *mut c_void {
+pub(crate) extern "C" fn malloc(size: usize) -> *mut c_void {
     let inside = enter();
     let block = match next::malloc() {
         // SAFETY: `next` is the next allocator's malloc, which takes any size.
@@ -50,7 +50,7 @@ pub extern "C" fn malloc(size: usize) -> *mut c_void {
 
 /// `calloc(3)`
 #[unsafe(no_mangle)]
-pub extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
+pub(crate) extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
     let inside = enter();
     let bytes = count.saturating_mul(size);
     let block = match next::calloc() {
@@ -69,7 +69,7 @@ pub extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
 /// # Safety
 /// As the C function.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn free(block: *mut c_void) {
+pub(crate) unsafe extern "C" fn free(block: *mut c_void) {
     let inside = enter();
     if block.is_null() || arena::owns(block) {
         return;
@@ -89,7 +89,7 @@ pub unsafe extern "C" fn free(block: *mut c_void) {
 /// # Safety
 /// As the C function.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn realloc(block: *mut c_void, size: usize) -> *mut c_void {
+pub(crate) unsafe extern "C" fn realloc(block: *mut c_void, size: usize) -> *mut c_void {
     let call = |block| match next::realloc() {
         // SAFETY: `next` is the next allocator's realloc. `resized` calls this once, with null or
         // the program's block, which is not the arena's and which the program gives up unless the
@@ -106,7 +106,7 @@ pub unsafe extern "C" fn realloc(block: *mut c_void, size: usize) -> *mut c_void
 /// # Safety
 /// As the C function.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn reallocarray(
+pub(crate) unsafe extern "C" fn reallocarray(
     block: *mut c_void,
     count: usize,
     size: usize,
@@ -203,7 +203,7 @@ fn aligned(
 
 /// `aligned_alloc(3)`
 #[unsafe(no_mangle)]
-pub extern "C" fn aligned_alloc(align: usize, size: usize) -> *mut c_void {
+pub(crate) extern "C" fn aligned_alloc(align: usize, size: usize) -> *mut c_void {
     let inside = enter();
     // SAFETY: `next` is the next allocator's aligned_alloc, which takes any two numbers.
     aligned(
@@ -216,7 +216,7 @@ pub extern "C" fn aligned_alloc(align: usize, size: usize) -> *mut c_void {
 
 /// `memalign(3)`
 #[unsafe(no_mangle)]
-pub extern "C" fn memalign(align: usize, size: usize) -> *mut c_void {
+pub(crate) extern "C" fn memalign(align: usize, size: usize) -> *mut c_void {
     let inside = enter();
     // SAFETY: `next` is the next allocator's memalign, which takes any two numbers.
     aligned(align, size, next::memalign().map(|next| move || unsafe { next(align, size) }), inside)
@@ -224,7 +224,7 @@ pub extern "C" fn memalign(align: usize, size: usize) -> *mut c_void {
 
 /// `valloc(3)`
 #[unsafe(no_mangle)]
-pub extern "C" fn valloc(size: usize) -> *mut c_void {
+pub(crate) extern "C" fn valloc(size: usize) -> *mut c_void {
     let inside = enter();
     // SAFETY: `next` is the next allocator's valloc, which takes any size.
     aligned(os::page_size(), size, next::valloc().map(|next| move || unsafe { next(size) }), inside)
@@ -232,7 +232,7 @@ pub extern "C" fn valloc(size: usize) -> *mut c_void {
 
 /// `pvalloc(3)`; recorded with the size rounded up to whole pages, which is what the program gets.
 #[unsafe(no_mangle)]
-pub extern "C" fn pvalloc(size: usize) -> *mut c_void {
+pub(crate) extern "C" fn pvalloc(size: usize) -> *mut c_void {
     let inside = enter();
     let page = os::page_size();
     let whole = size.checked_next_multiple_of(page).unwrap_or(size);
@@ -245,7 +245,11 @@ pub extern "C" fn pvalloc(size: usize) -> *mut c_void {
 /// # Safety
 /// As the C function.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn posix_memalign(out: *mut *mut c_void, align: usize, size: usize) -> i32 {
+pub(crate) unsafe extern "C" fn posix_memalign(
+    out: *mut *mut c_void,
+    align: usize,
+    size: usize,
+) -> i32 {
     let inside = enter();
     let Some(next) = next::posix_memalign() else { return libc::ENOMEM };
     // SAFETY: `next` is the next allocator's posix_memalign; `out` may be written, as a pointer.
@@ -263,7 +267,7 @@ pub unsafe extern "C" fn posix_memalign(out: *mut *mut c_void, align: usize, siz
 /// # Safety
 /// As the C function.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn malloc_usable_size(block: *mut c_void) -> usize {
+pub(crate) unsafe extern "C" fn malloc_usable_size(block: *mut c_void) -> usize {
     let _inside = enter();
     if arena::owns(block) {
         // SAFETY: the block lies in the arena, and is live: the program asks for its size.

@@ -56,7 +56,7 @@ static OPENED: Opened = Opened(UnsafeCell::new(None));
 ///
 /// # Safety
 /// No other thread of this process is in this file, and all that will be see what this call did.
-pub unsafe fn create(pattern: &Text) -> Outcome<(Text, bool)> {
+pub(crate) unsafe fn create(pattern: &Text) -> Outcome<(Text, bool)> {
     for chunk in &MAPPED {
         // Relaxed here and below: no other thread is in this file.
         let address = chunk.swap(ptr::null_mut(), Ordering::Relaxed);
@@ -120,7 +120,7 @@ unsafe fn write_header(chunk: *mut u8) {
 ///
 /// # Safety
 /// [`create`] has succeeded in this process, and the calling thread has seen it.
-pub unsafe fn take() -> Outcome<(u64, *mut u8)> {
+pub(crate) unsafe fn take() -> Outcome<(u64, *mut u8)> {
     // Relaxed: of two calls of which one happens before the other, the earlier gets the lower
     // number by the coherence of this one counter; and that is all that the order promises.
     let cell = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -173,7 +173,7 @@ fn map(file: &Descriptor, chunk: usize) -> Outcome<*mut u8> {
 ///
 /// # Safety
 /// The header's chunk, if mapped, is this process's own.
-pub unsafe fn set_state(state: u32, errno: i32) {
+pub(crate) unsafe fn set_state(state: u32, errno: i32) {
     // Acquire pairs with the Release in `map`.
     let header = MAPPED[0].load(Ordering::Acquire);
     if !header.is_null() {

@@ -25,6 +25,7 @@
 //! complain  one line on stderr
 //! os, errno system calls
 //! ```
+#![warn(unreachable_pub)]
 
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
 compile_error!("the recorder is written for 64-bit Linux");

@@ -49,7 +49,13 @@ static PATTERN: Pattern = Pattern(UnsafeCell::new(None));
 
 /// Records an event on `address`; returns its slot's number, `None` if this process does not
 /// record.
-pub fn record(event: Event, address: usize, size: usize, align: usize, begin: u64) -> Option<u64> {
+pub(crate) fn record(
+    event: Event,
+    address: usize,
+    size: usize,
+    align: usize,
+    begin: u64,
+) -> Option<u64> {
     if !recording() {
         return None;
     }
@@ -100,7 +106,7 @@ fn recording() -> bool {
 
 /// The slow way in: opens the file if it is this thread's turn. True if this process records now.
 #[cold]
-pub fn begin() -> bool {
+pub(crate) fn begin() -> bool {
     let _errno = errno::Kept::new();
     // Relaxed: a hint. Set in this process, the state says the same; set in the parent, fork orders
     // it.
@@ -216,7 +222,7 @@ fn give_up(errno: i32, what: &[u8]) {
 }
 
 /// Notes that the process came to its exit handlers.
-pub fn exiting() {
+pub(crate) fn exiting() {
     // Acquire, both: as in `recording`.
     let state = STATE.load(Ordering::Acquire);
     // SAFETY: not null, it is a page of zeros or a state, never unmapped.

@@ -10,14 +10,14 @@ const DEFAULT: &[u8] = b"drystone-trace.%p.raw";
 
 /// A path in place: a NUL-terminated string of at most 4351 bytes.
 #[derive(Clone, Copy)]
-pub struct Text {
+pub(crate) struct Text {
     bytes: [u8; 4352],
     used: usize,
 }
 
 impl Text {
     /// The empty string.
-    pub const EMPTY: Text = Text { bytes: [0; 4352], used: 0 };
+    pub(crate) const EMPTY: Text = Text { bytes: [0; 4352], used: 0 };
 
     fn push(&mut self, text: &[u8]) -> Outcome<()> {
         // One byte is left over at the end, and stays zero.
@@ -29,12 +29,12 @@ impl Text {
     }
 
     /// The text without its NUL.
-    pub fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         self.bytes.get(..self.used).unwrap_or_default()
     }
 
     /// The text for the kernel.
-    pub fn c(&self) -> &CStr {
+    pub(crate) fn c(&self) -> &CStr {
         CStr::from_bytes_until_nul(&self.bytes).unwrap_or_default()
     }
 }
@@ -42,7 +42,7 @@ impl Text {
 /// The pattern in the environment, made absolute so that a child that has gone elsewhere writes
 /// beside its parent. `None` while the C library is not yet set up; fails with `EINVAL` on an empty
 /// or overlong pattern.
-pub fn pattern() -> Option<Outcome<Text>> {
+pub(crate) fn pattern() -> Option<Outcome<Text>> {
     let value = os::variable(c"DRYSTONE_TRACE").ok()?;
     Some(absolute(value.map_or(DEFAULT, CStr::to_bytes)))
 }
@@ -63,12 +63,12 @@ fn absolute(pattern: &[u8]) -> Outcome<Text> {
 }
 
 /// Whether every process gets a name of its own.
-pub fn names_process(pattern: &Text) -> bool {
+pub(crate) fn names_process(pattern: &Text) -> bool {
     pattern.bytes().windows(2).any(|pair| pair == b"%p")
 }
 
 /// `pattern` with the process's number for each `%p`, and `.attempt` appended unless it is 0.
-pub fn expand(pattern: &Text, attempt: u32) -> Outcome<Text> {
+pub(crate) fn expand(pattern: &Text, attempt: u32) -> Outcome<Text> {
     let mut digits = [0; 20];
     let mut text = Text::EMPTY;
     let mut rest = pattern.bytes();

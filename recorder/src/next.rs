@@ -18,11 +18,11 @@ macro_rules! next_functions {
         #[allow(non_upper_case_globals)]
         mod found {
             use super::*;
-            $(pub static $name: Found = AtomicPtr::new(ptr::null_mut());)*
+            $(pub(crate) static $name: Found = AtomicPtr::new(ptr::null_mut());)*
         }
 
         $($(#[$doc])*
-        pub fn $name() -> Option<$type> {
+        pub(crate) fn $name() -> Option<$type> {
             // Acquire pairs with the Release of `resolve`. That nothing is passed but an address of
             // code would allow Relaxed as well; it costs nothing here.
             let address = found::$name.load(Ordering::Acquire);
@@ -71,7 +71,7 @@ fn resolve(into: &Found, symbol: &CStr) {
 
 /// Finds the next allocator unless it has been found. To be called with the thread marked as
 /// [`Inside`](crate::thread::Inside), so that what `dlsym` allocates meanwhile is told apart.
-pub fn ensure() {
+pub(crate) fn ensure() {
     static DONE: AtomicBool = AtomicBool::new(false);
     // Acquire pairs with the Release below: who sees it set sees every function.
     if !DONE.load(Ordering::Acquire) {

@@ -10,25 +10,25 @@ use core::ptr;
 use crate::errno;
 
 /// A system call's outcome: its value, or the `errno`.
-pub type Outcome<T> = Result<T, i32>;
+pub(crate) type Outcome<T> = Result<T, i32>;
 
 fn outcome(value: c_long) -> Outcome<usize> {
     if value < 0 { Err(errno::get()) } else { Ok(value as usize) }
 }
 
 /// An open file; closed when dropped.
-pub struct Descriptor(i32);
+pub(crate) struct Descriptor(i32);
 
 /// Which file a name led to: device and inode.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Identity {
+pub(crate) struct Identity {
     device: u64,
     inode: u64,
 }
 
 impl Descriptor {
     /// `open(2)` with `flags` and close-on-exec.
-    pub fn open(path: &CStr, flags: i32) -> Outcome<Descriptor> {
+    pub(crate) fn open(path: &CStr, flags: i32) -> Outcome<Descriptor> {
         // SAFETY: the path is NUL-terminated; the kernel reads no more than it.
         let value = unsafe {
             libc::syscall(
@@ -43,7 +43,7 @@ impl Descriptor {
     }
 
     /// Which file this is.
-    pub fn identity(&self) -> Outcome<Identity> {
+    pub(crate) fn identity(&self) -> Outcome<Identity> {
         let mut status = MaybeUninit::<libc::stat>::uninit();
         // SAFETY: there is room for one status. (fstat is no cancellation point.)
         if unsafe { libc::fstat(self.0, status.as_mut_ptr()) } != 0 {
@@ -55,7 +55,7 @@ impl Descriptor {
     }
 
     /// Reads into `buffer` until it is full or the file ends; returns the bytes read.
-    pub fn read(&self, buffer: &mut [u8]) -> usize {
+    pub(crate) fn read(&self, buffer: &mut [u8]) -> usize {
         let mut filled = 0;
         while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
             // SAFETY: the kernel writes at most the slice's length into the slice.
@@ -76,7 +76,7 @@ impl Descriptor {
     /// zero.
     ///
     /// Never shrinks the file, and disturbs nothing that others write at the same time.
-    pub fn reserve(&self, start: usize, bytes: usize) -> Outcome<()> {
+    pub(crate) fn reserve(&self, start: usize, bytes: usize) -> Outcome<()> {
         under_size_limit(start + bytes)?;
         loop {
             // SAFETY: integers only.
@@ -108,7 +108,7 @@ impl Descriptor {
 
     /// Maps the file's `bytes` from `start` (multiples of the page size), shared, to read and
     /// write.
-    pub fn map(&self, start: usize, bytes: usize) -> Outcome<*mut u8> {
+    pub(crate) fn map(&self, start: usize, bytes: usize) -> Outcome<*mut u8> {
         let access = libc::PROT_READ | libc::PROT_WRITE;
         // SAFETY: a new mapping at an address that the kernel chooses disturbs no memory in use.
         let address = unsafe {
@@ -141,14 +141,14 @@ fn under_size_limit(bytes: usize) -> Outcome<()> {
 ///
 /// # Safety
 /// `address` and `bytes` are those of a mapping that nobody uses any more.
-pub unsafe fn unmap(address: *mut u8, bytes: usize) {
+pub(crate) unsafe fn unmap(address: *mut u8, bytes: usize) {
     // SAFETY: the mapping is the caller's, and nobody uses it any more.
     unsafe { libc::munmap(address.cast(), bytes) };
 }
 
 /// One anonymous page that reads as zero in a forked child, whatever way it was forked. The second
 /// value is false where the kernel (before 4.14) cannot do so.
-pub fn page_wiped_on_fork() -> Outcome<(*mut u8, bool)> {
+pub(crate) fn page_wiped_on_fork() -> Outcome<(*mut u8, bool)> {
     let access = libc::PROT_READ | libc::PROT_WRITE;
     let kind = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
     // SAFETY: a new mapping at an address that the kernel chooses disturbs no memory in use; the
@@ -164,7 +164,7 @@ pub fn page_wiped_on_fork() -> Outcome<(*mut u8, bool)> {
 }
 
 /// The present folder's absolute path, without its NUL, in `buffer`.
-pub fn folder(buffer: &mut [u8]) -> Outcome<&[u8]> {
+pub(crate) fn folder(buffer: &mut [u8]) -> Outcome<&[u8]> {
     // SAFETY: the kernel writes at most the slice's length into the slice.
     let value = unsafe { libc::syscall(libc::SYS_getcwd, buffer.as_mut_ptr(), buffer.len()) };
     let bytes = outcome(value)?;
@@ -172,7 +172,7 @@ pub fn folder(buffer: &mut [u8]) -> Outcome<&[u8]> {
 }
 
 /// An environment variable, `None` if it is not set; `Err` while the C library is not yet set up.
-pub fn variable(name: &CStr) -> Result<Option<&'static CStr>, ()> {
+pub(crate) fn variable(name: &CStr) -> Result<Option<&'static CStr>, ()> {
     unsafe extern "C" {
         static environ: *const *const c_char;
         fn secure_getenv(name: *const c_char) -> *const c_char;
@@ -190,25 +190,25 @@ pub fn variable(name: &CStr) -> Result<Option<&'static CStr>, ()> {
 }
 
 /// The process's number.
-pub fn process() -> u32 {
+pub(crate) fn process() -> u32 {
     // SAFETY: always succeeds.
     unsafe { libc::getpid() as u32 }
 }
 
 /// Lets another thread run.
-pub fn pause() {
+pub(crate) fn pause() {
     // SAFETY: always succeeds.
     unsafe { libc::sched_yield() };
 }
 
 /// Bytes in a page.
-pub fn page_size() -> usize {
+pub(crate) fn page_size() -> usize {
     // SAFETY: reads a constant of the system.
     unsafe { libc::sysconf(libc::_SC_PAGESIZE) as usize }
 }
 
 /// Writes `text` to stderr, come of it what may.
-pub fn print(text: &[u8]) {
+pub(crate) fn print(text: &[u8]) {
     // SAFETY: the kernel reads the slice.
     unsafe { libc::syscall(libc::SYS_write, 2, text.as_ptr(), text.len()) };
 }

@@ -91,12 +91,12 @@ fn with<R>(use_words: impl FnOnce(&Words) -> R) -> R {
 }
 
 /// The calling thread is inside the recorder until this is dropped.
-pub struct Inside(());
+pub(crate) struct Inside(());
 
 impl Inside {
     /// `None` if it is inside already: the call comes from the allocator or the loader below, whose
     /// own business is not part of the program's history.
-    pub fn enter() -> Option<Inside> {
+    pub(crate) fn enter() -> Option<Inside> {
         // The guard must not be made before it is due: its drop would let the thread out.
         with(|words| (words.inside.replace(1) == 0).then(|| Inside(())))
     }
@@ -110,7 +110,7 @@ impl Drop for Inside {
 
 /// The calling thread's number, from 1, given at its first record. A forked child's thread keeps
 /// its parent's.
-pub fn number() -> u32 {
+pub(crate) fn number() -> u32 {
     static GIVEN: AtomicU32 = AtomicU32::new(0);
     with(|words| {
         if words.number.get() == 0 {

@@ -19,6 +19,7 @@
 //! imports the other. The packages below are `drystone-checker`, `drystone-harness` and
 //! `drystone-workloads`; `drystone-conform` and `drystone-measure` stand beside this one, and only
 //! [`cmd`] calls them.
+#![warn(unreachable_pub)]
 
 pub mod allocators;
 pub mod child;

@@ -14,7 +14,7 @@ use crate::operators::{delete, new};
 /// Looks at the operators, and decides what each of this library's does. Before `main`, or in the
 /// first call of one, should that come before.
 #[cold]
-pub extern "C" fn decide() {
+pub(crate) extern "C" fn decide() {
     let steps_aside = !serves_malloc();
     for operator in Operator::ALL {
         let next = if steps_aside { next(operator.name()) } else { 0 };

@@ -15,7 +15,7 @@ use crate::sized::freed;
 ///
 /// # Safety
 /// As [`free`](exports::free).
-pub unsafe extern "C" fn plain(block: *mut c_void) {
+pub(super) unsafe extern "C" fn plain(block: *mut c_void) {
     // SAFETY: the caller gives the block up.
     unsafe { exports::free(block) }
 }
@@ -24,7 +24,7 @@ pub unsafe extern "C" fn plain(block: *mut c_void) {
 ///
 /// # Safety
 /// As [`free`](exports::free).
-pub unsafe extern "C" fn sized(block: *mut c_void, size: usize) {
+pub(super) unsafe extern "C" fn sized(block: *mut c_void, size: usize) {
     // SAFETY: the caller gives the block up; `fast` is this thread's last free, of this block.
     unsafe {
         let fast = HEAP.free_sized_fast(block.cast(), size);
@@ -36,7 +36,7 @@ pub unsafe extern "C" fn sized(block: *mut c_void, size: usize) {
 ///
 /// # Safety
 /// As [`free`](exports::free).
-pub unsafe extern "C" fn aligned_sized(block: *mut c_void, size: usize, align: usize) {
+pub(super) unsafe extern "C" fn aligned_sized(block: *mut c_void, size: usize, align: usize) {
     // SAFETY: the caller gives the block up; `fast` is this thread's last free, of this block.
     unsafe {
         let fast = HEAP.free_aligned_sized_fast(block.cast(), size, align);
@@ -48,7 +48,11 @@ pub unsafe extern "C" fn aligned_sized(block: *mut c_void, size: usize, align: u
 ///
 /// # Safety
 /// As [`free`](exports::free).
-pub unsafe extern "C" fn aligned_sized_passed_on(block: *mut c_void, _size: usize, align: usize) {
+pub(super) unsafe extern "C" fn aligned_sized_passed_on(
+    block: *mut c_void,
+    _size: usize,
+    align: usize,
+) {
     // SAFETY: the caller gives the block up.
     unsafe { hand_over(Operator::DeleteAligned, block, align) }
 }
@@ -57,7 +61,7 @@ pub unsafe extern "C" fn aligned_sized_passed_on(block: *mut c_void, _size: usiz
 ///
 /// # Safety
 /// As [`free`](exports::free).
-pub unsafe extern "C" fn array_aligned_sized_passed_on(
+pub(super) unsafe extern "C" fn array_aligned_sized_passed_on(
     block: *mut c_void,
     _size: usize,
     align: usize,

@@ -29,4 +29,4 @@ mod runtime;
 mod symbols;
 mod table;
 
-pub use decide::decide;
+pub(crate) use decide::decide;

@@ -18,7 +18,7 @@ unsafe extern "C" {
 }
 
 /// Those that throw.
-pub extern "C" fn plain(size: usize) -> *mut c_void {
+pub(super) extern "C" fn plain(size: usize) -> *mut c_void {
     let fast = if size <= DIRECT { HEAP.malloc_fast(size) } else { HEAP.malloc_medium(size) };
     match fast {
         Some(block) => block.as_ptr().cast(),
@@ -29,12 +29,12 @@ pub extern "C" fn plain(size: usize) -> *mut c_void {
 }
 
 /// Those that throw, with an alignment.
-pub extern "C" fn aligned(size: usize, align: usize) -> *mut c_void {
+pub(super) extern "C" fn aligned(size: usize, align: usize) -> *mut c_void {
     drystone_new_or_throw(size, align, 0)
 }
 
 /// `operator new(std::size_t, const std::nothrow_t &)`
-pub extern "C" fn nothrow(size: usize, tag: *const c_void) -> *mut c_void {
+pub(super) extern "C" fn nothrow(size: usize, tag: *const c_void) -> *mut c_void {
     let block = attempt(size, MIN_ALIGN);
     if !block.is_null() || handler().is_none() {
         return block;
@@ -52,7 +52,11 @@ pub extern "C" fn nothrow(size: usize, tag: *const c_void) -> *mut c_void {
 }
 
 /// `operator new(std::size_t, std::align_val_t, const std::nothrow_t &)`
-pub extern "C" fn aligned_nothrow(size: usize, align: usize, tag: *const c_void) -> *mut c_void {
+pub(super) extern "C" fn aligned_nothrow(
+    size: usize,
+    align: usize,
+    tag: *const c_void,
+) -> *mut c_void {
     let block = attempt(size, align);
     if !block.is_null() || handler().is_none() {
         return block;

@@ -37,7 +37,7 @@ macro_rules! weak {
 }
 
 /// `std::new_handler`
-pub type Handler = unsafe extern "C" fn();
+pub(super) type Handler = unsafe extern "C" fn();
 
 type Dlopen = unsafe extern "C" fn(*const libc::c_char, libc::c_int) -> *mut c_void;
 type Dlsym = unsafe extern "C" fn(*mut c_void, *const libc::c_char) -> *mut c_void;
@@ -47,7 +47,7 @@ const RUNTIMES: [&CStr; 3] = [c"libstdc++.so.6", c"libc++.so.1", c"libc++abi.so.
 
 /// The definition of `symbol` that comes after this library's, or 0. Always 0 in a program that is
 /// linked statically: there is no loader.
-pub fn next(symbol: &CStr) -> usize {
+pub(super) fn next(symbol: &CStr) -> usize {
     find(libc::RTLD_NEXT, symbol)
 }
 
@@ -94,13 +94,13 @@ fn object(address: usize) -> Option<libc::Dl_info> {
 }
 
 /// Where the object that `address` lies in has been loaded; 0 in none.
-pub fn object_of(address: usize) -> usize {
+pub(super) fn object_of(address: usize) -> usize {
     object(address).map_or(0, |info| info.dli_fbase.addr())
 }
 
 /// Whether the function is of a C++ runtime that is a shared library. One that is linked in can't
 /// be told from the program's own.
-pub fn of_shared_runtime(function: usize) -> bool {
+pub(super) fn of_shared_runtime(function: usize) -> bool {
     let Some(info) = object(function).filter(|info| !info.dli_fname.is_null()) else {
         return false;
     };
@@ -111,7 +111,7 @@ pub fn of_shared_runtime(function: usize) -> bool {
 }
 
 /// The handler that the program has installed, if it has.
-pub extern "C" fn handler() -> Option<Handler> {
+pub(super) extern "C" fn handler() -> Option<Handler> {
     let get = of_runtime(weak!("_ZSt15get_new_handlerv"), c"_ZSt15get_new_handlerv");
     if get == 0 {
         return None;
@@ -122,7 +122,7 @@ pub extern "C" fn handler() -> Option<Handler> {
 }
 
 /// The function that throws `std::bad_alloc`; without a runtime, one that ends the process.
-pub extern "C" fn thrower() -> usize {
+pub(super) extern "C" fn thrower() -> usize {
     match of_runtime(weak!("_ZSt17__throw_bad_allocv"), c"_ZSt17__throw_bad_allocv") {
         0 => (nobody_catches as extern "C" fn() -> !) as usize,
         throw => throw,

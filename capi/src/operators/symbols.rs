@@ -11,7 +11,7 @@ use crate::operators::decide::decide;
 /// but a linker takes this one for a pattern, and it is that of all operators. The byte itself is
 /// hidden.
 #[unsafe(export_name = "_Z[nd]*")]
-pub static PATTERN: u8 = 0;
+pub(super) static PATTERN: u8 = 0;
 
 /// The code of each architecture, and the data that all have, in one text: the table is one.
 macro_rules! symbols {

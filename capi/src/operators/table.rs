@@ -9,7 +9,7 @@ macro_rules! operators {
         /// An operator.
         #[derive(Clone, Copy)]
         #[repr(usize)]
-        pub enum Operator {
+        pub(crate) enum Operator {
             $($operator,)*
         }
 
@@ -18,7 +18,7 @@ macro_rules! operators {
 
         impl Operator {
             /// All of them, in the table's order.
-            pub const ALL: [Operator; 20] = [$(Operator::$operator,)*];
+            pub(crate) const ALL: [Operator; 20] = [$(Operator::$operator,)*];
         }
     };
 }
@@ -51,7 +51,7 @@ const COUNT: usize = Operator::ALL.len();
 
 /// As `symbols` lays it out.
 #[repr(C)]
-pub struct Entry {
+pub(super) struct Entry {
     /// Where the operator jumps to: at first, to a decision. Relaxed: the value stands alone, and
     /// every thread would decide the same.
     target: AtomicUsize,
@@ -69,13 +69,13 @@ unsafe extern "C" {
 
 /// The `malloc` and the `free` that the loader has found for the process. Rust's own look at them
 /// finds this library's.
-pub fn malloc_and_free() -> [usize; 2] {
+pub(super) fn malloc_and_free() -> [usize; 2] {
     drystone_malloc_and_free
 }
 
 impl Operator {
     /// Its name as a symbol.
-    pub fn name(self) -> &'static CStr {
+    pub(super) fn name(self) -> &'static CStr {
         NAMES[self as usize]
     }
 
@@ -84,13 +84,13 @@ impl Operator {
     }
 
     /// The operator of this name that the process uses, if it is not this library's.
-    pub fn of_others(self) -> Option<usize> {
+    pub(super) fn of_others(self) -> Option<usize> {
         let Entry { own, found, .. } = *self.entry();
         Some(found).filter(|found| *found != own && *found != 0)
     }
 
     /// From now on it jumps to `function`.
-    pub fn set(self, function: usize) {
+    pub(super) fn set(self, function: usize) {
         self.entry().target.store(function, Ordering::Relaxed);
     }
 }

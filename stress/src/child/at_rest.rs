@@ -10,7 +10,7 @@ use crate::inject::faulty_os;
 
 /// Everything is freed, and the workers have exited: nothing may be live, and the heap must be
 /// sound.
-pub fn judge_rest(allocator: &OpenAllocator, board: &Board) {
+pub(super) fn judge_rest(allocator: &OpenAllocator, board: &Board) {
     // SAFETY: the workers have exited, worker 0 among them.
     if let Some(journal) = unsafe { journal::part(0) } {
         journal.call(Call::Rest);
@@ -40,7 +40,7 @@ pub fn judge_rest(allocator: &OpenAllocator, board: &Board) {
 }
 
 /// The run is over: what was held goes back to the OS, and nothing may be left.
-pub fn judge_the_end(allocator: &OpenAllocator, board: &Board) {
+pub(super) fn judge_the_end(allocator: &OpenAllocator, board: &Board) {
     let Some(own) = allocator.own else { return };
     judge_rest(allocator, board);
     // SAFETY: the workers have exited, worker 0 among them.

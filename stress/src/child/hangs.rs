@@ -35,7 +35,7 @@ struct Seen {
 
 /// What is known of all workers.
 #[derive(Debug)]
-pub struct Watch {
+pub(super) struct Watch {
     deadline: Duration,
     looked: Instant,
     seen: Vec<Seen>,
@@ -43,12 +43,12 @@ pub struct Watch {
 
 impl Watch {
     /// A watch for calls that take `deadline` of their own time.
-    pub fn new(workers: usize, deadline: Duration) -> Self {
+    pub(super) fn new(workers: usize, deadline: Duration) -> Self {
         Self { deadline, looked: Instant::now(), seen: vec![Seen::default(); workers] }
     }
 
     /// Looks at every worker: the first that hangs, and how.
-    pub fn look(&mut self, board: &Board) -> Option<(usize, String)> {
+    pub(super) fn look(&mut self, board: &Board) -> Option<(usize, String)> {
         let passed = std::mem::replace(&mut self.looked, Instant::now()).elapsed();
         for (worker, seen) in self.seen.iter_mut().enumerate() {
             let row = board.row(worker);

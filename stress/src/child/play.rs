@@ -27,7 +27,7 @@ use drystone_harness::stop::Stop;
 
 /// The blocks that a script has made and not freed. Never contended: only who has the turn looks.
 #[derive(Debug, Default)]
-pub struct Blocks(Mutex<HashMap<Name, Block>>);
+pub(super) struct Blocks(Mutex<HashMap<Name, Block>>);
 
 impl Blocks {
     fn lock(&self) -> MutexGuard<'_, HashMap<Name, Block>> {
@@ -36,7 +36,7 @@ impl Blocks {
 }
 
 /// One generation of a script being played by all workers of a run.
-pub struct Stage<'a> {
+pub(super) struct Stage<'a> {
     steps: &'a [Step],
     /// The step whose turn it is.
     turn: AtomicUsize,
@@ -44,7 +44,7 @@ pub struct Stage<'a> {
 }
 
 /// What happens between generations, for which the child is needed.
-pub trait Judge {
+pub(super) trait Judge {
     /// Nothing is live: the heap is looked over.
     fn rest(&self);
     /// The run is over.
@@ -56,12 +56,12 @@ const SPINS: usize = 64;
 
 impl<'a> Stage<'a> {
     /// A stage for the steps of one generation.
-    pub fn new(steps: &'a [Step], blocks: &'a Blocks) -> Self {
+    pub(super) fn new(steps: &'a [Step], blocks: &'a Blocks) -> Self {
         Self { steps, turn: AtomicUsize::new(0), blocks }
     }
 
     /// One worker's part.
-    pub fn work(&self, checked: &mut Checked<'_>, stop: &Stop) {
+    pub(super) fn work(&self, checked: &mut Checked<'_>, stop: &Stop) {
         for (index, step) in self.steps.iter().enumerate() {
             if step.worker != checked.worker() {
                 continue;
@@ -77,7 +77,7 @@ impl<'a> Stage<'a> {
 
     /// What is judged when all workers of the generation have exited. A script that was shortened
     /// may leave something live, which is then no leak.
-    pub fn judge(&self, judge: &impl Judge) {
+    pub(super) fn judge(&self, judge: &impl Judge) {
         for step in self.steps {
             match step.call {
                 Call::Rest if self.blocks.lock().is_empty() => judge.rest(),

@@ -14,10 +14,10 @@ use crate::child::violation_handler;
 use crate::model::message::{self, Message};
 
 /// How often the supervisor hears of the work.
-pub const TICK: Duration = Duration::from_millis(100);
+pub(super) const TICK: Duration = Duration::from_millis(100);
 
 /// Says how far the run is.
-pub fn report(board: &Board) {
+pub(super) fn report(board: &Board) {
     message::send(&Message::Progress {
         counters: board.counters(),
         doing: board.doings(),
@@ -34,7 +34,7 @@ fn unknown(why: String) -> ! {
 
 /// Reports the work to the supervisor, stops it at the deadline, and looks out for calls that never
 /// return, if there is a watch for those.
-pub fn report_from_a_thread(
+pub(super) fn report_from_a_thread(
     board: &'static Board,
     stop: &'static Stop,
     deadline: Option<Instant>,

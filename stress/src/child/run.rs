@@ -47,7 +47,7 @@ const SET_ASIDE: usize = 256 << 20;
 static STOP: Stop = Stop::new();
 
 /// A run, ready to begin.
-pub struct Run {
+pub(super) struct Run {
     spec: Spec,
     allocator: OpenAllocator,
     board: &'static Board,
@@ -66,7 +66,7 @@ impl Run {
     ///
     /// # Errors
     /// The run can't be made as asked.
-    pub fn open(argument: &str, allocators: &[AllocatorEntry]) -> Result<Self> {
+    pub(super) fn open(argument: &str, allocators: &[AllocatorEntry]) -> Result<Self> {
         let job: Job = serde_json::from_str(argument).context("the run is not readable")?;
         let spec = job.spec.clone();
         if !(1..=MOST_OWNERS).contains(&spec.threads) {
@@ -89,7 +89,7 @@ impl Run {
     ///
     /// # Errors
     /// It can't be made as asked.
-    pub fn work(&self) -> Result<()> {
+    pub(super) fn work(&self) -> Result<()> {
         self.probe();
         let deadline = self.spec.length.time().map(|time| Instant::now() + time);
         if self.spec.workload == Workload::DoubleFree
@@ -144,7 +144,7 @@ impl Run {
     }
 
     /// After the work: judges the end, and says what was done.
-    pub fn end(&self) -> Message {
+    pub(super) fn end(&self) -> Message {
         // A script says itself when that is.
         if self.script.is_none() {
             judge_the_end(&self.allocator, self.board);

@@ -6,7 +6,7 @@ use crate::child::inject::worker::Setting;
 use crate::inject::failed_unmaps::Size;
 
 /// So many rounds tell whether memory grows.
-pub const ENOUGH_ROUNDS: usize = 64;
+pub(super) const ENOUGH_ROUNDS: usize = 64;
 /// What may come and go by chance, KiB, beside a quarter of what is there: of a heap that gives its
 /// regions back; of one with arenas, each as large as all before it, which it keeps until a call to
 /// the OS fails, so that it may double what it had at the least; of a process.
@@ -19,7 +19,7 @@ const GROWTH_OF_A_PROCESS: u64 = 64 << 10;
 ///
 /// Both with and without what it could not give back: who forgets such memory grows with it, and
 /// who uses it again seems to grow without it, whenever the OS takes it at last.
-pub fn judge_growth(setting: &Setting<'_>, sizes: &[Size]) {
+pub(super) fn judge_growth(setting: &Setting<'_>, sizes: &[Size]) {
     if sizes.len() < ENOUGH_ROUNDS {
         // Stopped from outside.
         return;

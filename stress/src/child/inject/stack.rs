@@ -22,11 +22,11 @@ const LAYOUT: Layout = match Layout::from_size_align(BYTES, GUARD) {
 
 /// One stack, for one thread at a time.
 #[derive(Debug)]
-pub struct Stack(NonNull<u8>);
+pub(super) struct Stack(NonNull<u8>);
 
 impl Stack {
     /// Fresh memory.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         // SAFETY: the layout has a size.
         let start = NonNull::new(unsafe { alloc::alloc(LAYOUT) });
         let stack = Self(start.unwrap_or_else(|| alloc::handle_alloc_error(LAYOUT)));
@@ -49,7 +49,7 @@ impl Stack {
     ///
     /// # Safety
     /// `function` may be called with `argument` by any thread.
-    pub unsafe fn run(
+    pub(super) unsafe fn run(
         &mut self,
         function: extern "C" fn(*mut c_void) -> *mut c_void,
         argument: *mut c_void,

@@ -40,7 +40,7 @@ pub struct Setting<'a> {
 }
 
 /// A worker and what it holds.
-pub struct Worker<'a> {
+pub(super) struct Worker<'a> {
     setting: &'a Setting<'a>,
     overlap: &'a Overlap,
     checked: Checked<'a>,
@@ -52,7 +52,7 @@ pub struct Worker<'a> {
 
 impl<'a> Worker<'a> {
     /// A worker that holds nothing.
-    pub fn new(setting: &'a Setting<'a>, overlap: &'a Overlap, worker: usize) -> Self {
+    pub(super) fn new(setting: &'a Setting<'a>, overlap: &'a Overlap, worker: usize) -> Self {
         let (allocator, board) = (setting.allocator.for_checker(), setting.board);
         // SAFETY: a worker number is one thread's at a time; those that a round starts end in it.
         let checked = unsafe { Checked::new(allocator, overlap, board, worker) };
@@ -61,12 +61,12 @@ impl<'a> Worker<'a> {
     }
 
     /// Numbers blocks from `sequence` on.
-    pub fn sequence_from(&mut self, sequence: u64) {
+    pub(super) fn sequence_from(&mut self, sequence: u64) {
         self.checked.restart_at(sequence);
     }
 
     /// One round, from rest to rest.
-    pub fn round(&mut self, seed: u64, stream: u64) {
+    pub(super) fn round(&mut self, seed: u64, stream: u64) {
         let mut rng = generator(seed, stream);
         for request in 0..REQUESTS {
             self.step(&mut rng);
@@ -165,7 +165,7 @@ impl<'a> Worker<'a> {
     }
 
     /// Blocks until the address space is full, growing ones among them; then frees everything.
-    pub fn fill(&mut self) {
+    pub(super) fn fill(&mut self) {
         let mut rng = generator(self.setting.seed.0, 0);
         let mut nulls = 0;
         while nulls < ENOUGH_NULLS && self.bytes < MORE_THAN_THERE_IS {

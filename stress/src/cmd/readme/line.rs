@@ -4,7 +4,7 @@ use drystone_harness::allocators::{DRYSTONE, SYSTEM};
 
 /// What is known of an allocator.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Line {
+pub(super) struct Line {
     /// As it is printed.
     pub name: String,
     /// Whether it is the one that the page is about.
@@ -19,7 +19,7 @@ pub struct Line {
 
 /// How often a double free is reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reports {
+pub(super) enum Reports {
     /// All of them.
     Always,
     /// Some.
@@ -30,7 +30,7 @@ pub enum Reports {
 
 impl Reports {
     /// From how many were reported and how many were made.
-    pub fn of(reported: usize, made: usize) -> Reports {
+    pub(super) fn of(reported: usize, made: usize) -> Reports {
         match reported {
             0 => Reports::Never,
             all if all == made => Reports::Always,
@@ -39,7 +39,7 @@ impl Reports {
     }
 
     /// In a word.
-    pub fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Reports::Always => "always",
             Reports::Sometimes => "sometimes",
@@ -49,7 +49,7 @@ impl Reports {
 }
 
 /// An allocator with its version: `glibc 2.36`, `mimalloc 2.3.2`; ours has that of the page.
-pub fn named(name: &str, version: &str) -> String {
+pub(super) fn named(name: &str, version: &str) -> String {
     let number = |word: &&str| word.starts_with(|first: char| first.is_ascii_digit());
     match (name, version.split_whitespace().find(number)) {
         (DRYSTONE, _) | (_, None) => name.to_owned(),

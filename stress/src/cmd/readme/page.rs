@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::cmd::readme::line::Line;
 
 /// Lines of Markdown, fastest first.
-pub fn table(lines: &[Line]) -> String {
+pub(super) fn table(lines: &[Line]) -> String {
     let mut text = "| allocator | time | peak memory | reports a double free |\n\
                     |---|---:|---:|---|\n"
         .to_owned();
@@ -29,7 +29,7 @@ const LEFT: usize = 150;
 const LONGEST: f64 = 380.0;
 
 /// Two bars for each allocator: time and peak memory.
-pub fn picture(lines: &[Line]) -> String {
+pub(super) fn picture(lines: &[Line]) -> String {
     let largest = lines.iter().flat_map(|line| [line.time, line.peak]).fold(1.0, f64::max);
     let height = STEP * lines.len() + 40;
     let mut text = format!(

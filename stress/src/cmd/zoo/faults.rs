@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 /// A fault.
 #[derive(Clone, Debug)]
-pub struct Fault {
+pub(super) struct Fault {
     /// Its name.
     pub name: String,
     /// The file that it stands in, or `models`.
@@ -34,14 +34,14 @@ pub struct Fault {
 
 impl Fault {
     /// Whether it is in `ListHeap`, and hunted in the library that has that for its `malloc`.
-    pub fn is_of_the_list(&self) -> bool {
+    pub(super) fn is_of_the_list(&self) -> bool {
         self.layer == "list"
     }
 }
 
 /// One change of one file.
 #[derive(Clone, Debug)]
-pub struct Patch {
+pub(super) struct Patch {
     /// Below the root.
     pub file: String,
     /// What stands there once.
@@ -80,7 +80,7 @@ fn yes() -> bool {
 /// The first number of a twin; below are those that are written down.
 const TWINS: u32 = 1_000;
 /// Where the twins are named.
-pub const TWINS_FILE: &str = "src/sync/fault.rs";
+pub(super) const TWINS_FILE: &str = "src/sync/fault.rs";
 /// What a twin that is found is found by.
 const OF_TWINS: [&str; 9] = [
     "double free missed",
@@ -101,7 +101,7 @@ const SHOWN: [&str; 2] = ["PopBlind", "MarkUnflagged"];
 ///
 /// # Errors
 /// One is written down wrongly, or two have one name.
-pub fn read(root: &Path) -> Result<Vec<Fault>> {
+pub(super) fn read(root: &Path) -> Result<Vec<Fault>> {
     let folder = root.join("stress/zoo/faults");
     let mut files = Vec::new();
     files_of(&folder, &mut files).with_context(|| folder.display().to_string())?;

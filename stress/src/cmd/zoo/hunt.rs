@@ -19,7 +19,7 @@ use crate::cmd::zoo::options::Options;
 use crate::cmd::zoo::plant::{Libraries, VARIABLE};
 
 /// Who hunts.
-pub struct Hunt {
+pub(super) struct Hunt {
     program: PathBuf,
     libraries: Libraries,
     time: Duration,
@@ -30,7 +30,7 @@ pub struct Hunt {
 
 /// What came of one hunt.
 #[derive(Clone, Debug)]
-pub struct Caught {
+pub(super) struct Caught {
     /// Who found it: a workload, or `conform`; nobody.
     pub by: Option<String>,
     /// The kind of the finding.
@@ -69,7 +69,7 @@ impl Hunt {
     ///
     /// # Errors
     /// The OS gives no folder, or does not say which binary this is.
-    pub fn new(options: &Options, libraries: Libraries) -> Result<Self> {
+    pub(super) fn new(options: &Options, libraries: Libraries) -> Result<Self> {
         let program = launcher::this_binary()?;
         let findings = tempfile::tempdir().context("a folder for findings")?;
         Ok(Self { program, libraries, time: options.time, quick: options.quick, findings })
@@ -79,7 +79,7 @@ impl Hunt {
     ///
     /// # Errors
     /// The tool can't be started, or fails.
-    pub fn one(&self, fault: &Fault, seed: Seed) -> Result<Caught> {
+    pub(super) fn one(&self, fault: &Fault, seed: Seed) -> Result<Caught> {
         let mut caught = self.stress(fault, seed, self.time)?;
         // What the suite asks of the list's library is more than it promises.
         if caught.by.is_none() && !self.quick && !fault.is_of_the_list() {
@@ -101,7 +101,7 @@ impl Hunt {
     ///
     /// # Errors
     /// As [`one`](Self::one).
-    pub fn longer(&self, fault: &Fault, seed: Seed) -> Result<Caught> {
+    pub(super) fn longer(&self, fault: &Fault, seed: Seed) -> Result<Caught> {
         Ok(self.stress(fault, seed, 2 * self.time)?.judged(fault))
     }
 
@@ -119,7 +119,7 @@ impl Hunt {
     ///
     /// # Errors
     /// As [`one`](Self::one).
-    pub fn clean(&self, time: Duration, list: bool) -> Result<Option<Caught>> {
+    pub(super) fn clean(&self, time: Duration, list: bool) -> Result<Option<Caught>> {
         let least = Duration::from_secs(10);
         let of_the_list = if list { time / 4 } else { Duration::ZERO };
         for (list, time) in [(false, (time - of_the_list).max(least)), (true, of_the_list)] {

@@ -55,7 +55,7 @@ struct OfClean<'r> {
 }
 
 /// All of it.
-pub fn report(results: &Results<'_>) -> String {
+pub(super) fn report(results: &Results<'_>) -> String {
     let options = results.options;
     output::json(&Report {
         format: "drystone-zoo-report",

@@ -19,7 +19,7 @@ use crate::cmd::zoo::faults::{Fault, Patch, TWINS_FILE};
 
 /// The variable that names the fault that is planted. Not one of the allocator's own, of which it
 /// would say that it does not know it.
-pub const VARIABLE: &str = "ZOO_FAULT";
+pub(super) const VARIABLE: &str = "ZOO_FAULT";
 
 /// What the patches call.
 const ZOO: &str = r#"//! Written by `cargo stress zoo`: which fault is planted in this process.
@@ -79,7 +79,7 @@ pub fn spin(milliseconds: u64) {
 
 /// The libraries with all faults.
 #[derive(Debug)]
-pub struct Libraries {
+pub(super) struct Libraries {
     /// `libdrystone.so`.
     pub drystone: PathBuf,
     /// The same of `ListHeap`.
@@ -97,7 +97,7 @@ const LIST_SOURCE: &str = include_str!("../../../zoo/list.rs");
 ///
 /// # Errors
 /// A patch no longer applies, or the copy does not build.
-pub fn build(root: &Path, faults: &[Fault]) -> Result<Libraries> {
+pub(super) fn build(root: &Path, faults: &[Fault]) -> Result<Libraries> {
     let tree = root.join("target/zoo/tree");
     let files = patched(root, faults)?;
     let mut there = BTreeMap::new();
@@ -142,7 +142,7 @@ pub fn build(root: &Path, faults: &[Fault]) -> Result<Libraries> {
 ///
 /// # Errors
 /// A patch no longer applies.
-pub fn patched(root: &Path, faults: &[Fault]) -> Result<BTreeMap<String, String>> {
+pub(super) fn patched(root: &Path, faults: &[Fault]) -> Result<BTreeMap<String, String>> {
     let mut files = BTreeMap::new();
     for folder in ["src", "capi"] {
         take(root, Path::new(folder), &mut files)?;

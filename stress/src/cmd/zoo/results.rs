@@ -10,11 +10,11 @@ use crate::cmd::zoo::hunt::Caught;
 use crate::cmd::zoo::options::Options;
 
 /// A fault, and what came of each hunt.
-pub type Hunted<'f> = (&'f Fault, Vec<Caught>);
+pub(super) type Hunted<'f> = (&'f Fault, Vec<Caught>);
 
 /// All of it.
 #[derive(Debug)]
-pub struct Results<'r> {
+pub(super) struct Results<'r> {
     /// The faults, in the order in which they were hunted.
     pub caught: &'r [Hunted<'r>],
     /// The clean build.
@@ -27,7 +27,7 @@ pub struct Results<'r> {
 
 /// What came of the clean build.
 #[derive(Clone, Debug)]
-pub enum Clean {
+pub(super) enum Clean {
     /// The hunt was stopped before it.
     NotRun,
     /// Nothing in this time, as is right.
@@ -38,7 +38,7 @@ pub enum Clean {
 
 /// Where and when faults were hunted.
 #[derive(Clone, Debug, Serialize)]
-pub struct Made {
+pub(super) struct Made {
     /// Cores that there are.
     pub cores: usize,
     /// The processor, as the system calls it.
@@ -49,7 +49,7 @@ pub struct Made {
 
 impl Made {
     /// This machine, today.
-    pub fn here_and_now() -> Self {
+    pub(super) fn here_and_now() -> Self {
         let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let model = cpus.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
         let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
@@ -63,7 +63,7 @@ impl Made {
 
 /// The figures over all faults.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub struct Summary {
+pub(super) struct Summary {
     /// Hunts of faults that show from outside.
     pub hunts: usize,
     /// Of those, how many found the fault.
@@ -83,7 +83,7 @@ pub struct Summary {
 
 impl Results<'_> {
     /// The figures over all faults.
-    pub fn summary(&self) -> Summary {
+    pub(super) fn summary(&self) -> Summary {
         let of_those =
             |shows: bool| self.caught.iter().filter(move |(fault, _)| fault.shows == shows);
         let shown: Vec<&Caught> = of_those(true).flat_map(|(_, times)| times).collect();
@@ -102,13 +102,13 @@ impl Results<'_> {
     }
 
     /// Whether it was stopped before the end.
-    pub fn interrupted(&self) -> bool {
+    pub(super) fn interrupted(&self) -> bool {
         matches!(self.clean, Clean::NotRun)
     }
 }
 
 /// The median of times, if there is one.
-pub fn median(mut times: Vec<Duration>) -> Option<Duration> {
+pub(super) fn median(mut times: Vec<Duration>) -> Option<Duration> {
     times.sort_unstable();
     times.get(times.len() / 2).copied()
 }
@@ -117,6 +117,9 @@ pub fn median(mut times: Vec<Duration>) -> Option<Duration> {
 ///
 /// # Errors
 /// As the serializer.
-pub fn seconds<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn seconds<S: serde::Serializer>(
+    time: &Duration,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(time.as_secs_f64())
 }

@@ -14,7 +14,7 @@ use crate::cmd::zoo::results::{Clean, Hunted, Made, Results, Summary, median};
 const COMMAND: &str = "cargo stress zoo";
 
 /// The table under its summary.
-pub fn report(results: &Results<'_>, shape: Shape, colored: bool) -> String {
+pub(super) fn report(results: &Results<'_>, shape: Shape, colored: bool) -> String {
     let mut table = Table::new(
         shape,
         colored,
@@ -116,7 +116,7 @@ fn summary(results: &Results<'_>, shape: Shape) -> String {
 ///
 /// # Errors
 /// The file can't be read or written, or has no such section.
-pub fn write(file: &Path, report: &str) -> io::Result<()> {
+pub(super) fn write(file: &Path, report: &str) -> io::Result<()> {
     let text = fs::read_to_string(file)?;
     let text = drystone_tidy::replace(&text, COMMAND, report).map_err(io::Error::other)?;
     fs::write(file, text)

@@ -14,7 +14,7 @@ const MOST: usize = 2048;
 const MOST_AND_BACKTRACE: usize = 16 << 10;
 
 /// The end of what a child prints on standard error.
-pub struct ErrorTail {
+pub(super) struct ErrorTail {
     printed: Arc<Mutex<Vec<u8>>>,
     /// Disconnected when the child, and whoever inherited its standard error, are gone.
     ended: Receiver<()>,
@@ -22,7 +22,7 @@ pub struct ErrorTail {
 
 impl ErrorTail {
     /// Reads to the end, in a thread.
-    pub fn of(mut errors: impl Read + Send + 'static) -> Self {
+    pub(super) fn of(mut errors: impl Read + Send + 'static) -> Self {
         let printed = Arc::new(Mutex::new(Vec::new()));
         let (open, ended) = mpsc::channel();
         let all = Arc::clone(&printed);
@@ -41,7 +41,7 @@ impl ErrorTail {
 
     /// All of it, or what there is by now if somebody else holds the other end: the words, and the
     /// backtrace behind them.
-    pub fn wait(&self) -> (String, Option<String>) {
+    pub(super) fn wait(&self) -> (String, Option<String>) {
         let _ = self.ended.recv_timeout(Duration::from_secs(2));
         let printed = self.printed.lock().unwrap_or_else(PoisonError::into_inner);
         let printed = String::from_utf8_lossy(&printed);

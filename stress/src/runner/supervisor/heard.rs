@@ -14,7 +14,7 @@ use crate::model::spec::Spec;
 
 /// What the child has said so far.
 #[derive(Default)]
-pub struct Heard {
+pub(super) struct Heard {
     pub counters: Counters,
     pub usage: Usage,
     pub notes: Notes,
@@ -33,7 +33,7 @@ pub struct Heard {
 
 impl Heard {
     /// A finding that only the supervisor could see, with what the child said last.
-    pub fn finding(
+    pub(super) fn finding(
         &self,
         spec: &Spec,
         elapsed: Duration,
@@ -49,7 +49,7 @@ impl Heard {
         finding
     }
 
-    pub fn take(&mut self, message: Message) {
+    pub(super) fn take(&mut self, message: Message) {
         match message {
             Message::Ready => self.ready = true,
             Message::Progress { counters, doing, round, usage } => {
@@ -79,7 +79,7 @@ impl Heard {
 
 /// A line that is no message is the allocator's own talk, in whatever bytes. An error is the pipe's
 /// end.
-pub fn listen(output: impl BufRead, sender: &Sender<Message>) {
+pub(super) fn listen(output: impl BufRead, sender: &Sender<Message>) {
     for line in output.split(b'\n').map_while(Result::ok) {
         if let Some(message) = message::parse(&String::from_utf8_lossy(&line))
             && sender.send(message).is_err()

@@ -121,7 +121,7 @@ fn loads(spec: &Spec) -> bool {
 }
 
 /// How the child came to its end.
-pub enum Ended {
+pub(super) enum Ended {
     By(ExitStatus),
     Hung(String),
     /// Killed: it was asked to stop, and did not.
@@ -129,7 +129,7 @@ pub enum Ended {
 }
 
 /// A child under way.
-pub struct Watch<'a> {
+pub(super) struct Watch<'a> {
     spec: &'a Spec,
     /// What the child reads, gone with the watch.
     _trace: Option<File>,
@@ -153,7 +153,7 @@ impl<'a> Watch<'a> {
     ///
     /// # Errors
     /// It can't be started, or its trace not be read.
-    pub fn start(program: &Path, job: &'a Job) -> Result<Self> {
+    pub(super) fn start(program: &Path, job: &'a Job) -> Result<Self> {
         let spec = &job.spec;
         let trace = spec.trace.as_deref().map(plain_copy).transpose()?;
         let mut handed = job.clone();
@@ -195,7 +195,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Listens until the child has ended, hangs, or ignores that it is to stop.
-    pub fn until_the_end(
+    pub(super) fn until_the_end(
         &mut self,
         patience: Duration,
         stop: &Stop,
@@ -262,7 +262,7 @@ impl<'a> Watch<'a> {
     ///
     /// # Errors
     /// The child rejected the run, or the harness in it failed.
-    pub fn judge(mut self, ended: Ended) -> Result<Outcome> {
+    pub(super) fn judge(mut self, ended: Ended) -> Result<Outcome> {
         let elapsed = self.began.elapsed();
         // What is still in the pipe. A process that the allocator started may hold it open.
         while let Ok(message) = self.messages.recv_timeout(Duration::from_millis(500)) {

@@ -11,14 +11,14 @@ use drystone_checker::schedule;
 use crate::allocators::process::{OpenAllocator, Own};
 
 /// The thread, from its start to its exit.
-pub struct Exiting {
+pub(super) struct Exiting {
     go: Arc<AtomicBool>,
     thread: JoinHandle<bool>,
 }
 
 impl Exiting {
     /// Starts it; returns the block that it has allocated.
-    pub fn start(allocator: &OpenAllocator, own: Own, size: usize) -> (*mut c_void, Self) {
+    pub(super) fn start(allocator: &OpenAllocator, own: Own, size: usize) -> (*mut c_void, Self) {
         let malloc = allocator.calls.malloc;
         let go = Arc::new(AtomicBool::new(false));
         let (sender, address) = mpsc::channel();
@@ -43,7 +43,7 @@ impl Exiting {
     }
 
     /// Lets it go, and waits until its exit is over. Whether its free took effect.
-    pub fn free_and_exit(self) -> bool {
+    pub(super) fn free_and_exit(self) -> bool {
         // Release: pairs with the acquire above.
         self.go.store(true, Ordering::Release);
         self.thread.join().unwrap_or(false)

@@ -11,7 +11,7 @@ use crate::child::workload::double_free::shared::{Deeds, Shared, free_held};
 
 /// What the workers did in all in one double free.
 #[derive(Clone, Copy, Debug)]
-pub struct Sums {
+pub(super) struct Sums {
     frees: u64,
     effective: u64,
     /// Allocations of the block, and frees of them that the judge added.
@@ -22,7 +22,7 @@ pub struct Sums {
 }
 
 /// Worker 0 between two double frees: all others wait at the barrier.
-pub struct Judge<'a, 'b> {
+pub(super) struct Judge<'a, 'b> {
     shared: &'b Shared<'a>,
     neighbours: Vec<Block>,
     /// Deferred reports before this double free.
@@ -31,12 +31,12 @@ pub struct Judge<'a, 'b> {
 
 impl<'a, 'b> Judge<'a, 'b> {
     /// For one round.
-    pub fn new(shared: &'b Shared<'a>) -> Self {
+    pub(super) fn new(shared: &'b Shared<'a>) -> Self {
         Self { shared, neighbours: Vec::new(), deferred: (shared.own.deferred_reports)() }
     }
 
     /// Frees a neighbour, if there are enough, and makes one anew.
-    pub fn move_neighbour(&mut self, checked: &mut Checked<'_>, rules: Rules) {
+    pub(super) fn move_neighbour(&mut self, checked: &mut Checked<'_>, rules: Rules) {
         if self.neighbours.len() == NEIGHBOURS {
             let block = self.neighbours.swap_remove(rules.neighbour);
             checked.free(block);
@@ -46,12 +46,12 @@ impl<'a, 'b> Judge<'a, 'b> {
     }
 
     /// Frees all neighbours.
-    pub fn free_neighbours(self, checked: &mut Checked<'_>) {
+    pub(super) fn free_neighbours(self, checked: &mut Checked<'_>) {
         self.neighbours.into_iter().for_each(|block| checked.free(block));
     }
 
     /// Before the sweeps: counts, and frees what was allocated anew.
-    pub fn add_up(&self, checked: &Checked<'_>, rules: Rules) -> Sums {
+    pub(super) fn add_up(&self, checked: &Checked<'_>, rules: Rules) -> Sums {
         checked.row().doing(Doing::Judging);
         let shared = self.shared;
         // Relaxed throughout: the barrier has ordered it all.
@@ -94,7 +94,7 @@ impl<'a, 'b> Judge<'a, 'b> {
     }
 
     /// After the sweeps: the sums, and the heap. `number` is that of the double free, from 1.
-    pub fn judge(&mut self, checked: &Checked<'_>, rules: Rules, number: u64, sums: Sums) {
+    pub(super) fn judge(&mut self, checked: &Checked<'_>, rules: Rules, number: u64, sums: Sums) {
         let total = (self.shared.own.deferred_reports)();
         let deferred = total - self.deferred;
         self.deferred = total;

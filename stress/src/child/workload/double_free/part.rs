@@ -21,7 +21,7 @@ use crate::child::workload::double_free::shared::{Deeds, Shared, free_held};
 const REUSES: usize = 4;
 
 /// One worker's part: what it shares, what it calls by, and what it has seen reported.
-pub struct Part<'p, 'a, 'c> {
+pub(super) struct Part<'p, 'a, 'c> {
     /// With the other workers.
     pub shared: &'p Shared<'a>,
     /// How it calls and counts.
@@ -32,14 +32,14 @@ pub struct Part<'p, 'a, 'c> {
 
 impl Part<'_, '_, '_> {
     /// Waits until all workers are here.
-    pub fn meet(&self) {
+    pub(super) fn meet(&self) {
         self.checked.row().doing(Doing::Waiting);
         self.shared.barrier.wait();
     }
 
     /// Allocates the block, in the worker or in a thread that exits; the one that will exit in the
     /// middle is returned.
-    pub fn allocate(&mut self, rules: Rules) -> (*mut c_void, Option<Exiting>) {
+    pub(super) fn allocate(&mut self, rules: Rules) -> (*mut c_void, Option<Exiting>) {
         let Self { shared, checked, .. } = self;
         let (block, thread) = match rules.owner {
             Owner::In | Owner::Out => {
@@ -66,7 +66,12 @@ impl Part<'_, '_, '_> {
     }
 
     /// Frees the block by its rules.
-    pub fn take_part(&mut self, rules: Rules, exiting: Option<Exiting>, own_stream: &mut Pcg64) {
+    pub(super) fn take_part(
+        &mut self,
+        rules: Rules,
+        exiting: Option<Exiting>,
+        own_stream: &mut Pcg64,
+    ) {
         let worker = self.checked.worker();
         let shared = self.shared;
         let deeds = &shared.deeds[worker];

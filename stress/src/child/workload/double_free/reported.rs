@@ -12,7 +12,7 @@ type Case = (Style, Owner, bool);
 
 /// What second frees were reported as.
 #[derive(Default)]
-pub struct Reported {
+pub(super) struct Reported {
     /// The rules of the present double free.
     pub of: Option<Rules>,
     counts: BTreeMap<(&'static str, Option<Case>), u64>,
@@ -20,7 +20,7 @@ pub struct Reported {
 
 impl Reported {
     /// Counts a report: where it calls the misuse by another name than it is, also in which case.
-    pub fn add(&mut self, misuse: Misuse) {
+    pub(super) fn add(&mut self, misuse: Misuse) {
         let by_name = misuse.kind == MisuseKind::DoubleFree;
         let of = self.of.filter(|_| !by_name);
         let of = of.map(|rules| (rules.style, rules.owner, rules.size > HUGE));
@@ -28,7 +28,7 @@ impl Reported {
     }
 
     /// Adds them to the notes.
-    pub fn note(&self, board: &Board) {
+    pub(super) fn note(&self, board: &Board) {
         for ((kind, of), times) in &self.counts {
             let of = of.map_or(String::new(), |(style, owner, huge)| {
                 let huge = if huge { "a mapping of its own" } else { "of a slab" };

@@ -5,14 +5,14 @@ use drystone_workloads::sizes::{LogUniform, below};
 use rand_pcg::Pcg64;
 
 /// Blocks above it, in bytes, are mappings of their own.
-pub const HUGE: usize = 1 << 20;
+pub(super) const HUGE: usize = 1 << 20;
 
 /// Blocks around the one that is freed twice: its neighbours are live, free, or merge with it.
-pub const NEIGHBOURS: usize = 48;
+pub(super) const NEIGHBOURS: usize = 48;
 
 /// Who the block's owner is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Owner {
+pub(super) enum Owner {
     /// One of those who free it.
     In,
     /// Not among those who free it.
@@ -26,7 +26,7 @@ pub enum Owner {
 
 /// How the block is freed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Style {
+pub(super) enum Style {
     /// Each frees once, all at once.
     Race,
     /// Each frees twice, all at once.
@@ -46,19 +46,19 @@ pub enum Style {
 
 impl Style {
     /// Whether its workers allocate, so that the block may be reused.
-    pub fn allocates(self) -> bool {
+    pub(super) fn allocates(self) -> bool {
         matches!(self, Style::Reuse | Style::ReuseAgain | Style::Resize)
     }
 
     /// Whether one frees before the others.
-    pub fn is_ordered(self) -> bool {
+    pub(super) fn is_ordered(self) -> bool {
         matches!(self, Style::Ordered | Style::OrderedAfterTrim)
     }
 }
 
 /// The rules of one double free.
 #[derive(Clone, Copy, Debug)]
-pub struct Rules {
+pub(super) struct Rules {
     /// Bytes of the block.
     pub size: usize,
     /// The worker that allocates it.
@@ -77,7 +77,7 @@ pub struct Rules {
 
 impl Rules {
     /// The next rules of the stream that all `workers` workers draw from.
-    pub fn draw(rng: &mut Pcg64, workers: usize) -> Self {
+    pub(super) fn draw(rng: &mut Pcg64, workers: usize) -> Self {
         let sizes = LogUniform::MEBIBYTE;
         let size = match below(rng, 32) {
             0 => HUGE + 1 + below(rng, 8 << 20) as usize,
@@ -114,17 +114,17 @@ impl Rules {
     }
 
     /// Whether a worker is among those who free the block.
-    pub fn takes_part(self, worker: usize) -> bool {
+    pub(super) fn takes_part(self, worker: usize) -> bool {
         worker != self.allocating || matches!(self.owner, Owner::In | Owner::Exited)
     }
 
     /// Where one frees before the others, that one.
-    pub fn first(self, workers: usize) -> usize {
+    pub(super) fn first(self, workers: usize) -> usize {
         if self.owner == Owner::Out { (self.allocating + 1) % workers } else { self.allocating }
     }
 
     /// Where a report that was deferred, and came before anybody swept, was made.
-    pub fn place_before_sweeps(self) -> Count {
+    pub(super) fn place_before_sweeps(self) -> Count {
         match (self.owner, self.style.allocates()) {
             (Owner::Exiting, _) => Count::AtExit,
             (_, true) => Count::AtReuse,

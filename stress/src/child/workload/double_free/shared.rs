@@ -13,7 +13,7 @@ use crate::child::workload::double_free::rules::Rules;
 
 /// What one worker did in a double free; read by the judge behind a barrier, which orders it.
 #[derive(Debug, Default)]
-pub struct Deeds {
+pub(super) struct Deeds {
     /// Frees of the block.
     pub frees: AtomicU64,
     /// Of these, the ones that took effect.
@@ -26,7 +26,7 @@ pub struct Deeds {
 
 /// What the workers of one round share.
 #[derive(Debug)]
-pub struct Shared<'a> {
+pub(super) struct Shared<'a> {
     /// Whom they call.
     pub allocator: &'a OpenAllocator,
     /// How it answers each free.
@@ -49,7 +49,7 @@ pub struct Shared<'a> {
 
 impl<'a> Shared<'a> {
     /// For `workers` workers on a heap that answers each free.
-    pub fn new(allocator: &'a OpenAllocator, own: Own, seed: u64, workers: usize) -> Self {
+    pub(super) fn new(allocator: &'a OpenAllocator, own: Own, seed: u64, workers: usize) -> Self {
         Self {
             allocator,
             own,
@@ -65,7 +65,7 @@ impl<'a> Shared<'a> {
 }
 
 /// Frees a block that nobody but `worker`, its one holder, can free.
-pub fn free_held(own: Own, worker: usize, block: *mut c_void, rules: Rules) {
+pub(super) fn free_held(own: Own, worker: usize, block: *mut c_void, rules: Rules) {
     if block.is_null() {
         let expected = format!("a block of {} bytes for worker {worker}", rules.size);
         violation::raise(Kind::UnprovokedNull, &expected, "null");

@@ -3,13 +3,13 @@
 use drystone_checker::counters::Count;
 
 /// Exit status of a process in which one block had two owners.
-pub const TWO_OWNERS: i32 = 44;
+pub(super) const TWO_OWNERS: i32 = 44;
 /// Exit status of a process that got no block.
-pub const NO_BLOCK: i32 = 45;
+pub(super) const NO_BLOCK: i32 = 45;
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub(super) enum End {
     /// By the allocator's own report.
     OwnReport,
     /// By another signal.
@@ -26,7 +26,7 @@ pub enum End {
 
 impl End {
     /// By what `waitpid` says.
-    pub fn of(status: i32) -> Self {
+    pub(super) fn of(status: i32) -> Self {
         if libc::WIFSIGNALED(status) {
             return match libc::WTERMSIG(status) {
                 libc::SIGABRT | libc::SIGILL | libc::SIGTRAP => End::OwnReport,
@@ -44,7 +44,7 @@ impl End {
     }
 
     /// Where it is counted; one without a block is nowhere.
-    pub fn count(self) -> Option<Count> {
+    pub(super) fn count(self) -> Option<Count> {
         Some(match self {
             End::OwnReport => Count::OwnReport,
             End::Crashed => Count::Crashed,
@@ -56,7 +56,7 @@ impl End {
     }
 
     /// As it is printed.
-    pub fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             End::OwnReport => "died by its own report",
             End::Crashed => "crashed",

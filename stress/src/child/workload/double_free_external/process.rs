@@ -21,7 +21,7 @@ const PATIENCE_BEFORE_JUDGING: u32 = 10;
 const PATIENCE: u32 = 3;
 
 /// The double free in a process of its own, how that ended, and what it printed.
-pub fn double_free_in_a_process(allocator: &OpenAllocator, rules: Rules) -> (End, String) {
+pub(super) fn double_free_in_a_process(allocator: &OpenAllocator, rules: Rules) -> (End, String) {
     let (reader, writer) = io::pipe().expect("the system gives a pipe");
     // SAFETY: this process has one thread (see the folder's `work`), so its copy is whole and may
     // go on as any program may.
@@ -60,7 +60,7 @@ impl Doomed {
 }
 
 /// Frees a block twice, looks for two owners, and exits.
-pub fn in_the_process(allocator: &OpenAllocator, rules: Rules) -> ! {
+pub(super) fn in_the_process(allocator: &OpenAllocator, rules: Rules) -> ! {
     crash_handler::uninstall();
     // A panic here is of the broken heap's making: it goes to the words, not to the supervisor.
     panic::set_hook(Box::new(|panic| {

@@ -5,7 +5,7 @@ use rand_pcg::Pcg64;
 
 /// How the pointer comes to be freed twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pattern {
+pub(super) enum Pattern {
     /// At once.
     Immediate,
     /// With a free of another block of the size between.
@@ -22,7 +22,7 @@ pub enum Pattern {
 
 impl Pattern {
     /// All of them.
-    pub const ALL: [Pattern; 6] = [
+    pub(super) const ALL: [Pattern; 6] = [
         Pattern::Immediate,
         Pattern::Interleaved,
         Pattern::AfterOthers,
@@ -32,7 +32,7 @@ impl Pattern {
     ];
 
     /// As it is printed.
-    pub fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Pattern::Immediate => "immediate",
             Pattern::Interleaved => "interleaved",
@@ -49,7 +49,7 @@ const SIZES: [usize; 6] = [24, 64, 400, 4096, 40_000, 1 << 20];
 
 /// The rules of one double free.
 #[derive(Clone, Copy, Debug)]
-pub struct Rules {
+pub(super) struct Rules {
     /// How.
     pub pattern: Pattern,
     /// Bytes of the block.
@@ -60,7 +60,7 @@ pub struct Rules {
 
 impl Rules {
     /// The next ones of `rng`.
-    pub fn draw(rng: &mut Pcg64, threads: usize) -> Self {
+    pub(super) fn draw(rng: &mut Pcg64, threads: usize) -> Self {
         let pattern = Pattern::ALL[below(rng, Pattern::ALL.len() as u64) as usize];
         let size = SIZES[below(rng, SIZES.len() as u64) as usize];
         Self { pattern, size, threads: threads.max(2) }

@@ -38,7 +38,7 @@ const STAGES: [&str; 5] = [
 ];
 
 /// How children are forked and waited for.
-pub struct Children {
+pub(super) struct Children {
     own: Option<Own>,
     /// Seconds after which one that does not end hangs.
     patience: u64,
@@ -54,13 +54,13 @@ enum End {
 
 impl Children {
     /// Children of a process with that allocator.
-    pub fn new(own: Option<Own>, patience: u64) -> Self {
+    pub(super) fn new(own: Option<Own>, patience: u64) -> Self {
         Self { own, patience }
     }
 
     /// Forks a child that goes on with `table`, from its own `seed`, and judges its end. The
     /// parent's other threads go on meanwhile.
-    pub fn fork(
+    pub(super) fn fork(
         &self,
         checked: &mut Checked<'_>,
         table: &mut BlockTable,

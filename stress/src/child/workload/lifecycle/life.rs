@@ -26,7 +26,7 @@ const AT_AN_END: u64 = 16;
 /// How often what happens: once in so many operations of a thread; 0 for never, but a life's
 /// length.
 #[derive(Clone, Copy)]
-pub struct Rates {
+pub(super) struct Rates {
     /// Forks.
     pub fork: u64,
     /// Operations of a life at most, by half.
@@ -36,7 +36,7 @@ pub struct Rates {
 }
 
 /// What the workers of a round share.
-pub struct Round<'r> {
+pub(super) struct Round<'r> {
     /// Of all choices.
     pub seed: u64,
     /// How often what happens.
@@ -66,7 +66,7 @@ struct Life<'l, 'c> {
 
 impl Round<'_> {
     /// A thread's life, which is over when this returns, its destructors too.
-    pub fn live_in_a_thread(
+    pub(super) fn live_in_a_thread(
         &self,
         checked: &mut Checked<'_>,
         rng: &mut Pcg64,
@@ -106,7 +106,7 @@ impl Round<'_> {
     }
 
     /// A block that some worker has given away, if there is one.
-    pub fn take(&self, rng: &mut Pcg64) -> Option<Block> {
+    pub(super) fn take(&self, rng: &mut Pcg64) -> Option<Block> {
         let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
         let count = pool.len();
         (count > 0).then(|| pool.swap_remove(below(rng, count as u64) as usize))

@@ -17,14 +17,14 @@ const SIGNAL: i32 = libc::SIGUSR1;
 static CAME: AtomicU64 = AtomicU64::new(0);
 
 /// Sends signals to each worker's thread.
-pub struct SignalSender {
+pub(super) struct SignalSender {
     /// Each worker's thread by its number, 0 while it has none. Relaxed: a number that is stale
     /// interrupts nobody, or another thread of this process, all of which bear it.
     threads: Vec<AtomicI32>,
 }
 
 /// A thread is interrupted as long as this lives.
-pub struct Interrupted<'s>(&'s AtomicI32);
+pub(super) struct Interrupted<'s>(&'s AtomicI32);
 
 impl Drop for Interrupted<'_> {
     fn drop(&mut self) {
@@ -53,12 +53,12 @@ fn install() {
 
 impl SignalSender {
     /// A sender for so many workers.
-    pub fn new(workers: usize) -> Self {
+    pub(super) fn new(workers: usize) -> Self {
         Self { threads: (0..workers).map(|_| AtomicI32::new(0)).collect() }
     }
 
     /// Has the calling thread be interrupted in the place of its worker.
-    pub fn interrupt_this_thread(&self, worker: usize) -> Interrupted<'_> {
+    pub(super) fn interrupt_this_thread(&self, worker: usize) -> Interrupted<'_> {
         // SAFETY: gettid takes nothing and cannot fail.
         let number = unsafe { libc::gettid() };
         self.threads[worker].store(number, Ordering::Relaxed);
@@ -66,7 +66,7 @@ impl SignalSender {
     }
 
     /// Sends while `work` lasts, `a_second` signals to each thread; how many came.
-    pub fn around(&self, a_second: u64, work: impl FnOnce()) -> u64 {
+    pub(super) fn around(&self, a_second: u64, work: impl FnOnce()) -> u64 {
         if a_second == 0 {
             work();
             return 0;
@@ -100,7 +100,7 @@ impl SignalSender {
 
 /// Calls `f` without being interrupted: a fork that is interrupted is begun anew by the kernel,
 /// again and again if it takes longer than a signal is away.
-pub fn sheltered<R>(f: impl FnOnce() -> R) -> R {
+pub(super) fn sheltered<R>(f: impl FnOnce() -> R) -> R {
     // SAFETY: all zero is a valid set, and a place for one; the signal's number is valid, and the
     // calls change the calling thread's mask alone.
     unsafe {

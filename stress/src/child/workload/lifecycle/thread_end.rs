@@ -13,13 +13,13 @@ use std::ptr::{self, null};
 use std::sync::OnceLock;
 
 /// What acts when its thread ends.
-pub trait Ends {
+pub(super) trait Ends {
     /// In a destructor of a thread-local variable or of a key: once more, if it says so.
     fn at_an_end(&mut self) -> bool;
 }
 
 /// A life that a thread is lent, for its destructors too.
-pub struct Lent<L>(*mut L);
+pub(super) struct Lent<L>(*mut L);
 
 impl<L> Clone for Lent<L> {
     fn clone(&self) -> Self {
@@ -98,7 +98,7 @@ unsafe fn at_an_end<L: Ends>(life: *mut c_void) -> bool {
 
 impl<L: Ends> Lent<L> {
     /// Lends `life`.
-    pub fn new(life: &mut L) -> Self {
+    pub(super) fn new(life: &mut L) -> Self {
         Self(ptr::from_mut(life))
     }
 
@@ -107,7 +107,7 @@ impl<L: Ends> Lent<L> {
     /// # Safety
     /// The calling thread is the one that it is lent to, has no other reference to it, and ends
     /// before it does.
-    pub unsafe fn get<'a>(self) -> &'a mut L {
+    pub(super) unsafe fn get<'a>(self) -> &'a mut L {
         // SAFETY: the life is lent to this thread, outlives it, and has no other reference.
         unsafe { &mut *self.0 }
     }
@@ -117,7 +117,7 @@ impl<L: Ends> Lent<L> {
     /// # Safety
     /// The calling thread is the one that the life is lent to; at its end nothing else uses the
     /// life.
-    pub unsafe fn act_at_the_end(self) {
+    pub(super) unsafe fn act_at_the_end(self) {
         let act = Act { life: self.0.cast(), at_an_end: at_an_end::<L> };
         FIRST.with(|first| first.0.set(Some(act)));
         AGAIN.set(Some(act));
@@ -126,7 +126,7 @@ impl<L: Ends> Lent<L> {
 }
 
 /// Has them do nothing: for a forked child, which ends in the middle of a life.
-pub fn do_nothing_at_the_end() {
+pub(super) fn do_nothing_at_the_end() {
     FIRST.with(|first| first.0.set(None));
     set(null());
 }

@@ -16,7 +16,7 @@ const SLACK: u64 = 1 << 20;
 const SLACK_SHARE: u64 = 64;
 
 /// Bytes in use, as `mallinfo2` says; none where there is no such function.
-pub fn in_use(more: &MoreCalls) -> Option<u64> {
+pub(super) fn in_use(more: &MoreCalls) -> Option<u64> {
     let mallinfo2 = more.mallinfo2?;
     // SAFETY: it takes nothing.
     let figures = unsafe { mallinfo2() }.0;
@@ -25,7 +25,7 @@ pub fn in_use(more: &MoreCalls) -> Option<u64> {
 }
 
 /// When so many bytes are live.
-pub fn judge_when_full(more: &MoreCalls, live: u64) {
+pub(super) fn judge_when_full(more: &MoreCalls, live: u64) {
     if let Some(said) = in_use(more).filter(|&said| said < live) {
         let expected =
             format!("mallinfo2 to say that the {} which are live are in use", bytes(live));
@@ -34,7 +34,7 @@ pub fn judge_when_full(more: &MoreCalls, live: u64) {
 }
 
 /// When all is freed; `before` is what was said before the first cycle.
-pub fn judge_at_rest(more: &MoreCalls, before: Option<u64>, live: u64) {
+pub(super) fn judge_at_rest(more: &MoreCalls, before: Option<u64>, live: u64) {
     let (Some(before), Some(said)) = (before, in_use(more)) else { return };
     let most = before + SLACK + live / SLACK_SHARE;
     if said > most {

@@ -11,13 +11,13 @@ use crate::allocators::process::OpenAllocator;
 const RESIZED: usize = 100;
 
 /// What a free came to; always fine of an allocator that prints its answers.
-pub type Answer = Result<(), Misuse>;
+pub(super) type Answer = Result<(), Misuse>;
 
 /// Frees what may be no live block.
 ///
 /// # Safety
 /// The allocator is one that reports a misuse, and does nothing else about it.
-pub unsafe fn free(allocator: &OpenAllocator, address: *mut c_void) -> Answer {
+pub(super) unsafe fn free(allocator: &OpenAllocator, address: *mut c_void) -> Answer {
     match allocator.own {
         // SAFETY: the allocator reports a misuse and does nothing else about it.
         Some(own) => unsafe { (own.try_free)(address) },
@@ -33,7 +33,7 @@ pub unsafe fn free(allocator: &OpenAllocator, address: *mut c_void) -> Answer {
 ///
 /// # Safety
 /// As [`free`].
-pub unsafe fn resize(allocator: &OpenAllocator, address: *mut c_void) -> Answer {
+pub(super) unsafe fn resize(allocator: &OpenAllocator, address: *mut c_void) -> Answer {
     let moved = match allocator.own {
         // SAFETY: the allocator reports a misuse and does nothing else about it.
         Some(own) => unsafe { (own.try_realloc)(address, RESIZED) }?,

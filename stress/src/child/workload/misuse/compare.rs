@@ -7,11 +7,11 @@ use drystone_checker::violation::Kind;
 use crate::child::workload::misuse::reports::Printed;
 
 /// What must be printed: how often of each address and kind.
-pub type Planted = BTreeMap<(usize, &'static str), u64>;
+pub(super) type Planted = BTreeMap<(usize, &'static str), u64>;
 
 /// The first difference between what was planted and what was printed: what it is, what was
 /// expected, what was seen.
-pub fn compare(planted: &Planted, printed: &Printed) -> Option<(Kind, String, String)> {
+pub(super) fn compare(planted: &Planted, printed: &Printed) -> Option<(Kind, String, String)> {
     for (&(address, kind), &times) in planted {
         let reported = printed.of.get(&(address, kind.to_owned())).copied().unwrap_or(0);
         let expected = format!("{address:#x} reported as {kind}, {times} times");

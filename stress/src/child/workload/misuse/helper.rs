@@ -29,7 +29,7 @@ const DONE: u32 = 3;
 const OVER: u32 = 4;
 
 /// What is shared with it.
-pub struct Helper {
+pub(super) struct Helper {
     state: AtomicU32,
     address: AtomicUsize,
     answer: Mutex<Answer>,
@@ -38,7 +38,7 @@ pub struct Helper {
 
 impl Helper {
     /// One that nobody has asked yet.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             state: AtomicU32::new(IDLE),
             address: AtomicUsize::new(0),
@@ -48,7 +48,7 @@ impl Helper {
     }
 
     /// The helper's part: frees what it is asked to, until it is over.
-    pub fn help(&self, allocator: &OpenAllocator) {
+    pub(super) fn help(&self, allocator: &OpenAllocator) {
         loop {
             // Acquire: pairs with the release of who asks.
             match self.state.load(Ordering::Acquire) {
@@ -72,13 +72,13 @@ impl Helper {
     }
 
     /// Has the helper, which is `thread`, free the block. By one who is alone.
-    pub fn free(&self, thread: &Thread, block: *mut c_void) -> Answer {
+    pub(super) fn free(&self, thread: &Thread, block: *mut c_void) -> Answer {
         self.ask(thread, block, ASKED);
         self.answered()
     }
 
     /// Has it free the block, and calls `own` at once.
-    pub fn free_at_once(
+    pub(super) fn free_at_once(
         &self,
         thread: &Thread,
         block: *mut c_void,
@@ -90,7 +90,7 @@ impl Helper {
     }
 
     /// Ends it.
-    pub fn end(&self, thread: &Thread) {
+    pub(super) fn end(&self, thread: &Thread) {
         self.state.store(OVER, Ordering::Release);
         thread.unpark();
     }
