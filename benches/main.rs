@@ -1,5 +1,5 @@
-//! The benchmarks: one process, every allocator side by side, ids `group/allocator/parameter`. How to
-//! run them, the groups and the folders: `README.md` beside this file.
+//! The benchmarks: one process, every allocator side by side, ids `group/allocator/parameter`. How
+//! to run them, the groups and the folders: `README.md` beside this file.
 //!
 //! criterion prints the time of one iteration and the throughput. What an iteration is each group
 //! says; the throughput is always in *operations* per second, and an operation is one call of

@@ -77,9 +77,9 @@
 //! third power. While a block waits in the quarantine, a double free of it is reported at the call,
 //! however late it comes, and a write into it is reported when its wait ends.
 //!
-//! A guarded block lies at the edge of pages that nobody can touch, and is such a page itself when
-//! it is freed. So an overflow, an underflow or a use after free of it is a SIGSEGV, and lines on
-//! stderr say which it was, of which block, and where that was allocated and freed:
+//! A guarded block lies at the edge of pages that nobody can touch; when it is freed, nobody can
+//! touch its own pages either. So an overflow, an underflow or a use after free of it is a SIGSEGV,
+//! and lines on stderr say which it was, of which block, and where that was allocated and freed:
 //!
 //! ```text
 //! drystone: use after free: read of 0x7f1c6a3affa8, 8 bytes inside a freed block of 100 bytes,

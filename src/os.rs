@@ -265,18 +265,19 @@ unsafe impl Os for Mmap {
 
 impl Mmap {
     /// Makes a part of a mapping of [`reserve_bare`](Os::reserve_bare) one that nobody can touch
-    /// again, and gives its pages back. False when the OS fails to: then it is as it was.
+    /// again, and gives its pages back. False when the OS fails to: then it may be either.
     ///
     /// # Safety
     /// `start` and `bytes` are multiples of the kernel's pages, inside such a mapping, and nothing
     /// refers to their contents.
     pub unsafe fn close(&self, start: *mut u8, bytes: usize) -> bool {
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED;
-        // SAFETY: the caller owns the range and has let go of it: a new mapping takes its place.
-        let new = crate::errno::kept(|| unsafe {
-            libc::mmap(start.cast(), bytes, libc::PROT_NONE, flags, -1, 0)
-        });
-        new != libc::MAP_FAILED
+        // Locked pages can't be given back: a program may lock all its memory.
+        // SAFETY: the caller owns the range and has let go of it.
+        crate::errno::kept(|| unsafe {
+            let gone = || libc::madvise(start.cast(), bytes, libc::MADV_DONTNEED) == 0;
+            libc::mprotect(start.cast(), bytes, libc::PROT_NONE) == 0
+                && (gone() || libc::munlock(start.cast(), bytes) == 0 && gone())
+        })
     }
 
     /// A mapping of `bytes` bytes at a multiple of `align`, of which only parts will be touched.

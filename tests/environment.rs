@@ -45,17 +45,20 @@ enum Act {
     Delayed,
     /// Writes into a freed block.
     WrittenAfterFree,
+    /// The same, not among a process's first calls.
+    GuardedWrite,
 }
 
 static LAB: LazyLock<Lab> = LazyLock::new(Lab::new);
 
 /// The programs in C.
-static PROGRAMS: LazyLock<[PathBuf; 3]> = LazyLock::new(|| {
+static PROGRAMS: LazyLock<[PathBuf; 4]> = LazyLock::new(|| {
     [
         // It calls functions that only the library has.
         LAB.compile("examples/hello.c", Linked::Shared),
         LAB.compile("tests/c/memory/small_stack.c", Linked::Plain),
         LAB.compile("tests/c/misuse/quarantine.c", Linked::Plain),
+        LAB.compile("tests/c/misuse/guard.c", Linked::Plain),
     ]
 });
 
@@ -68,6 +71,7 @@ fn program(kind: Kind, act: Act) -> Command {
                 Act::SmallStack => (&PROGRAMS[1], None),
                 Act::Delayed => (&PROGRAMS[2], Some("delayed")),
                 Act::WrittenAfterFree => (&PROGRAMS[2], Some("written_after_free")),
+                Act::GuardedWrite => (&PROGRAMS[3], Some("write_after_free")),
             };
             let mut command = Command::new(program);
             command.args(argument).env_clear().env("LD_PRELOAD", &*SHARED);
@@ -78,7 +82,7 @@ fn program(kind: Kind, act: Act) -> Command {
                 Act::Well => "program_that_does_well",
                 Act::SmallStack => "program_with_a_small_stack",
                 Act::Delayed => "program_that_frees_twice_behind_others",
-                Act::WrittenAfterFree => "program_that_writes_after_a_free",
+                Act::WrittenAfterFree | Act::GuardedWrite => "program_that_writes_after_a_free",
             };
             let mut command = Command::new(std::env::current_exe().unwrap());
             command.args([name, "--exact", "--ignored", "--nocapture", "--test-threads=1"]);
@@ -286,7 +290,7 @@ fn a_quarantine_means_the_same_in_both_and_its_size_takes_units() {
 #[test]
 fn a_guarded_block_means_the_same_in_both() {
     for kind in BOTH {
-        let ended = run(kind, Act::WrittenAfterFree, &[("DRYSTONE_GUARD", "1")]);
+        let ended = run(kind, Act::GuardedWrite, &[("DRYSTONE_GUARD", "1")]);
         assert_eq!(ended.status.signal(), Some(libc::SIGSEGV), "{kind:?}: {ended:?}");
         assert!(ended.stderr.contains("drystone: use after free: write to 0x"), "{ended:?}");
         let (ended, account) = counted(kind, Act::Well, &[("DRYSTONE_GUARD", "1")]);

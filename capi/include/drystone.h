@@ -35,9 +35,9 @@
  * second and third power.
  *
  * With DRYSTONE_GUARD=1/5000 one block in 5,000 lies at the edge of pages that nobody can touch;
- * when it is freed, its pages become such too. An overflow, an underflow or a use after free of it
- * is a SIGSEGV, and lines on stderr name it, with the functions of the access, the allocation and
- * the free. The program's own handler of SIGSEGV is called after that.
+ * when it is freed, nobody can touch its own pages either. An overflow, an underflow or a use after
+ * free of it is a SIGSEGV, and lines on stderr name it, with the functions of the access, the
+ * allocation and the free. A handler of SIGSEGV that the program had by then is called after that.
  *
  * Figures. With DRYSTONE_STATS=1 in the environment a process that exits prints a table on stderr:
  * calls of each function, blocks and bytes live and free, misuses, and whether the heap is sound.

@@ -14,8 +14,8 @@ use super::Engine;
 use super::check::{ClassStats, LayerStats};
 use super::classes::{CLASSES, size_of};
 use crate::errno;
-use crate::process::environment::Plain;
 use crate::process::figures::{self, Sink};
+use crate::process::text::Plain;
 use crate::process::{calls, stderr, text};
 use crate::stats::{Broken, Stats};
 

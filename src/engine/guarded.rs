@@ -1,6 +1,7 @@
 //! Guarded blocks, as programs free and ask about them. Each call looks first whether a block is
 //! one.
 
+use crate::engine::classes::MIN_ALIGN;
 use crate::engine::engine::Engine;
 use crate::guard::GUARD;
 use crate::misuse::{BlockState, Found, Misuse, MisuseKind};
@@ -38,9 +39,10 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     ) -> Result<(), Misuse> {
         let had = self.guarded_size(block)?;
         let is_aligned = align.is_power_of_two() && block.addr().is_multiple_of(align);
-        // The C++ runtimes ask for a multiple of the alignment.
-        let could = size == had
-            || size.max(1).checked_next_multiple_of(align.max(1)) == Some(had)
+        // The C++ runtimes ask for a byte instead of none, and at an alignment for its multiple.
+        let asked = size.max(1);
+        let could = asked == had.max(1)
+            || align > MIN_ALIGN && asked.checked_next_multiple_of(align) == Some(had)
             || self.has_stayed() && size <= had;
         if is_aligned && could {
             return Ok(());
@@ -52,6 +54,11 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             state: BlockState::Live,
             found: Found::AtCall,
         })
+    }
+
+    /// Defers the writes beside live guarded blocks that nobody has seen.
+    pub fn judge_guarded(&self) {
+        GUARD.judge(|misuse| self.defer(misuse));
     }
 
     /// The engine's figures, and the guarded blocks.

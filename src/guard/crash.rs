@@ -1,16 +1,17 @@
-//! The handler of SIGSEGV: it says which guarded block was touched, and hands the signal on to
-//! whoever was to have it.
+//! The handler of SIGSEGV: it has a fault in the pool reported, and hands the signal on to whoever
+//! was to have it.
 //!
 //! It is installed with the first guarded block, so the handlers that a program's runtime installs
 //! before `main` come behind it. One that the program installs later takes its place, as it would
-//! any other's: then guarded blocks still fault, and no line says why.
+//! any other's: then guarded blocks still fault, and no line says why. Nor is it installed where
+//! SIGSEGV is ignored.
 
 use core::ffi::{c_int, c_void};
 use core::mem::MaybeUninit;
 use core::ptr;
 
 use crate::errno;
-use crate::sync::{AtomicUsize, Cell, Ordering};
+use crate::sync::{AtomicBool, Cell, Ordering};
 
 /// A fault, as the kernel tells it.
 #[derive(Clone, Copy, Debug)]
@@ -18,87 +19,78 @@ pub struct Fault {
     pub address: usize,
     /// Whether memory was written, where the processor says.
     pub write: Option<bool>,
-    /// The instruction that faulted; 0 where that is not known.
+    /// The instruction that faulted.
     pub instruction: usize,
+    /// The innermost word of its thread's stack.
+    pub stack: usize,
 }
-
-/// So many guarded blocks may still find that ours is no longer the handler, and make it so again.
-/// Rust's runtime looks for a handler, allocates, and installs its own, in that order: ours may
-/// have come in between.
-const EARLY: usize = 16;
 
 struct Handler {
+    tried: Cell<bool>,
     report: Cell<Option<fn(Fault)>>,
-    /// Guarded blocks so far, up to `EARLY`.
-    blocks: Cell<usize>,
-    /// The actions that ours took the place of, the last one behind.
-    before: [Cell<MaybeUninit<libc::sigaction>>; 2],
-    /// How many there are. Release, when one is written; the handler acquires, which may run in
-    /// another thread.
-    installed: AtomicUsize,
+    before: Cell<MaybeUninit<libc::sigaction>>,
+    /// The two above are written. Release; the handler acquires, which may run in any thread.
+    installed: AtomicBool,
 }
 
-// SAFETY: `report` and an action are written before `installed` says so, and only read after; and
-// `blocks` is touched under the guard's lock.
+// SAFETY: `report` and `before` are written before `installed` says so, and only read after; and
+// `tried` is touched under the guard's lock.
 unsafe impl Sync for Handler {}
 
 static HANDLER: Handler = Handler {
+    tried: Cell::new(false),
     report: Cell::new(None),
-    blocks: Cell::new(0),
-    before: [const { Cell::new(MaybeUninit::uninit()) }; 2],
-    installed: AtomicUsize::new(0),
+    before: Cell::new(MaybeUninit::uninit()),
+    installed: AtomicBool::new(false),
 };
 
 /// Has `report` told of each fault from now on. Under the guard's lock.
 pub fn watch(report: fn(Fault)) {
-    // Relaxed: written under the lock that the caller has.
-    let installed = HANDLER.installed.load(Ordering::Relaxed);
     // SAFETY: under the caller's lock.
-    let blocks = unsafe { HANDLER.blocks.with(|blocks| core::mem::replace(blocks, *blocks + 1)) };
-    if blocks < EARLY && installed < HANDLER.before.len() {
-        errno::kept(|| install(report, installed));
+    if unsafe { !HANDLER.tried.with(|tried| core::mem::replace(tried, true)) } {
+        errno::kept(|| install(report));
     }
 }
 
-/// Makes ours the handler, if it is not.
-fn install(report: fn(Fault), installed: usize) {
-    let place = &HANDLER.before[installed];
-    // SAFETY: the cells are written here alone, under the caller's lock, and read only when
-    // `installed` counts them; the kernel writes a whole `sigaction`, which ours is a copy of,
-    // except for the handler.
+fn install(report: fn(Fault)) {
+    // SAFETY: all-zero bytes are an action: the default one, and no flag.
+    let mut ours: libc::sigaction = unsafe { core::mem::zeroed() };
+    ours.sa_sigaction = on_fault as *const () as usize;
+    ours.sa_flags = libc::SA_SIGINFO;
+    // SAFETY: the cells are written here alone, once, under the caller's lock, and read only when
+    // `installed` says that they are; the kernel writes a whole `sigaction`. A fault in another
+    // thread comes back, until it does.
     unsafe {
-        let before = place.with(|before| before.as_mut_ptr());
-        let handler = on_fault as *const () as usize;
-        if libc::sigaction(libc::SIGSEGV, ptr::null(), before) != 0
-            || (*before).sa_sigaction == handler
-        {
+        let before = HANDLER.before.with(|before| before.as_mut_ptr());
+        if libc::sigaction(libc::SIGSEGV, &ours, before) != 0 {
             return;
         }
-        if installed == 0 {
-            HANDLER.report.with(|place| *place = Some(report));
+        let was = (*before).sa_sigaction;
+        if was == libc::SIG_IGN {
+            libc::sigaction(libc::SIGSEGV, before, ptr::null_mut());
+        } else if was != libc::SIG_DFL {
+            // On the stack, and with the signals, that the program's own handler wants.
+            ours.sa_flags |= (*before).sa_flags & !(libc::SA_RESETHAND | libc::SA_SIGINFO);
+            ours.sa_mask = (*before).sa_mask;
+            libc::sigaction(libc::SIGSEGV, &ours, ptr::null_mut());
         }
-        let mut ours = *before;
-        ours.sa_sigaction = handler;
-        let kept = libc::SA_NODEFER | libc::SA_RESTART;
-        ours.sa_flags = ours.sa_flags & kept | libc::SA_SIGINFO | libc::SA_ONSTACK;
-        HANDLER.installed.store(installed + 1, Ordering::Release);
-        libc::sigaction(libc::SIGSEGV, &ours, ptr::null_mut());
+        HANDLER.report.with(|place| *place = Some(report));
+        HANDLER.installed.store(true, Ordering::Release);
     }
 }
 
 extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     // Acquire: pairs with the release in `install`.
-    let installed = HANDLER.installed.load(Ordering::Acquire);
-    let Some(before) = installed.checked_sub(1).and_then(|last| HANDLER.before.get(last)) else {
-        return; // it is installed after it is counted
-    };
+    if !HANDLER.installed.load(Ordering::Acquire) {
+        return;
+    }
     // SAFETY: the cells were written before `installed`, and nobody writes them again. The kernel
     // gives a handler with SA_SIGINFO both structures (sigaction(2)).
     let (report, before, code) = unsafe {
         let report = HANDLER.report.look(|report| *report);
-        (report, before.look(|before| before.assume_init()), (*info).si_code)
+        (report, HANDLER.before.look(|before| before.assume_init()), (*info).si_code)
     };
-    // Above 0 it is the kernel that says so, and there is an address.
+    // Else somebody has sent it, and there is no address.
     if code > 0
         && let Some(report) = report
     {
@@ -120,7 +112,10 @@ unsafe fn hand_on(
     info: *mut libc::siginfo_t,
     context: *mut c_void,
 ) {
-    let is_default = matches!(before.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN);
+    if before.sa_sigaction == libc::SIG_IGN {
+        return; // it came before `install` had put that back
+    }
+    let is_default = before.sa_sigaction == libc::SIG_DFL;
     // SAFETY: an action that the kernel had before, or the default one; and a handler is called as
     // its flags say that it wants to be.
     unsafe {
@@ -154,16 +149,20 @@ unsafe fn hand_on(
 unsafe fn fault(address: usize, context: *mut c_void) -> Fault {
     // SAFETY: the kernel's context is a `ucontext_t`.
     let registers = unsafe { (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
+    let register = |number: c_int| registers[number as usize] as usize;
     // The page fault's error code: bit 1 is set by a write (Intel SDM, volume 3, 4.7).
-    let write = registers[libc::REG_ERR as usize] & 2 != 0;
-    let instruction = registers[libc::REG_RIP as usize] as usize;
-    Fault { address, write: Some(write), instruction }
+    Fault {
+        address,
+        write: Some(register(libc::REG_ERR) & 2 != 0),
+        instruction: register(libc::REG_RIP),
+        stack: register(libc::REG_RSP),
+    }
 }
 
 /// As above.
 #[cfg(target_arch = "aarch64")]
 unsafe fn fault(address: usize, context: *mut c_void) -> Fault {
     // SAFETY: the kernel's context is a `ucontext_t`.
-    let instruction = unsafe { (*context.cast::<libc::ucontext_t>()).uc_mcontext.pc } as usize;
-    Fault { address, write: None, instruction }
+    let machine = unsafe { &(*context.cast::<libc::ucontext_t>()).uc_mcontext };
+    Fault { address, write: None, instruction: machine.pc as usize, stack: machine.sp as usize }
 }

@@ -11,22 +11,25 @@
 //! | `mod` | [`GUARD`]: what the allocator calls, under one lock |
 //! | `crash` | the handler of SIGSEGV |
 //! | `report` | the lines |
+//! | `modules` | which words of a stack are return addresses, and of which file |
 //! | `pool` | the slots: which block is where, and what became of it |
+//! | `stack` | a copy of a stack's innermost words |
 //! | `rate` | which allocation is next |
-//! | `stack` | the functions that a thread is in |
 
 mod crash;
+mod modules;
 mod pool;
 mod rate;
 mod report;
 mod stack;
 
 use crate::misuse::Misuse;
+use crate::os::{Mmap, Os};
 use crate::policy;
-use crate::process::{environment, stderr};
+use crate::process::{environment, stderr, text};
 use crate::sync::{AtomicUsize, Cell, FutexLock, Holder, Ordering, RawLock};
 use crash::Fault;
-use pool::{Event, Freed, Pool};
+use pool::{Freed, Pool};
 use rate::Rate;
 
 /// The process's guarded samples.
@@ -35,9 +38,10 @@ pub static GUARD: Guard = Guard::new();
 /// See the [module](self).
 pub struct Guard {
     lock: FutexLock,
-    /// Where the pool begins, and how long it is; 0 while it is off. Relaxed: set before there are
-    /// threads, and constant then.
+    /// Where the pool begins.
     start: AtomicUsize,
+    /// How long it is; 0 while it is off. Release, when all else is written, for a library that is
+    /// loaded by a program with threads; who looks acquires.
     bytes: AtomicUsize,
     rate: Rate,
     pool: Cell<Pool>,
@@ -60,14 +64,16 @@ impl Guard {
     /// Whether some blocks are guarded.
     #[inline]
     pub fn is_on(&self) -> bool {
-        self.bytes.load(Ordering::Relaxed) != 0
+        // Acquire: pairs with the release in `turn_on`.
+        self.bytes.load(Ordering::Acquire) != 0
     }
 
     /// Whether `address` lies in the pool.
     #[inline]
     pub fn owns(&self, address: usize) -> bool {
-        let start = self.start.load(Ordering::Relaxed);
-        address.wrapping_sub(start) < self.bytes.load(Ordering::Relaxed)
+        // Acquire: pairs with the release in `turn_on`.
+        let bytes = self.bytes.load(Ordering::Acquire);
+        address.wrapping_sub(self.start.load(Ordering::Relaxed)) < bytes
     }
 
     /// Turns it on if `DRYSTONE_GUARD` says how many. Before there are threads.
@@ -93,30 +99,45 @@ impl Guard {
         self.rate.set(one_in);
         policy::explain_with(|address| GUARD.explain(address));
         self.start.store(start, Ordering::Relaxed);
-        self.bytes.store(bytes, Ordering::Relaxed);
+        // Release: pairs with the acquires of `is_on` and `owns`.
+        self.bytes.store(bytes, Ordering::Release);
+    }
+
+    /// Whether the next allocation is to be guarded.
+    pub fn is_due(&self) -> bool {
+        self.rate.is_due()
     }
 
     /// A guarded block of `size` bytes at a multiple of `align`, a power of two, all zero; if it is
     /// time for one, and there is a slot for it.
     pub fn sample(&self, size: usize, align: usize) -> Option<*mut u8> {
-        if !self.rate.is_due() || !Pool::takes(size, align) || self.is_held_here() {
+        if !self.rate.is_due() || self.is_interrupted() {
             return None;
         }
-        // Outside the lock: the unwinder may wait for the loader's.
-        let by = Event::here();
+        let top = stack::top();
         let block = self.locked(|pool| {
-            let block = pool.allocate(size, align, by, self.rate.random())?;
+            let block = pool.allocate(size, align, top, self.rate.random())?;
             crash::watch(report_fault);
             Some(block)
         });
+        // Where there is none, the next comes in its turn.
         self.rate.sampled();
         block
     }
 
-    /// Counts an allocation of `size` bytes that the fast path had no block for: with it come those
-    /// that it will have now.
-    pub fn passed(&self, size: usize) {
-        self.rate.passed(size);
+    /// Counts a call for `size` bytes that the fast path had no block for, or that did not ask it.
+    pub fn called(&self, size: usize, fast: bool) {
+        self.rate.called(size, fast);
+    }
+
+    /// Counts so many frees on the fast path.
+    pub fn freed(&self, blocks: usize) {
+        self.rate.passed(blocks);
+    }
+
+    /// Frees on the fast path to be counted at once; 0 while it is off.
+    pub fn stride(&self) -> usize {
+        if self.is_on() { self.rate.frees() } else { 0 }
     }
 
     /// Frees the block at `block`, which [is ours](Self::owns). `found` is told of bytes beside
@@ -128,12 +149,12 @@ impl Guard {
     /// # Safety
     /// If it is live, nothing uses it after this call.
     pub unsafe fn free(&self, block: *mut u8, found: impl FnOnce(Misuse)) -> Result<(), Misuse> {
-        if self.is_held_here() {
-            return Ok(()); // a handler that interrupted us: the block is lost
+        if self.is_interrupted() {
+            return Ok(()); // in a handler, which must not free: the block is lost
         }
-        let by = Event::here();
+        let top = stack::top();
         // SAFETY: the caller gives a live block up.
-        let Freed { overwritten } = self.locked(|pool| unsafe { pool.free(block.addr(), by) })?;
+        let Freed { overwritten } = self.locked(|pool| unsafe { pool.free(block.addr(), top) })?;
         if let Some(misuse) = overwritten {
             found(misuse);
         }
@@ -153,10 +174,28 @@ impl Guard {
         if self.is_on() { self.locked(|pool| pool.live()) } else { (0, 0) }
     }
 
+    /// Hands the writes beside live blocks to `found`, as the process ends.
+    pub fn judge(&self, found: impl FnMut(Misuse)) {
+        if self.is_on() {
+            self.locked(|pool| pool.judge(found));
+        }
+    }
+
+    /// The mutex, for a look at who has it.
+    pub fn lock(&self) -> &FutexLock {
+        &self.lock
+    }
+
     /// Writes where the block around `address` was allocated and freed.
     fn explain(&self, address: usize) {
-        if self.owns(address) && !self.is_held_here() {
-            self.locked(|pool| report::history(pool, address));
+        if self.owns(address) && !self.is_interrupted() {
+            text::mapped(REPORT, |out| {
+                // Written outside the lock: stderr may be a pipe that nobody reads.
+                let told = self.locked(|pool| report::history(pool.around(address), out));
+                if told.is_ok() {
+                    out.write_to(stderr::NUMBER);
+                }
+            });
         }
     }
 
@@ -173,7 +212,7 @@ impl Guard {
     }
 
     /// Whether this call has interrupted one that has the lock, in a signal handler.
-    fn is_held_here(&self) -> bool {
+    pub fn is_interrupted(&self) -> bool {
         self.lock.holder() == Holder::Here
     }
 
@@ -186,25 +225,38 @@ impl Guard {
         result
     }
 
-    /// Runs `f` on the pool for a handler that has interrupted whatever it was: under the lock,
-    /// unless somebody keeps that for long.
-    fn in_handler(&self, f: impl FnOnce(&mut Pool)) {
-        const LOOKS: usize = 1000;
-        for _ in 0..LOOKS {
+    /// Waits until nobody has the lock, in a handler that may have interrupted who has it: false if
+    /// that does not end.
+    fn is_free_soon(&self) -> bool {
+        const PATIENCE: u64 = 100; // milliseconds
+        let began = Mmap.milliseconds();
+        while Mmap.milliseconds().saturating_sub(began) <= PATIENCE {
             match self.lock.holder() {
-                Holder::Nobody => return self.locked(f),
-                Holder::Here => break,
+                Holder::Nobody => return true,
+                Holder::Here => return false,
                 // SAFETY: takes nothing.
                 Holder::Other => unsafe { libc::sched_yield() },
             };
         }
-        stderr::say(format_args!("a guarded block was touched while the pool was locked"));
+        false
     }
 }
 
+/// Bytes of a report's text.
+const REPORT: usize = 16 << 10;
+
 /// Reports a fault, if it is of the pool.
 fn report_fault(fault: Fault) {
-    if GUARD.owns(fault.address) {
-        GUARD.in_handler(|pool| report::fault(pool, fault));
+    if !GUARD.owns(fault.address) {
+        return;
     }
+    if !GUARD.is_free_soon() {
+        return stderr::say(format_args!("a guarded block was touched while the pool was locked"));
+    }
+    text::mapped(REPORT, |out| {
+        let told = GUARD.locked(|pool| report::fault(pool.closest(fault.address), &fault, out));
+        if told != Ok(false) {
+            out.write_to(stderr::NUMBER);
+        }
+    });
 }

@@ -16,7 +16,10 @@
 //! | `Freed` | none | `allocate`, of another block |
 //! | `Busy` | unknown | the call that is at it; never, if its thread vanished in a fork, or the OS failed |
 //!
-//! `live_blocks` and `live_bytes` are the sums over slots that are `Live`.
+//! ```text
+//! live_blocks, live_bytes = sums over the slots that are Live
+//! free[first..first + count] = the slots that are Unused or Freed, the one freed longest ago first
+//! ```
 
 use core::ptr;
 
@@ -24,17 +27,15 @@ use crate::misuse::{BlockState, Found, Misuse, MisuseKind};
 use crate::os::{Mmap, Os, PAGE, STEP};
 use crate::sync::step;
 
-use super::stack::{self, Stack};
+use super::stack::Stack;
 
 /// Slots.
 const SLOTS: usize = 256;
-/// Bytes of a slot, and so of the largest block: a multiple of every kernel's page, as is the
-/// guard.
-const ROOM: usize = STEP;
-/// Bytes between two slots.
-const BETWEEN: usize = STEP;
-/// So many bytes on either side of a block, where its own pages have them, are filled with this.
-const BESIDE: usize = 256;
+/// The kernel's pages of a slot, and so of the largest block. One more lies between two slots.
+const PAGES: usize = 4;
+/// Each block's address is a multiple of this, as malloc promises.
+const MIN_ALIGN: usize = 16;
+/// What the bytes of a block's pages are filled with that are not the block's.
 const PATTERN: u8 = 0xBD;
 
 /// A thread's allocation or free.
@@ -48,11 +49,16 @@ pub struct Event {
 impl Event {
     const NONE: Event = Event { thread: 0, stack: Stack::NONE };
 
-    /// Of the calling thread.
-    pub fn here() -> Event {
+    /// Makes it one of the calling thread, whose stack is at `top`.
+    fn fill(&mut self, top: usize) {
+        self.thread = Event::thread();
+        self.stack.fill(0, top);
+    }
+
+    /// The kernel's number for the calling thread.
+    pub fn thread() -> i64 {
         // SAFETY: gettid takes nothing and cannot fail.
-        let thread = unsafe { libc::syscall(libc::SYS_gettid) };
-        Event { thread, stack: Stack::here() }
+        unsafe { libc::syscall(libc::SYS_gettid) }
     }
 }
 
@@ -110,6 +116,10 @@ pub struct Pool {
     page: usize,
     /// Frees so far.
     turns: u64,
+    /// A ring of numbers, which wrap as its places do.
+    free: [u8; SLOTS],
+    first: u8,
+    count: usize,
     live_blocks: usize,
     live_bytes: usize,
 }
@@ -122,6 +132,9 @@ impl Pool {
             slots: ptr::null_mut(),
             page: PAGE,
             turns: 0,
+            free: [0; SLOTS],
+            first: 0,
+            count: 0,
             live_blocks: 0,
             live_bytes: 0,
         }
@@ -133,7 +146,8 @@ impl Pool {
         if slots.is_null() {
             return None;
         }
-        let start = Mmap.reserve_bare(BYTES, STEP).expose_provenance();
+        let page = Mmap.page_bytes();
+        let start = Mmap.reserve_bare(bytes_of_pool(page), page).expose_provenance();
         if start == 0 {
             // SAFETY: reserved above, and nobody knows it.
             unsafe { Mmap.unmap_guarded(slots.cast(), bytes_of_slots()) };
@@ -143,18 +157,19 @@ impl Pool {
             // SAFETY: a slot of the table, which is ours alone.
             unsafe { slots.add(slot).write(Slot::NONE) };
         }
-        stack::prepare();
-        Some(Pool { start, slots, page: Mmap.page_bytes(), ..Pool::new() })
+        let mut pool = Pool { start, slots, page, ..Pool::new() };
+        pool.recount();
+        Some(pool)
     }
 
     /// Where it starts, and how many bytes it has.
     pub fn range(&self) -> (usize, usize) {
-        (self.start, BYTES)
+        (self.start, bytes_of_pool(self.page))
     }
 
     /// Whether a block of `size` bytes at `align` can lie in a slot.
-    pub fn takes(size: usize, align: usize) -> bool {
-        size <= ROOM && align <= ROOM
+    fn takes(&self, size: usize, align: usize) -> bool {
+        size <= self.room() && align <= self.page
     }
 
     /// Live blocks, and their bytes.
@@ -162,32 +177,40 @@ impl Pool {
         (self.live_blocks, self.live_bytes)
     }
 
-    /// Makes a block. `None` where all slots are live, or the OS fails.
+    /// Makes a block, for a thread whose stack is at `top`. `None` where all slots are live, the
+    /// block has no room in one, or the OS fails.
     pub fn allocate(
         &mut self,
         size: usize,
         align: usize,
-        by: Event,
+        top: usize,
         random: usize,
     ) -> Option<*mut u8> {
-        let number = self.next()?;
-        let (start, page) = (self.start_of(number), self.page);
+        if !self.takes(size, align) {
+            return None;
+        }
+        if self.count == 0 {
+            return None;
+        }
+        let number = usize::from(self.free[usize::from(self.first)]);
+        let (start, page, room) = (self.start_of(number), self.page, self.room());
         // At the end three times of four: overflows are what most programs do wrong.
         let block = match random.is_multiple_of(4) {
             true => start,
-            false => (start + ROOM - size.max(1)) & !(align - 1),
+            false => (start + room - size.max(1)) & !(align - 1),
         };
         let first = block & !(page - 1);
         let end = (block + size.max(1)).next_multiple_of(page);
+        // SAFETY: pages of a slot without a live block: nobody else's.
+        if !unsafe { Mmap.commit(at(first), end - first) } {
+            return None;
+        }
+        (self.first, self.count) = (self.first.wrapping_add(1), self.count - 1);
         let slot = self.slot(number);
         slot.state = State::Busy;
         step();
-        // SAFETY: pages of a slot without a live block: nobody else's.
-        if !unsafe { Mmap.commit(at(first), end - first) } {
-            slot.state = State::Freed;
-            return None;
-        }
-        (slot.block, slot.size, slot.pages, slot.allocated) = (block, size, (first, end), by);
+        (slot.block, slot.size, slot.pages) = (block, size, (first, end));
+        slot.allocated.fill(top);
         fill(slot);
         step();
         slot.state = State::Live;
@@ -196,11 +219,11 @@ impl Pool {
         Some(at(block))
     }
 
-    /// Frees the block at `address`, which lies in the pool.
+    /// Frees the block at `address`, which lies in the pool, for a thread whose stack is at `top`.
     ///
     /// # Safety
     /// If it is a live block, nothing uses it after this call.
-    pub unsafe fn free(&mut self, address: usize, by: Event) -> Result<Freed, Misuse> {
+    pub unsafe fn free(&mut self, address: usize, top: usize) -> Result<Freed, Misuse> {
         let size = self.size(address)?;
         self.turns += 1;
         let turn = self.turns;
@@ -209,12 +232,14 @@ impl Pool {
         slot.state = State::Busy;
         step();
         let (first, end) = slot.pages;
-        (slot.freed, slot.turn) = (by, turn);
+        slot.turn = turn;
+        slot.freed.fill(top);
         step();
-        // Where the OS fails, the slot is lost: its pages are not zero.
+        // Where the OS fails, the slot is lost: its pages may not be zero.
         // SAFETY: the block's pages, which its owner has given up.
         if unsafe { Mmap.close(at(first), end - first) } {
             slot.state = State::Freed;
+            self.put(self.number_of(address));
         }
         self.live_blocks -= 1;
         self.live_bytes -= size;
@@ -226,6 +251,9 @@ impl Pool {
         let slot = self.around(address);
         let (kind, size, state) = match slot.state {
             State::Live if slot.block == address => return Ok(slot.size),
+            _ if !address.is_multiple_of(MIN_ALIGN) => {
+                (MisuseKind::UnalignedPointer, None, BlockState::Unknown)
+            }
             State::Unused | State::Busy => (MisuseKind::ForeignPointer, None, BlockState::Unknown),
             State::Freed if slot.block == address => {
                 (MisuseKind::DoubleFree, Some(slot.size), BlockState::Free)
@@ -244,13 +272,38 @@ impl Pool {
 
     /// The slot that `address`, in the pool, lies in, or on whose side of the guard.
     pub fn around(&mut self, address: usize) -> &mut Slot {
-        let number = (address - self.start).saturating_sub(BETWEEN / 2) / (BETWEEN + ROOM);
-        self.slot(number.min(SLOTS - 1))
+        self.slot(self.number_of(address))
     }
 
-    /// Makes the sums anew.
+    fn number_of(&self, address: usize) -> usize {
+        let apart = self.page + self.room();
+        ((address - self.start).saturating_sub(self.page / 2) / apart).min(SLOTS - 1)
+    }
+
+    /// The slot that an access at `address` was about: the one whose block is closest, of those
+    /// around it.
+    pub fn closest(&mut self, address: usize) -> &mut Slot {
+        let apart = self.page + self.room();
+        let number = (address - self.start) / apart;
+        let distance = |slot: &Slot| match slot.state {
+            State::Live | State::Freed if address < slot.block => slot.block - address,
+            State::Live | State::Freed => address.saturating_sub(slot.block + slot.size),
+            State::Unused | State::Busy => usize::MAX,
+        };
+        let (mut closest, mut least) = (number.min(SLOTS - 1), usize::MAX);
+        for near in number.saturating_sub(2)..=(number + 1).min(SLOTS - 1) {
+            let distance = distance(self.slot(near));
+            if distance < least {
+                (closest, least) = (near, distance);
+            }
+        }
+        self.slot(closest)
+    }
+
+    /// Makes the sums and the ring anew.
     pub fn recount(&mut self) {
         let (mut blocks, mut bytes) = (0, 0);
+        self.count = 0;
         for number in 0..SLOTS {
             let slot = self.slot(number);
             if slot.state == State::Live {
@@ -259,22 +312,57 @@ impl Pool {
             }
         }
         (self.live_blocks, self.live_bytes) = (blocks, bytes);
+        // By the turns of their frees; the slots that were never used have none.
+        let mut least = 0;
+        while let Some((turn, number)) = self.freed_from(least) {
+            self.put(number);
+            least = (turn << 8 | number as u64) + 1;
+        }
     }
 
-    /// The slot to be used next: one that never was, else the one freed longest ago.
-    fn next(&mut self) -> Option<usize> {
-        let (mut oldest, mut found) = (u64::MAX, None);
+    /// The slot without a block with the least turn and number, put together, from `least` on.
+    fn freed_from(&mut self, least: u64) -> Option<(u64, usize)> {
+        let mut found: Option<(u64, usize)> = None;
         for number in 0..SLOTS {
             let slot = self.slot(number);
-            if matches!(slot.state, State::Unused | State::Freed) && slot.turn < oldest {
-                (oldest, found) = (slot.turn, Some(number));
+            let turn = slot.turn;
+            let free = matches!(slot.state, State::Unused | State::Freed);
+            let sooner = found.is_none_or(|(other, _)| turn < other);
+            if free && (turn << 8 | number as u64) >= least && sooner {
+                found = Some((turn, number));
             }
         }
         found
     }
 
+    /// Puts a slot behind the others that have no block.
+    fn put(&mut self, number: usize) {
+        let place = self.first.wrapping_add(self.count as u8);
+        self.free[usize::from(place)] = number as u8;
+        self.count += 1;
+    }
+
     fn start_of(&self, number: usize) -> usize {
-        self.start + BETWEEN + number * (ROOM + BETWEEN)
+        self.start + self.page + number * (self.room() + self.page)
+    }
+
+    /// Bytes of a slot.
+    fn room(&self) -> usize {
+        PAGES * self.page
+    }
+
+    /// Hands the byte beside each live block that somebody wrote to `found`.
+    pub fn judge(&mut self, mut found: impl FnMut(Misuse)) {
+        for number in 0..SLOTS {
+            let slot = self.slot(number);
+            if slot.state == State::Live
+                && let Some(misuse) = overwritten(slot)
+            {
+                // Once: it is mended.
+                fill(slot);
+                found(misuse);
+            }
+        }
     }
 
     fn slot(&mut self, number: usize) -> &mut Slot {
@@ -286,17 +374,18 @@ impl Pool {
 }
 
 /// Bytes of the pool: a guard before each slot, and one behind the last.
-const BYTES: usize = BETWEEN + SLOTS * (ROOM + BETWEEN);
+fn bytes_of_pool(page: usize) -> usize {
+    page + SLOTS * (PAGES + 1) * page
+}
 
 fn bytes_of_slots() -> usize {
     (SLOTS * size_of::<Slot>()).next_multiple_of(STEP)
 }
 
-/// The bytes before a live block, and behind it, that are filled.
+/// The bytes of a live block's pages before it, and behind it.
 fn beside(slot: &Slot) -> [(usize, usize); 2] {
     let (first, last) = slot.pages;
-    let end = slot.block + slot.size;
-    [(first.max(slot.block.saturating_sub(BESIDE)), slot.block), (end, last.min(end + BESIDE))]
+    [(first, slot.block), (slot.block + slot.size, last)]
 }
 
 /// A pointer to `address`, which lies in the pool.
@@ -314,12 +403,8 @@ fn fill(slot: &Slot) {
 
 /// The byte beside the block that somebody changed: the one closest to it.
 fn overwritten(slot: &Slot) -> Option<Misuse> {
-    let changed = |address: &usize| {
-        // SAFETY: a byte of a live block's pages. Others may write it, though none should.
-        unsafe { at(*address).read_volatile() != PATTERN }
-    };
-    let [(first, before), (behind, end)] = beside(slot);
-    let address = (behind..end).find(changed).or_else(|| (first..before).rev().find(changed))?;
+    let [before, behind] = beside(slot);
+    let address = first_changed(behind).or_else(|| last_changed(before))?;
     Some(Misuse {
         kind: MisuseKind::OutOfBounds,
         address,
@@ -329,23 +414,55 @@ fn overwritten(slot: &Slot) -> Option<Misuse> {
     })
 }
 
+/// The first byte of a part beside a live block that is not the pattern. Looked for by words: a
+/// page of bytes takes a microsecond.
+fn first_changed((from, to): (usize, usize)) -> Option<usize> {
+    let words = from.next_multiple_of(WORD).min(to)..to & !(WORD - 1);
+    let word = words.step_by(WORD).find(|&word| is_changed(word)).unwrap_or(to & !(WORD - 1));
+    (from..from.next_multiple_of(WORD).min(to)).chain(word.max(from)..to).find(is_byte_changed)
+}
+
+/// As above, the last.
+fn last_changed((from, to): (usize, usize)) -> Option<usize> {
+    let words = from..to & !(WORD - 1);
+    let word =
+        words.step_by(WORD).rev().find(|&word| is_changed(word)).map_or(from, |at| at + WORD);
+    (from..word).chain(to & !(WORD - 1)..to).rev().find(is_byte_changed)
+}
+
+const WORD: usize = size_of::<u64>();
+
+/// Whether one of the eight bytes at `word`, beside a live block, is not the pattern.
+fn is_changed(word: usize) -> bool {
+    // SAFETY: bytes of a live block's pages. Others may write them, though none should: then they
+    // are any numbers.
+    unsafe { at(word).cast::<u64>().read_volatile() != u64::from_ne_bytes([PATTERN; WORD]) }
+}
+
+/// As above, of one byte.
+fn is_byte_changed(&byte: &usize) -> bool {
+    // SAFETY: as in `is_changed`, a byte of a live block's pages.
+    unsafe { at(byte).read_volatile() != PATTERN }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::stack;
     use super::*;
 
     fn free(pool: &mut Pool, block: *mut u8) -> Result<Freed, Misuse> {
         // SAFETY: the tests touch no block that they have freed.
-        unsafe { pool.free(block.addr(), Event::here()) }
+        unsafe { pool.free(block.addr(), stack::top()) }
     }
 
     fn allocate(pool: &mut Pool, size: usize, random: usize) -> Option<*mut u8> {
-        pool.allocate(size, 16, Event::NONE, random)
+        pool.allocate(size, 16, stack::top(), random)
     }
 
     #[test]
     fn a_block_lies_at_either_end_of_its_slot_and_is_zero() {
         let mut pool = Pool::reserve().unwrap();
-        for size in [0, 1, 16, 100, 4096, 5000, ROOM] {
+        for size in [0, 1, 16, 100, 4096, 5000, pool.room()] {
             for random in [0, 1] {
                 let block = allocate(&mut pool, size, random).unwrap();
                 let end = (block.addr() + size.max(1)).next_multiple_of(16);
@@ -374,8 +491,14 @@ mod tests {
         for place in [7, 3, 200] {
             assert_eq!(allocate(&mut pool, 64, 0), Some(blocks[place]));
         }
+        for place in [90, 5, 91] {
+            free(&mut pool, blocks[place]).unwrap();
+        }
         pool.recount();
-        assert_eq!(pool.live(), (SLOTS, 64 * SLOTS));
+        assert_eq!(pool.live(), (SLOTS - 3, 64 * (SLOTS - 3)));
+        for place in [90, 5, 91] {
+            assert_eq!(allocate(&mut pool, 64, 0), Some(blocks[place]));
+        }
     }
 
     #[test]
@@ -387,7 +510,8 @@ mod tests {
         assert_eq!(kind(&mut pool, block.addr() + 4096), MisuseKind::ForeignPointer);
         let (start, bytes) = pool.range();
         assert_eq!(kind(&mut pool, start), MisuseKind::ForeignPointer);
-        assert_eq!(kind(&mut pool, start + bytes - 1), MisuseKind::ForeignPointer);
+        assert_eq!(kind(&mut pool, start + bytes - 16), MisuseKind::ForeignPointer);
+        assert_eq!(kind(&mut pool, block.addr() + 1), MisuseKind::UnalignedPointer);
         free(&mut pool, block).unwrap();
         assert_eq!(kind(&mut pool, block.addr()), MisuseKind::DoubleFree);
         assert_eq!(free(&mut pool, block).err().unwrap().size, Some(100));
@@ -396,7 +520,9 @@ mod tests {
     #[test]
     fn the_first_byte_that_was_written_beside_a_block_is_found() {
         let mut pool = Pool::reserve().unwrap();
-        for (random, offset) in [(0, 100), (0, 130), (1, -1), (1, -100)] {
+        for (random, offset) in
+            [(0, 100), (0, 103), (0, 4095), (1, 104), (1, -1), (1, -9), (1, -3900)]
+        {
             let block = allocate(&mut pool, 100, random).unwrap();
             let outside = block.wrapping_offset(offset);
             // SAFETY: a byte of the block's page, which is nobody else's.
@@ -410,15 +536,17 @@ mod tests {
     fn an_address_between_two_slots_is_about_the_nearer() {
         let mut pool = Pool::reserve().unwrap();
         let (start, _) = pool.range();
-        let blocks = [0, 1].map(|_| allocate(&mut pool, ROOM, 0).unwrap().addr());
-        assert_eq!(blocks[0], start + BETWEEN);
+        let (room, page) = (pool.room(), pool.page);
+        let blocks = [0, 1].map(|_| allocate(&mut pool, room, 0).unwrap().addr());
+        assert_eq!(blocks[0], start + page);
         for (address, block) in [
             (start, blocks[0]),
-            (blocks[0] + ROOM + BETWEEN / 2 - 1, blocks[0]),
-            (blocks[0] + ROOM + BETWEEN / 2, blocks[1]),
+            (blocks[0] + room + page / 2 - 1, blocks[0]),
+            (blocks[0] + room + page / 2 + 1, blocks[1]),
             (blocks[1] - 1, blocks[1]),
         ] {
             assert_eq!(pool.around(address).block, block);
+            assert_eq!(pool.closest(address).block, block);
         }
     }
 }

@@ -2,50 +2,112 @@
 //! all of them.
 //!
 //! The fast paths count nothing. A call that they had no block for stands for as many allocations
-//! as blocks are carved at a time: a page of them. A program whose blocks go round and round on the
-//! fast paths alone has fewer samples than one in N.
+//! as blocks are carved at a time: a page of them. Where blocks go round on the fast paths alone, a
+//! slab's frees are counted by its owner, [so many](Rate::frees) at a time. When a block is due,
+//! each thread goes the slow way until one has come by.
+//!
+//! A guarded block costs as much as a thousand others. So one in [`RARE`] or fewer comes no oftener
+//! than every [`APART`] milliseconds: where it does, N is doubled for the while.
+//!
+//! The first [`EARLY`] calls are the runtime's: Rust's looks whether SIGSEGV has a handler,
+//! allocates, and installs its own.
 
 use crate::os::{Mmap, Os, PAGE};
+use crate::sync::RelaxedWord;
 use crate::sync::{AtomicU32, AtomicUsize, Ordering};
+
+/// Calls that are never guarded.
+const EARLY: u32 = 16;
+
+/// Of the rates from here on it is asked that they cost next to nothing.
+const RARE: u32 = 1000;
+
+/// Milliseconds between two guarded blocks then, of a clock that may go in steps of 4.
+const APART: usize = 4;
+/// Doublings of N at most.
+const MOST: usize = 10;
 
 /// Counts down to the next. Relaxed throughout: two threads may both find their call due, and both
 /// are.
 pub struct Rate {
+    /// 0: none.
     one_in: AtomicU32,
+    early: AtomicU32,
     /// Allocations until the next.
     left: AtomicUsize,
     seed: AtomicUsize,
+    /// Doublings of N now.
+    doubled: RelaxedWord,
+    /// When the last one came, in milliseconds.
+    last: RelaxedWord,
 }
 
 impl Rate {
     /// Never.
     pub const fn new() -> Rate {
-        Rate { one_in: AtomicU32::new(0), left: AtomicUsize::new(0), seed: AtomicUsize::new(0) }
+        Rate {
+            one_in: AtomicU32::new(0),
+            early: AtomicU32::new(EARLY),
+            left: AtomicUsize::new(0),
+            seed: AtomicUsize::new(0),
+            doubled: RelaxedWord::new(),
+            last: RelaxedWord::new(),
+        }
     }
 
     /// One in `one_in`, from the first on. Before there are threads.
     pub fn set(&self, one_in: u32) {
         self.seed.store(Mmap.entropy() as usize, Ordering::Relaxed);
         self.one_in.store(one_in, Ordering::Relaxed);
-        self.sampled();
+        self.draw();
     }
 
     /// Whether the next allocation is to be guarded.
     pub fn is_due(&self) -> bool {
-        self.left.load(Ordering::Relaxed) == 0
+        self.one_in.load(Ordering::Relaxed) != 0
+            && self.left.load(Ordering::Relaxed) == 0
+            && self.early.load(Ordering::Relaxed) == 0
     }
 
-    /// Counts an allocation of `size` bytes, and those that come with it.
-    pub fn passed(&self, size: usize) {
-        let blocks = (PAGE / size.max(1)).clamp(1, PAGE / 16);
+    /// Frees of a slab's owner that are counted at once: as many as come between two guarded
+    /// blocks.
+    pub fn frees(&self) -> usize {
+        (self.one_in.load(Ordering::Relaxed) as usize).clamp(64, 1 << 30)
+    }
+
+    /// Counts a call for `size` bytes, and the blocks that the fast paths have with it: none where
+    /// they are not taken.
+    pub fn called(&self, size: usize, fast: bool) {
+        self.passed(if fast { (PAGE / size.max(1)).clamp(1, PAGE / 16) } else { 1 });
+    }
+
+    /// Counts a call, and with it so many allocations.
+    pub fn passed(&self, blocks: usize) {
+        let early = self.early.load(Ordering::Relaxed);
+        if early > 0 {
+            self.early.store(early - 1, Ordering::Relaxed);
+        }
         let left = self.left.load(Ordering::Relaxed);
         self.left.store(left.saturating_sub(blocks), Ordering::Relaxed);
     }
 
-    /// One was, or there was no slot for it: draws how many are not, 0 to 2N − 2, N − 1 on average.
+    /// One was, or there was no slot for it: the next comes in its turn.
     pub fn sampled(&self) {
-        let most = 2 * self.one_in.load(Ordering::Relaxed) as usize - 1;
-        self.left.store(self.random() % most, Ordering::Relaxed);
+        if self.one_in.load(Ordering::Relaxed) >= RARE {
+            let now = Mmap.milliseconds() as usize;
+            let doubled = self.doubled.get();
+            let apart = now.wrapping_sub(self.last.get());
+            self.last.put(now);
+            self.doubled.put(adapted(doubled, apart));
+        }
+        self.draw();
+    }
+
+    /// Draws how many are not guarded until the next: 0 to 2N − 2, N − 1 on average.
+    fn draw(&self) {
+        let one_in = (self.one_in.load(Ordering::Relaxed) as usize) << self.doubled.get();
+        let most = 2 * one_in;
+        self.left.store(self.random() % most.saturating_sub(1).max(1), Ordering::Relaxed);
     }
 
     /// A random number.
@@ -55,6 +117,16 @@ impl Rate {
         z = (z ^ z >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         z = (z ^ z >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
         (z ^ z >> 31) as usize
+    }
+}
+
+/// Doublings of N, after two came so many milliseconds apart.
+fn adapted(doubled: usize, apart: usize) -> usize {
+    match apart {
+        0..APART => (doubled + 1).min(MOST),
+        // Well above the clock's steps, or it would swing.
+        _ if apart >= 4 * APART => doubled.saturating_sub(1),
+        _ => doubled,
     }
 }
 
@@ -88,16 +160,39 @@ mod tests {
     fn as_many_are_due_as_the_rate_says() {
         let rate = Rate::new();
         rate.set(100);
+        (0..EARLY).for_each(|_| rate.called(PAGE, true));
         let mut due = 0;
         for _ in 0..100_000 {
             if rate.is_due() {
                 rate.sampled();
                 due += 1;
             } else {
-                rate.passed(PAGE);
+                rate.called(PAGE, true);
             }
         }
         assert!((900..1100).contains(&due), "{due} of 100,000 at one in 100");
+    }
+
+    #[test]
+    fn one_that_comes_too_often_comes_half_as_often() {
+        assert_eq!(adapted(0, 0), 1);
+        assert_eq!(adapted(3, APART), 3);
+        assert_eq!(adapted(MOST, 1), MOST);
+        assert_eq!((adapted(3, 4 * APART), adapted(0, 1000)), (2, 0));
+    }
+
+    #[test]
+    fn nothing_is_due_when_it_is_off_or_early() {
+        let rate = Rate::new();
+        (0..EARLY).for_each(|_| rate.called(PAGE, true));
+        assert!(!rate.is_due(), "off");
+        let rate = Rate::new();
+        rate.set(1);
+        for _ in 0..EARLY {
+            assert!(!rate.is_due());
+            rate.called(PAGE, true);
+        }
+        assert!(rate.is_due());
     }
 
     #[test]
@@ -106,8 +201,10 @@ mod tests {
         rate.set(1);
         for (size, blocks) in [(0, 256), (16, 256), (100, 40), (PAGE, 1), (1 << 20, 1)] {
             rate.left.store(1000, Ordering::Relaxed);
-            rate.passed(size);
+            rate.called(size, true);
             assert_eq!(1000 - rate.left.load(Ordering::Relaxed), blocks, "{size}");
+            rate.called(size, false);
+            assert_eq!(999 - rate.left.load(Ordering::Relaxed), blocks, "{size}");
         }
     }
 }

@@ -1,55 +1,83 @@
 //! The lines about a guarded block.
 
-use super::crash::Fault;
-use super::pool::{Event, Pool, Slot, State};
-use super::stack::Stack;
-use crate::process::stderr;
+use core::fmt::{self, Write};
 
-/// A fault at an address in the pool, and the block that it was about.
-pub fn fault(pool: &mut Pool, fault: Fault) {
-    let slot = pool.around(fault.address);
-    let Fault { address, write, instruction } = fault;
+use super::crash::Fault;
+use super::modules::Modules;
+use super::pool::{Event, Slot, State};
+use crate::os::{Mmap, Os, PAGE};
+use crate::process::text::Text;
+
+/// A fault at an address in the pool, and the slot that it was about. False if it is no mistake
+/// that is known: somebody has forbidden access to a live block.
+pub fn fault(slot: &Slot, fault: &Fault, out: &mut Text<'_>) -> Result<bool, fmt::Error> {
+    let Fault { address, write, instruction, stack } = *fault;
     let access = match write {
         Some(false) => "read of",
         Some(true) => "write to",
         None => "access to",
     };
+    let thread = Event::thread();
     // SAFETY: getpid takes nothing and cannot fail.
     let process = unsafe { libc::getpid() };
-    let by = Event::here();
-    let thread = by.thread;
-    match Place::of(slot, address) {
-        None => stderr::say(format_args!(
-            "wild pointer: {access} {address:#x}, among guarded blocks, in process {process}, \
-             thread {thread}"
-        )),
-        Some(Place { mistake, bytes, side, state }) => stderr::say(format_args!(
-            "{mistake}: {access} {address:#x}, {bytes} bytes {side} a {state} block of {} bytes, \
-             in process {process}, thread {thread}",
-            slot.size
-        )),
+    write!(out, "drystone: ")?;
+    match slot.state {
+        State::Unused => write!(out, "wild pointer: {access} {address:#x}, among guarded blocks")?,
+        State::Busy => return Ok(false),
+        State::Live | State::Freed => {
+            let Some(place) = Place::of(slot, address) else { return Ok(false) };
+            let Place { mistake, bytes, side, state } = place;
+            let size = slot.size;
+            write!(out, "{mistake}: {access} {address:#x}, {bytes} bytes {side} a {state} block")?;
+            write!(out, " of {size} bytes")?;
+        }
     }
-    say_stack("the access", by.thread, &by.stack.since(instruction));
-    say_history(slot);
+    writeln!(out, ", in process {process}, thread {thread}")?;
+    with_modules(|modules| {
+        heading("the access", thread, out)?;
+        modules.write_stack(instruction, stack, out)?;
+        events(slot, modules, out)
+    })?;
+    Ok(true)
 }
 
-/// Where the block around `address` was allocated and freed.
-pub fn history(pool: &mut Pool, address: usize) {
-    say_history(pool.around(address));
+/// Where a slot's block was allocated and freed.
+pub fn history(slot: &Slot, out: &mut Text<'_>) -> fmt::Result {
+    with_modules(|modules| events(slot, modules, out))
 }
 
-fn say_history(slot: &Slot) {
+fn events(slot: &Slot, modules: &Modules, out: &mut Text<'_>) -> fmt::Result {
+    let mut event = |what, event: &Event| {
+        heading(what, event.thread, out)?;
+        modules.write(event.stack.words(), false, out)
+    };
     if slot.state != State::Unused {
-        say_stack("allocated", slot.allocated.thread, &slot.allocated.stack);
+        event("allocated", &slot.allocated)?;
     }
     if slot.state == State::Freed {
-        say_stack("freed", slot.freed.thread, &slot.freed.stack);
+        event("freed", &slot.freed)?;
     }
+    Ok(())
 }
 
-fn say_stack(what: &str, thread: i64, stack: &Stack) {
-    stderr::say(format_args!("{what}, by thread {thread}, in"));
-    stack.write();
+fn heading(what: &str, thread: i64, out: &mut Text<'_>) -> fmt::Result {
+    writeln!(out, "drystone: {what}, by thread {thread}, in")
+}
+
+/// Runs `f` with the code that the process has, in a mapping of its own.
+fn with_modules(f: impl FnOnce(&mut Modules) -> fmt::Result) -> fmt::Result {
+    let bytes = size_of::<Modules>().next_multiple_of(PAGE);
+    let place = Mmap.map(bytes).cast::<Modules>();
+    if place.is_null() {
+        return Err(fmt::Error);
+    }
+    // SAFETY: a new mapping, as long and as aligned as that, whose zeroes are numbers and bytes.
+    let modules = unsafe { &mut *place };
+    modules.fill();
+    let result = f(modules);
+    // SAFETY: mapped above; nothing refers to it any more. Should the OS fail, it stays.
+    unsafe { Mmap.unmap(place.cast(), bytes) };
+    result
 }
 
 /// Where an address is, from a block.
@@ -62,19 +90,18 @@ struct Place {
 }
 
 impl Place {
-    /// Where `address` is from the slot's block; `None` if it never had one.
+    /// Where `address` is from the slot's block; `None` if that is live, and it is inside.
     fn of(slot: &Slot, address: usize) -> Option<Place> {
-        if slot.state == State::Unused {
-            return None;
-        }
-        let state = if slot.state == State::Freed { "freed" } else { "live" };
         let end = slot.block + slot.size;
-        let (mistake, bytes, side) = match address {
-            _ if address < slot.block => ("underflow", slot.block - address, "before"),
-            _ if address >= end => ("overflow", address - end, "after"),
-            _ => ("use after free", address - slot.block, "inside"),
+        let (outside, bytes, side) = match address {
+            _ if address < slot.block => (Some("underflow"), slot.block - address, "before"),
+            _ if address >= end => (Some("overflow"), address - end, "after"),
+            _ => (None, address - slot.block, "inside"),
         };
-        let mistake = if slot.state == State::Freed { "use after free" } else { mistake };
+        let (mistake, state) = match slot.state {
+            State::Freed => ("use after free", "freed"),
+            _ => (outside?, "live"),
+        };
         Some(Place { mistake, bytes, side, state })
     }
 }

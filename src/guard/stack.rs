@@ -1,74 +1,108 @@
-//! The functions that a thread is in.
+//! The functions that a thread is in, as far as the words of its stack tell.
+//!
+//! A stack is copied here, and read when a line is written: words that point behind a call, into
+//! code, are return addresses. So nothing here waits for a lock, loads a library or needs a frame
+//! pointer, on any stack that a program makes for itself. A function that has returned may have
+//! left its address, and stand among the others.
 
-use core::ffi::c_void;
-use core::ptr;
+use core::hint::black_box;
 
 use crate::errno;
+use crate::os::PAGE;
 
-/// Functions that are kept of a stack.
-const DEPTH: usize = 24;
+/// Words that are kept of a stack.
+const WORDS: usize = 256;
 
-/// Return addresses, the innermost first.
+/// The innermost words of a stack.
 #[derive(Clone, Copy)]
 pub struct Stack {
-    frames: [*mut c_void; DEPTH],
-    depth: usize,
+    words: [usize; WORDS],
+    count: usize,
 }
 
 impl Stack {
-    /// No function.
-    pub const NONE: Stack = Stack { frames: [ptr::null_mut(); DEPTH], depth: 0 };
+    /// No word.
+    pub const NONE: Stack = Stack { words: [0; WORDS], count: 0 };
 
-    /// The calling thread's. Empty where the C library can't unwind.
-    #[inline(never)]
-    pub fn here() -> Stack {
-        let mut stack = Stack::NONE;
-        stack.depth = errno::kept(|| unwind(&mut stack.frames));
-        stack
-    }
-
-    /// The part from `instruction` on: without the functions that a signal's handler is in. All of
-    /// it where that is not among them.
-    pub fn since(&self, instruction: usize) -> Stack {
-        let mut since = *self;
-        let frames = &self.frames[..self.depth];
-        if let Some(first) = frames.iter().position(|frame| frame.addr() == instruction) {
-            since.frames.rotate_left(first);
-            since.depth -= first;
+    /// Makes it the stack whose innermost word is at `top`, with `first` before it, if that is not
+    /// 0. In its place: a copy on the stack would be all that it sees.
+    pub fn fill(&mut self, first: usize, top: usize) {
+        self.count = 0;
+        if first != 0 {
+            self.words[0] = first;
+            self.count = 1;
         }
-        since
+        let mut address = top.next_multiple_of(size_of::<usize>());
+        // The page of `top` is the stack's. Whether there is one behind it only the kernel knows.
+        let mut end = (address & !(PAGE - 1)) + PAGE;
+        while self.count < WORDS {
+            if address == end {
+                if !is_readable(address) {
+                    break;
+                }
+                end += PAGE;
+            }
+            let word = core::ptr::with_exposed_provenance::<usize>(address);
+            // SAFETY: an aligned word of a page that can be read. Others may write it: then it is
+            // any number.
+            self.words[self.count] = unsafe { word.read_volatile() };
+            self.count += 1;
+            address += size_of::<usize>();
+        }
     }
 
-    /// Writes a line for each function to stderr: its file and its place there, as the C library
-    /// names them.
-    pub fn write(&self) {
-        errno::kept(|| write(&self.frames[..self.depth]));
+    /// The words, the innermost first.
+    pub fn words(&self) -> &[usize] {
+        &self.words[..self.count]
     }
 }
 
-/// Has the C library find its unwinder: the first call loads a library, which allocates.
-pub fn prepare() {
-    Stack::here();
+/// Where the calling function's part of the stack is, nearly.
+#[inline(always)]
+pub fn top() -> usize {
+    let here = 0_usize;
+    (&raw const *black_box(&here)).expose_provenance()
 }
 
-#[cfg(target_env = "gnu")]
-fn unwind(frames: &mut [*mut c_void]) -> usize {
-    // SAFETY: there is room for as many addresses.
-    let found = unsafe { libc::backtrace(frames.as_mut_ptr(), frames.len() as i32) };
-    usize::try_from(found).unwrap_or(0)
+/// Whether the word at `address` can be read: the kernel reads a set of signals before it looks
+/// what is to be done with it, which here is nothing that it knows. No sandbox forbids the call.
+fn is_readable(address: usize) -> bool {
+    errno::kept(|| {
+        // SAFETY: the kernel reads 8 bytes at `address`, or says EFAULT; it changes nothing.
+        unsafe { libc::syscall(libc::SYS_rt_sigprocmask, -1, address, 0, 8) };
+        errno::get() != libc::EFAULT
+    })
 }
 
-#[cfg(target_env = "gnu")]
-fn write(frames: &[*mut c_void]) {
-    // SAFETY: as many addresses; it writes to the file, and allocates nothing.
-    unsafe { libc::backtrace_symbols_fd(frames.as_ptr(), frames.len() as i32, libc::STDERR_FILENO) }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::os::{Mmap, Os, STEP};
 
-/// musl has no `backtrace`.
-#[cfg(not(target_env = "gnu"))]
-fn unwind(_: &mut [*mut c_void]) -> usize {
-    0
-}
+    #[test]
+    fn the_callers_are_among_the_words() {
+        #[inline(never)]
+        fn inner(stack: &mut Stack) {
+            stack.fill(0, top());
+        }
+        let code = inner as *const () as usize;
+        let mut stack = Stack::NONE;
+        inner(&mut stack);
+        let near = stack.words().iter().filter(|word| word.abs_diff(code) < 1 << 16).count();
+        assert!(near > 0 && stack.words().len() == WORDS);
+    }
 
-#[cfg(not(target_env = "gnu"))]
-fn write(_: &[*mut c_void]) {}
+    #[test]
+    fn a_stack_ends_where_memory_does() {
+        let start = Mmap.reserve_guarded(STEP, PAGE);
+        let top = start.expose_provenance() + STEP - 80;
+        let mut stack = Stack::NONE;
+        stack.fill(0, top);
+        assert_eq!(stack.words(), [0; 10]);
+        stack.fill(7, top);
+        assert_eq!(stack.words(), [7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        assert!(!is_readable(start.addr() + STEP) && is_readable(start.addr()));
+        // SAFETY: reserved above, and not used again.
+        unsafe { Mmap.unmap_guarded(start, STEP) };
+    }
+}

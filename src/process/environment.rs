@@ -12,6 +12,7 @@ use core::ffi::CStr;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 use super::stderr;
+use super::text::Plain;
 
 /// A variable.
 #[derive(Debug)]
@@ -58,7 +59,7 @@ pub static VARIABLES: [Variable; 6] = [
         values: "1/N, such as 1/5000",
         meaning: &[
             "one block in N lies at the edge of pages that nobody can touch: an overflow and a use",
-            "after free of it are a SIGSEGV, with a line that says so; off when unset or 0",
+            "after free of it are a SIGSEGV, with lines that say so; off when unset or 0",
         ],
     },
     Variable {
@@ -176,22 +177,6 @@ pub fn size(text: &[u8]) -> Option<usize> {
     core::str::from_utf8(digits).ok()?.parse::<usize>().ok()?.checked_mul(unit)
 }
 
-/// A text from outside, in which every byte that a terminal or JSON would take for more than a
-/// character is printed as a question mark.
-#[derive(Debug)]
-pub struct Plain<'a>(pub &'a [u8]);
-
-impl core::fmt::Display for Plain<'_> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        use core::fmt::Write;
-        for &byte in self.0 {
-            let plain = byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
-            f.write_char(if plain { byte as char } else { '?' })?;
-        }
-        Ok(())
-    }
-}
-
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
@@ -213,11 +198,6 @@ mod tests {
         {
             assert_eq!(size(text.as_bytes()), None, "{text}");
         }
-    }
-
-    #[test]
-    fn text_from_outside_is_printed_plainly() {
-        assert_eq!(Plain(b"A\"\\\x1b[1m\xff b").to_string(), "A???[1m??b");
     }
 
     #[test]

@@ -64,6 +64,22 @@ impl Write for Text<'_> {
     }
 }
 
+/// A text from outside, in which every byte that a terminal or JSON would take for more than a
+/// character is printed as a question mark.
+#[derive(Debug)]
+pub struct Plain<'a>(pub &'a [u8]);
+
+impl core::fmt::Display for Plain<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        use core::fmt::Write;
+        for &byte in self.0 {
+            let plain = byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
+            f.write_char(if plain { byte as char } else { '?' })?;
+        }
+        Ok(())
+    }
+}
+
 /// Runs `f` on an empty text with room for `bytes` bytes, in a mapping of its own: for texts that
 /// are too long for a small stack. `None` when there is no memory for it.
 pub fn mapped<R>(bytes: usize, f: impl FnOnce(&mut Text<'_>) -> R) -> Option<R> {
@@ -84,6 +100,11 @@ pub fn mapped<R>(bytes: usize, f: impl FnOnce(&mut Text<'_>) -> R) -> Option<R> 
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn text_from_outside_is_printed_plainly() {
+        assert_eq!(Plain(b"A\"\\\x1b[1m\xff b").to_string(), "A???[1m??b");
+    }
 
     #[test]
     fn a_text_takes_all_of_a_part_or_nothing_and_can_be_cut() {

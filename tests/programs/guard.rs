@@ -18,7 +18,7 @@ fn act(name: &str) -> Ended {
     lab.run(&PROGRAM, &guarded, &[name]).0
 }
 
-/// The lines of ours; behind them stand those of the C library, which names the functions.
+/// The lines of ours; behind them stand those of the stacks.
 fn lines(ended: &Ended) -> Vec<&str> {
     ended.stderr.lines().filter_map(|line| line.strip_prefix("drystone: ")).collect()
 }
@@ -36,7 +36,8 @@ fn faults(name: &str, mistake: &str, place: &str, stacks: &[&str]) {
     // The program's own functions are in each stack.
     let program = PROGRAM.to_str().unwrap();
     for stack in ended.stderr.split("drystone: ").skip(2) {
-        assert!(stack.lines().skip(1).any(|line| line.starts_with(program)), "{name}: {stack}");
+        let named = |line: &str| line.trim_start().starts_with(program);
+        assert!(stack.lines().skip(1).any(named), "{name}: {stack}");
     }
 }
 

@@ -8,6 +8,7 @@ use crate::engine::global::fast::{DIVERTED, Drystone, ENGINE};
 use crate::engine::global::tls::{self, EMPTY, GONE};
 use crate::engine::heap::Heap;
 use crate::engine::quarantine::QUARANTINE;
+use crate::engine::slab::COUNTED;
 use crate::guard::GUARD;
 use crate::misuse::Misuse;
 use crate::policy;
@@ -89,6 +90,7 @@ impl Drystone {
         // A program that never allocated is left without a heap.
         if ENGINE.has_heaps() && !self.is_interrupted() {
             QUARANTINE.verify(&ENGINE);
+            ENGINE.judge_guarded();
             self.sweep(policy::misuse);
         }
     }
@@ -113,7 +115,8 @@ impl Drystone {
         const LOOKS: usize = 1000;
         (0..LOOKS).any(|_| {
             let free = |holder| holder == Holder::Nobody;
-            if free(ENGINE.holder()) && free(QUARANTINE.lock().holder()) {
+            let locks = [ENGINE.holder(), QUARANTINE.lock().holder(), GUARD.lock().holder()];
+            if locks.into_iter().all(free) {
                 return true;
             }
             // SAFETY: takes nothing.
@@ -128,6 +131,7 @@ impl Drystone {
         let own = tls::own();
         ENGINE.holder() == Holder::Here
             || QUARANTINE.lock().holder() == Holder::Here
+            || GUARD.is_interrupted()
             || START.under_way.load(Ordering::Relaxed) == this_thread()
             // SAFETY: above GONE it is the address of this thread's heap.
             || own > GONE && unsafe { (*ptr::with_exposed_provenance::<Heap>(own)).is_busy() }
@@ -178,6 +182,16 @@ impl Drystone {
             crate::errno::kept(|| unsafe { libc::pthread_setspecific(key, none.cast()) });
         }
         true
+    }
+
+    /// Says anew by which way the calling thread's next call goes, after one that did not need its
+    /// heap.
+    pub(super) fn choose_way_again(&self) {
+        let own = tls::own();
+        if own > GONE {
+            // SAFETY: above GONE it is the address of this thread's heap.
+            choose_way(unsafe { &*ptr::with_exposed_provenance(own) }, own);
+        }
     }
 
     /// Runs `f` with the calling thread's heap: its own, or, while the thread is torn down, one for
@@ -312,7 +326,7 @@ fn goes_slowly() -> bool {
 /// Says by which way the calling thread's next call goes, whose heap it is: by the slow one while
 /// there is something to do that would otherwise wait for a call that comes there by itself.
 fn choose_way(heap: &Heap, own: usize) {
-    let slow = goes_slowly() || heap.looks_around();
+    let slow = goes_slowly() || heap.looks_around() || GUARD.is_due();
     let fast = if slow { ptr::from_ref(&EMPTY.0).expose_provenance() } else { own };
     if tls::fast().addr() != fast {
         tls::set(fast, own);
@@ -328,6 +342,7 @@ unsafe fn read_environment() {
     policy::get();
     QUARANTINE.read_environment();
     GUARD.read_environment();
+    COUNTED.put(GUARD.stride());
     // SAFETY: this is called once.
     if unsafe { figures::read() } {
         calls::count();

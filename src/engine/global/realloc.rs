@@ -111,6 +111,16 @@ impl Drystone {
             // SAFETY: a live block is given up by the caller.
             return unsafe { self.realloc_guarded(block, size, align) };
         }
+        if block.is_null() {
+            return Ok(self.malloc_slow(size, align, false));
+        }
+        if GUARD.is_due() {
+            // SAFETY: a live block is given up by the caller.
+            let grown = unsafe { self.grow_guarded(block, size, align) }?;
+            if let Some(grown) = grown {
+                return Ok(grown);
+            }
+        }
         // SAFETY: a live block is given up by the caller; the heap is the calling thread's for the
         // time of the call.
         self.with_heap(|heap| unsafe {
@@ -120,6 +130,33 @@ impl Drystone {
             ENGINE.try_realloc(heap, block, size, align)
         })
         .unwrap_or(Ok(ptr::null_mut()))
+    }
+
+    /// Makes a block that grows a guarded one, if there is a slot for it.
+    ///
+    /// # Safety
+    /// As [`try_realloc`](Self::try_realloc).
+    #[cold]
+    unsafe fn grow_guarded(
+        &self,
+        block: *mut u8,
+        size: usize,
+        align: usize,
+    ) -> Result<Option<*mut u8>, Misuse> {
+        let had = ENGINE.usable_size(block)?;
+        let grown = if size > had { GUARD.sample(size, align) } else { None };
+        let Some(new) = grown else { return Ok(None) };
+        // SAFETY: the new block is this call's alone and longer than the old one, which the caller
+        // gives up.
+        unsafe {
+            ptr::copy_nonoverlapping(block, new, had);
+            if let Err(misuse) = self.try_free(block) {
+                // Another thread has freed it meanwhile.
+                self.free(new);
+                return Err(misuse);
+            }
+        }
+        Ok(Some(new))
     }
 
     /// Makes a block in the guard's pool one of `size` bytes, elsewhere: its edge must be the

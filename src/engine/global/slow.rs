@@ -7,6 +7,7 @@ use crate::engine::classes::MIN_ALIGN;
 use crate::engine::global::fast::{Drystone, ENGINE, Fast};
 use crate::engine::global::tls::{self, EMPTY};
 use crate::engine::quarantine::QUARANTINE;
+use crate::engine::slab::Place;
 use crate::engine::slab::owned::OwnedSlab;
 use crate::guard::GUARD;
 use crate::misuse::Misuse;
@@ -25,9 +26,10 @@ impl Drystone {
         let align = align.max(MIN_ALIGN);
         if GUARD.is_on() {
             if let Some(block) = GUARD.sample(size, align) {
+                self.choose_way_again();
                 return block;
             }
-            GUARD.passed(size);
+            GUARD.called(size, !ptr::eq(tls::fast(), &EMPTY.0));
         }
         // SAFETY: the heap is the calling thread's for the time of the call.
         let block = self.with_heap(|heap| unsafe {
@@ -122,7 +124,12 @@ impl Drystone {
         unsafe {
             let slab = OwnedSlab::new(ENGINE.page_map.slab_at(block.addr()));
             let heap = &*tls::fast();
+            let counted = slab.place() == Place::Current;
             heap.busily(|| ENGINE.move_after_free(&mut heap.owner(), slab));
+            if counted && GUARD.is_on() {
+                GUARD.freed(GUARD.stride());
+                self.choose_way_again();
+            }
         }
     }
 

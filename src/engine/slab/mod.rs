@@ -24,7 +24,8 @@
 //! ```
 //! - **Countdown**: so many more frees of the owner ask for no move; the free that makes it
 //!   negative does. It is the owner's one counter. A current slab moves nowhere, so its countdown
-//!   starts so high ([`UNCOUNTED`]) that no program gets to its end, and malloc need not count:
+//!   starts so high ([`UNCOUNTED`]) that no program gets to its end ([`COUNTED`] apart), and malloc
+//!   need not count:
 //!   `used` of a current slab is known by a walk along its list
 //!   ([`count_used`](owned::OwnedSlab::count_used)), taken when it leaves that place, mostly with
 //!   an empty list.
@@ -53,7 +54,9 @@ use core::ptr;
 use crate::engine::classes;
 use crate::engine::slab::ledger::{END, Entry, LIVE, UNCARVED};
 use crate::misuse::BlockState;
-use crate::sync::{AtomicBool, AtomicU32, AtomicUsize, Cell, Ordering, const_unless_loom};
+use crate::sync::{
+    AtomicBool, AtomicU32, AtomicUsize, Cell, Ordering, RelaxedWord, const_unless_loom,
+};
 
 /// The class of the placeholder, which has no blocks.
 pub const NO_CLASS: usize = classes::CLASSES;
@@ -65,6 +68,9 @@ pub const ABANDONED: usize = 1;
 
 /// `countdown` of a slab that becomes current.
 const UNCOUNTED: i32 = 1 << 30;
+
+/// If set, it is this instead: so often the owner is to come by, though it has nothing to move.
+pub static COUNTED: RelaxedWord = RelaxedWord::new();
 
 /// Free blocks that a full slab of `capacity` blocks must have before it is listed as partial: a
 /// quarter, and 64 at most.
@@ -367,7 +373,7 @@ impl Local {
 
     /// The slab is current: frees are not counted.
     fn uncount(&mut self) {
-        self.countdown = UNCOUNTED;
+        self.countdown = if COUNTED.is_set() { COUNTED.get() as i32 } else { UNCOUNTED };
     }
 
     /// Whether the list has a block.

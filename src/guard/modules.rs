@@ -1,0 +1,284 @@
+//! Which words of a stack are return addresses, and in which file: as `/proc/self/maps` says.
+
+use core::ffi::CStr;
+use core::fmt::{self, Write};
+
+use super::stack::Stack;
+use crate::errno;
+use crate::process::text::Plain;
+
+/// Ranges of code that are known at once; a program with more has some without a name.
+const RANGES: usize = 400;
+const NAMES: usize = 24 << 10;
+const READ: usize = 4 << 10;
+
+/// A range of code.
+#[derive(Clone, Copy)]
+struct Range {
+    start: usize,
+    end: usize,
+    /// Where its file begins, or 0 if addresses in the file are those in memory.
+    base: usize,
+    /// Of its file, among the names.
+    name: (usize, usize),
+}
+
+/// All code that the process has. Large: it lies in a mapping.
+pub struct Modules {
+    ranges: [Range; RANGES],
+    count: usize,
+    names: [u8; NAMES],
+    named: usize,
+    read: [u8; READ],
+    stack: Stack,
+}
+
+impl Modules {
+    /// Makes a zeroed place hold what the process has now. Nothing where there is no `/proc`.
+    pub fn fill(&mut self) {
+        const MAPS: &CStr = c"/proc/self/maps";
+        errno::kept(|| {
+            // SAFETY: a C string; the file is closed below.
+            let file = unsafe {
+                let flags = libc::O_RDONLY | libc::O_CLOEXEC;
+                libc::syscall(libc::SYS_openat, libc::AT_FDCWD, MAPS.as_ptr(), flags)
+            };
+            if file >= 0 {
+                self.read_lines(file);
+                // SAFETY: opened above.
+                unsafe { libc::syscall(libc::SYS_close, file) };
+            }
+        });
+    }
+
+    fn read_lines(&mut self, file: libc::c_long) {
+        let mut base = 0;
+        let mut kept = 0;
+        loop {
+            let room = READ - kept;
+            // SAFETY: the bytes behind those that are kept are ours, and so many.
+            let got = unsafe {
+                let place = self.read.as_mut_ptr().add(kept);
+                libc::syscall(libc::SYS_read, file, place, room)
+            };
+            let Some(got) = usize::try_from(got).ok().filter(|&got| got > 0) else { return };
+            let filled = kept + got;
+            let mut from = 0;
+            while let Some(length) = self.read[from..filled].iter().position(|&b| b == b'\n') {
+                self.line(from, from + length, &mut base);
+                from += length + 1;
+            }
+            // A line that fills all the room is no path that anybody could read.
+            let from = if from == 0 && filled == READ { filled } else { from };
+            self.read.copy_within(from..filled, 0);
+            kept = filled - from;
+        }
+    }
+
+    /// Takes a line in, `start-end rwxp offset device inode path`.
+    fn line(&mut self, from: usize, to: usize, base: &mut usize) {
+        let Some(line) = Line::parse(&self.read[from..to]) else { return };
+        if line.offset == 0 {
+            *base = if line.readable && is_fixed(line.start) { 0 } else { line.start };
+        }
+        let Line { start, end, executable, path, .. } = line;
+        let path = (from + path.0, from + path.1);
+        let fits = self.count < RANGES && self.named + (path.1 - path.0) <= NAMES;
+        if executable && fits {
+            let name = (self.named, self.named + path.1 - path.0);
+            self.names[name.0..name.1].copy_from_slice(&self.read[path.0..path.1]);
+            self.named = name.1;
+            self.ranges[self.count] = Range { start, end, base: *base, name };
+            self.count += 1;
+        }
+    }
+
+    fn range(&self, address: usize) -> Option<&Range> {
+        self.ranges[..self.count].iter().find(|range| (range.start..range.end).contains(&address))
+    }
+
+    /// Whether a call ends at `address`.
+    fn is_return(&self, address: usize) -> bool {
+        const LONGEST: usize = 7;
+        self.range(address.wrapping_sub(LONGEST)).is_some_and(|range| {
+            let mut before = [0; LONGEST];
+            for (place, byte) in before.iter_mut().enumerate() {
+                let code = core::ptr::with_exposed_provenance::<u8>(address - LONGEST + place);
+                // SAFETY: a byte of mapped code.
+                *byte = unsafe { code.read_volatile() };
+            }
+            address <= range.end && ends_with_call(&before)
+        })
+    }
+
+    /// Writes the lines of a thread that is at `instruction`, with its stack at `top`.
+    pub fn write_stack(
+        &mut self,
+        instruction: usize,
+        top: usize,
+        out: &mut impl Write,
+    ) -> fmt::Result {
+        self.stack.fill(instruction, top);
+        self.write(self.stack.words(), true, out)
+    }
+
+    /// Writes a line for each of `words` that is a return address, and for the first of them where
+    /// `first` says that it is one of an instruction. Those of this library alone that come before
+    /// any other are left out.
+    pub fn write(&self, words: &[usize], first: bool, out: &mut impl Write) -> fmt::Result {
+        const LINES: usize = 16;
+        let ours = self.range(Modules::fill as *const () as usize);
+        let is_ours = |range: &Range| {
+            let name = &self.names[range.name.0..range.name.1];
+            ours.is_some_and(|ours| ours.start == range.start)
+                && name.windows(11).any(|part| part == b"libdrystone")
+        };
+        let mut lines = 0;
+        for (place, &word) in words.iter().enumerate() {
+            let is_first = first && place == 0;
+            if !is_first && !self.is_return(word) {
+                continue;
+            }
+            // The instruction, and not the one behind it: a call may be a function's last.
+            let address = if is_first { word } else { word - 1 };
+            let Some(range) = self.range(address) else { continue };
+            if lines == 0 && !is_first && is_ours(range) {
+                continue;
+            }
+            let name = Plain(&self.names[range.name.0..range.name.1]);
+            writeln!(out, "    {name}+{:#x}", address - range.base)?;
+            lines += 1;
+            if lines == LINES {
+                break;
+            }
+        }
+        if lines == 0 { writeln!(out, "    (unknown)") } else { Ok(()) }
+    }
+}
+
+/// A line of `/proc/self/maps`.
+struct Line {
+    start: usize,
+    end: usize,
+    readable: bool,
+    executable: bool,
+    offset: usize,
+    /// Where in the line the path is.
+    path: (usize, usize),
+}
+
+impl Line {
+    fn parse(line: &[u8]) -> Option<Line> {
+        let (start, at) = hexadecimal(line, 0)?;
+        let (end, at) = hexadecimal(line, at + 1)?;
+        let rights = line.get(at + 1..at + 5)?;
+        let (offset, at) = hexadecimal(line, at + 6)?;
+        // Device, inode, and then spaces.
+        let mut path = at;
+        for _ in 0..3 {
+            path += line.get(path..)?.iter().take_while(|&&byte| byte == b' ').count();
+            if line.get(path).is_none_or(|&byte| byte == b'/' || byte == b'[') {
+                break;
+            }
+            path += line.get(path..)?.iter().take_while(|&&byte| byte != b' ').count();
+        }
+        Some(Line {
+            start,
+            end,
+            readable: rights[0] == b'r',
+            executable: rights[0] == b'r' && rights[2] == b'x',
+            offset,
+            path: (path, line.len()),
+        })
+    }
+}
+
+/// The number at `at`, and where it ends.
+fn hexadecimal(line: &[u8], at: usize) -> Option<(usize, usize)> {
+    let digits = line.get(at..)?.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+    let text = core::str::from_utf8(&line[at..at + digits]).ok()?;
+    Some((usize::from_str_radix(text, 16).ok()?, at + digits))
+}
+
+/// Whether the file that is mapped at `start` is a program that lies where it was linked for.
+fn is_fixed(start: usize) -> bool {
+    const EXECUTABLE: u16 = 2; // ET_EXEC
+    let header = core::ptr::with_exposed_provenance::<u8>(start);
+    // SAFETY: a mapping that can be read, of a page at least. One that begins as ELF files do has
+    // its type in the 17th and 18th byte (ELF, figure 1-3).
+    unsafe {
+        header.cast::<[u8; 4]>().read_volatile() == *b"\x7fELF"
+            && header.add(16).cast::<u16>().read_volatile() == EXECUTABLE
+    }
+}
+
+/// Whether the last of these bytes are a call's.
+#[cfg(target_arch = "x86_64")]
+fn ends_with_call(before: &[u8; 7]) -> bool {
+    // Intel SDM, volume 2, CALL: E8 and four bytes; FF with 2 for its register field, and an
+    // address of 0, 1 or 4 bytes, perhaps a scale byte.
+    let indirect = |length: usize| {
+        let at = 7 - length;
+        let (mode, place) = (before[at + 1] >> 6, before[at + 1] & 7);
+        let scaled = usize::from(mode != 3 && place == 4);
+        let far = match mode {
+            0 if place == 5 => 4,
+            0 | 3 => 0,
+            1 => 1,
+            _ => 4,
+        };
+        before[at] == 0xFF && before[at + 1] >> 3 & 7 == 2 && 2 + scaled + far == length
+    };
+    before[2] == 0xE8 || (2..=7).any(indirect)
+}
+
+/// As above.
+#[cfg(target_arch = "aarch64")]
+fn ends_with_call(before: &[u8; 7]) -> bool {
+    let [_, _, _, a, b, c, d] = *before;
+    let word = u32::from_le_bytes([a, b, c, d]);
+    // Arm ARM, C6.2: BL, BLR.
+    word >> 26 == 0b100101 || word & 0xFFFF_FC1F == 0xD63F_0000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_maps_is_read() {
+        let text = b"7f12-7f34 r-xp 00001000 fd:01 1234     /usr/lib/a b.so";
+        let line = Line::parse(text).unwrap();
+        assert_eq!((line.start, line.end, line.offset), (0x7f12, 0x7f34, 0x1000));
+        assert!(line.executable && &text[line.path.0..line.path.1] == b"/usr/lib/a b.so");
+        let text = b"7f12-7f34 rw-p 00000000 00:00 0 ";
+        let line = Line::parse(text).unwrap();
+        assert!(!line.executable && line.path.0 == line.path.1);
+        let text = b"7ffc-7fff r-xp 00000000 00:00 0    [vdso]";
+        let line = Line::parse(text).unwrap();
+        assert_eq!(&text[line.path.0..line.path.1], b"[vdso]");
+        assert!(Line::parse(b"nonsense").is_none());
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn calls_are_told_from_other_code() {
+        for call in [
+            &[0xE8, 1, 2, 3, 4][..],         // call near
+            &[0xFF, 0xD0],                   // call rax
+            &[0x41, 0xFF, 0xD3],             // call r11
+            &[0xFF, 0x50, 0x18],             // call [rax+24]
+            &[0xFF, 0x54, 0x24, 0x10],       // call [rsp+16]
+            &[0xFF, 0x15, 1, 2, 3, 4],       // call [rip+…]
+            &[0xFF, 0x94, 0x24, 1, 2, 3, 4], // call [rsp+…]
+        ] {
+            let mut bytes = [0x90; 7];
+            bytes[7 - call.len()..].copy_from_slice(call);
+            assert!(ends_with_call(&bytes), "{call:x?}");
+        }
+        for other in [[0x90; 7], [0, 0, 0, 0, 0x48, 0x89, 0xC7], [0, 0, 0, 0xFF, 0xD0, 0x90, 0x90]]
+        {
+            assert!(!ends_with_call(&other), "{other:x?}");
+        }
+    }
+}
