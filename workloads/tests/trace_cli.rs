@@ -130,3 +130,36 @@ fn failures_are_one_sentence_and_exit_code_2() {
     let said = text(&said.stderr);
     assert_eq!(said, "trace: cannot open no/such/file: No such file or directory (os error 2)\n");
 }
+
+#[test]
+fn list_has_a_line_for_each_trace() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = sample(folder.path());
+    let other = folder.path().join("other.trace");
+    let other = other.to_str().unwrap();
+    trace(&["pack", &file, "-o", other, "--command", "a | b  # version 2"]);
+    let output = trace(&["list", "--format", "markdown", &file, other]);
+    assert!(output.status.success() && output.stderr.is_empty());
+    let listed = text(&output.stdout);
+    assert_eq!(listed.lines().count(), 4);
+    let begin = "| sample | `prog --flag` | 6 | 4 | 2 | 1 | 1,000,088 | ";
+    assert!(listed.lines().any(|line| line.starts_with(begin)), "{listed}");
+    assert!(listed.contains("| other | `a \\| b` (version 2) | 6 |"), "{listed}");
+    let json = trace(&["list", "--format", "json", &file]);
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json["traces"][0]["name"], "sample");
+    assert_eq!(trace(&["list"]).status.code(), Some(2));
+}
+
+#[test]
+fn cost_is_that_of_the_loop_and_of_the_c_library() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = trace(&["cost", "--format", "json", &sample(folder.path())]);
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let cost = &json["traces"][0];
+    // Six operations, and the free of the block that is left.
+    assert_eq!((&cost["name"], &cost["calls"]), (&"sample".into(), &7.into()));
+    for figure in ["replay_ns", "with_the_c_library_ns"] {
+        assert!(cost[figure].as_f64() > Some(0.0), "{json}");
+    }
+}

@@ -22,6 +22,10 @@ pub enum Command {
     Pack(Pack),
     /// Tells what a trace holds: operations by kind, sizes, threads, peak
     Show(Show),
+    /// One line for each trace: command, operations, blocks, threads, peak, bytes of the file
+    List(Files),
+    /// What the replay itself takes: a trace's calls to functions that do nothing, timed
+    Cost(Files),
     /// Write the tool's pages for `man` into a folder, one for each of its commands
     Manual(manual::Options),
 }
@@ -40,6 +44,17 @@ pub struct Pack {
     /// The command line to note in the trace, in place of the recorded one with its paths
     #[arg(long, value_name = "TEXT")]
     pub command: Option<String>,
+}
+
+/// `trace list` and `trace cost`
+#[derive(Debug, Args)]
+pub struct Files {
+    /// Raw or packed traces
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// How they are printed.
+    #[command(flatten)]
+    pub printing: Printing,
 }
 
 /// `trace show`

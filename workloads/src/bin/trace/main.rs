@@ -3,6 +3,9 @@
 //! Exit codes: 0 fine; 2 wrong usage, or a file that cannot be read or written.
 
 mod cli;
+mod cost;
+mod list;
+mod print;
 mod show;
 
 use std::io::Write;
@@ -18,6 +21,8 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Pack(options) => pack(&options),
         Command::Show(options) => show(&options),
+        Command::List(options) => said(list::render(&options.files, options.printing)),
+        Command::Cost(options) => said(cost::render(&options.files, options.printing)),
         Command::Manual(options) => {
             options.write(Cli::command(), INSTALLED).map_err(anyhow::Error::from)
         }
@@ -49,8 +54,12 @@ fn pack(options: &Pack) -> anyhow::Result<()> {
 
 fn show(options: &Show) -> anyhow::Result<()> {
     let trace = Trace::read(&options.file)?;
-    let text = show::render(&trace, &Summary::of(&trace), options.printing);
-    match std::io::stdout().write_all(text.as_bytes()) {
+    said(Ok(show::render(&trace, &Summary::of(&trace), options.printing)))
+}
+
+/// Prints what there is to print.
+fn said(text: anyhow::Result<String>) -> anyhow::Result<()> {
+    match std::io::stdout().write_all(text?.as_bytes()) {
         // Whoever closed the pipe has read enough.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         other => other.context("cannot write to stdout"),

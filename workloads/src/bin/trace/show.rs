@@ -1,10 +1,10 @@
 //! Printing of a trace's figures.
 
-use comfy_table::presets::{ASCII_MARKDOWN, NOTHING};
-use comfy_table::{Attribute, Cell, CellAlignment, Table, TableStyle};
 use drystone_workloads::cli::printing::{Format, Printing};
 use drystone_workloads::trace::{Summary, Trace};
 use serde_json::json;
+
+use crate::print::{grouped, table};
 
 /// The version of what `--format json` prints.
 const JSON_VERSION: u32 = 1;
@@ -16,8 +16,7 @@ pub fn render(trace: &Trace, summary: &Summary, printing: Printing) -> String {
             serde_json::to_string_pretty(&as_json(trace, summary)).expect("no map keys but strings")
                 + "\n"
         }
-        Format::Markdown => tables(trace, summary, ASCII_MARKDOWN, false),
-        Format::Table => tables(trace, summary, NOTHING, printing.color.is_on()),
+        Format::Markdown | Format::Table => tables(trace, summary, printing),
     }
 }
 
@@ -49,19 +48,19 @@ fn as_json(trace: &Trace, summary: &Summary) -> serde_json::Value {
     })
 }
 
-fn tables(trace: &Trace, summary: &Summary, preset: TableStyle, color: bool) -> String {
-    let figures = figures(trace, summary);
-    let figures = table(preset, color, ["figure", "value"], figures);
-    let kinds = summary.kinds.iter().map(|&(name, count)| (name.to_owned(), grouped(count)));
-    let kinds = table(preset, color, ["operation", "count"], kinds);
+fn tables(trace: &Trace, summary: &Summary, printing: Printing) -> String {
+    let figures = figures(trace, summary).into_iter().map(|(name, value)| [name, value]);
+    let figures = table(printing, ["figure", "value"], 1, figures);
+    let kinds = summary.kinds.iter().map(|&(name, count)| [name.to_owned(), grouped(count)]);
+    let kinds = table(printing, ["operation", "count"], 1, kinds);
     let sizes = summary.sizes.iter().map(|class| {
         let range = match class.least == class.most {
             true => grouped(class.least),
             false => format!("{} to {}", grouped(class.least), grouped(class.most)),
         };
-        (range, grouped(class.requests))
+        [range, grouped(class.requests)]
     });
-    let sizes = table(preset, color, ["bytes asked for", "requests"], sizes);
+    let sizes = table(printing, ["bytes asked for", "requests"], 1, sizes);
     format!("command: {}\n\n{figures}\n\n{kinds}\n\n{sizes}\n", trace.command())
 }
 
@@ -80,41 +79,4 @@ fn figures(trace: &Trace, summary: &Summary) -> Vec<(String, String)> {
         ("frees that were not seen", gaps.missed_frees),
     ];
     rows.map(|(name, value)| (name.to_owned(), grouped(value))).to_vec()
-}
-
-fn table(
-    preset: TableStyle,
-    color: bool,
-    heads: [&str; 2],
-    rows: impl IntoIterator<Item = (String, String)>,
-) -> String {
-    let head = |text: &str| match color {
-        true => Cell::new(text).add_attribute(Attribute::Bold),
-        false => Cell::new(text),
-    };
-    let mut table = Table::new();
-    table.load_style(preset).set_header(heads.map(head));
-    if color {
-        table.enforce_styling();
-    } else {
-        table.force_no_tty();
-    }
-    for (name, value) in rows {
-        table.add_row([Cell::new(name), Cell::new(value).set_alignment(CellAlignment::Right)]);
-    }
-    let lines = table.to_string();
-    lines.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
-}
-
-/// `1234567` as `1,234,567`.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
