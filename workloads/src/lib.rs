@@ -12,6 +12,7 @@
 //! | `sizes`, `patterns`, `mixed` | `streams` | what is asked for, and in which order |
 //! | `slots` | `streams` | streams over numbered slots: most of the named workloads |
 //! | `trace` | `streams` | what real programs asked for; without the feature only what the recorder writes |
+//! | `committed` | `streams` | the recorded traces that come with the harness |
 //! | `cli` | `tool` | `--format`, `--color` and durations of every tool; its pages for `man` |
 //!
 //! The program `trace` is the feature `tool` too. Both features are on by default.
@@ -21,6 +22,8 @@ pub mod bounded_queue;
 pub mod calls;
 #[cfg(feature = "tool")]
 pub mod cli;
+#[cfg(feature = "streams")]
+pub mod committed;
 pub mod errno;
 pub mod heap;
 #[cfg(feature = "streams")]

@@ -3,32 +3,27 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result};
+use drystone_workloads::committed;
 use drystone_workloads::trace::{Script, ScriptStep, Trace};
 
-/// The names of the traces that come with the harness, in order, with their files.
-pub fn known() -> Vec<(String, PathBuf)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../workloads/traces");
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    let paths = entries.filter_map(|entry| entry.ok().map(|entry| entry.path()));
-    let named = |path: PathBuf| {
-        let is_trace = path.extension().is_some_and(|extension| extension == "trace");
-        let name = path.file_stem()?.to_str()?.to_owned();
-        is_trace.then_some((name, path))
-    };
-    let mut traces: Vec<_> = paths.filter_map(named).collect();
-    traces.sort();
-    traces
-}
+use crate::evidence::RowPlan;
+use crate::pair::TRACE;
 
-/// Writes each trace's script into `folder`, by its name.
+/// Writes the script of each trace that one of the rows replays into `folder`, by its name.
 ///
 /// # Errors
 /// If a trace cannot be read, or a script written.
-pub fn unpack(traces: &[(String, PathBuf)], folder: &Path) -> Result<()> {
-    for (name, path) in traces {
+pub fn unpack(rows: &[RowPlan], folder: &Path) -> Result<()> {
+    // A row of a library besides has that library's name in front.
+    let is_replayed = |name: &str| {
+        let row = format!("{TRACE}{name}");
+        rows.iter().any(|planned| planned.name.ends_with(&row))
+    };
+    let known = committed::all().unwrap_or_default();
+    for (name, path) in known.iter().filter(|(name, _)| is_replayed(name)) {
         let trace = Trace::read(path).with_context(|| format!("trace {}", path.display()))?;
         write(&Script::of(&trace), &folder.join(name))?;
     }

@@ -30,8 +30,8 @@ pub fn run(sides: &Sides, wishes: &Wishes, interrupt: &Interrupt) -> Result<(Evi
     let scratch = sides.home().scratch()?;
     let scripts = scratch.path().join("scripts");
     std::fs::create_dir(&scripts)?;
-    lanes::scripts::unpack(&lanes::scripts::known(), &scripts)?;
     let asked = asked(sides, wishes, scratch.path(), interrupt)?;
+    lanes::scripts::unpack(&asked.rows, &scripts)?;
     let header = header(sides, wishes, &asked)?;
     let name = format!("{}-{:08x}", header.started.replace(':', ""), header.seed & 0xffff_ffff);
     let folder = sides.home().run(&name);

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use drystone_workloads::committed;
 
 use crate::build::Also;
 use crate::evidence::{Lane, RowPlan, Settings};
 use crate::lanes::{self, Until};
-use crate::pair;
+use crate::pair::{self, TRACE};
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -22,7 +23,8 @@ pub struct Wishes {
     pub budget: Duration,
     /// The lanes.
     pub lanes: Vec<Lane>,
-    /// Rows whose names begin with one of these; all, if empty.
+    /// Rows whose names begin with one of these; all, if empty. A trace that is not of the suites
+    /// must be named with its first letter at least.
     pub rows: Vec<String>,
     /// Whether identical sides are measured all the same.
     pub no_identical: bool,
@@ -91,8 +93,9 @@ impl Wishes {
     /// # Errors
     /// If no row begins as one was named, or a library's row is none.
     pub fn rows(&self) -> Result<Vec<Vec<RowPlan>>> {
-        let traces: Vec<String> =
-            lanes::scripts::known().into_iter().map(|(name, _)| name).collect();
+        // A program that was copied away from the repository has no traces, and all other rows.
+        let traces = committed::all().unwrap_or_default();
+        let traces: Vec<String> = traces.into_iter().map(|(name, _)| name).collect();
         let mut own = pair::plans();
         own.extend(pair::trace_rows(&traces));
         let mut rows = vec![own.clone()];
@@ -113,7 +116,21 @@ impl Wishes {
             self.rows.is_empty() || self.rows.iter().any(|begin| row.name.starts_with(begin))
         };
         rows.iter_mut().for_each(|rows| rows.retain(is_wanted));
+        // What a recipe lists of a library besides is asked for by that.
+        rows[0].retain(|row| Self::is_by_default(row) || self.is_named(row));
         Ok(rows)
+    }
+
+    /// Whether a row is measured if nobody names it. There are more traces than fit the budget.
+    fn is_by_default(row: &RowPlan) -> bool {
+        let recorded = row.name.strip_prefix(TRACE);
+        recorded.is_none_or(|name| committed::OF_THE_SUITES.contains(&name))
+    }
+
+    /// Whether a trace is named, and not just all traces.
+    fn is_named(&self, row: &RowPlan) -> bool {
+        let named = |begin: &String| begin.len() > TRACE.len() && row.name.starts_with(begin);
+        self.rows.iter().any(named)
     }
 
     /// Whether a lane measures this row of a library besides: the other lanes are of the sides
@@ -163,6 +180,9 @@ mod tests {
         };
         assert_eq!(names(&[Lane::Time], &["pair/64", "list-heap/pair"]), Ok(vec![1, 1]));
         assert_eq!(names(&[Lane::Time], &["list"]), Ok(vec![0, 2]));
+        // However many traces there are: the budget is for these.
+        assert_eq!(names(&[Lane::Memory], &[]), Ok(vec![14, 0]));
+        assert_eq!(names(&[Lane::Time], &["trace"]), Ok(vec![3, 0]), "those of the suites");
         assert_eq!(names(&[Lane::Memory], &["ring"]), Ok(vec![2, 0]));
         let unmeasured = names(&[Lane::Memory], &["ring", "list"]).unwrap_err();
         assert!(!unmeasured.contains("list-heap"), "{unmeasured}");

@@ -11,10 +11,11 @@ use drystone_harness::output::format::Printing;
 use drystone_harness::seed::Seed;
 use drystone_harness::text::{pattern, suggest};
 use drystone_workloads::cli::duration;
+use drystone_workloads::committed::NoTraces;
 use regex::Regex;
 use thiserror::Error;
 
-use crate::bench::suite::{self, Row, SuiteError};
+use crate::bench::suite::{self, Row};
 
 /// Measure allocators beside each other: time, peak resident set and faults of every row of the
 /// suite
@@ -126,7 +127,7 @@ pub enum PlanError {
     Allocator(#[from] AllocatorError),
     /// There are no traces.
     #[error(transparent)]
-    Suite(#[from] SuiteError),
+    Suite(#[from] NoTraces),
     /// The filter leaves nothing.
     #[error("--row {0} matches no row; --list shows them all")]
     NoRow(Regex),
@@ -157,18 +158,21 @@ impl Options {
         let allocators = self.who.chosen(folders)?;
         let against = self.against(&allocators)?;
         let mut rows = suite::rows(self.quick)?;
-        let all = rows.len();
-        if let Some(filter) = &self.row {
-            rows.retain(|row| filter.is_match(&row.name));
-            if rows.is_empty() {
-                return Err(PlanError::NoRow(filter.clone()));
-            }
+        let suite = rows.iter().filter(|row| row.is_of_the_suite()).count();
+        match &self.row {
+            Some(filter) => rows.retain(|row| filter.is_match(&row.name)),
+            None => rows.retain(Row::is_of_the_suite),
         }
+        if let (Some(filter), true) = (&self.row, rows.is_empty()) {
+            return Err(PlanError::NoRow(filter.clone()));
+        }
+        // With a row besides, the means would be of something else.
+        let whole = rows.len() == suite && rows.iter().all(Row::is_of_the_suite);
         Ok(Plan {
             seed: self.seed.unwrap_or_else(Seed::random),
             rounds,
             quick: self.quick,
-            whole: rows.len() == all,
+            whole,
             deadline: self.deadline,
             allocators,
             against,

@@ -3,11 +3,10 @@
 //! The number of passes is fixed and the same for every allocator, so that peaks and faults can be
 //! compared. It is chosen so that a fast allocator takes about a tenth of a second.
 
-use std::path::{Path, PathBuf};
-use std::{fs, io};
+use std::path::PathBuf;
 
+use drystone_workloads::committed::{self, NoTraces};
 use drystone_workloads::patterns::Order;
-use thiserror::Error;
 
 /// What a row does; the sizes are bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +108,17 @@ pub struct Row {
     pub trace: Option<PathBuf>,
 }
 
+impl Row {
+    /// Whether it is measured without being named.
+    pub fn is_of_the_suite(&self) -> bool {
+        let recorded = self.name.strip_prefix(TRACE);
+        recorded.is_none_or(|program| committed::OF_THE_SUITES.contains(&program))
+    }
+}
+
+/// The names of the rows of traces begin with this.
+const TRACE: &str = "trace/";
+
 /// The part of a full row that `--quick` leaves.
 const QUICK: u64 = 50;
 
@@ -152,37 +162,19 @@ const FIXED: &[(&str, Kind, u64)] = &[
 /// Passes over a recorded program of some 100,000 operations.
 const TRACE_PASSES: u64 = 60;
 
-/// Where the recorded programs are.
-const TRACES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../workloads/traces");
-
-/// There are no traces, so the suite would be another.
-#[derive(Debug, Error)]
-pub enum SuiteError {
-    /// Their folder can't be read.
-    #[error("{}: {error}", .folder.display())]
-    Unreadable {
-        /// The folder.
-        folder: PathBuf,
-        /// What the OS says.
-        error: io::Error,
-    },
-    /// Their folder holds none.
-    #[error("{} holds no *.trace: check out the whole repository", .0.display())]
-    NoTraces(PathBuf),
-}
-
-/// Every row, in the order in which they are printed.
+/// Every row, in the order in which they are printed: the suite, and the traces that are measured
+/// only where they are named.
 ///
 /// # Errors
 /// There are no traces.
-pub fn rows(quick: bool) -> Result<Vec<Row>, SuiteError> {
+pub fn rows(quick: bool) -> Result<Vec<Row>, NoTraces> {
     let fixed = FIXED.iter().map(|(name, kind, passes)| Row {
         name: (*name).to_owned(),
         kind: *kind,
         passes: *passes,
         trace: None,
     });
-    let mut rows: Vec<Row> = fixed.chain(traces(Path::new(TRACES))?).collect();
+    let mut rows: Vec<Row> = fixed.chain(traces()?).collect();
     if quick {
         for row in &mut rows {
             // Fewer than three phases have no median to speak of.
@@ -193,31 +185,18 @@ pub fn rows(quick: bool) -> Result<Vec<Row>, SuiteError> {
     Ok(rows)
 }
 
-/// A row for each trace in a folder, by name.
-fn traces(folder: &Path) -> Result<Vec<Row>, SuiteError> {
-    let unreadable = |error| SuiteError::Unreadable { folder: folder.to_owned(), error };
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder).map_err(unreadable)? {
-        let path = entry.map_err(unreadable)?.path();
-        if path.extension().is_some_and(|extension| extension == "trace") {
-            files.push(path);
-        }
-    }
-    files.sort();
-    if files.is_empty() {
-        return Err(SuiteError::NoTraces(folder.to_owned()));
-    }
-    let row = |path: PathBuf| {
-        let program = path.file_stem().unwrap_or_default().to_string_lossy();
-        let name = format!("trace/{program}");
+/// A row for each trace that comes with the harness, by name.
+fn traces() -> Result<impl Iterator<Item = Row>, NoTraces> {
+    let row = |(program, path)| {
+        let name = format!("{TRACE}{program}");
         Row { name, kind: Kind::Trace, passes: TRACE_PASSES, trace: Some(path) }
     };
-    Ok(files.into_iter().map(row).collect())
+    Ok(committed::all()?.into_iter().map(row))
 }
 
 /// What the row of this name does.
 pub fn kind_of(name: &str) -> Option<Kind> {
-    if name.starts_with("trace/") {
+    if name.starts_with(TRACE) {
         return Some(Kind::Trace);
     }
     FIXED.iter().find(|(known, ..)| *known == name).map(|(_, kind, _)| *kind)

@@ -144,6 +144,8 @@ fn measured(
     launcher: &Launcher,
 ) -> Result<Option<bench::campaign::Results>> {
     let against = allocators.iter().position(|allocator| allocator.name == MIMALLOC);
+    let mut rows = bench::suite::rows(options.quick)?;
+    rows.retain(bench::suite::Row::is_of_the_suite);
     let plan = bench::cli::Plan {
         seed: Seed::random(),
         rounds,
@@ -152,7 +154,7 @@ fn measured(
         deadline: options.deadline,
         allocators: allocators.to_vec(),
         against: against.expect("it was asked for"),
-        rows: bench::suite::rows(options.quick)?,
+        rows,
     };
     let bar = progress::steps(bench::campaign::steps(&plan));
     let results = bench::campaign::run(plan, launcher, &STOP, &mut |row, allocator| {
