@@ -488,19 +488,23 @@ fn interpreter() -> String {
 #[test]
 fn committed_traces() {
     let folder = support::workspace().join("workloads/traces");
-    let names = ["python-json.trace", "sqlite.trace", "cc1.trace"];
-    for name in names {
-        let path = folder.join(name);
+    let names = "cc1 cmake git jq lua node pdftoppm perl python-json redis ripgrep sqlite";
+    let names: Vec<&str> = names.split(' ').collect();
+    let mut all_bytes = 0;
+    for name in &names {
+        let path = folder.join(format!("{name}.trace"));
         let trace = read(&path);
         let bytes = std::fs::metadata(&path).unwrap().len();
-        assert!(bytes <= 400_000, "{name}: {bytes} bytes");
-        assert!(trace.ops().len() >= 100_000, "{name}: {} operations", trace.ops().len());
+        assert!(bytes <= 180_000, "{name}: {bytes} bytes");
+        all_bytes += bytes;
+        assert!(trace.ops().len() >= 50_000, "{name}: {} operations", trace.ops().len());
         assert_eq!(trace.gaps(), Default::default(), "{name} is whole");
         assert!(trace.command().contains("recorder/programs/"), "{name}: {}", trace.command());
         for word in trace.command().split_whitespace() {
             assert!(!word.starts_with('/'), "{name} names a path of one machine: {word}");
         }
     }
+    assert!(all_bytes <= 900_000, "{all_bytes} bytes: everyone who clones gets them");
     let others = std::fs::read_dir(folder).unwrap().count();
     assert_eq!(others, names.len(), "a trace that no test knows of");
 }

@@ -182,6 +182,7 @@ mod tests {
         assert_eq!(names(&[Lane::Time], &["list"]), Ok(vec![0, 2]));
         // However many traces there are: the budget is for these.
         assert_eq!(names(&[Lane::Memory], &[]), Ok(vec![14, 0]));
+        assert_eq!(names(&[Lane::Time], &["trace/git", "trace/lua"]), Ok(vec![2, 0]));
         assert_eq!(names(&[Lane::Time], &["trace"]), Ok(vec![3, 0]), "those of the suites");
         assert_eq!(names(&[Lane::Memory], &["ring"]), Ok(vec![2, 0]));
         let unmeasured = names(&[Lane::Memory], &["ring", "list"]).unwrap_err();
