@@ -19,7 +19,7 @@ pub struct Entry {
 }
 
 /// Reads the entries of one part. It ends at the first that is not whole, which can only be the
-/// last.
+/// last, or that no writer wrote.
 #[derive(Debug)]
 pub struct Entries<'a> {
     bytes: &'a [u8],
@@ -91,7 +91,7 @@ impl Iterator for Entries<'_> {
     fn next(&mut self) -> Option<Entry> {
         let kind = *self.bytes.get(self.at)?;
         self.at += 1;
-        self.time += self.number()?;
+        self.time = self.time.checked_add(self.number()?)?;
         let call = self.call(kind)?;
         let mut block = call.block();
         if call.allocates() {

@@ -181,3 +181,16 @@ fn calls_with_the_names_of_before_are_read() {
         assert_eq!(serde_json::from_str::<Call>(&before).unwrap(), call);
     }
 }
+
+/// The sum of the times overflowed.
+#[test]
+fn entries_end_where_the_time_would_be_over_64_bits() {
+    let mut bytes = Vec::new();
+    let next = Name { owner: 0, sequence: 0 };
+    for since in [1, u64::MAX] {
+        let mut entry = [0; LONGEST];
+        let length = encode(&mut entry, Call::FreeNull, since, next);
+        bytes.extend(&entry[..length]);
+    }
+    assert_eq!(Entries::new(&bytes, 0).map(|entry| entry.at).collect::<Vec<_>>(), [1]);
+}
