@@ -74,7 +74,7 @@ impl Drystone {
     }
 
     /// As [`try_realloc`](Self::try_realloc), at a multiple of `align` should it have to move; and
-    /// `size` 0 is a size like any other.
+    /// `size` 0 is a size like any other. `Ok(null)` as well when `align` is not a power of two.
     ///
     /// # Safety
     /// As there.
@@ -84,6 +84,9 @@ impl Drystone {
         size: usize,
         align: usize,
     ) -> Result<*mut u8, Misuse> {
+        if !align.is_power_of_two() {
+            return Ok(ptr::null_mut());
+        }
         let align = align.max(MIN_ALIGN);
         if align == MIN_ALIGN {
             // SAFETY: a live block is given up by the caller.

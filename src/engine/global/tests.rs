@@ -65,3 +65,18 @@ fn every_size_is_cleared_to_its_end() {
         assert!(room[end..].iter().all(|&byte| byte == 0xA5), "behind {size} bytes");
     }
 }
+
+/// It was taken for 16 where it was below, and else not looked at where the block could stay.
+#[test]
+fn realloc_rejects_an_alignment_that_is_none() {
+    let block = Drystone.malloc(100);
+    for align in [0, 3, 24, 48] {
+        for size in [0, 100, 5000, 2 << 20] {
+            // SAFETY: the block is live, and is as it was when the call gives null.
+            let resized = unsafe { Drystone.try_realloc_aligned(block, size, align) };
+            assert_eq!(resized, Ok(ptr::null_mut()), "{size} bytes at {align}");
+        }
+    }
+    // SAFETY: the block is live still.
+    unsafe { Drystone.try_free(block) }.unwrap();
+}
