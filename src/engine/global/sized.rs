@@ -58,7 +58,8 @@ impl Drystone {
 
     /// As [`try_free_sized`](Self::try_free_sized), of a block that was asked for at a multiple of
     /// `align` bytes. An alignment that is not a power of two is a mismatch, as is one that the
-    /// block does not have.
+    /// block does not have. As in C23, a block that was resized need not pass at an alignment above
+    /// 16.
     ///
     /// # Safety
     /// As there.
