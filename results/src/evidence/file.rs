@@ -77,7 +77,11 @@ impl Evidence {
         Self::parse(&text).with_context(|| format!("{shown} cannot be used"))
     }
 
-    fn parse(text: &str) -> Result<Self> {
+    /// Reads a file's text, as [`read`](Self::read) does.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn parse(text: &str) -> Result<Self> {
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
         let mut lines = whole.lines().enumerate();
         let (_, first) = lines.next().context("it has no header line: it is empty, or cut off")?;

@@ -67,7 +67,11 @@ pub fn plan(
     parse(&text, options, linked, folders).with_context(named)
 }
 
-fn parse(
+/// The plan of a campaign from its file's text.
+///
+/// # Errors
+/// A sentence that says what to change in it.
+pub fn parse(
     text: &str,
     options: &Options,
     linked: &[AllocatorEntry],

@@ -172,7 +172,11 @@ impl Record {
         Self::parse(&text).with_context(|| format!("{}", path.display()))
     }
 
-    fn parse(text: &str) -> Result<Self> {
+    /// Reads a record's text.
+    ///
+    /// # Errors
+    /// It is no record, or of a version that is not known.
+    pub fn parse(text: &str) -> Result<Self> {
         // What is not ended by a line's end was cut off.
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
         let mut lines = whole.lines();

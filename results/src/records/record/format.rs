@@ -188,7 +188,11 @@ impl Record {
         Self::parse(&text).with_context(|| format!("cannot use {shown}"))
     }
 
-    fn parse(text: &str) -> Result<Self> {
+    /// Reads a record's text, as [`read`](Self::read) does.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn parse(text: &str) -> Result<Self> {
         let head: Head = serde_json::from_str(text)
             .context("it is not a record; give a file that `results record` wrote")?;
         ensure!(
