@@ -134,6 +134,7 @@ mod tests {
 
     #[test]
     fn every_request_gets_the_smallest_class_that_holds_it() {
+        assert_eq!((SMALL, LARGEST), (32 << 10, 1 << 20), "the tables are of these sizes");
         let mut expected = 0;
         for size in 0..=LARGEST {
             if size > size_of(expected) {
@@ -188,6 +189,7 @@ mod tests {
         for class in 0..CLASSES {
             let blocks = units(class) * UNIT / size_of(class);
             assert!((1..=4096).contains(&blocks), "{class}");
+            assert_eq!(capacity(class), blocks, "{class}");
             // The divisibility test of `slab` needs offsets and sizes below 2^32.
             assert!(units(class) * UNIT <= 1 << 20);
         }
