@@ -1,8 +1,9 @@
 //! Guarded blocks, as programs free and ask about them. Each call looks first whether a block is
 //! one.
 
-use crate::engine::classes::MIN_ALIGN;
+use crate::engine::classes::{MIN_ALIGN, class_of};
 use crate::engine::engine::Engine;
+use crate::engine::heap::Heap;
 use crate::guard::GUARD;
 use crate::misuse::{BlockState, Found, Misuse, MisuseKind};
 use crate::os::Os;
@@ -54,6 +55,18 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             state: BlockState::Live,
             found: Found::AtCall,
         })
+    }
+
+    /// Blocks that the fast paths have for a request of `size` bytes at `align`, or 64 if there are
+    /// more.
+    ///
+    /// # Safety
+    /// The calling thread owns `heap`.
+    pub unsafe fn ready(&self, heap: &Heap, size: usize, align: usize) -> usize {
+        const MOST: usize = 64;
+        let Some(class) = class_of(size, align) else { return 1 };
+        // SAFETY: the calling thread owns the heap.
+        unsafe { heap.owner() }.with(|own| own.current[class].count_free(MOST))
     }
 
     /// Defers the writes beside live guarded blocks that nobody has seen.

@@ -115,19 +115,23 @@ impl Guard {
             return None;
         }
         let top = stack::top();
-        let block = self.locked(|pool| {
+        self.locked(|pool| {
+            // Another thread may have come first.
+            if !self.rate.is_due() {
+                return None;
+            }
+            // Where there is no slot for it, the next comes in its turn.
+            self.rate.sampled();
             let block = pool.allocate(size, align, top, self.rate.random())?;
             crash::watch(report_fault);
             Some(block)
-        });
-        // Where there is none, the next comes in its turn.
-        self.rate.sampled();
-        block
+        })
     }
 
     /// Counts a call for `size` bytes that the fast path had no block for, or that did not ask it.
-    pub fn called(&self, size: usize, fast: bool) {
-        self.rate.called(size, fast);
+    /// `ready` is how many it has now.
+    pub fn called(&self, size: usize, ready: Option<usize>) {
+        self.rate.called(size, ready);
     }
 
     /// Counts so many frees on the fast path.
@@ -191,10 +195,9 @@ impl Guard {
         if self.owns(address) && !self.is_interrupted() {
             text::mapped(REPORT, |out| {
                 // Written outside the lock: stderr may be a pipe that nobody reads.
-                let told = self.locked(|pool| report::history(pool.around(address), out));
-                if told.is_ok() {
-                    out.write_to(stderr::NUMBER);
-                }
+                // What there is no room for is left out.
+                let _ = self.locked(|pool| report::history(pool.around(address), out));
+                out.write_to(stderr::NUMBER);
             });
         }
     }
@@ -253,10 +256,13 @@ fn report_fault(fault: Fault) {
     if !GUARD.is_free_soon() {
         return stderr::say(format_args!("a guarded block was touched while the pool was locked"));
     }
+    // First of all: what comes after it needs memory, and a file.
+    if !GUARD.locked(|pool| report::headline(pool.closest(fault.address), &fault)) {
+        return;
+    }
     text::mapped(REPORT, |out| {
-        let told = GUARD.locked(|pool| report::fault(pool.closest(fault.address), &fault, out));
-        if told != Ok(false) {
-            out.write_to(stderr::NUMBER);
-        }
+        // What there is no room for is left out.
+        let _ = GUARD.locked(|pool| report::stacks(pool.closest(fault.address), &fault, out));
+        out.write_to(stderr::NUMBER);
     });
 }

@@ -1,14 +1,18 @@
-//! Which words of a stack are return addresses, and in which file: as `/proc/self/maps` says.
+//! Which words of a stack are return addresses, and in which file: as `/proc/thread-self/maps`
+//! says. (`/proc/self/maps` is empty once the first thread has ended.)
 
 use core::ffi::CStr;
 use core::fmt::{self, Write};
 
-use super::stack::Stack;
+use super::stack::{Stack, is_readable};
 use crate::errno;
+use crate::os::PAGE;
 use crate::process::text::Plain;
 
-/// Ranges of code that are known at once; a program with more has some without a name.
+/// Ranges of code that are known at once. Functions in others are left out.
 const RANGES: usize = 400;
+/// Of them, those without a file: code that a program has made for itself.
+const MADE: usize = 100;
 const NAMES: usize = 24 << 10;
 const READ: usize = 4 << 10;
 
@@ -27,6 +31,7 @@ struct Range {
 pub struct Modules {
     ranges: [Range; RANGES],
     count: usize,
+    made: usize,
     names: [u8; NAMES],
     named: usize,
     read: [u8; READ],
@@ -36,7 +41,7 @@ pub struct Modules {
 impl Modules {
     /// Makes a zeroed place hold what the process has now. Nothing where there is no `/proc`.
     pub fn fill(&mut self) {
-        const MAPS: &CStr = c"/proc/self/maps";
+        const MAPS: &CStr = c"/proc/thread-self/maps";
         errno::kept(|| {
             // SAFETY: a C string; the file is closed below.
             let file = unsafe {
@@ -52,8 +57,7 @@ impl Modules {
     }
 
     fn read_lines(&mut self, file: libc::c_long) {
-        let mut base = 0;
-        let mut kept = 0;
+        let (mut base, mut kept, mut skips) = (0, 0, false);
         loop {
             let room = READ - kept;
             // SAFETY: the bytes behind those that are kept are ours, and so many.
@@ -65,11 +69,16 @@ impl Modules {
             let filled = kept + got;
             let mut from = 0;
             while let Some(length) = self.read[from..filled].iter().position(|&b| b == b'\n') {
-                self.line(from, from + length, &mut base);
+                if !skips {
+                    self.line(from, from + length, &mut base);
+                }
+                skips = false;
                 from += length + 1;
             }
-            // A line that fills all the room is no path that anybody could read.
-            let from = if from == 0 && filled == READ { filled } else { from };
+            // A line that fills all the room is passed over, to its end.
+            if from == 0 && filled == READ {
+                (from, skips) = (filled, true);
+            }
             self.read.copy_within(from..filled, 0);
             kept = filled - from;
         }
@@ -79,12 +88,14 @@ impl Modules {
     fn line(&mut self, from: usize, to: usize, base: &mut usize) {
         let Some(line) = Line::parse(&self.read[from..to]) else { return };
         if line.offset == 0 {
-            *base = if line.readable && is_fixed(line.start) { 0 } else { line.start };
+            *base = if is_fixed_program(line.start) { 0 } else { line.start };
         }
         let Line { start, end, executable, path, .. } = line;
         let path = (from + path.0, from + path.1);
+        let has_file = path.0 < path.1;
         let fits = self.count < RANGES && self.named + (path.1 - path.0) <= NAMES;
-        if executable && fits {
+        if executable && fits && (has_file || self.made < MADE) {
+            self.made += usize::from(!has_file);
             let name = (self.named, self.named + path.1 - path.0);
             self.names[name.0..name.1].copy_from_slice(&self.read[path.0..path.1]);
             self.named = name.1;
@@ -100,14 +111,21 @@ impl Modules {
     /// Whether a call ends at `address`.
     fn is_return(&self, address: usize) -> bool {
         const LONGEST: usize = 7;
-        self.range(address.wrapping_sub(LONGEST)).is_some_and(|range| {
+        let address = stripped(address);
+        let first = address.wrapping_sub(LONGEST);
+        self.range(first).is_some_and(|range| {
+            // It may have gone since the file was read.
+            if address > range.end || !is_readable(first) || !is_readable(address - 1) {
+                return false;
+            }
             let mut before = [0; LONGEST];
             for (place, byte) in before.iter_mut().enumerate() {
                 let code = core::ptr::with_exposed_provenance::<u8>(address - LONGEST + place);
-                // SAFETY: a byte of mapped code.
+                // SAFETY: a byte of code that could be read just now. A program that takes it away
+                // in between has no stack with its address.
                 *byte = unsafe { code.read_volatile() };
             }
-            address <= range.end && ends_with_call(&before)
+            ends_with_call(&before)
         })
     }
 
@@ -118,7 +136,12 @@ impl Modules {
         top: usize,
         out: &mut impl Write,
     ) -> fmt::Result {
-        self.stack.fill(instruction, top);
+        // It may be any number.
+        if is_readable(top) {
+            self.stack.fill(instruction, top);
+        } else {
+            self.stack.only(instruction);
+        }
         self.write(self.stack.words(), true, out)
     }
 
@@ -140,8 +163,12 @@ impl Modules {
                 continue;
             }
             // The instruction, and not the one behind it: a call may be a function's last.
-            let address = if is_first { word } else { word - 1 };
-            let Some(range) = self.range(address) else { continue };
+            let address = if is_first { word } else { stripped(word) - 1 };
+            let Some(range) = self.range(address) else {
+                writeln!(out, "    {address:#x}")?;
+                lines += 1;
+                continue;
+            };
             if lines == 0 && !is_first && is_ours(range) {
                 continue;
             }
@@ -160,7 +187,6 @@ impl Modules {
 struct Line {
     start: usize,
     end: usize,
-    readable: bool,
     executable: bool,
     offset: usize,
     /// Where in the line the path is.
@@ -185,7 +211,6 @@ impl Line {
         Some(Line {
             start,
             end,
-            readable: rights[0] == b'r',
             executable: rights[0] == b'r' && rights[2] == b'x',
             offset,
             path: (path, line.len()),
@@ -200,16 +225,23 @@ fn hexadecimal(line: &[u8], at: usize) -> Option<(usize, usize)> {
     Some((usize::from_str_radix(text, 16).ok()?, at + digits))
 }
 
-/// Whether the file that is mapped at `start` is a program that lies where it was linked for.
-fn is_fixed(start: usize) -> bool {
+/// Whether the program itself is mapped at `start`, and lies where it was linked for.
+fn is_fixed_program(start: usize) -> bool {
     const EXECUTABLE: u16 = 2; // ET_EXEC
-    let header = core::ptr::with_exposed_provenance::<u8>(start);
-    // SAFETY: a mapping that can be read, of a page at least. One that begins as ELF files do has
-    // its type in the 17th and 18th byte (ELF, figure 1-3).
-    unsafe {
-        header.cast::<[u8; 4]>().read_volatile() == *b"\x7fELF"
-            && header.add(16).cast::<u16>().read_volatile() == EXECUTABLE
+    // SAFETY: getauxval takes any number, and gives 0 for what the kernel did not tell.
+    let headers = errno::kept(|| unsafe { libc::getauxval(libc::AT_PHDR) }) as usize;
+    if headers.wrapping_sub(start) >= PAGE {
+        return false;
     }
+    let kind = core::ptr::with_exposed_provenance::<u16>(start + 16);
+    // SAFETY: the program's own first page, since its headers lie there; its type is in the 17th
+    // and 18th byte (ELF, figure 1-3).
+    unsafe { kind.read_volatile() == EXECUTABLE }
+}
+
+/// A return address without the signature that aarch64 may have put into its high bits.
+fn stripped(address: usize) -> usize {
+    if cfg!(target_arch = "aarch64") { address & ((1 << 48) - 1) } else { address }
 }
 
 /// Whether the last of these bytes are a call's.

@@ -27,7 +27,7 @@ use crate::misuse::{BlockState, Found, Misuse, MisuseKind};
 use crate::os::{Mmap, Os, PAGE, STEP};
 use crate::sync::step;
 
-use super::stack::Stack;
+use super::stack::{Stack, is_readable};
 
 /// Slots.
 const SLOTS: usize = 256;
@@ -39,7 +39,6 @@ const MIN_ALIGN: usize = 16;
 const PATTERN: u8 = 0xBD;
 
 /// A thread's allocation or free.
-#[derive(Clone, Copy)]
 pub struct Event {
     /// The kernel's number for the thread.
     pub thread: i64,
@@ -47,8 +46,6 @@ pub struct Event {
 }
 
 impl Event {
-    const NONE: Event = Event { thread: 0, stack: Stack::NONE };
-
     /// Makes it one of the calling thread, whose stack is at `top`.
     fn fill(&mut self, top: usize) {
         self.thread = Event::thread();
@@ -64,9 +61,10 @@ impl Event {
 
 /// What a slot holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub enum State {
     /// Nothing yet.
-    Unused,
+    Unused = 0,
     /// A block.
     Live,
     /// A block that was freed.
@@ -75,8 +73,7 @@ pub enum State {
     Busy,
 }
 
-/// A slot.
-#[derive(Clone, Copy)]
+/// A slot. All zeroes are one that is unused.
 pub struct Slot {
     pub state: State,
     /// Where its block starts, and how many bytes it has.
@@ -88,18 +85,6 @@ pub struct Slot {
     turn: u64,
     pub allocated: Event,
     pub freed: Event,
-}
-
-impl Slot {
-    const NONE: Slot = Slot {
-        state: State::Unused,
-        block: 0,
-        size: 0,
-        pages: (0, 0),
-        turn: 0,
-        allocated: Event::NONE,
-        freed: Event::NONE,
-    };
 }
 
 /// What a free came to.
@@ -153,13 +138,9 @@ impl Pool {
             unsafe { Mmap.unmap_guarded(slots.cast(), bytes_of_slots()) };
             return None;
         }
-        for slot in 0..SLOTS {
-            // SAFETY: a slot of the table, which is ours alone.
-            unsafe { slots.add(slot).write(Slot::NONE) };
-        }
-        let mut pool = Pool { start, slots, page, ..Pool::new() };
-        pool.recount();
-        Some(pool)
+        // The table's zeroes are unused slots: a short process touches few of them.
+        let free = core::array::from_fn(|number| number as u8);
+        Some(Pool { start, slots, page, free, count: SLOTS, ..Pool::new() })
     }
 
     /// Where it starts, and how many bytes it has.
@@ -355,7 +336,9 @@ impl Pool {
     pub fn judge(&mut self, mut found: impl FnMut(Misuse)) {
         for number in 0..SLOTS {
             let slot = self.slot(number);
+            // Unless the program has forbidden it.
             if slot.state == State::Live
+                && is_readable(slot.pages.0)
                 && let Some(misuse) = overwritten(slot)
             {
                 // Once: it is mended.
@@ -396,7 +379,7 @@ fn at(address: usize) -> *mut u8 {
 /// Fills them.
 fn fill(slot: &Slot) {
     for (from, to) in beside(slot) {
-        // SAFETY: bytes of the block's pages, which nobody has yet.
+        // SAFETY: bytes of a live block's pages, which nobody uses.
         unsafe { at(from).write_bytes(PATTERN, to - from) };
     }
 }

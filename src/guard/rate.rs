@@ -2,12 +2,12 @@
 //! all of them.
 //!
 //! The fast paths count nothing. A call that they had no block for stands for as many allocations
-//! as blocks are carved at a time: a page of them. Where blocks go round on the fast paths alone, a
+//! as they have blocks after it. Where blocks go round on the fast paths alone, a
 //! slab's frees are counted by its owner, [so many](Rate::frees) at a time. When a block is due,
 //! each thread goes the slow way until one has come by.
 //!
 //! A guarded block costs as much as a thousand others. So one in [`RARE`] or fewer comes no oftener
-//! than every [`APART`] milliseconds: where it does, N is doubled for the while.
+//! than every [`APART`] milliseconds: where it does, N is doubled. Time halves it again.
 //!
 //! The first [`EARLY`] calls are the runtime's: Rust's looks whether SIGSEGV has a handler,
 //! allocates, and installs its own.
@@ -24,6 +24,8 @@ const RARE: u32 = 1000;
 
 /// Milliseconds between two guarded blocks then, of a clock that may go in steps of 4.
 const APART: usize = 4;
+/// After so many without one, N is halved: well above the clock's steps, or it would swing.
+const LONG: usize = 4 * APART;
 /// Doublings of N at most.
 const MOST: usize = 10;
 
@@ -76,13 +78,17 @@ impl Rate {
     }
 
     /// Counts a call for `size` bytes, and the blocks that the fast paths have with it: none where
-    /// they are not taken.
-    pub fn called(&self, size: usize, fast: bool) {
-        self.passed(if fast { (PAGE / size.max(1)).clamp(1, PAGE / 16) } else { 1 });
+    /// they are not taken; else a page of them, or as many as are `ready`.
+    pub fn called(&self, size: usize, ready: Option<usize>) {
+        let page = (PAGE / size.max(1)).clamp(1, PAGE / 16);
+        self.passed(ready.map_or(1, |ready| page.max(ready)));
     }
 
     /// Counts a call, and with it so many allocations.
     pub fn passed(&self, blocks: usize) {
+        if self.doubled.is_set() {
+            self.halve();
+        }
         let early = self.early.load(Ordering::Relaxed);
         if early > 0 {
             self.early.store(early - 1, Ordering::Relaxed);
@@ -101,6 +107,18 @@ impl Rate {
             self.doubled.put(adapted(doubled, apart));
         }
         self.draw();
+    }
+
+    /// Halves N, and what is left of it, if no block was guarded for a while: it was doubled when
+    /// the program allocated more than now.
+    #[cold]
+    fn halve(&self) {
+        let now = Mmap.milliseconds() as usize;
+        if now.wrapping_sub(self.last.get()) >= LONG {
+            self.last.put(now);
+            self.doubled.put(self.doubled.get().saturating_sub(1));
+            self.left.store(self.left.load(Ordering::Relaxed) / 2, Ordering::Relaxed);
+        }
     }
 
     /// Draws how many are not guarded until the next: 0 to 2N − 2, N − 1 on average.
@@ -124,8 +142,7 @@ impl Rate {
 fn adapted(doubled: usize, apart: usize) -> usize {
     match apart {
         0..APART => (doubled + 1).min(MOST),
-        // Well above the clock's steps, or it would swing.
-        _ if apart >= 4 * APART => doubled.saturating_sub(1),
+        LONG.. => doubled.saturating_sub(1),
         _ => doubled,
     }
 }
@@ -160,14 +177,14 @@ mod tests {
     fn as_many_are_due_as_the_rate_says() {
         let rate = Rate::new();
         rate.set(100);
-        (0..EARLY).for_each(|_| rate.called(PAGE, true));
+        (0..EARLY).for_each(|_| rate.called(PAGE, Some(1)));
         let mut due = 0;
         for _ in 0..100_000 {
             if rate.is_due() {
                 rate.sampled();
                 due += 1;
             } else {
-                rate.called(PAGE, true);
+                rate.called(PAGE, Some(1));
             }
         }
         assert!((900..1100).contains(&due), "{due} of 100,000 at one in 100");
@@ -178,19 +195,19 @@ mod tests {
         assert_eq!(adapted(0, 0), 1);
         assert_eq!(adapted(3, APART), 3);
         assert_eq!(adapted(MOST, 1), MOST);
-        assert_eq!((adapted(3, 4 * APART), adapted(0, 1000)), (2, 0));
+        assert_eq!((adapted(3, LONG), adapted(0, 1000)), (2, 0));
     }
 
     #[test]
     fn nothing_is_due_when_it_is_off_or_early() {
         let rate = Rate::new();
-        (0..EARLY).for_each(|_| rate.called(PAGE, true));
+        (0..EARLY).for_each(|_| rate.called(PAGE, Some(1)));
         assert!(!rate.is_due(), "off");
         let rate = Rate::new();
         rate.set(1);
         for _ in 0..EARLY {
             assert!(!rate.is_due());
-            rate.called(PAGE, true);
+            rate.called(PAGE, Some(1));
         }
         assert!(rate.is_due());
     }
@@ -201,9 +218,9 @@ mod tests {
         rate.set(1);
         for (size, blocks) in [(0, 256), (16, 256), (100, 40), (PAGE, 1), (1 << 20, 1)] {
             rate.left.store(1000, Ordering::Relaxed);
-            rate.called(size, true);
+            rate.called(size, Some(1));
             assert_eq!(1000 - rate.left.load(Ordering::Relaxed), blocks, "{size}");
-            rate.called(size, false);
+            rate.called(size, None);
             assert_eq!(999 - rate.left.load(Ordering::Relaxed), blocks, "{size}");
         }
     }

@@ -6,12 +6,13 @@ use super::crash::Fault;
 use super::modules::Modules;
 use super::pool::{Event, Slot, State};
 use crate::os::{Mmap, Os, PAGE};
+use crate::process::stderr;
 use crate::process::text::Text;
 
-/// A fault at an address in the pool, and the slot that it was about. False if it is no mistake
-/// that is known: somebody has forbidden access to a live block.
-pub fn fault(slot: &Slot, fault: &Fault, out: &mut Text<'_>) -> Result<bool, fmt::Error> {
-    let Fault { address, write, instruction, stack } = *fault;
+/// Writes the line about a fault in the pool, of which `slot` is the block's. False if it is no
+/// mistake that is known: somebody has forbidden access to a live block.
+pub fn headline(slot: &Slot, fault: &Fault) -> bool {
+    let Fault { address, write, .. } = *fault;
     let access = match write {
         Some(false) => "read of",
         Some(true) => "write to",
@@ -20,25 +21,31 @@ pub fn fault(slot: &Slot, fault: &Fault, out: &mut Text<'_>) -> Result<bool, fmt
     let thread = Event::thread();
     // SAFETY: getpid takes nothing and cannot fail.
     let process = unsafe { libc::getpid() };
-    write!(out, "drystone: ")?;
-    match slot.state {
-        State::Unused => write!(out, "wild pointer: {access} {address:#x}, among guarded blocks")?,
-        State::Busy => return Ok(false),
-        State::Live | State::Freed => {
-            let Some(place) = Place::of(slot, address) else { return Ok(false) };
-            let Place { mistake, bytes, side, state } = place;
-            let size = slot.size;
-            write!(out, "{mistake}: {access} {address:#x}, {bytes} bytes {side} a {state} block")?;
-            write!(out, " of {size} bytes")?;
-        }
+    if slot.state == State::Unused {
+        stderr::say(format_args!(
+            "wild pointer: {access} {address:#x}, among guarded blocks, in process {process}, \
+             thread {thread}"
+        ));
+        return true;
     }
-    writeln!(out, ", in process {process}, thread {thread}")?;
+    let Some(Place { mistake, bytes, side, state }) = Place::of(slot, address) else {
+        return false;
+    };
+    stderr::say(format_args!(
+        "{mistake}: {access} {address:#x}, {bytes} bytes {side} a {state} block of {} bytes, in \
+         process {process}, thread {thread}",
+        slot.size
+    ));
+    true
+}
+
+/// Writes the functions of a fault, and those that its block came by.
+pub fn stacks(slot: &Slot, fault: &Fault, out: &mut Text<'_>) -> fmt::Result {
     with_modules(|modules| {
-        heading("the access", thread, out)?;
-        modules.write_stack(instruction, stack, out)?;
+        heading("the access", Event::thread(), out)?;
+        modules.write_stack(fault.instruction, fault.stack, out)?;
         events(slot, modules, out)
-    })?;
-    Ok(true)
+    })
 }
 
 /// Where a slot's block was allocated and freed.
@@ -90,7 +97,7 @@ struct Place {
 }
 
 impl Place {
-    /// Where `address` is from the slot's block; `None` if that is live, and it is inside.
+    /// Where `address` is from the slot's block. `None` inside a live one, and if the slot is busy.
     fn of(slot: &Slot, address: usize) -> Option<Place> {
         let end = slot.block + slot.size;
         let (outside, bytes, side) = match address {
@@ -100,7 +107,8 @@ impl Place {
         };
         let (mistake, state) = match slot.state {
             State::Freed => ("use after free", "freed"),
-            _ => (outside?, "live"),
+            State::Live => (outside?, "live"),
+            State::Unused | State::Busy => return None,
         };
         Some(Place { mistake, bytes, side, state })
     }

@@ -100,7 +100,8 @@ impl Drystone {
     /// (`vfork`), which shares its parent's memory.
     #[doc(hidden)]
     pub fn judge_before_leaving(&self) {
-        let waits = ENGINE.wants_scan() || ENGINE.has_deferred() || QUARANTINE.is_on();
+        let waits =
+            ENGINE.wants_scan() || ENGINE.has_deferred() || QUARANTINE.is_on() || GUARD.is_on();
         // Asked last: where nothing waits, the C library need not be there yet.
         // SAFETY: getpid takes nothing and cannot fail.
         let ours = || START.process.load(Ordering::Relaxed) == unsafe { libc::getpid() } as usize;

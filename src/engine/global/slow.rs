@@ -24,19 +24,23 @@ impl Drystone {
             return ptr::null_mut();
         }
         let align = align.max(MIN_ALIGN);
-        if GUARD.is_on() {
-            if let Some(block) = GUARD.sample(size, align) {
-                self.choose_way_again();
-                return block;
-            }
-            GUARD.called(size, !ptr::eq(tls::fast(), &EMPTY.0));
+        if GUARD.is_on()
+            && let Some(block) = GUARD.sample(size, align)
+        {
+            self.choose_way_again();
+            return block;
         }
+        let is_fast = !ptr::eq(tls::fast(), &EMPTY.0);
         // SAFETY: the heap is the calling thread's for the time of the call.
         let block = self.with_heap(|heap| unsafe {
-            match zero {
+            let block = match zero {
                 true => ENGINE.malloc_zeroed(heap, size, align),
                 false => ENGINE.malloc(heap, size, align),
+            };
+            if GUARD.is_on() {
+                GUARD.called(size, is_fast.then(|| ENGINE.ready(heap, size, align)));
             }
+            block
         });
         block.unwrap_or(ptr::null_mut())
     }

@@ -248,6 +248,19 @@ impl OwnedSlab {
         })
     }
 
+    /// Blocks on the list of a current slab, or `most` if there are more.
+    pub fn count_free(self, most: usize) -> usize {
+        self.look(|local| {
+            let (mut free, mut next) = (0, local.head);
+            while next != END && free < most {
+                free += 1;
+                // SAFETY: the list holds numbers of carved blocks.
+                next = unsafe { self.numbered(usize::from(next)) }.local();
+            }
+            free
+        })
+    }
+
     /// The current slab becomes one on no list.
     pub fn leave_current(self) {
         let used = self.count_used();
