@@ -114,6 +114,11 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     #[cold]
     fn new_slab(&self, heap: &Heap, own: &mut Own, class: usize) -> Refill {
         let now = self.os.milliseconds();
+        if now.wrapping_sub(own.looked) >= DECAY {
+            own.hold[class].halve(); // it went long ago
+        } else if own.hold[class].needed() {
+            own.hold_idle();
+        }
         let reclaim = || {
             self.locked(|shared| {
                 let slab = shared.reclaim_of_class(class, heap);

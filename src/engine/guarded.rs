@@ -4,7 +4,7 @@
 use crate::engine::classes::{MIN_ALIGN, class_of};
 use crate::engine::engine::Engine;
 use crate::engine::heap::Heap;
-use crate::guard::GUARD;
+use crate::guard::{GUARD, READY};
 use crate::misuse::{BlockState, Found, Misuse, MisuseKind};
 use crate::os::Os;
 use crate::probe::Probe;
@@ -57,16 +57,15 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         })
     }
 
-    /// Blocks that the fast paths have for a request of `size` bytes at `align`, or 64 if there are
-    /// more.
+    /// Blocks that the fast paths have for a request of `size` bytes at `align`, or [`READY`] if
+    /// there are more.
     ///
     /// # Safety
     /// The calling thread owns `heap`.
     pub unsafe fn ready(&self, heap: &Heap, size: usize, align: usize) -> usize {
-        const MOST: usize = 64;
-        let Some(class) = class_of(size, align) else { return 1 };
+        let Some(class) = class_of(size, align) else { return 0 };
         // SAFETY: the calling thread owns the heap.
-        unsafe { heap.owner() }.with(|own| own.current[class].count_free(MOST))
+        unsafe { heap.owner() }.with(|own| own.current[class].count_free(READY))
     }
 
     /// Defers the writes beside live guarded blocks that nobody has seen.

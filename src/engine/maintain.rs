@@ -85,12 +85,20 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     /// would else keep all that others freed of its blocks. `own` is of `heap`.
     #[cold]
     pub(super) fn tick(&self, heap: &Heap, own: &mut Own) {
-        // What no refill of the last few needed is of use to others.
-        self.bound_idle(own, own.idle_bytes - own.idle_low);
-        own.idle_low = own.idle_bytes;
         let now = self.os.milliseconds();
         let flagged = heap.flagged_slabs.load(Ordering::Relaxed);
         let is_time = now.wrapping_sub(own.looked) >= DECAY;
+        if is_time {
+            own.halve_holds();
+        }
+        // What no refill of the last few needed is of use to others.
+        own.idle_wait = own.idle_wait.saturating_sub(1);
+        if own.idle_wait == 0 {
+            let needed = own.idle_bytes - own.idle_low;
+            self.bound_idle_and(own, needed, |own, class| own.hold[class].went());
+            own.idle_low = own.idle_bytes;
+            own.idle_wait = own.idle_hold;
+        }
         if is_time {
             own.looked = now;
             self.drop_idle(own);
@@ -269,7 +277,11 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     /// Gives back what this heap and all share in idle memory, when there is no other.
     #[cold]
     pub(super) fn yield_idle(&self, own: &mut Own) {
-        self.drop_idle(own);
+        for class in 0..CLASSES {
+            if own.has_empty_current(class) {
+                own.drop_current(class, no_slab());
+            }
+        }
         self.bound_idle(own, 0);
         self.abandon_parked(0);
         self.locked(|shared| {

@@ -57,6 +57,16 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
 
     /// Gives the oldest empty slabs back until at most `bound` bytes of them are left.
     pub(super) fn bound_idle(&self, own: &mut Own, bound: usize) {
+        self.bound_idle_and(own, bound, |_, _| {});
+    }
+
+    /// As above, and tells `went` of the class of each.
+    pub(super) fn bound_idle_and(
+        &self,
+        own: &mut Own,
+        bound: usize,
+        went: impl Fn(&mut Own, usize),
+    ) {
         loop {
             let mut chain = None;
             for _ in 0..AT_ONCE {
@@ -64,6 +74,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                     break;
                 };
                 own.unlist(oldest);
+                went(own, oldest.class());
                 own.slabs.remove(oldest);
                 oldest.chain(chain);
                 chain = Some(oldest);
@@ -186,8 +197,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         }
     }
 
-    /// Lets go of current slabs that have no live block: of large classes now, of the others where
-    /// nothing happened since the last look.
+    /// Lets go of current slabs that have no live block: of large classes now, of the others as
+    /// `look_at_one` does.
     pub(super) fn drop_idle(&self, own: &mut Own) {
         for class in classes::class_of(32 << 10, 1).unwrap_or(0)..CLASSES {
             let current = own.current[class];

@@ -53,29 +53,24 @@ pub fn watch(report: fn(Fault)) {
 }
 
 fn install(report: fn(Fault)) {
-    // SAFETY: all-zero bytes are an action: the default one, and no flag.
-    let mut ours: libc::sigaction = unsafe { core::mem::zeroed() };
-    ours.sa_sigaction = on_fault as *const () as usize;
-    ours.sa_flags = libc::SA_SIGINFO;
     // SAFETY: the cells are written here alone, once, under the caller's lock, and read only when
-    // `installed` says that they are; the kernel writes a whole `sigaction`. A fault in another
-    // thread comes back, until it does.
+    // `installed` says that they are; the kernel writes a whole `sigaction`, which ours is a copy
+    // of, except for the handler.
     unsafe {
         let before = HANDLER.before.with(|before| before.as_mut_ptr());
-        if libc::sigaction(libc::SIGSEGV, &ours, before) != 0 {
+        if libc::sigaction(libc::SIGSEGV, ptr::null(), before) != 0
+            || (*before).sa_sigaction == libc::SIG_IGN
+        {
             return;
-        }
-        let was = (*before).sa_sigaction;
-        if was == libc::SIG_IGN {
-            libc::sigaction(libc::SIGSEGV, before, ptr::null_mut());
-        } else if was != libc::SIG_DFL {
-            // On the stack, and with the signals, that the program's own handler wants.
-            ours.sa_flags |= (*before).sa_flags & !(libc::SA_RESETHAND | libc::SA_SIGINFO);
-            ours.sa_mask = (*before).sa_mask;
-            libc::sigaction(libc::SIGSEGV, &ours, ptr::null_mut());
         }
         HANDLER.report.with(|place| *place = Some(report));
         HANDLER.installed.store(true, Ordering::Release);
+        let mut ours = *before;
+        // On the stack, and with the signals, that the program's own handler wants.
+        ours.sa_flags = ours.sa_flags & !libc::SA_RESETHAND | libc::SA_SIGINFO;
+        ours.sa_sigaction = on_fault as *const () as usize;
+        // Last: in a child that another thread forks meanwhile it is whole, or not there.
+        libc::sigaction(libc::SIGSEGV, &ours, ptr::null_mut());
     }
 }
 
@@ -112,9 +107,6 @@ unsafe fn hand_on(
     info: *mut libc::siginfo_t,
     context: *mut c_void,
 ) {
-    if before.sa_sigaction == libc::SIG_IGN {
-        return; // it came before `install` had put that back
-    }
     let is_default = before.sa_sigaction == libc::SIG_DFL;
     // SAFETY: an action that the kernel had before, or the default one; and a handler is called as
     // its flags say that it wants to be.

@@ -30,6 +30,7 @@ use crate::process::{environment, stderr, text};
 use crate::sync::{AtomicUsize, Cell, FutexLock, Holder, Ordering, RawLock};
 use crash::Fault;
 use pool::{Freed, Pool};
+pub use rate::READY;
 use rate::Rate;
 
 /// The process's guarded samples.
@@ -256,13 +257,14 @@ fn report_fault(fault: Fault) {
     if !GUARD.is_free_soon() {
         return stderr::say(format_args!("a guarded block was touched while the pool was locked"));
     }
-    // First of all: what comes after it needs memory, and a file.
-    if !GUARD.locked(|pool| report::headline(pool.closest(fault.address), &fault)) {
-        return;
-    }
+    let about = GUARD.locked(|pool| report::about(pool.closest(fault.address), fault.address));
+    let Some(about) = about else { return };
+    // First of all: what comes after it needs memory, and a file. And outside the lock.
+    report::headline(about, &fault);
     text::mapped(REPORT, |out| {
         // What there is no room for is left out.
-        let _ = GUARD.locked(|pool| report::stacks(pool.closest(fault.address), &fault, out));
+        let _ =
+            GUARD.locked(|pool| report::stacks(pool.closest(fault.address), about, &fault, out));
         out.write_to(stderr::NUMBER);
     });
 }

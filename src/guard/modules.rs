@@ -115,7 +115,7 @@ impl Modules {
         let first = address.wrapping_sub(LONGEST);
         self.range(first).is_some_and(|range| {
             // It may have gone since the file was read.
-            if address > range.end || !is_readable(first) || !is_readable(address - 1) {
+            if address > range.end || !is_readable(first) {
                 return false;
             }
             let mut before = [0; LONGEST];
@@ -183,7 +183,7 @@ impl Modules {
     }
 }
 
-/// A line of `/proc/self/maps`.
+/// A line of `/proc/thread-self/maps`.
 struct Line {
     start: usize,
     end: usize,

@@ -336,9 +336,10 @@ impl Pool {
     pub fn judge(&mut self, mut found: impl FnMut(Misuse)) {
         for number in 0..SLOTS {
             let slot = self.slot(number);
-            // Unless the program has forbidden it.
+            // Unless the program has forbidden its pages.
             if slot.state == State::Live
                 && is_readable(slot.pages.0)
+                && is_readable(slot.pages.1 - WORD)
                 && let Some(misuse) = overwritten(slot)
             {
                 // Once: it is mended.

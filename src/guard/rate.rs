@@ -19,6 +19,9 @@ use crate::sync::{AtomicU32, AtomicUsize, Ordering};
 /// Calls that are never guarded.
 const EARLY: u32 = 16;
 
+/// Blocks that are counted one by one.
+pub const READY: usize = 64;
+
 /// Of the rates from here on it is asked that they cost next to nothing.
 const RARE: u32 = 1000;
 
@@ -42,6 +45,8 @@ pub struct Rate {
     doubled: RelaxedWord,
     /// When the last one came, in milliseconds.
     last: RelaxedWord,
+    /// When time last halved N.
+    halved: RelaxedWord,
 }
 
 impl Rate {
@@ -54,6 +59,7 @@ impl Rate {
             seed: AtomicUsize::new(0),
             doubled: RelaxedWord::new(),
             last: RelaxedWord::new(),
+            halved: RelaxedWord::new(),
         }
     }
 
@@ -77,11 +83,17 @@ impl Rate {
         (self.one_in.load(Ordering::Relaxed) as usize).clamp(64, 1 << 30)
     }
 
-    /// Counts a call for `size` bytes, and the blocks that the fast paths have with it: none where
-    /// they are not taken; else a page of them, or as many as are `ready`.
+    /// Counts a call for `size` bytes, and the blocks that the fast paths have after it: none where
+    /// they are not taken; as many as are `ready`, which are counted up to [`READY`]; or a page of
+    /// them.
     pub fn called(&self, size: usize, ready: Option<usize>) {
-        let page = (PAGE / size.max(1)).clamp(1, PAGE / 16);
-        self.passed(ready.map_or(1, |ready| page.max(ready)));
+        self.passed(
+            1 + match ready {
+                None => 0,
+                Some(ready @ 0..READY) => ready,
+                Some(_) => READY.max(PAGE / size.max(16)),
+            },
+        );
     }
 
     /// Counts a call, and with it so many allocations.
@@ -114,8 +126,8 @@ impl Rate {
     #[cold]
     fn halve(&self) {
         let now = Mmap.milliseconds() as usize;
-        if now.wrapping_sub(self.last.get()) >= LONG {
-            self.last.put(now);
+        if now.wrapping_sub(self.last.get().max(self.halved.get())) >= LONG {
+            self.halved.put(now);
             self.doubled.put(self.doubled.get().saturating_sub(1));
             self.left.store(self.left.load(Ordering::Relaxed) / 2, Ordering::Relaxed);
         }
@@ -177,14 +189,14 @@ mod tests {
     fn as_many_are_due_as_the_rate_says() {
         let rate = Rate::new();
         rate.set(100);
-        (0..EARLY).for_each(|_| rate.called(PAGE, Some(1)));
+        (0..EARLY).for_each(|_| rate.called(PAGE, None));
         let mut due = 0;
         for _ in 0..100_000 {
             if rate.is_due() {
                 rate.sampled();
                 due += 1;
             } else {
-                rate.called(PAGE, Some(1));
+                rate.called(PAGE, None);
             }
         }
         assert!((900..1100).contains(&due), "{due} of 100,000 at one in 100");
@@ -201,27 +213,50 @@ mod tests {
     #[test]
     fn nothing_is_due_when_it_is_off_or_early() {
         let rate = Rate::new();
-        (0..EARLY).for_each(|_| rate.called(PAGE, Some(1)));
+        (0..EARLY).for_each(|_| rate.called(PAGE, None));
         assert!(!rate.is_due(), "off");
         let rate = Rate::new();
         rate.set(1);
         for _ in 0..EARLY {
             assert!(!rate.is_due());
-            rate.called(PAGE, Some(1));
+            rate.called(PAGE, None);
         }
         assert!(rate.is_due());
     }
 
     #[test]
-    fn a_call_stands_for_a_page_of_blocks() {
+    fn a_call_stands_for_the_blocks_that_come_with_it() {
         let rate = Rate::new();
         rate.set(1);
-        for (size, blocks) in [(0, 256), (16, 256), (100, 40), (PAGE, 1), (1 << 20, 1)] {
+        let most = Some(READY);
+        for (size, ready, blocks) in [
+            (16, None, 1),
+            (16, Some(0), 1),
+            (16, Some(7), 8),
+            (16, most, 257),
+            (0, most, 257),
+            (1001, Some(5), 6),
+            (1001, most, 65),
+        ] {
             rate.left.store(1000, Ordering::Relaxed);
-            rate.called(size, Some(1));
-            assert_eq!(1000 - rate.left.load(Ordering::Relaxed), blocks, "{size}");
-            rate.called(size, None);
-            assert_eq!(999 - rate.left.load(Ordering::Relaxed), blocks, "{size}");
+            rate.called(size, ready);
+            assert_eq!(1000 - rate.left.load(Ordering::Relaxed), blocks, "{size} {ready:?}");
         }
+    }
+
+    #[test]
+    fn time_halves_a_rate_that_a_burst_has_left() {
+        let rate = Rate::new();
+        rate.set(RARE);
+        rate.doubled.put(3);
+        rate.left.store(1 << 20, Ordering::Relaxed);
+        rate.last.put(Mmap.milliseconds() as usize);
+        rate.called(16, None);
+        assert_eq!(rate.doubled.get(), 3, "it has just been");
+        rate.last.put(0);
+        rate.called(16, None);
+        rate.called(16, None);
+        assert_eq!(rate.doubled.get(), 2, "once in a while");
+        assert_eq!(rate.left.load(Ordering::Relaxed), (1 << 19) - 3);
     }
 }

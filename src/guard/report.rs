@@ -9,9 +9,26 @@ use crate::os::{Mmap, Os, PAGE};
 use crate::process::stderr;
 use crate::process::text::Text;
 
-/// Writes the line about a fault in the pool, of which `slot` is the block's. False if it is no
-/// mistake that is known: somebody has forbidden access to a live block.
-pub fn headline(slot: &Slot, fault: &Fault) -> bool {
+/// What a fault in the pool was about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    /// Nothing: no block ever was there.
+    Wild,
+    /// A block of so many bytes.
+    Block(Place, usize),
+}
+
+/// What a fault at `address` was about, of which `slot` is the block's. `None` if it is no mistake
+/// that is known: somebody has forbidden access to a live block.
+pub fn about(slot: &Slot, address: usize) -> Option<About> {
+    match slot.state {
+        State::Unused => Some(About::Wild),
+        _ => Place::of(slot, address).map(|place| About::Block(place, slot.size)),
+    }
+}
+
+/// Writes the line about a fault.
+pub fn headline(about: About, fault: &Fault) {
     let Fault { address, write, .. } = *fault;
     let access = match write {
         Some(false) => "read of",
@@ -21,29 +38,27 @@ pub fn headline(slot: &Slot, fault: &Fault) -> bool {
     let thread = Event::thread();
     // SAFETY: getpid takes nothing and cannot fail.
     let process = unsafe { libc::getpid() };
-    if slot.state == State::Unused {
-        stderr::say(format_args!(
+    match about {
+        About::Wild => stderr::say(format_args!(
             "wild pointer: {access} {address:#x}, among guarded blocks, in process {process}, \
              thread {thread}"
-        ));
-        return true;
+        )),
+        About::Block(Place { mistake, bytes, side, state }, size) => stderr::say(format_args!(
+            "{mistake}: {access} {address:#x}, {bytes} bytes {side} a {state} block of {size} \
+             bytes, in process {process}, thread {thread}"
+        )),
     }
-    let Some(Place { mistake, bytes, side, state }) = Place::of(slot, address) else {
-        return false;
-    };
-    stderr::say(format_args!(
-        "{mistake}: {access} {address:#x}, {bytes} bytes {side} a {state} block of {} bytes, in \
-         process {process}, thread {thread}",
-        slot.size
-    ));
-    true
 }
 
-/// Writes the functions of a fault, and those that its block came by.
-pub fn stacks(slot: &Slot, fault: &Fault, out: &mut Text<'_>) -> fmt::Result {
+/// Writes the functions of a fault, and those that its block came by, unless the slot has another
+/// by now.
+pub fn stacks(slot: &Slot, was: About, fault: &Fault, out: &mut Text<'_>) -> fmt::Result {
     with_modules(|modules| {
         heading("the access", Event::thread(), out)?;
         modules.write_stack(fault.instruction, fault.stack, out)?;
+        if about(slot, fault.address) != Some(was) {
+            return Ok(());
+        }
         events(slot, modules, out)
     })
 }
@@ -88,8 +103,8 @@ fn with_modules(f: impl FnOnce(&mut Modules) -> fmt::Result) -> fmt::Result {
 }
 
 /// Where an address is, from a block.
-#[derive(Debug, PartialEq, Eq)]
-struct Place {
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Place {
     mistake: &'static str,
     bytes: usize,
     side: &'static str,

@@ -27,7 +27,8 @@ impl Stack {
     }
 
     /// Makes it the calling thread's stack, whose innermost word is at `top`, with `first` before
-    /// it, if that is not 0. In its place: a copy on the stack would be all that it sees.
+    /// it, if that is not 0. `top` can be read. In its place: a copy on the stack would be all that
+    /// it sees.
     pub fn fill(&mut self, first: usize, top: usize) {
         self.count = 0;
         if first != 0 {
@@ -44,8 +45,8 @@ impl Stack {
                 end += PAGE;
             }
             let word = core::ptr::with_exposed_provenance::<usize>(address);
-            // SAFETY: an aligned word of this thread's stack: of the page that `top` is in, or of
-            // one further out that can be read. Others may write it: then it is any number.
+            // SAFETY: an aligned word of the page that `top` is in, which can be read, or of one
+            // that was asked about. Others may write it: then it is any number.
             self.words[self.count] = unsafe { word.read_volatile() };
             self.count += 1;
             address += size_of::<usize>();
@@ -65,10 +66,10 @@ pub fn top() -> usize {
     (&raw const *black_box(&here)).expose_provenance()
 }
 
-/// Whether `address`, a little further out than this function's part of the stack, is surely on the
-/// same stack. That of the first thread ends above the environment, that of another above the words
-/// of the thread itself. A stack that a program has made for itself may end anywhere: of such a one
-/// a page is enough.
+/// Whether `address`, a little further out than this function's part of the stack, is on the same
+/// stack, unless the program has moved its environment. That of the first thread ends above the
+/// environment, that of another above the words of the thread itself. A stack that a program has
+/// made for itself may end anywhere: of such a one a page is enough.
 fn is_on_this_stack(address: usize) -> bool {
     const FAR: usize = 128 << 10;
     unsafe extern "C" {
@@ -91,8 +92,9 @@ pub fn is_readable(address: usize) -> bool {
     let (none, bytes) = (0_usize, size_of::<u64>());
     errno::kept(|| {
         // SAFETY: the kernel reads 8 bytes at `address`, or says EFAULT; it changes nothing.
-        unsafe { libc::syscall(libc::SYS_rt_sigprocmask, NO_CHANGE, address, none, bytes) };
-        errno::get() == libc::EINVAL
+        let failed =
+            unsafe { libc::syscall(libc::SYS_rt_sigprocmask, NO_CHANGE, address, none, bytes) };
+        failed == -1 && errno::get() == libc::EINVAL
     })
 }
 
@@ -127,6 +129,10 @@ mod tests {
         stack.fill(0, top - PAGE);
         assert_eq!(stack.words(), [0; 10]);
         assert!(!is_readable(start.addr() + STEP) && is_readable(start.addr()));
+        errno::kept(|| {
+            errno::set(libc::EINVAL);
+            assert!(!is_readable(0));
+        });
         // SAFETY: reserved above, and not used again.
         unsafe { Mmap.unmap_guarded(start, STEP) };
     }

@@ -20,11 +20,14 @@
 //!    and a slab waits for at most `full / LOOKS` refills;
 //! 5. an abandoned slab of the class, then a new slab: both under the span lock.
 
+pub mod hold;
+pub mod idle;
 pub mod refill;
 
 use core::ptr;
 
 use crate::engine::classes::{self, CLASSES};
+use crate::engine::heap::hold::Hold;
 use crate::engine::slab::owned::{List, OwnedSlab, Ring};
 use crate::engine::slab::{ABANDONED, Place};
 use crate::sync::fault::{self, Fault, planted};
@@ -120,7 +123,7 @@ pub struct Own {
     pub look: (usize, usize),
     /// Bytes of the spans of `empties`.
     pub idle_bytes: usize,
-    /// The fewest that they were since the last tick: nobody needed those.
+    /// The fewest that they were since a tick last gave back: nobody needed those.
     pub idle_low: usize,
     /// Refills so far: the clock that decay looks at.
     pub refills: u32,
@@ -134,16 +137,21 @@ pub struct Own {
     remote_frees: u32,
     /// So many slabs must others have begun to free in before the owner looks sooner than that.
     pub patience: usize,
-    /// Which class [`look_at_one`](Self::look_at_one) looks at next.
+    /// Which class `look_at_one` looks at next.
     hand: usize,
-    /// What it saw of each: the head of the current slab's list, and [`COUNTED`].
+    /// What it saw of each: see [`idle`].
     seen: [u32; CLASSES],
+    /// In how many looks one after the other nothing had happened there.
+    quiet: [u8; CLASSES],
+    /// How many it takes until an empty current slab is current no longer.
+    pub hold: [Hold; CLASSES],
+    /// Ticks until empty slabs that nobody needed go back.
+    pub idle_wait: u8,
+    /// How many ticks they are held: 1 or [`HELD`](idle::HELD).
+    pub idle_hold: u8,
     /// How often the thread's end has called.
     pub ends: u8,
 }
-
-/// The current slab's blocks were counted, and one is live.
-const COUNTED: u32 = 1 << 16;
 
 const_unless_loom! {
     /// A heap without slabs. `nothing`, the placeholder, stands where it has no current one.
@@ -167,6 +175,10 @@ const_unless_loom! {
                 patience: PATIENCE,
                 hand: 0,
                 seen: [0; CLASSES],
+                quiet: [0; CLASSES],
+                hold: [Hold::SHORT; CLASSES],
+                idle_wait: 0,
+                idle_hold: 1,
                 ends: 0,
             }),
             vanished: AtomicBool::new(false),
@@ -365,7 +377,10 @@ impl Own {
     /// Makes `slab`, which is on no list, the current one of its class, and lists the one before
     /// it.
     pub fn make_current(&mut self, slab: OwnedSlab) {
-        self.drop_current(slab.class(), slab);
+        let class = slab.class();
+        self.hold[class].needed();
+        self.quiet[class] = 0;
+        self.drop_current(class, slab);
         slab.put(Place::Current);
     }
 
@@ -379,40 +394,6 @@ impl Own {
             before.leave_current();
             self.list(before);
         }
-    }
-
-    /// Looks at the current slab of one class, each time of the next. If nothing seems to have
-    /// happened in it since the last look and no block of it is live, it is current no longer, but
-    /// `nothing`, the placeholder, is. Whether that was so.
-    pub fn look_at_one(&mut self, nothing: OwnedSlab) -> bool {
-        let class = self.hand;
-        self.hand = (class + 1) % CLASSES;
-        if self.current[class].class() != class {
-            // What was seen stays: a slab that comes back is kept until something happens in it.
-            return false;
-        }
-        let head = u32::from(self.current[class].head());
-        if self.seen[class] & !COUNTED != head {
-            self.seen[class] = head;
-            return false;
-        }
-        let idle = self.has_empty_current(class);
-        if idle {
-            self.drop_current(class, nothing);
-        }
-        idle
-    }
-
-    /// Whether `class` has a current slab without a live block. The walk along its list is made
-    /// once, and not again before something happens.
-    pub fn has_empty_current(&mut self, class: usize) -> bool {
-        let current = self.current[class];
-        let counted = u32::from(current.head()) | COUNTED;
-        if current.class() != class || self.seen[class] == counted {
-            return false;
-        }
-        self.seen[class] = counted;
-        current.count_used() == 0
     }
 
     /// Bytes of the blocks that the current slabs have carved, and of their spans. Resident is as
