@@ -5,7 +5,7 @@ use crate::engine::classes::{MIN_ALIGN, class_of};
 use crate::engine::engine::Engine;
 use crate::engine::heap::Heap;
 use crate::guard::{GUARD, READY};
-use crate::misuse::{BlockState, Found, Misuse, MisuseKind};
+use crate::misuse::Misuse;
 use crate::os::Os;
 use crate::probe::Probe;
 use crate::stats::Stats;
@@ -48,13 +48,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         if is_aligned && could {
             return Ok(());
         }
-        self.reject(Misuse {
-            kind: MisuseKind::SizeMismatch,
-            address: block.addr(),
-            size: Some(had),
-            state: BlockState::Live,
-            found: Found::AtCall,
-        })
+        self.reject_size(block.addr(), had)
     }
 
     /// Blocks that the fast paths have for a request of `size` bytes at `align`, or [`READY`] if

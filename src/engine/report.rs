@@ -21,6 +21,17 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         Err(misuse)
     }
 
+    /// Rejects a sized free of the live block at `address`, which holds `size` bytes.
+    pub(super) fn reject_size(&self, address: usize, size: usize) -> Result<(), Misuse> {
+        self.reject(Misuse {
+            kind: MisuseKind::SizeMismatch,
+            address,
+            size: Some(size),
+            state: BlockState::Live,
+            found: Found::AtCall,
+        })
+    }
+
     /// What a pointer is that lies in no slab.
     #[cold]
     pub(super) fn judge_nowhere(&self, address: usize) -> Misuse {

@@ -13,9 +13,11 @@
 //! | `report` | the lines |
 //! | `modules` | which words of a stack are return addresses, and of which file |
 //! | `pool` | the slots: which block is where, and what became of it |
+//! | `beside` | the bytes beside a block on its own pages |
 //! | `stack` | a copy of a stack's innermost words |
 //! | `rate` | which allocation is next |
 
+mod beside;
 mod crash;
 mod modules;
 mod pool;

@@ -27,6 +27,7 @@ use crate::misuse::{BlockState, Found, Misuse, MisuseKind};
 use crate::os::{Mmap, Os, PAGE, STEP};
 use crate::sync::step;
 
+use super::beside::Beside;
 use super::stack::{Stack, is_readable};
 
 /// Slots.
@@ -35,8 +36,6 @@ const SLOTS: usize = 256;
 const PAGES: usize = 4;
 /// Each block's address is a multiple of this, as malloc promises.
 const MIN_ALIGN: usize = 16;
-/// What the bytes of a block's pages are filled with that are not the block's.
-const PATTERN: u8 = 0xBD;
 
 /// A thread's allocation or free.
 pub struct Event {
@@ -85,6 +84,25 @@ pub struct Slot {
     turn: u64,
     pub allocated: Event,
     pub freed: Event,
+}
+
+impl Slot {
+    /// The rest of a live block's pages.
+    fn beside(&self) -> Beside {
+        let (first, end) = self.pages;
+        Beside { before: (first, self.block), behind: (self.block + self.size, end) }
+    }
+
+    /// What somebody wrote there.
+    fn overwritten(&self) -> Option<Misuse> {
+        Some(Misuse {
+            kind: MisuseKind::OutOfBounds,
+            address: self.beside().changed()?,
+            size: Some(self.size),
+            state: BlockState::Live,
+            found: Found::Late,
+        })
+    }
 }
 
 /// What a free came to.
@@ -167,10 +185,7 @@ impl Pool {
         top: usize,
         random: usize,
     ) -> Option<*mut u8> {
-        if !self.takes(size, align) {
-            return None;
-        }
-        if self.count == 0 {
+        if !self.takes(size, align) || self.count == 0 {
             return None;
         }
         let number = usize::from(self.free[usize::from(self.first)]);
@@ -192,7 +207,7 @@ impl Pool {
         step();
         (slot.block, slot.size, slot.pages) = (block, size, (first, end));
         slot.allocated.fill(top);
-        fill(slot);
+        slot.beside().fill();
         step();
         slot.state = State::Live;
         self.live_blocks += 1;
@@ -209,7 +224,7 @@ impl Pool {
         self.turns += 1;
         let turn = self.turns;
         let slot = self.around(address);
-        let overwritten = overwritten(slot);
+        let overwritten = slot.overwritten();
         slot.state = State::Busy;
         step();
         let (first, end) = slot.pages;
@@ -251,7 +266,7 @@ impl Pool {
         Err(Misuse { kind, address, size, state, found: Found::AtCall })
     }
 
-    /// The slot that `address`, in the pool, lies in, or on whose side of the guard.
+    /// The slot that `address` lies in; between two, the one on whose side it is.
     pub fn around(&mut self, address: usize) -> &mut Slot {
         self.slot(self.number_of(address))
     }
@@ -301,7 +316,8 @@ impl Pool {
         }
     }
 
-    /// The slot without a block with the least turn and number, put together, from `least` on.
+    /// Of the slots without a block, the one with the least turn and number, and its turn. Both
+    /// are put into one number, and those below `least` are left out.
     fn freed_from(&mut self, least: u64) -> Option<(u64, usize)> {
         let mut found: Option<(u64, usize)> = None;
         for number in 0..SLOTS {
@@ -339,11 +355,11 @@ impl Pool {
             // Unless the program has forbidden its pages.
             if slot.state == State::Live
                 && is_readable(slot.pages.0)
-                && is_readable(slot.pages.1 - WORD)
-                && let Some(misuse) = overwritten(slot)
+                && is_readable(slot.pages.1 - size_of::<u64>())
+                && let Some(misuse) = slot.overwritten()
             {
                 // Once: it is mended.
-                fill(slot);
+                slot.beside().fill();
                 found(misuse);
             }
         }
@@ -366,67 +382,9 @@ fn bytes_of_slots() -> usize {
     (SLOTS * size_of::<Slot>()).next_multiple_of(STEP)
 }
 
-/// The bytes of a live block's pages before it, and behind it.
-fn beside(slot: &Slot) -> [(usize, usize); 2] {
-    let (first, last) = slot.pages;
-    [(first, slot.block), (slot.block + slot.size, last)]
-}
-
 /// A pointer to `address`, which lies in the pool.
 fn at(address: usize) -> *mut u8 {
     ptr::with_exposed_provenance_mut(address)
-}
-
-/// Fills them.
-fn fill(slot: &Slot) {
-    for (from, to) in beside(slot) {
-        // SAFETY: bytes of a live block's pages, which nobody uses.
-        unsafe { at(from).write_bytes(PATTERN, to - from) };
-    }
-}
-
-/// The byte beside the block that somebody changed: the one closest to it.
-fn overwritten(slot: &Slot) -> Option<Misuse> {
-    let [before, behind] = beside(slot);
-    let address = first_changed(behind).or_else(|| last_changed(before))?;
-    Some(Misuse {
-        kind: MisuseKind::OutOfBounds,
-        address,
-        size: Some(slot.size),
-        state: BlockState::Live,
-        found: Found::Late,
-    })
-}
-
-/// The first byte of a part beside a live block that is not the pattern. Looked for by words: a
-/// page of bytes takes a microsecond.
-fn first_changed((from, to): (usize, usize)) -> Option<usize> {
-    let words = from.next_multiple_of(WORD).min(to)..to & !(WORD - 1);
-    let word = words.step_by(WORD).find(|&word| is_changed(word)).unwrap_or(to & !(WORD - 1));
-    (from..from.next_multiple_of(WORD).min(to)).chain(word.max(from)..to).find(is_byte_changed)
-}
-
-/// As above, the last.
-fn last_changed((from, to): (usize, usize)) -> Option<usize> {
-    let words = from..to & !(WORD - 1);
-    let word =
-        words.step_by(WORD).rev().find(|&word| is_changed(word)).map_or(from, |at| at + WORD);
-    (from..word).chain(to & !(WORD - 1)..to).rev().find(is_byte_changed)
-}
-
-const WORD: usize = size_of::<u64>();
-
-/// Whether one of the eight bytes at `word`, beside a live block, is not the pattern.
-fn is_changed(word: usize) -> bool {
-    // SAFETY: bytes of a live block's pages. Others may write them, though none should: then they
-    // are any numbers.
-    unsafe { at(word).cast::<u64>().read_volatile() != u64::from_ne_bytes([PATTERN; WORD]) }
-}
-
-/// As above, of one byte.
-fn is_byte_changed(&byte: &usize) -> bool {
-    // SAFETY: as in `is_changed`, a byte of a live block's pages.
-    unsafe { at(byte).read_volatile() != PATTERN }
 }
 
 #[cfg(test)]

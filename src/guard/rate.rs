@@ -2,19 +2,18 @@
 //! all of them.
 //!
 //! The fast paths count nothing. A call that they had no block for stands for as many allocations
-//! as they have blocks after it. Where blocks go round on the fast paths alone, a
-//! slab's frees are counted by its owner, [so many](Rate::frees) at a time. When a block is due,
-//! each thread goes the slow way until one has come by.
+//! as they have blocks after it. Where blocks go round on the fast paths alone, a slab's frees are
+//! counted by its owner, N at a time. When a block is due, each thread goes the slow way until one
+//! has allocated.
 //!
-//! A guarded block costs as much as a thousand others. So one in [`RARE`] or fewer comes no oftener
-//! than every [`APART`] milliseconds: where it does, N is doubled. Time halves it again.
+//! A guarded block takes five system calls. So where N is [`RARE`] or more, and two blocks come
+//! within [`APART`] milliseconds, N is doubled. Time halves it again.
 //!
 //! The first [`EARLY`] calls are the runtime's: Rust's looks whether SIGSEGV has a handler,
 //! allocates, and installs its own.
 
 use crate::os::{Mmap, Os, PAGE};
-use crate::sync::RelaxedWord;
-use crate::sync::{AtomicU32, AtomicUsize, Ordering};
+use crate::sync::{AtomicU32, AtomicUsize, Ordering, RelaxedWord};
 
 /// Calls that are never guarded.
 const EARLY: u32 = 16;
@@ -22,7 +21,7 @@ const EARLY: u32 = 16;
 /// Blocks that are counted one by one.
 pub const READY: usize = 64;
 
-/// Of the rates from here on it is asked that they cost next to nothing.
+/// From this N on, the cost is bounded.
 const RARE: u32 = 1000;
 
 /// Milliseconds between two guarded blocks then, of a clock that may go in steps of 4.
@@ -32,8 +31,8 @@ const LONG: usize = 4 * APART;
 /// Doublings of N at most.
 const MOST: usize = 10;
 
-/// Counts down to the next. Relaxed throughout: two threads may both find their call due, and both
-/// are.
+/// Counts down to the next. Relaxed throughout: it is an estimate, and a count may be lost where
+/// two threads count at once. Whether one is due is asked again under the lock.
 pub struct Rate {
     /// 0: none.
     one_in: AtomicU32,
@@ -77,8 +76,7 @@ impl Rate {
             && self.early.load(Ordering::Relaxed) == 0
     }
 
-    /// Frees of a slab's owner that are counted at once: as many as come between two guarded
-    /// blocks.
+    /// Frees of a slab's owner that are counted at once.
     pub fn frees(&self) -> usize {
         (self.one_in.load(Ordering::Relaxed) as usize).clamp(64, 1 << 30)
     }

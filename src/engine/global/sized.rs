@@ -22,7 +22,7 @@ use crate::engine::huge::mapping_bytes;
 use crate::engine::pagemap::Header;
 use crate::engine::resize::fits;
 use crate::guard::GUARD;
-use crate::misuse::{BlockState, Found, Misuse, MisuseKind};
+use crate::misuse::Misuse;
 use crate::os::Os;
 use crate::probe::Probe;
 use crate::sync::RawLock;
@@ -169,13 +169,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         if aligned && could {
             return Ok(());
         }
-        self.reject(Misuse {
-            kind: MisuseKind::SizeMismatch,
-            address: block.addr(),
-            size: Some(usable),
-            state: BlockState::Live,
-            found: Found::AtCall,
-        })
+        self.reject_size(block.addr(), usable)
     }
 }
 
