@@ -22,6 +22,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     }
 
     /// Rejects a sized free of the live block at `address`, which holds `size` bytes.
+    #[cfg(not(loom))]
     pub(super) fn reject_size(&self, address: usize, size: usize) -> Result<(), Misuse> {
         self.reject(Misuse {
             kind: MisuseKind::SizeMismatch,
