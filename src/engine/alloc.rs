@@ -114,11 +114,6 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     #[cold]
     fn new_slab(&self, heap: &Heap, own: &mut Own, class: usize) -> Refill {
         let now = self.os.milliseconds();
-        if now.wrapping_sub(own.looked) >= DECAY {
-            own.hold[class].halve(); // it went long ago
-        } else if own.hold[class].needed() {
-            own.hold_idle();
-        }
         let reclaim = || {
             self.locked(|shared| {
                 let slab = shared.reclaim_of_class(class, heap);
@@ -134,7 +129,11 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         };
         if let Some(slab) = reclaimed {
             own.slabs.add(slab);
-            self.sweep(own, slab);
+            // Into an empty one only a misuse can free; its flag is seen, here or by the scan that
+            // it wants.
+            if slab.used() > 0 || slab.flagged() {
+                self.sweep(own, slab);
+            }
             own.make_current(slab);
             let fresh = !slab.has_free() && slab.carve() > 0;
             // It may have nothing to give after all: the caller comes again.
@@ -149,7 +148,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             })
         };
         let got = get().or_else(|| {
-            self.yield_idle(own);
+            self.yield_idle(heap, own);
             get()
         });
         let Some(NewSlab { header, span }) = got else { return Refill::None };
@@ -200,7 +199,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         };
         let mut start = map();
         if start.is_null() {
-            owner.with(|own| self.yield_idle(own));
+            let heap = owner.heap();
+            owner.with(|own| self.yield_idle(heap, own));
             start = map();
         }
         if start.is_null() {

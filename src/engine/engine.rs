@@ -56,6 +56,9 @@ pub struct Engine<O: Os = Mmap, P: Probe = NoProbe, L: RawLock = FutexLock> {
     pub(super) exact_pages: RelaxedWord,
     /// Relaxed: a count.
     pub(super) misuses: AtomicUsize,
+    /// For models: empty slabs are left to others, instead of ending.
+    #[cfg(loom)]
+    pub(super) leaves_idle: RelaxedWord,
 }
 
 // SAFETY: `shared` is touched only between `lock` and `unlock` (`locked`), and is Send; the rest is
@@ -83,6 +86,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 scan_due: RelaxedWord::new(),
                 exact_pages: RelaxedWord::new(),
                 misuses: AtomicUsize::new(0),
+                #[cfg(loom)]
+                leaves_idle: RelaxedWord::new(),
             }
         }
     }

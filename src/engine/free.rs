@@ -241,7 +241,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     pub(super) fn move_after_free(&self, owner: &mut Owner<'_>, slab: OwnedSlab) {
         owner.with(|own| {
             own.relist(slab);
-            self.bound_idle(own, IDLE);
+            self.leave_idle(own, IDLE);
         });
     }
 

@@ -71,7 +71,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         owner.with(|own| {
             own.ends = 0;
             self.bound_current(own);
-            self.bound_idle(own, IDLE_PARKED);
+            self.leave_idle(own, IDLE_PARKED);
         });
         let now = self.os.milliseconds();
         self.locked(|shared| {
@@ -88,17 +88,9 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         let now = self.os.milliseconds();
         let flagged = heap.flagged_slabs.load(Ordering::Relaxed);
         let is_time = now.wrapping_sub(own.looked) >= DECAY;
-        if is_time {
-            own.halve_holds();
-        }
         // What no refill of the last few needed is of use to others.
-        own.idle_wait = own.idle_wait.saturating_sub(1);
-        if own.idle_wait == 0 {
-            let needed = own.idle_bytes - own.idle_low;
-            self.bound_idle_and(own, needed, |own, class| own.hold[class].went());
-            own.idle_low = own.idle_bytes;
-            own.idle_wait = own.idle_hold;
-        }
+        self.leave_idle(own, own.idle_bytes - own.idle_low);
+        own.idle_low = own.idle_bytes;
         if is_time {
             own.looked = now;
             self.drop_idle(own);
@@ -117,12 +109,14 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             // However busy the heap is, it takes the lock for this a few times a second.
             return;
         }
-        let gone = self.locked(|shared| {
+        let (idle, gone) = self.locked(|shared| {
             shared.spans.decay(&self.os);
             shared.is_abandoning |= shared.has_parked_since(now.saturating_sub(DECAY));
             self.note_background_work(shared);
-            shared.huge.decay(&self.os, now)
+            (shared.take_unneeded(heap, now, DECAY), shared.huge.decay(&self.os, now))
         });
+        // SAFETY: empty, and on no list: this heap's.
+        unsafe { self.give_back(idle) };
         // SAFETY: no block lives in them, and they are kept no longer.
         unsafe { self.unmap_all(&gone) };
     }
@@ -178,6 +172,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         });
         // SAFETY: empty, and on no list: this heap's.
         unsafe { self.give_back(empty) };
+        self.bound_left(heap, 0);
         went += self.purge_abandoned();
         self.locked(|shared| {
             let units = shared.spans.purge(&self.os, 0);
@@ -247,7 +242,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                     own.relist(slab);
                 }
             });
-            self.bound_idle(own, IDLE);
+            self.leave_idle(own, IDLE);
         });
         self.locked(|shared| self.visit_all(shared));
         self.tell_deferred(hook)
@@ -276,7 +271,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
 
     /// Gives back what this heap and all share in idle memory, when there is no other.
     #[cold]
-    pub(super) fn yield_idle(&self, own: &mut Own) {
+    pub(super) fn yield_idle(&self, heap: &Heap, own: &mut Own) {
         for class in 0..CLASSES {
             if own.has_empty_current(class) {
                 own.drop_current(class, no_slab());
@@ -284,6 +279,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         }
         self.bound_idle(own, 0);
         self.abandon_parked(0);
+        self.bound_left(heap, 0);
         self.locked(|shared| {
             shared.huge.drop_kept(&self.os);
             shared.huge.cut_rooms(&self.os);
@@ -327,7 +323,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 own.slabs.add(slab);
                 self.sweep(own, slab);
                 own.list(slab);
-                self.bound_idle(own, IDLE);
+                // Not this one, in which the call goes on: it is the youngest, and shorter.
+                self.leave_idle(own, IDLE);
                 // A thread that only reclaims would else never look at what it has.
                 own.refills = own.refills.wrapping_add(1);
                 if !self.tick_if_due(heap, own) && own.to_look > 0 {

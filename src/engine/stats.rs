@@ -16,9 +16,9 @@ pub struct ClassStats {
 pub struct LayerStats {
     /// Bytes of address space in arenas.
     pub reserved_bytes: usize,
-    /// Of those: in spans of slabs.
+    /// Of those: in spans of slabs, except empty ones that were left to others.
     pub span_bytes: usize,
-    /// Of those: idle, and perhaps resident.
+    /// Of all: in these, and in free spans that may be resident.
     pub idle_bytes: usize,
     /// Bytes given back to the OS, ever.
     pub purged_bytes: u64,

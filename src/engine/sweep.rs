@@ -7,15 +7,15 @@ use core::ptr;
 
 use crate::engine::classes::{self, CLASSES};
 use crate::engine::engine::Engine;
-use crate::engine::heap::{IDLE, Own, Owner, PATIENCE, bytes_of};
-use crate::engine::shared::{Shared, double_free, headers};
+use crate::engine::heap::{Heap, IDLE, Own, Owner, PATIENCE, bytes_of};
+use crate::engine::shared::{AT_ONCE, Shared, double_free, headers, idle};
 use crate::engine::slab::Place;
 use crate::engine::slab::owned::OwnedSlab;
 use crate::engine::slab::placeholder::no_slab;
 use crate::os::Os;
 use crate::probe::Probe;
-use crate::sync::RawLock;
 use crate::sync::fault::{Fault, planted};
+use crate::sync::{self, Ordering, RawLock};
 
 /// Classes that a refill looks at. With three, 32 threads that took 256 KiB in each of 64 classes
 /// keep 44 MiB; with two 60, with one 75, without 296. A ring of 65,536 blocks executes 0.3 % more
@@ -29,10 +29,6 @@ const PARKED_CARVED: usize = 192 << 10;
 
 /// The same of the bytes of their spans.
 const PARKED_SPANS: usize = 4 << 20;
-
-/// Slabs that are swept, abandoned or given back in one step, under one taking of the span lock: a
-/// few microseconds each. Between two steps other calls go on.
-pub const AT_ONCE: usize = 8;
 
 /// Slabs that one call looks at in search of those that others have flagged.
 const LOOKS: usize = 32;
@@ -57,33 +53,75 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
 
     /// Gives the oldest empty slabs back until at most `bound` bytes of them are left.
     pub(super) fn bound_idle(&self, own: &mut Own, bound: usize) {
-        self.bound_idle_and(own, bound, |_, _| {});
+        while let Some(chain) = self.take_idle(own, bound) {
+            // SAFETY: empty, and on no list any more.
+            unsafe { self.give_back(Some(chain)) };
+        }
     }
 
-    /// As above, and tells `went` of the class of each.
-    pub(super) fn bound_idle_and(
-        &self,
-        own: &mut Own,
-        bound: usize,
-        went: impl Fn(&mut Own, usize),
-    ) {
-        loop {
-            let mut chain = None;
-            for _ in 0..AT_ONCE {
-                let Some(oldest) = own.empties.last().filter(|_| own.idle_bytes > bound) else {
-                    break;
-                };
-                own.unlist(oldest);
-                went(own, oldest.class());
-                own.slabs.remove(oldest);
-                oldest.chain(chain);
-                chain = Some(oldest);
-            }
-            if chain.is_none() {
-                return;
-            }
-            // SAFETY: empty, and on no list any more.
-            unsafe { self.give_back(chain) };
+    /// Leaves the oldest empty slabs to others until at most `bound` bytes of them remain. Of all
+    /// that was left so, the oldest goes back, if it is too much.
+    pub(super) fn leave_idle(&self, own: &mut Own, bound: usize) {
+        #[cfg(loom)]
+        if !self.leaves_idle.is_set() {
+            return self.bound_idle(own, bound);
+        }
+        // The youngest, in which the caller may go on, is shorter than `IDLE`, which is 0 there.
+        #[cfg(loom)]
+        let bound = bound.max(own.empties.first().map_or(0, |youngest| youngest.bytes));
+        while let Some(chain) = self.take_idle(own, bound) {
+            // The heap's address: it owns them.
+            let heap = ptr::with_exposed_provenance(chain.owner.load(Ordering::Relaxed));
+            let gone = self.locked(|shared| {
+                let mut next = Some(chain);
+                while let Some(slab) = next {
+                    next = slab.next();
+                    self.abandon_slab(shared, slab);
+                    shared.idle.add(slab);
+                }
+                shared.take_idle(heap, |_, left| left > idle::MOST)
+            });
+            // SAFETY: empty, and on no list: this heap's.
+            unsafe { self.give_back(gone) };
+        }
+    }
+
+    /// For models: empty slabs are left to others from now on, where they would end.
+    #[cfg(loom)]
+    pub fn leave_idle_slabs(&self) {
+        self.leaves_idle.set();
+    }
+
+    /// Gives empty slabs back that were left to others, until at most `bound` bytes of them remain.
+    pub(super) fn bound_left(&self, heap: &Heap, bound: usize) {
+        while let Some(chain) = self.locked(|shared| shared.take_idle(heap, |_, left| left > bound))
+        {
+            // SAFETY: empty, and on no list: this heap's.
+            unsafe { self.give_back(Some(chain)) };
+        }
+    }
+
+    /// The oldest empty slabs of the heap, a few, as a chain: as many as are above `bound` bytes.
+    fn take_idle(&self, own: &mut Own, bound: usize) -> Option<OwnedSlab> {
+        let mut chain = None;
+        for _ in 0..AT_ONCE {
+            let Some(oldest) = own.empties.last().filter(|_| own.idle_bytes > bound) else { break };
+            own.unlist(oldest);
+            own.slabs.remove(oldest);
+            oldest.chain(chain);
+            chain = Some(oldest);
+        }
+        chain
+    }
+
+    /// Leaves a slab that is on no list to others, under the span lock.
+    pub(super) fn abandon_slab(&self, shared: &mut Shared, slab: OwnedSlab) {
+        shared.abandon(slab);
+        // A mark that came after the last sweep: either its flag is seen here, or its thread sees
+        // that there is no owner. Pairs with the fence behind the flag in `Slab::mark`.
+        sync::fence(Ordering::SeqCst);
+        if slab.flagged() && !planted(Fault::ReleaseBlind) {
+            self.sweep_locked(shared, slab);
         }
     }
 
@@ -158,7 +196,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 break;
             }
         }
-        self.bound_idle(own, IDLE);
+        self.leave_idle(own, IDLE);
         if own.to_look == 0 {
             let (flagged, empty) = own.look;
             // Slabs of which little comes back are not worth so many looks.
@@ -178,7 +216,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
 
     fn drop_one_idle(&self, own: &mut Own) {
         if own.look_at_one(no_slab()) {
-            self.bound_idle(own, IDLE);
+            self.leave_idle(own, IDLE);
         }
     }
 
@@ -192,7 +230,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         for class in 0..CLASSES {
             if own.has_empty_current(class) {
                 own.drop_current(class, no_slab());
-                self.bound_idle(own, IDLE);
+                self.leave_idle(own, IDLE);
             }
         }
     }
@@ -205,7 +243,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             if current.class() == class && current.count_used() == 0 {
                 own.drop_current(class, no_slab());
             }
-            self.bound_idle(own, IDLE);
+            self.leave_idle(own, IDLE);
         }
         for _ in 0..CLASSES {
             self.drop_one_idle(own);

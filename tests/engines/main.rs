@@ -9,6 +9,7 @@ mod heaps;
 
 mod drystone_defects;
 mod drystone_failing_os;
+mod drystone_idle;
 mod drystone_misuse;
 mod drystone_threads;
 mod list_heap;

@@ -6,14 +6,12 @@
 
 use crate::engine::engine::Engine;
 use crate::engine::heap::{Heap, Own};
-use crate::engine::shared::Shared;
+use crate::engine::shared::{AT_ONCE, Shared};
 use crate::engine::slab::owned::OwnedSlab;
 use crate::engine::slab::placeholder::no_slab;
-use crate::engine::sweep::AT_ONCE;
 use crate::os::Os;
 use crate::probe::Probe;
-use crate::sync::fault::{Fault, planted};
-use crate::sync::{self, Ordering, RawLock};
+use crate::sync::{Ordering, RawLock};
 
 impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     /// Abandons the slabs of all heaps that have been parked for at least `age` milliseconds.
@@ -89,7 +87,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         }
         self.locked(|shared| {
             for slab in slabs.into_iter().flatten() {
-                if slab.used() == 0 || self.abandon_slab(shared, heap, slab) {
+                if slab.used() == 0 || self.is_abandoned_empty(shared, heap, slab) {
                     chain(slab);
                 }
             }
@@ -98,14 +96,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     }
 
     /// As above, of one slab, under the span lock: whether it is empty after all.
-    fn abandon_slab(&self, shared: &mut Shared, heap: &Heap, slab: OwnedSlab) -> bool {
-        shared.abandon(slab);
-        // A mark that came after the sweep: either its flag is seen here, or its thread sees that
-        // there is no owner. Pairs with the fence behind the flag in `Slab::mark`.
-        sync::fence(Ordering::SeqCst);
-        if slab.flagged() && !planted(Fault::ReleaseBlind) {
-            self.sweep_locked(shared, slab);
-        }
+    fn is_abandoned_empty(&self, shared: &mut Shared, heap: &Heap, slab: OwnedSlab) -> bool {
+        self.abandon_slab(shared, slab);
         let empty = slab.used() == 0;
         if empty {
             shared.unlist_abandoned(slab, heap);

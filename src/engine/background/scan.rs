@@ -27,11 +27,10 @@ use core::ptr;
 use crate::engine::engine::Engine;
 use crate::engine::heap::{Heap, has_vanished};
 use crate::engine::shared::abandoned::have;
-use crate::engine::shared::{Shared, parked_since};
+use crate::engine::shared::{AT_ONCE, Shared, parked_since};
 use crate::engine::slab::owned::OwnedSlab;
 use crate::engine::slab::{ABANDONED, NOBODY, Place, Slab};
 use crate::engine::span::decay::DECAY;
-use crate::engine::sweep::AT_ONCE;
 use crate::os::Os;
 use crate::probe::Probe;
 use crate::sync::fault::{Fault, planted};
@@ -142,7 +141,8 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         self.hint_deferred(shared);
     }
 
-    /// Takes the empty abandoned slabs off their lists, as a chain: `heap`'s, to be given back.
+    /// Takes the empty abandoned slabs, except the idle ones, off their lists, as a chain:
+    /// `heap`'s, to be given back.
     pub(in crate::engine) fn take_empties(
         &self,
         shared: &mut Shared,
@@ -155,7 +155,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         empty
     }
 
-    /// Chains `slab` to the empty ones, if it is abandoned and empty.
+    /// Chains `slab` to the empty ones, if it is abandoned and empty, and not idle.
     fn take_empty(
         &self,
         shared: &mut Shared,
@@ -168,7 +168,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         }
         // SAFETY: abandoned slabs are the lock's, which is held.
         let slab = unsafe { OwnedSlab::new(slab) };
-        if slab.used() > 0 {
+        if slab.used() > 0 || slab.place() == Place::Idle {
             return empty;
         }
         shared.unlist_abandoned(slab, heap);

@@ -75,10 +75,11 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                 // SAFETY: heaps live as long as the engine.
                 heap = unsafe { (*heap).next };
             }
+            let (_, idle) = shared.idle.count();
             LayerStats {
                 reserved_bytes: shared.spans.units * UNIT,
-                span_bytes: (shared.spans.units - shared.spans.free) * UNIT,
-                idle_bytes: shared.spans.dirty * UNIT,
+                span_bytes: (shared.spans.units - shared.spans.free) * UNIT - idle,
+                idle_bytes: shared.spans.dirty * UNIT + idle,
                 purged_bytes: shared.spans.purged * UNIT as u64,
                 header_bytes: shared.header_bytes,
                 huge_bytes: shared.huge.bytes,
@@ -104,16 +105,21 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
             if let Err((invariant, address)) = shared.spans.check() {
                 return broken(invariant, address);
             }
-            let mut found = Ok(());
+            let (mut found, mut idle) = (Ok(()), (0, 0));
             shared.each_abandoned(|_, slab| {
                 let address = slab.as_ptr().addr();
                 if let Err(invariant) = slab.check() {
                     found = broken(invariant, address);
                 }
-                if slab.place() != Place::Abandoned {
-                    found = broken("an abandoned slab knows that it is one", address);
+                match slab.place() {
+                    Place::Abandoned => {}
+                    Place::Idle if slab.used() == 0 => idle = (idle.0 + 1, idle.1 + slab.bytes),
+                    _ => found = broken("an abandoned slab knows that it is one", address),
                 }
             });
+            if shared.idle.count() != idle {
+                found = broken("idle slabs are counted", 0);
+            }
             found
         });
         // SAFETY: the calling thread owns the heap.

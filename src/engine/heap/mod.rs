@@ -18,16 +18,15 @@
 //! 4. a full slab with some free blocks, or whose flag says that others freed there:
 //!    [`LOOKS`](refill::LOOKS) are looked at, in turn, so that marks pile up before they are swept
 //!    and a slab waits for at most `full / LOOKS` refills;
-//! 5. an abandoned slab of the class, then a new slab: both under the span lock.
+//! 5. an abandoned slab of the class, with live blocks or empty, then a new slab:
+//!    all under the span lock.
 
-pub mod hold;
 pub mod idle;
 pub mod refill;
 
 use core::ptr;
 
 use crate::engine::classes::{self, CLASSES};
-use crate::engine::heap::hold::Hold;
 use crate::engine::slab::owned::{List, OwnedSlab, Ring};
 use crate::engine::slab::{ABANDONED, Place};
 use crate::sync::fault::{self, Fault, planted};
@@ -141,14 +140,6 @@ pub struct Own {
     hand: usize,
     /// What it saw of each: see [`idle`].
     seen: [u32; CLASSES],
-    /// In how many looks one after the other nothing had happened there.
-    quiet: [u8; CLASSES],
-    /// How many it takes until an empty current slab is current no longer.
-    pub hold: [Hold; CLASSES],
-    /// Ticks until empty slabs that nobody needed go back.
-    pub idle_wait: u8,
-    /// How many ticks they are held: 1 or [`HELD`](idle::HELD).
-    pub idle_hold: u8,
     /// How often the thread's end has called.
     pub ends: u8,
 }
@@ -175,10 +166,6 @@ const_unless_loom! {
                 patience: PATIENCE,
                 hand: 0,
                 seen: [0; CLASSES],
-                quiet: [0; CLASSES],
-                hold: [Hold::SHORT; CLASSES],
-                idle_wait: 0,
-                idle_hold: 1,
                 ends: 0,
             }),
             vanished: AtomicBool::new(false),
@@ -348,7 +335,7 @@ impl Own {
                 self.idle_bytes -= bytes_of(class);
                 self.idle_low = self.idle_low.min(self.idle_bytes);
             }
-            Place::Nowhere | Place::Current | Place::Abandoned => {}
+            Place::Nowhere | Place::Current | Place::Abandoned | Place::Idle => {}
         }
         slab.put(Place::Nowhere);
     }
@@ -378,8 +365,6 @@ impl Own {
     /// it.
     pub fn make_current(&mut self, slab: OwnedSlab) {
         let class = slab.class();
-        self.hold[class].needed();
-        self.quiet[class] = 0;
         self.drop_current(class, slab);
         slab.put(Place::Current);
     }

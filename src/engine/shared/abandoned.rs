@@ -2,7 +2,7 @@
 
 use crate::engine::classes::CLASSES;
 use crate::engine::heap::{Heap, has_vanished};
-use crate::engine::shared::{LOOKS, Shared, parked_since};
+use crate::engine::shared::{AT_ONCE, LOOKS, Shared, parked_since};
 use crate::engine::slab::owned::OwnedSlab;
 use crate::engine::slab::{ABANDONED, Place, Slab};
 use crate::sync::fault::{Fault, planted};
@@ -73,8 +73,7 @@ impl Shared {
         // SAFETY: abandoned slabs are the lock's, which is held, as are those whose owner vanished.
         let slab = unsafe { OwnedSlab::new(slab) };
         if is_abandoned {
-            self.abandoned[slab.class()].remove(slab);
-            slab.put(Place::Nowhere);
+            self.take_off(slab);
         } else {
             // SAFETY: the owner vanished: it does not exist.
             unsafe { slab.rebuild() };
@@ -113,9 +112,40 @@ impl Shared {
     /// Takes an abandoned slab off its list, for `heap`, whose it is then: who frees into it at
     /// this moment, which can only be a misuse, must not find an abandoned slab that is on no list.
     pub fn unlist_abandoned(&mut self, slab: OwnedSlab, heap: *const Heap) {
+        self.take_off(slab);
+        slab.owner.store(heap.expose_provenance(), Ordering::Release);
+    }
+
+    /// Takes an abandoned slab off its lists.
+    fn take_off(&mut self, slab: OwnedSlab) {
+        self.idle.remove(slab);
         self.abandoned[slab.class()].remove(slab);
         slab.put(Place::Nowhere);
-        slab.owner.store(heap.expose_provenance(), Ordering::Release);
+    }
+
+    /// A few of the [idle](super::idle) ones that nobody has needed for `period` milliseconds, as
+    /// [`take_idle`](Self::take_idle).
+    pub fn take_unneeded(&mut self, heap: *const Heap, now: u64, period: u64) -> Option<OwnedSlab> {
+        let unneeded = self.idle.look(now, period);
+        self.take_idle(heap, |taken, _| taken < unneeded)
+    }
+
+    /// A few of the idle ones, the oldest first, as long as `more` says so of how many were taken
+    /// and the bytes left: a chain. They are `heap`'s then, on no list, and to be given back.
+    pub fn take_idle(
+        &mut self,
+        heap: *const Heap,
+        more: impl Fn(usize, usize) -> bool,
+    ) -> Option<OwnedSlab> {
+        let mut chain = None;
+        for taken in 0..AT_ONCE {
+            let oldest = self.idle.oldest().filter(|_| more(taken, self.idle.count().1));
+            let Some(oldest) = oldest else { break };
+            self.unlist_abandoned(oldest, heap);
+            oldest.chain(chain);
+            chain = Some(oldest);
+        }
+        chain
     }
 }
 

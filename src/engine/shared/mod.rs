@@ -7,11 +7,12 @@
 //! the heap's slabs become abandoned slabs: each waits with its live blocks, and the next thread
 //! that frees into it, or that needs a slab of its class, reclaims it. So the memory of exited
 //! threads comes back to those who use it, one slab at a time, in programs that start no more
-//! threads too.
+//! threads too. Empty slabs that a heap does not need are left in the same way: see [`idle`].
 
 pub mod abandoned;
 pub mod deferred;
 pub mod headers;
+pub mod idle;
 mod reported_early;
 
 use core::ptr;
@@ -20,6 +21,7 @@ use crate::engine::classes::CLASSES;
 use crate::engine::heap::{Heap, Parked};
 use crate::engine::huge::Huge;
 use crate::engine::shared::deferred::Deferred;
+use crate::engine::shared::idle::Idle;
 use crate::engine::shared::reported_early::ReportedEarly;
 use crate::engine::slab::Slab;
 use crate::engine::slab::owned::List;
@@ -33,6 +35,10 @@ use crate::sync::fault::{Fault, planted};
 /// process may have some 65,000 mappings, and each chunk is two, with its guards.
 const CHUNK: usize = 256 << 10;
 const LARGEST_CHUNK: usize = 64 << 20;
+
+/// Slabs that are swept, abandoned or given back in one step, under one taking of the span lock: a
+/// few microseconds each. Between two steps other calls go on.
+pub const AT_ONCE: usize = 8;
 
 /// Abandoned slabs of a class that a refill looks at.
 const LOOKS: usize = 8;
@@ -48,6 +54,8 @@ pub struct Shared {
     /// As above, with a biased freer, which may be in the middle of a free.
     in_grace: [List; CLASSES],
     abandoned: [List; CLASSES],
+    /// Those of them that are empty, and were left so.
+    pub idle: Idle,
     /// Heaps that no thread has, the last left first.
     parked: Heaps,
     /// The same, without slabs.
@@ -97,6 +105,7 @@ impl Shared {
             pools: [List::new(); CLASSES],
             in_grace: [List::new(); CLASSES],
             abandoned: [List::new(); CLASSES],
+            idle: Idle::new(),
             parked: Heaps::new(),
             parked_empty: Heaps::new(),
             is_abandoning: false,
@@ -190,6 +199,7 @@ impl Shared {
     pub fn forget(&mut self) {
         let none = [List::new(); CLASSES];
         (self.pools, self.in_grace, self.abandoned) = (none, none, none);
+        self.idle = Idle::new();
         (self.parked, self.parked_empty) = (Heaps::new(), Heaps::new());
         (self.is_abandoning, self.scan_at) = (false, ptr::null());
         self.reported_early.clear();

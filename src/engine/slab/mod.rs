@@ -200,6 +200,8 @@ pub enum Place {
     Empty,
     /// On the list of abandoned slabs.
     Abandoned,
+    /// As above, and among the idle ones.
+    Idle,
 }
 
 const_unless_loom! {

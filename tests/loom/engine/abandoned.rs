@@ -6,6 +6,7 @@ use super::world::{Block, Hand, PAIR, World};
 use crate::explore::{explore, must_catch};
 
 const ACCUSED: &str = "a correct free is not accused";
+const REPORTED: &str = "a second free is reported once";
 
 /// An abandoned slab with two live blocks, and two heaps.
 fn an_abandoned_slab() -> (World, [Block; 2], [Hand; 2]) {
@@ -60,6 +61,37 @@ fn a_free_against_a_reclaim() {
     assert_eq!(world.deferred(), 0, "{ACCUSED}");
     assert!(world.free_own(hands[1], allocated), "{ACCUSED}");
     world.all_comes_back(&hands);
+}
+
+/// Two free one block, while its slab becomes empty, is left to others, and comes back.
+fn a_second_free_into_an_idle_slab() {
+    let world = World::new();
+    world.leave_idle_slabs();
+    let hands = [world.claim(), world.claim()];
+    // Two blocks fill a slab. A heap keeps the slab that became empty last, and leaves the other.
+    let [first, second, third, fourth, fifth] = [(); 5].map(|()| world.malloc(hands[0], PAIR));
+    let thread = world.spawn(move |world| world.free(hands[1], first));
+    let local = world.free_own(hands[0], first);
+    let others = [second, third, fourth].map(|block| world.free_own(hands[0], block));
+    assert_eq!(others, [true; 3], "{ACCUSED}");
+    // The fourth comes from the idle slab, unless the other thread has reclaimed it.
+    let more = [(); 4].map(|()| world.malloc(hands[0], PAIR));
+    let freed = [local, thread.join().unwrap()];
+    let at_call = freed.iter().filter(|&&freed| !freed).count();
+    for hand in hands {
+        world.judge(hand);
+    }
+    assert_eq!(at_call + world.deferred(), 1, "{REPORTED}");
+    for block in more.into_iter().chain([fifth]) {
+        assert!(world.free(hands[0], block), "{ACCUSED}");
+    }
+    world.all_comes_back(&hands);
+}
+
+#[test]
+fn a_second_free_into_an_idle_slab_is_reported() {
+    explore(Some(3), a_second_free_into_an_idle_slab);
+    must_catch(Fault::MarkUnflagged, &[REPORTED], a_second_free_into_an_idle_slab);
 }
 
 #[test]

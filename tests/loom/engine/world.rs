@@ -120,6 +120,11 @@ impl World {
         &self.0.engine
     }
 
+    /// Empty slabs are left to others from now on, instead of ending.
+    pub fn leave_idle_slabs(&self) {
+        self.engine().leave_idle_slabs();
+    }
+
     /// A heap for a thread to be.
     pub fn claim(&self) -> Hand {
         Hand(self.engine().claim().expect("memory for a heap"))
