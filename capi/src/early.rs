@@ -18,7 +18,7 @@ use core::ffi::c_void;
 use core::ptr;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use engine::internals::engine::calls::{DIRECT, SMALL};
+use engine::internals::engine::calls::{DIRECT, LARGEST, SMALL};
 
 use crate::syscall;
 
@@ -28,6 +28,9 @@ static LIMIT: AtomicUsize = AtomicUsize::new(0);
 
 /// As [`LIMIT`], of requests up to [`SMALL`].
 static MEDIUM: AtomicUsize = AtomicUsize::new(0);
+
+/// As [`LIMIT`], of requests up to [`LARGEST`].
+static LARGE: AtomicUsize = AtomicUsize::new(0);
 
 /// Bytes of the room.
 const ROOM: usize = 128 << 10;
@@ -102,6 +105,12 @@ pub(crate) fn is_small(size: usize) -> bool {
     is_below!(size, MEDIUM, SMALL)
 }
 
+/// As [`is_direct`], for requests up to [`LARGEST`] bytes.
+#[inline(always)]
+pub(crate) fn is_large(size: usize) -> bool {
+    is_below!(size, LARGE, LARGEST)
+}
+
 /// Whether calls have to ask [`ready`].
 #[inline(always)]
 pub(crate) fn is_early() -> bool {
@@ -118,6 +127,7 @@ pub(crate) fn ready() -> bool {
     if ready {
         LIMIT.store(DIRECT + 1, Ordering::Relaxed);
         MEDIUM.store(SMALL + 1, Ordering::Relaxed);
+        LARGE.store(LARGEST + 1, Ordering::Relaxed);
     }
     ready
 }

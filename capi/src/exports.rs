@@ -9,7 +9,7 @@ use core::ffi::{c_int, c_void};
 use core::ptr;
 
 use engine::internals::engine::MIN_ALIGN;
-use engine::internals::engine::calls::Fast;
+use engine::internals::engine::calls::{Fast, SMALL};
 use engine::internals::errno;
 use engine::internals::process::calls::{self, Function};
 use engine::policy;
@@ -48,8 +48,12 @@ pub(crate) unsafe extern "C" fn free(block: *mut c_void) {
 /// `calloc(3)`; C23, 7.24.3.2
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
-    let bytes = count.checked_mul(size).filter(|&bytes| early::is_direct(bytes));
-    match bytes.and_then(|bytes| HEAP.zeroed_direct(bytes)) {
+    // An early return each: as one condition it is a word that is made, and then looked at.
+    let Some(bytes) = count.checked_mul(size) else { return calloc_slow(count, size) };
+    if !early::is_direct(bytes) {
+        return calloc_slow(count, size);
+    }
+    match HEAP.zeroed_direct(bytes) {
         Some(block) => block.as_ptr().cast(),
         None => calloc_slow(count, size),
     }
@@ -60,25 +64,26 @@ pub(crate) extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
 
 #[inline(never)]
 extern "C" fn malloc_medium(size: usize) -> *mut c_void {
-    if !early::is_small(size) {
-        return malloc_large(size);
+    if early::is_small(size) {
+        return match HEAP.malloc_medium(size) {
+            Some(block) => block.as_ptr().cast(),
+            None => malloc_slow(size),
+        };
     }
-    match HEAP.malloc_medium(size) {
+    // It was small if a signal's handler has found the library ready just now.
+    if !early::is_large(size) || size <= SMALL {
+        return malloc_huge(size);
+    }
+    match HEAP.malloc_large(size) {
         Some(block) => block.as_ptr().cast(),
         None => malloc_slow(size),
     }
 }
 
 #[inline(never)]
-extern "C" fn malloc_large(size: usize) -> *mut c_void {
+extern "C" fn malloc_huge(size: usize) -> *mut c_void {
     // While the library is not ready, small requests come here too.
-    if early::is_early() {
-        return malloc_early(size);
-    }
-    match HEAP.malloc_medium(size) {
-        Some(block) => block.as_ptr().cast(),
-        None => malloc_slow(size),
-    }
+    if early::is_early() { malloc_early(size) } else { malloc_slow(size) }
 }
 
 /// The first call, or one before the library is ready.

@@ -46,6 +46,6 @@ pub use heap::Heap;
 /// The names of `global` that the C library knows.
 #[cfg(not(loom))]
 pub mod calls {
-    pub use super::classes::SMALL;
+    pub use super::classes::{LARGEST, SMALL};
     pub use super::global::fast::{DIRECT, Drystone, Fast};
 }

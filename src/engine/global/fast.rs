@@ -82,6 +82,14 @@ impl Drystone {
         }
     }
 
+    /// As [`malloc_medium`](Self::malloc_medium), for requests above [`SMALL`] bytes, up to
+    /// [`LARGEST`].
+    #[doc(hidden)]
+    #[inline(always)]
+    pub fn malloc_large(&self, size: usize) -> Option<NonNull<u8>> {
+        pop_of(class_of_large(size))
+    }
+
     /// A block of a current slab, of at least `size` bytes at a multiple of `align`, if one has it.
     #[inline]
     pub(super) fn aligned_fast(&self, size: usize, align: usize) -> Option<NonNull<u8>> {
