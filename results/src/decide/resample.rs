@@ -65,6 +65,15 @@ impl<'a> Counter<'a> {
             _ => Verdict::Inconclusive,
         };
     }
+
+    /// Whether more values are of no use.
+    fn is_settled(&self) -> bool {
+        match self.verdict {
+            Verdict::Regressed | Verdict::Improved => true,
+            Verdict::Ok => 2 * self.on[0].max(self.on[1]) <= self.n,
+            Verdict::Inconclusive => false,
+        }
+    }
 }
 
 /// What came of resampled comparisons.
@@ -102,12 +111,12 @@ pub fn compare(
     for _ in 0..comparisons {
         let mut rows = vec![Counter::new(rules); names.len()];
         let mut at = 0;
-        while at < rules.most() && rows.iter().any(|row| row.verdict == Verdict::Inconclusive) {
+        while at < rules.most() && rows.iter().any(|row| !row.is_settled()) {
             at += 1;
             let drawn = &pool[random.random_range(0..pool.len())];
             for (place, row) in rows.iter_mut().enumerate() {
                 let Some(value) = drawn[place] else { continue };
-                if row.verdict == Verdict::Inconclusive {
+                if !row.is_settled() {
                     row.push(value + if changed == Some(place) { shift } else { 0.0 });
                 }
             }
@@ -156,7 +165,7 @@ pub fn smallest_found(
             let mut row = Counter::new(rules);
             for _ in 0..rules.most() {
                 row.push(values[random.random_range(0..values.len())] + change.ln_1p());
-                if row.verdict != Verdict::Inconclusive {
+                if row.is_settled() {
                     break;
                 }
             }
@@ -198,10 +207,11 @@ mod tests {
             let mut judge = Judge::new(limits, 2, settings.error);
             for value in values {
                 judge.push(value + shift);
-                if counter.verdict == Verdict::Inconclusive {
+                if !counter.is_settled() {
                     counter.push(value + shift);
                 }
                 prop_assert_eq!(counter.verdict, judge.verdict());
+                prop_assert_eq!(counter.is_settled(), judge.is_settled());
             }
         }
 
@@ -221,7 +231,7 @@ mod tests {
             for _ in 0..300 {
                 let mut rows = [Counter::new(&rules), Counter::new(&rules)];
                 for _ in 0..120 {
-                    for row in rows.iter_mut().filter(|row| row.verdict == Verdict::Inconclusive) {
+                    for row in rows.iter_mut().filter(|row| !row.is_settled()) {
                         let u: f64 = random.random_range(-1.0..1.0);
                         let scale = if u < 0.0 { -left } else { right };
                         row.push(floor + scale * u.abs().powf(power));

@@ -100,6 +100,13 @@ impl Sequence {
         (n > 0).then(|| (self.sorted[(n - 1) / 2] + self.sorted[n / 2]) / 2.0)
     }
 
+    /// Whether most values lie beyond `floor`, all in one direction.
+    pub fn leans_beyond(&self, floor: f64) -> bool {
+        let below = self.sorted.partition_point(|&value| value < -floor);
+        let above = self.sorted.len() - self.sorted.partition_point(|&value| value <= floor);
+        2 * below.max(above) > self.sorted.len()
+    }
+
     /// The smallest true change that a limit of `floor` would just have let through as one beyond
     /// it, had the values spread about it as they spread about their median: the floor, and the
     /// distance from the k-th largest up to the median. None while no number of values above would

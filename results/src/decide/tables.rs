@@ -124,6 +124,13 @@ impl Tables {
         self.rows.iter().filter(open).map(|row| row.name.as_str()).collect()
     }
 
+    /// The names of rows that are worth more processes: without a verdict, or with one that may yet
+    /// become another.
+    pub fn unsettled(&self) -> Vec<&str> {
+        let open = |row: &&RowJudge| !row.judge.is_settled();
+        self.rows.iter().filter(open).map(|row| row.name.as_str()).collect()
+    }
+
     /// Rows in which processes that loaded A twice differ by more than the floor: the machine, or
     /// this tool, can't be trusted.
     pub fn null_failures(&self) -> Vec<&str> {
@@ -134,10 +141,9 @@ impl Tables {
     /// Whether slow calls are worth waiting for no longer: each is judged, or has had its chance.
     /// Where interrupts are frequent, none but a coarse verdict may ever come.
     pub fn tails_are_done(&self) -> bool {
-        self.tails.iter().all(|tail| {
-            tail.judge.verdict() != Verdict::Inconclusive
-                || tail.judge.values().len() >= TAIL_PATIENCE
-        })
+        self.tails
+            .iter()
+            .all(|tail| tail.judge.is_settled() || tail.judge.values().len() >= TAIL_PATIENCE)
     }
 
     /// How many rows have each verdict.
@@ -186,6 +192,24 @@ mod tests {
         assert_eq!(tables.rows[0].judge.verdict(), Verdict::Regressed);
         assert_eq!(tables.rows[0].judge.values().len(), 11);
         assert_eq!(tables.undecided(), [""; 0]);
+    }
+
+    /// Half a margin beyond the floor: it is shown to lie within the margin first.
+    #[test]
+    fn a_row_that_leans_beyond_the_floor_is_measured_on_though_it_lies_within_the_margin() {
+        let near = || [0.014, 0.016].into_iter().cycle();
+        let spread = || [0.002, 0.018, 0.019, 0.02].into_iter().cycle();
+        let sure = tables(near().take(10).chain([0.016]));
+        assert_eq!(sure.rows[0].judge.verdict(), Verdict::Regressed);
+        let so_far = tables(spread().take(40));
+        assert_eq!(so_far.rows[0].judge.verdict(), Verdict::Ok);
+        assert_eq!((so_far.undecided(), so_far.unsettled()), (vec![], vec!["pair/64"]));
+        let on = tables(spread().take(200));
+        assert_eq!(on.rows[0].judge.verdict(), Verdict::Regressed);
+        let back = tables(spread().take(40).chain([0.0; 40]));
+        assert_eq!(back.rows[0].judge.verdict(), Verdict::Ok);
+        assert_eq!(back.rows[0].judge.values().len(), 60, "until no more than half lean");
+        assert!(back.unsettled().is_empty());
     }
 
     #[test]

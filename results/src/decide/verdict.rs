@@ -62,7 +62,9 @@ impl Limits {
     }
 }
 
-/// A row while it is measured: the first verdict stands, and what comes after it is not looked at.
+/// A row while it is measured. A verdict beyond the floor stands, and values after it are not
+/// looked at; so does [`Verdict::Ok`], except while most values lie beyond the floor: such a row
+/// is measured on, and may turn out to be beyond it. It stays `Ok` otherwise.
 #[derive(Clone, Debug)]
 pub struct Judge {
     limits: Limits,
@@ -78,9 +80,9 @@ impl Judge {
         Self { limits, values: Sequence::new(ln_wanted), verdict: Verdict::Inconclusive }
     }
 
-    /// Takes a value, if the verdict is still open.
+    /// Takes a value, if more are of use.
     pub fn push(&mut self, value: f64) {
-        if self.verdict == Verdict::Inconclusive {
+        if !self.is_settled() {
             self.values.push(value);
             self.verdict = self.limits.verdict(&self.values);
         }
@@ -89,6 +91,15 @@ impl Judge {
     /// The verdict so far.
     pub fn verdict(&self) -> Verdict {
         self.verdict
+    }
+
+    /// Whether more values are of no use: the verdict stands.
+    pub fn is_settled(&self) -> bool {
+        match self.verdict {
+            Verdict::Regressed | Verdict::Improved => true,
+            Verdict::Ok => !self.values.leans_beyond(self.limits.floor),
+            Verdict::Inconclusive => false,
+        }
     }
 
     /// The values that it rests on.

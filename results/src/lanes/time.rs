@@ -1,4 +1,4 @@
-//! The time lane: processes until every row has its verdict, or the time is up.
+//! The time lane: processes until every row's verdict stands, or the time is up.
 
 use std::time::Duration;
 
@@ -35,12 +35,12 @@ pub fn time(context: &mut Context) -> Result<Outcome> {
     let mut failed = 0;
     let mut in_a_row = vec![0; context.libraries.len()];
     for number in 1.. {
-        let undecided = match context.until {
-            Until::Decided => tables.undecided(),
+        let open = match context.until {
+            Until::Decided => tables.unsettled(),
             Until::Processes(_) => tables.rows.iter().map(|row| row.name.as_str()).collect(),
         };
         let enough = match context.until {
-            Until::Decided => undecided.is_empty() && tables.tails_are_done(),
+            Until::Decided => open.is_empty() && tables.tails_are_done(),
             Until::Processes(wanted) => number > wanted,
         };
         if enough {
@@ -49,10 +49,10 @@ pub fn time(context: &mut Context) -> Result<Outcome> {
         if context.left() == Duration::ZERO {
             return Ok(Outcome { why: Ended::Budget, failed });
         }
-        context.progress.detail(&told(number, &undecided, context.settings.rows.len()));
+        context.progress.detail(&told(number, &open, context.settings.rows.len()));
         // Every choice of a process follows from the comparison's seed and its number.
         let mut random = Pcg64::new(u128::from(context.seed), u128::from(number));
-        let (at, rows) = next(&context.libraries, &undecided, &mut random);
+        let (at, rows) = next(&context.libraries, &open, &mut random);
         match one(context, number, at, rows, random) {
             Ok(process) => {
                 in_a_row[at] = 0;
@@ -77,28 +77,28 @@ pub fn time(context: &mut Context) -> Result<Outcome> {
     unreachable!("the loop has no end but by return")
 }
 
-fn told(number: u32, undecided: &[&str], rows: usize) -> String {
-    let done = rows - undecided.len();
-    let waits = undecided.first().map(|row| format!(", next {row}")).unwrap_or_default();
+fn told(number: u32, open: &[&str], rows: usize) -> String {
+    let done = rows - open.len();
+    let waits = open.first().map(|row| format!(", next {row}")).unwrap_or_default();
     format!("process {number}, {done} of {rows} rows decided{waits}")
 }
 
-/// A library of those with undecided rows, and these rows. Drawn, not in turn: every eighth process
-/// is a null, which must not be always of the same one. While only slow calls are undecided, the
-/// rows that count them.
-fn next(libraries: &[Library], undecided: &[&str], random: &mut impl Rng) -> (usize, Vec<RowPlan>) {
-    let is_wanted = |row: &&RowPlan| match undecided.is_empty() {
+/// A library of those with `open` rows, and these rows. Drawn, not in turn: every eighth process is
+/// a null, which must not be always of the same one. While only slow calls are undecided, the rows
+/// that count them.
+fn next(libraries: &[Library], open: &[&str], random: &mut impl Rng) -> (usize, Vec<RowPlan>) {
+    let is_wanted = |row: &&RowPlan| match open.is_empty() {
         true => pair::counts_tails(&row.name),
-        false => undecided.contains(&row.name.as_str()),
+        false => open.contains(&row.name.as_str()),
     };
     let rows = libraries.iter().map(|library| library.rows.iter().filter(is_wanted).cloned());
-    let mut open: Vec<(usize, Vec<RowPlan>)> = rows
+    let mut places: Vec<(usize, Vec<RowPlan>)> = rows
         .map(Iterator::collect)
         .enumerate()
         .filter(|(_, rows): &(_, Vec<_>)| !rows.is_empty())
         .collect();
-    let place = if open.len() > 1 { random.random_range(0..open.len()) } else { 0 };
-    open.swap_remove(place)
+    let place = if places.len() > 1 { random.random_range(0..places.len()) } else { 0 };
+    places.swap_remove(place)
 }
 
 /// One process: fresh layouts of a library, one value for each row.

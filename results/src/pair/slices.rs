@@ -13,7 +13,8 @@ const WARM_UP: u32 = 6;
 /// Measures a row.
 ///
 /// # Errors
-/// If a slice took no time: the clock is broken, or the row does nothing.
+/// If half of the pairs or more have a slice that took no time: the clock is broken, or the row
+/// does nothing.
 pub fn measure(plan: &RowPlan, row: &mut Prepared<2>, random: &mut impl Rng) -> Result<Row> {
     let first = usize::from(random.random::<bool>());
     let operations = match row.operations {
@@ -33,12 +34,9 @@ pub fn measure(plan: &RowPlan, row: &mut Prepared<2>, random: &mut impl Rng) -> 
         for side in [first, 1 - first] {
             pair[side] = row.sides[side].run(operations);
         }
-        let whole =
-            pair.iter().all(|spent| spent.cpu > 0 && spent.wall > 0 && spent.operations > 0);
-        ensure!(whole, "a slice of `{}` took no time", plan.name);
         pairs.push(pair);
     }
-    Ok(summary(&plan.name, pairs, row.threads))
+    summary(&plan.name, pairs, row.threads)
 }
 
 /// Operations that take `slice_us` of processor time on this side: doubled until the fastest of
@@ -58,11 +56,16 @@ fn fill(row: &mut Prepared<2>, side: usize, slice_us: f64) -> u64 {
     }
 }
 
-/// Slices of rows without threads that met a context switch are dropped with their partner, unless
-/// that would leave less than half: their caches were somebody else's meanwhile.
-fn summary(name: &str, pairs: Vec<[Spent; 2]>, threads: bool) -> Row {
+/// Slices that took no time are dropped with their partner: where a hypervisor takes a processor
+/// away, the system may count a short slice as all stolen. So are those of rows without threads
+/// that met a context switch, unless that would leave less than half: their caches were somebody
+/// else's meanwhile.
+fn summary(name: &str, mut pairs: Vec<[Spent; 2]>, threads: bool) -> Result<Row> {
     let switches = pairs.iter().flatten().map(|spent| spent.switches).sum();
     let all = pairs.len();
+    let took = |spent: &Spent| spent.cpu > 0 && spent.wall > 0 && spent.operations > 0;
+    pairs.retain(|pair| pair.iter().all(took));
+    ensure!(pairs.len() * 2 > all, "slices of `{name}` took no time");
     let still: Vec<[Spent; 2]> =
         pairs.iter().copied().filter(|pair| pair.iter().all(|spent| spent.switches == 0)).collect();
     let counted = if !threads && still.len() * 2 >= all { still } else { pairs };
@@ -74,7 +77,7 @@ fn summary(name: &str, pairs: Vec<[Spent; 2]>, threads: bool) -> Row {
         median(counted.iter().map(|[a, b]| (per_operation(b, time) / per_operation(a, time)).ln()))
     };
     let ns = |side: usize| median(counted.iter().map(|pair| per_operation(&pair[side], cpu)));
-    Row {
+    Ok(Row {
         name: name.to_owned(),
         value: ratio(cpu),
         wall: ratio(wall),
@@ -83,7 +86,7 @@ fn summary(name: &str, pairs: Vec<[Spent; 2]>, threads: bool) -> Row {
         dropped: (all - counted.len()) as u32,
         switches,
         tails: None,
-    }
+    })
 }
 
 /// The middle one, or the mean of both. Of at least one value.
@@ -106,7 +109,7 @@ mod tests {
     fn the_value_is_the_median_ratio_per_operation() {
         let pairs = [[100, 110], [200, 260], [100, 90]];
         let pairs = pairs.map(|[a, b]| [spent(a, 10, 0), spent(b, 10, 0)]);
-        let row = summary("x", pairs.to_vec(), false);
+        let row = summary("x", pairs.to_vec(), false).unwrap();
         assert!((row.value - 1.1f64.ln()).abs() < 1e-12);
         assert_eq!((row.ns, row.pairs, row.dropped), ([10.0, 11.0], 3, 0));
     }
@@ -115,11 +118,21 @@ mod tests {
     fn a_pair_with_a_switch_is_dropped_while_half_remain() {
         let quiet = [spent(100, 10, 0), spent(100, 10, 0)];
         let torn = [spent(100, 10, 0), spent(900, 10, 1)];
-        let row = summary("x", vec![quiet, torn, quiet], false);
+        let row = summary("x", vec![quiet, torn, quiet], false).unwrap();
         assert_eq!((row.pairs, row.dropped, row.switches, row.value), (2, 1, 1, 0.0));
-        let row = summary("x", vec![quiet, torn, torn], false);
+        let row = summary("x", vec![quiet, torn, torn], false).unwrap();
         assert_eq!((row.pairs, row.dropped), (3, 0));
-        let row = summary("x", vec![quiet, torn, quiet], true);
+        let row = summary("x", vec![quiet, torn, quiet], true).unwrap();
         assert_eq!((row.pairs, row.dropped), (3, 0), "threads switch in every slice");
+    }
+
+    #[test]
+    fn a_slice_that_took_no_time_is_dropped_and_half_of_them_are_an_error() {
+        let whole = [spent(100, 10, 0), spent(100, 10, 0)];
+        let stolen = [spent(100, 10, 0), spent(0, 10, 0)];
+        let row = summary("x", vec![whole, stolen, whole], true).unwrap();
+        assert_eq!((row.pairs, row.dropped, row.value), (2, 1, 0.0));
+        let error = summary("x", vec![whole, stolen], false).unwrap_err().to_string();
+        assert_eq!(error, "slices of `x` took no time");
     }
 }
