@@ -13,7 +13,7 @@ mod harness;
 fn main() {
     let allocators = allocators::all();
     let _inside = allocators::enter(&allocators);
-    if groups::alone::quarantine::serve_if_child(&allocators) {
+    if groups::variables::serve_if_child(&allocators) {
         return;
     }
     allocators::verify(&allocators);

@@ -32,6 +32,19 @@ pub fn waits() -> bool {
     next != block
 }
 
+/// Whether some blocks are guarded: of such a block the allocator knows what was asked for, and of
+/// another what it can hold.
+pub fn guards() -> bool {
+    const MANY: usize = 100_000;
+    (0..MANY).any(|_| {
+        let block = Drystone.malloc(SOME + 1);
+        let usable = Drystone.usable_size(block);
+        // SAFETY: the block is live, and not used again.
+        unsafe { Drystone.free(block) };
+        usable == Ok(SOME + 1)
+    })
+}
+
 /// Any small size.
 const SOME: usize = 64;
 

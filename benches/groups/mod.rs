@@ -10,13 +10,14 @@
 pub mod alone;
 mod case;
 pub mod threads;
+pub mod variables;
 
 use criterion::Criterion;
 
 use crate::allocators::Allocator;
 
 /// All groups, in the order in which they run.
-pub const ALL: [fn(&mut Criterion, &[Allocator]); 16] = [
+pub const ALL: [fn(&mut Criterion, &[Allocator]); 17] = [
     alone::pair::bench,
     alone::calloc::bench,
     alone::realloc::bench,
@@ -32,5 +33,6 @@ pub const ALL: [fn(&mut Criterion, &[Allocator]); 16] = [
     alone::trace::bench,
     alone::free_blocks::bench,
     alone::rejected::bench,
-    alone::quarantine::bench,
+    variables::quarantine::bench,
+    variables::guard::bench,
 ];

@@ -5,7 +5,6 @@ pub mod bulk;
 pub mod calloc;
 pub mod free_blocks;
 pub mod pair;
-pub mod quarantine;
 pub mod realloc;
 pub mod rejected;
 pub mod resize;

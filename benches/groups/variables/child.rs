@@ -1,12 +1,4 @@
-//! `quarantine/drystone/bytes`: what it costs that freed blocks wait.
-//!
-//! The quarantine is a matter of a whole process, told by its environment when it starts. So a
-//! child does the work, this program once more, and says how long it took:
-//!
-//! ```text
-//! criterion ── "passes\n" ──► child, DRYSTONE_QUARANTINE=bytes
-//!           ◄─ "nanoseconds\n" ──
-//! ```
+//! The child that does the work, and its parent's hold on it.
 
 use std::env;
 use std::io::{self, BufRead, BufReader, Write};
@@ -20,30 +12,38 @@ use crate::allocators::{Allocator, drystone};
 use crate::groups::alone::ring::Ring;
 use crate::groups::case::{Case, measure};
 
-/// Bytes that may wait: none, which is the child without a quarantine, and two sizes.
-const BYTES: [&str; 3] = ["0", "64K", "16M"];
-
-/// What the allocator reads.
-const QUARANTINE: &str = "DRYSTONE_QUARANTINE";
-/// Set where this program is the child.
-const CHILD: &str = "BENCH_OF_QUARANTINE";
+/// Set where this program is the child, to the name of its variable.
+const CHILD: &str = "BENCH_OF_VARIABLE";
 
 const SEED: u64 = 6;
 const SLOTS: usize = 256;
 const TURNS: usize = 16_384;
 
-/// One iteration is a pass of 16,384 turns over a ring of 256 blocks, as in `ring`: 32,768
-/// operations. Only for `drystone`.
-pub fn bench(criterion: &mut Criterion, allocators: &[Allocator]) {
-    let mut group = criterion.benchmark_group("quarantine");
+/// A variable, and how a child sees its effect.
+pub struct Variable {
+    /// Its name.
+    pub name: &'static str,
+    /// Whether it is in effect in this process.
+    pub is_on: fn() -> bool,
+}
+
+/// A group whose iteration is a pass of 16,384 turns over a ring of 256 blocks, as in `ring`:
+/// 32,768 operations. Only for `drystone`. `values` are parameters, each with the variable's value.
+pub fn bench(
+    criterion: &mut Criterion,
+    allocators: &[Allocator],
+    (group, variable): (&str, Variable),
+    values: &[(&str, &'static str)],
+) {
+    let mut group = criterion.benchmark_group(group);
     group.sampling_mode(SamplingMode::Flat);
-    for bytes in BYTES {
+    for &(parameter, value) in values {
         for allocator in allocators.iter().filter(|allocator| allocator.name == drystone::NAME) {
-            let case = Case { allocator, parameter: bytes, operations: 2 * TURNS };
+            let case = Case { allocator, parameter, operations: 2 * TURNS };
             measure(
                 &mut group,
                 case,
-                |_| Elsewhere::start(bytes),
+                |_| Elsewhere::start(variable.name, value),
                 |bencher, child| bencher.iter_custom(|passes| child.run(passes)),
             );
         }
@@ -51,18 +51,21 @@ pub fn bench(criterion: &mut Criterion, allocators: &[Allocator]) {
     group.finish();
 }
 
-/// The child's part, if this is it: passes as they are asked for, to the end of the input.
+/// The name of this process's variable, if it is a child.
+pub fn own_variable() -> Option<String> {
+    env::var(CHILD).ok()
+}
+
+/// The child's part: passes as they are asked for, to the end of the input.
 ///
 /// # Panics
-/// If the quarantine is not what it was to be, or the parent asks for nonsense.
-pub fn serve_if_child(allocators: &[Allocator]) -> bool {
-    if env::var_os(CHILD).is_none() {
-        return false;
-    }
+/// If the variable is not in effect where it should be, or is where it should not, or the parent
+/// asks for nonsense.
+pub fn serve(variable: &Variable, allocators: &[Allocator]) {
     let allocator = allocators.iter().find(|allocator| allocator.name == drystone::NAME);
     let heap = allocator.expect("it is among the allocators").heap();
-    let meant = env::var(QUARANTINE).is_ok_and(|bytes| bytes != "0");
-    assert_eq!(drystone::waits(), meant, "a freed block waits, or does not");
+    let meant = env::var(variable.name).is_ok_and(|value| value != "0");
+    assert_eq!((variable.is_on)(), meant, "{} is in effect, or is not", variable.name);
     let mut ring = Ring::filled(heap, patterns::ring(SEED, SLOTS, TURNS));
     for line in io::stdin().lines() {
         let line = line.expect("the parent writes text");
@@ -71,7 +74,6 @@ pub fn serve_if_child(allocators: &[Allocator]) -> bool {
         (0..passes).for_each(|_| ring.pass());
         println!("{}", began.elapsed().as_nanos());
     }
-    true
 }
 
 /// The child, as its parent has it.
@@ -81,10 +83,10 @@ struct Elsewhere {
 }
 
 impl Elsewhere {
-    fn start(bytes: &str) -> Self {
+    fn start(variable: &str, value: &str) -> Self {
         let program = env::current_exe().expect("the OS knows this program's file");
         let mut command = Command::new(program);
-        command.env(QUARANTINE, bytes).env(CHILD, "1");
+        command.env(variable, value).env(CHILD, variable);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("this program can be started once more");
         let output = child.stdout.take().expect("it is piped");
