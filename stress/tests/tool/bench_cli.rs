@@ -174,11 +174,20 @@ fn instructions_of_a_pair_are_counted() {
     if !has("valgrind", "valgrind") {
         return;
     }
-    let output = BENCH.run(&["instructions", "--allocator", "system", "--format", "json"]);
-    let report = json(&output, 0);
+    let limits = ["--at-most", "malloc/32=300", "--at-most", "calloc/64=19.5"];
+    let who = ["instructions", "--allocator", "system", "--format", "json"];
+    let output = BENCH.run(&[&who[..], &limits].concat());
+    let report = json(&output, 1);
     assert_eq!(report["format"], "drystone-instructions-report");
-    assert_eq!(report["version"], 2);
+    assert_eq!(report["version"], 3);
     assert_eq!(report["counts"][0]["allocator"]["name"], "system");
-    let counted = report["counts"][0]["instructions"].as_f64().unwrap();
+    let of = |call: &str| report["counts"][0]["instructions"][call].as_f64().unwrap();
+    let (counted, zeroed) = (of("malloc/32"), of("calloc/1K"));
     assert!((20.0..300.0).contains(&counted), "{counted}");
+    assert!(zeroed > counted, "{zeroed}");
+    let said = text(&output.stderr);
+    assert!(
+        said.ends_with("a pair of calloc/64 is to execute 19.5 instructions at most\n"),
+        "{said}"
+    );
 }

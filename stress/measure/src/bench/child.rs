@@ -99,8 +99,9 @@ fn job(argument: &str) -> Result<Sample, JobError> {
             let marked = suite::kind_of(&row).is_some_and(Kind::marks);
             looked(look, ready, passes, calls, marked, proof)
         }
-        Task::Pairs { pairs, allocator } => {
-            pairs::run(allocator.then_some(&calls), pairs);
+        Task::Pairs { call, pairs, allocator } => {
+            let call = pairs::named(&call).ok_or(JobError::NoRow(call))?;
+            pairs::run(allocator.then_some(&calls), call, pairs);
             Ok(Sample { operations: 2 * pairs, ..proof })
         }
     }

@@ -16,6 +16,7 @@ use regex::Regex;
 use thiserror::Error;
 
 use crate::bench::suite::{self, Row};
+use crate::bench::work::pairs::AtMost;
 
 /// Measure allocators beside each other: time, peak resident set and faults of every row of the
 /// suite
@@ -71,11 +72,15 @@ pub struct Options {
 /// More than the suite.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
-    /// Count the instructions of a warm malloc and free of 32 bytes, under callgrind
+    /// Count the instructions of warm pairs of an allocation and a free, under callgrind
     Instructions {
         /// Who is measured.
         #[command(flatten)]
         who: Who,
+
+        /// Fail if a pair of the first allocator executes more; repeatable, such as malloc/32=49
+        #[arg(long, value_name = "CALL=NUMBER")]
+        at_most: Vec<AtMost>,
     },
 }
 

@@ -1,4 +1,4 @@
-//! `cargo stress bench instructions`: what a warm malloc and free of 32 bytes execute, by
+//! `cargo stress bench instructions`: what warm pairs of an allocation and a free execute, by
 //! callgrind.
 //!
 //! ```text
@@ -7,11 +7,12 @@
 //!
 //! *I* counts a whole process, so the difference of two lengths leaves what N warm pairs cost;
 //! *nothing* is the same loop over two functions of `own` instructions together, so what is left
-//! lies between the first instruction of malloc or free and its return, both included. Other blocks
+//! lies between the first instruction of a call and its return, both included. Other blocks
 //! of the size are live meanwhile, as in a program: of a lone block some allocators give its page
 //! up at each free.
 
 use std::fs;
+use std::mem::discriminant;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -22,21 +23,33 @@ use serde::Serialize;
 
 use crate::bench::job::{Job, Task};
 use crate::bench::launch::{self, Failure, Outcome};
-use crate::bench::work::pairs;
+use crate::bench::work::pairs::{self, AtMost, Call};
 
 /// What an allocator executes.
 #[derive(Clone, Debug, Serialize)]
 pub struct Count {
     /// The allocator.
     pub allocator: Allocator,
-    /// Instructions per pair.
-    pub instructions: Option<f64>,
-    /// Why there are none.
+    /// Instructions of a pair, by the name of its call, in the order of `work::pairs`.
+    pub instructions: Vec<(&'static str, f64)>,
+    /// Why there are no more.
     pub failure: Option<Failure>,
 }
 
-/// What the first allocator's count is to be at most.
-pub const BOUND: f64 = 49.0;
+impl Count {
+    /// Instructions of a pair with the call of this name.
+    pub fn of(&self, call: &str) -> Option<f64> {
+        self.instructions.iter().find_map(|&(name, count)| (name == call).then_some(count))
+    }
+}
+
+/// The limits that the first allocator's counts are above, or for which it has none.
+pub fn broken(counts: &[Count], limits: &[AtMost]) -> Vec<AtMost> {
+    let Some(first) = counts.first() else { return Vec::new() };
+    let keeps = |limit: &&AtMost| first.of(limit.call).is_some_and(|n| n <= limit.instructions);
+    limits.iter().filter(|limit| !keeps(limit)).cloned().collect()
+}
+
 /// Pairs of the shorter of two runs. A slow path taken every so many pairs is shared out.
 const PAIRS: u64 = 20_000;
 /// Under callgrind everything takes fifty times as long.
@@ -52,17 +65,33 @@ pub fn count(
     mut progress: impl FnMut(&str),
 ) -> Result<Vec<Count>> {
     let callgrind = Callgrind::new()?;
-    let empty = match callgrind.per_pair(None, stop)? {
-        Ok(empty) => empty,
-        Err(why) => bail!("counting the loop's own instructions: {}", why.detail),
+    // A loop is the same for all sizes.
+    let mut empty: Vec<(Call, f64)> = Vec::new();
+    let loop_of = |empty: &[(Call, f64)], call: &Call| {
+        let same = |other: &Call| discriminant(other) == discriminant(call);
+        empty.iter().find_map(|(other, count)| same(other).then_some(*count))
     };
+    for (name, call) in pairs::ALL {
+        if loop_of(&empty, &call).is_none() {
+            match callgrind.per_pair(None, name, stop)? {
+                Ok(count) => empty.push((call, count)),
+                Err(why) => bail!("counting the loop's own instructions: {}", why.detail),
+            }
+        }
+    }
     let count = |allocator: Allocator| {
         progress(&allocator.name);
-        let counted = callgrind.per_pair(Some(&allocator), stop)?;
-        let (instructions, failure) = match counted {
-            Ok(all) => (Some(all - empty + pairs::INSTRUCTIONS_OF_NOTHING), None),
-            Err(why) => (None, Some(why)),
-        };
+        let (mut instructions, mut failure) = (Vec::new(), None);
+        for (name, call) in pairs::ALL {
+            let own = loop_of(&empty, &call).context("each loop was counted")?;
+            match callgrind.per_pair(Some(&allocator), name, stop)? {
+                Ok(all) => instructions.push((name, all - own + pairs::INSTRUCTIONS_OF_NOTHING)),
+                Err(why) => {
+                    failure = Some(why);
+                    break;
+                }
+            }
+        }
         Ok(Count { allocator, instructions, failure })
     };
     allocators.into_iter().map(count).collect()
@@ -84,10 +113,15 @@ impl Callgrind {
     }
 
     /// Instructions of the loop and what it calls, for each pair; or how the allocator failed.
-    fn per_pair(&self, allocator: Option<&Allocator>, stop: &Stop) -> Result<Result<f64, Failure>> {
+    fn per_pair(
+        &self,
+        allocator: Option<&Allocator>,
+        call: &str,
+        stop: &Stop,
+    ) -> Result<Result<f64, Failure>> {
         let mut totals = [0.0; 2];
         for (total, pairs) in totals.iter_mut().zip([PAIRS, 2 * PAIRS]) {
-            *total = match self.total(allocator, pairs, stop)? {
+            *total = match self.total(allocator, call, pairs, stop)? {
                 Ok(total) => total,
                 Err(why) => return Ok(Err(why)),
             };
@@ -98,6 +132,7 @@ impl Callgrind {
     fn total(
         &self,
         allocator: Option<&Allocator>,
+        call: &str,
         pairs: u64,
         stop: &Stop,
     ) -> Result<Result<f64, Failure>> {
@@ -108,7 +143,7 @@ impl Callgrind {
             "--tool=callgrind".to_owned(),
             format!("--callgrind-out-file={}", file.display()),
         ];
-        let task = Task::Pairs { pairs, allocator: allocator.is_some() };
+        let task = Task::Pairs { call: call.to_owned(), pairs, allocator: allocator.is_some() };
         let library = allocator.and_then(|allocator| allocator.library.clone());
         match launch::run(&self.launcher, &wrapper, &Job { task, library }, stop)? {
             Outcome::Done(_) => {
@@ -139,5 +174,14 @@ mod tests {
         let counts = "version: 1\nevents: Ir\n\nsummary: 5\nfn=(1) main\n16 20\n\ntotals: 123456\n";
         assert_eq!(total(counts), Some(123_456.0));
         assert_eq!(total("events: Ir\n"), None);
+    }
+
+    #[test]
+    fn a_limit_is_broken_by_more_instructions_and_by_none() {
+        let allocator = Allocator { name: "x".to_owned(), library: None, version: String::new() };
+        let counts = [Count { allocator, instructions: vec![("malloc/32", 49.0)], failure: None }];
+        let limit = |text: &str| text.parse::<AtMost>().unwrap();
+        let limits = ["malloc/32=49", "malloc/32=48.9", "calloc/64=1000"].map(limit);
+        assert_eq!(broken(&counts, &limits), limits[1..]);
     }
 }

@@ -45,11 +45,13 @@ pub enum Task {
         /// What is looked at.
         look: Look,
     },
-    /// So many pairs of malloc and free, for a tool that counts instructions.
+    /// So many pairs of an allocation and a free, for a tool that counts instructions.
     Pairs {
+        /// The call that is not the free: a name of `work::pairs`.
+        call: String,
         /// How many.
         pairs: u64,
-        /// Whether to call the allocator, or functions of one instruction.
+        /// Whether to call the allocator, or functions that do nothing.
         allocator: bool,
     },
 }

@@ -15,7 +15,7 @@
 //! | [`child`], [`work`], [`probe`] | one measurement; what each row does; what is read beside it |
 //! | [`bounds`], [`means`] | what is to be reached; geometric means over the rows |
 //! | [`print`](mod@print) | table, Markdown, JSON |
-//! | [`instructions`] | `cargo stress bench instructions`: a warm pair under callgrind |
+//! | [`instructions`] | `cargo stress bench instructions`: warm pairs of calls under callgrind |
 //!
 //! What every row does and how to read the tables: `docs/bench.md`.
 

@@ -11,6 +11,7 @@ use drystone_harness::stop::{self, Stop};
 use crate::bench::campaign::{self, Results};
 use crate::bench::cli::{Command, Options, Plan, Who};
 use crate::bench::print::csv::Csv;
+use crate::bench::work::pairs::AtMost;
 use crate::bench::{bounds, instructions, print, suite};
 
 static STOP: Stop = Stop::new();
@@ -24,8 +25,8 @@ pub fn run(options: &Options) -> Result<u8> {
     if options.list {
         return list(&folders);
     }
-    if let Some(Command::Instructions { who }) = &options.command {
-        return count(who, &folders);
+    if let Some(Command::Instructions { who, at_most }) = &options.command {
+        return count(who, at_most, &folders);
     }
     let plan = options.plan(&folders)?;
     announce(&plan, &folders);
@@ -47,7 +48,7 @@ pub fn run(options: &Options) -> Result<u8> {
     Ok(code(&results))
 }
 
-fn count(who: &Who, folders: &Folders) -> Result<u8> {
+fn count(who: &Who, at_most: &[AtMost], folders: &Folders) -> Result<u8> {
     let allocators = who.chosen(folders)?;
     stop::at_ctrl_c(&STOP)?;
     let bar = progress::steps(allocators.len() as u64);
@@ -58,8 +59,12 @@ fn count(who: &Who, folders: &Folders) -> Result<u8> {
     bar.finish_and_clear();
     let counts = counted?;
     print::counts(&counts, who).context("writing the report")?;
+    let broken = instructions::broken(&counts, at_most);
+    for AtMost { call, instructions } in &broken {
+        eprintln!("a pair of {call} is to execute {instructions} instructions at most");
+    }
     let failed = counts.iter().any(|count| count.failure.is_some());
-    Ok(match (STOP.is_set(), failed) {
+    Ok(match (STOP.is_set(), failed || !broken.is_empty()) {
         (true, _) => exit::INTERRUPTED,
         (_, true) => exit::FOUND,
         _ => exit::FINE,

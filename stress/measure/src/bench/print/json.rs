@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::bench::bounds::{SMALLEST_PEAK, in_the_means};
 use crate::bench::campaign::{Entry, Results};
-use crate::bench::instructions::{BOUND, Count};
+use crate::bench::instructions::Count;
 use crate::bench::job::Sample;
 use crate::bench::launch::Failure;
 use crate::bench::probe::latency::{KINDS, Percentiles};
@@ -154,16 +154,28 @@ impl<'a> Cell<'a> {
 struct Counts<'a> {
     format: &'static str,
     version: u32,
-    bound: f64,
-    counts: &'a [Count],
+    counts: Vec<OneCount<'a>>,
 }
 
 /// What was counted.
 pub(super) fn counts(counts: &[Count]) -> String {
     output::json(&Counts {
         format: "drystone-instructions-report",
-        version: 2,
-        bound: BOUND,
-        counts,
+        version: 3,
+        counts: counts.iter().map(OneCount::of).collect(),
     })
+}
+
+#[derive(Serialize)]
+struct OneCount<'a> {
+    allocator: &'a Allocator,
+    instructions: BTreeMap<&'a str, f64>,
+    failure: Option<&'a Failure>,
+}
+
+impl<'a> OneCount<'a> {
+    fn of(count: &'a Count) -> Self {
+        let instructions = count.instructions.iter().copied().collect();
+        Self { allocator: &count.allocator, instructions, failure: count.failure.as_ref() }
+    }
 }

@@ -8,12 +8,13 @@ use drystone_harness::text::units;
 
 use crate::bench::bounds::{SMALLEST_PEAK, WIDEST_SPREAD};
 use crate::bench::campaign::{Results, RowResults};
-use crate::bench::instructions::{BOUND, Count};
+use crate::bench::instructions::Count;
 use crate::bench::job::Gains;
 use crate::bench::means::{self, Figure};
 use crate::bench::print::cells::{missing, nanoseconds, whole};
 use crate::bench::probe::line;
 use crate::bench::suite::{Kind, Row};
+use crate::bench::work::pairs;
 
 pub use crate::bench::print::cells::of_figures;
 
@@ -40,19 +41,19 @@ pub fn results(
 
 /// What the allocators execute.
 pub fn counts(counts: &[Count], shape: Shape, colored: bool) -> String {
-    let mut table = of_figures(shape, colored, &["allocator", "version", "instructions"]);
-    for (place, count) in counts.iter().enumerate() {
-        let figure = match (count.instructions, &count.failure) {
-            (Some(instructions), _) if place == 0 && instructions > BOUND => {
-                table.paint(format!("{instructions:.1}, above {BOUND}"), Color::Red)
-            }
+    let names = counts.iter().map(|count| count.allocator.name.as_str());
+    let columns: Vec<&str> = ["call"].into_iter().chain(names).collect();
+    let mut table = of_figures(shape, colored, &columns);
+    for (call, _) in pairs::ALL {
+        let figure = |count: &Count| match (count.of(call), &count.failure) {
             (Some(instructions), _) => Cell::new(format!("{instructions:.1}")),
             (None, Some(failure)) => table.paint(&failure.short, Color::Red),
             (None, None) => Cell::new("–"),
         };
-        table.row([Cell::new(&count.allocator.name), Cell::new(&count.allocator.version), figure]);
+        let figures: Vec<Cell> = counts.iter().map(figure).collect();
+        table.row([Cell::new(call)].into_iter().chain(figures));
     }
-    let heading = "Instructions of a warm malloc and free of 32 bytes, the loop's own taken off";
+    let heading = "Instructions of a warm pair of this call and a free, the loop's own taken off";
     let mut text = table.under(heading);
     for count in counts {
         if let Some(failure) = &count.failure {

@@ -33,13 +33,13 @@ fn shown(results: &Results, bounds: &[Bound], shape: Shape, colored: bool) -> St
 }
 
 fn counted() -> Vec<Count> {
-    let count = |name: &str, instructions, failure: Option<&str>| Count {
+    let count = |name: &str, instructions: Option<f64>, failure: Option<&str>| Count {
         allocator: Allocator {
             name: name.to_owned(),
             library: Some(PathBuf::from("/lib/some.so")),
             version: "1.0".to_owned(),
         },
-        instructions,
+        instructions: Vec::from_iter(instructions.map(|counted| ("malloc/32", counted))),
         failure: failure
             .map(|detail| Failure { short: "SIGILL".to_owned(), detail: detail.to_owned() }),
     };
