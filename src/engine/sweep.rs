@@ -79,6 +79,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
                     self.abandon_slab(shared, slab);
                     shared.idle.add(slab);
                 }
+                self.hint_deferred(shared);
                 shared.take_idle(heap, |_, left| left > idle::MOST)
             });
             // SAFETY: empty, and on no list: this heap's.
