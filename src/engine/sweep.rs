@@ -53,7 +53,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
 
     /// Gives the oldest empty slabs back until at most `bound` bytes of them are left.
     pub(super) fn bound_idle(&self, own: &mut Own, bound: usize) {
-        while let Some(chain) = self.take_idle(own, bound) {
+        while let Some(chain) = self.take_oldest(own, bound) {
             // SAFETY: empty, and on no list any more.
             unsafe { self.give_back(Some(chain)) };
         }
@@ -69,7 +69,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
         // The youngest, in which the caller may go on, is shorter than `IDLE`, which is 0 there.
         #[cfg(loom)]
         let bound = bound.max(own.empties.first().map_or(0, |youngest| youngest.bytes));
-        while let Some(chain) = self.take_idle(own, bound) {
+        while let Some(chain) = self.take_oldest(own, bound) {
             // The heap's address: it owns them.
             let heap = ptr::with_exposed_provenance(chain.owner.load(Ordering::Relaxed));
             let gone = self.locked(|shared| {
@@ -103,7 +103,7 @@ impl<O: Os, P: Probe, L: RawLock> Engine<O, P, L> {
     }
 
     /// The oldest empty slabs of the heap, a few, as a chain: as many as are above `bound` bytes.
-    fn take_idle(&self, own: &mut Own, bound: usize) -> Option<OwnedSlab> {
+    fn take_oldest(&self, own: &mut Own, bound: usize) -> Option<OwnedSlab> {
         let mut chain = None;
         for _ in 0..AT_ONCE {
             let Some(oldest) = own.empties.last().filter(|_| own.idle_bytes > bound) else { break };
